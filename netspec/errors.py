@@ -1,0 +1,132 @@
+"""Diagnostics: what is wrong, where in your file, and a way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import NoReturn
+
+from netspec.source import Span
+
+CODES: dict[str, str] = {
+    "NS101": "the text is not valid YAML or JSON",
+    "NS102": "a key stands twice in one mapping",
+    "NS103": "YAML that specs do without: anchors, aliases, merge keys, tags, several documents",
+    "NS104": "the text is too large, or nested too deep",
+    "NS105": "the file can't be read as UTF-8 text",
+    "NS201": "the spec's outline: an unknown key, a missing one, or the wrong kind of value",
+    "NS202": "a name that can't be one",
+    "NS203": "no op, block or network of this name",
+    "NS204": "no attribute, parameter or weight of this name",
+    "NS205": "a required attribute or parameter is missing",
+    "NS206": "a value of the wrong kind or out of range",
+    "NS207": "an expression that can't be parsed",
+    "NS208": "an expression that can't be evaluated",
+    "NS209": "no value of this name is in reach",
+    "NS210": "two things of one name",
+    "NS211": "a step that is not formed as one",
+    "NS212": "blocks or specs that contain themselves",
+    "NS213": "no spec of this name, or one out of reach",
+    "NS214": "a limit of the language is passed",
+    "NS215": "`when` or `repeat` that can't be decided",
+    "NS216": "a claim of `expect` does not hold",
+    "NS217": "a value is made and never used",
+    "NS301": "shapes that must be equal are not",
+    "NS302": "an op can't take this number of inputs, rank or dtype",
+    "NS303": "a window larger than the map under it",
+    "NS304": "an attribute that does not fit the shape of the input",
+    "NS305": "a size that must be known is symbolic",
+    "NS401": "a graph that a backend can't express",
+    "NS402": "a compiled module that disagrees with the analysis",
+    "NS501": "weights that do not fit",
+}
+"""Every code with its meaning: 1xx syntax, 2xx spec, 3xx shape, 4xx backend, 5xx weights and data."""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One finding: a code, a message, a place, and what helps to mend it."""
+
+    code: str
+    message: str
+    span: Span | None = None
+    label: str = ""
+    notes: tuple[str, ...] = ()
+    help: str = ""
+    severity: str = "error"
+
+    def __str__(self) -> str:
+        place = f"{self.span.place}: " if self.span else ""
+        lines = [f"{place}{self.severity} {self.code}: {self.message}"]
+        if self.span:
+            lines += self.span.excerpt(self.label)
+        lines += [f"   note: {note}" for note in self.notes]
+        if self.help:
+            lines.append(f"   help: {self.help}")
+        return "\n".join(lines)
+
+
+class NetspecError(Exception):
+    """What netspec raises when a spec, a graph, weights or a model are wrong: one or more diagnostics."""
+
+    def __init__(self, *diagnostics: Diagnostic) -> None:
+        super().__init__(*diagnostics)
+        self.diagnostics = diagnostics
+
+    def __str__(self) -> str:
+        return "\n".join(str(d) for d in self.diagnostics)
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects diagnostics, so that one run reports several; the first of a place and code wins."""
+
+    diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
+    limit: int = 20
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        """Keep a diagnostic, unless one of the same code at the same place is kept already."""
+        key = (diagnostic.code, diagnostic.span)
+        if any((d.code, d.span) == key for d in self.diagnostics):
+            return
+        self.diagnostics.append(diagnostic)
+
+    def extend(self, error: NetspecError) -> None:
+        for diagnostic in error.diagnostics:
+            self.add(diagnostic)
+
+    @property
+    def full(self) -> bool:
+        return len(self.diagnostics) >= self.limit
+
+    def check(self) -> None:
+        """Raise what was found, if anything was."""
+        if self.diagnostics:
+            raise NetspecError(*self.diagnostics)
+
+
+def fail(
+    code: str,
+    message: str,
+    span: Span | None = None,
+    label: str = "",
+    *,
+    notes: Sequence[str] = (),
+    help: str = "",
+) -> NoReturn:
+    """Raise a NetspecError with one diagnostic."""
+    raise NetspecError(Diagnostic(code, message, span, label, tuple(notes), help))
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """A hint `did you mean ...?` for a misspelt name, or an empty text."""
+    found = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean `{found[0]}`?" if found else ""
+
+
+def choices(known: Iterable[str], limit: int = 12) -> str:
+    """Names as a short list for a help line."""
+    names = [f"`{name}`" for name in known]
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more

@@ -1,0 +1,98 @@
+"""Spec text, and places in it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import NamedTuple
+
+
+class Source:
+    """The text of one spec and the name it is known by: a path, `<stdin>`, or what the caller says."""
+
+    __slots__ = ("_starts", "name", "text")
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.text = text
+        self._starts: list[int] | None = None
+
+    def position(self, offset: int) -> tuple[int, int]:
+        """Line and column of a character, both from 1."""
+        starts = self._line_starts()
+        line = bisect_right(starts, offset)
+        return line, offset - starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """The text of one line, from 1, without its line break."""
+        starts = self._line_starts()
+        end = starts[number] if number < len(starts) else len(self.text)
+        return self.text[starts[number - 1] : end].rstrip("\r\n")
+
+    def _line_starts(self) -> list[int]:
+        # Only errors and source maps ask, so a good spec never pays for it.
+        if self._starts is None:
+            starts = [0]
+            text = self.text
+            at = text.find("\n")
+            while at >= 0:
+                starts.append(at + 1)
+                at = text.find("\n", at + 1)
+            self._starts = starts
+        return self._starts
+
+    def __repr__(self) -> str:
+        return f"Source({self.name!r}, {len(self.text)} characters)"
+
+
+class Span(NamedTuple):
+    """A piece of a source: characters `start` to `end`, the end not included."""
+
+    source: Source
+    start: int
+    end: int
+
+    @property
+    def line(self) -> int:
+        return self.source.position(self.start)[0]
+
+    @property
+    def column(self) -> int:
+        return self.source.position(self.start)[1]
+
+    @property
+    def place(self) -> str:
+        """`file:line:column`, as editors and terminals link it."""
+        line, column = self.source.position(self.start)
+        return f"{self.source.name}:{line}:{column}"
+
+    @property
+    def text(self) -> str:
+        return self.source.text[self.start : self.end]
+
+    def excerpt(self, label: str = "") -> list[str]:
+        """The line of the span with carets below it and `label` beside them."""
+        line, column = self.source.position(self.start)
+        text = self.source.line(line)
+        before, shown = _window(text, column - 1)
+        width = max(1, min(self.end - self.start, len(text) - (column - 1)))
+        width = min(width, max(1, len(shown) - len(before)))
+        # A tab above a caret stays a tab below it, so that both move alike.
+        lead = "".join("\t" if c == "\t" else " " for c in before)
+        number = f"{line:5d}"
+        return [f"{number} | {shown}", f"{' ' * len(number)} | {lead}{'^' * width}{' ' + label if label else ''}"]
+
+
+def _window(text: str, column: int, limit: int = 160) -> tuple[str, str]:
+    """What stands before a column, and the line: both cut where the line is too long to show."""
+    if len(text) <= limit:
+        return _printable(text[:column]), _printable(text)
+    start = max(0, column - limit // 2)
+    shown = text[start : start + limit]
+    lead = "..." if start else ""
+    tail = "..." if start + limit < len(text) else ""
+    return lead + _printable(text[start:column]), lead + _printable(shown) + tail
+
+
+def _printable(text: str) -> str:
+    """Control characters (a terminal would obey them) as the replacement character."""
+    return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)

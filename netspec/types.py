@@ -1,0 +1,133 @@
+"""What the rules of ops speak: tensors, weights, windows, and how an op is written in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from fractions import Fraction
+from math import prod
+from typing import Any, Literal
+
+from netspec.dims import Dim
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """The type of a value: its shape, batch first, and its dtype by torch's name."""
+
+    shape: tuple[Dim, ...]
+    dtype: str = "float32"
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def batch(self) -> Dim:
+        return self.shape[0]
+
+    @property
+    def channels(self) -> Dim:
+        """Axis 1 of (N, C, ...)."""
+        return self.shape[1]
+
+    @property
+    def height(self) -> Dim:
+        return self.shape[-2]
+
+    @property
+    def width(self) -> Dim:
+        return self.shape[-1]
+
+    @property
+    def features(self) -> Dim:
+        """The last axis, as `torch.nn.Linear` reads it."""
+        return self.shape[-1]
+
+    @property
+    def spatial(self) -> tuple[Dim, ...]:
+        """The axes after batch and channels."""
+        return self.shape[2:]
+
+    def with_channels(self, channels: Dim) -> Tensor:
+        return Tensor((self.shape[0], channels, *self.shape[2:]), self.dtype)
+
+    def with_spatial(self, *spatial: Dim) -> Tensor:
+        return Tensor((*self.shape[:2], *spatial), self.dtype)
+
+    def __str__(self) -> str:
+        return " x ".join(str(d) if isinstance(d, int) or " " not in str(d) else f"({d})" for d in self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A parameter or buffer that an op owns, by its name in a state dict."""
+
+    name: str
+    shape: tuple[int, ...]
+    kind: Literal["parameter", "buffer"] = "parameter"
+    dtype: str = "float32"
+
+    @property
+    def size(self) -> int:
+        return prod(self.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one unit of an output sees of the input, per spatial axis: `size` units from `stride * index + start`."""
+
+    size: tuple[int, ...]
+    stride: tuple[int | Fraction, ...]
+    start: tuple[int | Fraction, ...]
+
+
+class Reach(Enum):
+    """What a unit sees where that is no sliding window."""
+
+    POINT = "the unit at its own position"
+    ALL = "every position"
+    UNPLACED = "one position, no longer told by the unit's index"
+    VARIES = "windows of different sizes"
+    DATA = "positions that depend on the data"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """An `nn.Module` that stands for an op: arguments by torch's names, the first `positional` of them unnamed."""
+
+    target: str
+    arguments: Mapping[str, Any]
+    positional: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function call that stands for an op: `function(inputs, ...)`, or `function([inputs], ...)` where `listed`."""
+
+    function: str
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    listed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Infix:
+    """A binary operator between all inputs that stands for an op."""
+
+    operator: str
+
+
+Printed = Layer | Call | Infix
+
+
+@dataclass(frozen=True, slots=True)
+class Init:
+    """A function of torch.nn.init, without its underscore, that fills a weight."""
+
+    function: str
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+Filling = Init | float | tuple[float, ...]
+"""What fills a weight at first: a function, a constant, or a value for each element."""
