@@ -1,0 +1,169 @@
+"""Activations, element by element or along one axis."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from netspec.ops.base import Elementwise, RuleError, example
+from netspec.ops.fields import Axis, Positive, PositiveReal, Real, Takes
+from netspec.ops.window import along
+from netspec.types import Layer, Reach, Tensor, Weight, Window
+
+_MAP = (2, 3, 4, 4)
+
+
+class Activation(Elementwise, family="activation"):
+    """An activation without weights, written as the torch.nn class of its name."""
+
+
+class Relu(Activation, name="relu"):
+    """max(0, x), as torch.nn.ReLU."""
+
+    examples = (example(_MAP),)
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.ReLU")
+
+
+class Relu6(Activation, name="relu6"):
+    """min(max(0, x), 6), as torch.nn.ReLU6."""
+
+    examples = (example(_MAP),)
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.ReLU6")
+
+
+class LeakyRelu(Activation, name="leaky_relu", principal="negative_slope"):
+    """x where positive, else negative_slope * x, as torch.nn.LeakyReLU."""
+
+    negative_slope: Real = 0.01
+
+    examples = (example(_MAP), example(_MAP, negative_slope=0.2))
+
+    def torch(self, x: Tensor) -> Layer:
+        # One argument reads well without its name, unless it says nothing.
+        default = self.negative_slope == type(self).default("negative_slope")
+        return self.layer("nn.LeakyReLU") if default else self.layer("nn.LeakyReLU", negative_slope=self.negative_slope)
+
+
+class Prelu(Elementwise, name="prelu", principal="num_parameters", family="activation"):
+    """x where positive, else a learned slope times x, as torch.nn.PReLU."""
+
+    num_parameters: Positive = 1
+
+    examples = (example(_MAP), example(_MAP, num_parameters=3))
+
+    def infer(self, x: Tensor) -> Tensor:
+        if self.num_parameters != 1 and (x.rank < 2 or x.channels != self.num_parameters):
+            raise RuleError(f"`prelu` has {self.num_parameters} slopes for an input of {x}", at="num_parameters")
+        return x
+
+    def weights(self, x: Tensor) -> tuple[Weight, ...]:
+        return (Weight("weight", (self.num_parameters,)),)
+
+    def torch(self, x: Tensor) -> Layer:
+        default = self.num_parameters == type(self).default("num_parameters")
+        return self.layer("nn.PReLU") if default else self.layer("nn.PReLU", num_parameters=self.num_parameters)
+
+
+class Elu(Activation, name="elu", principal="alpha"):
+    """x where positive, else alpha * (exp(x) - 1), as torch.nn.ELU."""
+
+    alpha: PositiveReal = 1.0
+
+    examples = (example(_MAP), example(_MAP, alpha=0.5))
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.ELU")
+
+
+class Gelu(Activation, name="gelu", principal="approximate"):
+    """x times the normal distribution function of x, as torch.nn.GELU."""
+
+    approximate: Annotated[Literal["none", "tanh"], Takes("`none` or `tanh`")] = "none"
+
+    examples = (example(_MAP), example(_MAP, approximate="tanh"))
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.GELU")
+
+
+class Silu(Activation, name="silu"):
+    """x * sigmoid(x), as torch.nn.SiLU."""
+
+    examples = (example(_MAP),)
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.SiLU")
+
+
+class Sigmoid(Activation, name="sigmoid"):
+    """1 / (1 + exp(-x)), as torch.nn.Sigmoid."""
+
+    examples = (example(_MAP),)
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.Sigmoid")
+
+
+class Tanh(Activation, name="tanh"):
+    """Hyperbolic tangent, as torch.nn.Tanh."""
+
+    examples = (example(_MAP),)
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.Tanh")
+
+
+class Hardswish(Activation, name="hardswish"):
+    """x * relu6(x + 3) / 6, as torch.nn.Hardswish."""
+
+    examples = (example(_MAP),)
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.Hardswish")
+
+
+class Softplus(Activation, name="softplus", principal="beta"):
+    """log(1 + exp(beta * x)) / beta, as torch.nn.Softplus."""
+
+    beta: PositiveReal = 1.0
+    threshold: Real = 20.0
+
+    examples = (example(_MAP), example(_MAP, beta=2.0))
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.Softplus")
+
+
+class AlongAxis(Activation):
+    """Softmaxes: positive numbers that sum to one along an axis, channels unless said."""
+
+    dim: Axis = 1
+
+    def infer(self, x: Tensor) -> Tensor:
+        if not -x.rank <= self.dim < x.rank:
+            raise RuleError(f"there is no axis {self.dim} in {x}", at="dim", code="NS302")
+        return x
+
+    def window(self, x: Tensor) -> Window | Reach:
+        return along(x, self.dim) if self.dim % x.rank >= 2 else Reach.POINT
+
+
+class Softmax(AlongAxis, name="softmax", principal="dim"):
+    """exp(x) over its sum along `dim`, as torch.nn.Softmax; the axis is 1 unless said."""
+
+    examples = (example((2, 5)), example((2, 3, 4, 4), dim=-1))
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.Softmax", dim=self.dim)
+
+
+class LogSoftmax(AlongAxis, name="log_softmax", principal="dim"):
+    """Logarithm of softmax along `dim`, as torch.nn.LogSoftmax; the axis is 1 unless said."""
+
+    examples = (example((2, 5)), example((2, 3, 4, 4), dim=-1))
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.LogSoftmax", dim=self.dim)

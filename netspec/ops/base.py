@@ -1,0 +1,297 @@
+"""What an op is: one class that says everything about itself as plain data."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import UnionType
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from netspec.dims import Dim, always_equal, condition
+from netspec.errors import choices, closest
+from netspec.ops.fields import Takes
+from netspec.types import Call, Infix, Layer, Reach, Tensor, Weight, Window
+
+
+class RuleError(Exception):
+    """What an op's rule raises when its inputs do not fit; `at` names the attribute to blame, if one is."""
+
+    def __init__(self, message: str, *, at: str = "", code: str = "NS304", help: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.at = at
+        self.code = code
+        self.help = help
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Attributes and input shapes on which the contract test tries an op, and the op reference shows it."""
+
+    attributes: Mapping[str, Any]
+    inputs: tuple[tuple[int, ...], ...]
+
+
+def example(*inputs: tuple[int, ...], **attributes: Any) -> Example:
+    """Shorthand: the input shapes, then the attributes."""
+    return Example(attributes, inputs)
+
+
+REGISTRY: dict[str, type[Op]] = {}
+"""Every op by its name in the spec language."""
+
+
+class Op(BaseModel):
+    """One kind of node: typed attributes, and the rules that tell all about it without running it.
+
+    A concrete op gives `name` (and `principal`, the attribute a scalar argument stands for, and `family`,
+    its colour in diagrams) and every abstract rule: what costs nothing says `return 0`, so that an unknown
+    op can never count as nothing. Rules get the types of their inputs and return plain data; they never
+    import torch. A rule raises RuleError where the inputs do not fit.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
+
+    opname: ClassVar[str] = ""
+    principal: ClassVar[str | None] = None
+    family: ClassVar[str] = ""
+    inputs: ClassVar[tuple[int, int | None]] = (1, 1)
+    """How many inputs the op takes, least and most; None where there is no most."""
+    output_names: ClassVar[tuple[str, ...]] = ("output",)
+    examples: ClassVar[tuple[Example, ...]] = ()
+
+    def __init_subclass__(
+        cls, *, name: str = "", principal: str | None = None, family: str = "", **kwargs: Any
+    ) -> None:
+        super().__init_subclass__(**kwargs)
+        if family:
+            cls.family = family
+        if name:
+            if name in REGISTRY and REGISTRY[name].__qualname__ != cls.__qualname__:
+                raise TypeError(f"two ops are called {name!r}")
+            cls.opname = name
+            cls.principal = principal
+            REGISTRY[name] = cls
+
+    # A rule's arguments are the inputs' types: `x`, or `*xs` of a merge. `*args: Any, **kwargs: Any` is how
+    # type checkers are told that a subclass may name them.
+
+    @abstractmethod
+    def infer(self, *args: Any, **kwargs: Any) -> Tensor | tuple[Tensor, ...]:
+        """The type of each output."""
+
+    @abstractmethod
+    def weights(self, *args: Any, **kwargs: Any) -> tuple[Weight, ...]:
+        """The parameters and buffers the op owns, in the order of torch's state dict."""
+
+    @abstractmethod
+    def macs(self, *args: Any, **kwargs: Any) -> Dim | None:
+        """Multiply-accumulates for the whole batch, from the first output's type and the inputs'; None: unknown."""
+
+    @abstractmethod
+    def window(self, *args: Any, **kwargs: Any) -> Window | Reach:
+        """What one unit of the output sees of each input."""
+
+    @abstractmethod
+    def torch(self, *args: Any, **kwargs: Any) -> Layer | Call | Infix:
+        """How PyTorch writes it."""
+
+    def layer(self, target: str, **arguments: Any) -> Layer:
+        """A Layer whose unnamed arguments are these and whose options are the remaining attributes."""
+        options = {field: getattr(self, field) for field in type(self).model_fields if field not in arguments}
+        return Layer(target, {**arguments, **options}, positional=len(arguments))
+
+    def label(self) -> str:
+        """A few words for tables and diagrams: the op, and what its principal attribute says."""
+        name = self.opname.replace("_", " ")
+        value = getattr(self, self.principal) if self.principal else None
+        return name if value is None or value == self.default(str(self.principal)) else f"{name}, {by(value)}"
+
+    @classmethod
+    def default(cls, attribute: str) -> Any:
+        """The value an attribute has when nothing is said; `...` where something must be."""
+        field = cls.model_fields.get(attribute)
+        return ... if field is None or field.is_required() else field.default
+
+    def __str__(self) -> str:
+        shown = [
+            f"{field}={getattr(self, field)!r}"
+            for field in type(self).model_fields
+            if getattr(self, field) != self.default(field)
+        ]
+        return f"{self.opname}({', '.join(shown)})"
+
+
+def by(value: Any) -> str:
+    """A pair as `3x5`, and as `3` where both are equal; other values as they are."""
+    if isinstance(value, tuple):
+        pair: tuple[Any, ...] = value
+        return str(pair[0]) if len(set(pair)) == 1 else "x".join(str(v) for v in pair)
+    return str(value)
+
+
+def by_both(pair: tuple[int, ...]) -> str:
+    """A window as `3x3`."""
+    return "x".join(str(v) for v in pair)
+
+
+class AttributeProblem(Exception):
+    """An attribute that an op can't take: its name, what is wrong, and a way out."""
+
+    def __init__(self, attribute: str, code: str, message: str, help: str = "") -> None:
+        super().__init__(message)
+        self.attribute = attribute
+        self.code = code
+        self.message = message
+        self.help = help
+
+
+def make_op(cls: type[Op], attributes: Mapping[str, Any]) -> tuple[Op | None, list[AttributeProblem]]:
+    """An op with these attributes, or all that is wrong with them."""
+    try:
+        return cls.model_validate(dict(attributes)), []
+    except ValidationError as error:
+        problems: dict[str, AttributeProblem] = {}
+        for detail in error.errors(include_url=False, include_context=False):
+            name = str(detail["loc"][0]) if detail["loc"] else ""
+            # What is missing inside a value (`[1]` for a pair) makes the value wrong.
+            kind = detail["type"] if len(detail["loc"]) == 1 else "wrong"
+            problems.setdefault(name, _problem(cls, name, kind, attributes.get(name)))
+        return None, list(problems.values())
+
+
+def _problem(cls: type[Op], name: str, kind: str, value: Any) -> AttributeProblem:
+    if kind == "missing":
+        return AttributeProblem(name, "NS205", f"`{cls.opname}` needs `{name}`, {takes(cls, name)}")
+    if kind == "extra_forbidden":
+        known = list(cls.model_fields)
+        help = closest(name, known) or (f"it takes {choices(known)}" if known else "it takes no arguments")
+        return AttributeProblem(name, "NS204", f"`{cls.opname}` has no attribute `{name}`", help)
+    from netspec.expression import show
+
+    return AttributeProblem(name, "NS206", f"`{name}` takes {takes(cls, name)}, not {show(value)}")
+
+
+def takes(cls: type[Op], attribute: str) -> str:
+    """What an attribute takes, in words."""
+    for extra in cls.model_fields[attribute].metadata:
+        if isinstance(extra, Takes):
+            return extra.words
+    inner = get_args(cls.model_fields[attribute].annotation)
+    for argument in inner:
+        for extra in getattr(argument, "__metadata__", ()):
+            if isinstance(extra, Takes):
+                return f"{extra.words}, or null"
+    return "another kind of value"
+
+
+@lru_cache(maxsize=1024)
+def words_of(cls: type[Op], attribute: str) -> frozenset[str]:
+    """The words an attribute takes as they stand, such as `same`; other text is an expression."""
+    field = cls.model_fields.get(attribute)
+    return frozenset() if field is None else frozenset(_words(field.annotation))
+
+
+def _words(annotation: Any) -> set[str]:
+    if get_origin(annotation) is Literal:
+        return {word for word in get_args(annotation) if isinstance(word, str)}
+    if get_origin(annotation) in (Union, UnionType):
+        return set[str]().union(*(_words(part) for part in get_args(annotation)))
+    if hasattr(annotation, "__metadata__"):
+        return _words(annotation.__origin__)
+    return set()
+
+
+def known_int(size: Dim, what: str, *, at: str = "", help: str = "") -> int:
+    """A size that has to be a number, since weights have its shape."""
+    if isinstance(size, int):
+        return size
+    raise RuleError(f"{what} must be known, and is {size}", at=at, code="NS305", help=help)
+
+
+def need_rank(op: Op, x: Tensor, rank: int, axes: str) -> None:
+    """Refuse a tensor of another rank."""
+    if x.rank != rank:
+        raise RuleError(f"`{op.opname}` takes {axes}, {rank} axes, and its input is {x}", code="NS302")
+
+
+class Elementwise(Op):
+    """Ops that treat every element alike: same shape, no weights, no multiply-accumulates."""
+
+    def infer(self, x: Tensor) -> Tensor:
+        return x
+
+    def weights(self, x: Tensor) -> tuple[Weight, ...]:
+        return ()
+
+    def macs(self, y: Tensor, x: Tensor) -> int:
+        return 0
+
+    def window(self, x: Tensor) -> Window | Reach:
+        return Reach.POINT
+
+
+class Merge(Op, family="merge"):
+    """Ops that join branches: two inputs or more, no weights, no multiply-accumulates."""
+
+    inputs: ClassVar[tuple[int, int | None]] = (2, None)
+
+    def weights(self, *xs: Tensor) -> tuple[Weight, ...]:
+        return ()
+
+    def macs(self, y: Tensor, *xs: Tensor) -> int:
+        return 0
+
+    def window(self, *xs: Tensor) -> Window | Reach:
+        return Reach.POINT
+
+
+class UnequalShapes(RuleError):
+    """Inputs of a merge whose shapes differ: `first` and `other` count them, so that a message can name them."""
+
+    def __init__(self, first: int, other: int, message: str, help: str) -> None:
+        super().__init__(message, code="NS301", help=help)
+        self.first = first
+        self.other = other
+
+
+def need_equal(op: Op, xs: tuple[Tensor, ...], *, but: int | None = None) -> None:
+    """Refuse inputs whose shapes differ, on any axis or on all axes `but` one."""
+    for number, x in enumerate(xs[1:], start=1):
+        axes = range(max(x.rank, xs[0].rank))
+        same_rank = x.rank == xs[0].rank
+        bad = [a for a in axes if a != but and not (same_rank and always_equal(xs[0].shape[a], x.shape[a]))]
+        if x.dtype != xs[0].dtype:
+            raise RuleError(f"`{op.opname}` takes inputs of one dtype, not {xs[0].dtype} and {x.dtype}", code="NS302")
+        if bad or not same_rank:
+            where = "shapes" if but is None else f"shapes on all axes but {but}"
+            raise UnequalShapes(0, number, f"`{op.opname}` needs equal {where}", _way_to_equal(xs[0], x, bad))
+
+
+def _way_to_equal(a: Tensor, b: Tensor, bad: list[int]) -> str:
+    if a.rank != b.rank:
+        return f"bring both to {a.rank} axes"
+    only = [condition(a.shape[axis], b.shape[axis]) for axis in bad]
+    if all(only):
+        return "it holds only if " + " and ".join(dict.fromkeys(str(text) for text in only))
+    if bad == [1] and a.rank == 4:
+        return f"give one branch a 1x1 `conv2d`, so that both have {a.shape[1]} channels"
+    if bad != [1] and a.rank == 4:
+        smaller = [x for x in (a, b) if all(isinstance(d, int) for d in x.shape[2:])]
+        if len(smaller) == 2 and a.shape[1] == b.shape[1]:
+            return "give both the same strides and paddings"
+        if len(smaller) == 2:
+            return _project(a, b)
+    return "give both the same shape"
+
+
+def _project(a: Tensor, b: Tensor) -> str:
+    small, large = sorted((a, b), key=lambda t: t.shape[2] if isinstance(t.shape[2], int) else 0)
+    if isinstance(small.shape[2], int) and isinstance(large.shape[2], int) and large.shape[2] % small.shape[2] == 0:
+        stride = large.shape[2] // small.shape[2]
+        return f"give the larger one a 1x1 `conv2d` with out_channels {small.shape[1]} and stride {stride}"
+    return "give both the same strides and paddings"

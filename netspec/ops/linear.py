@@ -1,0 +1,51 @@
+"""Fully connected layers."""
+
+from __future__ import annotations
+
+from math import prod
+
+from netspec.dims import Dim
+from netspec.ops.base import Op, RuleError, example, known_int
+from netspec.ops.fields import Flag, Positive
+from netspec.ops.window import along
+from netspec.types import Layer, Reach, Tensor, Weight, Window
+
+
+class Linear(Op, name="linear", principal="out_features", family="linear"):
+    """Matrix product with the last axis of (N, ..., features), as torch.nn.Linear."""
+
+    out_features: Positive
+    bias: Flag = True
+
+    examples = (
+        example((2, 6), out_features=4),
+        example((2, 5, 6), out_features=3, bias=False),
+        example((1, 2, 3, 8), out_features=5),
+    )
+
+    def infer(self, x: Tensor) -> Tensor:
+        if x.rank < 2:
+            raise RuleError(f"`linear` takes (N, ..., features), 2 axes or more, not {x}", code="NS302")
+        self._in_features(x)
+        return Tensor((*x.shape[:-1], self.out_features), x.dtype)
+
+    def weights(self, x: Tensor) -> tuple[Weight, ...]:
+        weight = Weight("weight", (self.out_features, self._in_features(x)))
+        return (weight, Weight("bias", (self.out_features,))) if self.bias else (weight,)
+
+    def macs(self, y: Tensor, x: Tensor) -> Dim:
+        return prod(y.shape, start=self._in_features(x))
+
+    def window(self, x: Tensor) -> Window | Reach:
+        # Over (N, C, H, W) it mixes the last axis only, and that is one of the spatial axes.
+        return along(x, -1) if x.rank > 3 else Reach.ALL
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.Linear", in_features=x.features, out_features=self.out_features)
+
+    def _in_features(self, x: Tensor) -> int:
+        return known_int(
+            x.features,
+            "the number of input features of `linear`",
+            help="fix H and W (`--input 3x224x224`), or pool globally first (`adaptive_avg_pool2d: 1`)",
+        )

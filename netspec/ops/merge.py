@@ -1,0 +1,59 @@
+"""Ops that join branches."""
+
+from __future__ import annotations
+
+from netspec.dims import Dim
+from netspec.ops.base import Merge, RuleError, example, need_equal
+from netspec.ops.fields import Axis
+from netspec.types import Call, Infix, Reach, Tensor, Window
+
+
+class Add(Merge, name="add"):
+    """Sum of its inputs, which have equal shapes: the residual networks' merge."""
+
+    examples = (example((2, 3, 4, 4), (2, 3, 4, 4)), example((2, 3), (2, 3), (2, 3)))
+
+    def infer(self, *xs: Tensor) -> Tensor:
+        need_equal(self, xs)
+        return xs[0]
+
+    def torch(self, *xs: Tensor) -> Infix:
+        return Infix("+")
+
+
+class Multiply(Merge, name="multiply"):
+    """Product of its inputs, element by element; shapes are equal."""
+
+    examples = (example((2, 3, 4, 4), (2, 3, 4, 4)),)
+
+    def infer(self, *xs: Tensor) -> Tensor:
+        need_equal(self, xs)
+        return xs[0]
+
+    def torch(self, *xs: Tensor) -> Infix:
+        return Infix("*")
+
+
+class Concat(Merge, name="concat", principal="dim"):
+    """Its inputs one after another along an axis, channels unless said, as torch.cat."""
+
+    dim: Axis = 1
+
+    examples = (example((2, 3, 4, 4), (2, 5, 4, 4)), example((2, 3, 4), (2, 3, 1), dim=-1))
+
+    def infer(self, *xs: Tensor) -> Tensor:
+        rank = xs[0].rank
+        if not -rank <= self.dim < rank:
+            raise RuleError(f"there is no axis {self.dim} in {xs[0]}", at="dim", code="NS302")
+        axis = self.dim % rank
+        need_equal(self, xs, but=axis)
+        total: Dim = 0
+        for x in xs:
+            total = x.shape[axis] + total
+        return Tensor((*xs[0].shape[:axis], total, *xs[0].shape[axis + 1 :]), xs[0].dtype)
+
+    def window(self, *xs: Tensor) -> Window | Reach:
+        return Reach.UNPLACED if self.dim % xs[0].rank >= 2 else Reach.POINT
+
+    def torch(self, *xs: Tensor) -> Call:
+        return Call("torch.cat", {"dim": self.dim}, listed=True)

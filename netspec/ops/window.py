@@ -1,0 +1,55 @@
+"""The arithmetic of sliding windows, shared by convolutions and pools."""
+
+from __future__ import annotations
+
+from netspec.dims import Dim
+from netspec.ops.base import Op, RuleError
+from netspec.types import Reach, Tensor, Window
+
+
+def effective_size(kernel: int, dilation: int) -> int:
+    """What a dilated kernel spans."""
+    return dilation * (kernel - 1) + 1
+
+
+def along(x: Tensor, axis: int) -> Window | Reach:
+    """What a unit sees where one spatial axis is mixed whole and the others are not: its line of the map."""
+    size, others = x.shape[axis], len(x.spatial) - 1
+    if others == 0 or not isinstance(size, int):
+        return Reach.ALL
+    before = axis % x.rank - 2
+    after = others - before
+    return Window((1,) * before + (size,) + (1,) * after, (1,) * before + (0,) + (1,) * after, (0,) * (others + 1))
+
+
+def slide(
+    op: Op,
+    x: Tensor,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    around: tuple[tuple[int, int], ...],
+    dilation: tuple[int, ...],
+    ceil_mode: bool = False,
+) -> tuple[Dim, ...]:
+    """The spatial sizes after a window has slid over the map, as torch computes them.
+
+    In ceil mode torch leaves out a last window that would start in the padding on the right
+    (`pooling_output_shape` in ATen's Pool.h): the smaller of two floors of one stride, so one floor.
+    """
+    sizes: list[Dim] = []
+    for axis, size in enumerate(x.spatial):
+        before, after = around[axis]
+        span = effective_size(kernel[axis], dilation[axis])
+        extra = before + after - span
+        if ceil_mode:
+            extra = min(extra + stride[axis] - 1, before - 1)
+        if isinstance(size, int) and size + extra < 0:
+            padded = f" (with padding {size + before + after})" if before + after else ""
+            raise RuleError(
+                f"a window of {span} is larger than the map of {size}{padded}",
+                at="kernel_size",
+                code="NS303",
+                help=f"the input is {x}: take a smaller kernel_size, more padding, or pool less before this step",
+            )
+        sizes.append((size + extra) // stride[axis] + 1)
+    return tuple(sizes)
