@@ -1,0 +1,271 @@
+"""The Builder, the only way to make a graph; and `rebuild`, by which passes and people edit one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from netspec.dims import Dim, symbol, symbols
+from netspec.errors import Diagnostic, NetspecError, choices, closest, fail
+from netspec.expression import Expression
+from netspec.graph.model import NOTHING, Block, Graph, Input, Kind, Mode, Node, Output, Scope
+from netspec.ops import REGISTRY
+from netspec.ops.base import Op, RuleError, make_op
+from netspec.source import Span
+from netspec.types import Filling, Tensor
+
+
+class Builder:
+    """Builds a graph node by node, checking each: values go in and come out by name.
+
+    >>> b = Builder("tiny")
+    >>> image = b.input("image", ["N", 3, 32, 32])
+    >>> x = b.add("conv2d", image, name="conv1", out_channels=16, kernel_size=3, padding=1)
+    >>> with b.scope("head"):
+    ...     x = b.add("adaptive_avg_pool2d", x, output_size=1)
+    ...     x = b.add("flatten", x)
+    ...     x = b.add("linear", x, name="fc", out_features=10)
+    >>> b.output("logits", x)
+    >>> graph = b.build()
+    >>> graph["head.fc"].type
+    Tensor(shape=(<N>, 10), dtype='float32')
+    """
+
+    def __init__(
+        self, name: str, *, title: str = "", source: str = "", params: Mapping[str, Any] | None = None
+    ) -> None:
+        self.name = name
+        self.title = title
+        self.source = source
+        self.params: dict[str, Any] = dict(params or {})
+        self.types: dict[str, Tensor] = {}
+        self.scopes: dict[str, Scope] = {}
+        self.nodes: list[Node] = []
+        self._paths: set[str] = set()
+        self._scope_paths: set[str] = set()
+        self._inputs: list[Input] = []
+        self._outputs: list[Output] = []
+        self._here = ""
+        self._inferred: dict[tuple[Op, tuple[Tensor, ...]], tuple[Tensor, ...]] = {}
+
+    def input(
+        self,
+        name: str,
+        shape: Sequence[Dim | str],
+        dtype: str = "float32",
+        nominal: Mapping[str, int] | None = None,
+        span: Span | None = None,
+    ) -> str:
+        """An input: its shape, batch first, with symbols by name (`["N", 3, "H", "W"]`)."""
+        dims = tuple(symbol(d) if isinstance(d, str) else d for d in shape)
+        self._claim(name)
+        self.types[name] = Tensor(dims, dtype)
+        known = {s: size for s, size in (nominal or {}).items() if s in symbols(dims)}
+        self._inputs.append(Input(name, self.types[name], known, span))
+        return name
+
+    def add(self, op: str | Op, *inputs: str, name: str = "", **attributes: Any) -> str:
+        """A node: an op, or an op's name with attributes, on values; gives its first output's name.
+
+        The node stands in the scope that is open, under `name`, else under the op's name with a number
+        where that is taken. Raises NetspecError where attributes or inputs do not fit.
+        """
+        made = _op_of(op, attributes)
+        unknown = [value for value in inputs if value not in self.types]
+        if unknown:
+            fail("NS209", f"no value is called `{unknown[0]}`", help=closest(unknown[0], self.types))
+        path = self._path(name or self._free_name(made.opname))
+        try:
+            return self.node(path, made, inputs, scope=self._here)
+        except RuleError as error:
+            raise located(error, path) from None
+
+    @contextmanager
+    def scope(self, name: str, kind: Kind = "block", block: str = "", **params: Any) -> Iterator[str]:
+        """A scope that nodes added inside belong to: a use of a block, by default one of the scope's own name."""
+        path = self._path(name)
+        self.claim_scope(path)
+        made = Block(block or name) if kind == "block" else None
+        outer, self._here = self._here, path
+        try:
+            yield path
+        finally:
+            self._here = outer
+        last = self.nodes[-1].path if self.nodes else ""
+        self.open(Scope(path, kind, outer, last, made, params))
+
+    def output(self, name: str, value: str, mode: Mode = "inference", span: Span | None = None) -> None:
+        """Make a value an output of the graph; with `mode="train"` one that is built in training only."""
+        if value not in self.types:
+            fail("NS209", f"no value is called `{value}`", span, help=closest(value, self.types))
+        if any(o.name == name for o in self._outputs):
+            fail("NS210", f"two outputs are called `{name}`", span)
+        self._outputs.append(Output(name, value, mode, span))
+
+    def build(self) -> Graph:
+        """The graph as it stands."""
+        if not self._outputs:
+            fail("NS201", f"`{self.name}` has no output", help="name one with `output`")
+        return Graph(
+            self.name,
+            tuple(self._inputs),
+            tuple(self._outputs),
+            tuple(self.nodes),
+            dict(self.scopes),
+            dict(self.params),
+            self.title,
+            self.source,
+        )
+
+    # What follows is for those who know the paths: the elaborator of specs, and passes.
+
+    def node(
+        self,
+        path: str,
+        op: Op,
+        inputs: tuple[str, ...],
+        *,
+        weights_of: str = "",
+        scope: str = "",
+        span: Span | None = None,
+        written: Mapping[str, Expression] = NOTHING,
+        when: Expression | None = None,
+        init: Mapping[str, Filling] = NOTHING,
+    ) -> str:
+        """A node at a path that is known; raises RuleError where the inputs do not fit."""
+        self._claim(path, span, scope)
+        types = self.types
+        given = tuple([types[value] for value in inputs])
+        inferred = self._inferred.get((op, given))
+        if inferred is None:
+            inferred = self._inferred[op, given] = _infer(op, given)
+        made = Node(path, op, inputs, inferred, weights_of or path, scope, span, written, when, init)
+        self.nodes.append(made)
+        if len(inferred) == 1:
+            types[path] = inferred[0]
+        else:
+            types.update(made.values())
+        return path
+
+    def claim_scope(self, path: str, span: Span | None = None) -> None:
+        """Take a path for a scope before what is in it is made; NS210 where it is taken."""
+        if path in self._scope_paths or path in self._paths:
+            fail("NS210", f"two things have the path `{path}`", span, help="give one of them a `name`")
+        self._scope_paths.add(path)
+
+    def open(self, scope: Scope) -> None:
+        """A scope at a path that is known, once what is in it is made."""
+        self.scopes[scope.path] = scope
+
+    def _claim(self, path: str, span: Span | None = None, scope: str = "") -> None:
+        # A named merge is a node and a scope of one path; nothing else may be.
+        if path in self._paths or (path in self._scope_paths and scope != path):
+            fail("NS210", f"two things have the path `{path}`", span, help="give one of them a `name`")
+        self._paths.add(path)
+
+    def _path(self, name: str) -> str:
+        return f"{self._here}.{name}" if self._here else name
+
+    def _free_name(self, base: str) -> str:
+        name, number = base, 1
+        while self._path(name) in self._paths or self._path(name) in self._scope_paths:
+            number += 1
+            name = f"{base}_{number}"
+        return name
+
+
+def _op_of(op: str | Op, attributes: Mapping[str, Any]) -> Op:
+    if isinstance(op, Op):
+        return op
+    cls = REGISTRY.get(op)
+    if cls is None:
+        fail("NS203", f"there is no op `{op}`", help=closest(op, REGISTRY) or f"ops are {choices(REGISTRY)}")
+    given = {name: list(value) if isinstance(value, tuple) else value for name, value in attributes.items()}
+    made, problems = make_op(cls, given)
+    if made is None:
+        raise NetspecError(*(Diagnostic(p.code, p.message, help=p.help) for p in problems))
+    return made
+
+
+def _infer(op: Op, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    least, most = op.inputs
+    if len(given) < least or (most is not None and len(given) > most):
+        wanted = str(least) if most == least else f"{least} or more" if most is None else f"{least} to {most}"
+        raise RuleError(
+            f"`{op.opname}` takes {wanted} input{'s' if wanted != '1' else ''}, not {len(given)}", code="NS302"
+        )
+    result = op.infer(*given)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def located(error: RuleError, path: str, span: Span | None = None, notes: Sequence[str] = ()) -> NetspecError:
+    """An op's complaint as an error with the node's path and, if known, its place."""
+    label = path if span else ""
+    message = error.message if span else f"{path}: {error.message}"
+    return NetspecError(Diagnostic(error.code, message, span, label, tuple(notes), error.help))
+
+
+Visit = Callable[["Editor", Node, tuple[str, ...]], str]
+
+
+class Editor:
+    """What `rebuild` hands to its visitor: the graph that was, and ways to keep, change, or drop a node."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.builder = Builder(graph.name, title=graph.title, source=graph.source, params=graph.params)
+        self.values: dict[str, str] = {}
+
+    def keep(self, node: Node, inputs: tuple[str, ...], op: Op | None = None, **changes: Any) -> str:
+        """The node again, on these inputs; with another op, or other fields, if given."""
+        fields: dict[str, Any] = {
+            "weights_of": node.weights_of,
+            "scope": node.scope,
+            "span": node.span,
+            "written": node.written,
+            "when": node.when,
+            "init": node.init,
+            **changes,
+        }
+        try:
+            return self.builder.node(node.path, op or node.op, inputs, **fields)
+        except RuleError as error:
+            raise located(error, node.path, node.span) from None
+
+
+def rebuild(graph: Graph, visit: Visit) -> Graph:
+    """A graph made again with each node through `visit(editor, node, inputs)`, which gives the value to use instead.
+
+    Keep a node with `editor.keep(node, inputs)`, change it by giving `keep` another op, drop it by giving
+    back one of its inputs. All shapes are inferred again; scopes that lose all their nodes go.
+    """
+    editor = Editor(graph)
+    for i in graph.inputs:
+        editor.values[i.name] = editor.builder.input(i.name, i.type.shape, i.type.dtype, i.nominal, i.span)
+    for node in graph.nodes:
+        inputs = tuple([editor.values[value] for value in node.inputs])
+        made = visit(editor, node, inputs)
+        editor.values[node.path] = made
+        for value, name in zip(list(node.values())[1:], node.op.output_names[1:], strict=True):
+            # Further outputs follow the first where the node is kept; one that is dropped has no others.
+            editor.values[value[0]] = f"{made}:{name}"
+    for o in graph.outputs:
+        editor.builder.output(o.name, editor.values[o.value], o.mode, o.span)
+    _keep_scopes(graph, editor)
+    return editor.builder.build()
+
+
+def _keep_scopes(graph: Graph, editor: Editor) -> None:
+    used: set[str] = set()
+    for node in editor.builder.nodes:
+        scope = node.scope
+        while scope and scope not in used:
+            used.add(scope)
+            scope = graph.scopes[scope].parent if scope in graph.scopes else ""
+    for path, scope in graph.scopes.items():
+        if path in used and path not in editor.builder.scopes:
+            inputs = {name: editor.values[value] for name, value in scope.inputs.items()}
+            output = editor.values.get(scope.output, scope.output)
+            editor.builder.open(replace(scope, inputs=inputs, output=output))

@@ -1,0 +1,19 @@
+"""The printed form of a graph: one line a node, for people and for golden tests."""
+
+from __future__ import annotations
+
+from netspec.graph.model import Graph
+
+
+def to_text(graph: Graph) -> str:
+    """A graph as text: inputs, nodes as `path = op(inputs; attributes): shape`, outputs."""
+    lines = [f"graph {graph.name}"]
+    lines += [f"  input {i.name}: {i.type}" for i in graph.inputs]
+    for node in graph.nodes:
+        attributes = str(node.op).partition("(")[2]
+        shown = ", ".join(node.inputs) + ("; " if attributes != ")" else "") + attributes
+        types = ", ".join(str(t) for t in node.types)
+        shared = f"  weights of {node.weights_of}" if node.weights_of != node.path else ""
+        lines.append(f"  {node.path} = {node.op.opname}({shown}: {types}{shared}")
+    lines += [f"  output {o.name} = {o.value}{' in training' if o.mode == 'train' else ''}" for o in graph.outputs]
+    return "\n".join(lines)

@@ -1,0 +1,54 @@
+"""The graph as the spec nests it: scopes with their nodes and inner scopes, in the order they run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from netspec.graph.model import Graph, Node, Scope
+
+
+@dataclass(slots=True)
+class Group:
+    """A scope (None for the network itself) and what stands directly in it."""
+
+    scope: Scope | None
+    items: list[Group | Node] = field(default_factory=lambda: list["Group | Node"]())
+
+    @property
+    def path(self) -> str:
+        return self.scope.path if self.scope else ""
+
+    def nodes(self) -> Iterator[Node]:
+        """All nodes at or below."""
+        todo: list[Group | Node] = list(reversed(self.items))
+        while todo:
+            item = todo.pop()
+            if isinstance(item, Node):
+                yield item
+            else:
+                todo.extend(reversed(item.items))
+
+
+def tree(graph: Graph, nodes: Iterable[Node] | None = None) -> Group:
+    """The nesting of a graph, or of some of its nodes."""
+    root = Group(None)
+    groups: dict[str, Group] = {"": root}
+    for node in graph.nodes if nodes is None else nodes:
+        group = groups.get(node.scope)
+        if group is None:
+            group = _open(graph, node.scope, groups)
+        group.items.append(node)
+    return root
+
+
+def _open(graph: Graph, path: str, groups: dict[str, Group]) -> Group:
+    missing: list[str] = []
+    while path not in groups:
+        missing.append(path)
+        path = graph.scopes[path].parent
+    for inner in reversed(missing):
+        group = groups[inner] = Group(graph.scopes[inner])
+        groups[path].items.append(group)
+        path = inner
+    return groups[path]

@@ -1,0 +1,29 @@
+"""Ways through a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from netspec.graph.model import Graph, Mode, Node
+
+
+def outputs_of(graph: Graph, mode: Mode) -> list[str]:
+    """The values that are outputs in a mode: in training all, in inference those not built in training only."""
+    return [o.value for o in graph.outputs if mode == "train" or o.mode == "inference"]
+
+
+def needed_for(graph: Graph, values: Iterable[str]) -> set[str]:
+    """The paths of all nodes that these values depend on."""
+    wanted = {value.partition(":")[0] for value in values}
+    found: set[str] = set()
+    for node in reversed(graph.nodes):
+        if node.path in wanted:
+            found.add(node.path)
+            wanted.update([value.partition(":")[0] for value in node.inputs])
+    return found
+
+
+def live_nodes(graph: Graph, mode: Mode) -> list[Node]:
+    """The nodes that the outputs of a mode need, in order."""
+    needed = needed_for(graph, outputs_of(graph, mode))
+    return [node for node in graph.nodes if node.path in needed]
