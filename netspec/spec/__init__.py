@@ -1,0 +1,1 @@
+"""Specs: text to data, data to steps, steps to a graph."""

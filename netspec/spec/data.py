@@ -1,0 +1,97 @@
+"""What a spec's text says, as plain data that knows its place in the text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from netspec.errors import fail
+from netspec.source import Source, Span
+
+MAX_DEPTH = 64
+"""How deep lists and mappings may nest."""
+MAX_SIZE = 4 * 1024 * 1024
+"""How many characters a spec may have."""
+MAX_DIGITS = 19
+"""How many digits an integer may have."""
+
+
+@dataclass(slots=True)
+class Scalar:
+    """One value; `quoted` tells text in quotes (or a block scalar) from a bare word."""
+
+    value: str | int | float | bool | None
+    span: Span
+    quoted: bool
+
+
+@dataclass(slots=True)
+class Seq:
+    """A list; in block style its span is the first dash."""
+
+    items: list[Data]
+    span: Span
+
+
+@dataclass(slots=True)
+class Entry:
+    """One key of a mapping and its value."""
+
+    key: str
+    key_span: Span
+    value: Data
+
+
+@dataclass(slots=True)
+class Map:
+    """A mapping in the order of its text; in block style its span is the first key."""
+
+    entries: dict[str, Entry]
+    span: Span
+
+
+Data = Scalar | Seq | Map
+
+
+def plain(data: Data) -> Any:
+    """The data as ordinary Python values."""
+    if isinstance(data, Map):
+        return {key: plain(entry.value) for key, entry in data.entries.items()}
+    if isinstance(data, Seq):
+        return [plain(item) for item in data.items]
+    return data.value
+
+
+def integer(digits: str, base: int, span: Span) -> int:
+    """An integer of bounded size (`int` alone takes quadratic time, or gives up at 4300 digits)."""
+    long = base == 10 and len(digits.lstrip("+-0")) > MAX_DIGITS
+    value = 0 if long else int(digits, base)
+    if long or value >= 10**MAX_DIGITS:
+        fail("NS104", f"an integer of more than {MAX_DIGITS} digits", span, help="put it in quotes if it is text")
+    return value
+
+
+def check_size(source: Source) -> None:
+    """Refuse a text that is too large, or that says nothing at all."""
+    size = len(source.text)
+    if size > MAX_SIZE:
+        fail("NS104", f"the text has {size:,} characters; a spec may have {MAX_SIZE:,}", Span(source, 0, 0))
+    if not source.text or source.text.isspace():
+        fail_empty(source)
+
+
+def fail_empty(source: Source) -> NoReturn:
+    """Raise the error of a spec in which nothing stands."""
+    help = "a spec starts with `netspec: 1` and has `name`, `inputs` and `network`"
+    fail("NS101", "the spec is empty", Span(source, 0, 0), help=help)
+
+
+def fail_deep(span: Span) -> NoReturn:
+    """Raise the error of text that is nested too deep."""
+    fail("NS104", f"nested more than {MAX_DEPTH} levels deep", span)
+
+
+def fail_duplicate(key: str, span: Span, first: Span) -> NoReturn:
+    """Raise the error of a key that stands twice in one mapping."""
+    note = f"`{key}` stands first at {first.place}"
+    fail("NS102", f"the key `{key}` stands twice in this mapping", span, notes=[note])

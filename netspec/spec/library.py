@@ -1,0 +1,107 @@
+"""Finding specs: bundled ones by name, others by path, never outside the folder of the file that asks."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+from netspec.errors import choices, closest, fail
+from netspec.source import Source, Span
+
+SUFFIXES = (".yaml", ".yml", ".json")
+MAX_BYTES = 4 * 1024 * 1024
+
+
+@lru_cache(maxsize=1)
+def bundled_folder() -> Path:
+    """The folder of the specs that come with netspec: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "specs"
+    return inside if inside.is_dir() else package.parent / "specs"
+
+
+def bundled_names() -> list[str]:
+    """The names of the specs that come with netspec."""
+    return sorted(path.stem for path in bundled_folder().glob("*.yaml"))
+
+
+def find(name: str) -> Source:
+    """The spec of this name or path: `vgg_e`, `specs/vgg_e.yaml`, or `-` for standard input."""
+    if name == "-":
+        return Source("<stdin>", _decode(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>"))
+    if looks_like_path(name):
+        return read_file(Path(name), name)
+    bundled = bundled_folder() / f"{name}.yaml"
+    if _is_plain_name(name) and bundled.is_file():
+        return read_file(bundled, _shown(bundled))
+    hint = closest(name, bundled_names())
+    if not hint and Path(f"{name}.yaml").is_file():
+        hint = f"a file of yours is given with its suffix: `{name}.yaml`"
+    fail("NS213", f"there is no bundled spec `{name}`", help=hint or "`netspec list` lists them; a file is given by its path")
+
+
+def find_beside(name: str, asker: Source, span: Span) -> Source:
+    """The spec that another one names: by path from its own folder, which it can't leave, or a bundled one."""
+    if not looks_like_path(name):
+        bundled = bundled_folder() / f"{name}.yaml"
+        if _is_plain_name(name) and bundled.is_file():
+            return read_file(bundled, _shown(bundled))
+        help = closest(name, bundled_names()) or f"bundled are {choices(bundled_names())}"
+        fail("NS213", f"there is no bundled spec `{name}`", span, help=help)
+    folder = Path(asker.name).parent
+    if asker.name.startswith("<"):
+        fail("NS213", "a spec that is no file can extend bundled ones only", span)
+    path = folder / name
+    if Path(name).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+        fail("NS213", f"`{name}` is outside the folder of this file", span, help="put it into the same folder, or below")
+    return read_file(path, str(path), span)
+
+
+def looks_like_path(name: str) -> bool:
+    """Whether a name is meant as a file's path."""
+    return name.endswith(SUFFIXES) or "/" in name or os.sep in name
+
+
+def read_file(path: Path, shown: str, span: Span | None = None) -> Source:
+    """The text of a spec file: an ordinary file, UTF-8, of a sensible size."""
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            fail("NS105", f"{shown} is a folder", span, help="give a spec file in it")
+        if not stat.S_ISREG(mode):
+            fail("NS105", f"{shown} is not an ordinary file", span)
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        known = [f"{path.parent / name.name}" for name in path.parent.glob("*") if name.suffix in SUFFIXES]
+        fail("NS105", f"there is no file {shown}", span, help=closest(str(path), known))
+    except (OSError, ValueError) as error:
+        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        fail("NS105", f"{shown} can't be read: {reason.lower()}", span)
+    return Source(shown, _decode(data, shown, span))
+
+
+def _decode(data: bytes, shown: str, span: Span | None = None) -> str:
+    if len(data) > MAX_BYTES:
+        fail("NS104", f"{shown} is larger than {MAX_BYTES >> 20} MiB", span)
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        fail("NS105", f"{shown} is UTF-16 text", span, help="save it as UTF-8")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        fail("NS105", f"{shown} is not UTF-8 text (byte {error.start})", span, help="save it as UTF-8")
+
+
+def _is_plain_name(name: str) -> bool:
+    return name.replace("_", "").isalnum()
+
+
+def _shown(path: Path) -> str:
+    """A bundled file's path as errors show it: from the current folder where it is below."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return str(path)

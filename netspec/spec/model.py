@@ -1,0 +1,128 @@
+"""The outline of a spec file: which keys it has and what kind of value each takes, checked by Pydantic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from netspec.errors import Diagnostic, NetspecError, choices, closest
+from netspec.expression import show
+from netspec.source import Span
+from netspec.spec.data import Data, Map, Seq, plain
+
+LATER = ("networks", "use")
+"""Keys that the language has and this version of netspec does not."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class InputOutline(_Strict):
+    """An input in its long form."""
+
+    shape: list[Any]
+    dtype: Literal["float32", "float64", "float16", "bfloat16", "int64", "int32", "bool"] = "float32"
+    nominal: dict[str, int] = {}
+
+
+class OutputOutline(_Strict):
+    """An output in its long form; `from` is a keyword of Python, so it is read apart."""
+
+    mode: Literal["train", "inference"] = "inference"
+
+
+class BlockOutline(_Strict):
+    """A block: parameters and a body."""
+
+    params: dict[str, Any] = {}
+    body: Any
+
+
+class Outline(_Strict):
+    """The keys of a spec file. Bodies stay as they were read; `steps` parses them."""
+
+    netspec: Literal[1]
+    name: str
+    title: str = ""
+    source: str = ""
+    extends: str | None = None
+    params: dict[str, Any] = {}
+    inputs: dict[str, Any] = {}
+    blocks: dict[str, Any] = {}
+    defaults: dict[str, dict[str, Any]] = {}
+    network: Any = None
+    outputs: dict[str, Any] = {}
+    expect: dict[str, Any] = {}
+    weights: Any = None
+
+
+_RAW = ("network", "body")
+_BEGIN = "`netspec show vgg_e` prints a spec to begin from"
+
+
+def outline(data: Data) -> Outline:
+    """The outline of a spec, or all that is wrong with it, each at its place."""
+    if not isinstance(data, Map):
+        raise NetspecError(
+            Diagnostic("NS201", "a spec is a mapping that begins with `netspec: 1`", data.span, help=_BEGIN)
+        )
+    for key, entry in data.entries.items():
+        if key in LATER:
+            raise NetspecError(
+                Diagnostic("NS201", f"`{key}` is not in this version of netspec", entry.key_span)
+            )
+    return check(Outline, data, "a spec")
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def check(model: type[Model], data: Map, what: str) -> Model:
+    """A mapping as a Pydantic model; what does not fit is said at its place in the file."""
+    raw = {key: entry.value if key in _RAW else plain(entry.value) for key, entry in data.entries.items()}
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=True)
+        raise NetspecError(*(_diagnostic(model, data, what, detail) for detail in details)) from None
+
+
+def _diagnostic(model: type[BaseModel], data: Map, what: str, detail: Any) -> Diagnostic:
+    path = [str(part) for part in detail["loc"]]
+    key = path[0] if path else ""
+    known = list(model.model_fields)
+    if detail["type"] == "missing":
+        help = "begin with `netspec: 1`, the version of the language" if key == "netspec" else ""
+        return Diagnostic("NS201", f"{what} needs `{key}`", data.span, help=help)
+    if detail["type"] == "extra_forbidden":
+        help = closest(key, known) or f"it takes {choices(known)}"
+        return Diagnostic("NS201", f"{what} has no key `{key}`", data.entries[key].key_span, help=help)
+    value = detail["input"]
+    shown = f", not {show(value)}" if not isinstance(value, dict) and len(show(value)) < 60 else ""
+    if key == "netspec":
+        return Diagnostic("NS201", f"this netspec reads version 1 of the language{shown}", place(data, path), help="write `netspec: 1`")
+    wanted = _WANTED.get(detail["type"]) or str(detail["msg"]).removeprefix("Input should be ")
+    return Diagnostic("NS201", f"`{'.'.join(path)}` takes {wanted}{shown}", place(data, path))
+
+
+_WANTED = {
+    "string_type": "text",
+    "dict_type": "a mapping",
+    "list_type": "a list",
+    "int_type": "an int",
+}
+
+
+def place(data: Data, path: Sequence[str]) -> Span:
+    """Where the value at a path of keys stands."""
+    for part in path:
+        if isinstance(data, Map) and part in data.entries:
+            data = data.entries[part].value
+        elif isinstance(data, Seq) and part.isdigit() and int(part) < len(data.items):
+            data = data.items[int(part)]
+        else:
+            break
+    return data.span

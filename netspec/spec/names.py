@@ -1,0 +1,80 @@
+"""What a name may be. Names become attributes, arguments and classes of generated code, so the rules are strict."""
+
+from __future__ import annotations
+
+import keyword
+import re
+
+from netspec.errors import fail
+from netspec.expression import FUNCTIONS
+from netspec.source import Span
+
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+MAX_NAME = 100
+
+SIBLINGS = ("name", "from", "repeat", "when", "share", "init", "expect")
+"""The keys that may stand beside a step's op."""
+
+MODULE_ATTRIBUTES = frozenset(
+    """
+    T_destination add_module apply bfloat16 buffers call_super_init children compile cpu cuda double dump_patches
+    eval extra_repr float forward get_buffer get_extra_state get_parameter get_submodule half ipu load_state_dict
+    modules mtia named_buffers named_children named_modules named_parameters parameters register_backward_hook
+    register_buffer register_forward_hook register_forward_pre_hook register_full_backward_hook
+    register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
+    register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
+    set_extra_state set_submodule share_memory state_dict to to_empty train training type xpu zero_grad
+    append extend insert pop keys values items
+    """.split()
+)
+"""Public names of torch.nn.Module and its containers, which a submodule would hide; a test compares them with torch's."""
+
+_SHADOWING = frozenset(("self", "torch", "nn", "super", "F"))
+_EXPRESSION_WORDS = frozenset(("index", "input", "true", "false", *FUNCTIONS))
+
+
+def check_name(name: str, what: str, span: Span | None) -> str:
+    """A name that may stand anywhere, or NS202."""
+    if len(name) > MAX_NAME:
+        fail("NS202", f"the name of {what} has {len(name)} characters; at most {MAX_NAME} are allowed", span)
+    if not IDENTIFIER.match(name):
+        fail(
+            "NS202",
+            f"{name!r} can't be the name of {what}",
+            span,
+            help="names are letters, digits and `_`, and do not begin with a digit",
+        )
+    if keyword.iskeyword(name):
+        fail("NS202", f"`{name}` can't be the name of {what}: it is a word of Python", span, help=f"try `{name}_`")
+    if name in _SHADOWING or (name.startswith("__") and name.endswith("__")):
+        fail("NS202", f"`{name}` can't be the name of {what}: generated code uses it", span, help="try another")
+    return name
+
+
+def check_module_name(name: str, what: str, span: Span | None) -> str:
+    """The name of a step, branch or network, which becomes an attribute of a module, or NS202."""
+    check_name(name, what, span)
+    if name in MODULE_ATTRIBUTES or name.startswith("_"):
+        why = "it begins with `_`" if name.startswith("_") else "torch.nn.Module has an attribute of that name"
+        fail("NS202", f"`{name}` can't be the name of {what}: {why}", span, help=f"try `{name.strip('_') or 'step'}_1`")
+    return name
+
+
+def check_parameter_name(name: str, span: Span | None) -> str:
+    """The name of a parameter, which expressions read, or NS202."""
+    check_name(name, "a parameter", span)
+    if name in _EXPRESSION_WORDS:
+        fail("NS202", f"`{name}` can't be the name of a parameter: expressions use it", span, help=f"try `{name}_`")
+    if name[0].isupper():
+        fail(
+            "NS202",
+            f"`{name}` can't be the name of a parameter: capitals are for symbolic sizes",
+            span,
+            help=f"write `{name.lower()}`",
+        )
+    return name
+
+
+def class_name(name: str) -> str:
+    """The name of the class that stands for a block or network: `conv_bn` gives `ConvBn`."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
