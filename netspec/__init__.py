@@ -1,0 +1,85 @@
+"""netspec: declarative network specs, analysed without running them and compiled to PyTorch source.
+
+>>> import netspec
+>>> net = netspec.load("vgg_e")
+>>> net.summary()["totals"]["parameters"]
+143667240
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Builder": "netspec.graph",
+    "Dim": "netspec.dims",
+    "Editor": "netspec.graph",
+    "Graph": "netspec.graph",
+    "Network": "netspec.network",
+    "NetspecError": "netspec.errors",
+    "Diagnostic": "netspec.errors",
+    "Node": "netspec.graph",
+    "Op": "netspec.ops.base",
+    "Scope": "netspec.graph",
+    "Summary": "netspec.network",
+    "Tensor": "netspec.types",
+    "compile": "netspec.backends.pytorch",
+    "fold_batch_norm": "netspec.passes",
+    "load": "netspec.network",
+    "loads": "netspec.network",
+    "names": "netspec.network",
+    "rebuild": "netspec.graph",
+    "summary": "netspec.analysis.summary",
+    "to_source": "netspec.backends.pytorch",
+}
+
+__all__ = [
+    "Builder",
+    "Diagnostic",
+    "Dim",
+    "Editor",
+    "Graph",
+    "Network",
+    "NetspecError",
+    "Node",
+    "Op",
+    "Scope",
+    "Summary",
+    "Tensor",
+    "compile",
+    "fold_batch_norm",
+    "load",
+    "loads",
+    "names",
+    "rebuild",
+    "summary",
+    "to_source",
+]
+
+if TYPE_CHECKING:
+    from netspec.backends.pytorch import compile, to_source
+    from netspec.dims import Dim
+    from netspec.errors import Diagnostic, NetspecError
+    from netspec.graph import Builder, Editor, Graph, Node, Scope, rebuild
+    from netspec.analysis.summary import summary
+    from netspec.network import Network, Summary, load, loads, names
+    from netspec.ops.base import Op
+    from netspec.passes import fold_batch_norm
+    from netspec.types import Tensor
+
+
+def __getattr__(name: str) -> Any:
+    # Names come in when they are first used: `import netspec` alone loads nothing heavy.
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'netspec' has no attribute {name!r}")
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,5 @@
+"""`python -m netspec` is the command `netspec`."""
+
+from netspec.cli.main import main
+
+main()

@@ -1,0 +1,1 @@
+"""What can be known of a graph without running it: functions from a graph to plain data."""

@@ -1,0 +1,57 @@
+"""Parameters, buffers and multiply-accumulates of each node.
+
+MACs are those of one sample (N = 1): convolutions, linear layers, matrix products and recurrence; bias,
+normalisation, pooling and activations are not counted. A weight that several nodes share is counted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from netspec.analysis.shapes import fixed
+from netspec.dims import Dim
+from netspec.graph.model import Graph, Node
+from netspec.ops.base import Op
+from netspec.types import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a node costs; `macs` is None where the op's cost is unknown, symbolic where a size is open."""
+
+    parameters: int
+    buffers: int
+    macs: Dim | None
+
+
+def costs(graph: Graph, nodes: Iterable[Node] | None = None, at: Mapping[str, int] | None = None) -> dict[str, Cost]:
+    """The cost of every node by its path, at the graph's nominal sizes unless others are given."""
+    sizes = {**graph.nominal, **(at or {})}
+    types = graph.types
+    # Networks repeat themselves: few pairs of op and input types are different.
+    known: dict[tuple[Op, tuple[Tensor, ...]], Cost] = {}
+    owners: set[str] = set()
+    found: dict[str, Cost] = {}
+    for node in graph.nodes if nodes is None else nodes:
+        inputs = tuple([types[value] for value in node.inputs])
+        key = (node.op, inputs)
+        cost = known.get(key)
+        if cost is None:
+            cost = known[key] = _cost(node, inputs, sizes)
+        if node.weights_of in owners and (cost.parameters or cost.buffers):
+            cost = Cost(0, 0, cost.macs)
+        owners.add(node.weights_of)
+        found[node.path] = cost
+    return found
+
+
+def _cost(node: Node, inputs: tuple[Tensor, ...], sizes: Mapping[str, int]) -> Cost:
+    weights = node.op.weights(*inputs)
+    y = fixed(node.type, sizes)
+    macs = node.op.macs(y, *[fixed(x, sizes) for x in inputs])
+    return Cost(
+        sum([w.size for w in weights if w.kind == "parameter"]),
+        sum([w.size for w in weights if w.kind == "buffer"]),
+        macs,
+    )

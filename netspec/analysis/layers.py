@@ -1,0 +1,150 @@
+"""`netspec summary` as a table that reads like one of a paper: grouped by block, folded, totals at the foot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from netspec.expression import show
+from netspec.graph.model import Graph, Mode, Node, Scope
+from netspec.graph.tree import Group, tree
+from netspec.graph.walk import live_nodes
+from netspec.tables import Cell, Table, short
+from netspec.types import Tensor
+
+MINOR = ("activation", "normalization", "regularization")
+"""Families that stand in the row of the layer before them while a table is folded."""
+
+COUNTING = "MACs: multiply-accumulates of convolutions, linear layers, matrix products and recurrence, for one sample."
+
+
+def layer_table(graph: Graph, data: Mapping[str, Any], mode: Mode = "inference", depth: int | None = 1) -> Table:
+    """The table of a summary: scopes open down to `depth`, every op in a row of its own where it is None."""
+    by_name = {layer["name"]: layer for layer in data["layers"]}
+    rows: list[list[Cell]] = []
+    for i in graph.inputs:
+        rows.append([i.name, "input", _shape(i.type), None, None, ""])
+    _rows(tree(graph, live_nodes(graph, mode)), graph, by_name, depth, 0, rows)
+    totals = data["totals"]
+    least = "" if data["complete"] else "at least "
+    foot: list[Cell] = ["total", "", "", totals["parameters"], totals["macs"], ""]
+    return Table(
+        ["layer", "kind", "output", "parameters", "MACs", "sees"],
+        [list(row) for row in rows],
+        [line for line in (graph.title or graph.name, graph.source) if line],
+        [foot],
+        _notes(data, least),
+    )
+
+
+def _notes(data: Mapping[str, Any], least: str) -> list[str]:
+    totals = data["totals"]
+    weights = f"{short(totals['parameters'])} parameters ({totals['parameters'] * 4 / 1e6:.1f} MB as float32)"
+    if totals["parameters_training"] != totals["parameters"]:
+        weights += f", {short(totals['parameters_training'])} in training"
+    if totals["buffers"]:
+        weights += f", {short(totals['buffers'])} values in buffers"
+    at = ", ".join(f"{name} = {size}" for name, size in data["at"].items())
+    if totals["macs"] is None:
+        macs = "MACs are unknown while sizes are open: fix them with `--input`"
+    else:
+        macs = f"{least}{short(totals['macs'])} MACs" + (f" at {at}" if at else "")
+    sees = "sees: the receptive field, size and stride (`/`), in pixels of the input."
+    return [f"{weights}; {macs}.", COUNTING, sees]
+
+
+def _rows(
+    group: Group, graph: Graph, by_name: Mapping[str, Any], depth: int | None, level: int, rows: list[list[Cell]]
+) -> None:
+    lead = "  " * level
+    fold_into: list[Cell] | None = None
+    for item in group.items:
+        if isinstance(item, Node):
+            layer = by_name[item.path]
+            if depth is not None and fold_into is not None and item.op.family in MINOR and not layer["macs"]:
+                _fold(fold_into, item, layer)
+                continue
+            rows.append([lead + item.name, item.op.label(), _shape(item.type), layer["parameters"], layer["macs"], _sees(layer)])
+            fold_into = rows[-1]
+            continue
+        assert item.scope is not None
+        rows.append(_group_row(item, item.scope, graph, by_name, lead))
+        fold_into = rows[-1]
+        if depth is None or level + 1 < depth:
+            rows[-1][3] = rows[-1][4] = None
+            _rows(item, graph, by_name, depth, level + 1, rows)
+            fold_into = None
+
+
+def _fold(row: list[Cell], node: Node, layer: Mapping[str, Any]) -> None:
+    row[1] = f"{row[1]} + {node.op.label()}"
+    row[3] = _plus(row[3], layer["parameters"])
+
+
+def _group_row(group: Group, scope: Scope, graph: Graph, by_name: Mapping[str, Any], lead: str) -> list[Cell]:
+    parameters: Cell = 0
+    macs: Cell = 0
+    layer: Mapping[str, Any] = {}
+    for node in group.nodes():
+        layer = by_name[node.path]
+        parameters, macs = _plus(parameters, layer["parameters"]), _plus(macs, layer["macs"])
+    output = graph.types.get(scope.output)
+    shape = _shape(output) if output else ""
+    return [lead + scope.name, describe(group, scope), shape, parameters, macs, _sees(by_name.get(scope.output, layer))]
+
+
+def _plus(a: Cell, b: Cell) -> Cell:
+    return a + b if isinstance(a, int) and isinstance(b, int) else None
+
+
+def describe(group: Group, scope: Scope) -> str:
+    """What a scope is: `bottleneck 128`, with `x 4` for a repeat and its arguments where they agree."""
+    if scope.kind == "repeat":
+        return f"{_copies(group)} x {len(group.items)}"
+    if scope.block is None:
+        return scope.kind
+    return _use(scope.block.name, scope, scope.params)
+
+
+def _copies(group: Group) -> str:
+    first = group.items[0]
+    if isinstance(first, Node):
+        return first.op.label()
+    scopes = [item.scope for item in group.items if isinstance(item, Group) and item.scope]
+    if first.scope is None or first.scope.block is None:
+        return first.scope.kind if first.scope else ""
+    shared = {k: v for k, v in first.scope.params.items() if all(s.params.get(k) == v for s in scopes)}
+    return _use(first.scope.block.name, first.scope, shared)
+
+
+def _use(name: str, scope: Scope, params: Mapping[str, Any]) -> str:
+    """A block's name with the arguments that say something: the first alone by its value."""
+    assert scope.block is not None
+    words = [
+        show(params[p.name]) if p.required else f"{p.name} {show(params[p.name])}"
+        for p in scope.block.parameters
+        if p.name in params and (p.required or params[p.name] != p.default)
+    ]
+    return " ".join([name, ", ".join(words)]) if words else name
+
+
+def _shape(tensor: Tensor) -> str:
+    return " x ".join(str(d) for d in tensor.shape[1:]) if tensor.rank > 1 else str(tensor)
+
+
+def _sees(layer: Mapping[str, Any]) -> str:
+    field: Any = layer.get("receptive_field")
+    if not field:
+        return ""
+    if "size" not in field:
+        return "; ".join(f"{name} {_sees({'receptive_field': f})}" for name, f in field.items())
+    if field["size"][0] is None:
+        return str(field["note"]).partition(":")[0]
+    if field["stride"][0] == 0:
+        return "all"
+    size = _pair(field["size"])
+    return size if field.get("note") else f"{size} /{_pair(field['stride'])}"
+
+
+def _pair(values: list[Any]) -> str:
+    return str(values[0]) if len(set(map(str, values))) == 1 else "x".join(str(v) for v in values)

@@ -1,0 +1,1 @@
+"""Backends: printers of graphs."""

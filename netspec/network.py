@@ -1,0 +1,181 @@
+"""Network: a spec that was read, elaborated and checked, with all that can be asked of it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from netspec.analysis.layers import layer_table
+from netspec.analysis.summary import summary
+from netspec.dims import Dim
+from netspec.errors import Diagnostic
+from netspec.graph.model import Graph, Mode
+from netspec.source import Source
+from netspec.spec.elaborate import Result, elaborate
+from netspec.spec.library import find
+from netspec.spec.read import Spec, read_spec
+
+if TYPE_CHECKING:
+    from torch import Tensor as TorchTensor
+    from torch import nn
+
+Shape = Sequence[Dim | str]
+
+
+class Summary(dict[str, Any]):
+    """A summary as plain data (its keys are those of the JSON contract); printed, it is a table."""
+
+    def __init__(self, data: Mapping[str, Any], graph: Graph, mode: Mode) -> None:
+        super().__init__(data)
+        self._graph = graph
+        self._mode: Mode = mode
+
+    def table(self, depth: int | None = 1) -> Any:
+        """The table of layers, scopes open down to `depth`; every op in its own row where it is None."""
+        return layer_table(self._graph, self, self._mode, depth)
+
+    def to_json(self) -> str:
+        """The summary as JSON text, one line a layer."""
+        return to_json(self)
+
+    def __str__(self) -> str:
+        return self.table().to_text()
+
+
+class Network:
+    """A network: its graph, its parameters' values, and what can be made of it. `load` and `loads` make one."""
+
+    def __init__(self, spec: Spec, params: Mapping[str, Any], inputs: Mapping[str, list[Dim | str]]) -> None:
+        self.spec = spec
+        self._result: Result = elaborate(spec, params, inputs)
+        self._as_written = not params and not inputs
+        self.graph: Graph = self._result.graph
+        self.params: dict[str, Any] = dict(self.graph.params)
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+    @property
+    def title(self) -> str:
+        return self.spec.title
+
+    @property
+    def warnings(self) -> list[Diagnostic]:
+        """What is worth a word and no error, such as a value that nothing uses."""
+        return self._result.warnings
+
+    def summary(self, mode: Mode = "inference", at: Mapping[str, int] | None = None) -> Summary:
+        """Shapes, parameters, MACs and receptive fields; `at` gives sizes to symbols other than their nominal ones."""
+        return Summary(summary(self.graph, mode, at), self.graph, mode)
+
+    def check_expectations(self) -> tuple[int, list[Diagnostic]]:
+        """How many claims of `expect` were checked, and a diagnostic for each that does not hold.
+
+        Claims are made for the file's own parameters and inputs: under others they lapse, and none is checked.
+        """
+        from netspec.expect import check_expectations
+
+        return check_expectations(self.spec, self._result) if self._as_written else (0, [])
+
+    @cached_property
+    def _source(self) -> str:
+        from netspec.backends.pytorch import to_source
+
+        return to_source(self.graph)
+
+    def to_source(self) -> str:
+        """The network as PyTorch source: one module of classes, standing alone."""
+        return self._source
+
+    def compile(self, weights: Mapping[str, TorchTensor] | str | os.PathLike[str] | None = None) -> nn.Module:
+        """The network as an `nn.Module`, made from its source.
+
+        `weights` is a state dict or the path of one (safetensors, or torch's format); it must fit exactly,
+        else NetspecError NS501 says what is missing, unused, or of another shape.
+        """
+        from netspec.backends.pytorch import load, load_weights
+
+        module = load(self.graph, self.to_source())
+        if weights is not None:
+            load_weights(module, weights)
+        return module
+
+    def __repr__(self) -> str:
+        return f"Network({self.name!r}, {len(self.graph)} nodes)"
+
+
+def load(
+    name: str | os.PathLike[str],
+    *,
+    params: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Shape] | None = None,
+) -> Network:
+    """The network of a bundled spec's name or a spec file's path, with parameters and input shapes replaced.
+
+    `inputs` maps names to shapes, batch first: `{"image": ["N", 3, 512, 512]}`. Raises NetspecError.
+    """
+    return from_source(find(os.fspath(name)), params=params, inputs=inputs)
+
+
+def loads(
+    text: str,
+    *,
+    params: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Shape] | None = None,
+    name: str = "<string>",
+) -> Network:
+    """The network of a spec's text, YAML or JSON; `name` is what errors call it. Raises NetspecError."""
+    return from_source(Source(name, text.removeprefix("\ufeff")), params=params, inputs=inputs)
+
+
+def from_source(
+    source: Source, *, params: Mapping[str, Any] | None = None, inputs: Mapping[str, Shape] | None = None
+) -> Network:
+    """The network of a source that was found already."""
+    spec = read_spec(source)
+    return Network(spec, params or {}, check_inputs(spec, inputs or {}))
+
+
+def check_inputs(spec: Spec, given: Mapping[str, Shape]) -> dict[str, list[Dim | str]]:
+    """Input shapes as given, each for an input the spec has, of the rank it has."""
+    from netspec.errors import closest, fail
+
+    found: dict[str, list[Dim | str]] = {}
+    for name, shape in given.items():
+        if name not in spec.inputs:
+            fail("NS209", f"`{spec.name}` has no input `{name}`", help=closest(name, spec.inputs))
+        dims = spec.inputs[name].dims
+        if len(shape) != len(dims):
+            wanted = " x ".join(str(d) for d, _ in dims)
+            fail("NS302", f"input `{name}` of `{spec.name}` has {len(dims)} axes ({wanted}), not {len(shape)}")
+        for size in shape:
+            symbolic = isinstance(size, str) and size.isidentifier() and size[0].isupper()
+            if not symbolic and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+                fail("NS206", f"a size of `{name}` is an int of 1 or more, or a symbol such as `H`, not {size!r}")
+        found[name] = list(shape)
+    return found
+
+
+def to_json(data: Mapping[str, Any]) -> str:
+    """JSON text with a line for each key, and for each item of a list of mappings."""
+    lines: list[str] = []
+    for key, value in data.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            items: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
+            inner = ",\n".join(f"    {json.dumps(item)}" for item in items)
+            lines.append(f"  {json.dumps(key)}: [\n{inner}\n  ]")
+        else:
+            lines.append(f"  {json.dumps(key)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def names() -> list[str]:
+    """The names of the bundled specs."""
+    from netspec.spec.library import bundled_names
+
+    return bundled_names()
+

@@ -1,0 +1,82 @@
+"""Tables as text, Markdown and CSV: one renderer for every report."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+Cell = str | int | None
+
+
+@dataclass(slots=True)
+class Table:
+    """Rows under headings, with lines of text above and below; ints align right, None is a dash."""
+
+    headings: Sequence[str]
+    rows: list[Sequence[Cell]]
+    title: Sequence[str] = ()
+    foot: list[Sequence[Cell]] = field(default_factory=list[Sequence[Cell]])
+    notes: Sequence[str] = ()
+
+    def to_text(self) -> str:
+        """Columns side by side, as in the table of a paper."""
+        lines = [*self.title, ""] if self.title else []
+        cells = [[_shown(c) for c in row] for row in (*self.rows, *self.foot)]
+        right = self._right()
+        widths = [max(len(r[i]) for r in (list(self.headings), *cells)) for i in range(len(self.headings))]
+
+        def line(row: Sequence[str]) -> str:
+            padded = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)]
+            return "  ".join(padded).rstrip()
+
+        rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
+        body = cells[: len(self.rows)]
+        lines += [line(list(self.headings)), rule, *map(line, body)]
+        if self.foot:
+            lines += [rule, *map(line, cells[len(self.rows) :])]
+        if self.notes:
+            lines += ["", *self.notes]
+        return "\n".join(lines)
+
+    def to_markdown(self) -> str:
+        """A Markdown table."""
+
+        def line(row: Sequence[str]) -> str:
+            return "| " + " | ".join(c.replace("|", "\\|") for c in row) + " |"
+
+        right = self._right()
+        lines = [line(list(self.headings)), line(["---:" if r else "---" for r in right])]
+        lines += [line([_shown(c).replace("  ", "&nbsp;&nbsp;") for c in row]) for row in self.rows]
+        lines += [line([f"**{_shown(c)}**" if c not in ("", None) else "" for c in row]) for row in self.foot]
+        title = [f"**{self.title[0]}**", *self.title[1:], ""] if self.title else []
+        return "\n".join([*title, *lines, *([""] if self.notes else []), *self.notes])
+
+    def to_csv(self) -> str:
+        """Comma-separated values: the headings and the rows, numbers as they are."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(self.headings)
+        writer.writerows(["" if c is None else c.strip() if isinstance(c, str) else c for c in row] for row in self.rows)
+        return out.getvalue().rstrip("\n")
+
+    def _right(self) -> list[bool]:
+        return [any(isinstance(row[i], int) for row in (*self.rows, *self.foot)) for i in range(len(self.headings))]
+
+
+def _shown(cell: Cell) -> str:
+    return "-" if cell is None else f"{cell:,}" if isinstance(cell, int) else cell
+
+
+_UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "K"))
+
+
+def short(number: int) -> str:
+    """A count with three digits and a unit: `19.6 G`."""
+    for size, unit in _UNITS:
+        if number >= size:
+            value = number / size
+            digits = 2 if value < 10 else 1 if value < 100 else 0
+            return f"{value:.{digits}f} {unit}"
+    return str(number)
