@@ -496,11 +496,19 @@ def show(value: Value) -> str:
     return str(value)
 
 
+def python_literal(value: Value) -> str:
+    """A value as Python source: `repr`, with text in double quotes as formatters want it."""
+    if isinstance(value, str):
+        quoted = repr(value)
+        return quoted if '"' in value or "\\" in quoted else f'"{quoted[1:-1]}"'
+    return repr(value)
+
+
 def to_text(tree: Expression, *, python: bool = False, floor: int = 0) -> str:
     """An expression written out, with the brackets it needs: in the spec language, or in Python."""
     match tree:
         case Literal(value):
-            text, level = (repr(value) if python else show(value)), _POSTFIX
+            text, level = (python_literal(value) if python else show(value)), _POSTFIX
             if type(value) in (int, float) and value < 0:
                 level = _UNARY
         case Name(name):
@@ -510,10 +518,15 @@ def to_text(tree: Expression, *, python: bool = False, floor: int = 0) -> str:
         case Index(value, index):
             text = f"{to_text(value, python=python, floor=_POSTFIX)}[{to_text(index, python=python)}]"
             level = _POSTFIX
+        case Call("ceil" | "floor" as function, arguments) if python:
+            text = f"math.{function}({', '.join(to_text(a, python=True) for a in arguments)})"
+            level = _POSTFIX
         case Call(function, arguments):
             text, level = f"{function}({', '.join(to_text(a, python=python) for a in arguments)})", _POSTFIX
         case ListOf(items):
-            text, level = f"[{', '.join(to_text(i, python=python) for i in items)}]", _POSTFIX
+            inner = ", ".join(to_text(i, python=python) for i in items)
+            # A list gives an op's attribute one number for each axis: Python's libraries take a tuple there.
+            text, level = f"({inner})" if python and len(items) > 1 else f"[{inner}]", _POSTFIX
         case Unary("not", value):
             text, level = f"not {to_text(value, python=python, floor=_NOT)}", _NOT
         case Unary(operator, value):
@@ -531,6 +544,27 @@ def to_text(tree: Expression, *, python: bool = False, floor: int = 0) -> str:
             )
             level = 0
     return f"({text})" if level < floor else text
+
+
+def rewrite(tree: Expression, leaf: Callable[[Name | Attribute], Expression]) -> Expression:
+    """An expression with its names and attributes replaced by what `leaf` gives for each."""
+    match tree:
+        case Name() | Attribute():
+            return leaf(tree)
+        case Literal():
+            return tree
+        case Unary(operator, value):
+            return Unary(operator, rewrite(value, leaf))
+        case Binary(operator, left, right):
+            return Binary(operator, rewrite(left, leaf), rewrite(right, leaf))
+        case Index(value, index):
+            return Index(rewrite(value, leaf), rewrite(index, leaf))
+        case Conditional(then, condition, otherwise):
+            return Conditional(rewrite(then, leaf), rewrite(condition, leaf), rewrite(otherwise, leaf))
+        case Call(function, arguments):
+            return Call(function, tuple(rewrite(a, leaf) for a in arguments))
+        case ListOf(items):
+            return ListOf(tuple(rewrite(i, leaf) for i in items))
 
 
 def simplify(tree: Expression, known: Mapping[str, Value]) -> Expression:

@@ -14,7 +14,7 @@ from netspec.dims import Dim
 from netspec.errors import Diagnostic
 from netspec.graph.model import Graph, Mode
 from netspec.source import Source
-from netspec.spec.elaborate import Result, elaborate
+from netspec.spec.elaborate import Result, elaborate, without_collector
 from netspec.spec.library import find
 from netspec.spec.read import Spec, read_spec
 
@@ -136,8 +136,9 @@ def from_source(
     source: Source, *, params: Mapping[str, Any] | None = None, inputs: Mapping[str, Shape] | None = None
 ) -> Network:
     """The network of a source that was found already."""
-    spec = read_spec(source)
-    return Network(spec, params or {}, check_inputs(spec, inputs or {}))
+    with without_collector():
+        spec = read_spec(source)
+        return Network(spec, params or {}, check_inputs(spec, inputs or {}))
 
 
 def check_inputs(spec: Spec, given: Mapping[str, Shape]) -> dict[str, list[Dim | str]]:

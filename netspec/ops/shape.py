@@ -25,7 +25,12 @@ class Flatten(Elementwise, name="flatten", principal="start_dim", family="shape"
     start_dim: Axis = 1
     end_dim: Axis = -1
 
-    examples = (example((2, 3, 4, 4)), example((2, 3, 4, 5), start_dim=2), example((2, 3, 1, 1)))
+    examples = (
+        example((2, 3, 4, 4)),
+        example((2, 3, 4, 5), start_dim=2),
+        example((2, 3, 1, 1)),
+        example((2, 3, 4, 5, 2), start_dim=2, end_dim=-2),
+    )
 
     def infer(self, x: Tensor) -> Tensor:
         first, last = self._axes(x)

@@ -59,7 +59,7 @@ class _Failed(Exception):
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """A large spec makes many objects and no cycles: with the collector on, time per node nearly doubles."""
     on = gc.isenabled()
     gc.disable()
@@ -75,7 +75,7 @@ def elaborate(spec: Spec, params: Overrides | None = None, inputs: Mapping[str, 
 
     Raises NetspecError with all that is found wrong; what follows from an error is not reported again.
     """
-    with _without_collector():
+    with without_collector():
         return _Elaborator(spec, params or {}, inputs or {}).run()
 
 

@@ -114,7 +114,7 @@ def parse(source: Source) -> Data:
                 if len(stack) == MAX_DEPTH:
                     fail_deep(Span(source, at, at + 1))
                 stack.append((items, entries, key, key_span, start, flow))
-                start, flow, key = at, event.flow_style, None
+                start, flow, key = at, bool(event.flow_style), None
                 if kind is yaml.MappingStartEvent:
                     items, entries = None, {}
                 else:
@@ -246,6 +246,8 @@ def _explain(source: Source, error: yaml.MarkedYAMLError, bracket: int | None, l
     here = Span(source, at, at + 1)
     if "quoted scalar" in context:
         _explain_quoted(source, problem, Span(source, _opening_quote(text, context_at, last), 0), here)
+    if "directive" in context or context.endswith(" a tag"):
+        _refuse(Span(source, context_at, at))
     if bracket is not None:
         _explain_flow(source, bracket, at, last)
 
@@ -256,8 +258,6 @@ def _explain(source: Source, error: yaml.MarkedYAMLError, bracket: int | None, l
     if "\t" in margin:
         tab = line_start + margin.index("\t")
         fail("NS101", "a tab can't indent in YAML", Span(source, tab, line_start + len(margin)), help="use spaces")
-    if "directive" in context:
-        _refuse(Span(source, context_at, at))
     if "anchor" in context or "alias" in context:
         name = f"`{text[context_at]}`"
         fail("NS101", f"a value can't start with {name}", Span(source, context_at, at), help="put it in quotes")
@@ -269,20 +269,24 @@ def _explain(source: Source, error: yaml.MarkedYAMLError, bracket: int | None, l
         line = Span(source, context_at, context_at + len(text[context_at:].split("\n", 1)[0].rstrip()))
         if found := _NO_SPACE.fullmatch(line.text):
             _fail_space(line, found)
-        fail("NS101", "a key without its `:`", line, help=f"write `{line.text}:`, or `- {line.text}` in a list")
+        words = line.text.split()
+        help = f"write `{line.text}:`, or `- {line.text}` in a list" if len(words) == 1 else "a comment starts with `#`"
+        if len(words) == 2:
+            help = f"write `{words[0]}: {words[1]}`"
+        fail("NS101", "a key without its `:`", line, help=help)
 
     fresh = not lead.strip()  # the problem is the first word of its line
     before = text[last.end : at]
-    if char == ":" and text[:at].rstrip()[-1:] in ("", "-", "?"):
+    if char == ":" and lead.strip() in ("", "-", "?"):
         _refuse_key("", here)
-    if char == ":" and last.end <= at and not before.strip():
+    if char == ":" and last.text and last.end <= at and not before.strip():
         _explain_colon(source, here, last)
-    if fresh and last.end <= at and text[last.start] not in "'\"|>" and _dash_before(text, last.start):
+    if fresh and last.end <= at and last.text[:1] not in "'\"|>" and _dash_before(text, last.start):
         # A comment ended the word before; without one, the next line's key is part of it (see _explain_colon).
-        below = re.compile(r"[^\s:]+").match(text, at)
+        below = re.compile(r"([A-Za-z_]\w*)\s*:").match(text, at)
         if below and len(lead) == last.start - (text.rfind("\n", 0, last.start) + 1):
-            _fail_word(last, below.group())
-    if text[last.start : last.start + 1] in ("'", '"') and last.end <= at and not before.strip(" \t"):
+            _fail_word(last, below[1])
+    if last.text[:1] in ("'", '"') and last.end <= at and not before.strip(" \t"):
         _explain_after_quote(source, here, last)
     if char and char in "]},":
         fail("NS101", f"`{char}` closes nothing" if char != "," else "nothing stands before this `,`", here)
@@ -294,6 +298,9 @@ def _explain(source: Source, error: yaml.MarkedYAMLError, bracket: int | None, l
             fail("NS101", message, here, help="indent it, to be part of what stands above")
         message = f"this line is indented by {len(lead)}, and nothing above it is open there"
         fail("NS101", message, here, help="indent it as much as the line it belongs with")
+    if "block mapping" in context or "block collection" in context:
+        help = "a comma, a bracket or the `#` of a comment may be missing"
+        fail("NS101", "nothing more can stand on this line", here, help=help)
     if "document start" in problem:
         fail("NS101", "the spec has ended before this", here, help="check the indentation and the brackets above")
     fail("NS101", f"the YAML goes wrong here: {problem}{', ' * bool(context)}{context}", here)
@@ -336,9 +343,12 @@ def _explain_colon(source: Source, colon: Span, last: Span) -> NoReturn:
     if found := _NO_SPACE.fullmatch(first):
         _fail_space(word, found, dash)
     before = source.text[source.text.rfind("\n", 0, last.start) + 1 : last.start].rstrip()
+    above = before[:-1].lstrip(" -").rstrip()
+    if not re.fullmatch(r"[\w.]+", key):
+        note = f"the value before it starts at {last.place}"
+        fail("NS101", "a `: ` can't stand here", colon, notes=[note], help="check the quotes and the indentation above")
     if before.endswith(":"):
         below = Span(source, last.end - len(key), last.end)
-        above = before[:-1].lstrip(" -").rstrip()
         help = f"start `{key}` in the same column as `{above}`, or put the value of `{above}` below it too"
         fail("NS101", f"`{key}:` is indented under `{above}`, which has a value already", below, help=help)
     _fail_word(word, key)
@@ -364,11 +374,16 @@ def _explain_flow(source: Source, bracket: int, at: int, last: Span) -> NoReturn
         fail(
             "NS101", f"`{opening}` is never closed", Span(source, bracket, bracket + 1), help=f"end it with `{closing}`"
         )
-    if char in "]}" and char != closing:
+    if char and char in "]}" and char != closing:
         note = f"`{opening}` is open since {Span(source, bracket, bracket + 1).place}"
         fail("NS101", f"`{char}` can't close `{opening}`", here, notes=[note], help=f"write `{closing}`")
     before = text[:at].rstrip()[-1:]
-    after_word = last.end <= at and not text[last.end : at].strip() and text[last.start] not in "'\""
+    # A bare word (an empty text is part of any) that ends here.
+    after_word = last.end <= at and not text[last.end : at].strip() and last.text[:1] not in "'\""
+    if char == ":" and text[at + 1 : at + 2] in ("[", "{"):
+        fail("NS101", "a space is missing after this `:`", here)
+    if char == "{" and after_word and re.fullmatch(r"[A-Za-z_]\w*", last.text):
+        fail("NS101", f"`{last.text}` and `{{` with no `:` between", last, help=f"write `{last.text}: {{...}}`")
     if char in "[{" and (after_word or not text[at - 1].isspace()):
         inner = _matching(text, at)
         whole = Span(source, last.start if after_word else at, at + 1 if inner is None else inner + 1)

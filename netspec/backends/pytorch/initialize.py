@@ -1,0 +1,122 @@
+"""The spec's initialisers as source: a rule for each kind of layer, and what differs from the rule by name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from netspec.backends.pytorch.layout import Bracket, Doc, statement
+from netspec.expression import python_literal
+from netspec.graph.model import Graph, Node
+from netspec.types import Filling, Init, Layer
+
+Key = tuple[str, str]
+"""A torch class and the name of one of its weights."""
+
+
+def initializers(graph: Graph) -> tuple[list[str], list[str]]:
+    """A function `init_weights` with the rules (empty if there are none), and statements for the constructor."""
+    layers = _layers(graph)
+    rules = {key: rule for key in _keys(layers) if (rule := _rule(key, layers)) is not None}
+    statements = ["        self.apply(init_weights)"] if rules else []
+    exceptions: dict[tuple[str, Any], list[str]] = {}
+    for node, target, weights in layers:
+        for weight, filling in node.init.items():
+            if weight in weights and rules.get((target, weight)) != filling:
+                exceptions.setdefault((weight, _frozen(filling)), []).append(node.path)
+    for (weight, _), paths in exceptions.items():
+        filling = graph[paths[0]].init[weight]
+        statements += _statements(paths, weight, filling)
+    return _function(rules, layers), statements
+
+
+def _frozen(filling: Filling) -> Any:
+    return (filling.function, tuple(sorted(filling.options.items()))) if isinstance(filling, Init) else filling
+
+
+def _layers(graph: Graph) -> list[tuple[Node, str, set[str]]]:
+    found: list[tuple[Node, str, set[str]]] = []
+    for node in graph.nodes:
+        printed = node.op.torch(*graph.input_types(node))
+        if isinstance(printed, Layer):
+            weights = {w.name for w in graph.weights(node) if w.kind == "parameter"}
+            if weights:
+                found.append((node, printed.target, weights))
+    return found
+
+
+def _keys(layers: list[tuple[Node, str, set[str]]]) -> list[Key]:
+    found: dict[Key, None] = {}
+    for node, target, weights in layers:
+        for weight in node.init:
+            if weight in weights:
+                found[target, weight] = None
+    return list(found)
+
+
+def _rule(key: Key, layers: list[tuple[Node, str, set[str]]]) -> Filling | None:
+    """What fills this weight of this kind of layer; None where some such layer is left to torch's own."""
+    target, weight = key
+    fillings = [node.init.get(weight) for node, own, weights in layers if own == target and weight in weights]
+    if len(fillings) < 2 or any(filling is None for filling in fillings):
+        return None
+    most = Counter(_frozen(f) for f in fillings if f is not None).most_common(1)[0][0]
+    return next(f for f in fillings if f is not None and _frozen(f) == most)
+
+
+def _function(rules: Mapping[Key, Filling], layers: list[tuple[Node, str, set[str]]]) -> list[str]:
+    if not rules:
+        return []
+    by_target: dict[str, list[tuple[str, Filling]]] = {}
+    for (target, weight), filling in rules.items():
+        by_target.setdefault(target, []).append((weight, filling))
+    # Kinds of layers with the same rules share a line.
+    merged: dict[Any, list[str]] = {}
+    for target, own in by_target.items():
+        merged.setdefault(tuple((w, _frozen(f), _always(target, w, layers)) for w, f in own), []).append(target)
+    lines = ["def init_weights(module: nn.Module) -> None:", '    """Fill the weights of a layer as the network\'s authors did."""']
+    for number, targets in enumerate(merged.values()):
+        lines.append(f"    {'if' if not number else 'elif'} isinstance(module, {' | '.join(targets)}):")
+        for weight, filling in by_target[targets[0]]:
+            call = _fill(f"module.{weight}", filling)
+            if _always(targets[0], weight, layers):
+                lines += statement("", call, 8)
+            else:
+                lines.append(f"        if module.{weight} is not None:")
+                lines += statement("", call, 12)
+    return lines
+
+
+def _always(target: str, weight: str, layers: list[tuple[Node, str, set[str]]]) -> bool:
+    return all(weight in weights for _, own, weights in layers if own == target)
+
+
+def _fill(weight: str, filling: Filling) -> Doc:
+    if isinstance(filling, Init):
+        options = [f"{name}={python_literal(value)}" for name, value in filling.options.items()]
+        return Bracket(f"nn.init.{filling.function}_(", [weight, *options])
+    if isinstance(filling, tuple):
+        return f"{weight}.data.copy_(torch.tensor({list(filling)!r}))"
+    if filling in (0, 1):
+        return f"nn.init.{'zeros' if filling == 0 else 'ones'}_({weight})"
+    return f"nn.init.constant_({weight}, {filling!r})"
+
+
+def _statements(paths: list[str], weight: str, filling: Filling) -> list[str]:
+    """Fill a weight of some layers: one by its name, several in a loop."""
+    names = [_reference(path) for path in paths]
+    if len(names) == 1:
+        return statement("", _fill(f"{names[0]}.{weight}", filling), 8)
+    return [
+        *statement("for layer in ", Bracket("(", names), 8, ":"),
+        *statement("", _fill(f"layer.{weight}", filling), 12),
+    ]
+
+
+def _reference(path: str) -> str:
+    """A submodule as source: attributes, and copies of a repeat by number."""
+    text = "self"
+    for part in path.split("."):
+        text += f"[{part}]" if part.isdigit() else f".{part}"
+    return text
