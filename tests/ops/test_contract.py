@@ -1,0 +1,374 @@
+"""The contract of every op, on each of its examples: what its rules say is what torch does."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import operator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import reduce
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from netspec.dims import Dim, substitute, symbol
+from netspec.ops.base import REGISTRY, Example, Op, RuleError, make_op, takes
+from netspec.types import Call, Layer, Reach, Tensor, Window
+
+# torch's own remark on what the examples with an even kernel and `padding: same` are there for.
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+
+ROOTS = {"nn": torch.nn, "torch": torch}
+INFIX = {"+": operator.add, "*": operator.mul}
+
+
+@dataclass(frozen=True)
+class Case:
+    """An op made from one of its examples."""
+
+    op: Any
+    example: Example
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        return tuple(Tensor(shape) for shape in self.example.inputs)
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        return infer(self.op, self.inputs)
+
+
+def made(cls: type[Op], attributes: Any) -> Any:
+    op, problems = make_op(cls, attributes)
+    assert op is not None, [problem.message for problem in problems]
+    return op
+
+
+def infer(op: Any, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    found = op.infer(*xs)
+    return found if isinstance(found, tuple) else (found,)
+
+
+def inferred(op: Any, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | RuleError:
+    """The types of the outputs, or why there are none; any other exception is a failure."""
+    try:
+        return infer(op, xs)
+    except RuleError as error:
+        return error
+
+
+def every_case() -> Iterator[Any]:
+    for name, cls in REGISTRY.items():
+        for number, sample in enumerate(cls.examples, start=1):
+            yield pytest.param(Case(made(cls, sample.attributes), sample), id=f"{name}-{number}")
+
+
+each_case = pytest.mark.parametrize("case", list(every_case()))
+each_op = pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in REGISTRY.items()])
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Thousands of tiny calls: threads would wait for each other most of the time."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+# Torch's side of it.
+
+
+def resolve(dotted: str) -> Any:
+    root, _, path = dotted.partition(".")
+    return operator.attrgetter(path)(ROOTS[root])
+
+
+def module(layer: Layer, *, without: frozenset[str] = frozenset()) -> torch.nn.Module:
+    """The module a Layer stands for, in evaluation mode; `without` some of its named arguments."""
+    arguments = list(layer.arguments.items())
+    unnamed = [value for _, value in arguments[: layer.positional]]
+    named = {name: value for name, value in arguments[layer.positional :] if name not in without}
+    return resolve(layer.target)(*unnamed, **named).eval()
+
+
+def written(op: Any, xs: tuple[Tensor, ...], **to: Any) -> Callable[..., torch.Tensor]:
+    """What `op.torch` describes, as a callable; `to` moves a module (dtype, device)."""
+    form = op.torch(*xs)
+    if isinstance(form, Layer):
+        return module(form).to(**to)
+    if isinstance(form, Call):
+        function = resolve(form.function)
+        return lambda *values: function(*((values,) if form.listed else values), **form.arguments)
+    return lambda *values: reduce(INFIX[form.operator], values)
+
+
+def random(xs: tuple[Tensor, ...], **kind: Any) -> list[torch.Tensor]:
+    """Inputs between 0.1 and 1: positive, so that no activation is flat there."""
+    return [torch.empty(x.shape, **kind).uniform_(0.1, 1.0) for x in xs]
+
+
+def type_of(value: torch.Tensor) -> Tensor:
+    return Tensor(tuple(value.shape), str(value.dtype).removeprefix("torch."))
+
+
+def run(op: Any, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The types of torch's outputs."""
+    found = written(op, xs)(*random(xs))
+    return tuple(type_of(y) for y in (found if isinstance(found, tuple) else (found,)))
+
+
+# The checks.
+
+
+@each_op
+def test_every_op_has_examples(cls: type[Op]) -> None:
+    assert cls.examples
+    assert cls.__doc__
+    assert cls.principal is None or cls.principal in cls.model_fields
+    assert not getattr(cls, "__abstractmethods__", None)
+
+
+@each_case
+def test_shape_and_dtype_are_torchs(case: Case) -> None:
+    assert case.outputs == run(case.op, case.inputs)
+
+
+@each_case
+def test_weights_are_those_of_the_state_dict(case: Case) -> None:
+    form, found = case.op.torch(*case.inputs), []
+    if isinstance(form, Layer):
+        built = module(form)
+        parameters = dict(built.named_parameters())
+        for name, value in built.state_dict().items():
+            found.append((name, type_of(value), "parameter" if name in parameters else "buffer"))
+    assert [(w.name, Tensor(w.shape, w.dtype), w.kind) for w in case.op.weights(*case.inputs)] == found
+
+
+@each_case
+def test_defaults_are_torchs(case: Case) -> None:
+    """A printer leaves out the named arguments that have the op's default: the module is the same without them."""
+    form = case.op.torch(*case.inputs)
+    if isinstance(form, Layer):
+        named = list(form.arguments)[form.positional :]
+        silent = frozenset(name for name in named if form.arguments[name] == type(case.op).default(name))
+        assert settings(module(form)) == settings(module(form, without=silent))
+
+
+def settings(built: torch.nn.Module) -> dict[str, Any]:
+    """The plain attributes of a module, (2, 2) being 2, and the shapes of its weights."""
+    plain = {name: value for name, value in vars(built).items() if not name.startswith("_")}
+    same = {
+        name: value[0] if isinstance(value, tuple) and len({*value}) == 1 else value for name, value in plain.items()
+    }
+    return {**same, "weights": [(name, value.shape) for name, value in built.state_dict().items()]}
+
+
+@each_case
+def test_macs_are_those_that_torch_counts(case: Case) -> None:
+    """FlopCounterMode counts two for each multiply-accumulate of convolutions and matrix products, and nothing else."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        written(case.op, case.inputs, device="meta")(*random(case.inputs, device="meta"))
+    assert case.op.macs(*case.outputs, *case.inputs) == Fraction(counter.get_total_flops(), 2)
+
+
+def seen(case: Case) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Which input positions change which outputs: a table per input, its spatial axes then the output's; the output.
+
+    An input is changed by far at one spatial position, in every sample and channel: a Jacobian that max pools
+    can't hide from.
+    """
+    torch.manual_seed(0)
+    function = written(case.op, case.inputs, dtype=torch.float64)
+    values = random(case.inputs, dtype=torch.float64)
+    with torch.no_grad():
+        before = function(*values)
+        tables = []
+        for number, value in enumerate(values):
+            table = torch.zeros(*value.shape[2:], *before.shape, dtype=torch.bool)
+            for position in itertools.product(*(range(size) for size in value.shape[2:])):
+                changed = [v.clone() for v in values]
+                changed[number][:, :, *position] += 10.0
+                table[position] = function(*changed) != before
+            tables.append(table)
+    return tables, before
+
+
+def promised(op: Any, window: Window | Reach, axis: int, index: int, size: int) -> set[int]:
+    """The positions that `window` says are seen on an axis: every one, or every `dilation`-th."""
+    if not isinstance(window, Window):
+        return {index} if window is Reach.POINT else set(range(size))
+    start = window.stride[axis] * index + window.start[axis]
+    step = getattr(op, "dilation", (1, 1))[axis]
+    taps = set(range(math.ceil(start), math.ceil(start + window.size[axis]), step))
+    if getattr(op, "padding_mode", "") == "circular":
+        return {tap % size for tap in taps}
+    return taps & set(range(size))
+
+
+@each_case
+def test_window_is_what_a_unit_sees(case: Case) -> None:
+    window = case.op.window(*case.inputs)
+    tables, y = seen(case)
+    if window in (Reach.VARIES, Reach.DATA):
+        return
+    if window is Reach.UNPLACED:
+        for unit in itertools.product(*(range(size) for size in y.shape)):
+            assert sum(int(table[..., *unit].sum()) for table in tables) == 1, unit
+        return
+    for x, table in zip(case.inputs, tables, strict=True):
+        # A unit is a position: all its samples and channels together.
+        spatial = len(x.spatial)
+        table = table.flatten(spatial, spatial + 1).any(spatial)
+        for unit in itertools.product(*(range(size) for size in y.shape[2:])):
+            indices = unit or (0,) * spatial
+            box = [promised(case.op, window, axis, indices[axis], size) for axis, size in enumerate(x.spatial)]
+            places = {tuple(place) for place in table[..., *unit].nonzero().tolist()}
+            assert places == set(itertools.product(*box)), unit
+
+
+def symbolic(x: Tensor) -> Tensor:
+    """A type whose batch and spatial axes are symbols, equal sizes of one axis being one symbol."""
+    spatial = (symbol(f"S{axis}_{size}") for axis, size in enumerate(x.spatial))
+    return Tensor((symbol("N"), *x.shape[1:2], *spatial), x.dtype)
+
+
+def at(x: Tensor, values: dict[str, Dim]) -> Tensor:
+    return Tensor(tuple(substitute(dim, values) for dim in x.shape), x.dtype)
+
+
+@each_case
+def test_symbols_stand_for_every_size(case: Case) -> None:
+    xs = tuple(symbolic(x) for x in case.inputs)
+    ys = inferred(case.op, xs)
+    if isinstance(ys, RuleError):
+        assert ys.code == "NS305"
+        xs = tuple(Tensor((symbol("N"), *x.shape[1:])) for x in case.inputs)
+        ys = infer(case.op, xs)
+    assert case.op.weights(*xs) == case.op.weights(*case.inputs)
+    names = {str(dim) for x in xs for dim in x.shape if not isinstance(dim, int)}
+    tried = 0
+    for base in range(1, 20):
+        values: dict[str, Dim] = {name: base + 3 * number for number, name in enumerate(sorted(names))}
+        numbers = tuple(at(x, values) for x in xs)
+        expected = inferred(case.op, numbers)
+        if isinstance(expected, RuleError):
+            continue
+        tried += 1
+        assert tuple(at(y, values) for y in ys) == expected
+        assert substitute(case.op.macs(*ys, *xs), values) == case.op.macs(*expected, *numbers)
+    assert tried
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("conv2d", {"out_channels": [1], "dilation": [1, 2]}),
+        ("max_pool2d", {"dilation": [1, 2], "ceil_mode": [False, True]}),
+        ("avg_pool2d", {"ceil_mode": [False, True]}),
+    ],
+    ids=["conv2d", "max_pool2d", "avg_pool2d"],
+)
+def test_sizes_of_windows_are_torchs(name: str, more: dict[str, list[Any]]) -> None:
+    """On a grid of all ways to slide: we refuse what torch refuses, and a symbolic size is right at every number."""
+    x = Tensor((1, 1, symbol("H"), symbol("W")))
+    grid = {"kernel_size": [1, 2, 3, 5], "stride": [1, 2, 3], "padding": [0, 1, 2], **more}
+    for settled in itertools.product(*grid.values()):
+        op = made(REGISTRY[name], dict(zip(grid, settled, strict=True)))
+        for height in range(1, 15):
+            values: dict[str, Dim] = {"H": height, "W": 15 - height}
+            numbers = at(x, values)
+            found = inferred(op, (numbers,))
+            if isinstance(found, RuleError):
+                with pytest.raises(RuntimeError):
+                    run(op, (numbers,))
+            else:
+                assert found == run(op, (numbers,)), (op, values)
+                assert at(op.infer(x), values) == found[0], (op, values)
+
+
+def shapes(count: int) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """Inputs of every rank up to 5, of one rank and of several."""
+    of_rank = [
+        [(2, size, size, size, size)[:rank] for size in (1, 2, 3)] + [(2, 4, 6, 5, 7)[:rank]] for rank in range(6)
+    ]
+    for group in of_rank:
+        yield from ((shape,) * count for shape in group)
+    if count > 1:
+        yield from itertools.product(*([group[-1] for group in of_rank],) * count)
+
+
+@each_case
+def test_inputs_that_do_not_fit_are_refused(case: Case) -> None:
+    """Any rank and size is either refused with a RuleError, or then torch agrees and every rule holds."""
+    refused = 0
+    for given in shapes(len(case.inputs)):
+        xs = tuple(Tensor(shape) for shape in given)
+        ys = inferred(case.op, xs)
+        if isinstance(ys, RuleError):
+            assert ys.message
+            assert not ys.at or ys.at in type(case.op).model_fields
+            refused += 1
+            continue
+        assert ys == run(case.op, xs)
+        assert all(weight.size for weight in case.op.weights(*xs))
+        assert case.op.macs(*ys, *xs) >= 0
+        assert isinstance(case.op.window(*xs), Window | Reach)
+    picky = case.op.family not in ("activation", "regularization") and case.op.opname != "identity"
+    assert refused or not picky
+
+
+# What a field refuses, by what it says it takes.
+NEVER = ["3", "", [1, 2, 3], [], {}, {"a": 1}, math.nan, math.inf, -math.inf, 10**400, -(10**400)]
+NO_INT = [True, False, 1.5, 2.0, 2**31, None]
+NO_SIZE = [*NO_INT, 0, -1, [1, 0], [0, 1], [-1, 1], [1.0, 1], [True, 1], ["1", 1], [1]]
+NO_REAL = [True, False, [1.0], None]
+REFUSED: dict[str, list[Any]] = {
+    "a positive integer": NO_SIZE,
+    "a positive integer, or null": NO_SIZE,
+    "a positive integer, or [height, width]": NO_SIZE,
+    "a positive integer, or [height, width], or null": NO_SIZE,
+    "a positive integer, or [height, width], null for that of the input": [*NO_SIZE, [None, 0]],
+    "an integer of 0 or more, or [height, width]": [*NO_INT, -1, [0, -1], "same"],
+    "an integer of 0 or more, [height, width], `same` or `valid`": [*NO_INT, -1, [0, -1], "full"],
+    "`zeros`, `reflect`, `replicate` or `circular`": [True, 0, 1.5, None, "zero"],
+    "the number of an axis, such as 1 or -1": [True, False, 1.5, 2.0, 8, -9, None, [1]],
+    "a number": NO_REAL,
+    "a number greater than 0": [*NO_REAL, 0, 0.0, -1, -0.5],
+    "a probability, from 0 to 1": [*NO_REAL, 2, 1.5, -1, -0.1],
+    "a probability, from 0 to 1, or null": [*NO_REAL, 2, 1.5, -1, -0.1],
+    "true or false": [0, 1, 1.0, -1, None, "true"],
+    "`none` or `tanh`": [True, 1, None, "sin"],
+}
+
+
+@each_op
+def test_attributes_of_the_wrong_kind_are_refused(cls: type[Op]) -> None:
+    good = cls.examples[0].attributes
+    for name in cls.model_fields:
+        words = takes(cls, name)
+        bad = [value for value in REFUSED[words] if value is not None or "null" not in words]
+        for value in NEVER + bad:
+            op, problems = make_op(cls, {**good, name: value})
+            assert op is None, (name, value)
+            assert [(p.attribute, p.code) for p in problems] == [(name, "NS206")]
+            assert f"`{name}`" in problems[0].message
+            assert words in problems[0].message
+
+
+@each_op
+def test_unknown_and_missing_attributes_are_named(cls: type[Op]) -> None:
+    good = cls.examples[0].attributes
+    op, problems = make_op(cls, {**good, "strid": 3})
+    assert op is None
+    assert [(p.attribute, p.code) for p in problems] == [("strid", "NS204")]
+    assert "`strid`" in problems[0].message
+    for name in (name for name, field in cls.model_fields.items() if field.is_required()):
+        op, problems = make_op(cls, {key: value for key, value in good.items() if key != name})
+        assert op is None
+        assert [(p.attribute, p.code) for p in problems] == [(name, "NS205")]
+        assert f"`{name}`" in problems[0].message
