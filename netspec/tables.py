@@ -20,6 +20,10 @@ class Table:
     foot: list[Sequence[Cell]] = field(default_factory=list[Sequence[Cell]])
     notes: Sequence[str] = ()
 
+    def to(self, format: str) -> str:
+        """The table as `table` (text), `markdown` or `csv`."""
+        return {"table": self.to_text, "markdown": self.to_markdown, "csv": self.to_csv}[format]()
+
     def to_text(self) -> str:
         """Columns side by side, as in the table of a paper."""
         lines = [*self.title, ""] if self.title else []

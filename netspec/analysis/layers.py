@@ -100,7 +100,8 @@ def _plus(a: Cell, b: Cell) -> Cell:
 def describe(group: Group, scope: Scope) -> str:
     """What a scope is: `bottleneck 128`, with `x 4` for a repeat and its arguments where they agree."""
     if scope.kind == "repeat":
-        return f"{_copies(group)} x {len(group.items)}"
+        copies = len(group.items)
+        return f"{_copies(group)} x {copies}" if copies > 1 else _copies(group)
     if scope.block is None:
         return scope.kind
     return _use(scope.block.name, scope, scope.params)
@@ -113,8 +114,12 @@ def _copies(group: Group) -> str:
     scopes = [item.scope for item in group.items if isinstance(item, Group) and item.scope]
     if first.scope is None or first.scope.block is None:
         return first.scope.kind if first.scope else ""
-    shared = {k: v for k, v in first.scope.params.items() if all(s.params.get(k) == v for s in scopes)}
-    return _use(first.scope.block.name, first.scope, shared)
+    own = first.scope.params
+    shared = {name for name, value in own.items() if all(s.params.get(name) == value for s in scopes)}
+    # That the first copy of a stage has another stride is read from the sizes; what else varies is said.
+    varying = [f"{name} varies" for name in own if name not in shared and name != "stride"]
+    used = _use(first.scope.block.name, first.scope, {name: value for name, value in own.items() if name in shared})
+    return ", ".join([used, *varying])
 
 
 def _use(name: str, scope: Scope, params: Mapping[str, Any]) -> str:

@@ -183,7 +183,7 @@ def _parameters(entries: Mapping[str, Entry], findings: Findings) -> dict[str, P
 
 def _parameter(name: str, data: Data) -> Parameter:
     value = plain(data)
-    if isinstance(data, Scalar) and not data.quoted and value in KINDS:
+    if isinstance(data, Scalar) and value in KINDS:
         if value == "body":
             fail("NS201", "`body` parameters are not in this version of netspec", data.span)
         return Parameter(name, str(value))

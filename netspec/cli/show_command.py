@@ -1,0 +1,27 @@
+"""`netspec show`."""
+
+from __future__ import annotations
+
+import click
+
+from netspec.cli.options import network_options, open_network
+
+
+@click.command("show")
+@network_options
+@click.option("--expanded", is_flag=True, help="Print the graph: blocks opened, repeats copied, shapes inferred.")
+def command(network: str, settings: tuple[str, ...], sizes: tuple[str, ...], expanded: bool) -> None:
+    """Print a spec as it is written, or with --expanded the graph it stands for.
+
+    \b
+    netspec show vgg_e > mine.yaml
+    netspec show resnet50 --expanded --set stages=[1,1,1,1]
+    """
+    from netspec.spec.library import find
+
+    if expanded:
+        click.echo(str(open_network(network, settings, sizes).graph))
+        return
+    if settings or sizes:
+        raise click.UsageError("--set and --input go with --expanded: a spec is shown as it is written")
+    click.echo(find(network).text.rstrip("\n"))

@@ -1,0 +1,51 @@
+"""`netspec validate`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from netspec.cli.options import open_network, settings, sizes
+
+
+@click.command("validate")
+@click.argument("networks", nargs=-1, required=True, metavar="NETWORK...")
+@settings
+@sizes
+def command(networks: tuple[str, ...], settings: tuple[str, ...], sizes: tuple[str, ...]) -> None:
+    """Check specs: that they are well-formed, that shapes fit, and that what they `expect` is so.
+
+    \b
+    netspec validate specs/*.yaml
+    netspec validate resnet50 --set stages=[1,1,1,1]
+    """
+    failed = 0
+    for name in networks:
+        failed += not _validate(name, settings, sizes)
+    if failed and len(networks) > 1:
+        click.echo(f"{failed} of {len(networks)} specs are wrong", err=True)
+    sys.exit(1 if failed else 0)
+
+
+def _validate(name: str, settings: tuple[str, ...], sizes: tuple[str, ...]) -> bool:
+    from netspec.errors import NetspecError
+
+    try:
+        network = open_network(name, settings, sizes)
+    except NetspecError as error:
+        click.echo(str(error), err=True)
+        return False
+    for warning in network.warnings:
+        click.echo(str(warning), err=True)
+    count, broken = network.check_expectations()
+    for diagnostic in broken:
+        click.echo(str(diagnostic), err=True)
+    if broken:
+        return False
+    if settings or sizes:
+        claims = "`expect` not checked: it is about the spec's own parameters and inputs"
+    else:
+        claims = f"{count} claim{'s' if count != 1 else ''} hold{'s' if count == 1 else ''}" if count else "no claims"
+    click.echo(f"{name}: {len(network.graph):,} nodes, {claims}")
+    return True
