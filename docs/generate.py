@@ -1,0 +1,193 @@
+"""Writes the parts of the documentation that follow from the code: docs/ops.md, and tables in other files.
+
+    python docs/generate.py             write them
+    python docs/generate.py --check     say which are out of date, and exit with 1 if any is
+
+A table stands between `<!-- generated: NAME -->` and `<!-- end -->`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import netspec
+from netspec import expression
+from netspec.errors import CODES, Findings
+from netspec.expression import show
+from netspec.ops import REGISTRY
+from netspec.ops import fields as op_fields
+from netspec.ops.base import Example, Op, takes
+from netspec.spec import data, elaborate, library, names, read
+from netspec.tables import short
+from netspec.types import Tensor
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+FAMILIES = {
+    "convolution": "Convolutions",
+    "linear": "Fully connected layers",
+    "pooling": "Pooling",
+    "activation": "Activations",
+    "normalization": "Normalisation",
+    "regularization": "Dropout",
+    "merge": "Merges",
+    "shape": "Shapes",
+}
+OPS_HEAD = """\
+# Ops
+
+This file is written by `python docs/generate.py` from the ops themselves: do not edit it.
+
+Names are those of `torch.nn.functional`, else of `torch`, else of the `torch.nn` class in snake case; `concat` and
+`add` are netspec's. Attributes are the arguments of the `torch.nn` class, by the same names and with the same
+defaults, with one difference: input widths (`in_channels`, `num_features`) are never written, since they follow from
+the input. The *principal* attribute is the one a bare value stands for: `max_pool2d: 2` is
+`max_pool2d: {kernel_size: 2}`. How a step is written stands in [language.md](language.md); how an op is added, in
+[adding-an-op.md](adding-an-op.md).
+"""
+
+
+def ops() -> str:
+    """docs/ops.md."""
+    families = dict.fromkeys([*FAMILIES, *(cls.family for cls in REGISTRY.values())])
+    lines = [OPS_HEAD, "| op | attributes | |", "|---|---|---|"]
+    by_family = {f: [cls for cls in REGISTRY.values() if cls.family == f] for f in families}
+    for found in by_family.values():
+        lines += [f"| [`{c.opname}`](#{c.opname}) | {_signature(c)} | {_first(c)} |" for c in found]
+    for family, found in by_family.items():
+        lines += ["", f"## {FAMILIES.get(family, family.capitalize())}"] if found else []
+        for cls in found:
+            lines += ["", *_op(cls)]
+    return "\n".join(lines) + "\n"
+
+
+def _first(cls: type[Op]) -> str:
+    return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
+
+
+def _signature(cls: type[Op]) -> str:
+    defaults = {name: cls.default(name) for name in cls.model_fields}
+    return ", ".join(f"`{name}`" if value is ... else f"`{name}={_value(value)}`" for name, value in defaults.items())
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, tuple) and len(set(value)) == 1:
+        return show(value[0])
+    return value if isinstance(value, str) else show(value)
+
+
+def _op(cls: type[Op]) -> list[str]:
+    paragraphs = [" ".join(p.split()) for p in (cls.__doc__ or "").split("\n\n")]
+    least, most = cls.inputs
+    lines = [f"### {cls.opname}", "", *"\n\n".join(paragraphs).split("\n")]
+    if (least, most) != (1, 1):
+        lines += ["", f"Takes {least} inputs or more." if most is None else f"Takes {least} to {most} inputs."]
+    if cls.model_fields:
+        lines += ["", "| attribute | takes | default |", "|---|---|---|"]
+        for name in cls.model_fields:
+            principal = " (principal)" if name == cls.principal else ""
+            default = "required" if cls.default(name) is ... else f"`{_value(cls.default(name))}`"
+            lines.append(f"| `{name}`{principal} | {takes(cls, name)} | {default} |")
+    lines += ["", "| step | input | output | parameters | MACs |", "|---|---|---|---:|---:|"]
+    return [*lines, *(_example(cls, example) for example in cls.examples)]
+
+
+def _example(cls: type[Op], example: Example) -> str:
+    op = cls.model_validate(dict(example.attributes))
+    inputs = tuple(Tensor(shape) for shape in example.inputs)
+    result = op.infer(*inputs)
+    outputs = result if isinstance(result, tuple) else (result,)
+    attributes = ", ".join(f"{name}: {_written(value)}" for name, value in example.attributes.items())
+    step = f"{cls.opname}: {{{attributes}}}" if attributes else cls.opname
+    if attributes and list(example.attributes) == [cls.principal]:
+        step = f"{cls.opname}: {_written(next(iter(example.attributes.values())))}"
+    parameters = sum(w.size for w in op.weights(*inputs) if w.kind == "parameter")
+    macs = op.macs(outputs[0], *inputs)
+    shown = "unknown" if macs is None else f"{macs:,}"
+    return f"| `{step}` | {', '.join(map(str, inputs))} | {', '.join(map(str, outputs))} | {parameters:,} | {shown} |"
+
+
+def _written(value: Any) -> str:
+    """A value as a spec has it: words without quotes."""
+    return value if isinstance(value, str) else show(list(value) if isinstance(value, tuple) else value)
+
+
+def zoo() -> str:
+    """The bundled networks with their figures."""
+    lines = ["| network | input | parameters | MACs | sees | in |", "|---|---|---:|---:|---:|---|"]
+    for name in netspec.names():
+        network = netspec.load(name)
+        summary = network.summary()
+        image = " x ".join(str(d) for d in next(iter(summary["inputs"].values()))[1:])
+        last = [layer for layer in summary["layers"] if _slides(layer["receptive_field"])][-1]
+        field = last["receptive_field"]
+        totals = summary["totals"]
+        lines.append(
+            f"| `{name}` | {image} | {totals['parameters']:,} | {short(totals['macs'])} "
+            f"| {field['size'][0]} /{field['stride'][0]} | {network.title}: {network.graph.source} |"
+        )
+    return "\n".join(lines)
+
+
+def _slides(field: Any) -> bool:
+    return bool(field) and all(field["stride"]) and not field.get("note")
+
+
+def codes() -> str:
+    """Every code with its meaning."""
+    return "\n".join(["| code | meaning |", "|---|---|", *(f"| {code} | {text} |" for code, text in CODES.items())])
+
+
+def limits() -> str:
+    """Every limit with its value, from the constants of the code, and the error it gives."""
+    rows: list[tuple[str, str, str]] = [
+        ("size of a file", f"{library.MAX_BYTES >> 20} MiB", "NS104"),
+        ("characters of a text", f"{data.MAX_SIZE:,}", "NS104"),
+        ("depth of lists and mappings", f"{data.MAX_DEPTH}", "NS104"),
+        ("digits of an integer", f"{data.MAX_DIGITS}", "NS104"),
+        ("characters of a name", f"{names.MAX_NAME}", "NS202"),
+        ("an op's integer", f"{op_fields.LARGEST:,}", "NS206"),
+        ("characters of an expression", f"{expression.MAX_LENGTH:,}", "NS207"),
+        ("depth of an expression", f"{expression.MAX_DEPTH}", "NS207"),
+        ("operators of an expression", f"{expression.MAX_OPERATORS}", "NS207"),
+        ("an integer in an expression", f"{expression.MAX_INTEGER:,}", "NS207, NS208"),
+        ("terms of a symbolic size", f"{expression.MAX_FACTORS:,}", "NS208"),
+        ("specs that extend each other", f"{read.MAX_EXTENDS}", "NS212"),
+        ("copies of a `repeat`", f"{elaborate.MAX_REPEAT:,}", "NS214"),
+        ("depth of blocks and branches inside each other", f"{elaborate.MAX_DEPTH}", "NS214"),
+        ("nodes of a network", f"{elaborate.MAX_NODES:,}", "NS214"),
+        ("steps elaborated", f"{elaborate.MAX_STEPS:,}", "NS214"),
+        ("errors reported in one run", f"{Findings().limit}", ""),
+    ]
+    return "\n".join(["| limit | at most | error |", "|---|---:|---|", *(f"| {a} | {b} | {c} |" for a, b, c in rows)])
+
+
+TABLES: dict[str, Callable[[], str]] = {"zoo": zoo, "codes": codes, "limits": limits}
+_TABLE = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.S)
+
+
+def generated() -> dict[Path, str]:
+    """Every file with generated parts, and the text it should have."""
+    found = {REPOSITORY / "docs" / "ops.md": ops()}
+    for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))):
+        text = path.read_text("utf-8")
+        if path not in found and _TABLE.search(text):
+            found[path] = _TABLE.sub(lambda m: f"{m[1]}{TABLES[m[2]]()}\n{m[3]}", text)
+    return found
+
+
+def main() -> None:
+    """Write what is out of date, or with `--check` only say it."""
+    stale = [path for path, text in generated().items() if not path.exists() or path.read_text("utf-8") != text]
+    for path in stale:
+        if "--check" not in sys.argv:
+            path.write_text(generated()[path], "utf-8")
+        print(f"{'out of date' if '--check' in sys.argv else 'wrote'}: {path.relative_to(REPOSITORY)}")
+    sys.exit(1 if stale and "--check" in sys.argv else 0)
+
+
+if __name__ == "__main__":
+    main()
