@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-import os
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from netspec.cli.options import network_options, open_network, write_file
+from netspec.cli.options import in_place_of, need, network_options, open_network, write_file
 
 if TYPE_CHECKING:
     from netspec.network import Network
 
+_NOTE = "netspec.txt"
+"""The file in a .pt2 archive that tells that netspec wrote it."""
+
 
 @click.command("compile")
 @network_options
-@click.option("-o", "--output", metavar="FILE", help="NAME.py (the default), NAME.pt2, or - for the source on stdout.")
-@click.option("--weights", metavar="FILE", help="A state dict to load into it (for .pt2).")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    help="NAME.py, NAME.pt2, or - for source on stdout.  [default: the network's name.py]",
+)
+@click.option("--weights", metavar="FILE", help="A state dict to put into the .pt2; without it, weights are fresh.")
 @click.option("--force", is_flag=True, help="Overwrite a file that netspec did not write.")
 def command(
-    network: str, settings: tuple[str, ...], sizes: tuple[str, ...], output: str | None, weights: str | None, force: bool
+    network: str,
+    settings: tuple[str, ...],
+    sizes: tuple[str, ...],
+    output: str | None,
+    weights: str | None,
+    force: bool,
 ) -> None:
     """Write a network as PyTorch source, build the module from it, and prove it against the analysis.
 
@@ -28,31 +41,34 @@ def command(
     With .pt2 the module is exported (torch.export) as a program that PyTorch loads without this source.
 
     \b
-    netspec compile specs/vgg_e.yaml
-    netspec compile resnet50 --set classes=10 -o model.py
-    netspec compile alexnet -o alexnet.pt2
+    Examples:
+      netspec compile vgg_e
+      netspec compile resnet50 --set classes=10 -o model.py
+      netspec compile alexnet --weights alexnet.safetensors -o alexnet.pt2
     """
-    found = open_network(network, settings, sizes)
-    target = output or f"{found.name}.py"
-    suffix = Path(target).suffix
-    if target != "-" and suffix not in (".py", ".pt2"):
-        raise click.UsageError(f"-o takes a file that ends in .py or .pt2, not `{target}`")
+    suffix = Path(output).suffix if output and output != "-" else ".py"
+    if suffix not in (".py", ".pt2"):
+        raise click.UsageError(f"-o takes a file that ends in .py or .pt2, not `{output}`")
     if weights is not None and suffix != ".pt2":
         raise click.UsageError("--weights goes with -o NAME.pt2: source holds no weights")
+    found = open_network(network, settings, sizes)
+    target = output or f"{found.name}.py"
+    need("torch")
+    if target != "-" and not force:
+        _refuse_to_lose(Path(target), suffix)
     source = found.to_source()
-    if suffix == ".py":
-        _refuse_to_lose(Path(target), force)
     proof = _prove(found)
     if target == "-":
         click.echo(source, nl=False)
-    elif suffix == ".py":
+        click.echo(proof, err=True)
+        return
+    click.echo(proof, err=True)
+    if suffix == ".py":
         write_file(Path(target), source)
         click.echo(f"wrote {target}: class {_class(found)}, {source.count(chr(10))} lines", err=True)
     else:
-        _export(found, target, weights)
-    click.echo(proof, err=True)
-    if target != "-":
-        click.echo(str(found.summary()))
+        _export(found, Path(target), weights)
+    click.echo(str(found.summary()))
 
 
 def _class(network: Network) -> str:
@@ -61,18 +77,31 @@ def _class(network: Network) -> str:
     return class_name(network.name)
 
 
-def _refuse_to_lose(path: Path, force: bool) -> None:
+def _refuse_to_lose(path: Path, suffix: str) -> None:
     """An existing file is overwritten if netspec wrote it, or on request."""
+    if (
+        path.is_file()
+        and path.stat().st_size
+        and not (_is_our_source(path) if suffix == ".py" else _is_our_program(path))
+    ):
+        raise click.ClickException(f"{path} exists and was not written by netspec; --force overwrites it")
+
+
+def _is_our_source(path: Path) -> bool:
     from netspec.backends.pytorch.source import MARK
 
-    if force or not path.exists():
-        return
-    if path.is_dir():
-        raise click.ClickException(f"{path} is a folder")
     with path.open("rb") as file:
-        first = file.readline(4096).decode("utf-8", "replace")
-    if MARK not in first:
-        raise click.ClickException(f"{path} exists and was not written by netspec; --force overwrites it")
+        start = file.read(4096).decode("utf-8", "replace")
+    # The docstring has the mark, perhaps wrapped over two lines.
+    return start.startswith('"""') and MARK in " ".join(start.split('"""')[1].split())
+
+
+def _is_our_program(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(f"/{_NOTE}") for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return False
 
 
 def _prove(network: Network) -> str:
@@ -81,21 +110,26 @@ def _prove(network: Network) -> str:
     return prove(network.graph, network.to_source())
 
 
-def _export(network: Network, target: str, weights: str | None) -> None:
+def _export(network: Network, path: Path, weights: str | None) -> None:
+    """Write the module as a program of torch.export whose symbolic sizes stay open where torch can keep them so."""
     import torch
 
+    from netspec import __version__
     from netspec.backends.pytorch.prove import example_inputs
 
-    module: Any = network.compile(weights).eval()
-    examples = example_inputs(network.graph, device="cpu")
-    program = torch.export.export(module, examples)
-    temporary = f"{target}.partial"
-    try:
-        torch.export.save(program, temporary)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise click.ClickException(f"{target} can't be written: {(error.strerror or str(error)).lower()}") from None
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    shown = ", ".join(f"{i.name} {tuple(e.shape)}" for i, e in zip(network.graph.inputs, examples, strict=True))
-    click.echo(f"wrote {target}: a program for {shown}", err=True)
+    with in_place_of(path) as file:
+        module: Any = network.compile(weights).eval()
+        inputs = network.graph.inputs
+        auto: Any = torch.export.Dim.AUTO
+        open_dims = tuple(
+            {axis: auto for axis, dim in enumerate(i.type.shape) if not isinstance(dim, int)} for i in inputs
+        )
+        program: Any = torch.export.export(module, example_inputs(network.graph, "cpu"), dynamic_shapes=open_dims)
+        torch.export.save(program, file, extra_files={_NOTE: f"compiled by netspec {__version__} from {network.name}"})
+    nodes = {node.name: node for node in program.graph.nodes}
+    shown: list[str] = []
+    for i in inputs:
+        kept = nodes[i.name].meta["val"].shape
+        dims = [str(size if isinstance(size, int) else dim) for size, dim in zip(kept, i.type.shape, strict=True)]
+        shown.append(f"{i.name} {' x '.join(dims)}")
+    click.echo(f"wrote {path}: a program for {', '.join(shown)}", err=True)

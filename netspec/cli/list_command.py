@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
-from netspec.cli.options import format_option
+from netspec.cli.options import format_for, format_option
 
 
 @click.command("list")
-@format_option("table", "json", "csv", "markdown")
-def command(format_: str) -> None:
+@format_option("How to print them.  [default: table]")
+def command(format_: str | None) -> None:
     """List the bundled networks, with titles and sources.
 
+    Any of these names stands for a NETWORK in the other commands, and in netspec.load().
+
     \b
-    netspec list
+    Examples:
+      netspec list
+      netspec list --format json
     """
     from netspec.network import to_json
     from netspec.spec.library import bundled_names, find
     from netspec.spec.read import read_spec
     from netspec.tables import Table
 
-    specs = [read_spec(find(name)) for name in bundled_names()]
+    specs = [read_spec(find(name)) for name in sorted(bundled_names(), key=_natural)]
     if format_ == "json":
         rows = [{"name": s.name, "title": s.title, "source": s.source_note} for s in specs]
         click.echo(to_json({"networks": rows}))
         return
-    click.echo(Table(["name", "title", "source"], [[s.name, s.title, s.source_note] for s in specs]).to(format_))
+    table = Table(["name", "title", "source"], [[s.name, s.title, s.source_note] for s in specs])
+    click.echo(table.to(format_for(format_, None)))
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    """The order people expect: resnet50 before resnet101."""
+    return [(word, int(number or 0)) for word, number in re.findall(r"(\D+)(\d*)", name)]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
@@ -11,11 +14,11 @@ import click
 from netspec import __version__
 
 COMMANDS = {
-    "compile": "Write a network as PyTorch source, and prove it.",
     "list": "List the bundled networks.",
     "show": "Print a spec, or the graph it stands for.",
     "summary": "Tell shapes, parameters, MACs and receptive fields.",
     "validate": "Check specs, and the claims they make.",
+    "compile": "Write a network as PyTorch source, and prove it.",
 }
 """Every command with its line of help, so that `--help` loads none of them."""
 
@@ -24,9 +27,11 @@ class LazyGroup(click.Group):
     """A group whose commands stand in modules of their names."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command, from the module of its name."""
         if cmd_name not in COMMANDS:
             return None
         found = import_module(f"netspec.cli.{cmd_name}_command").command
@@ -34,53 +39,90 @@ class LazyGroup(click.Group):
         return found
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """The command that the arguments name, or a hint at one that they might mean."""
         name = args[0] if args else ""
         if name and not name.startswith("-") and name not in COMMANDS:
             from netspec.errors import closest
 
-            hint = closest(name, COMMANDS)
-            raise click.UsageError(f"there is no command `{name}`" + (f"; {hint}" if hint else ""), ctx)
+            hint = closest(name, COMMANDS) or f"there are {', '.join(COMMANDS)}"
+            raise click.UsageError(f"there is no command `{name}`; {hint}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, with none of them loaded."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="netspec")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Networks as specs: analysed without running them, compiled to PyTorch source.
 
     A NETWORK is the name of a bundled spec (`netspec list`), a path to a spec file, or `-` for standard input.
+    What you ask for goes to standard output, all other talk to standard error.
 
     \b
-    netspec summary vgg_e
-    netspec compile specs/vgg_e.yaml
-    netspec compile resnet50 --set classes=10 -o model.py
+    Examples:
+      netspec summary vgg_e
+      netspec compile resnet50 --set classes=10 -o model.py
+      netspec show vgg_e > mine.yaml
+      netspec validate mine.yaml
+
+    \b
+    Exit status:
+      0 fine, 1 a spec (or weights, or a file) is wrong, 2 usage, 3 a part is not installed
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
-def main(arguments: list[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; the exit status is 0, 1 (a spec is wrong), 2 (usage) or 3 (a part is missing)."""
     from netspec.errors import NetspecError
 
+    out: Any = sys.stdout
+    if isinstance(out, io.TextIOWrapper):
+        # A terminal that knows few characters gets the others as `\xe9`, and no traceback.
+        out.reconfigure(errors="backslashreplace")
+    if not sys.stdin:
+        # Closed (`<&-`): an empty one.
+        sys.stdin = io.TextIOWrapper(io.BytesIO())
     try:
-        cli.main(arguments, prog_name="netspec", standalone_mode=False)
+        with cli.make_context("netspec", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            cli.invoke(context)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)
-    except click.Abort:
-        sys.exit(130)
-    except click.UsageError as error:
-        error.show()
-        sys.exit(2)
     except click.ClickException as error:
         error.show()
-        sys.exit(1)
+        sys.exit(error.exit_code)
     except NetspecError as error:
         click.echo(str(error), err=True)
         sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
     except BrokenPipeError:
         # Whoever read the output has enough of it (`| head`).
-        sys.stderr.close()
+        _drop_output()
         sys.exit(0)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        click.echo(f"Error: {place}{(error.strerror or str(error)).lower()}", err=True)
+        _drop_output()
+        sys.exit(1)
+
+
+def _drop_output() -> None:
+    """Send what is still buffered nowhere: at exit Python would try to write it again, and complain."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    except (OSError, ValueError):  # no descriptor to speak of
+        pass

@@ -4,31 +4,58 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from netspec.dims import Dim
-from netspec.spec.read import Spec
-
 if TYPE_CHECKING:
+    from netspec.dims import Dim
     from netspec.network import Network
+    from netspec.spec.read import Spec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+FORMATS = ("table", "json", "csv", "markdown")
+_SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown"}
+_MAX_DIGITS = 19
+
 network = click.argument("network")
 settings = click.option(
-    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Give a parameter of the spec another value."
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Give a parameter of the spec another value, such as classes=10; may be repeated.",
 )
 sizes = click.option(
     "--input",
     "sizes",
     multiple=True,
     metavar="[NAME=]SIZES",
-    help="Give an input other sizes, as 3x512x512 or 3xHxW; the batch stays.",
+    help="Give an input other sizes, such as 3x512x512 or 3xHxW; the batch stays.",
 )
+
+
+class MissingPart(click.ClickException):
+    """Something that is not installed: exit status 3, with the command that installs it."""
+
+    exit_code = 3
+
+
+def need(module: str) -> None:
+    """Import a module that a command can't do without, or raise MissingPart."""
+    try:
+        import_module(module)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != module:
+            raise
+        raise MissingPart(
+            f"this command needs {module}, which is not installed\n   help: pip install {module}"
+        ) from None
 
 
 def network_options(command: Command) -> Command:
@@ -36,35 +63,46 @@ def network_options(command: Command) -> Command:
     return network(settings(sizes(command)))
 
 
-def format_option(*formats: str) -> Callable[[Command], Command]:
-    """`--format`, the first of these unless said."""
-    return click.option("--format", "format_", type=click.Choice(formats), default=formats[0], show_default=True, help="How to print it.")
+def format_option(help: str) -> Callable[[Command], Command]:
+    """`--format`."""
+    return click.option("--format", "format_", type=click.Choice(FORMATS), help=help)
+
+
+def format_for(format_: str | None, output: str | None) -> str:
+    """The format that was asked for, else the one that the output file's suffix tells, else a table."""
+    return format_ or _SUFFIXES.get(Path(output or "").suffix, "table")
 
 
 def open_network(name: str, settings: tuple[str, ...] = (), sizes: tuple[str, ...] = ()) -> Network:
     """The network of a command's arguments."""
+    from netspec.collector import without_collector
     from netspec.network import Network, check_inputs
-    from netspec.spec.elaborate import without_collector
     from netspec.spec.library import find
     from netspec.spec.read import read_spec
 
+    params = read_settings(settings)
     with without_collector():
         spec = read_spec(find(name))
-        return Network(spec, read_settings(settings), check_inputs(spec, read_sizes(sizes, spec)))
+        return Network(spec, params, check_inputs(spec, read_sizes(sizes, spec)))
 
 
 def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     """`classes=10` and `stages=[1,1,1,1]` as values, read as a spec's would be."""
+    from netspec.errors import NetspecError
     from netspec.source import Source
     from netspec.spec.data import plain
     from netspec.spec.yaml import read
 
     found: dict[str, Any] = {}
     for setting in settings:
-        name, sign, text = setting.partition("=")
-        if not sign or not name.strip() or not text.strip():
-            raise click.UsageError(f"--set takes NAME=VALUE, not `{setting}`")
-        found[name.strip()] = plain(read(Source(f"<--set {name.strip()}>", text)))
+        name, sign, text = (part.strip() for part in setting.partition("="))
+        try:
+            if not (name and sign):
+                raise ValueError
+            found[name] = plain(read(Source(f"--set {name}", text)))
+        except (NetspecError, ValueError):
+            usage = "--set takes NAME=VALUE, such as classes=10 or stages=[1,1,1,1]"
+            raise click.UsageError(f"{usage}, not `{setting}`") from None
     return found
 
 
@@ -77,33 +115,61 @@ def read_sizes(sizes: tuple[str, ...], spec: Spec) -> dict[str, list[Dim | str]]
             if len(spec.inputs) != 1:
                 raise click.UsageError(f"--input takes NAME=SIZES: `{spec.name}` has {', '.join(spec.inputs)}")
             name = next(iter(spec.inputs))
-        parts: list[Dim | str] = [int(p) if p.isdecimal() else p for p in rest.split("x")]
-        if not all(isinstance(p, int) or (p.isidentifier() and p[0].isupper()) for p in parts):
+        parts = [_size(part) for part in rest.split("x")]
+        shape: list[Dim | str] = [part for part in parts if part is not None]
+        if len(shape) != len(parts):
             raise click.UsageError(f"--input takes sizes such as 3x512x512 or 3xHxW, not `{rest}`")
         declared = spec.inputs[name].dims if name in spec.inputs else []
-        if len(parts) == len(declared) - 1 and isinstance(declared[0][0], int | str):
-            parts = [declared[0][0], *parts]
-        found[name] = parts
+        if len(shape) == len(declared) - 1 and isinstance(declared[0][0], int | str):
+            shape = [declared[0][0], *shape]
+        found[name] = shape
     return found
 
 
-def write_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all: under a temporary name beside it, then renamed."""
+def _size(text: str) -> int | str | None:
+    if not text.isascii():
+        return None
+    if text.isdecimal():
+        return int(text) if len(text) <= _MAX_DIGITS else None
+    return text if text.isidentifier() and text[0].isupper() else None
+
+
+@contextmanager
+def in_place_of(path: Path) -> Generator[Path]:
+    """A new file beside `path` that takes its place when all has gone well; else `path` stays as it was."""
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        if path.exists() and not path.is_file():
+            # /dev/null and pipes are written to, never replaced; a folder says what it is.
+            yield path
+            return
+        target = Path(os.path.realpath(path))
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}.", suffix=target.suffix)
+        os.close(handle)
+        temporary = Path(name)
         try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            # mkstemp makes a private file; what is written is like any other of the user's.
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(temporary, 0o666 & ~mask)
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+            yield temporary
+            temporary.chmod(_mode(target))
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise click.ClickException(f"{path} can't be written: {(error.strerror or str(error)).lower()}") from None
+        reason = "there is no such folder" if not path.parent.exists() else (error.strerror or str(error)).lower()
+        raise click.ClickException(f"{path} can't be written: {reason}") from None
+
+
+def _mode(path: Path) -> int:
+    """The permissions of a file that is there already, else those of any new file: mkstemp's are private."""
+    if path.exists():
+        return path.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    with in_place_of(path) as file:
+        file.write_text(text, encoding="utf-8", newline="\n")
 
 
 def emit(text: str, output: str | None) -> None:

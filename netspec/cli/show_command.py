@@ -13,9 +13,12 @@ from netspec.cli.options import network_options, open_network
 def command(network: str, settings: tuple[str, ...], sizes: tuple[str, ...], expanded: bool) -> None:
     """Print a spec as it is written, or with --expanded the graph it stands for.
 
+    --set and --input go with --expanded.
+
     \b
-    netspec show vgg_e > mine.yaml
-    netspec show resnet50 --expanded --set stages=[1,1,1,1]
+    Examples:
+      netspec show vgg_e > mine.yaml
+      netspec show resnet50 --expanded --set stages=[1,1,1,1]
     """
     from netspec.spec.library import find
 

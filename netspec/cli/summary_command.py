@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
-from netspec.cli.options import emit, format_option, network_options, open_network
+from netspec.cli.options import emit, format_for, format_option, network_options, open_network
 
 
 @click.command("summary")
 @network_options
 @click.option("--train", is_flag=True, help="The training graph, with outputs that are built in training only.")
-@click.option("--depth", default="1", metavar="N|all", show_default=True, help="How deep to open blocks in the table.")
-@format_option("table", "json", "csv", "markdown")
-@click.option("-o", "--output", metavar="FILE", help="Write to a file.")
+@click.option(
+    "--depth", default="1", metavar="N|all", show_default=True, help="How deep to open blocks; `all` lists every op."
+)
+@format_option("How to print it.  [default: by the suffix of -o, else table]")
+@click.option("-o", "--output", metavar="FILE", help="Write to a file (.json, .csv, .md or a table as text).")
 def command(
-    network: str, settings: tuple[str, ...], sizes: tuple[str, ...], train: bool, depth: str, format_: str, output: str | None
+    network: str,
+    settings: tuple[str, ...],
+    sizes: tuple[str, ...],
+    train: bool,
+    depth: str,
+    format_: str | None,
+    output: str | None,
 ) -> None:
     """Tell a network's shapes, parameters, multiply-accumulates and receptive fields, layer by layer.
 
     JSON lists every op, whatever the depth; docs/summary-format.md describes it.
 
     \b
-    netspec summary vgg_e
-    netspec summary resnet50 --depth 2 --input 3x512x512
-    netspec summary alexnet --set classes=10 --format json
+    Examples:
+      netspec summary vgg_e
+      netspec summary resnet50 --depth 2 --input 3x512x512
+      netspec summary alexnet --set classes=10 --format json
+      netspec summary resnet50 -o resnet50.csv
     """
     from netspec.tables import Table
 
-    if depth != "all" and not (depth.isdecimal() and int(depth) > 0):
+    if depth != "all" and not re.fullmatch("[1-9][0-9]{0,8}", depth):
         raise click.UsageError(f"--depth takes a number from 1, or `all`, not `{depth}`")
     found = open_network(network, settings, sizes).summary("train" if train else "inference")
-    if format_ == "json":
+    chosen = format_for(format_, output)
+    if chosen == "json":
         emit(found.to_json(), output)
         return
     table = found.table(None if depth == "all" else int(depth))
     assert isinstance(table, Table)
-    emit(table.to(format_), output)
+    emit(table.to(chosen), output)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from netspec.cli.options import open_network, settings, sizes
@@ -13,19 +11,25 @@ from netspec.cli.options import open_network, settings, sizes
 @click.argument("networks", nargs=-1, required=True, metavar="NETWORK...")
 @settings
 @sizes
-def command(networks: tuple[str, ...], settings: tuple[str, ...], sizes: tuple[str, ...]) -> None:
+@click.pass_context
+def command(
+    context: click.Context, networks: tuple[str, ...], settings: tuple[str, ...], sizes: tuple[str, ...]
+) -> None:
     """Check specs: that they are well-formed, that shapes fit, and that what they `expect` is so.
 
+    Claims of `expect` are about a spec as it is written: under --set and --input they are not checked.
+
     \b
-    netspec validate specs/*.yaml
-    netspec validate resnet50 --set stages=[1,1,1,1]
+    Examples:
+      netspec validate specs/*.yaml
+      netspec validate resnet50 --set stages=[1,1,1,1]
     """
     failed = 0
     for name in networks:
         failed += not _validate(name, settings, sizes)
     if failed and len(networks) > 1:
-        click.echo(f"{failed} of {len(networks)} specs are wrong", err=True)
-    sys.exit(1 if failed else 0)
+        click.echo(f"{failed} of {len(networks)} specs {'is' if failed == 1 else 'are'} wrong", err=True)
+    context.exit(1 if failed else 0)
 
 
 def _validate(name: str, settings: tuple[str, ...], sizes: tuple[str, ...]) -> bool:
@@ -44,8 +48,8 @@ def _validate(name: str, settings: tuple[str, ...], sizes: tuple[str, ...]) -> b
     if broken:
         return False
     if settings or sizes:
-        claims = "`expect` not checked: it is about the spec's own parameters and inputs"
+        claims = "claims not checked"
     else:
         claims = f"{count} claim{'s' if count != 1 else ''} hold{'s' if count == 1 else ''}" if count else "no claims"
-    click.echo(f"{name}: {len(network.graph):,} nodes, {claims}")
+    click.echo(f"{name}: {len(network.graph):,} ops, {claims}")
     return True

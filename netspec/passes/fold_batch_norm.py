@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from netspec.errors import closest, fail
 from netspec.graph.build import Editor, rebuild
 from netspec.graph.model import NOTHING, Graph, Node
 from netspec.ops.convolution import Conv2d
@@ -14,6 +15,9 @@ from netspec.ops.normalization import BatchNorm
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_NEEDED = ("weight", "running_var")
+"""What folding can't do without, of a layer and of its batch norm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,11 @@ class Folded:
         """The state dict of the new graph from that of the old.
 
         w' = w * gamma / sqrt(var + eps), b' = (b - mean) * gamma / sqrt(var + eps) + beta, computed in float64.
+        Raises NetspecError NS501 where the state dict is not one of the old graph.
         """
+        for key in (f"{path}.{name}" for pair in self.pairs.items() for path, name in zip(pair, _NEEDED, strict=True)):
+            if key not in state:
+                fail("NS501", f"the weights have no `{key}`", help=closest(key, state))
         gone = tuple(f"{path}." for path in self.pairs.values())
         found = {key: value for key, value in state.items() if not key.startswith(gone)}
         for layer, norm in self.pairs.items():

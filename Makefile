@@ -1,0 +1,29 @@
+# `make` lists what there is. Commands run in .venv if there is one.
+PYTHON := $(if $(wildcard .venv/bin/python),.venv/bin/python,python)
+
+.DEFAULT_GOAL := help
+.PHONY: help check test golden docs bench ci
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*##/  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+check:  ## format, lint and types, without changing anything
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m pyright
+
+test:  ## all tests
+	$(PYTHON) -m pytest
+
+golden:  ## write the expected texts anew; read the diff before you commit it
+	NETSPEC_REWRITE_GOLDENS=1 $(PYTHON) -m pytest -q -k golden
+
+docs:  ## write generated pages and the outputs shown in examples anew
+	$(PYTHON) docs/generate.py
+	$(PYTHON) tests/docs/documents.py --update
+
+bench:  ## what reports and compiling cost; not part of the tests
+	$(PYTHON) tests/benchmarks/report.py
+
+ci:  ## what a change must pass: a fresh install, all tests, and check
+	bash .ci/run

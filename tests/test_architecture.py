@@ -1,0 +1,226 @@
+"""What the code promises about itself: who imports whom, what loads when, what is public and documented."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import netspec
+from netspec.spec.initializers import FUNCTIONS
+from netspec.spec.names import MODULE_ATTRIBUTES
+
+PACKAGE = Path(netspec.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# Each layer with the layers it may import besides itself: all imports count, wherever in a file they stand.
+BASE = "source errors collector dims expression types"
+GRAPH = f"{BASE} ops graph"
+LAYERS = {
+    "source": "",
+    "collector": "",
+    "errors": "source",
+    "tables": "",
+    "dims": "source errors",
+    "expression": "source errors dims",
+    "types": "source errors dims expression",
+    "ops": BASE,
+    "graph": f"{BASE} ops",
+    "spec.names": "source errors expression",
+    "spec": f"{GRAPH} spec.names",
+    "analysis": f"{GRAPH} tables",
+    "passes": f"{GRAPH} analysis",
+    "backends": f"{GRAPH} analysis passes spec.names",
+    "expect": f"{GRAPH} spec analysis",
+    "network": f"{GRAPH} spec spec.names analysis expect backends",
+    "cli": f"{GRAPH} spec spec.names analysis passes backends expect network tables __init__",
+    "__main__": "cli",
+}
+FRONT_DOOR = "__init__"
+
+# Third-party packages and the layers that may import them; `|` marks those that may for type checkers only.
+MAY_IMPORT = {
+    "pydantic": "ops spec",
+    "yaml": "spec",
+    "click": "cli",
+    "torch": "backends cli network| passes|",
+    "safetensors": "backends",
+}
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def layer_of(module: str) -> str:
+    return max((name for name in (*LAYERS, FRONT_DOOR) if f"{module}.".startswith(f"{name}.")), key=len, default=module)
+
+
+def imports(path: Path) -> Iterator[tuple[str, bool]]:
+    """Every module that a file imports, and whether for type checkers only."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing = [n for n in ast.walk(tree) if isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING"]
+    for_types = {id(inner) for block in typing for inner in ast.walk(block)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, id(node) in for_types) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0
+            yield node.module or "", id(node) in for_types
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_imports_run_one_way(path: Path) -> None:
+    layer = layer_of(module_of(path))
+    if layer == FRONT_DOOR:
+        return
+    for name, for_types in imports(path):
+        package, _, inside = name.partition(".")
+        if package == "netspec":
+            target = layer_of(inside or FRONT_DOOR)
+            assert target == layer or target in LAYERS[layer].split(), f"{layer} imports {name}"
+        elif package not in sys.stdlib_module_names:
+            allowed = MAY_IMPORT.get(package, "").split()
+            assert layer in allowed or (for_types and f"{layer}|" in allowed), f"{layer} imports {name}"
+
+
+def test_the_table_of_layers_runs_one_way() -> None:
+    names = list(LAYERS)
+    for name, allowed in LAYERS.items():
+        earlier = {*names[: names.index(name)], FRONT_DOOR}
+        assert set(allowed.split()) <= earlier, name
+    assert {layer_of(module_of(path)) for path in FILES} == {*LAYERS, FRONT_DOOR}
+
+
+# What a report may load. Tests of the command's own speed would be stopwatches; this is not one.
+
+LOADS = """
+import json, sys
+from netspec.cli.main import main
+try:
+    main(sys.argv[1:])
+finally:
+    roots = {name.partition(".")[0] for name, module in sys.modules.items() if getattr(module, "__file__", None)}
+    print(json.dumps(sorted(roots - set(sys.stdlib_module_names))), file=sys.stderr)
+"""
+LIGHT = {"netspec", "click", "typing_extensions", "_sysconfigdata"}
+MAY_LOAD = LIGHT | {"pydantic", "pydantic_core", "annotated_types", "typing_inspection", "yaml", "_yaml"}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "summary vgg_e",
+        "summary resnet50 --format json --depth all",
+        "validate vgg_e resnet50",
+        "show resnet18 --expanded",
+        "list",
+        "--help",
+        "compile --help",
+    ],
+)
+def test_reports_load_little(arguments: str, tmp_path: Path) -> None:
+    # -S, so that no .pth file of the environment loads anything of its own; the paths are handed over.
+    code = f"import sys; sys.path += {sys.path[1:]!r}\n{LOADS}"
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code, *arguments.split()], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = {name.partition("__")[0] for name in json.loads(done.stderr.splitlines()[-1])}
+    assert loaded <= (LIGHT if arguments.endswith("--help") else MAY_LOAD)
+    assert {"netspec", "click"} <= loaded
+
+
+def test_importing_netspec_loads_nothing_else(tmp_path: Path) -> None:
+    code = f"import sys; sys.path += {sys.path[1:]!r}; before = set(sys.modules); import netspec; "
+    code += "print([m for m in set(sys.modules) - before if m.partition('.')[0] not in sys.stdlib_module_names])"
+    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout == "['netspec']\n"
+
+
+# Public names.
+
+
+def test_public_names() -> None:
+    homes: dict[str, str] = netspec._HOMES  # pyright: ignore[reportPrivateUsage]
+    assert len(netspec.__all__) == len(set(netspec.__all__))
+    assert 15 <= len(netspec.__all__) <= 30
+    assert set(homes) == set(netspec.__all__)
+    typed = {
+        alias.asname or alias.name: node.module
+        for node in ast.walk(tree_of(PACKAGE / "__init__.py"))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("netspec.")
+        for alias in node.names
+    }
+    assert typed == homes
+    assert set(netspec.__all__) <= set(dir(netspec))
+    for name in netspec.__all__:
+        found = getattr(netspec, name)
+        assert name == "Dim" or inspect.getdoc(found), f"netspec.{name} has no docstring"
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        netspec.nothing  # noqa: B018
+
+
+# Files.
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+MOST_LINES = 450
+LONGER = {"expression": 680, "spec.steps": 680, "spec.elaborate": 600, "spec.read": 500, "backends.pytorch.write": 600}
+"""Files that are longer today, each with what it may not pass: to be shortened, not added to."""
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_files_are_short(path: Path) -> None:
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= LONGER.get(module_of(path), MOST_LINES)
+
+
+@pytest.mark.parametrize("path", FILES, ids=module_of)
+def test_all_that_is_public_has_a_docstring(path: Path) -> None:
+    tree = tree_of(path)
+    assert ast.get_docstring(tree)
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{node.name} has no docstring"
+
+
+# Tables of ours that stand for torch's.
+
+
+def test_names_that_modules_have() -> None:
+    kinds = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict)
+    theirs = {name for kind in kinds for name in {*dir(kind()), *dir(kind), *kind.__annotations__}}
+    assert {name for name in theirs if not name.startswith("_")} - MODULE_ATTRIBUTES == set()
+
+
+# Of torch.nn.init: not for weights (constants are written as numbers), or not for the weights our ops have.
+NO_INITIALIZERS = {"constant_", "sparse_"}
+
+
+def test_initializers_are_those_of_torch() -> None:
+    theirs = {name for name in dir(nn.init) if name.endswith("_") and not name.startswith("_")}
+    assert {f"{name}_" for name in FUNCTIONS} == theirs - NO_INITIALIZERS
+    tensors = {"dirac": torch.zeros(4, 2, 3), "eye": torch.zeros(3, 4)}
+    values = {float: 0.5, int: 2, str: "relu"}
+    for name, options in FUNCTIONS.items():
+        function = getattr(nn.init, f"{name}_")
+        known = [p for p in inspect.signature(function).parameters if p not in ("tensor", "generator")]
+        assert set(options) == set(known), name
+        given = {option: kind[0] if isinstance(kind, tuple) else values[kind] for option, kind in options.items()}
+        if "b" in given:
+            given |= {"a": -1.0, "b": 1.0}
+        function(tensors.get(name, torch.zeros(4, 6)), **given)
