@@ -31,12 +31,13 @@ Monomial = tuple[Atom, ...]
 class Symbolic:
     """An integer polynomial over symbols and floors, never a constant. Make one with `symbol` and arithmetic."""
 
-    __slots__ = ("_hash", "constant", "terms")
+    __slots__ = ("_hash", "_text", "constant", "terms")
 
     def __init__(self, terms: tuple[tuple[Monomial, int], ...], constant: int) -> None:
         self.terms = terms
         self.constant = constant
         self._hash = hash((terms, constant))
+        self._text = ""
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -118,6 +119,12 @@ class Symbolic:
         raise TypeError("the truth of a symbolic size is not known")
 
     def __str__(self) -> str:
+        # Reports print the batch's `N` once for every layer.
+        if not self._text:
+            self._text = self._printed()
+        return self._text
+
+    def _printed(self) -> str:
         if len(self.terms) == 1:
             monomial, coefficient = self.terms[0]
             if coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], Floor):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import NoReturn
 
-from netspec.source import Span
+from netspec.source import Span, printable
 
 CODES: dict[str, str] = {
     "NS101": "the text is not valid YAML or JSON",
@@ -64,7 +64,8 @@ class Diagnostic:
         lines += [f"   note: {note}" for note in self.notes]
         if self.help:
             lines.append(f"   help: {self.help}")
-        return "\n".join(lines)
+        # A spec's text may hold what a terminal would obey.
+        return "\n".join([printable(line) for line in lines])
 
 
 class NetspecError(Exception):

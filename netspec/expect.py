@@ -56,12 +56,17 @@ class _Checker:
                     if isinstance(inner.value, Map):
                         self.step(path, inner.value, inner)
                     else:
-                        self.refuse("NS216", f"claims on `{path}` are a mapping", inner, f"such as `{{shape: [N, ...]}}`")
+                        self.refuse("NS216", f"claims on `{path}` are a mapping", inner, "such as `{shape: [N, ...]}`")
             elif name in TOTALS:
                 self.total(name, entry, self.of(mode)["totals"][name])
             else:
                 known = [*TOTALS, "train", "steps"] if mode == "inference" else list(TOTALS)
-                self.refuse("NS204", f"`expect` has no claim `{name}`", entry, closest(name, known) or f"it has {choices(known)}")
+                self.refuse(
+                    "NS204",
+                    f"`expect` has no claim `{name}`",
+                    entry,
+                    closest(name, known) or f"it has {choices(known)}",
+                )
 
     def step(self, path: str, claims: Map, place: Entry | None = None) -> None:
         value = self.value_of(path)
@@ -79,7 +84,12 @@ class _Checker:
                 rows = [layer for layer in self.of("inference")["layers"] if _below(layer["name"], path)]
                 self.total(name, entry, sum(layer[name] or 0 for layer in rows))
             else:
-                self.refuse("NS204", f"a step's `expect` has no claim `{name}`", entry, closest(name, STEP) or f"it has {choices(STEP)}")
+                self.refuse(
+                    "NS204",
+                    f"a step's `expect` has no claim `{name}`",
+                    entry,
+                    closest(name, STEP) or f"it has {choices(STEP)}",
+                )
 
     def value_of(self, path: str) -> str | None:
         if path in self.steps:
@@ -98,7 +108,12 @@ class _Checker:
                 return
             origin = self.value_of(str(plain(over.value)))
             if origin is None:
-                self.refuse("NS209", f"there is no step `{plain(over.value)}`", over, closest(str(plain(over.value)), self.steps))
+                self.refuse(
+                    "NS209",
+                    f"there is no step `{plain(over.value)}`",
+                    over,
+                    closest(str(plain(over.value)), self.steps),
+                )
                 return
             wanted = wanted.entries["size"].value
         if origin not in self.fields:
@@ -123,11 +138,18 @@ class _Checker:
             if isinstance(wanted, str) and value is not None:
                 decided = figure_holds(wanted, value)
                 if decided is None:
-                    self.refuse("NS216", f"`{name}` takes an int, or a figure such as `144 M`, not {show(wanted)}", entry)
+                    self.refuse(
+                        "NS216", f"`{name}` takes an int, or a figure such as `144 M`, not {show(wanted)}", entry
+                    )
                     continue
                 holds = decided
             if not holds:
-                self.broken(name, claim, show(wanted) if not isinstance(wanted, str) else wanted, "unknown" if value is None else f"{value:,}")
+                self.broken(
+                    name,
+                    claim,
+                    show(wanted) if not isinstance(wanted, str) else wanted,
+                    "unknown" if value is None else f"{value:,}",
+                )
 
     def hold(self, name: str, entry: Entry, value: list[Any], wanted: Any) -> None:
         self.count += 1
@@ -135,7 +157,9 @@ class _Checker:
             self.broken(name, entry.value, show(wanted), _list(value))
 
     def broken(self, name: str, claim: Data, wanted: str, value: str) -> None:
-        self.findings.add(Diagnostic("NS216", f"`{name}` is claimed to be {wanted.replace(chr(39), '')} and is {value}", claim.span))
+        self.findings.add(
+            Diagnostic("NS216", f"`{name}` is claimed to be {wanted.replace(chr(39), '')} and is {value}", claim.span)
+        )
 
     def refuse(self, code: str, message: str, entry: Entry, help: str = "") -> None:
         self.findings.add(Diagnostic(code, message, entry.key_span, help=help))

@@ -9,8 +9,9 @@ writer prints it again where it holds for every use of a block.
 from __future__ import annotations
 
 import math
+import operator as op
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -50,11 +51,15 @@ Value = Any
 
 @dataclass(frozen=True, slots=True)
 class Literal:
+    """A value as it is written: `3`, `1e-5`, `true`, `'text'`."""
+
     value: Value
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
+    """A parameter or `index`: `width`."""
+
     name: str
     at: int = field(default=0, compare=False)
 
@@ -70,18 +75,24 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Index:
+    """An item of a list: `stages[0]`."""
+
     value: Expression
     index: Expression
 
 
 @dataclass(frozen=True, slots=True)
 class Unary:
+    """`-x` or `not x`."""
+
     operator: str
     value: Expression
 
 
 @dataclass(frozen=True, slots=True)
 class Binary:
+    """Arithmetic, a comparison, `and` or `or`: `4*width`."""
+
     operator: str
     left: Expression
     right: Expression
@@ -89,6 +100,8 @@ class Binary:
 
 @dataclass(frozen=True, slots=True)
 class Conditional:
+    """`then if condition else otherwise`."""
+
     then: Expression
     condition: Expression
     otherwise: Expression
@@ -96,12 +109,16 @@ class Conditional:
 
 @dataclass(frozen=True, slots=True)
 class Call:
+    """A function of numbers: `min(a, b)`."""
+
     function: str
     arguments: tuple[Expression, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ListOf:
+    """A list: `[1, width]`."""
+
     items: tuple[Expression, ...]
 
 
@@ -314,12 +331,15 @@ def parse(text: str) -> Expression:
 
 def evaluate(tree: Expression, names: Mapping[str, Value]) -> Value:
     """The value of an expression; `names` holds parameters and, by name, the body's inputs (types.Tensor)."""
+    # Most expressions are a name alone: a large network evaluates one for almost every node.
+    if type(tree) is Name:
+        try:
+            return names[tree.name]
+        except KeyError:
+            raise UnknownName(tree.name, tree.at) from None
     match tree:
-        case Name(name, at):
-            try:
-                return names[name]
-            except KeyError:
-                raise UnknownName(name, at) from None
+        case Name():
+            raise AssertionError
         case Literal(value):
             return value
         case Attribute(name, attribute, at):
@@ -370,7 +390,22 @@ def _number(operator: str, value: Value) -> Any:
     return value
 
 
+_ON_INTEGERS: dict[str, Callable[[int, int], Value]] = {
+    "+": op.add,
+    "-": op.sub,
+    "*": op.mul,
+    "==": op.eq,
+    "!=": op.ne,
+    "<": op.lt,
+    "<=": op.le,
+    ">": op.gt,
+    ">=": op.ge,
+}
+
+
 def _operate(operator: str, left: Value, right: Value) -> Value:
+    if type(left) is int and type(right) is int and operator in _ON_INTEGERS:
+        return _checked(_ON_INTEGERS[operator](left, right))
     if operator in ("==", "!="):
         return _equal(left, right) == (operator == "==")
     a, b = _number(operator, left), _number(operator, right)
@@ -463,23 +498,29 @@ def _call(function: str, arguments: list[Value]) -> Value:
     return _checked(FUNCTIONS[function](*values) if len(values) > 1 or rounds else values[0])
 
 
+def leaves(tree: Expression) -> Iterator[Name | Attribute]:
+    """The names and attributes an expression reads, in the order of its text but for `then if condition`."""
+    match tree:
+        case Name() | Attribute():
+            yield tree
+        case Literal():
+            return
+        case Unary(_, value):
+            yield from leaves(value)
+        case Index(left, right) | Binary(_, left, right):
+            yield from leaves(left)
+            yield from leaves(right)
+        case Conditional(then, condition, otherwise):
+            for part in (then, condition, otherwise):
+                yield from leaves(part)
+        case Call(_, items) | ListOf(items):
+            for item in items:
+                yield from leaves(item)
+
+
 def names_in(tree: Expression) -> set[str]:
     """The names an expression reads; `input.channels` counts as `input.channels`."""
-    match tree:
-        case Name(name):
-            return {name}
-        case Attribute(name, attribute):
-            return {f"{name}.{attribute}"}
-        case Literal():
-            return set()
-        case Unary(_, value):
-            return names_in(value)
-        case Index(left, right) | Binary(_, left, right):
-            return names_in(left) | names_in(right)
-        case Conditional(then, condition, otherwise):
-            return names_in(then) | names_in(condition) | names_in(otherwise)
-        case Call(_, items) | ListOf(items):
-            return set[str]().union(*(names_in(item) for item in items))
+    return {leaf.name if isinstance(leaf, Name) else f"{leaf.name}.{leaf.attribute}" for leaf in leaves(tree)}
 
 
 def show(value: Value) -> str:
@@ -524,9 +565,7 @@ def to_text(tree: Expression, *, python: bool = False, floor: int = 0) -> str:
         case Call(function, arguments):
             text, level = f"{function}({', '.join(to_text(a, python=python) for a in arguments)})", _POSTFIX
         case ListOf(items):
-            inner = ", ".join(to_text(i, python=python) for i in items)
-            # A list gives an op's attribute one number for each axis: Python's libraries take a tuple there.
-            text, level = f"({inner})" if python and len(items) > 1 else f"[{inner}]", _POSTFIX
+            text, level = f"[{', '.join(to_text(i, python=python) for i in items)}]", _POSTFIX
         case Unary("not", value):
             text, level = f"not {to_text(value, python=python, floor=_NOT)}", _NOT
         case Unary(operator, value):

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.analysis.layers import layer_table
 from netspec.analysis.summary import summary
+from netspec.collector import without_collector
 from netspec.dims import Dim
 from netspec.errors import Diagnostic
+from netspec.expression import show
 from netspec.graph.model import Graph, Mode
 from netspec.source import Source
-from netspec.spec.elaborate import Result, elaborate, without_collector
+from netspec.spec.elaborate import Result, elaborate
 from netspec.spec.library import find
-from netspec.spec.read import Spec, read_spec
+from netspec.spec.read import SIZE, Spec, is_size, is_symbol, read_spec
 
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
@@ -39,7 +41,8 @@ class Summary(dict[str, Any]):
 
     def to_json(self) -> str:
         """The summary as JSON text, one line a layer."""
-        return to_json(self)
+        with without_collector():
+            return to_json(self)
 
     def __str__(self) -> str:
         return self.table().to_text()
@@ -154,9 +157,8 @@ def check_inputs(spec: Spec, given: Mapping[str, Shape]) -> dict[str, list[Dim |
             wanted = " x ".join(str(d) for d, _ in dims)
             fail("NS302", f"input `{name}` of `{spec.name}` has {len(dims)} axes ({wanted}), not {len(shape)}")
         for size in shape:
-            symbolic = isinstance(size, str) and size.isidentifier() and size[0].isupper()
-            if not symbolic and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-                fail("NS206", f"a size of `{name}` is an int of 1 or more, or a symbol such as `H`, not {size!r}")
+            if not (is_symbol(size) if isinstance(size, str) else is_size(size)):
+                fail("NS206", f"a size of `{name}` is {SIZE}, or a symbol such as `H`, not {show(size)}")
         found[name] = list(shape)
     return found
 
@@ -166,9 +168,11 @@ def to_json(data: Mapping[str, Any]) -> str:
     lines: list[str] = []
     for key, value in data.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            items: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
-            inner = ",\n".join(f"    {json.dumps(item)}" for item in items)
-            lines.append(f"  {json.dumps(key)}: [\n{inner}\n  ]")
+            # One call of the C encoder; a line break goes where an item begins. That text can't stand inside
+            # a string of JSON, where a quote has a backslash before it.
+            first = json.dumps(next(iter(value[0])))  # pyright: ignore[reportUnknownArgumentType]
+            inner = json.dumps(value)[1:-1].replace(f"}}, {{{first}", f"}},\n    {{{first}")
+            lines.append(f"  {json.dumps(key)}: [\n    {inner}\n  ]")
         else:
             lines.append(f"  {json.dumps(key)}: {json.dumps(value)}")
     return "{\n" + ",\n".join(lines) + "\n}"
@@ -179,4 +183,3 @@ def names() -> list[str]:
     from netspec.spec.library import bundled_names
 
     return bundled_names()
-

@@ -85,14 +85,14 @@ class Span(NamedTuple):
 def _window(text: str, column: int, limit: int = 160) -> tuple[str, str]:
     """What stands before a column, and the line: both cut where the line is too long to show."""
     if len(text) <= limit:
-        return _printable(text[:column]), _printable(text)
+        return printable(text[:column]), printable(text)
     start = max(0, column - limit // 2)
     shown = text[start : start + limit]
     lead = "..." if start else ""
     tail = "..." if start + limit < len(text) else ""
-    return lead + _printable(text[start:column]), lead + _printable(shown) + tail
+    return lead + printable(text[start:column]), lead + printable(shown) + tail
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Control characters (a terminal would obey them) as the replacement character."""
     return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)

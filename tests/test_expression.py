@@ -54,7 +54,7 @@ NAMES: dict[str, Any] = {
     "scalar": Tensor(()),
     "endless": math.inf,
 }
-PYTHON = {"__builtins__": {}, "min": min, "max": max, "len": len, "ceil": math.ceil, "floor": math.floor}
+PYTHON = {"__builtins__": {}, "min": min, "max": max, "len": len, "math": math}
 
 
 def value_of(text: str) -> Any:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from netspec.analysis.shapes import fixed
 from netspec.dims import Dim
 from netspec.graph.model import Graph, Node
-from netspec.ops.base import Op
 from netspec.types import Tensor
 
 
@@ -29,13 +28,13 @@ def costs(graph: Graph, nodes: Iterable[Node] | None = None, at: Mapping[str, in
     """The cost of every node by its path, at the graph's nominal sizes unless others are given."""
     sizes = {**graph.nominal, **(at or {})}
     types = graph.types
-    # Networks repeat themselves: few pairs of op and input types are different.
-    known: dict[tuple[Op, tuple[Tensor, ...]], Cost] = {}
+    # Networks repeat themselves: few pairs of op and input types are different objects.
+    known: dict[tuple[int, ...], Cost] = {}
     owners: set[str] = set()
     found: dict[str, Cost] = {}
     for node in graph.nodes if nodes is None else nodes:
         inputs = tuple([types[value] for value in node.inputs])
-        key = (node.op, inputs)
+        key = (id(node.op), *map(id, inputs))
         cost = known.get(key)
         if cost is None:
             cost = known[key] = _cost(node, inputs, sizes)

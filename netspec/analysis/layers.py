@@ -64,7 +64,9 @@ def _rows(
             if depth is not None and fold_into is not None and item.op.family in MINOR and not layer["macs"]:
                 _fold(fold_into, item, layer)
                 continue
-            rows.append([lead + item.name, item.op.label(), _shape(item.type), layer["parameters"], layer["macs"], _sees(layer)])
+            rows.append(
+                [lead + item.name, item.op.label(), _shape(item.type), layer["parameters"], layer["macs"], _sees(layer)]
+            )
             fold_into = rows[-1]
             continue
         assert item.scope is not None
@@ -145,7 +147,7 @@ def _sees(layer: Mapping[str, Any]) -> str:
         return "; ".join(f"{name} {_sees({'receptive_field': f})}" for name, f in field.items())
     if field["size"][0] is None:
         return str(field["note"]).partition(":")[0]
-    if field["stride"][0] == 0:
+    if all(step == 0 for step in field["stride"]):
         return "all"
     size = _pair(field["size"])
     return size if field.get("note") else f"{size} /{_pair(field['stride'])}"

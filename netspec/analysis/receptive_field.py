@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from netspec.dims import Dim
-from netspec.graph.model import Graph, Node
+from netspec.graph.model import Graph
 from netspec.types import Reach, Window
 
 Offset = int | Fraction
@@ -46,23 +47,27 @@ def receptive_fields(graph: Graph, origin: str | None = None) -> dict[str, dict[
         axes = len(types[value].spatial)
         found[value] = {value: Field((1,) * axes, (1,) * axes, (0,) * axes)} if axes else {}
     extents = {value: types[value].spatial for value in begins}
+    windows: dict[tuple[int, ...], Window | Reach] = {}
     for node in graph.nodes:
         if node.path == origin:
             continue
-        sources = [fields for fields in (found.get(value) for value in node.inputs) if fields]
-        if not sources:
-            found[node.path] = {}
-            continue
-        seen = _through(node, graph, sources, extents)
-        for value, _ in node.values() if len(node.types) > 1 else ((node.path, None),):
-            found[value] = seen
+        inputs = [types[value] for value in node.inputs]
+        # Few pairs of op and input types are different objects.
+        key = (id(node.op), *map(id, inputs))
+        window = windows.get(key)
+        if window is None:
+            window = windows[key] = node.op.window(*inputs)
+        sources = [fields for value in node.inputs if (fields := found.get(value))]
+        seen = _through(window, sources, extents) if sources else {}
+        found[node.path] = seen
+        if len(node.types) > 1:
+            found.update((value, seen) for value, _ in node.values())
     return found
 
 
 def _through(
-    node: Node, graph: Graph, sources: list[dict[str, Field]], extents: Mapping[str, tuple[Dim, ...]]
+    window: Window | Reach, sources: list[dict[str, Field]], extents: Mapping[str, tuple[Dim, ...]]
 ) -> dict[str, Field]:
-    window = node.op.window(*graph.input_types(node))
     if len(sources) == 1:
         if window is Reach.POINT:
             return sources[0]
@@ -94,17 +99,15 @@ def _seen(field: Field, window: Window | Reach, extent: tuple[Dim, ...]) -> Fiel
     assert isinstance(window, Window)
     if len(window.size) != len(field.size):
         return _unknown(UNPLACED, len(field.size))
-    size: list[Dim | Fraction | None] = []
-    stride: list[Offset | None] = []
-    start: list[Offset | None] = []
-    for axis, (own, step, begin) in enumerate(zip(field.size, field.stride, field.start, strict=True)):
-        assert own is not None
-        assert step is not None
-        assert begin is not None
-        reach = step * (window.size[axis] - 1)
-        size.append(_whole(own + reach if isinstance(own, Fraction) else own + _int(reach)))
-        stride.append(_whole_offset(step * window.stride[axis]))
-        start.append(_whole_offset(begin + step * window.start[axis]))
+    axes = zip(field.size, field.stride, field.start, window.size, window.stride, window.start, strict=True)
+    size: list[Any] = []
+    stride: list[Any] = []
+    start: list[Any] = []
+    # A field without a note has a number in every place.
+    for own, step, begin, window_size, window_stride, window_start in axes:
+        size.append(_whole(own + step * (window_size - 1)))  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+        stride.append(_whole(step * window_stride))  # pyright: ignore[reportOptionalOperand]
+        start.append(_whole(begin + step * window_start))  # pyright: ignore[reportOptionalOperand]
     return Field(tuple(size), tuple(stride), tuple(start))
 
 
@@ -125,7 +128,7 @@ def _union(a: Field, b: Field, extent: tuple[Dim, ...]) -> Field:
     for axis in range(len(a.size)):
         (size_a, start_a), (size_b, start_b) = (_placed(f, axis) for f in (a, b))
         begin = min(start_a, start_b)
-        start.append(_whole_offset(begin))
+        start.append(_whole(begin))
         size.append(_whole(max(start_a + size_a, start_b + size_b) - begin))
     return Field(tuple(size), a.stride, tuple(start))
 
@@ -146,17 +149,9 @@ def _unknown(note: str, axes: int) -> Field:
     return Field(none, none, none, note)
 
 
-def _int(value: Offset) -> int:
-    assert value == int(value)
-    return int(value)
-
-
-def _whole(value: Dim | Fraction) -> Dim | Fraction:
-    return int(value) if isinstance(value, Fraction) and value.denominator == 1 else value
-
-
-def _whole_offset(value: Offset) -> Offset:
-    return int(value) if value == int(value) else value
+def _whole(value: Any) -> Any:
+    """A fraction that is whole as an int."""
+    return int(value) if type(value) is Fraction and value.denominator == 1 else value
 
 
 def plain_field(field: Field) -> dict[str, object]:

@@ -8,6 +8,7 @@ from typing import Any
 from netspec.analysis.cost import Cost, costs
 from netspec.analysis.receptive_field import Field, plain_field, receptive_fields
 from netspec.analysis.shapes import plain_dim, plain_shape
+from netspec.collector import without_collector
 from netspec.dims import Symbolic, symbols
 from netspec.graph.model import Graph, Mode
 from netspec.graph.walk import live_nodes, outputs_of
@@ -19,12 +20,18 @@ def summary(graph: Graph, mode: Mode = "inference", at: Mapping[str, int] | None
     Totals stand for a batch of 1 and the inputs' nominal sizes, or those in `at`. `parameters` and `macs`
     are those of the graph of the mode, `parameters_training` of all that the module holds.
     """
+    with without_collector():
+        return _summary(graph, mode, at or {})
+
+
+def _summary(graph: Graph, mode: Mode, at: Mapping[str, int]) -> dict[str, Any]:
     nodes = live_nodes(graph, mode)
     everything = costs(graph, at=at)
     live = everything if len(nodes) == len(graph.nodes) else costs(graph, nodes, at)
     fields = receptive_fields(graph)
     single = len(graph.inputs) == 1
     plain_fields: dict[int, Any] = {}
+    plain_shapes: dict[int, list[int | str]] = {}
     layers: list[dict[str, Any]] = []
     for node in nodes:
         cost = live[node.path]
@@ -33,14 +40,17 @@ def summary(graph: Graph, mode: Mode = "inference", at: Mapping[str, int] | None
         field = plain_fields.get(id(seen))
         if field is None:
             field = plain_fields[id(seen)] = _plain_fields(seen, single)
+        shape = plain_shapes.get(id(node.types[0]))
+        if shape is None:
+            shape = plain_shapes[id(node.types[0])] = plain_shape(node.types[0])
         layers.append(
             {
                 "name": node.path,
                 "op": node.op.opname,
                 "inputs": list(node.inputs),
-                "output_shape": plain_shape(node.types[0]),
+                "output_shape": list(shape),
                 "parameters": cost.parameters,
-                "macs": cost.macs if cost.macs is None else plain_dim(cost.macs),
+                "macs": plain_dim(cost.macs) if isinstance(cost.macs, Symbolic) else cost.macs,
                 "receptive_field": field,
             }
         )
@@ -49,7 +59,7 @@ def summary(graph: Graph, mode: Mode = "inference", at: Mapping[str, int] | None
         "network": graph.name,
         "inputs": {i.name: plain_shape(i.type) for i in graph.inputs},
         "outputs": {o.name: plain_shape(graph.types[o.value]) for o in graph.outputs if o.value in wanted},
-        "at": _at(graph, at or {}),
+        "at": _at(graph, at),
         "complete": all(cost.macs is not None for cost in live.values()),
         "totals": {
             "parameters": sum([cost.parameters for cost in live.values()]),

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 from netspec.dims import Dim, symbol, symbols
 from netspec.errors import Diagnostic, NetspecError, choices, closest, fail
 from netspec.expression import Expression
-from netspec.graph.model import NOTHING, Block, Graph, Input, Kind, Mode, Node, Output, Scope
+from netspec.graph.model import NOTHING, Block, Graph, Input, Kind, Mode, Node, Output, Parameter, Scope
 from netspec.ops import REGISTRY
 from netspec.ops.base import Op, RuleError, make_op
 from netspec.source import Span
 from netspec.types import Filling, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """What a builder made under one path from one value: for `Builder.again`."""
+
+    path: str
+    entry: str
+    output: str
+    nodes: tuple[Node, ...]
+    scopes: tuple[Scope, ...]
 
 
 class Builder:
@@ -42,13 +53,15 @@ class Builder:
         self.params: dict[str, Any] = dict(params or {})
         self.types: dict[str, Tensor] = {}
         self.scopes: dict[str, Scope] = {}
+        self._opened: list[Scope] = []
+        self._types: dict[Tensor, Tensor] = {}
         self.nodes: list[Node] = []
         self._paths: set[str] = set()
         self._scope_paths: set[str] = set()
         self._inputs: list[Input] = []
         self._outputs: list[Output] = []
         self._here = ""
-        self._inferred: dict[tuple[Op, tuple[Tensor, ...]], tuple[Tensor, ...]] = {}
+        self._inferred: dict[tuple[int, ...], tuple[Op, tuple[Tensor, ...], tuple[Tensor, ...]]] = {}
 
     def input(
         self,
@@ -61,7 +74,7 @@ class Builder:
         """An input: its shape, batch first, with symbols by name (`["N", 3, "H", "W"]`)."""
         dims = tuple(symbol(d) if isinstance(d, str) else d for d in shape)
         self._claim(name)
-        self.types[name] = Tensor(dims, dtype)
+        self.types[name] = self._one(Tensor(dims, dtype))
         known = {s: size for s, size in (nominal or {}).items() if s in symbols(dims)}
         self._inputs.append(Input(name, self.types[name], known, span))
         return name
@@ -73,9 +86,7 @@ class Builder:
         where that is taken. Raises NetspecError where attributes or inputs do not fit.
         """
         made = _op_of(op, attributes)
-        unknown = [value for value in inputs if value not in self.types]
-        if unknown:
-            fail("NS209", f"no value is called `{unknown[0]}`", help=closest(unknown[0], self.types))
+        self.need(*inputs)
         path = self._path(name or self._free_name(made.opname))
         try:
             return self.node(path, made, inputs, scope=self._here)
@@ -83,23 +94,28 @@ class Builder:
             raise located(error, path) from None
 
     @contextmanager
-    def scope(self, name: str, kind: Kind = "block", block: str = "", **params: Any) -> Iterator[str]:
+    def scope(self, name: str, kind: Kind = "block", block: str = "", **params: Any) -> Generator[str, None, None]:
         """A scope that nodes added inside belong to: a use of a block, by default one of the scope's own name."""
         path = self._path(name)
         self.claim_scope(path)
-        made = Block(block or name) if kind == "block" else None
+        declared = tuple(Parameter(p, type(value).__name__) for p, value in params.items())
+        made = Block(block or name, declared) if kind == "block" else None
         outer, self._here = self._here, path
+        before = len(self.nodes)
         try:
             yield path
         finally:
             self._here = outer
-        last = self.nodes[-1].path if self.nodes else ""
-        self.open(Scope(path, kind, outer, last, made, params))
+        if len(self.nodes) > before:
+            inside = self.nodes[before:]
+            own = {value for node in inside for value, _ in node.values()}
+            entering = [value for node in inside for value in node.inputs if value not in own]
+            inputs = {"input": entering[0]} if entering else NOTHING
+            self.open(Scope(path, kind, outer, inside[-1].path, made, params, inputs=inputs))
 
     def output(self, name: str, value: str, mode: Mode = "inference", span: Span | None = None) -> None:
         """Make a value an output of the graph; with `mode="train"` one that is built in training only."""
-        if value not in self.types:
-            fail("NS209", f"no value is called `{value}`", span, help=closest(value, self.types))
+        self.need(value, span=span)
         if any(o.name == name for o in self._outputs):
             fail("NS210", f"two outputs are called `{name}`", span)
         self._outputs.append(Output(name, value, mode, span))
@@ -118,6 +134,12 @@ class Builder:
             self.title,
             self.source,
         )
+
+    def need(self, *values: str, span: Span | None = None) -> None:
+        """Refuse values that are not made yet."""
+        for value in values:
+            if value not in self.types:
+                fail("NS209", f"no value is called `{value}`", span, help=closest(value, self.types))
 
     # What follows is for those who know the paths: the elaborator of specs, and passes.
 
@@ -138,9 +160,12 @@ class Builder:
         self._claim(path, span, scope)
         types = self.types
         given = tuple([types[value] for value in inputs])
-        inferred = self._inferred.get((op, given))
-        if inferred is None:
-            inferred = self._inferred[op, given] = _infer(op, given)
+        # Specs use one op on one type over and over: by identity (kept alive here) that is found fastest.
+        key = (id(op), *map(id, given))
+        known = self._inferred.get(key)
+        if known is None:
+            known = self._inferred[key] = (op, given, tuple([self._one(t) for t in _infer(op, given)]))
+        inferred = known[2]
         made = Node(path, op, inputs, inferred, weights_of or path, scope, span, written, when, init)
         self.nodes.append(made)
         if len(inferred) == 1:
@@ -148,6 +173,48 @@ class Builder:
         else:
             types.update(made.values())
         return path
+
+    def _one(self, type: Tensor) -> Tensor:
+        """One object for all equal types, so that identity is equality."""
+        return self._types.setdefault(type, type)
+
+    def again(self, first: Region, path: str, entry: str) -> str:
+        """A region once more, under another path and on another value of the type it began with."""
+        values = {first.entry: entry}
+        start = len(first.path)
+        for node in first.nodes:
+            made = Node(
+                path + node.path[start:],
+                node.op,
+                tuple([values[value] for value in node.inputs]),
+                node.types,
+                path + node.weights_of[start:],
+                path + node.scope[start:],
+                node.span,
+                node.written,
+                node.when,
+                node.init,
+            )
+            self._claim(made.path, made.span, made.scope)
+            self.nodes.append(made)
+            for (old, _), (new, type) in zip(node.values(), made.values(), strict=True):
+                values[old] = new
+                self.types[new] = type
+        for scope in first.scopes:
+            inner, parent = path + scope.path[start:], path + scope.parent[start:]
+            self.claim_scope(inner, scope.span)
+            inputs = {name: values[value] for name, value in scope.inputs.items()}
+            self.open(replace(scope, path=inner, parent=parent, output=values[scope.output], inputs=inputs))
+        return values[first.output]
+
+    def region(self, path: str, entry: str, output: str, since: tuple[int, int]) -> Region:
+        """What was made since a mark, for `again`."""
+        return Region(path, entry, output, tuple(self.nodes[since[0] :]), tuple(self._opened[since[1] :]))
+
+    @property
+    def mark(self) -> tuple[int, int]:
+        """How many nodes and scopes there are."""
+        return len(self.nodes), len(self._opened)
 
     def claim_scope(self, path: str, span: Span | None = None) -> None:
         """Take a path for a scope before what is in it is made; NS210 where it is taken."""
@@ -158,6 +225,7 @@ class Builder:
     def open(self, scope: Scope) -> None:
         """A scope at a path that is known, once what is in it is made."""
         self.scopes[scope.path] = scope
+        self._opened.append(scope)
 
     def _claim(self, path: str, span: Span | None = None, scope: str = "") -> None:
         # A named merge is a node and a scope of one path; nothing else may be.
@@ -182,11 +250,16 @@ def _op_of(op: str | Op, attributes: Mapping[str, Any]) -> Op:
     cls = REGISTRY.get(op)
     if cls is None:
         fail("NS203", f"there is no op `{op}`", help=closest(op, REGISTRY) or f"ops are {choices(REGISTRY)}")
-    given = {name: list(value) if isinstance(value, tuple) else value for name, value in attributes.items()}
+    given = {name: _listed(value) for name, value in attributes.items()}
     made, problems = make_op(cls, given)
     if made is None:
         raise NetspecError(*(Diagnostic(p.code, p.message, help=p.help) for p in problems))
     return made
+
+
+def _listed(value: Any) -> Any:
+    """A tuple as the list that attributes take."""
+    return list(cast(tuple[Any, ...], value)) if isinstance(value, tuple) else value
 
 
 def _infer(op: Op, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -229,6 +302,7 @@ class Editor:
             "init": node.init,
             **changes,
         }
+        self.builder.need(*inputs, span=node.span)
         try:
             return self.builder.node(node.path, op or node.op, inputs, **fields)
         except RuleError as error:
@@ -247,6 +321,7 @@ def rebuild(graph: Graph, visit: Visit) -> Graph:
     for node in graph.nodes:
         inputs = tuple([editor.values[value] for value in node.inputs])
         made = visit(editor, node, inputs)
+        editor.builder.need(made, span=node.span)
         editor.values[node.path] = made
         for value, name in zip(list(node.values())[1:], node.op.output_names[1:], strict=True):
             # Further outputs follow the first where the node is kept; one that is dropped has no others.

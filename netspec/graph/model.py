@@ -32,7 +32,8 @@ class _Nothing(Mapping[str, Any]):
     def __repr__(self) -> str:
         return "{}"
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return id(self)
 
 
 NOTHING: Mapping[str, Any] = _Nothing()
@@ -98,7 +99,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A block's parameter: its name, kind (`int float bool str list body`) and default, `...` where it must be given."""
+    """A block's parameter: its name, kind (`int float bool str list body`) and default, `...` where there is none."""
 
     name: str
     kind: str

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn, cast
 
-from netspec.dims import Dim, Symbolic, symbol
+from netspec.collector import without_collector
+from netspec.dims import Dim, Symbolic
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
-from netspec.expression import Expression, ExpressionError, Value, evaluate, show
-from netspec.graph.build import Builder
+from netspec.expression import Expression, ExpressionError, Value, evaluate, show, to_text
+from netspec.graph.build import Builder, Region
 from netspec.graph.model import Graph, Scope
-from netspec.ops.base import Merge, Op, RuleError, UnequalShapes, make_op
+from netspec.ops.base import Op, RuleError, UnequalShapes, make_op
 from netspec.source import Span
-from netspec.spec.read import Spec
+from netspec.spec.initializers import why_not
+from netspec.spec.read import SIZE, Spec, is_size
 from netspec.spec.steps import Argument, BlockDefinition, Body, Step, check_kind, fits, words_for
 
 MAX_NODES = 250_000
-MAX_STEPS = 1_000_000
+MAX_STEPS = 500_000
 MAX_REPEAT = 100_000
-MAX_DEPTH = 48
+MAX_DEPTH = 64
 
 Overrides = Mapping[str, Any]
 
@@ -52,25 +52,16 @@ class Frame:
     values: dict[str, str | None]
     scope: str
     uses: tuple[Use, ...] = ()
+    depth: int = 0
 
 
-class _Failed(Exception):
+class _Failed(Exception):  # noqa: N818
     """A step that can't be elaborated; its diagnostic is kept already."""
 
 
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """A large spec makes many objects and no cycles: with the collector on, time per node nearly doubles."""
-    on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if on:
-            gc.enable()
-
-
-def elaborate(spec: Spec, params: Overrides | None = None, inputs: Mapping[str, list[Dim | str]] | None = None) -> Result:
+def elaborate(
+    spec: Spec, params: Overrides | None = None, inputs: Mapping[str, list[Dim | str]] | None = None
+) -> Result:
     """The graph of a spec, with some parameters or input shapes replaced.
 
     Raises NetspecError with all that is found wrong; what follows from an error is not reported again.
@@ -89,13 +80,20 @@ class _Elaborator:
         self.places: dict[str, Span] = {}
         self.steps: dict[str, str] = {}
         self.count = 0
+        self.regions: dict[tuple[Any, ...], Region] = {}
 
     def run(self) -> Result:
         names: dict[str, Value] = dict(self.params)
         values: dict[str, str | None] = {}
         for name in self.spec.inputs:
-            values[name] = self.input(name)
-            names[name] = self.builder.types[name]
+            try:
+                values[name] = self.input(name)
+                names[name] = self.builder.types[name]
+            except NetspecError as error:
+                self.findings.extend(error)
+            except _Failed:
+                continue
+        self.findings.check()
         only = next(iter(values)) if len(values) == 1 else None
         if only is not None:
             values["input"], names["input"] = only, names[only]
@@ -109,22 +107,27 @@ class _Elaborator:
 
     def input(self, name: str) -> str:
         definition = self.spec.inputs[name]
-        dims: list[Dim | str] = []
-        for dim, span in definition.dims:
-            if isinstance(dim, int | str):
-                dims.append(dim)
-                continue
-            value = self.evaluate(dim, self.params, Argument("shape", span, span), ())
-            if type(value) is not int or value < 1:
-                fail("NS206", f"a size of `{name}` is an int of 1 or more, not {show(value)}", span)
-            dims.append(value)
-        shape = self.input_shapes.get(name, dims)
+        shape = self.input_shapes.get(name)
+        if shape is None:
+            shape = [self.size(name, dim, span) for dim, span in definition.dims]
         return self.builder.input(name, shape, definition.dtype, definition.nominal, definition.span)
+
+    def size(self, name: str, dim: int | str | Expression, span: Span) -> int | str:
+        """A size of an input: a number, a symbol's name, or what an expression over parameters gives."""
+        if isinstance(dim, int | str):
+            return dim
+        value = self.evaluate(dim, self.params, Argument("shape", span, span), ())
+        if not is_size(value):
+            fail("NS206", f"a size of `{name}` is {SIZE}, not {show(value)}", span)
+        return value
 
     def body(self, body: Body, frame: Frame, current: str | None, *, top: bool = False) -> str | None:
         """Elaborate steps one after another; the value of the last, or None where it can't be known."""
         if top and current is None and len(self.spec.inputs) > 1 and body.steps and body.steps[0].sources is None:
-            fail("NS209", "the network has several inputs: its first step needs `from`", body.steps[0].span)
+            help = f"such as `from: {next(iter(self.spec.inputs))}`"
+            fail("NS209", "the network has several inputs: its first step needs `from`", body.steps[0].span, help=help)
+        if frame.depth > MAX_DEPTH:
+            fail("NS214", f"blocks and branches nest at most {MAX_DEPTH} deep", body.span, notes=notes_of(frame.uses))
         value = current
         for step in body.steps:
             if self.findings.full:
@@ -151,11 +154,19 @@ class _Elaborator:
 
     def repeated(self, step: Step, frame: Frame, path: str, inputs: list[str | None]) -> str | None:
         assert step.repeat is not None
+        self.tick(step)
         count = self.value(step.repeat, frame)
         if type(count) is not int or count < 0:
-            self.failed("NS215", f"`repeat` takes a number of copies, 0 or more, not {show(count)}", step.repeat.span, frame)
+            open_ = isinstance(count, Symbolic)
+            what = f"{count}, which is open" if open_ else show(count)
+            help = _DECIDE if open_ else ""
+            self.failed(
+                "NS215", f"`repeat` takes a number of copies, 0 or more, not {what}", step.repeat.span, frame, help=help
+            )
         if count > MAX_REPEAT:
-            self.failed("NS214", f"`repeat` makes at most {MAX_REPEAT:,} copies, not {count:,}", step.repeat.span, frame)
+            self.failed(
+                "NS214", f"`repeat` makes at most {MAX_REPEAT:,} copies, not {count:,}", step.repeat.span, frame
+            )
         if len(inputs) > 1:
             self.failed("NS211", "a repeated step chains one value, and `from` names several", step.span, frame)
         entry = value = inputs[0]
@@ -175,31 +186,16 @@ class _Elaborator:
             else:
                 names["index"] = outer
         if len(self.builder.nodes) > before and value is not None and entry is not None:
-            self.builder.open(
-                Scope(
-                    path,
-                    "repeat",
-                    frame.scope,
-                    value,
-                    inputs={"input": entry},
-                    count=step.repeat.expression,
-                    span=step.span,
-                )
-            )
+            inner, count_as = {"input": entry}, step.repeat.expression
+            scope = Scope(path, "repeat", frame.scope, value, inputs=inner, count=count_as, span=step.span)
+            self.builder.open(scope)
         return value
 
     def once(
         self, step: Step, frame: Frame, path: str, parent: str, inputs: list[str | None], *, named: bool
     ) -> str | None:
         """One copy of a step, at its path."""
-        self.count += 1
-        if self.count > MAX_STEPS or len(self.builder.nodes) >= MAX_NODES:
-            fail(
-                "NS214",
-                f"the network has more than {MAX_NODES:,} nodes",
-                step.span,
-                help="a `repeat`, or blocks inside blocks, multiply more than was meant",
-            )
+        self.tick(step)
         if step.when is not None:
             decided = self.value(step.when, frame)
             if isinstance(decided, Symbolic) or not isinstance(decided, bool):
@@ -212,6 +208,14 @@ class _Elaborator:
         if step.branches is not None:
             return self.merge(step, frame, path, parent, inputs, named=named)
         return self.op(step, target, frame, path, parent, inputs)
+
+    def tick(self, step: Step) -> None:
+        """Count what is done, so that a small spec can't ask for endless work."""
+        self.count += 1
+        for count, most, what in ((len(self.builder.nodes), MAX_NODES, "nodes"), (self.count, MAX_STEPS, "steps")):
+            if count > most:
+                help = "a `repeat`, or blocks inside blocks, multiply more than was meant"
+                fail("NS214", f"the network has more than {most:,} {what}", step.span, help=help)
 
     def op(
         self,
@@ -236,9 +240,9 @@ class _Elaborator:
         except RuleError as error:
             self.refused(error, step, frame, path, given, names)
         except NetspecError as error:
-            self.clash(error, step, frame)
+            self.clash(error, step, frame, path)
         self.places[path] = step.span
-        if init:
+        if step.init_own:
             self.check_init(step, path, frame)
         return value
 
@@ -250,15 +254,15 @@ class _Elaborator:
                 raise _Failed
             return op
         found = {name: self.value(argument, frame) for name, argument in step.arguments.items()}
-        key = tuple([tuple(v) if isinstance(v, list) else v for v in found.values()])
-        # 1 and True are one key, and not one value.
-        key += tuple([type(v) for v in found.values()])
+        key: tuple[Any, ...] = (*map(_frozen, found.values()), *map(type, found.values()))
         op = step.ops.get(key)
         if op is None:
             op, problems = make_op(cls, found)
             for problem in problems:
                 argument = step.arguments.get(problem.attribute)
-                self.keep(problem.code, problem.message, argument.span if argument else step.span, frame, help=problem.help)
+                span = argument.span if argument else step.span
+                help = problem.help or _way_to_int(argument, found.get(problem.attribute))
+                self.keep(problem.code, problem.message, span, frame, help=help)
             if op is None:
                 raise _Failed
             step.ops[key] = op
@@ -272,40 +276,50 @@ class _Elaborator:
             value = self.value(argument, frame)
             if argument.expression is not None:
                 try:
-                    check_kind(block, name, argument, value)
+                    check_kind(block, name, argument, value, _way_to_int(argument, value))
                 except NetspecError as error:
                     self.keep_all(error, frame)
                     raise _Failed from None
             params[name] = value
         if len(inputs) != 1:
-            self.failed("NS302", f"block `{block.name}` takes one input, not {len(inputs)}", step.span, frame)
+            help = "join the values before it, as with `concat`"
+            self.failed(
+                "NS302", f"block `{block.name}` takes one input, not {len(inputs)}", step.span, frame, help=help
+            )
         entry = inputs[0]
         if entry is None:
             return None
-        if len(frame.uses) >= MAX_DEPTH:
-            fail("NS214", f"blocks nest at most {MAX_DEPTH} deep", step.span)
         self.claim(path, step, frame)
-        # A block sees its own parameters and the file's, nothing of the place it is used in.
-        names = {**self.params, **params, "input": self.builder.types[entry]}
-        uses = (*frame.uses, Use(block.name, step.span, params))
         before = len(self.builder.nodes)
-        value = self.body(block.body, Frame(names, {"input": entry}, path, uses), entry)
+        value = self.inside(step, block, frame, path, entry, params)
         if value is not None and len(self.builder.nodes) > before:
+            when = step.when.expression if step.when is not None else None
+            inner = {"input": entry}
             self.builder.open(
-                Scope(
-                    path,
-                    "block",
-                    parent,
-                    value,
-                    block.info,
-                    params,
-                    step.written,
-                    {"input": entry},
-                    step.when.expression if step.when is not None else None,
-                    None,
-                    step.span,
-                )
+                Scope(path, "block", parent, value, block.info, params, step.written, inner, when, None, step.span)
             )
+        return value
+
+    def inside(
+        self, step: Step, block: BlockDefinition, frame: Frame, path: str, entry: str, params: dict[str, Value]
+    ) -> str | None:
+        """The body of a block's use.
+
+        A block sees its own parameters and the file's, nothing of the place it is used in: with equal arguments,
+        on a value of the same type, it is the same nodes once more.
+        """
+        entering = self.builder.types[entry]
+        given = params.values()
+        key = (id(block), id(entering), *map(_frozen, given), *map(type, given))
+        known = self.regions.get(key)
+        if known is not None:
+            return self.builder.again(known, path, entry)
+        mark = self.builder.mark
+        names = {**self.params, **params, "input": entering}
+        uses = (*frame.uses, Use(block.name, step.span, params))
+        value = self.body(block.body, Frame(names, {"input": entry}, path, uses, frame.depth + 1), entry)
+        if value is not None and not self.findings.diagnostics:
+            self.regions[key] = self.builder.region(path, entry, value, mark)
         return value
 
     def merge(
@@ -325,26 +339,24 @@ class _Elaborator:
         when = step.when.expression if step.when is not None else None
         ends: list[str | None] = []
         for name, branch in step.branches.items():
+            self.tick(step)
             branch_path = f"{around}.{name}" if around else name
-            self.claim(branch_path, step, frame, "a merge's branches: give the merge a `name`")
+            self.claim(branch_path, step, frame)
             inner = Frame(
                 {**frame.names, "input": self.builder.types[entry]},
                 {**frame.values, "input": entry},
                 branch_path,
                 frame.uses,
+                frame.depth + 1,
             )
             before = len(self.builder.nodes)
             end = self.body(branch, inner, entry)
             ends.append(end)
             if end is not None and len(self.builder.nodes) > before:
-                self.builder.open(
-                    Scope(branch_path, "branch", around, end, inputs={"input": entry}, span=branch.span)
-                )
+                self.builder.open(Scope(branch_path, "branch", around, end, inputs={"input": entry}, span=branch.span))
         value = self.op(step, step.target, frame, path, around, ends, list(step.branches))
         if value is not None and named:
-            self.builder.open(
-                Scope(path, "merge", parent, value, inputs={"input": entry}, when=when, span=step.span)
-            )
+            self.builder.open(Scope(path, "merge", parent, value, inputs={"input": entry}, when=when, span=step.span))
         return value
 
     def evaluate(
@@ -367,18 +379,31 @@ class _Elaborator:
     def value(self, argument: Argument, frame: Frame) -> Value:
         if argument.expression is None:
             return argument.value
-        return self.evaluate(argument.expression, frame.names, argument, frame.uses)
+        names = self.params if argument.of_file else frame.names
+        return self.evaluate(argument.expression, names, argument, frame.uses)
 
-    def claim(self, path: str, step: Step, frame: Frame, help: str = "") -> None:
+    def claim(self, path: str, step: Step, frame: Frame) -> None:
+        """Take a path for a scope."""
         try:
             self.builder.claim_scope(path, step.span)
         except NetspecError as error:
-            self.clash(error, step, frame, help)
+            self.clash(error, step, frame, path)
+        self.places[path] = step.span
 
-    def clash(self, error: NetspecError, step: Step, frame: Frame, help: str = "") -> None:
+    def clash(self, error: NetspecError, step: Step, frame: Frame, path: str) -> NoReturn:
+        """Two equal paths: an unnamed merge gives its branches' names to the body it stands in."""
         diagnostic = error.diagnostics[0]
-        help = help or ("name the merge" if isinstance(step.target, type) and issubclass(step.target, Merge) else "")
-        self.failed(diagnostic.code, diagnostic.message, step.span, frame, help=help or diagnostic.help)
+        first = self.places.get(path)
+        notes = (f"the first is at {first.place}",) if first else ()
+        help = (
+            "name the merge: the paths of its branches then begin with its name"
+            if step.branches is not None and not step.named
+            else diagnostic.help
+        )
+        self.findings.add(
+            Diagnostic(diagnostic.code, diagnostic.message, step.span, notes=(*notes, *notes_of(frame.uses)), help=help)
+        )
+        raise _Failed
 
     def refused(
         self,
@@ -388,7 +413,7 @@ class _Elaborator:
         path: str,
         given: tuple[str, ...],
         names: list[str] | None,
-    ) -> None:
+    ) -> NoReturn:
         """An op's rule said no: say it at the attribute to blame, else at the op, with the values."""
         types = [self.builder.types[value] for value in given]
         argument = step.arguments.get(error.at)
@@ -398,17 +423,29 @@ class _Elaborator:
         else:
             picked = list(zip(called, types, strict=False))
         values = ", ".join(f"{name} is {type}" for name, type in picked)
-        self.failed(error.code, error.message, argument.span if argument else step.span, frame, f"{path}: {values}", error.help)
+        self.failed(
+            error.code, error.message, argument.span if argument else step.span, frame, f"{path}: {values}", error.help
+        )
 
     def check_init(self, step: Step, path: str, frame: Frame) -> None:
         """`init` on a step names weights the op has; `defaults` may name more."""
         node = self.builder.nodes[-1]
         types = [self.builder.types[value] for value in node.inputs]
-        known = [w.name for w in node.op.weights(*types) if w.kind == "parameter"]
-        for weight in step.init_own:
-            if weight not in known:
-                help = closest(weight, known) or (f"it has {choices(known)}" if known else "it has none")
-                self.failed("NS204", f"`{node.op.opname}` has no weight `{weight}` here", step.span, frame, path, help)
+        known = {w.name: w for w in node.op.weights(*types) if w.kind == "parameter"}
+        for name, filling in step.init.items():
+            if name in known:
+                if misfit := why_not(filling, known[name]):
+                    self.keep("NS206", misfit, step.init_places[name], frame, path)
+            elif name in step.init_own:
+                help = closest(name, known) or (f"it has {choices(known)}" if known else "it has none")
+                self.keep(
+                    "NS204",
+                    f"`{node.op.opname}` has no weight `{name}` here",
+                    step.init_places[name],
+                    frame,
+                    path,
+                    help,
+                )
 
     def keep(self, code: str, message: str, span: Span, frame: Frame, label: str = "", help: str = "") -> None:
         self.findings.add(Diagnostic(code, message, span, label, notes_of(frame.uses), help))
@@ -417,7 +454,7 @@ class _Elaborator:
         for d in error.diagnostics:
             self.findings.add(Diagnostic(d.code, d.message, d.span, d.label, (*d.notes, *notes_of(frame.uses)), d.help))
 
-    def failed(self, code: str, message: str, span: Span, frame: Frame, label: str = "", help: str = "") -> Any:
+    def failed(self, code: str, message: str, span: Span, frame: Frame, label: str = "", help: str = "") -> NoReturn:
         self.keep(code, message, span, frame, label, help)
         raise _Failed
 
@@ -446,14 +483,37 @@ def notes_of(uses: tuple[Use, ...]) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _way_to_int(argument: Argument | None, value: Value) -> str:
+    tree = argument.expression if argument is not None else None
+    divided = tree is not None and type(value) is float and "/" in to_text(tree)
+    return "`/` gives a float; `//` gives an int" if divided else ""
+
+
+_DECIDE = "fix the size with `--input`, or decide it by a parameter"
+
+
+def _frozen(value: Value) -> Any:
+    """A list as a key: a tuple, of types too, since 1 and True are one key and not one value."""
+    if not isinstance(value, list):
+        return value
+    items = cast(list[Value], value)
+    return (*map(type, items), *map(_frozen, items))
+
+
+def _as_list(value: Value) -> Value:
+    """A tuple, which callers in Python may give, as the list that it stands for."""
+    return list(cast(tuple[Value, ...], value)) if isinstance(value, tuple) else value
+
+
 def _way_to_decide(message: str) -> str:
-    return "fix the size with `--input`, or decide it by a parameter" if "depends on a symbol" in message else ""
+    return _DECIDE if "depends on a symbol" in message else ""
 
 
 def resolve_params(spec: Spec, given: Overrides) -> dict[str, Any]:
     """A spec's parameters with values: those given, else the defaults."""
     findings = Findings()
     values: dict[str, Any] = {}
+    given = {name: _as_list(value) for name, value in given.items()}
     for name, value in given.items():
         parameter = spec.parameters.get(name)
         if parameter is None:
@@ -472,6 +532,5 @@ def resolve_params(spec: Spec, given: Overrides) -> dict[str, Any]:
                 f"`{spec.name}` needs its parameter `{parameter.name}`, {words_for(parameter.kind)}",
                 help=f"give it with `--set {parameter.name}=...`",
             )
-        values[parameter.name] = list(value) if isinstance(value, tuple) else value
+        values[parameter.name] = value
     return values
-

@@ -34,30 +34,43 @@ def find(name: str) -> Source:
         return Source("<stdin>", _decode(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>"))
     if looks_like_path(name):
         return read_file(Path(name), name)
-    bundled = bundled_folder() / f"{name}.yaml"
-    if _is_plain_name(name) and bundled.is_file():
-        return read_file(bundled, _shown(bundled))
-    hint = closest(name, bundled_names())
-    if not hint and Path(f"{name}.yaml").is_file():
-        hint = f"a file of yours is given with its suffix: `{name}.yaml`"
-    fail("NS213", f"there is no bundled spec `{name}`", help=hint or "`netspec list` lists them; a file is given by its path")
+    bundled = _bundled(name)
+    if bundled is None:
+        hint = closest(name, bundled_names())
+        if not hint and f"{name}.yaml" in os.listdir():
+            hint = f"a file of yours is given with its suffix: `{name}.yaml`"
+        help = hint or "`netspec list` lists them; a file is given by its path"
+        fail("NS213", f"there is no bundled spec `{name}`", help=help)
+    return bundled
 
 
 def find_beside(name: str, asker: Source, span: Span) -> Source:
     """The spec that another one names: by path from its own folder, which it can't leave, or a bundled one."""
     if not looks_like_path(name):
-        bundled = bundled_folder() / f"{name}.yaml"
-        if _is_plain_name(name) and bundled.is_file():
-            return read_file(bundled, _shown(bundled))
+        if (bundled := _bundled(name)) is not None:
+            return bundled
         help = closest(name, bundled_names()) or f"bundled are {choices(bundled_names())}"
         fail("NS213", f"there is no bundled spec `{name}`", span, help=help)
     folder = Path(asker.name).parent
     if asker.name.startswith("<"):
         fail("NS213", "a spec that is no file can extend bundled ones only", span)
     path = folder / name
-    if Path(name).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
-        fail("NS213", f"`{name}` is outside the folder of this file", span, help="put it into the same folder, or below")
+    try:
+        within = not Path(name).is_absolute() and path.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):
+        fail("NS105", f"`{name}` is no path of a file", span)
+    if not within:
+        fail(
+            "NS213", f"`{name}` is outside the folder of this file", span, help="put it into the same folder, or below"
+        )
     return read_file(path, str(path), span)
+
+
+def _bundled(name: str) -> Source | None:
+    if name not in bundled_names():
+        return None
+    path = bundled_folder() / f"{name}.yaml"
+    return read_file(path, _shown(path))
 
 
 def looks_like_path(name: str) -> bool:
@@ -76,8 +89,8 @@ def read_file(path: Path, shown: str, span: Span | None = None) -> Source:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        known = [f"{path.parent / name.name}" for name in path.parent.glob("*") if name.suffix in SUFFIXES]
-        fail("NS105", f"there is no file {shown}", span, help=closest(str(path), known))
+        known = [name.name for name in path.parent.glob("*") if name.suffix in SUFFIXES and name.is_file()]
+        fail("NS213", f"there is no file {shown}", span, help=closest(path.name, known))
     except (OSError, ValueError) as error:
         reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         fail("NS105", f"{shown} can't be read: {reason.lower()}", span)
@@ -93,10 +106,6 @@ def _decode(data: bytes, shown: str, span: Span | None = None) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         fail("NS105", f"{shown} is not UTF-8 text (byte {error.start})", span, help="save it as UTF-8")
-
-
-def _is_plain_name(name: str) -> bool:
-    return name.replace("_", "").isalnum()
 
 
 def _shown(path: Path) -> str:

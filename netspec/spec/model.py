@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from netspec.errors import Diagnostic, NetspecError, choices, closest
+from netspec.errors import Diagnostic, NetspecError, choices, closest, fail
 from netspec.expression import show
 from netspec.source import Span
 from netspec.spec.data import Data, Map, Seq, plain
@@ -60,6 +60,8 @@ class Outline(_Strict):
 
 
 _RAW = ("network", "body")
+_VERSION = "this netspec reads version 1 of the language"
+_WRITE_VERSION = "write `netspec: 1`"
 _BEGIN = "`netspec show vgg_e` prints a spec to begin from"
 
 
@@ -71,9 +73,10 @@ def outline(data: Data) -> Outline:
         )
     for key, entry in data.entries.items():
         if key in LATER:
-            raise NetspecError(
-                Diagnostic("NS201", f"`{key}` is not in this version of netspec", entry.key_span)
-            )
+            raise NetspecError(Diagnostic("NS201", f"`{key}` is not in this version of netspec", entry.key_span))
+    version = data.entries.get("netspec")
+    if version is not None and plain(version.value) == 1 and type(plain(version.value)) is not int:
+        fail("NS201", f"{_VERSION}, not {show(plain(version.value))}", version.value.span, help=_WRITE_VERSION)
     return check(Outline, data, "a spec")
 
 
@@ -103,7 +106,10 @@ def _diagnostic(model: type[BaseModel], data: Map, what: str, detail: Any) -> Di
     value = detail["input"]
     shown = f", not {show(value)}" if not isinstance(value, dict) and len(show(value)) < 60 else ""
     if key == "netspec":
-        return Diagnostic("NS201", f"this netspec reads version 1 of the language{shown}", place(data, path), help="write `netspec: 1`")
+        return Diagnostic("NS201", f"{_VERSION}{shown}", place(data, path), help=_WRITE_VERSION)
+    if detail["type"] == "literal_error":
+        words = str(detail["ctx"]["expected"]).replace("'", "`")
+        return Diagnostic("NS201", f"`{'.'.join(path)}` takes {words}{shown}", place(data, path))
     wanted = _WANTED.get(detail["type"]) or str(detail["msg"]).removeprefix("Input should be ")
     return Diagnostic("NS201", f"`{'.'.join(path)}` takes {wanted}{shown}", place(data, path))
 

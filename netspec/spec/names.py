@@ -24,10 +24,10 @@ MODULE_ATTRIBUTES = frozenset(
     register_full_backward_pre_hook register_load_state_dict_post_hook register_load_state_dict_pre_hook
     register_module register_parameter register_state_dict_post_hook register_state_dict_pre_hook requires_grad_
     set_extra_state set_submodule share_memory state_dict to to_empty train training type xpu zero_grad
-    append extend insert pop keys values items
-    """.split()
+    append clear extend insert items keys pop update values
+    """.split()  # noqa: SIM905
 )
-"""Public names of torch.nn.Module and its containers, which a submodule would hide; a test compares them with torch's."""
+"""Public names of torch.nn.Module and its containers, which a submodule would hide; a test holds them against torch."""
 
 _SHADOWING = frozenset(("self", "torch", "nn", "super", "F"))
 _EXPRESSION_WORDS = frozenset(("index", "input", "true", "false", *FUNCTIONS))
@@ -72,6 +72,15 @@ def check_parameter_name(name: str, span: Span | None) -> str:
             span,
             help=f"write `{name.lower()}`",
         )
+    return name
+
+
+def check_class_name(name: str, what: str, span: Span | None) -> str:
+    """The name of a block or network, from which a class is named, or NS202."""
+    made = class_name(name)
+    if not made.isidentifier() or keyword.iskeyword(made):
+        why = f"its class would be called `{made}`" if made else "its class would have no name"
+        fail("NS202", f"`{name}` can't be the name of {what}: {why}", span, help="try another")
     return name
 
 

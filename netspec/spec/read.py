@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import keyword
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from math import isfinite
+from typing import Any, TypeGuard
 
 from netspec.errors import Findings, NetspecError, choices, closest, fail
 from netspec.expression import Expression, ExpressionError, Literal, Value, names_in, parse, show
 from netspec.graph.model import Block, Mode, Parameter
 from netspec.ops import REGISTRY
+from netspec.ops.fields import LARGEST
 from netspec.source import Source, Span
 from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
-from netspec.spec.initializers import read_init
+from netspec.spec.initializers import places_of, read_init
 from netspec.spec.library import find_beside
-from netspec.spec.model import BlockOutline, InputOutline, OutputOutline, check, outline
+from netspec.spec.model import BlockOutline, InputOutline, OutputOutline, check, outline, place
 from netspec.spec.names import (
+    IDENTIFIER,
     SIBLINGS,
+    check_class_name,
     check_module_name,
     check_name,
     check_parameter_name,
@@ -141,11 +146,17 @@ def _chain(source: Source) -> list[_File]:
         found = outline(data)
         assert isinstance(data, Map)
         check_name(found.name, "a network", data.entries["name"].value.span)
+        check_class_name(found.name, "a network", data.entries["name"].value.span)
         files.append(_File(data, source, FileContext()))
         seen.append((source.name, source.text))
         if found.extends is None:
             if "network" not in data.entries:
-                fail("NS201", "a spec needs `network`, a list of steps", data.span, help="or `extends`, another spec's name")
+                fail(
+                    "NS201",
+                    "a spec needs `network`, a list of steps",
+                    data.span,
+                    help="or `extends`, another spec's name",
+                )
             return files
         entry = data.entries["extends"]
         for key in _ONLY_WHERE_THE_BODY_IS:
@@ -188,10 +199,13 @@ def _parameter(name: str, data: Data) -> Parameter:
             fail("NS201", "`body` parameters are not in this version of netspec", data.span)
         return Parameter(name, str(value))
     kind = kind_of_value(value)
+    if not kind and isinstance(data, Seq):
+        fail("NS206", f"the list `{name}` holds numbers, texts and lists, and nothing else", data.span)
     if not kind:
-        fail("NS206", f"`{name}` is a type ({', '.join(KINDS)}) or a default, not {kind_of(data)}", data.span)
-    if kind == "float" and value != value:
-        fail("NS206", f"`{name}` can't be NaN", data.span)
+        types = ", ".join(kind for kind in KINDS if kind != "body")
+        fail("NS206", f"`{name}` is a type ({types}) or a default, not {kind_of(data)}", data.span)
+    if kind == "float" and not isfinite(value):
+        fail("NS206", f"`{name}` is a number that is finite, not {show(value)}", data.span)
     return Parameter(name, kind, value)
 
 
@@ -220,10 +234,12 @@ def _input(name: str, entry: Entry, parameters: Mapping[str, Parameter]) -> Inpu
     dims = [(_dim(name, item, parameters), item.span) for item in shape.items]
     symbols = {dim for dim, _ in dims if isinstance(dim, str)}
     for symbol, size in nominal.items():
+        where = place(entry.value, ("nominal", symbol))
         if symbol not in symbols:
-            fail("NS204", f"`{symbol}` is no symbol of `{name}`", entry.value.span, help=closest(symbol, symbols))
-        if size < 1:
-            fail("NS206", f"the nominal size of `{symbol}` is 1 or more, not {size}", entry.value.span)
+            help = closest(symbol, symbols) or (f"it has {choices(sorted(symbols))}" if symbols else "it has none")
+            fail("NS204", f"`{symbol}` is no symbol of `{name}`", where, help=help)
+        if not is_size(size):
+            fail("NS206", f"the nominal size of `{symbol}` is {SIZE}, not {size}", where)
     return InputDefinition(name, entry.key_span, dims, dtype, nominal)
 
 
@@ -237,15 +253,36 @@ def _dim(name: str, data: Data, parameters: Mapping[str, Parameter]) -> int | st
             fail("NS207", f"in `{data.value}`: {error.message}", at(data, error))
         if not names_in(tree) and isinstance(tree, Literal):
             fail("NS206", f"a size of `{name}` is a number, not text", data.span, help=f"write {show(tree.value)}")
-        if data.value[:1].isupper() and data.value.isalnum():
+        if is_symbol(data.value):
             return data.value
+        if keyword.iskeyword(data.value):
+            fail(
+                "NS206",
+                f"`{data.value}` can't be a size",
+                data.span,
+                help="a size that is open is a symbol, such as `N`",
+            )
         for missing in names_in(tree) - set(parameters):
             help = closest(missing, parameters) or "a symbolic size begins with a capital, as `N`, `H`, `W`"
             fail("NS208", f"`{missing}` is not a parameter of this spec", data.span, help=help)
         return tree
-    if type(data.value) is not int or data.value < 1:
-        fail("NS206", f"a size of `{name}` is an int of 1 or more, not {kind_of(data)}", data.span)
+    if not is_size(data.value):
+        help = "a size that is open is a symbol: a capital, such as `N`" if data.value in (None, -1, 0) else ""
+        fail("NS206", f"a size of `{name}` is {SIZE}, not {kind_of(data)}", data.span, help=help)
     return data.value
+
+
+SIZE = "an int from 1 to 2**31 - 1"
+
+
+def is_size(value: Value) -> TypeGuard[int]:
+    """Whether a value can be the size of an axis."""
+    return type(value) is int and 1 <= value <= LARGEST
+
+
+def is_symbol(text: str) -> bool:
+    """Whether a text names a symbolic size."""
+    return text[:1].isupper() and IDENTIFIER.match(text) is not None and not keyword.iskeyword(text)
 
 
 def _blocks(entries: Mapping[str, Entry], file: _File, findings: Findings) -> dict[str, BlockDefinition]:
@@ -253,6 +290,7 @@ def _blocks(entries: Mapping[str, Entry], file: _File, findings: Findings) -> di
     for name, entry in entries.items():
         try:
             check_module_name(name, "a block", entry.key_span)
+            check_class_name(name, "a block", entry.key_span)
             if name in REGISTRY:
                 fail("NS210", f"there is an op `{name}`", entry.key_span, help="give the block another name")
             if name in SIBLINGS:
@@ -266,7 +304,9 @@ def _blocks(entries: Mapping[str, Entry], file: _File, findings: Findings) -> di
                     fail("NS201", f"blocks with `{key}` of their own are not in this version of netspec", span)
             check(BlockOutline, data, f"block `{name}`")
             declared = data.entries.get("params")
-            params = _parameters(declared.value.entries if declared and isinstance(declared.value, Map) else {}, findings)
+            params = _parameters(
+                declared.value.entries if declared and isinstance(declared.value, Map) else {}, findings
+            )
             info = Block(name, tuple(params.values()), entry.key_span)
             found[name] = BlockDefinition(name, info, file.context, data.entries["body"].value)
         except NetspecError as error:
@@ -281,7 +321,11 @@ def _check_namespace(blocks: Mapping[str, BlockDefinition], network: str, findin
         other = classes.setdefault(class_name(block.name), f"block `{block.name}`")
         if other != f"block `{block.name}`":
             try:
-                fail("NS210", f"block `{block.name}` and {other} would be one class, `{class_name(block.name)}`", block.info.span)
+                fail(
+                    "NS210",
+                    f"block `{block.name}` and {other} would be one class, `{class_name(block.name)}`",
+                    block.info.span,
+                )
             except NetspecError as error:
                 findings.extend(error)
 
@@ -305,7 +349,7 @@ def _network_body(
     inputs: Mapping[str, InputDefinition],
     findings: Findings,
 ) -> Body:
-    known = {*inputs} | ({"input"} if len(inputs) == 1 else set())
+    known = {*inputs, "input"} if len(inputs) == 1 else {*inputs}
     reach = Reach(names, frozenset(known), set(known))
     parser = BodyParser(base.context, blocks, findings)
     data = base.data.entries["network"].value
@@ -320,28 +364,33 @@ def _network_body(
                 fail("NS210", f"`{step.called}` is an input and a step", step.span, help="give the step another `name`")
             except NetspecError as error:
                 findings.extend(error)
-    if not data.items if isinstance(data, Seq) else False:
-        fail("NS211", "`network` has no steps", data.span)
+    if isinstance(data, Seq) and not data.items:
+        fail("NS211", "`network` has no steps", data.span, help="a step is written `- op`")
     return body
 
 
-def _defaults(
-    file: _File, names: frozenset[str], blocks: Mapping[str, BlockDefinition], findings: Findings
-) -> None:
-    """`defaults: {conv2d: {bias: false, init: {...}}}`: what the steps of this file say of an op unless they say else."""
+def _defaults(file: _File, names: frozenset[str], blocks: Mapping[str, BlockDefinition], findings: Findings) -> None:
+    """`defaults: {conv2d: {bias: false, init: {...}}}`: what the steps of this file say of an op unless told else."""
     parser = BodyParser(FileContext(), blocks, findings)
     reach = Reach(names, frozenset(), set())
     for op, entry in _section(file, "defaults").items():
         try:
             if op not in REGISTRY:
-                help = closest(op, REGISTRY) or ("blocks have defaults of their own, in `params`" if op in blocks else "")
+                help = closest(op, REGISTRY) or (
+                    "blocks have defaults of their own, in `params`" if op in blocks else ""
+                )
                 fail("NS203", f"there is no op `{op}`", entry.key_span, help=help)
             data = entry.value
             assert isinstance(data, Map)
             init = data.entries.get("init")
+            if "branches" in data.entries:
+                fail("NS204", "`branches` stand on steps, and have no defaults", data.entries["branches"].key_span)
             rest = Map({k: v for k, v in data.entries.items() if k != "init"}, data.span)
             arguments, _ = parser.arguments(REGISTRY[op], entry.key_span, rest, reach)
-            file.context.defaults[op] = Defaults(arguments, read_init(init.value) if init else {})
+            for argument in arguments.values():
+                argument.of_file = True
+            parser.check_values(REGISTRY[op], arguments)
+            file.context.defaults[op] = Defaults(arguments, read_init(init.value) if init else {}, places_of(init))
         except NetspecError as error:
             findings.extend(error)
 
@@ -397,6 +446,8 @@ def _outputs(
 
 def _output(name: str, entry: Entry, named: set[str]) -> OutputDefinition:
     check_name(name, "an output", entry.key_span)
+    if name.startswith("_"):
+        fail("NS202", f"`{name}` can't be the name of an output: it begins with `_`", entry.key_span)
     value, mode = entry.value, "inference"
     if isinstance(value, Map):
         if "from" not in value.entries:
@@ -409,7 +460,12 @@ def _output(name: str, entry: Entry, named: set[str]) -> OutputDefinition:
     text: Value = plain(value)
     if not isinstance(text, str) or text not in named:
         help = closest(str(text), named) or f"an output is a step with a `name`: {choices(sorted(named))}"
-        fail("NS209", f"there is no step `{show(text) if not isinstance(text, str) else text}` for output `{name}`", value.span, help=help)
+        fail(
+            "NS209",
+            f"there is no step `{show(text) if not isinstance(text, str) else text}` for output `{name}`",
+            value.span,
+            help=help,
+        )
     return OutputDefinition(name, text, mode, value.span)
 
 

@@ -1,22 +1,25 @@
-"""Bodies of networks, blocks and branches: data read into steps, with all that can be checked before any shape is known."""
+"""Bodies of networks, blocks and branches: data read into steps, and what can be checked before shapes are known."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from functools import cached_property
+from typing import Any, NoReturn, cast
 
-from netspec.errors import Findings, NetspecError, choices, closest, fail
-from netspec.expression import Expression, ExpressionError, ListOf, Literal, Value, names_in, parse, show
+from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
+from netspec.expression import Attribute, Expression, ExpressionError, ListOf, Literal, Name, Value, leaves, parse, show
 from netspec.graph.model import NOTHING, Block, Parameter
 from netspec.ops import REGISTRY
 from netspec.ops.base import Merge, Op, make_op, words_of
 from netspec.source import Span
 from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
-from netspec.spec.initializers import read_init
+from netspec.spec.initializers import places_of, read_init
 from netspec.spec.names import SIBLINGS, check_module_name
 from netspec.types import Filling
 
+_DOLLAR = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 LATER = {"share": "shared weights"}
 """Siblings that the language has and this version of netspec does not."""
 
@@ -30,6 +33,8 @@ class Argument:
     key_span: Span
     value: Value = None
     expression: Expression | None = None
+    of_file: bool = False
+    """Whether it stands in `defaults`, where the file's parameters alone are in reach."""
 
 
 @dataclass(slots=True)
@@ -46,6 +51,7 @@ class Step:
     repeat: Argument | None = None
     when: Argument | None = None
     init: Mapping[str, Filling] = NOTHING
+    init_places: Mapping[str, Span] = NOTHING
     init_own: frozenset[str] = frozenset()
     expect: Map | None = None
     written: Mapping[str, Expression] = NOTHING
@@ -60,7 +66,7 @@ class Body:
     span: Span
 
 
-@dataclass(slots=True)
+@dataclass
 class BlockDefinition:
     """A block: its parameters, the file it stands in, and its body, which is parsed once all blocks are known."""
 
@@ -69,6 +75,11 @@ class BlockDefinition:
     file: FileContext
     data: Data
     body: Body = field(default_factory=lambda: Body([], _NOWHERE))
+
+    @cached_property
+    def kinds(self) -> dict[str, str]:
+        """The type of each parameter."""
+        return {p.name: p.kind for p in self.info.parameters}
 
     @property
     def principal(self) -> str | None:
@@ -95,6 +106,7 @@ class Defaults:
 
     arguments: dict[str, Argument]
     init: Mapping[str, Filling]
+    init_places: Mapping[str, Span]
 
 
 @dataclass(slots=True)
@@ -118,8 +130,8 @@ class BodyParser:
     def body(self, data: Data, reach: Reach, *, what: str, top: bool = False) -> Body:
         """A body: a list of steps. `top` is a network's own, where `expect` may stand."""
         if not isinstance(data, Seq):
-            help = "a step is written `- op`" if not isinstance(data, Scalar) or data.value is not None else ""
-            if isinstance(data, Scalar) and data.value is None:
+            help = "a step is written `- op`"
+            if isinstance(data, Scalar) and data.value is None and not top:
                 help = "`[]` is the identity"
             fail("NS211", f"{what} is a list of steps, not {kind_of(data)}", data.span, help=help)
         counts: dict[str, int] = {}
@@ -136,7 +148,7 @@ class BodyParser:
                 reach.values.update(_name_despite(item))
                 continue
             if step.called in taken:
-                self.findings.extend(_clash(step, taken[step.called]))
+                self.findings.add(_clash(step, taken[step.called]))
             taken.setdefault(step.called, step.span)
             steps.append(step)
             if step.named:
@@ -144,7 +156,7 @@ class BodyParser:
         return Body(steps, data.span)
 
     def step(self, item: Data, reach: Reach, counts: dict[str, int], top: bool) -> Step:
-        key, key_span, argument, siblings = _split(item, self.known())
+        key, key_span, argument, siblings = _split(item, self.is_known)
         target = self.target(key, key_span)
         for sibling, what in LATER.items():
             if sibling in siblings:
@@ -155,7 +167,11 @@ class BodyParser:
         called = _called(key, siblings.get("name"), counts)
         arguments, branches = self.arguments(target, key_span, argument, inner)
         if "expect" in siblings and not top:
-            fail("NS211", "`expect` stands on steps of the network itself, not inside", siblings["expect"].key_span)
+            fail(
+                "NS211",
+                "`expect` stands on steps of the network itself, not of blocks and branches",
+                siblings["expect"].key_span,
+            )
         step = Step(
             called,
             named,
@@ -181,17 +197,20 @@ class BodyParser:
             self.check_constant(step, target)
         return step
 
+    def is_known(self, name: str) -> bool:
+        """Whether a name is that of an op or block."""
+        return name in REGISTRY or name in self.blocks
+
     def known(self) -> Iterable[str]:
         return (*REGISTRY, *self.blocks)
 
     def target(self, key: str, span: Span) -> type[Op] | BlockDefinition:
-        if key in self.blocks:
-            return self.blocks[key]
-        if key in REGISTRY:
-            return REGISTRY[key]
-        hint = closest(key, self.known()) or closest(_snake(key), self.known())
+        found = self.blocks.get(key) or REGISTRY.get(key)
+        if found is not None:
+            return found
+        hint = _FOREIGN.get(key.lower()) or closest(key, self.known()) or closest(_snake(key), self.known())
         help = hint or "`netspec show NAME` prints a bundled spec; docs/language.md lists the ops"
-        fail("NS203", f"there is no op or block `{key}`", span, help=help)
+        raise NetspecError(Diagnostic("NS203", f"there is no op or block `{key}`", span, help=help))
 
     def arguments(
         self, target: type[Op] | BlockDefinition, span: Span, data: Data, reach: Reach
@@ -201,11 +220,17 @@ class BodyParser:
         found: dict[str, Argument] = {}
         if isinstance(target, type) and target.opname in self.file.defaults:
             found.update(self.file.defaults[target.opname].arguments)
+        wrong: list[Diagnostic] = []
         for name, entry in entries.items():
-            self.check_argument_name(target, name, entry.key_span)
-            text = isinstance(target, BlockDefinition) and parameter(target, name).kind == "str"
-            words = words_of(target, name) if isinstance(target, type) else frozenset[str]()
-            found[name] = self.argument(name, entry.key_span, entry.value, reach, words, text)
+            try:
+                self.check_argument_name(target, name, entry.key_span)
+                text = isinstance(target, BlockDefinition) and target.kinds[name] == "str"
+                words = words_of(target, name) if isinstance(target, type) else frozenset[str]()
+                found[name] = self.argument(name, entry.key_span, entry.value, reach, words, text)
+            except NetspecError as error:
+                wrong += error.diagnostics
+        if wrong:
+            raise NetspecError(*wrong)
         if isinstance(target, BlockDefinition):
             missing = [p for p in target.info.parameters if p.required and p.name not in found]
             if missing:
@@ -229,7 +254,7 @@ class BodyParser:
                 "NS211",
                 f"a list is never an argument, and `{name}` has one",
                 data.span,
-                help=f"name what it is: `{name}: {{attribute: {show(plain(data))}}}`",
+                help=f"name what it is: `{name}: {{{_named(target, plain(data))}}}`",
             )
         if data.value is None and not data.quoted:
             return {}, None
@@ -274,12 +299,15 @@ class BodyParser:
         value = data.value
         if not isinstance(value, str) or value in words:
             return Argument(name, data.span, key_span, value)
-        if text and not value.startswith("$"):
+        named = _DOLLAR.fullmatch(value) is not None
+        if text and not named:
             return Argument(name, data.span, key_span, value)
-        tree = self.expression(value.removeprefix("$"), data, reach, words)
+        tree = self.expression(value[1:] if named else value, data, reach, words)
         if isinstance(tree, Literal):
             if data.quoted and not isinstance(tree.value, str):
-                fail("NS206", f"`{name}` is text here: {data.span.text}", data.span, help=f"write {value} without quotes")
+                fail(
+                    "NS206", f"`{name}` is text here: {data.span.text}", data.span, help=f"write {value} without quotes"
+                )
             return Argument(name, data.span, key_span, tree.value)
         return Argument(name, data.span, key_span, expression=tree)
 
@@ -288,27 +316,51 @@ class BodyParser:
         try:
             tree = parse(text)
         except ExpressionError as error:
-            help = error.help or (f"or one of {choices(sorted(words))}" if words else "")
-            fail("NS207", f"in `{text}`: {error.message}" if len(text) < 100 else error.message, at(data, error), help=help)
-        for name in sorted(names_in(tree)):
-            self.check_name(name, text, data, reach, words)
+            help = error.help or _pair_help(text) or (f"or one of {choices(sorted(words))}" if words else "")
+            fail(
+                "NS207",
+                f"in `{text}`: {error.message}" if len(text) < 100 else error.message,
+                at(data, error),
+                help=help,
+            )
+        for leaf in leaves(tree):
+            self.check_name(leaf, data, reach, words)
         return tree
 
-    def check_name(self, name: str, text: str, data: Scalar, reach: Reach, words: Iterable[str]) -> None:
-        base, _, attribute = name.partition(".")
+    def check_name(self, leaf: Name | Attribute, data: Scalar, reach: Reach, words: Iterable[str]) -> None:
+        """Refuse a name that stands for nothing in this body."""
+        base = leaf.name
+        attribute = isinstance(leaf, Attribute)
         if attribute and base in reach.inputs:
             return
         if not attribute and (base in reach.parameters or (base == "index" and reach.index)):
             return
-        place = at(data, ExpressionError("", max(0, text.find(base)), len(base)))
+        place = at(data, ExpressionError("", leaf.at, len(base)))
         if base in reach.inputs:
             fail("NS208", f"`{base}` is a value; an expression takes its sizes", place, help=f"say `{base}.channels`")
         if base == "index":
-            fail("NS208", "`index` counts the copies of a `repeat`, and there is none here", place, help="pass it to the block as a parameter")
+            fail(
+                "NS208",
+                "`index` counts the copies of a `repeat`, and there is none here",
+                place,
+                help="pass it to the block as a parameter",
+            )
         if base[:1].isupper():
-            fail("NS208", f"`{base}` is not a parameter: a symbolic size has no value here", place)
-        known = [*reach.parameters, *words, *(f"{i}.channels" for i in reach.inputs)]
-        fail("NS208", f"`{base}` is not defined here", place, help=closest(base, known) or f"known are {choices(sorted(known))}")
+            help = "an input's size is said with its name: `input.height`"
+            fail("NS208", f"`{base}` is not a parameter: a symbolic size has no value here", place, help=help)
+        fail("NS208", f"`{base}` is not defined here", place, help=self.name_help(base, reach, sorted(words)))
+
+    def name_help(self, name: str, reach: Reach, words: list[str]) -> str:
+        """What to write instead of a name that stands for nothing."""
+        if name in _YAML_1_1 and not words:
+            return f"write `{_YAML_1_1[name]}`"
+        known = [*sorted(reach.parameters), *(f"{i}.channels" for i in sorted(reach.inputs))]
+        if hint := closest(name, [*words, *known]):
+            return hint
+        if any(name in block.kinds for block in self.blocks.values()):
+            return "a block sees its own parameters and the file's, not those of the place it is used in: pass it on"
+        lead = f"words here are {choices(words)}; in expressions, " if words else ""
+        return f"{lead}known are {choices(known)}" if known else "the spec has no parameters"
 
     def branches(self, data: Data, reach: Reach) -> dict[str, Body]:
         if not isinstance(data, Map):
@@ -352,28 +404,42 @@ class BodyParser:
     def initialize(self, step: Step, entry: Entry | None) -> None:
         """The step's initialisers over the file's defaults."""
         found: dict[str, Filling] = {}
+        places: dict[str, Span] = {}
         if isinstance(step.target, type) and step.target.opname in self.file.defaults:
             found.update(self.file.defaults[step.target.opname].init)
+            places.update(self.file.defaults[step.target.opname].init_places)
         if entry is not None:
             if isinstance(step.target, BlockDefinition):
                 fail("NS211", "`init` stands on ops; a block's steps have their own", entry.key_span)
             own = read_init(entry.value)
             found.update(own)
+            places.update(places_of(entry))
             step.init_own = frozenset(own)
         step.init = found or NOTHING
+        step.init_places = places or NOTHING
+
+    def check_values(self, cls: type[Op], arguments: Mapping[str, Argument]) -> None:
+        """Say what is wrong with an op's constants, even if no step takes them."""
+        constants = {a.name: a.value for a in arguments.values() if a.expression is None}
+        for problem in make_op(cls, constants)[1]:
+            if problem.attribute in constants:
+                span = arguments[problem.attribute].span
+                self.findings.add(Diagnostic(problem.code, problem.message, span, help=problem.help))
 
     def check_constant(self, step: Step, cls: type[Op]) -> None:
-        """An op without expressions is made once, and what is wrong with it is said even where no block use reaches it."""
+        """An op without expressions is made once; what is wrong with it is said even where no block use reaches it."""
         values = {a.name: a.value for a in step.arguments.values()}
         op, problems = make_op(cls, values)
         if op is not None:
             step.ops[()] = op
         for problem in problems:
             argument = step.arguments.get(problem.attribute)
-            try:
-                fail(problem.code, problem.message, argument.span if argument else step.span, help=problem.help)
-            except NetspecError as error:
-                self.findings.extend(error)
+            span = argument.span if argument else step.span
+            help = problem.help
+            if problem.code == "NS205" and values:
+                given = "".join(f"{name}: {show(value)}, " for name, value in values.items())
+                help = f"write `{cls.opname}: {{{given}{problem.attribute}: ...}}`"
+            self.findings.add(Diagnostic(problem.code, problem.message, span, help=help))
 
 
 def parameter(block: BlockDefinition, name: str) -> Parameter:
@@ -387,12 +453,13 @@ def signature(block: BlockDefinition) -> str:
     return f"it is `{block.name}({shown})`"
 
 
+_LIST = "a list of numbers, texts or lists"
 _KINDS: dict[str, tuple[Callable[[Value], bool], str]] = {
     "int": (lambda v: type(v) is int, "an int"),
     "float": (lambda v: type(v) in (int, float), "a number"),
     "bool": (lambda v: type(v) is bool, "true or false"),
     "str": (lambda v: type(v) is str, "text"),
-    "list": (lambda v: type(v) is list, "a list"),
+    "list": (lambda v: type(v) is list and all(map(kind_of_value, cast(list[Value], v))), _LIST),
 }
 KINDS = (*_KINDS, "body")
 """The types a parameter may have."""
@@ -413,12 +480,17 @@ def words_for(kind: str) -> str:
     return _KINDS[kind][1]
 
 
-def check_kind(block: BlockDefinition, name: str, argument: Argument, value: Value = ...) -> None:
+def check_kind(block: BlockDefinition, name: str, argument: Argument, value: Value = ..., help: str = "") -> None:
     """Refuse a block's argument of the wrong type."""
-    kind = parameter(block, name).kind
     given = argument.value if value is ... else value
+    kind = block.kinds[name]
     if not fits(given, kind):
-        fail("NS206", f"`{name}` of block `{block.name}` takes {words_for(kind)}, not {show(given)}", argument.span)
+        fail(
+            "NS206",
+            f"`{name}` of block `{block.name}` takes {words_for(kind)}, not {show(given)}",
+            argument.span,
+            help=help,
+        )
 
 
 def at(data: Scalar, error: ExpressionError) -> Span:
@@ -428,7 +500,7 @@ def at(data: Scalar, error: ExpressionError) -> Span:
     offset = 1 if data.quoted else 0
     if error.at is None or span.source.text[span.start + offset : span.start + offset + len(value)] != value:
         return span
-    start = span.start + offset + error.at + (1 if value.startswith("$") else 0)
+    start = span.start + offset + error.at + (1 if _DOLLAR.fullmatch(value) else 0)
     return Span(span.source, start, max(start + error.length, start + 1))
 
 
@@ -438,16 +510,21 @@ def kind_of(data: Data) -> str:
         return "a mapping"
     if isinstance(data, Seq):
         return "a list"
-    return "nothing" if data.value is None else show(data.value)
+    return show(data.value)
 
 
-def _split(item: Data, known: Iterable[str]) -> tuple[str, Span, Data, dict[str, Entry]]:
+def _split(item: Data, known: Callable[[str], bool]) -> tuple[str, Span, Data, dict[str, Entry]]:
     """A step's op, its place, its argument, and its siblings."""
     if isinstance(item, Scalar):
         if isinstance(item.value, str):
             if ":" in item.value:
                 word = item.value.split(":")[0]
-                fail("NS211", f"`{item.value}` is not a step", item.span, help=f"put a space after the colon: `{word}: ...`")
+                fail(
+                    "NS211",
+                    f"`{item.value}` is not a step",
+                    item.span,
+                    help=f"put a space after the colon: `{word}: ...`",
+                )
             return item.value, item.span, Scalar(None, item.span, False), {}
         fail("NS211", f"a step is an op's name or a mapping, not {kind_of(item)}", item.span)
     if isinstance(item, Seq):
@@ -458,24 +535,47 @@ def _split(item: Data, known: Iterable[str]) -> tuple[str, Span, Data, dict[str,
         return keys[0].key, keys[0].key_span, keys[0].value, siblings
     if not keys:
         fail("NS211", "the step has no op", item.span, help="it needs one key that names an op or a block")
-    ops = [entry for entry in keys if entry.key in known]
-    strangers = [entry for entry in keys if entry.key not in known]
+    ops = [entry for entry in keys if known(entry.key)]
+    strangers = [entry for entry in keys if not known(entry.key)]
     if len(ops) == 1 and strangers:
         hint = closest(strangers[0].key, SIBLINGS)
         fail(
             "NS211",
             f"`{strangers[0].key}` can't stand beside `{ops[0].key}`",
             strangers[0].key_span,
-            help=hint or f"attributes go under the op: `{ops[0].key}: {{{strangers[0].key}: ...}}`",
+            help=hint
+            or f"attributes go under the op: `{ops[0].key}: {{{_shown_under(ops[0])}{strangers[0].key}: ...}}`",
         )
     names = " and ".join(f"`{entry.key}`" for entry in keys[:3])
-    fail("NS211", f"a step has one op, and this one has {names}", keys[1].key_span, help="begin each step with a dash")
+    raise NetspecError(
+        Diagnostic(
+            "NS211",
+            f"a step has one op, and this one has {names}",
+            keys[1].key_span,
+            help="begin each step with a dash",
+        )
+    )
+
+
+def _shown_under(op: Entry) -> str:
+    """The scalar argument of an op by its attribute's name, for a help line that adds another."""
+    principal = REGISTRY[op.key].principal if op.key in REGISTRY else None
+    scalar = isinstance(op.value, Scalar) and op.value.value is not None
+    return f"{principal}: {plain(op.value)}, " if principal and scalar else ""
 
 
 def _called(key: str, name: Entry | None, counts: dict[str, int]) -> str:
     if name is not None:
         if not isinstance(name.value, Scalar) or not isinstance(name.value.value, str):
-            fail("NS202", f"a name is text, not {kind_of(name.value)}", name.value.span)
+            help = "names are letters, digits and `_`, and do not begin with a digit"
+            fail("NS202", f"a name is text, not {kind_of(name.value)}", name.value.span, help=help)
+        if name.value.value == "input":
+            fail(
+                "NS202",
+                "`input` can't be the name of a step: it is the value that enters the body",
+                name.value.span,
+                help="give it another name",
+            )
         return check_module_name(name.value.value, "a step", name.value.span)
     counts[key] = counts.get(key, 0) + 1
     return key if counts[key] == 1 else f"{key}_{counts[key]}"
@@ -497,17 +597,25 @@ def _expectations(entry: Entry | None) -> Map | None:
     return entry.value
 
 
-def _clash(step: Step, first: Span) -> NetspecError:
-    try:
-        fail(
-            "NS210",
-            f"two steps are called `{step.called}` in this body",
-            step.span,
-            notes=[f"the first is at {first.place}"],
-            help="give one of them another `name`",
-        )
-    except NetspecError as error:
-        return error
+def _clash(step: Step, first: Span) -> Diagnostic:
+    return Diagnostic(
+        "NS210",
+        f"two steps are called `{step.called}` in this body",
+        step.span,
+        notes=(f"the first is at {first.place}",),
+        help="give one of them another `name`",
+    )
+
+
+def _named(target: type[Op] | BlockDefinition, values: list[Value]) -> str:
+    """What a list was meant to say, with names: the principal attribute if it takes a list, else one by one."""
+    names = list(target.model_fields) if isinstance(target, type) else [p.name for p in target.info.parameters]
+    principal = target.principal
+    if isinstance(target, type) and principal:
+        wrong = [problem.attribute for problem in make_op(target, {principal: values})[1]]
+        if principal not in wrong:
+            return f"{principal}: {show(values)}"
+    return ", ".join(f"{name}: {show(value)}" for name, value in zip(names or ["..."], values, strict=False))
 
 
 def _no_principal(target: type[Op] | BlockDefinition, name: str, span: Span) -> NoReturn:
@@ -516,8 +624,32 @@ def _no_principal(target: type[Op] | BlockDefinition, name: str, span: Span) -> 
             fail("NS211", f"block `{name}` has several required parameters: name them", span, help=signature(target))
         fail("NS211", f"block `{name}` takes no arguments", span)
     known = list(target.model_fields)
-    help = f"name the attribute: `{name}: {{{known[0]}: ...}}`" if known else f"write `- {name}`"
+    help = f"write `- {name}`" + (f", or name the attribute: `{name}: {{{known[0]}: ...}}`" if known else "")
     fail("NS211", f"`{name}` takes no bare value", span, help=help)
+
+
+_YAML_1_1 = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+
+
+def _pair_help(text: str) -> str:
+    """A way out for those who write `3x5`."""
+    sizes = text.split("x")
+    return f"a pair is written [{', '.join(sizes)}]" if len(sizes) == 2 and all(s.isdigit() for s in sizes) else ""
+
+
+_GLOBAL_POOL = "a global pool is `adaptive_avg_pool2d: 1`"
+_FOREIGN = {
+    "bn": "did you mean `batch_norm`?",
+    "dense": "did you mean `linear`?",
+    "fc": "did you mean `linear`?",
+    "fully_connected": "did you mean `linear`?",
+    "global_average_pooling": _GLOBAL_POOL,
+    "global_avg_pool": _GLOBAL_POOL,
+    "global_avg_pool2d": _GLOBAL_POOL,
+    "lrn": "did you mean `local_response_norm`?",
+    "sum": "did you mean `add`?",
+}
+"""What other tools call the ops."""
 
 
 def _snake(name: str) -> str:
