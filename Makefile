@@ -1,5 +1,5 @@
 # `make` lists what there is. Commands run in .venv if there is one.
-PYTHON := $(if $(wildcard .venv/bin/python),.venv/bin/python,python)
+PYTHON := $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 
 .DEFAULT_GOAL := help
 .PHONY: help check test golden docs bench ci
@@ -10,7 +10,7 @@ help:  ## this list
 check:  ## format, lint and types, without changing anything
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m pyright
+	$(PYTHON) -m pyright --pythonpath $(PYTHON)
 
 test:  ## all tests
 	$(PYTHON) -m pytest
@@ -23,7 +23,7 @@ docs:  ## write generated pages and the outputs shown in examples anew
 	$(PYTHON) tests/docs/documents.py --update
 
 bench:  ## what reports and compiling cost; not part of the tests
-	$(PYTHON) tests/benchmarks/report.py
+	for name in cold_summary report growth compile; do $(PYTHON) tests/benchmarks/$$name.py; done
 
 ci:  ## what a change must pass: a fresh install, all tests, and check
 	bash .ci/run

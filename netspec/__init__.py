@@ -42,8 +42,8 @@ __all__ = [
     "Dim",
     "Editor",
     "Graph",
-    "Network",
     "NetspecError",
+    "Network",
     "Node",
     "Op",
     "Scope",
@@ -60,11 +60,11 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from netspec.analysis.summary import summary
     from netspec.backends.pytorch import compile, to_source
     from netspec.dims import Dim
     from netspec.errors import Diagnostic, NetspecError
     from netspec.graph import Builder, Editor, Graph, Node, Scope, rebuild
-    from netspec.analysis.summary import summary
     from netspec.network import Network, Summary, load, loads, names
     from netspec.ops.base import Op
     from netspec.passes import fold_batch_norm

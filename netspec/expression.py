@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
-from netspec.dims import Symbolic
+from netspec.dims import Dim, Symbolic
 
 MAX_LENGTH = 1_000
 MAX_DEPTH = 50
@@ -285,9 +285,9 @@ class _Parser:
             value = self.conditional()
             self.expect(")")
             return value
-        if text == "[":
-            return ListOf(self.arguments("]"))
-        self.unexpected(kind, text, at)
+        if text != "[":
+            self.unexpected(kind, text, at)
+        return ListOf(self.arguments("]"))
 
     def call(self, function: str, at: int) -> Expression:
         if function not in FUNCTIONS:
@@ -408,7 +408,8 @@ def _operate(operator: str, left: Value, right: Value) -> Value:
         return _checked(_ON_INTEGERS[operator](left, right))
     if operator in ("==", "!="):
         return _equal(left, right) == (operator == "==")
-    a, b = _number(operator, left), _number(operator, right)
+    a: Any = _number(operator, left)
+    b: Any = _number(operator, right)
     if (isinstance(a, Symbolic) and isinstance(b, float)) or (isinstance(a, float) and isinstance(b, Symbolic)):
         raise ExpressionError(f"{a} {operator} {b} mixes a size with a float")
     if operator in _COMPARISONS:
@@ -419,6 +420,10 @@ def _operate(operator: str, left: Value, right: Value) -> Value:
             raise ExpressionError(f"{a} {operator} {b} is not a size that can be kept exactly")
         if b == 0:
             raise ExpressionError("division by zero")
+    return _arithmetic(operator, a, b)
+
+
+def _arithmetic(operator: str, a: Any, b: Any) -> Value:
     match operator:
         case "+":
             return _checked(a + b)
@@ -440,13 +445,20 @@ def _factors(size: Symbolic) -> int:
     return sum(len(monomial) for monomial, _ in size.terms)
 
 
+def _is_list(value: Value) -> TypeGuard[list[Value]]:
+    return isinstance(value, list)
+
+
+def _minus(a: Any, b: Any) -> Dim:
+    return a - b
+
+
 def _equal(left: Value, right: Value) -> bool:
-    if isinstance(left, list) and isinstance(right, list):
-        pairs: list[tuple[Value, Value]] = list(zip(left, right, strict=False))
-        return len(left) == len(right) and all(_equal(a, b) for a, b in pairs)
+    if _is_list(left) and _is_list(right):
+        return len(left) == len(right) and all(map(_equal, left, right))
     if isinstance(left, Symbolic) or isinstance(right, Symbolic):
         sizes = all(type(value) in (int, Symbolic) for value in (left, right))
-        difference = left - right if sizes else None
+        difference = _minus(left, right) if sizes else None
         if difference is None or isinstance(difference, Symbolic):
             raise ExpressionError(f"whether {show(left)} equals {show(right)} depends on a symbol")
         return difference == 0
@@ -471,23 +483,24 @@ def _checked(value: Any) -> Any:
 
 
 def _item(value: Value, index: Value) -> Value:
-    if not isinstance(value, list):
+    if not _is_list(value):
         raise ExpressionError(f"`[...]` takes an item of a list, and {show(value)} is none")
-    items: list[Value] = value
     if isinstance(index, bool) or not isinstance(index, int):
         raise ExpressionError(f"the index of a list is an int, not {show(index)}")
-    if not -len(items) <= index < len(items):
-        raise ExpressionError(f"the list has {len(items)} items, so no item {index}")
-    return items[index]
+    if not -len(value) <= index < len(value):
+        raise ExpressionError(f"the list has {len(value)} items, so no item {index}")
+    return value[index]
 
 
 def _call(function: str, arguments: list[Value]) -> Value:
-    single = len(arguments) == 1 and isinstance(arguments[0], list)
+    values = arguments
+    single = len(arguments) == 1 and _is_list(arguments[0])
+    if single and function in ("len", "min", "max"):
+        values: list[Value] = arguments[0]
     if function == "len":
         if not single:
             raise ExpressionError("`len` takes one list")
-        return len(arguments[0])
-    values: list[Value] = arguments[0] if single and function in ("min", "max") else arguments
+        return len(values)
     rounds = function in ("ceil", "floor")
     if not values or (len(values) != 1 if rounds else len(values) == 1 and not single):
         raise ExpressionError(f"`{function}` takes {'one number' if rounds else 'two numbers or more, or a list'}")

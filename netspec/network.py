@@ -15,10 +15,11 @@ from netspec.dims import Dim
 from netspec.errors import Diagnostic
 from netspec.expression import show
 from netspec.graph.model import Graph, Mode
+from netspec.naming import is_symbol
 from netspec.source import Source
 from netspec.spec.elaborate import Result, elaborate
 from netspec.spec.library import find
-from netspec.spec.read import SIZE, Spec, is_size, is_symbol, read_spec
+from netspec.spec.read import SIZE, Spec, is_size, read_spec
 
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor

@@ -62,7 +62,9 @@ class Table:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(self.headings)
-        writer.writerows(["" if c is None else c.strip() if isinstance(c, str) else c for c in row] for row in self.rows)
+        writer.writerows(
+            ["" if c is None else c.strip() if isinstance(c, str) else c for c in row] for row in self.rows
+        )
         return out.getvalue().rstrip("\n")
 
     def _right(self) -> list[bool]:

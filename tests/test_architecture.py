@@ -16,14 +16,14 @@ import torch
 from torch import nn
 
 import netspec
+from netspec.naming import MODULE_ATTRIBUTES
 from netspec.spec.initializers import FUNCTIONS
-from netspec.spec.names import MODULE_ATTRIBUTES
 
 PACKAGE = Path(netspec.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Each layer with the layers it may import besides itself: all imports count, wherever in a file they stand.
-BASE = "source errors collector dims expression types"
+BASE = "source errors collector dims expression types naming"
 GRAPH = f"{BASE} ops graph"
 LAYERS = {
     "source": "",
@@ -33,16 +33,16 @@ LAYERS = {
     "dims": "source errors",
     "expression": "source errors dims",
     "types": "source errors dims expression",
+    "naming": "source errors expression",
     "ops": BASE,
     "graph": f"{BASE} ops",
-    "spec.names": "source errors expression",
-    "spec": f"{GRAPH} spec.names",
+    "spec": f"{GRAPH}",
     "analysis": f"{GRAPH} tables",
     "passes": f"{GRAPH} analysis",
-    "backends": f"{GRAPH} analysis passes spec.names",
+    "backends": f"{GRAPH} analysis passes",
     "expect": f"{GRAPH} spec analysis",
-    "network": f"{GRAPH} spec spec.names analysis expect backends",
-    "cli": f"{GRAPH} spec spec.names analysis passes backends expect network tables __init__",
+    "network": f"{GRAPH} spec analysis expect backends",
+    "cli": f"{GRAPH} spec analysis passes backends expect network tables __init__",
     "__main__": "cli",
 }
 FRONT_DOOR = "__init__"

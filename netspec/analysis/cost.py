@@ -28,6 +28,10 @@ def costs(graph: Graph, nodes: Iterable[Node] | None = None, at: Mapping[str, in
     """The cost of every node by its path, at the graph's nominal sizes unless others are given."""
     sizes = {**graph.nominal, **(at or {})}
     types = graph.types
+    # A batch that is a number is taken out again, since costs are those of one sample.
+    batches = {i.type.batch for i in graph.inputs}
+    (batch,) = batches if len(batches) == 1 else (1,)
+    batch = batch if isinstance(batch, int) else 1
     # Networks repeat themselves: few pairs of op and input types are different objects.
     known: dict[tuple[int, ...], Cost] = {}
     owners: set[str] = set()
@@ -37,7 +41,7 @@ def costs(graph: Graph, nodes: Iterable[Node] | None = None, at: Mapping[str, in
         key = (id(node.op), *map(id, inputs))
         cost = known.get(key)
         if cost is None:
-            cost = known[key] = _cost(node, inputs, sizes)
+            cost = known[key] = _cost(node, inputs, sizes, batch)
         if node.weights_of in owners and (cost.parameters or cost.buffers):
             cost = Cost(0, 0, cost.macs)
         owners.add(node.weights_of)
@@ -45,10 +49,12 @@ def costs(graph: Graph, nodes: Iterable[Node] | None = None, at: Mapping[str, in
     return found
 
 
-def _cost(node: Node, inputs: tuple[Tensor, ...], sizes: Mapping[str, int]) -> Cost:
+def _cost(node: Node, inputs: tuple[Tensor, ...], sizes: Mapping[str, int], batch: int) -> Cost:
     weights = node.op.weights(*inputs)
     y = fixed(node.type, sizes)
     macs = node.op.macs(y, *[fixed(x, sizes) for x in inputs])
+    if batch > 1 and isinstance(macs, int) and macs % batch == 0:
+        macs //= batch
     return Cost(
         sum([w.size for w in weights if w.kind == "parameter"]),
         sum([w.size for w in weights if w.kind == "buffer"]),

@@ -39,7 +39,7 @@ def layer_table(graph: Graph, data: Mapping[str, Any], mode: Mode = "inference",
 
 def _notes(data: Mapping[str, Any], least: str) -> list[str]:
     totals = data["totals"]
-    weights = f"{short(totals['parameters'])} parameters ({totals['parameters'] * 4 / 1e6:.1f} MB as float32)"
+    weights = f"{short(totals['parameters'])} parameters ({_bytes(totals['parameters'] * 4)} as float32)"
     if totals["parameters_training"] != totals["parameters"]:
         weights += f", {short(totals['parameters_training'])} in training"
     if totals["buffers"]:
@@ -49,7 +49,7 @@ def _notes(data: Mapping[str, Any], least: str) -> list[str]:
         macs = "MACs are unknown while sizes are open: fix them with `--input`"
     else:
         macs = f"{least}{short(totals['macs'])} MACs" + (f" at {at}" if at else "")
-    sees = "sees: the receptive field, size and stride (`/`), in pixels of the input."
+    sees = "sees: the receptive field, size and stride (`/`; none once flattened), in pixels of the input."
     return [f"{weights}; {macs}.", COUNTING, sees]
 
 
@@ -103,7 +103,7 @@ def describe(group: Group, scope: Scope) -> str:
     """What a scope is: `bottleneck 128`, with `x 4` for a repeat and its arguments where they agree."""
     if scope.kind == "repeat":
         copies = len(group.items)
-        return f"{_copies(group)} x {copies}" if copies > 1 else _copies(group)
+        return f"{_copies(group)} (x {copies})" if copies > 1 else _copies(group)
     if scope.block is None:
         return scope.kind
     return _use(scope.block.name, scope, scope.params)
@@ -136,7 +136,11 @@ def _use(name: str, scope: Scope, params: Mapping[str, Any]) -> str:
 
 
 def _shape(tensor: Tensor) -> str:
-    return " x ".join(str(d) for d in tensor.shape[1:]) if tensor.rank > 1 else str(tensor)
+    return str(Tensor(tensor.shape[1:])) if tensor.rank > 1 else str(tensor)
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} KB"
 
 
 def _sees(layer: Mapping[str, Any]) -> str:

@@ -18,8 +18,14 @@ def summary(graph: Graph, mode: Mode = "inference", at: Mapping[str, int] | None
     """Totals and one entry a layer: shapes, parameters, MACs of one sample, receptive fields.
 
     Totals stand for a batch of 1 and the inputs' nominal sizes, or those in `at`. `parameters` and `macs`
-    are those of the graph of the mode, `parameters_training` of all that the module holds.
+    are those of the graph of the mode, `parameters_training` of all that the module holds. Raises ValueError
+    for another mode, or a size of a symbol that the inputs do not have.
     """
+    if mode not in ("inference", "train"):
+        raise ValueError(f'the mode is "inference" or "train", not {mode!r}')
+    unknown = (at or {}).keys() - symbols([dim for i in graph.inputs for dim in i.type.shape])
+    if unknown:
+        raise ValueError(f"`{graph.name}` has no symbolic size {', '.join(sorted(unknown))}")
     with without_collector():
         return _summary(graph, mode, at or {})
 

@@ -72,7 +72,7 @@ def command(
 
 
 def _class(network: Network) -> str:
-    from netspec.spec.names import class_name
+    from netspec.naming import class_name
 
     return class_name(network.name)
 

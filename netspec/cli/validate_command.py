@@ -51,5 +51,6 @@ def _validate(name: str, settings: tuple[str, ...], sizes: tuple[str, ...]) -> b
         claims = "claims not checked"
     else:
         claims = f"{count} claim{'s' if count != 1 else ''} hold{'s' if count == 1 else ''}" if count else "no claims"
-    click.echo(f"{name}: {len(network.graph):,} ops, {claims}")
+    ops = len(network.graph)
+    click.echo(f"{name}: {ops:,} op{'s' if ops != 1 else ''}, {claims}")
     return True

@@ -11,6 +11,14 @@ from netspec.dims import Dim, symbol, symbols
 from netspec.errors import Diagnostic, NetspecError, choices, closest, fail
 from netspec.expression import Expression
 from netspec.graph.model import NOTHING, Block, Graph, Input, Kind, Mode, Node, Output, Parameter, Scope
+from netspec.naming import (
+    check_class_name,
+    check_module_name,
+    check_name,
+    check_output_name,
+    check_parameter_name,
+    check_symbol,
+)
 from netspec.ops import REGISTRY
 from netspec.ops.base import Op, RuleError, make_op
 from netspec.source import Span
@@ -47,10 +55,11 @@ class Builder:
     def __init__(
         self, name: str, *, title: str = "", source: str = "", params: Mapping[str, Any] | None = None
     ) -> None:
-        self.name = name
+        self.name = check_class_name(check_name(name, "a network", None), "a network", None)
         self.title = title
         self.source = source
-        self.params: dict[str, Any] = dict(params or {})
+        self.decided: set[str] = set()
+        self.params: dict[str, Any] = {check_parameter_name(n, None): v for n, v in (params or {}).items()}
         self.types: dict[str, Tensor] = {}
         self.scopes: dict[str, Scope] = {}
         self._opened: list[Scope] = []
@@ -72,7 +81,8 @@ class Builder:
         span: Span | None = None,
     ) -> str:
         """An input: its shape, batch first, with symbols by name (`["N", 3, "H", "W"]`)."""
-        dims = tuple(symbol(d) if isinstance(d, str) else d for d in shape)
+        check_module_name(name, "an input", span)
+        dims = tuple(symbol(check_symbol(d, span)) if isinstance(d, str) else d for d in shape)
         self._claim(name)
         self.types[name] = self._one(Tensor(dims, dtype))
         known = {s: size for s, size in (nominal or {}).items() if s in symbols(dims)}
@@ -87,7 +97,7 @@ class Builder:
         """
         made = _op_of(op, attributes)
         self.need(*inputs)
-        path = self._path(name or self._free_name(made.opname))
+        path = self._path(check_module_name(name, "a node", None) if name else self._free_name(made.opname))
         try:
             return self.node(path, made, inputs, scope=self._here)
         except RuleError as error:
@@ -96,7 +106,8 @@ class Builder:
     @contextmanager
     def scope(self, name: str, kind: Kind = "block", block: str = "", **params: Any) -> Generator[str, None, None]:
         """A scope that nodes added inside belong to: a use of a block, by default one of the scope's own name."""
-        path = self._path(name)
+        path = self._path(check_module_name(name, "a scope", None))
+        check_class_name(check_module_name(block or name, "a block", None), "a block", None)
         self.claim_scope(path)
         declared = tuple(Parameter(p, type(value).__name__) for p, value in params.items())
         made = Block(block or name, declared) if kind == "block" else None
@@ -116,6 +127,7 @@ class Builder:
     def output(self, name: str, value: str, mode: Mode = "inference", span: Span | None = None) -> None:
         """Make a value an output of the graph; with `mode="train"` one that is built in training only."""
         self.need(value, span=span)
+        check_output_name(name, span)
         if any(o.name == name for o in self._outputs):
             fail("NS210", f"two outputs are called `{name}`", span)
         self._outputs.append(Output(name, value, mode, span))
@@ -133,6 +145,7 @@ class Builder:
             dict(self.params),
             self.title,
             self.source,
+            frozenset(self.decided),
         )
 
     def need(self, *values: str, span: Span | None = None) -> None:
@@ -289,6 +302,7 @@ class Editor:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.builder = Builder(graph.name, title=graph.title, source=graph.source, params=graph.params)
+        self.builder.decided |= graph.decided
         self.values: dict[str, str] = {}
 
     def keep(self, node: Node, inputs: tuple[str, ...], op: Op | None = None, **changes: Any) -> str:

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from netspec.dims import substitute
+from netspec.errors import closest
 from netspec.expression import Expression
 from netspec.ops.base import Op
 from netspec.source import Span
@@ -151,7 +152,8 @@ class Scope:
 class Graph:
     """A network as it runs: nodes in topological order, all shapes inferred. Only a Builder makes one.
 
-    `params` are the spec's parameters with their values, which expressions in blocks may read.
+    `params` are the spec's parameters with their values, which expressions in blocks may read; `decided` are
+    those of them that decided what the graph does not show: which steps were left out, how large an input is.
     """
 
     name: str
@@ -162,6 +164,7 @@ class Graph:
     params: Mapping[str, Any] = NOTHING
     title: str = ""
     source: str = ""
+    decided: frozenset[str] = frozenset()
 
     @cached_property
     def types(self) -> Mapping[str, Tensor]:
@@ -197,8 +200,12 @@ class Graph:
         return values
 
     def __getitem__(self, path: str) -> Node:
-        """The node at a path."""
-        return self.by_path[path]
+        """The node at a path; KeyError says what may have been meant."""
+        node = self.by_path.get(path)
+        if node is None:
+            hint = "it is a scope: `graph.scopes` has it" if path in self.scopes else closest(path, self.by_path)
+            raise KeyError(f"no node `{path}`" + (f"; {hint}" if hint else ""))
+        return node
 
     def __iter__(self) -> Iterator[Node]:
         return iter(self.nodes)

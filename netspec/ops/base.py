@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import UnionType
-from typing import Any, ClassVar, Literal, Union, get_args, get_origin
+from typing import Any, ClassVar, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from netspec.dims import Dim, always_equal, condition
 from netspec.errors import choices, closest
-from netspec.ops.fields import Takes
+from netspec.ops.fields import LARGEST, Takes
 from netspec.types import Call, Infix, Layer, Reach, Tensor, Weight, Window
 
 
@@ -129,7 +129,7 @@ class Op(BaseModel):
 def by(value: Any) -> str:
     """A pair as `3x5`, and as `3` where both are equal; other values as they are."""
     if isinstance(value, tuple):
-        pair: tuple[Any, ...] = value
+        pair = cast("tuple[Any, ...]", value)
         return str(pair[0]) if len(set(pair)) == 1 else "x".join(str(v) for v in pair)
     return str(value)
 
@@ -169,11 +169,14 @@ def _problem(cls: type[Op], name: str, kind: str, value: Any) -> AttributeProble
         return AttributeProblem(name, "NS205", f"`{cls.opname}` needs `{name}`, {takes(cls, name)}")
     if kind == "extra_forbidden":
         known = list(cls.model_fields)
-        help = closest(name, known) or (f"it takes {choices(known)}" if known else "it takes no arguments")
+        part = [field for field in known if name in field.split("_")]
+        help = f"did you mean `{part[0]}`?" if len(part) == 1 else closest(name, known)
+        help = help or (f"it takes {choices(known)}" if known else "it takes no arguments")
         return AttributeProblem(name, "NS204", f"`{cls.opname}` has no attribute `{name}`", help)
     from netspec.expression import show
 
-    return AttributeProblem(name, "NS206", f"`{name}` takes {takes(cls, name)}, not {show(value)}")
+    most = "; the largest number is 2**31 - 1" if type(value) is int and value > LARGEST else ""
+    return AttributeProblem(name, "NS206", f"`{name}` takes {takes(cls, name)}, not {show(value)}{most}")
 
 
 def takes(cls: type[Op], attribute: str) -> str:
@@ -213,6 +216,12 @@ def known_int(size: Dim, what: str, *, at: str = "", help: str = "") -> int:
     raise RuleError(f"{what} must be known, and is {size}", at=at, code="NS305", help=help)
 
 
+def need_floats(op: Op, x: Tensor) -> None:
+    """Refuse a tensor of integers: the op's weights are floats."""
+    if not x.dtype.startswith(("float", "bfloat")):
+        raise RuleError(f"`{op.opname}` takes floats, and its input is {x.dtype}", code="NS302")
+
+
 def need_rank(op: Op, x: Tensor, rank: int, axes: str) -> None:
     """Refuse a tensor of another rank."""
     if x.rank != rank:
@@ -248,6 +257,10 @@ class Merge(Op, family="merge"):
 
     def window(self, *xs: Tensor) -> Window | Reach:
         return Reach.POINT
+
+
+LARGER = "the larger one"
+"""What a way out calls the input with the larger map, until someone knows its name."""
 
 
 class UnequalShapes(RuleError):
@@ -293,5 +306,5 @@ def _project(a: Tensor, b: Tensor) -> str:
     small, large = sorted((a, b), key=lambda t: t.shape[2] if isinstance(t.shape[2], int) else 0)
     if isinstance(small.shape[2], int) and isinstance(large.shape[2], int) and large.shape[2] % small.shape[2] == 0:
         stride = large.shape[2] // small.shape[2]
-        return f"give the larger one a 1x1 `conv2d` with out_channels {small.shape[1]} and stride {stride}"
+        return f"give {LARGER} a 1x1 `conv2d` with out_channels {small.shape[1]} and stride {stride}"
     return "give both the same strides and paddings"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from netspec.dims import Dim
-from netspec.ops.base import Op, RuleError, by, by_both, example, known_int, need_rank
+from netspec.ops.base import Op, RuleError, by, by_both, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Padding, PaddingMode, Pair, Positive
 from netspec.ops.window import effective_size, slide
 from netspec.types import Layer, Tensor, Weight, Window
@@ -34,6 +34,7 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
 
     def infer(self, x: Tensor) -> Tensor:
         need_rank(self, x, 4, "(N, C, H, W)")
+        need_floats(self, x)
         channels = self._in_channels(x)
         for attribute, count in (("groups", channels), ("groups", self.out_channels)):
             if count % self.groups:

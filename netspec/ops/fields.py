@@ -22,7 +22,7 @@ def _pair(value: Any) -> Any:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return (value, value)
     if isinstance(value, list):
-        return tuple(value)  # pyright: ignore[reportUnknownArgumentType]
+        return tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     return value
 
 

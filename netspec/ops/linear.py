@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from netspec.dims import Dim
-from netspec.ops.base import Op, RuleError, example, known_int
+from netspec.ops.base import Op, RuleError, example, known_int, need_floats
 from netspec.ops.fields import Flag, Positive
 from netspec.ops.window import along
 from netspec.types import Layer, Reach, Tensor, Weight, Window
@@ -26,6 +26,7 @@ class Linear(Op, name="linear", principal="out_features", family="linear"):
     def infer(self, x: Tensor) -> Tensor:
         if x.rank < 2:
             raise RuleError(f"`linear` takes (N, ..., features), 2 axes or more, not {x}", code="NS302")
+        need_floats(self, x)
         self._in_features(x)
         return Tensor((*x.shape[:-1], self.out_features), x.dtype)
 

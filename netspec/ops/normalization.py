@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netspec.ops.base import Elementwise, RuleError, example, known_int, need_rank
+from netspec.ops.base import Elementwise, RuleError, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Positive, PositiveReal, Probability, Real
 from netspec.types import Layer, Reach, Tensor, Weight, Window
 
@@ -26,6 +26,7 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
     def infer(self, x: Tensor) -> Tensor:
         if x.rank not in (2, 3, 4):
             raise RuleError(f"`batch_norm` takes (N, C), (N, C, L) or (N, C, H, W), not {x}", code="NS302")
+        need_floats(self, x)
         self._channels(x)
         return x
 

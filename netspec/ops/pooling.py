@@ -24,7 +24,9 @@ class Pool2d(Op, family="pooling"):
 
     def label(self) -> str:
         kind = "max" if self.opname.startswith("max") else "average"
-        return f"{by_both(self.kernel_size)} {kind} pool" + (f", /{by(self._stride())}" if self._stride() != (1, 1) else "")
+        return f"{by_both(self.kernel_size)} {kind} pool" + (
+            f", /{by(self._stride())}" if self._stride() != (1, 1) else ""
+        )
 
     def _slide(self, x: Tensor, dilation: tuple[int, int], ceil_mode: bool) -> Tensor:
         need_rank(self, x, 4, "(N, C, H, W)")

@@ -49,7 +49,7 @@ def slide(
                 f"a window of {span} is larger than the map of {size}{padded}",
                 at="kernel_size",
                 code="NS303",
-                help=f"the input is {x}: take a smaller kernel_size, more padding, or pool less before this step",
+                help="take a smaller kernel_size, more padding, or pool less before this step",
             )
         sizes.append((size + extra) // stride[axis] + 1)
     return tuple(sizes)

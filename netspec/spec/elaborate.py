@@ -9,10 +9,10 @@ from typing import Any, NoReturn, cast
 from netspec.collector import without_collector
 from netspec.dims import Dim, Symbolic
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
-from netspec.expression import Expression, ExpressionError, Value, evaluate, show, to_text
+from netspec.expression import Expression, ExpressionError, Value, evaluate, leaves, names_in, show, to_text
 from netspec.graph.build import Builder, Region
 from netspec.graph.model import Graph, Scope
-from netspec.ops.base import Op, RuleError, UnequalShapes, make_op
+from netspec.ops.base import LARGER, Op, RuleError, UnequalShapes, make_op
 from netspec.source import Span
 from netspec.spec.initializers import why_not
 from netspec.spec.read import SIZE, Spec, is_size
@@ -46,16 +46,24 @@ class Use:
 
 @dataclass(slots=True)
 class Frame:
-    """Where a body is elaborated: what expressions read, what `from` can name, the scope, the uses around it."""
+    """Where a body is elaborated: what expressions read, what `from` can name, the scope, the uses around it.
+
+    `origins` says for a name which of the spec's parameters its value comes from.
+    """
 
     names: dict[str, Value]
     values: dict[str, str | None]
     scope: str
+    origins: Mapping[str, frozenset[str]]
     uses: tuple[Use, ...] = ()
     depth: int = 0
 
 
-class _Failed(Exception):  # noqa: N818
+NOWHERE = frozenset[str]()
+"""The origin of what comes from no parameter."""
+
+
+class _Failed(Exception):
     """A step that can't be elaborated; its diagnostic is kept already."""
 
 
@@ -80,6 +88,9 @@ class _Elaborator:
         self.places: dict[str, Span] = {}
         self.steps: dict[str, str] = {}
         self.count = 0
+        self.initialized: set[tuple[int, ...]] = set()
+        self.value_origins: dict[str, frozenset[str]] = {}
+        self.origins = {name: frozenset((name,)) for name in self.params}
         self.regions: dict[tuple[Any, ...], Region] = {}
 
     def run(self) -> Result:
@@ -97,7 +108,7 @@ class _Elaborator:
         only = next(iter(values)) if len(values) == 1 else None
         if only is not None:
             values["input"], names["input"] = only, names[only]
-        frame = Frame(names, values, "")
+        frame = Frame(names, values, "", self.origins)
         self.body(self.spec.body, frame, only, top=True)
         self.findings.check()
         for o in self.spec.outputs:
@@ -116,6 +127,7 @@ class _Elaborator:
         """A size of an input: a number, a symbol's name, or what an expression over parameters gives."""
         if isinstance(dim, int | str):
             return dim
+        self.builder.decided |= names_in(dim)
         value = self.evaluate(dim, self.params, Argument("shape", span, span), ())
         if not is_size(value):
             fail("NS206", f"a size of `{name}` is {SIZE}, not {show(value)}", span)
@@ -169,6 +181,8 @@ class _Elaborator:
             )
         if len(inputs) > 1:
             self.failed("NS211", "a repeated step chains one value, and `from` names several", step.span, frame)
+        if count == 0:
+            self.decide(step.repeat, frame)
         entry = value = inputs[0]
         names = frame.names
         outer = names.get("index", ...)
@@ -201,6 +215,7 @@ class _Elaborator:
             if isinstance(decided, Symbolic) or not isinstance(decided, bool):
                 self.failed("NS215", f"`when` takes a condition, and this is {show(decided)}", step.when.span, frame)
             if not decided:
+                self.decide(step.when, frame)
                 return inputs[0]
         target = step.target
         if isinstance(target, BlockDefinition):
@@ -208,6 +223,15 @@ class _Elaborator:
         if step.branches is not None:
             return self.merge(step, frame, path, parent, inputs, named=named)
         return self.op(step, target, frame, path, parent, inputs)
+
+    def origin(self, value: str) -> frozenset[str]:
+        """The spec's parameters that a value's shape may come from; an input's sizes are noted by themselves."""
+        return self.value_origins.get(value.partition(":")[0], NOWHERE)
+
+    def decide(self, argument: Argument, frame: Frame) -> None:
+        """Note the spec's parameters by which a step was left out: the graph does not show them."""
+        if argument.expression is not None:
+            self.builder.decided |= origins_of(argument.expression, frame)
 
     def tick(self, step: Step) -> None:
         """Count what is done, so that a small spec can't ask for endless work."""
@@ -242,7 +266,10 @@ class _Elaborator:
         except NetspecError as error:
             self.clash(error, step, frame, path)
         self.places[path] = step.span
-        if step.init_own:
+        origins = [found for v in given if (found := self.origin(v))]
+        origins += [origins_of(tree, frame) for tree in step.written.values()]
+        self.value_origins[value] = NOWHERE.union(*origins) if origins else NOWHERE
+        if step.init:
             self.check_init(step, path, frame)
         return value
 
@@ -311,13 +338,20 @@ class _Elaborator:
         entering = self.builder.types[entry]
         given = params.values()
         key = (id(block), id(entering), *map(_frozen, given), *map(type, given))
+        origins = {name: origins_of(tree, frame) for name, tree in step.written.items()}
+        origins["input"] = self.origin(entry)
+        key = (*key, frozenset[str]().union(*origins.values()))
         known = self.regions.get(key)
         if known is not None:
-            return self.builder.again(known, path, entry)
+            value = self.builder.again(known, path, entry)
+            self.value_origins[value] = self.origin(known.output)
+            return value
         mark = self.builder.mark
         names = {**self.params, **params, "input": entering}
         uses = (*frame.uses, Use(block.name, step.span, params))
-        value = self.body(block.body, Frame(names, {"input": entry}, path, uses, frame.depth + 1), entry)
+        hidden = dict.fromkeys(params, NOWHERE)
+        inner = {**self.origins, **hidden, **origins}
+        value = self.body(block.body, Frame(names, {"input": entry}, path, inner, uses, frame.depth + 1), entry)
         if value is not None and not self.findings.diagnostics:
             self.regions[key] = self.builder.region(path, entry, value, mark)
         return value
@@ -346,6 +380,7 @@ class _Elaborator:
                 {**frame.names, "input": self.builder.types[entry]},
                 {**frame.values, "input": entry},
                 branch_path,
+                {**frame.origins, "input": self.origin(entry)},
                 frame.uses,
                 frame.depth + 1,
             )
@@ -423,14 +458,21 @@ class _Elaborator:
         else:
             picked = list(zip(called, types, strict=False))
         values = ", ".join(f"{name} is {type}" for name, type in picked)
-        self.failed(
-            error.code, error.message, argument.span if argument else step.span, frame, f"{path}: {values}", error.help
-        )
+        help = error.help
+        if LARGER in help:
+            larger = max(picked, key=lambda named: [d for d in named[1].spatial if isinstance(d, int)])
+            help = help.replace(LARGER, f"`{larger[0]}`")
+        span = argument.span if argument else step.span
+        self.failed(error.code, error.message, span, frame, f"{path}: {values}", help)
 
     def check_init(self, step: Step, path: str, frame: Frame) -> None:
         """`init` on a step names weights the op has; `defaults` may name more."""
         node = self.builder.nodes[-1]
         types = [self.builder.types[value] for value in node.inputs]
+        key = (id(step), id(node.op), *map(id, types))
+        if key in self.initialized:
+            return
+        self.initialized.add(key)
         known = {w.name: w for w in node.op.weights(*types) if w.kind == "parameter"}
         for name, filling in step.init.items():
             if name in known:
@@ -470,6 +512,12 @@ class _Elaborator:
             message = f"nothing uses `{value}`"
             found.setdefault(span, Diagnostic("NS217", message, span, severity="warning"))
         return list(found.values())
+
+
+def origins_of(tree: Expression, frame: Frame) -> frozenset[str]:
+    """The spec's parameters that an expression's value comes from, through the arguments of blocks."""
+    found = [frame.origins.get(leaf.name, NOWHERE) for leaf in leaves(tree)]
+    return NOWHERE.union(*found)
 
 
 def notes_of(uses: tuple[Use, ...]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from netspec.expression import show
 from netspec.source import Span
 from netspec.spec.data import Data, Map, Seq, plain
 
-LATER = ("networks", "use")
+LATER = ("networks", "use", "weights")
 """Keys that the language has and this version of netspec does not."""
 
 
@@ -98,7 +98,9 @@ def _diagnostic(model: type[BaseModel], data: Map, what: str, detail: Any) -> Di
     key = path[0] if path else ""
     known = list(model.model_fields)
     if detail["type"] == "missing":
-        help = "begin with `netspec: 1`, the version of the language" if key == "netspec" else ""
+        help = {"netspec": "begin with `netspec: 1`, the version of the language", "name": "as `name: my_network`"}.get(
+            key, ""
+        )
         return Diagnostic("NS201", f"{what} needs `{key}`", data.span, help=help)
     if detail["type"] == "extra_forbidden":
         help = closest(key, known) or f"it takes {choices(known)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
@@ -11,6 +10,16 @@ from typing import Any, TypeGuard
 from netspec.errors import Findings, NetspecError, choices, closest, fail
 from netspec.expression import Expression, ExpressionError, Literal, Value, names_in, parse, show
 from netspec.graph.model import Block, Mode, Parameter
+from netspec.naming import (
+    SIBLINGS,
+    check_class_name,
+    check_module_name,
+    check_name,
+    check_output_name,
+    check_parameter_name,
+    class_name,
+    is_symbol,
+)
 from netspec.ops import REGISTRY
 from netspec.ops.fields import LARGEST
 from netspec.source import Source, Span
@@ -18,15 +27,6 @@ from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
 from netspec.spec.initializers import places_of, read_init
 from netspec.spec.library import find_beside
 from netspec.spec.model import BlockOutline, InputOutline, OutputOutline, check, outline, place
-from netspec.spec.names import (
-    IDENTIFIER,
-    SIBLINGS,
-    check_class_name,
-    check_module_name,
-    check_name,
-    check_parameter_name,
-    class_name,
-)
 from netspec.spec.steps import (
     KINDS,
     BlockDefinition,
@@ -255,7 +255,7 @@ def _dim(name: str, data: Data, parameters: Mapping[str, Parameter]) -> int | st
             fail("NS206", f"a size of `{name}` is a number, not text", data.span, help=f"write {show(tree.value)}")
         if is_symbol(data.value):
             return data.value
-        if keyword.iskeyword(data.value):
+        if data.value in ("None", "True", "False"):
             fail(
                 "NS206",
                 f"`{data.value}` can't be a size",
@@ -278,11 +278,6 @@ SIZE = "an int from 1 to 2**31 - 1"
 def is_size(value: Value) -> TypeGuard[int]:
     """Whether a value can be the size of an axis."""
     return type(value) is int and 1 <= value <= LARGEST
-
-
-def is_symbol(text: str) -> bool:
-    """Whether a text names a symbolic size."""
-    return text[:1].isupper() and IDENTIFIER.match(text) is not None and not keyword.iskeyword(text)
 
 
 def _blocks(entries: Mapping[str, Entry], file: _File, findings: Findings) -> dict[str, BlockDefinition]:
@@ -445,9 +440,7 @@ def _outputs(
 
 
 def _output(name: str, entry: Entry, named: set[str]) -> OutputDefinition:
-    check_name(name, "an output", entry.key_span)
-    if name.startswith("_"):
-        fail("NS202", f"`{name}` can't be the name of an output: it begins with `_`", entry.key_span)
+    check_output_name(name, entry.key_span)
     value, mode = entry.value, "inference"
     if isinstance(value, Map):
         if "from" not in value.entries:

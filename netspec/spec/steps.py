@@ -11,12 +11,12 @@ from typing import Any, NoReturn, cast
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
 from netspec.expression import Attribute, Expression, ExpressionError, ListOf, Literal, Name, Value, leaves, parse, show
 from netspec.graph.model import NOTHING, Block, Parameter
+from netspec.naming import SIBLINGS, check_module_name
 from netspec.ops import REGISTRY
 from netspec.ops.base import Merge, Op, make_op, words_of
 from netspec.source import Span
 from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
 from netspec.spec.initializers import places_of, read_init
-from netspec.spec.names import SIBLINGS, check_module_name
 from netspec.types import Filling
 
 _DOLLAR = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")

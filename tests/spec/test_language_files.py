@@ -12,8 +12,8 @@ from language import check_misuse, error, errors, nodes, printed, spec
 
 import netspec
 from netspec import NetspecError
+from netspec.naming import MODULE_ATTRIBUTES
 from netspec.spec.initializers import FUNCTIONS
-from netspec.spec.names import MODULE_ATTRIBUTES
 from netspec.types import Init
 
 BASE = """netspec: 1

@@ -10,11 +10,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from netspec.backends.pytorch.classes import Class, Member
-from netspec.expression import Expression, ExpressionError, Literal, Name, evaluate, names_in, to_text
+from netspec.backends.pytorch.classes import Class, Label, Member
+from netspec.backends.pytorch.expressions import tupled
+from netspec.expression import Expression, ExpressionError, Literal, Name, evaluate, names_in
 from netspec.graph.model import Graph
 
 Values = Sequence[tuple[Member, Any]]
+
+UNSAYABLE = frozenset(("range", "math", "super", "init_weights", "_", "l"))
+"""Names of parameters that can't be arguments: the code needs them for itself, or linters refuse them."""
+
+
+class CopiesDifferError(Exception):
+    """Copies whose number differs from use to use have values that no expression gives: the uses need classes apart."""
+
+    def __init__(self, label: Label) -> None:
+        super().__init__(label)
+        self.label = label
 
 
 @dataclass(slots=True)
@@ -25,6 +37,8 @@ class Argument:
     values: dict[int, Any]
     default: Any = ...
     annotation: str = "int"
+    is_list: bool = False
+    """Whether it is a list, whose items are all written; one number stands for a pair of equal ones."""
 
     @property
     def required(self) -> bool:
@@ -33,12 +47,12 @@ class Argument:
 
 def collapse(value: Any) -> Any:
     """A value as it is written: `(3, 3)` is 3, a list is a tuple."""
-    if isinstance(value, list | tuple):
-        items: tuple[Any, ...] = tuple(value)  # pyright: ignore[reportUnknownArgumentType]
-        if len(items) > 1 and all(item == items[0] and type(item) is type(items[0]) for item in items):
-            return items[0]
-        return items
-    return value
+    if not isinstance(value, list | tuple):
+        return value
+    items: tuple[Any, ...] = tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if len(items) > 1 and all(item == items[0] and type(item) is type(items[0]) for item in items):
+        return items[0]
+    return items
 
 
 def same(a: Any, b: Any) -> bool:
@@ -53,10 +67,11 @@ class Arguments:
 
     cls: Class
     graph: Graph
-    channels: str
     environments: dict[int, Mapping[str, Any]] = field(default_factory=dict[int, Mapping[str, Any]])
     used: set[str] = field(default_factory=set[str])
     invented: dict[str, Argument] = field(default_factory=dict[str, Argument])
+    trying: bool = False
+    """Whether what is found is thrown away, and only tells what follows from what."""
 
     def __post_init__(self) -> None:
         for member in self.cls.members:
@@ -64,44 +79,65 @@ class Arguments:
             if member.body.inputs and member.body.scope is not None:
                 entering = self.graph.types[member.body.inputs[0]]
                 if entering.rank > 1:
-                    names[self.channels] = entering.channels
+                    names[self.cls.channels] = entering.channels
             self.environments[id(member.body)] = names
 
-    def choose(self, values: Values, candidates: Iterable[Expression | None], hint: str) -> Expression:
+    def choose(
+        self, values: Values, candidates: Iterable[Expression | None], hint: str, is_list: bool = False
+    ) -> Expression:
         """What to print for these values, one a use."""
         for candidate in candidates:
-            if candidate is not None and self.holds(candidate, values):
-                self.used.update(names_in(candidate))
+            if candidate is not None and (self.trying or self.holds(candidate, values, is_list)):
+                # In the copies of a repeat, `index` is the loop's.
+                loop = {"index"} if any(member.index is not None for member, _ in values) else set[str]()
+                self.used.update(names_in(candidate) - loop)
                 return candidate
-        first = values[0][1]
-        if all(same(first, value) for _, value in values[1:]):
-            return Literal(collapse(first))
-        return Name(self.invent(values, hint))
+        written_as = tupled if is_list else collapse
+        first = written_as(values[0][1])
+        if all(type(value) is type(first) and value == first for value in (written_as(v) for _, v in values)):
+            return Literal(first)
+        for parameter in self.cls.parameters:
+            # A block made in Python has values and no expressions: one that says each use's value is it.
+            name = Name(parameter.name)
+            if not any(member.index is not None for member, _ in values) and self.holds(name, values, is_list):
+                self.used.add(parameter.name)
+                return name
+        return Name(self.invent([(member, written_as(value)) for member, value in values], hint, is_list))
 
-    def holds(self, candidate: Expression, values: Values) -> bool:
+    def holds(self, candidate: Expression, values: Values, is_list: bool = False) -> bool:
         """Whether an expression gives each use its value."""
         for member, value in values:
+            names = self.environments[id(member.body)]
+            if member.index is not None:
+                names = {**names, "index": member.index}
             try:
-                if not same(evaluate(candidate, self.environments[id(member.body)]), value):
-                    return False
+                found = evaluate(candidate, names)
             except ExpressionError:
+                return False
+            if is_list and tupled(found) != tupled(value):
+                return False
+            # Where a float is wanted, an int is as good.
+            if not same(found, value) and not (type(value) is float and type(found) is int and found == value):
                 return False
         return True
 
-    def invent(self, values: Values, hint: str) -> str:
+    def invent(self, values: Values, hint: str, is_list: bool = False) -> str:
         """An argument the spec has not, for a value that differs from use to use."""
-        found = {id(member.body): collapse(value) for member, value in values}
-        first = collapse(values[0][1])
+        found: dict[int, Any] = {}
+        for member, value in values:
+            if found.setdefault(id(member.body), value) != value and not self.trying:
+                raise CopiesDifferError(self.cls.label)
+        first = values[0][1]
         complete = {id(m.body): found.get(id(m.body), first) for m in self.cls.members}
         for argument in self.invented.values():
             if argument.name.startswith(hint) and argument.values == complete:
                 return argument.name
         name, number = hint, 1
-        taken = {*self.invented, *(p.name for p in self.cls.parameters), *self.graph.params, self.channels}
+        taken = {*self.invented, *(p.name for p in self.cls.parameters), *self.graph.params, self.cls.channels}
         while name in taken:
             number += 1
             name = f"{hint}_{number}"
-        self.invented[name] = Argument(name, complete, annotation=annotation_of(complete.values()))
+        self.invented[name] = Argument(name, complete, annotation=annotation_of(complete.values()), is_list=is_list)
         for body, value in complete.items():
             self.environments[body] = {**self.environments[body], name: value}
         return name
@@ -109,21 +145,25 @@ class Arguments:
     def listed(self, extra: Sequence[str] = ()) -> list[Argument]:
         """The constructor's arguments: those used, required ones first."""
         found: list[Argument] = []
-        bodies = [id(member.body) for member in self.cls.members]
-        if self.channels in self.used:
-            values = {body: self.environments[body][self.channels] for body in bodies}
-            found.append(Argument(self.channels, values))
+        if self.cls.channels in self.used:
+            found.append(Argument(self.cls.channels, self.values_of(self.cls.channels)))
         for parameter in self.cls.parameters:
             if parameter.name in self.used:
-                values = {body: self.environments[body][parameter.name] for body in bodies}
-                kind = "list[int]" if parameter.kind == "list" else parameter.kind
-                found.append(Argument(parameter.name, values, parameter.default, kind))
+                values = self.values_of(parameter.name)
+                kind, default = parameter.kind, parameter.default
+                if kind == "list":
+                    default = default if default is ... else tupled(default)
+                    kind = annotation_of_lists([*values.values(), *([] if default is ... else [default])])
+                found.append(Argument(parameter.name, values, default, kind, parameter.kind == "list"))
         for name in extra:
             if name in self.used and all(argument.name != name for argument in found):
-                values = {body: self.environments[body][name] for body in bodies}
+                values = self.values_of(name)
                 found.append(Argument(name, values, annotation=annotation_of(values.values())))
         found += self.invented.values()
         return sorted(found, key=lambda argument: not argument.required)
+
+    def values_of(self, name: str) -> dict[int, Any]:
+        return {id(member.body): self.environments[id(member.body)][name] for member in self.cls.members}
 
 
 def annotation_of(values: Iterable[Any]) -> str:
@@ -137,6 +177,7 @@ def annotation_of(values: Iterable[Any]) -> str:
     return " | ".join(sorted(kinds, key=lambda k: k == "None"))
 
 
-def written(tree: Expression) -> str:
-    """An expression as Python source."""
-    return to_text(tree, python=True)
+def annotation_of_lists(values: Iterable[Sequence[Any]]) -> str:
+    """The type hint for lists of any length."""
+    kinds = sorted({type(item).__name__ for value in values for item in value})
+    return f"tuple[{' | '.join(kinds) or 'int'}, ...]"

@@ -27,6 +27,11 @@ class Item:
     def is_module(self) -> bool:
         return self.body is not None or isinstance(self.printed, Layer)
 
+    @property
+    def key(self) -> tuple[str, bool]:
+        """What tells an item from the others of its body: a merge may be called as one of its branches."""
+        return self.name, self.is_module
+
 
 @dataclass(slots=True, eq=False)
 class Body:
@@ -45,6 +50,13 @@ class Body:
     @property
     def path(self) -> str:
         return self.scope.path if self.scope else ""
+
+    @property
+    def entry(self) -> str | None:
+        """The value that the spec's expressions call `input` here."""
+        if self.scope is not None and "input" in self.scope.inputs:
+            return self.scope.inputs["input"]
+        return self.inputs[0] if self.inputs else None
 
 
 def bodies(graph: Graph) -> Body:
@@ -72,15 +84,28 @@ class _Reader:
                     body.inputs.append(value)
             made.update(item.outputs)
             body.items.append(item)
-        # A scope's value may leave through the item it stands in.
-        body.outputs = [v for item in body.items for v in item.outputs if self.leaves(v, body.path)]
+        # A scope's value may leave through the item it stands in; what an item gives back unchanged does not.
+        leaving = [v for item in body.items for v in item.outputs if v not in item.inputs and self.leaves(v, body.path)]
+        body.outputs = list(dict.fromkeys(leaving))
+        if group.scope is not None and not body.outputs:
+            # Nothing uses it: it gives what the spec says it stands for, which may be what entered.
+            body.outputs = [group.scope.output]
+            if group.scope.output not in made and group.scope.output not in body.inputs:
+                body.inputs.append(group.scope.output)
+        entry = body.entry
+        if entry in body.inputs:
+            body.inputs.remove(entry)
+            body.inputs.insert(0, entry)
         return body
 
     def node(self, node: Node) -> Item:
         if node.weights_of != node.path:
-            fail("NS401", f"`{node.path}` shares the weights of `{node.weights_of}`, which PyTorch source can't say yet")
+            what = f"`{node.path}` shares the weights of `{node.weights_of}`"
+            fail("NS401", f"{what}, which PyTorch source can't say yet")
         printed = node.op.torch(*self.graph.input_types(node))
-        return Item(node.name, list(node.inputs), [v for v, _ in node.values()], node.when, node, printed)
+        # A named merge has its scope's path, which in a repeat ends in the number of the copy.
+        name = node.op.opname if node.path == node.scope else node.name
+        return Item(name, list(node.inputs), [v for v, _ in node.values()], node.when, node, printed)
 
     def group(self, group: Group) -> Item:
         assert group.scope is not None
@@ -109,10 +134,13 @@ def is_chain(body: Body) -> bool:
 
 
 def _choose_classes(body: Body, outermost: bool) -> None:
-    """Blocks and the network are classes; so are scopes that are no chain, or have conditions deeper than one level."""
-    chain = is_chain(body)
+    """Blocks and the network are classes; so are scopes that are no chain, or have conditions deeper than one level.
+
+    A repeat never is: its copies stand in a list, which `forward` goes through where they need other values too.
+    """
     optional = any(item.when is not None for item in body.items)
-    body.is_class = body.kind in ("block", "network") or not chain or (optional and not outermost)
+    always = body.kind in ("block", "network")
+    body.is_class = always or (body.kind != "repeat" and (not is_chain(body) or (optional and not outermost)))
     for item in body.items:
         if item.body is not None:
             _choose_classes(item.body, body.is_class)

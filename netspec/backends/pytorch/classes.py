@@ -6,12 +6,13 @@ A use that lacks steps whose `when` was false still fits the class of a use that
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
 from netspec.backends.pytorch.bodies import Body, Item
 from netspec.graph.model import Graph, Parameter
-from netspec.spec.names import class_name
+from netspec.naming import class_name
 from netspec.types import Call, Infix, Layer
 
 Label = tuple[str, ...]
@@ -25,17 +26,25 @@ class Member:
     names: Mapping[str, Any]
     items: dict[int, Item | None] = field(default_factory=lambda: dict[int, "Item | None"]())
     """By the id of the template's item, the item here; None where it is left out."""
+    index: int | None = None
+    """Of which copy a value is, where the copies of a repeat are written in one expression."""
 
 
 @dataclass(slots=True, eq=False)
 class Class:
-    """A class to print: the use with the most steps is its template. `block` is "" for the network's own."""
+    """A class to print: the use with the most steps is its template."""
 
-    name: str
-    block: str
+    label: Label
     template: Member
     parameters: list[Parameter]
     members: list[Member] = field(default_factory=list[Member])
+    name: str = ""
+
+    @property
+    def channels(self) -> str:
+        """The name of the argument that says how many channels enter."""
+        taken = {p.name for p in self.parameters}
+        return next(n for n in ("in_channels", "input_channels", "entering_channels", "_in_channels") if n not in taken)
 
 
 @dataclass(slots=True)
@@ -45,46 +54,59 @@ class _Found:
     parameters: list[Parameter]
 
 
-def find_classes(graph: Graph, root: Body) -> tuple[list[Class], dict[int, Class]]:
-    """The classes in an order in which each comes after those it uses, and by the id of a body its class."""
-    found = list(_collect(root, (), graph.params, [], graph.params))
+def find_classes(
+    graph: Graph, root: Body, exact: AbstractSet[Label] = frozenset()
+) -> tuple[list[Class], dict[int, Class]]:
+    """The classes in an order in which each comes after those it uses, and by the id of a body its class.
+
+    Uses whose label is in `exact` share a class only where their repeats have equal numbers of copies.
+    """
+    found = list(_collect(root, ("",), graph.params, [], graph.params))
     by_label: dict[Label, list[_Found]] = {}
     for entry in found:
         by_label.setdefault(entry.label, []).append(entry)
     labels = {id(entry.member.body): entry.label for entry in found}
     classes: list[Class] = []
     of_body: dict[int, Class] = {}
-    taken = set(RESERVED)
-    taken.add(class_name(graph.name))
     for label in _dependencies_first(by_label, labels):
         entries = sorted(by_label[label], key=lambda e: -_size(e.member.body))
         made: list[Class] = []
         for entry in entries:
-            home = next((c for c in made if _fits(c, entry.member, of_body)), None)
+            matcher = _Matcher(of_body, label in exact)
+            home = next((c for c in made if matcher.fits(c, entry.member)), None)
             if home is None:
-                block = label[0] if label and entry.member.names is not graph.params else ""
-                home = Class(_class_name(label, graph, taken), block, entry.member, entry.parameters)
-                _fits(home, entry.member, of_body)
+                home = Class(label, entry.member, entry.parameters)
+                matcher.fits(home, entry.member)
                 made.append(home)
             home.members.append(entry.member)
             of_body[id(entry.member.body)] = home
         classes += made
+    _name_classes(graph, classes)
     return classes, of_body
 
 
-RESERVED = frozenset(("Tensor", "OrderedDict", "NamedTuple", "None", "True", "False"))
+RESERVED = frozenset(("Tensor", "OrderedDict", "NamedTuple", "None", "True", "False", "I", "O"))
+"""Names that the code needs for itself, or that linters take for a mistake."""
 
 
-def _class_name(label: Label, graph: Graph, taken: set[str]) -> str:
-    if not label:
-        return class_name(graph.name)
-    base = name = "".join(class_name(part) for part in label)
-    number = 1
-    while name in taken:
-        number += 1
-        name = f"{base}{number}"
-    taken.add(name)
-    return name
+def network_class_name(graph: Graph) -> str:
+    """The name of the class of a whole network."""
+    name = class_name(graph.name)
+    return f"{name}Network" if name in RESERVED else name
+
+
+def _name_classes(graph: Graph, classes: list[Class]) -> None:
+    """Blocks take their names first, then the scopes that print as classes too."""
+    network = network_class_name(graph)
+    taken = {*RESERVED, network, f"{network}Output"}
+    classes[-1].name = network
+    for cls in sorted(classes[:-1], key=lambda cls: (cls.label[:1], len(cls.label)) != (("block",), 2)):
+        base = cls.name = "".join(class_name(part) for part in cls.label[1:])
+        number = 1
+        while cls.name in taken:
+            number += 1
+            cls.name = f"{base}{number}"
+        taken.add(cls.name)
 
 
 def _collect(
@@ -95,7 +117,7 @@ def _collect(
     if scope is not None and scope.kind == "block" and scope.block is not None:
         # Expressions in a block read its own parameters and the file's.
         names = {**file, **scope.params}
-        label = (scope.block.name,)
+        label = ("block", scope.block.name)
         parameters = list(scope.block.parameters)
     if body.is_class:
         yield _Found(label, Member(body, names), parameters)
@@ -141,81 +163,105 @@ def _inner_classes(body: Body) -> Iterator[Body]:
             yield from _inner_classes(item.body)
 
 
-def _fits(home: Class, member: Member, of_body: dict[int, Class]) -> bool:
-    """Match a use with a class's template, step by step; on success the member knows its items."""
-    items: dict[int, Item | None] = {}
-    if _match(home.template.body, member.body, items, of_body):
-        member.items = items
-        return True
-    return False
+class _Matcher:
+    """Matches uses with a class's template; `exact`: only with as many copies in each repeat."""
 
+    def __init__(self, of_body: Mapping[int, Class], exact: bool) -> None:
+        self.of_body = of_body
+        self.exact = exact
 
-def _match(t: Body, m: Body, items: dict[int, Item | None], of_body: dict[int, Class]) -> bool:
-    if len(t.inputs) != len(m.inputs) or len(t.outputs) != len(m.outputs):
+    def fits(self, home: Class, member: Member) -> bool:
+        """Match a use with a class's template, step by step; on success the member knows its items."""
+        items: dict[int, Item | None] = {}
+        if self.match(home.template.body, member.body, items):
+            member.items = items
+            return True
         return False
-    by_name = {item.name: item for item in m.items}
-    if not by_name.keys() <= {item.name for item in t.items}:
-        return False
-    t_tokens: dict[str, Any] = {value: ("input", k) for k, value in enumerate(t.inputs)}
-    m_tokens: dict[str, Any] = {value: ("input", k) for k, value in enumerate(m.inputs)}
-    for own in t.items:
-        other = by_name.get(own.name)
-        items[id(own)] = other
-        wired = [t_tokens[v] for v in own.inputs]
-        if other is None:
-            if not _leave_out(own, items):
+
+    def match(self, t: Body, m: Body, items: dict[int, Item | None]) -> bool:
+        if len(t.inputs) != len(m.inputs) or len(t.outputs) != len(m.outputs):
+            return False
+        by_key = {item.key: item for item in m.items}
+        if not by_key.keys() <= {item.key for item in t.items}:
+            return False
+        t_tokens: dict[str, Any] = {value: ("input", k) for k, value in enumerate(t.inputs)}
+        m_tokens: dict[str, Any] = {value: ("input", k) for k, value in enumerate(m.inputs)}
+        for own in t.items:
+            other = by_key.get(own.key)
+            items[id(own)] = other
+            wired = [t_tokens[v] for v in own.inputs]
+            if other is None:
+                if not self.leave_out(own, items):
+                    return False
+                t_tokens[own.outputs[0]] = wired[0]
+                continue
+            if [m_tokens.get(v) for v in other.inputs] != wired or not self.same(own, other, items):
                 return False
-            t_tokens[own.outputs[0]] = wired[0]
-            continue
-        if [m_tokens.get(v) for v in other.inputs] != wired or not _same(own, other, items, of_body):
+            if len(own.outputs) != len(other.outputs):
+                return False
+            for k, (a, b) in enumerate(zip(own.outputs, other.outputs, strict=True)):
+                t_tokens[a] = m_tokens[b] = (own.key, k)
+        return [t_tokens[v] for v in t.outputs] == [m_tokens.get(v) for v in m.outputs]
+
+    def leave_out(self, item: Item, items: dict[int, Item | None]) -> bool:
+        """Whether a step may be missing: it has a condition or copies, or is a chain of steps that all may be."""
+        if len(item.outputs) != 1 or not item.inputs or (item.is_module and len(item.inputs) > 1):
             return False
-        if len(own.outputs) != len(other.outputs):
+        if item.body is not None and not item.body.is_class:
+            inner = [self.leave_out(part, items) for part in item.body.items]
+            for part in item.body.items:
+                items[id(part)] = None
+            counted = item.body.kind == "repeat" and not self.exact and uniform(item.body, self.of_body)
+            return counted or item.when is not None or all(inner)
+        return item.when is not None
+
+    def same(self, own: Item, other: Item, items: dict[int, Item | None]) -> bool:
+        if own.body is None or other.body is None:
+            return own.body is other.body and _same_op(own, other)
+        if own.body.is_class != other.body.is_class:
             return False
-        for k, (a, b) in enumerate(zip(own.outputs, other.outputs, strict=True)):
-            t_tokens[a] = m_tokens[b] = (own.name, k)
-    return [t_tokens[v] for v in t.outputs] == [m_tokens.get(v) for v in m.outputs]
-
-
-def _leave_out(item: Item, items: dict[int, Item | None]) -> bool:
-    """Whether a step may be missing: it has a condition, or is a chain of steps that all have."""
-    if len(item.outputs) != 1 or not item.inputs:
-        return False
-    if item.body is not None and not item.body.is_class:
-        inner = [_leave_out(part, items) for part in item.body.items]
-        for part in item.body.items:
-            items[id(part)] = None
-        return item.when is not None or all(inner)
-    return item.when is not None
-
-
-def _same(own: Item, other: Item, items: dict[int, Item | None], of_body: dict[int, Class]) -> bool:
-    if own.body is None or other.body is None:
-        return own.body is other.body and _same_op(own, other)
-    if own.body.is_class != other.body.is_class:
-        return False
-    if own.body.is_class:
-        return of_body[id(own.body)] is of_body[id(other.body)]
-    if own.body.kind != other.body.kind:
-        return False
-    if own.body.kind == "repeat" and uniform(own.body, of_body) and uniform(other.body, of_body):
-        return _same(own.body.items[0], other.body.items[0], {}, of_body)
-    return _match(own.body, other.body, items, of_body)
+        if own.body.is_class:
+            return self.of_body[id(own.body)] is self.of_body[id(other.body)]
+        if own.body.kind != other.body.kind:
+            return False
+        if own.body.kind != "repeat":
+            return self.match(own.body, other.body, items)
+        if not self.exact and uniform(own.body, self.of_body) and uniform(other.body, self.of_body):
+            return self.same(own.body.items[0], other.body.items[0], {})
+        # Copies that differ are written one by one, so that every use has all of them.
+        names = [item.name for item in own.body.items]
+        return names == [item.name for item in other.body.items] and self.match(own.body, other.body, items)
 
 
 def _same_op(own: Item, other: Item) -> bool:
     a, b = own.printed, other.printed
     if isinstance(a, Layer) and isinstance(b, Layer):
-        return a.target == b.target and a.positional == b.positional and a.arguments.keys() == b.arguments.keys()
+        return a.target == b.target and a.arguments.keys() == b.arguments.keys()
     if isinstance(a, Call) and isinstance(b, Call):
         return a == b
     return isinstance(a, Infix) and a == b
 
 
 def uniform(body: Body, of_body: Mapping[int, Class]) -> bool:
-    """Whether the copies of a repeat are all of one class, or all of one op, and none is left out."""
+    """Whether the copies of a repeat are all of one class or op, wired alike, and none is left out."""
     first = body.items[0]
     if [item.name for item in body.items] != [str(n) for n in range(len(body.items))]:
         return False
     if first.body is not None and not first.body.is_class:
         return False
-    return all(_same(first, item, {}, of_body) for item in body.items[1:])
+    matcher = _Matcher(of_body, True)
+    if not all(matcher.same(first, item, {}) for item in body.items[1:]):
+        return False
+    return wiring(body) is not None
+
+
+def wiring(body: Body) -> list[str | None] | None:
+    """What each copy of a repeat takes: None for the last copy's value, or a value from around; None if they differ."""
+    found: list[list[str | None]] = []
+    previous = body.entry
+    for item in body.items:
+        found.append([None if value == previous else value for value in item.inputs])
+        if len(item.outputs) != 1:
+            return None
+        previous = item.outputs[0]
+    return found[0] if all(each == found[0] for each in found) else None

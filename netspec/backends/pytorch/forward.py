@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from netspec.backends.pytorch.bodies import Body, Item
+from netspec.backends.pytorch.bodies import Body, Item, is_chain
+from netspec.backends.pytorch.classes import wiring
 from netspec.backends.pytorch.layout import Bracket, Doc, Joined, flat, statement
 from netspec.expression import python_literal
 from netspec.types import Call, Infix
@@ -14,26 +15,46 @@ LONGEST_NEST = 72
 """How many characters a nested expression may have before it is written as statements."""
 
 
+def live_items(body: Body) -> list[Item]:
+    """The items that the body's outputs depend on; a step that nothing uses keeps its weights and is not called."""
+    wanted = set(body.outputs)
+    found: list[Item] = []
+    for item in reversed(body.items):
+        if wanted.intersection(item.outputs):
+            wanted.update(item.inputs)
+            found.append(item)
+    return found[::-1]
+
+
+def is_listed(item: Item) -> bool:
+    """Whether an item is a list of copies that `forward` goes through, since they are no chain."""
+    return item.body is not None and item.body.kind == "repeat" and not is_chain(item.body)
+
+
 class ForwardWriter:
     """Writes `forward` for one body; `arguments` are its parameters' names, in the order of the body's inputs."""
 
     def __init__(self, body: Body, arguments: Sequence[str], conditions: Mapping[str, str]) -> None:
         self.body = body
+        self.items = live_items(body)
         self.conditions = conditions
         self.names: dict[str, str] = dict(zip(body.inputs, arguments, strict=True))
         self.pending: dict[str, Doc] = {}
-        self.uses = Counter(value for item in body.items for value in item.inputs)
+        self.uses = Counter(value for item in self.items for value in item.inputs)
         self.uses.update(body.outputs)
         self.lines: list[str] = []
-        self.nest = len(body.items) <= 4 and body.scope is not None
+        self.nest = len(self.items) <= 4 and body.scope is not None
 
     def write(self, returned: str = "") -> list[str]:
         """The lines of the body; `returned` is the class to return several outputs in."""
-        items = self.body.items
+        items = self.items
         for number, item in enumerate(items):
             following = items[number + 1] if number + 1 < len(items) else None
+            if is_listed(item):
+                self.copies(item)
+                continue
             doc = self.call(item)
-            if item.name in self.conditions:
+            if not item.is_module and item.name in self.conditions:
                 self.conditional(item, doc)
             elif len(item.outputs) == 1 and self.waits(item, doc, following):
                 self.pending[item.outputs[0]] = doc
@@ -50,33 +71,72 @@ class ForwardWriter:
     def waits(self, item: Item, doc: Doc, following: Item | None) -> bool:
         """Whether an item's call is written inside the expression that uses it: the order of calls stays."""
         value = item.outputs[0]
-        if self.uses[value] != 1:
+        if self.uses[value] != 1 or value in item.inputs:
             return False
         if following is None:
             return value in self.body.outputs and len(self.body.outputs) == 1
         merge = self.merge_after(item)
         if merge is not None and item.is_module:
             return True
-        return self.nest and value in following.inputs and len(following.inputs) == 1 and len(flat(doc)) < LONGEST_NEST
+        if not self.nest or is_listed(following) or following.inputs != [value]:
+            return False
+        return len(flat(doc)) < LONGEST_NEST
 
     def merge_after(self, item: Item) -> Item | None:
         """The merge that uses an item, if only other operands of it stand in between."""
-        items = self.body.items
+        items = self.items
         start = items.index(item)
         for merge in items[start + 1 :]:
             if item.outputs[0] in merge.inputs:
                 between = items[start + 1 : items.index(merge)]
-                good = not merge.is_module and all(b.is_module and b.outputs[0] in merge.inputs for b in between)
+                good = not merge.is_module and all(self.is_operand(b, merge) for b in between)
                 # Operands are called in the order in which they stand in the merge.
                 order = [merge.inputs.index(i.outputs[0]) for i in (item, *between)] if good else []
                 return merge if good and order == sorted(order) and merge.name not in self.conditions else None
         return None
 
+    def is_operand(self, item: Item, merge: Item) -> bool:
+        """Whether an item's call is written in a merge, too."""
+        value = item.outputs[0]
+        return item.is_module and not is_listed(item) and value in merge.inputs and self.uses[value] == 1
+
+    def copies(self, item: Item) -> None:
+        """The copies of a repeat that take more than the last one's value: a loop, or a call of each."""
+        assert item.body is not None
+        taken = wiring(item.body)
+        entry = item.body.entry
+        if taken is None:
+            names = self.names
+            self.names = {**names}
+            previous = entry
+            lines: list[str] = []
+            target = self.variable(item, item.outputs[0], 0)
+            for number, copy in enumerate(item.body.items):
+                given = [target if v == previous and number else names[v] for v in copy.inputs]
+                previous = copy.outputs[0]
+                lines += statement(f"{target} = ", Bracket(f"self.{item.name}[{number}](", given), 8)
+            self.lines += lines
+            for value in item.inputs:
+                self.uses[value] -= 1
+            return
+        start = self.names.get(entry or "", "")
+        for value in item.inputs:
+            self.uses[value] -= 1
+        given = [None if value is None else self.names[value] for value in taken]
+        busy = {name for name in given if name is not None}
+        kept = self.names
+        target = self.variable(item, item.outputs[0], 0, busy)
+        loop = "layer" if "layer" not in kept.values() else "copy_of_a_layer"
+        if start and start != target:
+            self.lines.append(f"        {target} = {start}")
+        self.lines.append(f"        for {loop} in self.{item.name}:")
+        self.lines += statement(f"{target} = ", Bracket(f"{loop}(", [name or target for name in given]), 12)
+
     def call(self, item: Item) -> Doc:
         arguments = [self.read(value) for value in item.inputs]
         match item.printed:
             case Infix(operator):
-                return Joined(operator, arguments)
+                return Joined([(operator if n else "", value) for n, value in enumerate(arguments)])
             case Call(function, options, listed):
                 rest = [f"{name}={python_literal(value)}" for name, value in options.items()]
                 first: list[Doc] = [Bracket("[", arguments, "]")] if listed else arguments
@@ -107,13 +167,14 @@ class ForwardWriter:
         self.lines.append(f"        if self.{self.conditions[item.name]}:")
         self.lines += statement(f"{target} = ", doc, 12)
 
-    def variable(self, item: Item, value: str, number: int) -> str:
-        """A name for a value: `x` while nothing else needs the last one, else the step's own."""
-        held = {name for v, name in self.names.items() if self.uses[v] > 0}
-        if "x" not in held and number == 0:
-            name = "x"
+    def variable(self, item: Item, value: str, number: int, busy: Collection[str] = ()) -> str:
+        """A name for a value: `x` while nothing else needs the last one, else `out`, else the step's own."""
+        held = {*busy, *(name for v, name in self.names.items() if self.uses[v] > 0)}
+        free = [name for name in ("x", "out") if name not in held]
+        if free and number == 0:
+            name = free[0]
         else:
-            base = item.name if item.name.isidentifier() else f"copy{item.name}"
+            base = item.name if item.name.isidentifier() and item.name != "l" else f"copy{item.name}"
             name, count = base, 1
             while name in held or name in ("self", "torch", "nn"):
                 count += 1

@@ -25,9 +25,10 @@ def initializers(graph: Graph) -> tuple[list[str], list[str]]:
         for weight, filling in node.init.items():
             if weight in weights and rules.get((target, weight)) != filling:
                 exceptions.setdefault((weight, _frozen(filling)), []).append(node.path)
+    places = _places(graph) if exceptions else {}
     for (weight, _), paths in exceptions.items():
         filling = graph[paths[0]].init[weight]
-        statements += _statements(paths, weight, filling)
+        statements += _statements([_reference(places, path) for path in paths], weight, filling)
     return _function(rules, layers), statements
 
 
@@ -75,7 +76,10 @@ def _function(rules: Mapping[Key, Filling], layers: list[tuple[Node, str, set[st
     merged: dict[Any, list[str]] = {}
     for target, own in by_target.items():
         merged.setdefault(tuple((w, _frozen(f), _always(target, w, layers)) for w, f in own), []).append(target)
-    lines = ["def init_weights(module: nn.Module) -> None:", '    """Fill the weights of a layer as the network\'s authors did."""']
+    lines = [
+        "def init_weights(module: nn.Module) -> None:",
+        '    """Initialize the weights of a layer."""',
+    ]
     for number, targets in enumerate(merged.values()):
         lines.append(f"    {'if' if not number else 'elif'} isinstance(module, {' | '.join(targets)}):")
         for weight, filling in by_target[targets[0]]:
@@ -97,15 +101,15 @@ def _fill(weight: str, filling: Filling) -> Doc:
         options = [f"{name}={python_literal(value)}" for name, value in filling.options.items()]
         return Bracket(f"nn.init.{filling.function}_(", [weight, *options])
     if isinstance(filling, tuple):
-        return f"{weight}.data.copy_(torch.tensor({list(filling)!r}))"
+        values = Bracket("torch.tensor(", [Bracket("[", [repr(value) for value in filling], "]")])
+        return Bracket(f"{weight}.data.copy_(", [values])
     if filling in (0, 1):
         return f"nn.init.{'zeros' if filling == 0 else 'ones'}_({weight})"
     return f"nn.init.constant_({weight}, {filling!r})"
 
 
-def _statements(paths: list[str], weight: str, filling: Filling) -> list[str]:
+def _statements(names: list[str], weight: str, filling: Filling) -> list[str]:
     """Fill a weight of some layers: one by its name, several in a loop."""
-    names = [_reference(path) for path in paths]
     if len(names) == 1:
         return statement("", _fill(f"{names[0]}.{weight}", filling), 8)
     return [
@@ -114,9 +118,23 @@ def _statements(paths: list[str], weight: str, filling: Filling) -> list[str]:
     ]
 
 
-def _reference(path: str) -> str:
-    """A submodule as source: attributes, and copies of a repeat by number."""
-    text = "self"
+def _places(graph: Graph) -> dict[str, int]:
+    """By the path of each copy of a repeat its place among them, which is its number unless some are left out."""
+    copies: dict[str, dict[str, None]] = {path: {} for path, scope in graph.scopes.items() if scope.kind == "repeat"}
+    for node in graph.nodes:
+        path = node.path
+        while path:
+            above = path.rpartition(".")[0]
+            if above in copies:
+                copies[above][path] = None
+            path = above
+    return {path: place for paths in copies.values() for place, path in enumerate(paths)}
+
+
+def _reference(places: Mapping[str, int], path: str) -> str:
+    """A submodule as source: attributes, and copies of a repeat by their place in it."""
+    text, here = "self", ""
     for part in path.split("."):
-        text += f"[{part}]" if part.isdigit() else f".{part}"
+        here = f"{here}.{part}" if here else part
+        text += f"[{places[here]}]" if here in places else f".{part}"
     return text

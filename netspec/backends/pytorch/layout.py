@@ -23,18 +23,22 @@ class Bracket:
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """`*(each for _ in range(count))`."""
+    """`*(each for _ in range(3))`."""
 
     each: Doc
-    count: str
+    run: str
+    variable: str = "_"
+
+    @property
+    def clause(self) -> str:
+        return f"for {self.variable} in {self.run}"
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Operands with an operator between them, put in brackets where they do not fit."""
+    """Operands, each with the operator before it (the first with none), put in brackets where they do not fit."""
 
-    operator: str
-    items: Sequence[Doc]
+    items: Sequence[tuple[str, Doc]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +46,8 @@ class Choice:
     """`then if condition else otherwise`, put in brackets where it does not fit."""
 
     then: Doc
-    condition: str
-    otherwise: str
+    condition: Doc
+    otherwise: Doc
 
 
 Doc = str | Bracket | Generator | Joined | Choice
@@ -56,12 +60,27 @@ def flat(doc: Doc) -> str:
             return doc
         case Bracket(head, items, tail):
             return f"{head}{', '.join(flat(i) for i in items)}{tail}"
-        case Generator(each, count):
-            return f"*({flat(each)} for _ in range({count}))"
-        case Joined(operator, items):
-            return f" {operator} ".join(flat(i) for i in items)
+        case Generator(each):
+            return f"*({flat(each)} {doc.clause})"
+        case Joined(items):
+            return " ".join(f"{operator} {flat(item)}" if operator else flat(item) for operator, item in items)
         case Choice(then, condition, otherwise):
-            return f"{flat(then)} if {condition} else {otherwise}"
+            return f"{flat(then)} if {flat(condition)} else {flat(otherwise)}"
+
+
+def prefixed(prefix: str, doc: Doc) -> Doc:
+    """A doc with text before its first word, as a keyword's name."""
+    match doc:
+        case str():
+            return prefix + doc
+        case Bracket(head, items, tail):
+            return Bracket(prefix + head, items, tail)
+        case Joined(items):
+            return Joined([("", prefixed(prefix, items[0][1])), *items[1:]])
+        case Choice(then, condition, otherwise):
+            return Choice(prefixed(prefix, then), condition, otherwise)
+        case Generator():
+            return prefix + flat(doc)
 
 
 def statement(prefix: str, doc: Doc, indent: int, suffix: str = "") -> list[str]:
@@ -73,8 +92,13 @@ def statement(prefix: str, doc: Doc, indent: int, suffix: str = "") -> list[str]
     match doc:
         case str():
             return [one]
-        case Bracket():
-            return _open(f"{lead}{prefix}", doc, indent, suffix)
+        case Bracket(head, items):
+            # Where not even the head fits beside its target, the whole goes into brackets of its own, if that helps.
+            beside = len(f"{lead}{prefix}{head}") <= WIDTH
+            below = prefix.endswith("= ") and max(len(f"{lead}{prefix}("), indent + INDENT + len(flat(doc))) <= WIDTH
+            if beside or not below:
+                return _open(f"{lead}{prefix}", doc, indent, suffix) if items else [one]
+            return [f"{lead}{prefix}(", *_inside(doc, indent + INDENT), f"{lead}){suffix}"]
         case _:
             inner = _inside(doc, indent + INDENT)
             return [f"{lead}{prefix}(", *inner, f"{lead}){suffix}"]
@@ -88,7 +112,7 @@ def _open(start: str, doc: Bracket, indent: int, suffix: str) -> list[str]:
     if len(together) <= WIDTH:
         return [f"{start}{doc.head}", together, f"{lead}{doc.tail}{suffix}"]
     lines = [f"{start}{doc.head}"]
-    # A single argument keeps no comma behind it, unless it is unpacked or named by itself.
+    # A single argument keeps no comma behind it.
     comma = "," if len(doc.items) > 1 else ""
     for item in doc.items:
         lines += _item(item, indent + INDENT, comma)
@@ -101,14 +125,14 @@ def _item(doc: Doc, indent: int, comma: str) -> list[str]:
     if len(one) <= WIDTH:
         return [one]
     match doc:
-        case Bracket():
-            return _open(lead, doc, indent, comma)
-        case Generator(each, count):
+        case Bracket(items=items):
+            return _open(lead, doc, indent, comma) if items else [one]
+        case Generator(each):
             inner = " " * (indent + INDENT)
-            together = f"{inner}{flat(each)} for _ in range({count})"
+            together = f"{inner}{flat(each)} {doc.clause}"
             if len(together) <= WIDTH:
                 return [f"{lead}*(", together, f"{lead}){comma}"]
-            return [f"{lead}*(", *_item(each, indent + INDENT, ""), f"{inner}for _ in range({count})", f"{lead}){comma}"]
+            return [f"{lead}*(", *_item(each, indent + INDENT, ""), f"{inner}{doc.clause}", f"{lead}){comma}"]
         case Joined() | Choice():
             return [*_inside(doc, indent)[:-1], _inside(doc, indent)[-1] + comma]
         case str():
@@ -116,20 +140,26 @@ def _item(doc: Doc, indent: int, comma: str) -> list[str]:
 
 
 def _inside(doc: Doc, indent: int) -> list[str]:
+    """The lines of a doc that stands between brackets."""
     lead = " " * indent
     one = f"{lead}{flat(doc)}"
     if len(one) <= WIDTH:
         return [one]
     match doc:
-        case Joined(operator, items):
-            lines: list[str] = []
-            for number, item in enumerate(items):
-                start = f"{operator} " if number else ""
-                lines += [*statement(start, item, indent)]
-            return lines
+        case Joined(items):
+            return [line for operator, item in items for line in _behind(operator, item, indent)]
         case Choice(then, condition, otherwise):
-            return [*statement("", then, indent), f"{lead}if {condition}", f"{lead}else {otherwise}"]
-        case Bracket():
-            return _open(lead, doc, indent, "")
+            return [
+                *_behind("", then, indent),
+                *_behind("if", condition, indent),
+                *_behind("else", otherwise, indent),
+            ]
+        case Bracket(items=items):
+            return _open(lead, doc, indent, "") if items else [one]
         case _:
             return [one]
+
+
+def _behind(word: str, doc: Doc, indent: int) -> list[str]:
+    """A doc's lines with an operator or a word before it."""
+    return _inside(prefixed(f"{word} ", doc) if word else doc, indent)

@@ -13,10 +13,13 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
+from netspec.backends.pytorch.classes import network_class_name
 from netspec.backends.pytorch.source import to_source
 from netspec.errors import closest, fail
 from netspec.graph.model import Graph
-from netspec.spec.names import class_name
+
+PACKAGE = "netspec_compiled"
+"""The package that compiled modules stand in, in this process only."""
 
 
 def compile(graph: Graph) -> nn.Module:
@@ -29,16 +32,20 @@ def load(graph: Graph, source: str) -> nn.Module:
 
     The source becomes a real Python module with lines that tracebacks and debuggers show.
     """
-    made = getattr(_module(graph.name, source), class_name(graph.name))()
+    made = getattr(_module(graph.name, source), network_class_name(graph))()
     assert isinstance(made, nn.Module)
     return made
 
 
 def _module(name: str, source: str) -> ModuleType:
     digest = hashlib.sha256(source.encode()).hexdigest()[:12]
-    full = f"netspec_compiled.{name}_{digest}"
+    full = f"{PACKAGE}.{name}_{digest}"
     if full in sys.modules:
         return sys.modules[full]
+    if PACKAGE not in sys.modules:
+        # A real package around the modules, without which `pickle` does not find their classes.
+        package = sys.modules[PACKAGE] = ModuleType(PACKAGE)
+        package.__path__ = []
     file = f"<netspec {name} {digest}>"
     module = ModuleType(full)
     module.__file__ = file
@@ -75,7 +82,7 @@ def read_weights(path: str | os.PathLike[str]) -> Mapping[str, Tensor]:
     name = os.fspath(path)
     try:
         if name.endswith(".safetensors"):
-            from safetensors.torch import load_file
+            from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
 
             return load_file(name)
         found = torch.load(name, map_location="cpu", weights_only=True)

@@ -11,7 +11,7 @@ from netspec.backends.pytorch.load import load
 from netspec.dims import symbols
 from netspec.errors import fail
 from netspec.graph.model import Graph
-from netspec.spec.names import class_name
+from netspec.naming import class_name
 
 _UNKNOWN = 256
 """The size a symbol without a nominal one gets in the proof."""
@@ -19,7 +19,7 @@ _UNKNOWN = 256
 
 def sizes_for(graph: Graph) -> dict[str, int]:
     """A size for every symbol of the inputs: 2 samples, nominal sizes, else one that every network takes."""
-    found = {name: _UNKNOWN for name in symbols([d for i in graph.inputs for d in i.type.shape])}
+    found = dict.fromkeys(symbols([d for i in graph.inputs for d in i.type.shape]), _UNKNOWN)
     return {**found, **graph.nominal, "N": 2}
 
 
@@ -27,7 +27,7 @@ def example_inputs(graph: Graph, device: str) -> tuple[torch.Tensor, ...]:
     """Inputs of the right shapes and dtypes, zeros."""
     sizes = sizes_for(graph)
     shapes = [(fixed(i.type, sizes).shape, getattr(torch, i.type.dtype)) for i in graph.inputs]
-    return tuple(torch.zeros(*shape, dtype=dtype, device=device) for shape, dtype in shapes)  # pyright: ignore[reportCallIssue, reportArgumentType]
+    return tuple(torch.zeros(*shape, dtype=dtype, device=device) for shape, dtype in shapes)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownArgumentType, reportUnknownVariableType]
 
 
 def prove(graph: Graph, source: str) -> str:
@@ -53,7 +53,11 @@ def prove(graph: Graph, source: str) -> str:
     for o, tensor in zip(outputs, results, strict=True):
         expected_shape = fixed(graph.types[o.value], sizes).shape
         if tuple(tensor.shape) != expected_shape:
-            fail("NS402", f"output `{o.name}` is {tuple(tensor.shape)}, and {expected_shape} in the analysis", help=_REPORT)
+            fail(
+                "NS402",
+                f"output `{o.name}` is {tuple(tensor.shape)}, and {expected_shape} in the analysis",
+                help=_REPORT,
+            )
         shapes.append(f"{o.name} {tuple(tensor.shape)}")
     parameters = sum(p.numel() for p in module.parameters())
     return (

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from netspec.backends.pytorch.arguments import Argument, written
-from netspec.backends.pytorch.bodies import Body, Item, bodies
-from netspec.backends.pytorch.classes import Class, Member, find_classes
+from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, CopiesDifferError
+from netspec.backends.pytorch.bodies import Body, bodies
+from netspec.backends.pytorch.classes import Class, Label, Member, find_classes
+from netspec.backends.pytorch.expressions import written
 from netspec.backends.pytorch.forward import ForwardWriter
 from netspec.backends.pytorch.initialize import initializers
 from netspec.backends.pytorch.layout import WIDTH, Bracket, Doc, statement
@@ -16,7 +18,6 @@ from netspec.dims import Dim
 from netspec.errors import fail
 from netspec.expression import Expression, Literal, Name, names_in
 from netspec.graph.model import Graph
-from netspec.spec.names import class_name
 from netspec.types import Tensor
 
 MARK = "compiled by netspec"
@@ -29,80 +30,86 @@ def to_source(graph: Graph) -> str:
     One class per block, the network's own last; module attributes are the graph's paths, so that a state
     dict has the graph's keys. Raises NetspecError NS401 where the graph can't be said in PyTorch.
     """
+    if not isinstance(graph, Graph):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"it takes a Graph, not {graph!r}; a Network has one as `network.graph`")
     for o in graph.outputs:
         if o.mode == "train":
             fail("NS401", f"output `{o.name}` of training only can't be said in PyTorch source yet")
     root = bodies(graph)
-    classes, of_body = find_classes(graph, root)
-    written_classes = _write(graph, classes, of_body)
+    written_classes = _classes(graph, root)
     function, statements = initializers(graph)
     sections = [_class(graph, w, statements if w.cls.template.body is root else []) for w in written_classes]
     if len(graph.outputs) > 1:
-        sections.insert(-1, _output_class(graph))
+        sections.insert(-1, _output_class(graph, written_classes[-1].cls.name))
     if function:
         sections.insert(0, "\n".join(function))
     code = "\n\n\n".join(sections)
     return f"{_header(graph, code)}\n\n\n{code}\n"
 
 
+def _classes(graph: Graph, root: Body) -> list[Written]:
+    """All classes written, each after those it uses."""
+    exact: set[Label] = set()
+    while True:
+        classes, of_body = find_classes(graph, root, exact)
+        try:
+            return _write(graph, classes, of_body)
+        except CopiesDifferError as error:
+            exact.add(error.label)
+
+
 def _write(graph: Graph, classes: Sequence[Class], of_body: Mapping[int, Class]) -> list[Written]:
     done: dict[int, Written] = {}
-    free = _free_parameters(graph, classes)
     for cls in classes[:-1]:
         done[id(cls)] = ClassWriter(cls, graph, of_body, done, ()).write()
+    free = _free_parameters(graph, classes[-1].template.body)
     while True:
-        writer = ClassWriter(classes[-1], graph, of_body, done, free)
-        found = writer.write()
-        if not writer.fixed & free:
+        found = ClassWriter(classes[-1], graph, of_body, done, free).write()
+        if not found.fixed & free:
             return [*done.values(), found]
         # Some number in the source follows from such a parameter, so it has to be a number too.
-        free -= writer.fixed
+        free -= found.fixed
 
 
-def _free_parameters(graph: Graph, classes: Sequence[Class]) -> set[str]:
-    """Parameters of the spec that could be arguments of the network's class: plain numbers that no structure,
-    no input shape and no block's body reads."""
-    free = {n for n, v in graph.params.items() if isinstance(v, bool | int | float | str)}
-    for scope in graph.scopes.values():
-        inside = _in_block(graph, scope.parent)
-        for tree in (scope.count, scope.when, *(scope.written.values() if inside else ())):
-            if tree is not None:
-                free -= names_in(tree)
-    for node in graph.nodes:
-        if node.when is not None:
-            free -= names_in(node.when)
-        if node.written and _in_block(graph, node.scope):
-            for tree in node.written.values():
-                free -= names_in(tree)
-    for cls in classes[:-1]:
-        if not cls.block:
-            free -= set(graph.params)
+def _free_parameters(graph: Graph, root: Body) -> set[str]:
+    """Parameters of the spec that could be arguments of the network's class: plain values that no other class reads."""
+    free = {n for n, v in graph.params.items() if isinstance(v, bool | int | float | str)} - UNSAYABLE
+    free -= {i.name for i in graph.inputs} | graph.decided
+
+    def visit(body: Body, inside: bool, own: frozenset[str]) -> None:
+        for item in body.items:
+            trees: list[Expression | None] = [item.when]
+            if item.node is not None:
+                trees += item.node.written.values()
+            if item.body is not None and item.body.scope is not None:
+                trees += [item.body.scope.count, *item.body.scope.written.values()]
+            if inside:
+                for tree in trees:
+                    free.difference_update(names_in(tree) - own if tree is not None else ())
+            if item.body is not None:
+                block = item.body.scope.block if item.body.scope is not None else None
+                shadowing = frozenset(p.name for p in block.parameters) if block is not None else own
+                visit(item.body, inside or item.body.is_class, shadowing)
+
+    visit(root, False, frozenset())
     return free
-
-
-def _in_block(graph: Graph, path: str) -> bool:
-    while path:
-        scope = graph.scopes[path]
-        if scope.kind == "block":
-            return True
-        path = scope.parent
-    return False
 
 
 def _header(graph: Graph, code: str) -> str:
     lines = [*_docstring(f"{graph.title or graph.name} in PyTorch, {MARK} from `{graph.name}`.", 0), ""]
+    used = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
     standard = [
         line
-        for used, line in (
-            ("math.", "import math"),
-            ("OrderedDict(", "from collections import OrderedDict"),
-            ("(NamedTuple)", "from typing import NamedTuple"),
+        for name, line in (
+            ("math", "import math"),
+            ("OrderedDict", "from collections import OrderedDict"),
+            ("NamedTuple", "from typing import NamedTuple"),
         )
-        if used in code
+        if name in used
     ]
     if standard:
         lines += [*standard, ""]
-    if "torch." in code.replace("import torch", ""):
+    if "torch" in used:
         lines.append("import torch")
     lines.append("from torch import Tensor, nn")
     return "\n".join(lines)
@@ -143,8 +150,8 @@ def _parameter(argument: Argument) -> str:
     return f"{argument.name}: {argument.annotation}{default}"
 
 
-def _output_class(graph: Graph) -> str:
-    lines = [f"class {class_name(graph.name)}Output(NamedTuple):", *_docstring(f"What {graph.title or graph.name} gives.", 4), ""]
+def _output_class(graph: Graph, name: str) -> str:
+    lines = [f"class {name}Output(NamedTuple):", *_docstring(f"What {graph.title or graph.name} gives.", 4), ""]
     return "\n".join([*lines, *(f"    {o.name}: Tensor" for o in graph.outputs)])
 
 
@@ -153,7 +160,8 @@ def _describe(graph: Graph, found: Written, inputs: Sequence[str]) -> str:
     body = found.cls.template.body
     if body.scope is not None:
         member = found.cls.members[0]
-        before = [_shape_text(graph.types[v], Name("in_channels"), None) for v in member.body.inputs]
+        types = [graph.types[value] for value in member.body.inputs]
+        before = [_shape_text(type, _entering(graph, found, n), None) for n, type in enumerate(types)]
         after = [_output_text(graph, found, n) for n in range(len(body.outputs))]
         return f"Maps {' and '.join(before)} to {' and '.join(after)}."
     shapes = ", ".join(f"{name} {_plain(graph.types[name])}" for name in inputs)
@@ -162,10 +170,28 @@ def _describe(graph: Graph, found: Written, inputs: Sequence[str]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
+def _entering(graph: Graph, found: Written, number: int) -> Expression | None:
+    """How many channels enter: an argument, or a number that all uses have."""
+    if number == 0 and any(a.name == found.cls.channels for a in found.arguments):
+        return Name(found.cls.channels)
+    types = [graph.types[m.body.inputs[number]] for m in found.cls.members]
+    sizes = {t.channels if t.rank > 1 else None for t in types}
+    size = sizes.pop()
+    return Literal(size) if not sizes and isinstance(size, int) else None
+
+
+def _known_channels(found: Written) -> Expression | None:
+    """The channels that leave, if the arguments say them."""
+    tree = found.output.channels
+    known = {a.name for a in found.arguments}
+    return tree if tree is not None and names_in(tree) <= known else None
+
+
 def _network_output(graph: Graph, found: Written, value: str) -> str:
     type = graph.types[value]
-    if found.channels is not None and names_in(found.channels) and type.rank >= 2:
-        return f"({_dim(type.shape[0])}, {written(found.channels)}{''.join(f', {d}' for d in type.shape[2:])})"
+    channels = _known_channels(found)
+    if channels is not None and names_in(channels) and type.rank >= 2 and value == found.cls.template.body.outputs[0]:
+        return f"({_dim(type.shape[0])}, {written(channels)}{''.join(f', {d}' for d in type.shape[2:])})"
     return _plain(type)
 
 
@@ -188,7 +214,7 @@ def _shape_text(type: Tensor, channels: Expression | None, spatial: Sequence[str
 def _output_text(graph: Graph, found: Written, number: int) -> str:
     """A class's output: channels in its arguments' terms, and how much smaller its map is."""
     pairs = [(graph.types[m.body.inputs[0]], graph.types[m.body.outputs[number]]) for m in found.cls.members]
-    channels = found.channels if number == 0 else None
+    channels = _known_channels(found) if number == 0 else None
     (x, y) = pairs[0]
     if channels is None and len({b.shape[1] for _, b in pairs if b.rank > 1}) == 1 and y.rank > 1:
         channels = Literal(y.shape[1]) if isinstance(y.shape[1], int) else None
@@ -223,18 +249,19 @@ def _times(dim: Dim, factor: int) -> Dim:
 
 def _docstring(text: str, indent: int) -> list[str]:
     """A docstring that no text of a spec can break out of."""
-    clean = "".join(c if c.isprintable() or c == "\n" else " " for c in text).replace("\\", "\\\\").replace('"""', "'''")
+    clean = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
+    clean = clean.replace("\\", "\\\\").replace('"""', "'''")
     lead = " " * indent
-    paragraphs = clean.split("\n\n")
     wrapped: list[str] = []
-    for paragraph in paragraphs:
-        wrapped += [*textwrap.wrap(paragraph, WIDTH - indent - 6, break_long_words=False, break_on_hyphens=False), ""]
-    wrapped = wrapped[:-1] or [""]
-    if wrapped[-1].endswith('"'):
-        wrapped[-1] += " "
+    for paragraph in clean.split("\n\n"):
+        lines = textwrap.wrap(paragraph, WIDTH - indent - 6, break_long_words=False, break_on_hyphens=False)
+        if lines:
+            wrapped += [*([""] if wrapped else []), *(line.strip() for line in lines)]
+    wrapped = wrapped or ["?"]
+    if wrapped[0].startswith('"'):
+        wrapped[0] = f" {wrapped[0]}"
     if len(wrapped) == 1:
+        if wrapped[-1].endswith('"'):
+            wrapped[-1] += " "
         return [f'{lead}"""{wrapped[0]}"""']
     return [f'{lead}"""{wrapped[0]}', *(f"{lead}{line}".rstrip() for line in wrapped[1:]), f'{lead}"""']
-
-
-__all__ = ["MARK", "Item", "to_source"]

@@ -75,6 +75,26 @@ def check_parameter_name(name: str, span: Span | None) -> str:
     return name
 
 
+def is_symbol(text: str) -> bool:
+    """Whether a text can be a symbolic size: a name that begins with a capital."""
+    return text[:1].isupper() and IDENTIFIER.match(text) is not None and not keyword.iskeyword(text)
+
+
+def check_symbol(name: str, span: Span | None) -> str:
+    """The name of a symbolic size, or NS202."""
+    if not is_symbol(name):
+        fail("NS202", f"{name!r} can't be a symbolic size", span, help="one begins with a capital, as `N`, `H`, `W`")
+    return name
+
+
+def check_output_name(name: str, span: Span | None) -> str:
+    """The name of an output, which becomes a field of a named tuple, or NS202."""
+    check_name(name, "an output", span)
+    if name.startswith("_"):
+        fail("NS202", f"`{name}` can't be the name of an output: it begins with `_`", span)
+    return name
+
+
 def check_class_name(name: str, what: str, span: Span | None) -> str:
     """The name of a block or network, from which a class is named, or NS202."""
     made = class_name(name)

@@ -1,0 +1,95 @@
+"""Expressions of the spec as Python source."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from netspec.backends.pytorch.layout import Bracket, Choice, Doc, Joined
+from netspec.expression import (
+    Binary,
+    Call,
+    Conditional,
+    Expression,
+    Index,
+    ListOf,
+    Literal,
+    Name,
+    Unary,
+    to_text,
+)
+
+_COMPARISON = 4
+_LEVELS = {"or": 1, "and": 2, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6}
+"""How tightly operators bind, as `to_text` counts; those that are not here compare."""
+
+
+def tupled(value: Any) -> Any:
+    """A list as a tuple, which is what the source has for it."""
+    return tuple(value) if isinstance(value, list | tuple) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def written(tree: Expression) -> str:
+    """An expression as Python source."""
+    return to_text(_pythonic(tree), python=True)
+
+
+def document(tree: Expression) -> Doc:
+    """An expression as source that knows where it may be broken."""
+    return _document(_pythonic(tree))
+
+
+def _document(tree: Expression) -> Doc:
+    match tree:
+        case Binary(operator):
+            return Joined(_operands(tree, _LEVELS.get(operator, _COMPARISON)))
+        case Conditional(then, condition, otherwise):
+            return Choice(_operand(then, 1), _operand(condition, 1), _document(otherwise))
+        case Call(_, arguments):
+            text = to_text(tree, python=True)
+            return Bracket(text[: text.index("(") + 1], [_document(argument) for argument in arguments])
+        case _:
+            return to_text(tree, python=True)
+
+
+def _operands(tree: Expression, level: int) -> list[tuple[str, Doc]]:
+    """`a + b - c` as its three operands, each with the operator before it."""
+    match tree:
+        case Binary(operator, left, right) if _LEVELS.get(operator, _COMPARISON) == level:
+            chains = level != _COMPARISON
+            first = _operands(left, level) if chains else [("", _operand(left, level + 1))]
+            return [*first, (operator, _operand(right, level + 1))]
+        case _:
+            return [("", _operand(tree, level))]
+
+
+def _operand(tree: Expression, floor: int) -> Doc:
+    """A part of an expression, in brackets where it binds less tightly than what is around it."""
+    bare = to_text(tree, python=True) == to_text(tree, python=True, floor=floor)
+    return _document(tree) if bare else Bracket("(", [_document(tree)])
+
+
+def _pythonic(tree: Expression) -> Expression:
+    """Lists as tuples, as which arguments hold them; no comparison with `True`, which linters refuse."""
+    match tree:
+        case Literal(value):
+            return Literal(tupled(value))
+        case Binary("==" | "!=" as operator, value, Literal(bool() as truth)):
+            value = _pythonic(value)
+            return value if truth == (operator == "==") else Unary("not", value)
+        case Binary("==" | "!=" as operator, Literal(bool() as truth), value):
+            return _pythonic(Binary(operator, value, Literal(truth)))
+        case Binary(operator, left, right):
+            return Binary(operator, _pythonic(left), _pythonic(right))
+        case Unary(operator, value):
+            return Unary(operator, _pythonic(value))
+        case Index(value, index):
+            return Index(_pythonic(value), _pythonic(index))
+        case Conditional(then, condition, otherwise):
+            return Conditional(_pythonic(then), _pythonic(condition), _pythonic(otherwise))
+        case Call(function, arguments):
+            return Call(function, tuple(_pythonic(argument) for argument in arguments))
+        case ListOf(items):
+            inner = ", ".join(written(item) for item in items)
+            return Name(f"({inner},)" if len(items) == 1 else f"({inner})")
+        case _:
+            return tree
