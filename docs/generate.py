@@ -21,7 +21,8 @@ from netspec.expression import show
 from netspec.ops import REGISTRY
 from netspec.ops import fields as op_fields
 from netspec.ops.base import Example, Op, takes
-from netspec.spec import data, elaborate, library, names, read
+from netspec import naming
+from netspec.spec import data, elaborate, library, read
 from netspec.tables import short
 from netspec.types import Tensor
 
@@ -148,7 +149,7 @@ def limits() -> str:
         ("characters of a text", f"{data.MAX_SIZE:,}", "NS104"),
         ("depth of lists and mappings", f"{data.MAX_DEPTH}", "NS104"),
         ("digits of an integer", f"{data.MAX_DIGITS}", "NS104"),
-        ("characters of a name", f"{names.MAX_NAME}", "NS202"),
+        ("characters of a name", f"{naming.MAX_NAME}", "NS202"),
         ("an op's integer", f"{op_fields.LARGEST:,}", "NS206"),
         ("characters of an expression", f"{expression.MAX_LENGTH:,}", "NS207"),
         ("depth of an expression", f"{expression.MAX_DEPTH}", "NS207"),

@@ -118,7 +118,7 @@ def test_the_two_commands_stand_at_the_top_each_on_one_line() -> None:
     readme = (REPOSITORY / "README.md").read_text("utf-8")
     first, second = list(documents.blocks(readme))[:2]
     assert (first.note, second.note) == ("install-and-run", "install-and-test")
-    install = "python -m venv .venv && .venv/bin/pip install -e"
+    install = "python3 -m venv .venv && .venv/bin/pip install -e"
     assert first.text == f"{install} . && .venv/bin/netspec compile specs/vgg_e.yaml\n"
     assert second.text == f'{install} ".[test]" && .venv/bin/python -m pytest\n'
 
@@ -136,7 +136,7 @@ LIMITS: dict[str, tuple[str, Callable[[ModuleType], str]]] = {
     "characters of a text": ("NS104", lambda g: HEAD + "#" * g.data.MAX_SIZE),
     "depth of lists and mappings": ("NS104", lambda g: HEAD + "network: " + "[" * (g.data.MAX_DEPTH + 1)),
     "digits of an integer": ("NS104", lambda g: steps("linear: " + "1" * (g.data.MAX_DIGITS + 1))),
-    "characters of a name": ("NS202", lambda g: steps(f"{{relu, name: {'a' * (g.names.MAX_NAME + 1)}}}")),
+    "characters of a name": ("NS202", lambda g: steps(f"{{relu, name: {'a' * (g.naming.MAX_NAME + 1)}}}")),
     "an op's integer": ("NS206", lambda g: steps(f"linear: {g.op_fields.LARGEST + 1}")),
     "characters of an expression": ("NS207", lambda g: steps(f"linear: 1{' ' * g.expression.MAX_LENGTH}+ 1")),
     "depth of an expression": (

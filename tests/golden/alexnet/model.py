@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 def init_weights(module: nn.Module) -> None:
-    """Fill the weights of a layer as the network's authors did."""
+    """Initialize the weights of a layer."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.normal_(module.weight, std=0.01)
         nn.init.ones_(module.bias)

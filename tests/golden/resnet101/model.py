@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 def init_weights(module: nn.Module) -> None:
-    """Fill the weights of a layer as the network's authors did."""
+    """Initialize the weights of a layer."""
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
@@ -14,9 +14,13 @@ def init_weights(module: nn.Module) -> None:
 class ConvBn(nn.Module):
     """Maps (N, in_channels, H, W) to (N, width, H / stride, W / stride)."""
 
-    def __init__(self, in_channels: int, width: int, kernel: int = 1, stride: int = 1) -> None:
+    def __init__(
+        self, in_channels: int, width: int, kernel: int = 1, stride: int = 1
+    ) -> None:
         super().__init__()
-        self.conv2d = nn.Conv2d(in_channels, width, kernel, stride=stride, padding=kernel // 2, bias=False)
+        self.conv2d = nn.Conv2d(
+            in_channels, width, kernel, stride=stride, padding=kernel // 2, bias=False
+        )
         self.batch_norm = nn.BatchNorm2d(width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -39,7 +43,9 @@ class Bottleneck(nn.Module):
         )
         self.shortcut = nn.Sequential()
         if stride != 1 or in_channels != 4 * width:
-            self.shortcut.add_module("conv_bn", ConvBn(in_channels, 4 * width, stride=stride))
+            self.shortcut.add_module(
+                "conv_bn", ConvBn(in_channels, 4 * width, stride=stride)
+            )
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -59,10 +65,18 @@ class Resnet101(nn.Module):
         self.stem = ConvBn(3, 64, kernel=7, stride=2)
         self.relu = nn.ReLU()
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
-        self.layer1 = nn.Sequential(Bottleneck(64, 64), *(Bottleneck(256, 64) for _ in range(2)))
-        self.layer2 = nn.Sequential(Bottleneck(256, 128, stride=2), *(Bottleneck(512, 128) for _ in range(3)))
-        self.layer3 = nn.Sequential(Bottleneck(512, 256, stride=2), *(Bottleneck(1024, 256) for _ in range(22)))
-        self.layer4 = nn.Sequential(Bottleneck(1024, 512, stride=2), *(Bottleneck(2048, 512) for _ in range(2)))
+        self.layer1 = nn.Sequential(
+            Bottleneck(64, 64), *(Bottleneck(256, 64) for _ in range(2))
+        )
+        self.layer2 = nn.Sequential(
+            Bottleneck(256, 128, stride=2), *(Bottleneck(512, 128) for _ in range(3))
+        )
+        self.layer3 = nn.Sequential(
+            Bottleneck(512, 256, stride=2), *(Bottleneck(1024, 256) for _ in range(22))
+        )
+        self.layer4 = nn.Sequential(
+            Bottleneck(1024, 512, stride=2), *(Bottleneck(2048, 512) for _ in range(2))
+        )
         self.adaptive_avg_pool2d = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.fc = nn.Linear(2048, classes)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 def init_weights(module: nn.Module) -> None:
-    """Fill the weights of a layer as the network's authors did."""
+    """Initialize the weights of a layer."""
     if isinstance(module, nn.Conv2d | nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         nn.init.zeros_(module.bias)
@@ -38,11 +38,17 @@ class VggC(nn.Module):
         self.pool1 = nn.MaxPool2d(2)
         self.conv2 = nn.Sequential(Conv(64, 128), Conv(128, 128))
         self.pool2 = nn.MaxPool2d(2)
-        self.conv3 = nn.Sequential(Conv(128, 256), Conv(256, 256), Conv(256, 256, kernel=1))
+        self.conv3 = nn.Sequential(
+            Conv(128, 256), Conv(256, 256), Conv(256, 256, kernel=1)
+        )
         self.pool3 = nn.MaxPool2d(2)
-        self.conv4 = nn.Sequential(Conv(256, 512), Conv(512, 512), Conv(512, 512, kernel=1))
+        self.conv4 = nn.Sequential(
+            Conv(256, 512), Conv(512, 512), Conv(512, 512, kernel=1)
+        )
         self.pool4 = nn.MaxPool2d(2)
-        self.conv5 = nn.Sequential(*(Conv(512, 512) for _ in range(2)), Conv(512, 512, kernel=1))
+        self.conv5 = nn.Sequential(
+            *(Conv(512, 512) for _ in range(2)), Conv(512, 512, kernel=1)
+        )
         self.pool5 = nn.MaxPool2d(2)
         self.flatten = nn.Flatten()
         self.fc6 = nn.Linear(25088, 4096)
