@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import netspec
-from netspec import expression
+from netspec import expression, naming
 from netspec.errors import CODES, Findings
 from netspec.expression import show
 from netspec.ops import REGISTRY
 from netspec.ops import fields as op_fields
 from netspec.ops.base import Example, Op, takes
-from netspec import naming
 from netspec.spec import data, elaborate, library, read
 from netspec.tables import short
 from netspec.types import Tensor
