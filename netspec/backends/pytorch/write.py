@@ -3,51 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, Arguments, CopiesDifferError, Values, same
-from netspec.backends.pytorch.bodies import Body, Item, is_chain
-from netspec.backends.pytorch.classes import Class, Member, uniform
-from netspec.backends.pytorch.expressions import document, written
-from netspec.backends.pytorch.layout import Bracket, Choice, Doc, Generator, flat, prefixed, statement
+from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, Arguments, Values, same
+from netspec.backends.pytorch.bodies import Body, Item
+from netspec.backends.pytorch.classes import Class, Member
+from netspec.backends.pytorch.expressions import document
+from netspec.backends.pytorch.flows import NONE, SHAPE, Flow, Names, behind, merged
+from netspec.backends.pytorch.layout import Bracket, Choice, Doc, prefixed, statement
+from netspec.backends.pytorch.place import Matched, Place
+from netspec.backends.pytorch.repeats import repeat
 from netspec.backends.pytorch.sums import tidy
 from netspec.expression import Attribute, Binary, Conditional, Expression, Literal, Name, names_in, rewrite, simplify
 from netspec.graph.model import Graph, Parameter
-from netspec.ops.base import Elementwise
-from netspec.ops.pooling import AdaptivePool2d
-from netspec.types import Call, Layer, Tensor
-
-Matched = Sequence[tuple[Member, Item]]
-Names = frozenset[str]
-
-NONE: Names = frozenset()
-SHAPE = "the shape"
-"""Stands among the names that something depends on for the sizes of what enters a class."""
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """What the source knows of a value: its channels in the class's terms, and which names that leaves open.
-
-    `channels` holds for every use of the class; for other arguments it may fail to where one of `doubt` is
-    another. `sizes` are the names that the other axes depend on. `features` is the last axis, where it is
-    neither of these.
-    """
-
-    channels: Expression | None = None
-    doubt: Names = NONE
-    sizes: Names = NONE
-    features: Expression | None = None
-    exact: Expression | None = None
-    """The channels behind a step that only some uses have: of those that have it, and of those that have it not."""
-
-    @property
-    def names(self) -> Names:
-        """All that the value's shape depends on."""
-        trees = [tree for tree in (self.channels, self.features) if tree is not None]
-        return self.doubt | self.sizes | frozenset(name for tree in trees for name in names_in(tree))
+from netspec.types import Layer
 
 
 @dataclass(slots=True)
@@ -64,18 +34,6 @@ class Written:
     constructor: list[str]
     conditions: dict[str, str]
     fixed: Names
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where an item stands inside a class: the value that enters its scope, and its copy's number, if it is one.
-
-    `later` are the first and last number of a run of copies that print as one.
-    """
-
-    entering: str | None
-    index: int | None = None
-    later: tuple[int, ...] = ()
 
 
 class ClassWriter:
@@ -147,7 +105,7 @@ class ClassWriter:
         """The call that makes an item's module, and whether it stands without a condition."""
         before = self.flows.get(item.inputs[0])
         if item.body is not None and item.body.kind == "repeat" and not item.body.is_class:
-            doc, always = self.repeat(item, item.body, place, matched)
+            doc, always = repeat(self, item, item.body, place, matched)
         else:
             doc, always = self.doc(item, place, matched), len(matched) == len(self.cls.members)
         if always:
@@ -191,7 +149,8 @@ class ClassWriter:
     ) -> None:
         """A merge has no module; where not every use has it, an attribute says whether this one does."""
         before = self.flows.get(item.inputs[0])
-        self.merge(item)
+        rank = self.graph.types[item.inputs[0]].rank
+        self.follow(item, merged(item, [self.flows[value] for value in item.inputs], rank))
         if len(matched) == len(self.cls.members):
             self.rely_on(item.when, place)
             return
@@ -201,25 +160,6 @@ class ClassWriter:
             attribute += "_"
         conditions[item.name] = attribute
         lines += statement(f"self.{attribute} = ", document(self.condition(item, place)), 8)
-
-    def merge(self, item: Item) -> None:
-        sources = [self.flows[value] for value in item.inputs]
-        names = frozenset[str]().union(*(flow.names for flow in sources))
-        doubt = frozenset[str]().union(*(flow.doubt for flow in sources))
-        sizes = frozenset[str]().union(*(flow.sizes for flow in sources))
-        channels, features = sources[0].channels, sources[0].features
-        if isinstance(item.printed, Call):
-            rank = self.graph.types[item.inputs[0]].rank
-            if item.printed.arguments.get("dim", 1) % rank == 1:
-                for source in sources[1:]:
-                    known = channels is not None and source.channels is not None
-                    channels = Binary("+", channels, source.channels) if known else None  # pyright: ignore[reportArgumentType]
-                channels = tidy(channels) if channels is not None else None
-            else:
-                doubt, sizes, features = names, names, None
-        if channels is None:
-            doubt, sizes = names, names
-        self.follow(item, Flow(channels, doubt, sizes, features))
 
     def follow(self, item: Item, flow: Flow) -> None:
         for value in item.outputs:
@@ -278,7 +218,7 @@ class ClassWriter:
         if item.body.is_class:
             return self.instance(item, item.body, place, matched)
         if item.body.kind == "repeat":
-            return self.repeat(item, item.body, place, matched)[0]
+            return repeat(self, item, item.body, place, matched)[0]
         doc = self.sequential(item.body.items, Place(item.body.entry, place.index))
         self.follow(item, self.flows[item.body.outputs[0]])
         return doc
@@ -299,125 +239,6 @@ class ClassWriter:
             return Bracket("nn.Sequential(", [Bracket("OrderedDict(", pairs)])
         pairs = [prefixed(f'"{name}": ', doc) for name, doc in zip(names, docs, strict=True)]
         return Bracket("nn.Sequential(", [Bracket("OrderedDict(", [Bracket("{", pairs, "}")])])
-
-    def repeat(self, item: Item, body: Body, place: Place, matched: Matched) -> tuple[Doc, bool]:
-        """The copies of a repeat, equal ones in a row as a generator; and whether that stands for every use."""
-        groups = [other.body.items for _, other in matched if other.body is not None]
-        count = body.scope.count if body.scope else None
-        every = len(matched) == len(self.cls.members)
-        if not uniform(body, self.of_body):
-            self.rely_on(count, place)
-            doc = self.copies(body, place, [self.matched(part) for part in body.items])
-        elif (every or body.items[0].when is not None) and len({len(group) for group in groups}) == 1:
-            self.rely_on(count, place)
-            each = [
-                [(member, group[n]) for (member, _), group in zip(matched, groups, strict=True)]
-                for n in range(len(body.items))
-            ]
-            doc = self.copies(body, place, each)
-        else:
-            doc, every = self.counted(body, place, matched, groups)
-        self.follow(item, self.flows[body.outputs[0]])
-        return (doc if is_chain(body) else _as_list(doc)), every
-
-    def copies(self, body: Body, place: Place, matched: Sequence[Matched]) -> Doc:
-        docs: list[Doc] = []
-        for copy, found in zip(body.items, matched, strict=True):
-            here = Place(place.entering, int(copy.name) if copy.name.isdigit() else None)
-            docs.append(self.doc(copy, here, found))
-            self.rely_on(copy.when, here)
-        names = [copy.name for copy in body.items]
-        if names != [str(n) for n in range(len(docs))]:
-            return self.named_sequential(names, docs)
-        runs: list[tuple[Doc, int]] = []
-        for doc in docs:
-            if runs and flat(runs[-1][0]) == flat(doc):
-                runs[-1] = (doc, runs[-1][1] + 1)
-            else:
-                runs.append((doc, 1))
-        return Bracket("nn.Sequential(", [doc if n == 1 else Generator(doc, f"range({n})") for doc, n in runs])
-
-    def counted(self, body: Body, place: Place, matched: Matched, groups: Sequence[Sequence[Item]]) -> tuple[Doc, bool]:
-        """Copies whose number differs from use to use: the first, and as many more as the count says."""
-        head = body.items[0]
-        before = {value: self.flows[value] for value in head.inputs}
-        heads = [(m, g[0]) for (m, _), g in zip(matched, groups, strict=True)]
-        first = self.doc(head, Place(place.entering, 0), heads)
-        self.rely_on(head.when, place)
-        here = {id(member.body): len(group) for (member, _), group in zip(matched, groups, strict=True)}
-        # Where a condition leaves the whole repeat out, the count says nothing of that.
-        optional = head.when is not None and len(here) < len(self.cls.members)
-        counted = [member for member in self.cls.members if id(member.body) in here or not optional]
-        counts = [(member, here.get(id(member.body), 0)) for member in counted]
-        tree = body.scope.count if body.scope else None
-        more, start = (first, None) if len(body.items) == 1 else self.more(body, place, matched, groups)
-        count = self.verified(counts, tree, place, "depth")
-        for copy in body.items[1:]:
-            self.follow(copy, self.flows[body.items[min(1, len(body.items) - 1)].outputs[0]])
-        last = body.items[-1].outputs[0]
-        depends = self.flows[last].names | self.reads(tree, place)
-        depends = depends.union(*(flow.names for flow in before.values()))
-        channels, number = self.flows[last].channels, Binary("-", count, Literal(1))
-        if start is not None and channels is not None:
-            channels = tidy(rewrite(channels, lambda leaf: number if leaf == Name("index") else leaf))
-        self.flows[last] = Flow(channels, depends, depends, self.flows[last].features)
-        if start == 0:
-            return Bracket("nn.Sequential(", [Generator(more, f"range({written(count)})", "index")]), not optional
-        if flat(first) == flat(more):
-            return Bracket("nn.Sequential(", [Generator(more, f"range({written(count)})")]), not optional
-        every = len(matched) == len(self.cls.members)
-        if start == 1:
-            run = Generator(more, f"range(1, {written(count)})", "index")
-        else:
-            run = Generator(more, f"range({written(simplify(Binary('-', count, Literal(1)), {}))})")
-        return Bracket("nn.Sequential(", [first, run]), every
-
-    def more(
-        self, body: Body, place: Place, matched: Matched, groups: Sequence[Sequence[Item]]
-    ) -> tuple[Doc, int | None]:
-        """The copies after the first in one expression, and from which on if it reads their number, `index`."""
-        first, second = body.items[:2]
-        rest = [
-            (Member(member.body, member.names, member.items, index), copy)
-            for (member, _), group in zip(matched, groups, strict=True)
-            for index, copy in enumerate(group[1:], start=1)
-        ]
-        here = Place(place.entering, later=(1, max(2, *(len(group) for group in groups))))
-        self.rely_on(second.when, here)
-        # What enters a copy is what the one before gave: with a number less by one, or more by as much each time.
-        entering = {value: self.flows[value] for value in second.inputs}
-        arguments = self.arguments
-        saved = set(arguments.used), dict(arguments.invented), dict(arguments.environments), set(self.fixed)
-        arguments.trying = True
-        self.doc(second, here, rest)
-        arguments.used, arguments.invented, arguments.environments, self.fixed = saved
-        arguments.trying = False
-        given = self.flows[second.outputs[0]].channels
-        previous = first.outputs[0]
-        flow, base = entering.get(previous), self.flows[first.inputs[0]].channels
-        if given is not None and flow is not None and flow.channels is not None:
-            earlier: Expression | None = flow.channels
-            if "index" in names_in(given):
-                less = Binary("-", Name("index"), Literal(1))
-                earlier = tidy(rewrite(given, lambda leaf: less if leaf == Name("index") else leaf))
-            elif base is not None and given != flow.channels:
-                step = tidy(Binary("-", given, flow.channels))
-                earlier = tidy(Binary("+", base, Binary("*", Name("index"), step))) if step is not None else None
-            self.flows[previous] = Flow(earlier, flow.doubt, flow.sizes, flow.features)
-        whole = [
-            (Member(member.body, member.names, member.items, index), copy)
-            for (member, _), group in zip(matched, groups, strict=True)
-            for index, copy in enumerate(group)
-        ]
-        saved = set(arguments.used), dict(arguments.invented), dict(arguments.environments), set(self.fixed)
-        # The first copy may be as the others are, once `index` is 0.
-        with suppress(CopiesDifferError):
-            doc = self.doc(second, here, whole)
-            if "index" in _words(doc) and len(arguments.invented) == len(saved[1]):
-                return doc, 0
-        arguments.used, arguments.invented, arguments.environments, self.fixed = saved
-        doc = self.doc(second, here, rest)
-        return doc, 1 if "index" in _words(doc) else None
 
     def layer(self, item: Item, place: Place, matched: Matched) -> Doc:
         """`nn.Conv2d(in_channels, width, 3, padding=1)`: only what differs from torch's defaults is said."""
@@ -445,33 +266,9 @@ class ClassWriter:
                 parts.append(document(chosen))
             elif not (isinstance(chosen, Literal) and same(chosen.value, node.op.default(name))):
                 parts.append(prefixed(f"{name}=", document(chosen)))
-        self.follow(item, self.after(item, out, frozenset(sizes), matched))
-        return Bracket(f"{printed.target}(", parts)
-
-    def after(self, item: Item, out: Expression | None, names: Names, matched: Matched) -> Flow:
-        """What is known behind a layer, from its output's channels if it has some of its own, and what it reads."""
-        node, flow = item.node, self.flows[item.inputs[0]]
-        assert node is not None
-        x, y = self.graph.types[item.inputs[0]], node.type
-        if node.op.opname == "linear":
-            return Flow(out) if x.rank == 2 else Flow(flow.channels, flow.doubt, flow.sizes, out)
-        if node.op.opname == "flatten":
-            return self.flattened(flow, x, y, matched)
-        if isinstance(node.op, AdaptivePool2d) and None not in node.op.output_size:
-            return Flow(flow.channels, flow.doubt, names)
-        if isinstance(node.op, Elementwise):
-            return flow
-        if out is not None:
-            return Flow(out, NONE, flow.sizes | names)
-        return Flow(flow.channels, flow.doubt, flow.sizes | names)
-
-    def flattened(self, flow: Flow, x: Tensor, y: Tensor, matched: Matched) -> Flow:
-        """A flattened map has as many features as channels only while it is 1x1."""
         pairs = [(self.graph.types[i.inputs[0]], i.node.type) for _, i in matched if i.node is not None]
-        if y.rank > 1 and all(a.rank > 1 and b.rank > 1 and a.shape[1] == b.shape[1] for a, b in pairs):
-            # With axis 1 as it was, either nothing is merged into it or all that is are ones.
-            return Flow(flow.channels, flow.doubt | flow.sizes, flow.sizes)
-        return Flow(None, flow.names, flow.names)
+        self.follow(item, behind(node, pairs, self.flows[item.inputs[0]], out, frozenset(sizes)))
+        return Bracket(f"{printed.target}(", parts)
 
     def sized(self, item: Item, values: Sequence[tuple[Member, Any]], name: str) -> Expression:
         """An argument that follows from the input's shape, such as `in_channels`."""
@@ -579,15 +376,3 @@ def _layer(item: Item) -> Layer:
 def _hint(item: Item, name: str) -> str:
     plain = ("out_channels", "out_features", "kernel_size", "stride", "padding")
     return name if name in plain else f"{item.name}_{name}"
-
-
-def _words(doc: Doc) -> set[str]:
-    """The words of a doc, as names are told from others."""
-    return set("".join(c if c.isalnum() or c == "_" else " " for c in flat(doc)).split())
-
-
-def _as_list(doc: Doc) -> Doc:
-    """Copies that `forward` goes through: a list of modules, unless they have names of their own."""
-    if isinstance(doc, Bracket) and not flat(doc).startswith("nn.Sequential(OrderedDict("):
-        return Bracket("nn.ModuleList(", [Bracket("[", doc.items, "]")])
-    return doc
