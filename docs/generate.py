@@ -21,7 +21,7 @@ from netspec.expression import show
 from netspec.ops import REGISTRY
 from netspec.ops import fields as op_fields
 from netspec.ops.base import Example, Op, takes
-from netspec.spec import data, elaborate, library, read
+from netspec.spec import data, elaborate, extends, library
 from netspec.tables import short
 from netspec.types import Tensor
 
@@ -155,7 +155,7 @@ def limits() -> str:
         ("operators of an expression", f"{expression.MAX_OPERATORS}", "NS207"),
         ("an integer in an expression", f"{expression.MAX_INTEGER:,}", "NS207, NS208"),
         ("terms of a symbolic size", f"{expression.MAX_FACTORS:,}", "NS208"),
-        ("specs that extend each other", f"{read.MAX_EXTENDS}", "NS212"),
+        ("specs that extend each other", f"{extends.MAX_EXTENDS}", "NS212"),
         ("copies of a `repeat`", f"{elaborate.MAX_REPEAT:,}", "NS214"),
         ("depth of blocks and branches inside each other", f"{elaborate.MAX_DEPTH}", "NS214"),
         ("nodes of a network", f"{elaborate.MAX_NODES:,}", "NS214"),

@@ -18,8 +18,9 @@ from netspec.graph.model import Graph, Mode
 from netspec.naming import is_symbol
 from netspec.source import Source
 from netspec.spec.elaborate import Result, elaborate
+from netspec.spec.inputs import SIZE, is_size
 from netspec.spec.library import find
-from netspec.spec.read import SIZE, Spec, is_size, read_spec
+from netspec.spec.read import Spec, read_spec
 
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor

@@ -72,9 +72,9 @@ def command(
 
 
 def _class(network: Network) -> str:
-    from netspec.naming import class_name
+    from netspec.backends.pytorch.classes import network_class_name
 
-    return class_name(network.name)
+    return network_class_name(network.graph)
 
 
 def _refuse_to_lose(path: Path, suffix: str) -> None:

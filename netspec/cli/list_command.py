@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import click
 
 from netspec.cli.options import format_for, format_option
@@ -26,15 +24,10 @@ def command(format_: str | None) -> None:
     from netspec.spec.read import read_spec
     from netspec.tables import Table
 
-    specs = [read_spec(find(name)) for name in sorted(bundled_names(), key=_natural)]
+    specs = [read_spec(find(name)) for name in bundled_names()]
     if format_ == "json":
         rows = [{"name": s.name, "title": s.title, "source": s.source_note} for s in specs]
         click.echo(to_json({"networks": rows}))
         return
     table = Table(["name", "title", "source"], [[s.name, s.title, s.source_note] for s in specs])
     click.echo(table.to(format_for(format_, None)))
-
-
-def _natural(name: str) -> list[tuple[str, int]]:
-    """The order people expect: resnet50 before resnet101."""
-    return [(word, int(number or 0)) for word, number in re.findall(r"(\D+)(\d*)", name)]

@@ -17,6 +17,8 @@ COMMANDS = {
     "list": "List the bundled networks.",
     "show": "Print a spec, or the graph it stands for.",
     "summary": "Tell shapes, parameters, MACs and receptive fields.",
+    "params": "Tell where the parameters are.",
+    "rf": "Tell receptive fields: what a unit sees of the input.",
     "validate": "Check specs, and the claims they make.",
     "compile": "Write a network as PyTorch source, and prove it.",
 }

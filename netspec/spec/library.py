@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import sys
 from functools import lru_cache
@@ -25,7 +26,12 @@ def bundled_folder() -> Path:
 
 def bundled_names() -> list[str]:
     """The names of the specs that come with netspec."""
-    return sorted(path.stem for path in bundled_folder().glob("*.yaml"))
+    return sorted((path.stem for path in bundled_folder().glob("*.yaml")), key=_natural)
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    """The order people expect: resnet50 before resnet101."""
+    return [(word, int(number or 0)) for word, number in re.findall(r"(\D+)(\d*)", name)]
 
 
 def find(name: str) -> Source:

@@ -104,6 +104,10 @@ network: [{conv2d: {out_channels: width, kernel_size: 1}}, {conv2d: {out_channel
 params: {n: 0}
 network: [{conv2d: {out_channels: 3, kernel_size: 1}, repeat: n}, {conv2d: {out_channels: n + 1, kernel_size: 1}}]
 """,
+    "no copy that stands": """
+params: {n: 1}
+network: [{relu, repeat: n, when: index > 0}, {conv2d: {out_channels: n + 1, kernel_size: 1}}]
+""",
     "a size of the input": """
 params: {size: 4}
 network: [{conv2d: {out_channels: size, kernel_size: 1}}]

@@ -299,3 +299,12 @@ def test_resnet_is_torchvisions(name: str, params: dict[str, Any]) -> None:
     image = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(1))
     assert_same(outputs_of(module, [image]), outputs_of(reference, [image]))
     assert op_list(module, image) == op_list(reference, image)
+
+
+@pytest.mark.parametrize(("name", "params"), [("resnet34", {}), ("resnet152", {"stride_in_3x3": True})])
+def test_deep_resnets_run_the_same_ops(name: str, params: dict[str, Any]) -> None:
+    with torch.device("meta"):
+        reference = torchvision.models.get_model(name)
+        module = netspec.load(name, params=params).compile()
+    image = torch.empty(1, 3, 224, 224, device="meta")
+    assert op_list(module, image) == op_list(reference, image)

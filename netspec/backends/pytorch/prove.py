@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 from netspec.analysis.shapes import fixed
+from netspec.backends.pytorch.classes import network_class_name
 from netspec.backends.pytorch.load import load
 from netspec.dims import symbols
 from netspec.errors import fail
 from netspec.graph.model import Graph
-from netspec.naming import class_name
 
 _UNKNOWN = 256
 """The size a symbol without a nominal one gets in the proof."""
@@ -61,7 +61,7 @@ def prove(graph: Graph, source: str) -> str:
         shapes.append(f"{o.name} {tuple(tensor.shape)}")
     parameters = sum(p.numel() for p in module.parameters())
     return (
-        f"proved {class_name(graph.name)}: {len(wanted)} weights by name and shape, "
+        f"proved {network_class_name(graph)}: {len(wanted)} weights by name and shape, "
         f"{parameters:,} parameters, {', '.join(shapes)}"
     )
 

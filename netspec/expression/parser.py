@@ -1,0 +1,224 @@
+"""Text -> tree: a parser by descent that counts how deep it is, and says at which character it gave up."""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import lru_cache
+from typing import NoReturn
+
+from netspec.expression.errors import ExpressionError
+from netspec.expression.language import (
+    ATTRIBUTES,
+    COMPARISONS,
+    FUNCTIONS,
+    MAX_DEPTH,
+    MAX_INTEGER,
+    MAX_LENGTH,
+    MAX_OPERATORS,
+    NOT,
+    PRECEDENCE,
+)
+from netspec.expression.tree import (
+    Attribute,
+    Binary,
+    Call,
+    Conditional,
+    Expression,
+    Index,
+    ListOf,
+    Literal,
+    Name,
+    Unary,
+)
+
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>[0-9]+\.[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+|[0-9]+)"
+    r"|(?P<name>[A-Za-z_][A-Za-z0-9_]*)"
+    r"|(?P<text>'[^']*')"
+    r"|(?P<symbol>\*\*|//|==|!=|<=|>=|[-+*/%<>()\[\],.]))"
+)
+_RESERVED = frozenset(("if", "else", "and", "or", "not"))
+
+_Token = tuple[str, str, int]
+"""Its kind (`number`, `name`, `text`, `symbol` or `end`), what it says, and where it starts."""
+
+
+@lru_cache(maxsize=8192)
+def parse(text: str) -> Expression:
+    """The tree of an expression; raises ExpressionError with the offset of what is wrong."""
+    if len(text) > MAX_LENGTH:
+        raise ExpressionError(f"an expression has at most {MAX_LENGTH} characters")
+    parser = _Parser(text)
+    tree = parser.conditional()
+    kind, found, at = parser.take()
+    if kind != "end":
+        parser.unexpected(kind, found, at)
+    return tree
+
+
+def _tokens(text: str) -> list[_Token]:
+    found: list[_Token] = []
+    at = 0
+    end = len(text.rstrip())
+    while at < end:
+        match = _TOKEN.match(text, at)
+        if match is None:
+            start = at + len(text[at:]) - len(text[at:].lstrip())
+            raise ExpressionError(f"`{text[start]}` has no meaning in an expression", start)
+        kind = str(match.lastgroup)
+        found.append((kind, match[kind], match.start(kind)))
+        at = match.end()
+    found.append(("end", "", end))
+    return found
+
+
+class _Parser:
+    """One method per rule of the grammar: each takes the tokens of what it is named for, and gives the tree."""
+
+    def __init__(self, text: str) -> None:
+        self.tokens = _tokens(text)
+        self.next = 0
+        self.depth = 0
+        self.operators = 0
+
+    def peek(self) -> str:
+        """What the next token says if it may be an operator, a bracket or a word; a number or a text is none."""
+        kind, text, _ = self.tokens[self.next]
+        return text if kind in ("name", "symbol") else ""
+
+    def take(self) -> _Token:
+        token = self.tokens[self.next]
+        self.next += 1
+        return token
+
+    def expect(self, symbol: str) -> None:
+        kind, text, at = self.take()
+        if text != symbol or kind == "text":
+            self.unexpected(kind, text, at, f"`{symbol}` is missing before ")
+
+    def unexpected(self, kind: str, text: str, at: int, lead: str = "") -> NoReturn:
+        what = "the end" if kind == "end" else f"`{text}`"
+        if text == "**":
+            raise ExpressionError("there is no power operator", at, 2)
+        raise ExpressionError(f"{lead}{what}" if lead else f"{what} can't stand here", at, max(1, len(text)))
+
+    def descend(self) -> None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise ExpressionError(f"an expression nests at most {MAX_DEPTH} deep", self.tokens[self.next][2])
+
+    def count_operator(self, at: int) -> None:
+        """Chains grow the tree to the left, which MAX_DEPTH does not see."""
+        self.operators += 1
+        if self.operators > MAX_OPERATORS:
+            raise ExpressionError(f"an expression has at most {MAX_OPERATORS} operators", at)
+
+    def conditional(self) -> Expression:
+        self.descend()
+        value = self.binary(0)
+        if self.peek() == "if":
+            self.take()
+            condition = self.binary(0)
+            self.expect("else")
+            value = Conditional(value, condition, self.conditional())
+        self.depth -= 1
+        return value
+
+    def binary(self, floor: int) -> Expression:
+        """Operators that bind tighter than `floor`, with what stands between them."""
+        left = self.unary()
+        while True:
+            operator = self.peek()
+            precedence = PRECEDENCE.get(operator, 0)
+            if precedence <= floor:
+                return left
+            at = self.take()[2]
+            self.count_operator(at)
+            right = self.binary(precedence)
+            if operator in COMPARISONS and self.peek() in COMPARISONS:
+                raise ExpressionError("comparisons don't chain: join them with `and`", at, len(operator))
+            left = Binary(operator, left, right)
+
+    def unary(self) -> Expression:
+        operator = self.peek()
+        if operator not in ("not", "-"):
+            return self.postfix()
+        self.descend()
+        self.take()
+        value = Unary("not", self.binary(NOT)) if operator == "not" else self.minus()
+        self.depth -= 1
+        return value
+
+    def minus(self) -> Expression:
+        """What follows a `-`; of a number, it is the sign."""
+        inner = self.unary()
+        if isinstance(inner, Literal) and type(inner.value) in (int, float):
+            return Literal(-inner.value)
+        return Unary("-", inner)
+
+    def postfix(self) -> Expression:
+        value = self.primary()
+        while self.peek() == "[":
+            self.count_operator(self.take()[2])
+            value = Index(value, self.conditional())
+            self.expect("]")
+        return value
+
+    def primary(self) -> Expression:
+        kind, text, at = self.take()
+        if kind == "number":
+            return Literal(_number(text, at))
+        if kind == "text":
+            return Literal(text[1:-1])
+        if kind == "name" and text not in _RESERVED:
+            if text in ("true", "false"):
+                return Literal(text == "true")
+            follows = self.peek()
+            if follows == "(":
+                return self.call(text, at)
+            return self.attribute(text, at) if follows == "." else Name(text, at)
+        if text == "(":
+            value = self.conditional()
+            self.expect(")")
+            return value
+        if text != "[":
+            self.unexpected(kind, text, at)
+        return ListOf(self.arguments("]"))
+
+    def attribute(self, name: str, at: int) -> Attribute:
+        self.take()
+        kind, attribute, place = self.take()
+        if kind != "name":
+            self.unexpected(kind, attribute, place)
+        if attribute not in ATTRIBUTES:
+            message = f"a value has no attribute `{attribute}`, only {' '.join(ATTRIBUTES)}"
+            raise ExpressionError(message, place, len(attribute))
+        return Attribute(name, attribute, at)
+
+    def call(self, function: str, at: int) -> Call:
+        if function not in FUNCTIONS:
+            names = " ".join(FUNCTIONS)
+            raise ExpressionError(f"there is no function `{function}`, only {names}", at, len(function))
+        self.take()
+        return Call(function, self.arguments(")"))
+
+    def arguments(self, close: str) -> tuple[Expression, ...]:
+        found: list[Expression] = []
+        while self.peek() != close:
+            found.append(self.conditional())
+            if self.peek() != ",":
+                break
+            self.take()
+        self.expect(close)
+        return tuple(found)
+
+
+def _number(text: str, at: int) -> int | float:
+    if text.isdigit():
+        if len(text) > 19 or int(text) > MAX_INTEGER:
+            raise ExpressionError("an integer is at most 2**63 - 1", at, len(text))
+        return int(text)
+    if not math.isfinite(float(text)):
+        raise ExpressionError("a number is too large for a float", at, len(text))
+    return float(text)

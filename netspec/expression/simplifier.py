@@ -1,0 +1,73 @@
+"""Expressions made shorter by what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from netspec.expression.errors import ExpressionError
+from netspec.expression.evaluator import evaluate
+from netspec.expression.printer import to_text
+from netspec.expression.tree import (
+    Attribute,
+    Binary,
+    Call,
+    Conditional,
+    Expression,
+    Index,
+    ListOf,
+    Literal,
+    Name,
+    Unary,
+    Value,
+    names_in,
+)
+
+
+def simplify(tree: Expression, known: Mapping[str, Value]) -> Expression:
+    """An expression with known names put in and all that follows from them worked out."""
+    match tree:
+        case Name(name):
+            return Literal(known[name]) if name in known else tree
+        case Literal() | Attribute():
+            return tree
+        case Unary(operator, value):
+            result: Expression = Unary(operator, simplify(value, known))
+        case Index(value, index):
+            result = Index(simplify(value, known), simplify(index, known))
+        case Call(function, arguments):
+            result = Call(function, tuple(simplify(a, known) for a in arguments))
+        case ListOf(items):
+            result = ListOf(tuple(simplify(item, known) for item in items))
+        case Conditional(then, condition, otherwise):
+            decided = simplify(condition, known)
+            if isinstance(decided, Literal) and isinstance(decided.value, bool):
+                return simplify(then if decided.value else otherwise, known)
+            result = Conditional(simplify(then, known), decided, simplify(otherwise, known))
+            # As text, since 1 == 1.0 == true.
+            if to_text(result.then) == to_text(result.otherwise):
+                return result.then
+        case Binary(operator, left, right):
+            result = _simplify_binary(Binary(operator, simplify(left, known), simplify(right, known)))
+    if not names_in(result) and not isinstance(result, Literal):
+        # What can't be worked out may stand where it never is: `4 // 0` in `1 if flag else 4 // 0`.
+        with suppress(ExpressionError):
+            return Literal(evaluate(result, {}))
+    return result
+
+
+def _simplify_binary(tree: Binary) -> Expression:
+    """`true and x` is x, `1*x` is x, `x + 0` is x; what decides alone decides."""
+    neutral = {"and": True, "or": False, "*": 1, "+": 0}
+    for literal, other in ((tree.left, tree.right), (tree.right, tree.left)):
+        if not isinstance(literal, Literal) or tree.operator not in neutral:
+            continue
+        if literal.value is neutral[tree.operator] or (
+            type(literal.value) is int
+            and type(neutral[tree.operator]) is int
+            and literal.value == neutral[tree.operator]
+        ):
+            return other
+        if tree.operator in ("and", "or") and literal is tree.left:
+            return literal
+    return tree

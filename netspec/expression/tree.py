@@ -1,0 +1,132 @@
+"""The tree of an expression: a class for each kind of node, and walks over all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+Value = Any
+"""What an expression gives: int, float, bool, str, a list of these, or a symbolic size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A value as it is written: `3`, `1e-5`, `true`, `'text'`."""
+
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """A parameter or `index`: `width`."""
+
+    name: str
+    at: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """`input.channels`: an attribute of one of the body's inputs."""
+
+    name: str
+    attribute: str
+    at: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """An item of a list: `stages[0]`."""
+
+    value: Expression
+    index: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """`-x` or `not x`."""
+
+    operator: str
+    value: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """Arithmetic, a comparison, `and` or `or`: `4*width`."""
+
+    operator: str
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional:
+    """`then if condition else otherwise`."""
+
+    then: Expression
+    condition: Expression
+    otherwise: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A function of numbers: `min(a, b)`."""
+
+    function: str
+    arguments: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list: `[1, width]`."""
+
+    items: tuple[Expression, ...]
+
+
+Expression = Literal | Name | Attribute | Index | Unary | Binary | Conditional | Call | ListOf
+
+
+def leaves(tree: Expression) -> Iterator[Name | Attribute]:
+    """The names and attributes an expression reads, in the order of its text but for `then if condition`."""
+    match tree:
+        case Name() | Attribute():
+            yield tree
+        case Literal():
+            return
+        case Unary(_, value):
+            yield from leaves(value)
+        case Index(left, right) | Binary(_, left, right):
+            yield from leaves(left)
+            yield from leaves(right)
+        case Conditional(then, condition, otherwise):
+            for part in (then, condition, otherwise):
+                yield from leaves(part)
+        case Call(_, items) | ListOf(items):
+            for item in items:
+                yield from leaves(item)
+
+
+def names_in(tree: Expression) -> set[str]:
+    """The names an expression reads; `input.channels` counts as `input.channels`."""
+    return {leaf.name if isinstance(leaf, Name) else f"{leaf.name}.{leaf.attribute}" for leaf in leaves(tree)}
+
+
+def rewrite(tree: Expression, leaf: Callable[[Name | Attribute], Expression]) -> Expression:
+    """An expression with its names and attributes replaced by what `leaf` gives for each."""
+    match tree:
+        case Name() | Attribute():
+            return leaf(tree)
+        case Literal():
+            return tree
+        case Unary(operator, value):
+            return Unary(operator, rewrite(value, leaf))
+        case Binary(operator, left, right):
+            return Binary(operator, rewrite(left, leaf), rewrite(right, leaf))
+        case Index(value, index):
+            return Index(rewrite(value, leaf), rewrite(index, leaf))
+        case Conditional(then, condition, otherwise):
+            return Conditional(rewrite(then, leaf), rewrite(condition, leaf), rewrite(otherwise, leaf))
+        case Call(function, arguments):
+            return Call(function, tuple(rewrite(a, leaf) for a in arguments))
+        case ListOf(items):
+            return ListOf(tuple(rewrite(i, leaf) for i in items))

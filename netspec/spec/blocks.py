@@ -1,0 +1,104 @@
+"""Blocks of a spec: their names and parameters, their bodies, and that none contains itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from netspec.errors import Findings, NetspecError, fail
+from netspec.graph.model import Block
+from netspec.naming import SIBLINGS, check_class_name, check_module_name, class_name
+from netspec.ops import REGISTRY
+from netspec.spec.body import BlockDefinition, Body, FileContext, Reach
+from netspec.spec.data import Entry, Map
+from netspec.spec.model import BlockOutline, check
+from netspec.spec.parameters import read_parameters
+from netspec.spec.steps import BodyParser
+
+
+def read_blocks(entries: Mapping[str, Entry], file: FileContext, findings: Findings) -> dict[str, BlockDefinition]:
+    """The blocks that a file declares, their bodies not parsed yet."""
+    found: dict[str, BlockDefinition] = {}
+    for name, entry in entries.items():
+        try:
+            check_module_name(name, "a block", entry.key_span)
+            check_class_name(name, "a block", entry.key_span)
+            if name in REGISTRY:
+                fail("NS210", f"there is an op `{name}`", entry.key_span, help="give the block another name")
+            if name in SIBLINGS:
+                fail("NS210", f"`{name}` stands beside a step's op and can't be a block", entry.key_span)
+            data = entry.value
+            if not isinstance(data, Map):
+                fail("NS201", f"block `{name}` is a mapping with `body`", data.span, help="and `params`, if it has any")
+            for key in ("inputs", "outputs"):
+                if key in data.entries:
+                    span = data.entries[key].key_span
+                    fail("NS201", f"blocks with `{key}` of their own are not in this version of netspec", span)
+            check(BlockOutline, data, f"block `{name}`")
+            declared = data.entries.get("params")
+            params = read_parameters(
+                declared.value.entries if declared and isinstance(declared.value, Map) else {}, findings
+            )
+            info = Block(name, tuple(params.values()), entry.key_span)
+            found[name] = BlockDefinition(name, info, file, data.entries["body"].value)
+        except NetspecError as error:
+            findings.extend(error)
+    return found
+
+
+def check_classes(blocks: Mapping[str, BlockDefinition], network: str, findings: Findings) -> None:
+    """Classes are made from these names: two that differ in a `_` or a capital only would be one class."""
+    classes = {class_name(network): f"the network `{network}`"}
+    for block in blocks.values():
+        other = classes.setdefault(class_name(block.name), f"block `{block.name}`")
+        if other != f"block `{block.name}`":
+            try:
+                fail(
+                    "NS210",
+                    f"block `{block.name}` and {other} would be one class, `{class_name(block.name)}`",
+                    block.info.span,
+                )
+            except NetspecError as error:
+                findings.extend(error)
+
+
+def parse_block(
+    block: BlockDefinition, blocks: Mapping[str, BlockDefinition], names: frozenset[str], findings: Findings
+) -> None:
+    """Read a block's body into steps, once all blocks are known."""
+    own = frozenset(p.name for p in block.info.parameters)
+    reach = Reach(names | own, frozenset(("input",)), {"input"})
+    try:
+        parser = BodyParser(block.file, blocks, findings)
+        block.body = parser.body(block.data, reach, what=f"the body of block `{block.name}`")
+    except NetspecError as error:
+        findings.extend(error)
+
+
+def check_recursion(blocks: Mapping[str, BlockDefinition]) -> None:
+    """Blocks nest, never recurse: name the way round where they do."""
+    done: set[str] = set()
+    for start in blocks:
+        way: list[str] = []
+        todo: list[tuple[str, bool]] = [(start, True)]
+        while todo:
+            name, entering = todo.pop()
+            if not entering:
+                way.pop()
+                done.add(name)
+                continue
+            if name in way:
+                round_ = " -> ".join(f"`{n}`" for n in [*way[way.index(name) :], name])
+                fail("NS212", f"block `{name}` contains itself", blocks[name].info.span, notes=[round_])
+            if name in done:
+                continue
+            way.append(name)
+            todo.append((name, False))
+            todo += [(used, True) for used in dict.fromkeys(_used(blocks[name].body))]
+
+
+def _used(body: Body) -> Iterable[str]:
+    for step in body.steps:
+        if isinstance(step.target, BlockDefinition):
+            yield step.target.name
+        for branch in (step.branches or {}).values():
+            yield from _used(branch)

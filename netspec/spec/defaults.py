@@ -1,0 +1,54 @@
+"""`defaults: {conv2d: {bias: false, init: {...}}}`: what the steps of a file say of an op unless told else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from netspec.errors import Diagnostic, Findings, NetspecError, closest, fail
+from netspec.ops import REGISTRY
+from netspec.ops.base import Op, make_op
+from netspec.spec.arguments import ArgumentReader
+from netspec.spec.body import Argument, BlockDefinition, Defaults, FileContext, Reach
+from netspec.spec.data import Entry, Map
+from netspec.spec.initializers import places_of, read_init
+
+
+def read_defaults(
+    entries: Mapping[str, Entry],
+    file: FileContext,
+    names: frozenset[str],
+    blocks: Mapping[str, BlockDefinition],
+    findings: Findings,
+) -> None:
+    """Put the defaults that a file has into its context; `names` are the parameters in reach."""
+    reader = ArgumentReader(FileContext(), blocks)
+    reach = Reach(names, frozenset(), set())
+    for op, entry in entries.items():
+        try:
+            if op not in REGISTRY:
+                help = closest(op, REGISTRY) or (
+                    "blocks have defaults of their own, in `params`" if op in blocks else ""
+                )
+                fail("NS203", f"there is no op `{op}`", entry.key_span, help=help)
+            data = entry.value
+            assert isinstance(data, Map)
+            init = data.entries.get("init")
+            if "branches" in data.entries:
+                fail("NS204", "`branches` stand on steps, and have no defaults", data.entries["branches"].key_span)
+            rest = Map({k: v for k, v in data.entries.items() if k != "init"}, data.span)
+            arguments, _ = reader.arguments(REGISTRY[op], entry.key_span, rest, reach)
+            for argument in arguments.values():
+                argument.of_file = True
+            _check_values(REGISTRY[op], arguments, findings)
+            file.defaults[op] = Defaults(arguments, read_init(init.value) if init else {}, places_of(init))
+        except NetspecError as error:
+            findings.extend(error)
+
+
+def _check_values(cls: type[Op], arguments: Mapping[str, Argument], findings: Findings) -> None:
+    """Say what is wrong with an op's constants, even if no step takes them."""
+    constants = {a.name: a.value for a in arguments.values() if a.expression is None}
+    for problem in make_op(cls, constants)[1]:
+        if problem.attribute in constants:
+            span = arguments[problem.attribute].span
+            findings.add(Diagnostic(problem.code, problem.message, span, help=problem.help))

@@ -1,0 +1,53 @@
+"""Values of arguments: constants, and what expressions give in a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from netspec.errors import Diagnostic, Findings
+from netspec.expression import Expression, ExpressionError, Value, evaluate
+from netspec.spec.body import Argument
+from netspec.spec.elaborate_errors import Failed, notes_of, way_to_decide
+from netspec.spec.frame import Frame, Use
+
+
+class Evaluator:
+    """Works out the values of arguments; those of `defaults` see the spec's parameters alone."""
+
+    def __init__(self, params: Mapping[str, Value], findings: Findings) -> None:
+        self.params = params
+        self.findings = findings
+
+    def value(self, argument: Argument, frame: Frame) -> Value:
+        """The value of an argument in a frame."""
+        if argument.expression is None:
+            return argument.value
+        names = self.params if argument.of_file else frame.names
+        return self.evaluate(argument.expression, names, argument, frame.uses)
+
+    def evaluate(
+        self, tree: Expression, names: Mapping[str, Value], argument: Argument, uses: tuple[Use, ...]
+    ) -> Value:
+        """What an expression gives with these names."""
+        try:
+            return evaluate(tree, names)
+        except ExpressionError as error:
+            code = "NS215" if argument.name in ("when", "repeat") else "NS208"
+            diagnostic = Diagnostic(
+                code,
+                f"`{argument.name}` can't be worked out: {error.message}",
+                argument.span,
+                notes=notes_of(uses),
+                help=error.help or way_to_decide(error.message),
+            )
+            self.findings.add(diagnostic)
+            raise Failed from None
+
+
+def frozen(value: Value) -> Any:
+    """A list as a key: a tuple, of types too, since 1 and True are one key and not one value."""
+    if not isinstance(value, list):
+        return value
+    items = cast(list[Value], value)
+    return (*map(type, items), *map(frozen, items))

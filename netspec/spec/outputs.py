@@ -1,0 +1,67 @@
+"""Outputs as a spec declares them, or the value of the last step where it declares none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from netspec.errors import Findings, NetspecError, choices, closest, fail
+from netspec.expression import Value, show
+from netspec.graph.model import Mode
+from netspec.naming import check_output_name
+from netspec.source import Span
+from netspec.spec.body import Body
+from netspec.spec.data import Entry, Map, plain
+from netspec.spec.model import OutputOutline, check
+
+
+@dataclass(slots=True)
+class OutputDefinition:
+    """An output as a spec declares it."""
+
+    name: str
+    value: str
+    mode: Mode
+    span: Span
+
+
+def read_outputs(
+    entries: Mapping[str, Entry], spec: Span, body: Body, inputs: Iterable[str], findings: Findings
+) -> list[OutputDefinition]:
+    """`{logits: fc8}`: each output names an input or a step of the network's body."""
+    if not entries:
+        if not body.steps:
+            fail("NS201", "a network without steps needs `outputs`", spec)
+        last = body.steps[-1]
+        return [OutputDefinition("output", last.called, "inference", last.span)]
+    named = {step.called for step in body.steps if step.named} | set(inputs)
+    found: list[OutputDefinition] = []
+    for name, entry in entries.items():
+        try:
+            found.append(_output(name, entry, named))
+        except NetspecError as error:
+            findings.extend(error)
+    return found
+
+
+def _output(name: str, entry: Entry, named: set[str]) -> OutputDefinition:
+    check_output_name(name, entry.key_span)
+    value, mode = entry.value, "inference"
+    if isinstance(value, Map):
+        if "from" not in value.entries:
+            fail("NS201", f"output `{name}` needs `from`", value.span)
+        rest = Map({k: v for k, v in value.entries.items() if k != "from"}, value.span)
+        mode = check(OutputOutline, rest, f"output `{name}`").mode
+        if mode == "train":
+            fail("NS201", "outputs of training only are not in this version of netspec", rest.entries["mode"].key_span)
+        value = value.entries["from"].value
+    text: Value = plain(value)
+    if not isinstance(text, str) or text not in named:
+        help = closest(str(text), named) or f"an output is a step with a `name`: {choices(sorted(named))}"
+        fail(
+            "NS209",
+            f"there is no step `{show(text) if not isinstance(text, str) else text}` for output `{name}`",
+            value.span,
+            help=help,
+        )
+    return OutputDefinition(name, text, mode, value.span)

@@ -1,0 +1,120 @@
+"""Parameters of specs and blocks: their types, how they are declared, and the values they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import Any, cast
+
+from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
+from netspec.expression import Value, show
+from netspec.graph.model import Parameter
+from netspec.naming import check_parameter_name
+from netspec.spec.body import Argument, BlockDefinition
+from netspec.spec.data import Data, Entry, Scalar, Seq, plain
+from netspec.spec.messages import kind_of
+
+_LIST = "a list of numbers, texts or lists"
+_KINDS: dict[str, tuple[Callable[[Value], bool], str]] = {
+    "int": (lambda v: type(v) is int, "an int"),
+    "float": (lambda v: type(v) in (int, float), "a number"),
+    "bool": (lambda v: type(v) is bool, "true or false"),
+    "str": (lambda v: type(v) is str, "text"),
+    "list": (lambda v: type(v) is list and all(map(kind_of_value, cast(list[Value], v))), _LIST),
+}
+KINDS = (*_KINDS, "body")
+"""The types a parameter may have."""
+
+
+def kind_of_value(value: Value) -> str:
+    """The type a parameter has by its default."""
+    return next((kind for kind, (holds, _) in _KINDS.items() if holds(value)), "")
+
+
+def fits(value: Value, kind: str) -> bool:
+    """Whether a value is of a parameter's type; an int is a float too, and a bool is no int."""
+    return _KINDS[kind][0](value)
+
+
+def words_for(kind: str) -> str:
+    """A parameter's type in words."""
+    return _KINDS[kind][1]
+
+
+def read_parameters(entries: Mapping[str, Entry], findings: Findings) -> dict[str, Parameter]:
+    """`{width: int, stride: 1}`: a type, or a default whose type it is."""
+    found: dict[str, Parameter] = {}
+    for name, entry in entries.items():
+        try:
+            check_parameter_name(name, entry.key_span)
+            found[name] = _parameter(name, entry.value)
+        except NetspecError as error:
+            findings.extend(error)
+    return found
+
+
+def _parameter(name: str, data: Data) -> Parameter:
+    value = plain(data)
+    if isinstance(data, Scalar) and value in KINDS:
+        if value == "body":
+            fail("NS201", "`body` parameters are not in this version of netspec", data.span)
+        return Parameter(name, str(value))
+    kind = kind_of_value(value)
+    if not kind and isinstance(data, Seq):
+        fail("NS206", f"the list `{name}` holds numbers, texts and lists, and nothing else", data.span)
+    if not kind:
+        types = ", ".join(kind for kind in KINDS if kind != "body")
+        fail("NS206", f"`{name}` is a type ({types}) or a default, not {kind_of(data)}", data.span)
+    if kind == "float" and not isfinite(value):
+        fail("NS206", f"`{name}` is a number that is finite, not {show(value)}", data.span)
+    return Parameter(name, kind, value)
+
+
+def check_kind(block: BlockDefinition, name: str, argument: Argument, value: Value = ..., help: str = "") -> None:
+    """Refuse a block's argument of the wrong type."""
+    given = argument.value if value is ... else value
+    kind = block.kinds[name]
+    if not fits(given, kind):
+        fail(
+            "NS206",
+            f"`{name}` of block `{block.name}` takes {words_for(kind)}, not {show(given)}",
+            argument.span,
+            help=help,
+        )
+
+
+def signature(block: BlockDefinition) -> str:
+    """A block's parameters in a line, for help."""
+    shown = ", ".join(p.name if p.required else f"{p.name}={show(p.default)}" for p in block.info.parameters)
+    return f"it is `{block.name}({shown})`"
+
+
+def resolve_params(spec: str, parameters: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a spec of this name with values: those given, else the defaults."""
+    findings = Findings()
+    values: dict[str, Any] = {}
+    given = {name: _as_list(value) for name, value in given.items()}
+    for name, value in given.items():
+        parameter = parameters.get(name)
+        if parameter is None:
+            help = closest(name, parameters) or (f"it has {choices(parameters)}" if parameters else "it has none")
+            findings.add(Diagnostic("NS204", f"`{spec}` has no parameter `{name}`", help=help))
+        elif not fits(value, parameter.kind):
+            message = f"parameter `{name}` of `{spec}` takes {words_for(parameter.kind)}, not {show(value)}"
+            findings.add(Diagnostic("NS206", message))
+    findings.check()
+    for parameter in parameters.values():
+        value = given.get(parameter.name, parameter.default)
+        if value is ...:
+            fail(
+                "NS205",
+                f"`{spec}` needs its parameter `{parameter.name}`, {words_for(parameter.kind)}",
+                help=f"give it with `--set {parameter.name}=...`",
+            )
+        values[parameter.name] = value
+    return values
+
+
+def _as_list(value: Value) -> Value:
+    """A tuple, which callers in Python may give, as the list that it stands for."""
+    return list(cast(tuple[Value, ...], value)) if isinstance(value, tuple) else value

@@ -1,0 +1,303 @@
+"""YAML's syntax errors in words: the parser's own are about its grammar; these are about what people do.
+
+A function that starts with `_check` raises if it knows what went wrong, and returns if it does not; so their order
+counts. One that starts with `_fail` always raises.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NoReturn
+
+import yaml
+
+from netspec.errors import fail
+from netspec.source import Source, Span
+from netspec.spec.yaml_refusals import QUOTE, check_space, refuse, refuse_key
+
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_BRACKETS = re.compile(r"""(?<![^\s,:\[{])(?:"(?:[^"\\]|\\.)*+"|'(?:[^']|'')*+')|(?<!\S)\#[^\n]*|[\[\]{}]""", re.DOTALL)
+
+
+def fail_unprintable(source: Source) -> NoReturn:
+    """Raise the error for a text with a character that YAML does not allow."""
+    # The parser's positions are bytes or characters, as it is C or Python: the place is looked up anew.
+    found = _UNPRINTABLE.search(source.text)
+    at = found.start() if found else 0
+    message = f"the character U+{ord(source.text[at]):04X} can't stand in a spec"
+    fail("NS101", message, Span(source, at, at + 1), help="take it out, or write its escape in double quotes")
+
+
+def explain(source: Source, error: yaml.MarkedYAMLError, bracket: int | None, last: Span) -> NoReturn:
+    """Raise the error for a text that the parser gave up on, in the flow that starts at `bracket`, after `last`."""
+    failure = _Failure.of(source, error, last)
+    context = failure.context
+    if "quoted scalar" in context:
+        _fail_in_quotes(failure)
+    if "directive" in context or context.endswith(" a tag"):
+        refuse(Span(source, failure.context_at, failure.at))
+    if bracket is not None:
+        _fail_in_flow(failure, bracket)
+    _check_start(failure)
+    if "simple key" in context:
+        _fail_without_colon(failure)
+    _check_colon(failure)
+    _check_word_above(failure)
+    _check_after_quote(failure)
+    if failure.char and failure.char in "]},":
+        what = f"`{failure.char}` closes nothing" if failure.char != "," else "nothing stands before this `,`"
+        fail("NS101", what, failure.here)
+    if "block mapping" in context or "block collection" in context:
+        _fail_in_block(failure)
+    if "document start" in failure.problem:
+        help = "check the indentation and the brackets above"
+        fail("NS101", "the spec has ended before this", failure.here, help=help)
+    fail("NS101", f"the YAML goes wrong here: {failure.problem}{', ' * bool(context)}{context}", failure.here)
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Where the parser gave up, and why by its own words."""
+
+    source: Source
+    problem: str
+    context: str
+    at: int
+    context_at: int
+    """Where what it was reading starts; where it gave up, if it does not say."""
+    last: Span
+    """The word before, of those that were read to their end."""
+
+    @classmethod
+    def of(cls, source: Source, error: yaml.MarkedYAMLError, last: Span) -> _Failure:
+        end = len(source.text)
+        at = min(error.problem_mark.index if error.problem_mark else end, end)
+        context_at = min(error.context_mark.index if error.context_mark else at, end)
+        return cls(source, error.problem or "", error.context or "", at, context_at, last)
+
+    @property
+    def here(self) -> Span:
+        return Span(self.source, self.at, self.at + 1)
+
+    @property
+    def char(self) -> str:
+        return self.here.text
+
+    @property
+    def line_start(self) -> int:
+        return _line_start(self.source.text, self.at)
+
+    @property
+    def lead(self) -> str:
+        """What stands before it on its line."""
+        return self.source.text[self.line_start : self.at]
+
+    @property
+    def between(self) -> str | None:
+        """What stands between the last word and here, if the word ends before here."""
+        return self.source.text[self.last.end : self.at] if self.last.end <= self.at else None
+
+
+def _line_start(text: str, at: int) -> int:
+    return text.rfind("\n", 0, at) + 1
+
+
+def _dash_before(text: str, at: int) -> bool:
+    return text[_line_start(text, at) : at].rstrip(" ").endswith("-")
+
+
+# Quotes.
+
+
+def _fail_in_quotes(failure: _Failure) -> NoReturn:
+    source, problem = failure.source, failure.problem
+    if "unexpected" in problem:
+        is_quote = source.text[failure.context_at : failure.context_at + 1] in ("'", '"')
+        start = failure.context_at if is_quote else failure.last.start
+        fail("NS101", f"the quote {source.text[start]} is never closed", Span(source, start, start + 1))
+    if "escape" in problem:
+        at = source.text.rfind("\\", 0, failure.at + 1)
+        escape = Span(source, at, at + 2)
+        help = "text with backslashes stands in single quotes"
+        fail("NS101", f"`{escape.text}` is no escape", escape, help=help)
+    fail("NS101", f"the quoted text goes wrong here: {problem}", failure.here)
+
+
+def _check_after_quote(failure: _Failure) -> None:
+    """Text behind a closing quote, which may have been meant to close elsewhere."""
+    source, last = failure.source, failure.last
+    mark = last.text[:1]
+    if mark not in ("'", '"') or failure.between is None or failure.between.strip(" \t"):
+        return
+    if "\n" in last.text:
+        note = f"it ends at {Span(source, last.end - 1, last.end).place}, and more text follows"
+        fail("NS101", f"the quote {mark} is closed too late", Span(source, last.start, last.start + 1), notes=[note])
+    inside = "inside '...' a quote is written ''" if mark == "'" else 'inside "..." a quote is written \\"'
+    fail("NS101", "text after the closing quote", failure.here, help=f"quote the whole value; {inside}")
+
+
+# Block style.
+
+
+def _check_start(failure: _Failure) -> None:
+    """What a line or a value can't start with."""
+    source, context, problem, here = failure.source, failure.context, failure.problem, failure.here
+    indent = re.compile(r"[ \t]*").match(source.text, failure.line_start)
+    margin = indent.group() if indent else ""
+    if "\t" in margin:
+        tab = Span(source, failure.line_start + margin.index("\t"), failure.line_start + len(margin))
+        fail("NS101", "a tab can't indent in YAML", tab, help="use spaces")
+    if "anchor" in context or "alias" in context:
+        name = f"`{source.text[failure.context_at]}`"
+        start = Span(source, failure.context_at, failure.at)
+        fail("NS101", f"a value can't start with {name}", start, help="put it in quotes")
+    if "cannot start any token" in problem:
+        fail("NS101", f"a value can't start with `{failure.char}`", here, help="put it in quotes")
+    if "sequence entries are not allowed" in problem:
+        fail("NS101", "a list can't start on the line of its key", here, help="start it on the next line, or use [...]")
+
+
+def _fail_without_colon(failure: _Failure) -> NoReturn:
+    """A line among the keys of a mapping that has no `:`."""
+    source, start = failure.source, failure.context_at
+    line = Span(source, start, start + len(source.text[start:].split("\n", 1)[0].rstrip()))
+    check_space(line)
+    words = line.text.split()
+    help = f"write `{line.text}:`, or `- {line.text}` in a list" if len(words) == 1 else "a comment starts with `#`"
+    if len(words) == 2:
+        help = f"write `{words[0]}: {words[1]}`"
+    fail("NS101", "a key without its `:`", line, help=help)
+
+
+def _check_colon(failure: _Failure) -> None:
+    """A `:` without a key before it, or one that the word before it can't have."""
+    if failure.char != ":":
+        return
+    if failure.lead.strip() in ("", "-", "?"):
+        refuse_key("", failure.here)
+    if failure.last.text and failure.between is not None and not failure.between.strip():
+        _fail_at_colon(failure)
+
+
+def _fail_at_colon(failure: _Failure) -> NoReturn:
+    """A `:` after a word that is a value; it may be of several lines, the last of which was meant as a key."""
+    source, last = failure.source, failure.last
+    first, *rest = last.text.split("\n")
+    first = first.rstrip()
+    if not rest:
+        help = "quote a value that has `: ` in it, or put the second key on a line of its own"
+        fail("NS101", "a second `: ` on one line", failure.here, help=help)
+    key = rest[-1].strip()
+    word = Span(source, last.start, last.start + len(first))
+    check_space(word, "- " if _dash_before(source.text, last.start) else "")
+    if not re.fullmatch(r"[\w.]+", key):
+        note = f"the value before it starts at {last.place}"
+        help = "check the quotes and the indentation above"
+        fail("NS101", "a `: ` can't stand here", failure.here, notes=[note], help=help)
+    before = source.text[_line_start(source.text, last.start) : last.start].rstrip()
+    if before.endswith(":"):
+        above = before[:-1].lstrip(" -").rstrip()
+        below = Span(source, last.end - len(key), last.end)
+        help = f"start `{key}` in the same column as `{above}`, or put the value of `{above}` below it too"
+        fail("NS101", f"`{key}:` is indented under `{above}`, which has a value already", below, help=help)
+    _fail_word_above(word, key)
+
+
+def _check_word_above(failure: _Failure) -> None:
+    """A word of a list, alone on its line, and a key below it: `- conv2d` and then `kernel_size: 3`."""
+    # A comment ended the word; without one, the next line's key is part of it (see _fail_at_colon).
+    text, last, lead = failure.source.text, failure.last, failure.lead
+    if lead.strip() or failure.between is None or last.text[:1] in "'\"|>" or not _dash_before(text, last.start):
+        return
+    key = re.compile(r"([A-Za-z_]\w*)\s*:").match(text, failure.at)
+    if key and len(lead) == last.start - _line_start(text, last.start):
+        _fail_word_above(last, key[1])
+
+
+def _fail_word_above(word: Span, key: str) -> NoReturn:
+    dash = "- " if _dash_before(word.source.text, word.start) else ""
+    message = f"mapping values are not allowed under `{word.text}`: `{key}:` stands below, and it has no `:` itself"
+    fail("NS101", message, word, help=f"write `{dash}{word.text}:`")
+
+
+def _fail_in_block(failure: _Failure) -> NoReturn:
+    """Text that is no part of the mapping or list above it."""
+    text, here, lead = failure.source.text, failure.here, failure.lead
+    if lead.strip() or not failure.char:
+        help = "a comma, a bracket or the `#` of a comment may be missing"
+        fail("NS101", "nothing more can stand on this line", here, help=help)
+    if len(lead) == failure.context_at - _line_start(text, failure.context_at):
+        item = text.startswith("- ", failure.at)
+        message = "a list item among the keys of a mapping" if item else "a key among the items of a list"
+        fail("NS101", message, here, help="indent it, to be part of what stands above")
+    message = f"this line is indented by {len(lead)}, and nothing above it is open there"
+    fail("NS101", message, here, help="indent it as much as the line it belongs with")
+
+
+# Flow style: {...} and [...].
+
+
+def _fail_in_flow(failure: _Failure, bracket: int) -> NoReturn:
+    source, char, here = failure.source, failure.char, failure.here
+    opening = source.text[bracket]
+    closing = "]" if opening == "[" else "}"
+    start = Span(source, bracket, bracket + 1)
+    if _matching(source.text, bracket) is None:
+        fail("NS101", f"`{opening}` is never closed", start, help=f"end it with `{closing}`")
+    if char and char in "]}" and char != closing:
+        note = f"`{opening}` is open since {start.place}"
+        fail("NS101", f"`{char}` can't close `{opening}`", here, notes=[note], help=f"write `{closing}`")
+    before = source.text[: failure.at].rstrip()[-1:]
+    # A bare word (an empty text is part of any) that ends here.
+    after_word = failure.between is not None and not failure.between.strip() and failure.last.text[:1] not in "'\""
+    if char == ":":
+        _check_colon_in_flow(failure, before, after_word)
+    else:
+        _check_expression_in_flow(failure, before, after_word)
+    if char == "," or char == closing:
+        fail("NS101", f"nothing stands before this `{char}`", here)
+    help = "a comma is missing before this, or quotes around the value"
+    fail("NS101", f"expected `,` or `{closing}`", here, help=help)
+
+
+def _check_colon_in_flow(failure: _Failure, before: str, after_word: bool) -> None:
+    source, at, last, colon = failure.source, failure.at, failure.last, failure.here
+    if source.text[at + 1 : at + 2] in ("[", "{"):
+        fail("NS101", "a space is missing after this `:`", colon)
+    if after_word:
+        words = last.text.split()
+        if len(words) == 1:
+            help = "nest it as {...}, or quote a value that has `: ` in it"
+            fail("NS101", "a second `: ` without a comma between", colon, help=help)
+        key = Span(source, last.end - len(words[-1]), last.end)
+        fail("NS101", f"a comma is missing before `{key.text}`", key)
+    if before in "{[,":
+        refuse_key("", colon)
+
+
+def _check_expression_in_flow(failure: _Failure, before: str, after_word: bool) -> None:
+    """An expression that ends for YAML where a bracket opens, or behind one: `{k: stages[0] + 1}`."""
+    source, at, char, last = failure.source, failure.at, failure.char, failure.last
+    if char == "{" and after_word and re.fullmatch(r"[A-Za-z_]\w*", last.text):
+        fail("NS101", f"`{last.text}` and `{{` with no `:` between", last, help=f"write `{last.text}: {{...}}`")
+    if char in "[{" and (after_word or not source.text[at - 1].isspace()):
+        inner = _matching(source.text, at)
+        whole = Span(source, last.start if after_word else at, at + 1 if inner is None else inner + 1)
+        fail("NS101", f"YAML ends the value before `{char}`", whole, help=QUOTE)
+    if char in "+-*/%<>=!)." and before in ("]", "}"):
+        fail("NS101", f"YAML ends the value before `{char}`", failure.here, help=QUOTE)
+
+
+def _matching(text: str, at: int) -> int | None:
+    """Where the bracket that opens at a place is closed, by a bracket of whichever kind."""
+    depth = 0
+    for found in _BRACKETS.finditer(text, at):
+        bracket = found.group()
+        if bracket in "[{":
+            depth += 1
+        elif bracket in "]}":
+            depth -= 1
+            if depth == 0:
+                return found.start()
+    return None
