@@ -68,6 +68,13 @@ def format_option(help: str) -> Callable[[Command], Command]:
     return click.option("--format", "format_", type=click.Choice(FORMATS), help=help)
 
 
+def report_options(command: Command) -> Command:
+    """What every report takes: NETWORK, `--set`, `--input`, `--format` and `-o`."""
+    form = format_option("How to print it.  [default: by the suffix of -o, else table]")
+    file = "Write to a file (.json, .csv, .md or a table as text)."
+    return network_options(form(click.option("-o", "--output", metavar="FILE", help=file)(command)))
+
+
 def format_for(format_: str | None, output: str | None) -> str:
     """The format that was asked for, else the one that the output file's suffix tells, else a table."""
     return format_ or _SUFFIXES.get(Path(output or "").suffix, "table")

@@ -7,11 +7,11 @@ from typing import cast
 import click
 
 from netspec.analysis.parameter_report import By
-from netspec.cli.options import emit, format_for, format_option, network_options, open_network
+from netspec.cli.options import emit, format_for, open_network, report_options
 
 
 @click.command("params")
-@network_options
+@report_options
 @click.option(
     "--by",
     type=click.Choice(("layer", "op", "block")),
@@ -19,8 +19,6 @@ from netspec.cli.options import emit, format_for, format_option, network_options
     show_default=True,
     help="What a row is: a layer, all layers of an op, or all in a block and the blocks in it.",
 )
-@format_option("How to print it.  [default: by the suffix of -o, else table]")
-@click.option("-o", "--output", metavar="FILE", help="Write to a file (.json, .csv, .md or a table as text).")
 def command(
     network: str,
     settings: tuple[str, ...],

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import click
 
-from netspec.cli.options import emit, format_for, format_option, network_options, open_network
+from netspec.cli.options import emit, format_for, open_network, report_options
 
 
 @click.command("rf")
-@network_options
+@report_options
 @click.option("--all", "every", is_flag=True, help="Every op, and not only those that see more than what enters them.")
-@format_option("How to print it.  [default: by the suffix of -o, else table]")
-@click.option("-o", "--output", metavar="FILE", help="Write to a file (.json, .csv, .md or a table as text).")
 def command(
     network: str,
     settings: tuple[str, ...],

@@ -6,17 +6,15 @@ import re
 
 import click
 
-from netspec.cli.options import emit, format_for, format_option, network_options, open_network
+from netspec.cli.options import emit, format_for, open_network, report_options
 
 
 @click.command("summary")
-@network_options
+@report_options
 @click.option("--train", is_flag=True, help="The training graph, with outputs that are built in training only.")
 @click.option(
     "--depth", default="1", metavar="N|all", show_default=True, help="How deep to open blocks; `all` lists every op."
 )
-@format_option("How to print it.  [default: by the suffix of -o, else table]")
-@click.option("-o", "--output", metavar="FILE", help="Write to a file (.json, .csv, .md or a table as text).")
 def command(
     network: str,
     settings: tuple[str, ...],
