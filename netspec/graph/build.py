@@ -70,6 +70,7 @@ class Builder:
         self._inputs: list[Input] = []
         self._outputs: list[Output] = []
         self._here = ""
+        self._numbers: dict[str, int] = {}
         self._inferred: dict[tuple[int, ...], tuple[Op, tuple[Tensor, ...], tuple[Tensor, ...]]] = {}
 
     def input(
@@ -250,10 +251,13 @@ class Builder:
         return f"{self._here}.{name}" if self._here else name
 
     def _free_name(self, base: str) -> str:
-        name, number = base, 1
-        while self._path(name) in self._paths or self._path(name) in self._scope_paths:
+        # Counting goes on where it stopped, so that many nodes of one op do not take ever longer.
+        number = self._numbers.get(self._path(base), 0)
+        name = ""
+        while not name or self._path(name) in self._paths or self._path(name) in self._scope_paths:
             number += 1
-            name = f"{base}_{number}"
+            name = base if number == 1 else f"{base}_{number}"
+        self._numbers[self._path(base)] = number
         return name
 
 
