@@ -17,7 +17,7 @@ LATER = ("networks", "use", "weights")
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
 
 class InputOutline(_Strict):
