@@ -262,10 +262,7 @@ class ClassWriter:
                 out = chosen
             elif name not in ("in_channels", "groups", "bias"):
                 sizes |= names_in(chosen)
-            if number < printed.positional:
-                parts.append(document(chosen))
-            elif not (isinstance(chosen, Literal) and same(chosen.value, node.op.default(name))):
-                parts.append(prefixed(f"{name}=", document(chosen)))
+            parts += _argument(name, chosen, number < printed.positional, node.op.default(name))
         pairs = [(self.graph.types[i.inputs[0]], i.node.type) for _, i in matched if i.node is not None]
         self.follow(item, behind(node, pairs, self.flows[item.inputs[0]], out, frozenset(sizes)))
         return Bracket(f"{printed.target}(", parts)
@@ -300,10 +297,15 @@ class ClassWriter:
                     tree = Name(argument.name)
                 chosen = self.verified(values, tree, place, argument.name, argument.is_list)
             given[argument.name] = chosen
-            if argument.required:
-                parts.append(document(chosen))
-            elif not (isinstance(chosen, Literal) and same(chosen.value, argument.default)):
-                parts.append(prefixed(f"{argument.name}=", document(chosen)))
+            parts += _argument(argument.name, chosen, argument.required, argument.default)
+        self.follow(item, self.behind_instance(item, body, place, child, given))
+        return Bracket(f"{child.cls.name}(", parts)
+
+    def behind_instance(
+        self, item: Item, body: Body, place: Place, child: Written, given: Mapping[str, Expression]
+    ) -> Flow:
+        """What is known behind a call of another class: what it says of its output, with `given` for its arguments."""
+        scope = body.scope
         flows = [self.flows[value] for value in item.inputs]
 
         def outside(names: Names) -> Names:
@@ -318,7 +320,7 @@ class ClassWriter:
                     found |= names_in(given[name])
                 elif name == child.cls.channels and flows:
                     found |= flows[0].names
-                elif is_block and scope is not None:
+                elif scope is not None and scope.block is not None:
                     found |= self.reads(scope.written.get(name), place)
                 else:
                     found |= {name} & (self.own | {"index"})
@@ -326,15 +328,12 @@ class ClassWriter:
 
         self.fixed |= outside(child.fixed)
         channels = child.output.channels
-        names = outside(child.output.names)
-        if channels is None or not names_in(channels) <= given.keys():
-            flow = Flow(None, names, names)
-        else:
+        if channels is not None and names_in(channels) <= given.keys():
             channels = tidy(rewrite(channels, lambda leaf: given.get(leaf.name, leaf)))
-            doubt, sizes = outside(child.output.doubt), outside(child.output.sizes)
-            flow = Flow(channels, doubt, sizes) if channels is not None else Flow(None, names, names)
-        self.follow(item, flow)
-        return Bracket(f"{child.cls.name}(", parts)
+            if channels is not None:
+                return Flow(channels, outside(child.output.doubt), outside(child.output.sizes))
+        names = outside(child.output.names)
+        return Flow(None, names, names)
 
     def resolve(self, tree: Expression, place: Place) -> Expression | None:
         """A spec's expression in the terms of this class, or None where it can't be said in them."""
@@ -366,6 +365,14 @@ class ClassWriter:
         resolved = simplify(resolved, {})
         reachable = self.own | {self.cls.channels, "index", *self.arguments.invented}
         return resolved if names_in(resolved) <= reachable else None
+
+
+def _argument(name: str, chosen: Expression, positional: bool, default: Any) -> list[Doc]:
+    """An argument of a call: by place, or by name where it says other than the default."""
+    if positional:
+        return [document(chosen)]
+    says_nothing = isinstance(chosen, Literal) and same(chosen.value, default)
+    return [] if says_nothing else [prefixed(f"{name}=", document(chosen))]
 
 
 def _layer(item: Item) -> Layer:
