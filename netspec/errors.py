@@ -32,6 +32,7 @@ CODES: dict[str, str] = {
     "NS215": "`when` or `repeat` that can't be decided",
     "NS216": "a claim of `expect` does not hold",
     "NS217": "a value is made and never used",
+    "NS218": "an op of one's own that can't be used",
     "NS301": "shapes that must be equal are not",
     "NS302": "an op can't take this number of inputs, rank or dtype",
     "NS303": "a window larger than the map under it",

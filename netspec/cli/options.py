@@ -40,6 +40,25 @@ sizes = click.option(
 )
 
 
+def _load(context: click.Context, option: click.Parameter, files: tuple[str, ...]) -> None:
+    if files:
+        from netspec.ops.own import load_ops
+
+        for file in files:
+            load_ops(Path(file))
+
+
+own_ops = click.option(
+    "--ops",
+    multiple=True,
+    metavar="FILE",
+    callback=_load,
+    is_eager=True,
+    expose_value=False,
+    help="Run a Python file that defines ops of your own; may be repeated.",
+)
+
+
 class MissingPart(click.ClickException):
     """Something that is not installed: exit status 3, with the command that installs it."""
 
@@ -59,8 +78,8 @@ def need(module: str) -> None:
 
 
 def network_options(command: Command) -> Command:
-    """NETWORK, `--set` and `--input`."""
-    return network(settings(sizes(command)))
+    """NETWORK, `--set`, `--input` and `--ops`."""
+    return network(settings(sizes(own_ops(command))))
 
 
 def format_option(help: str) -> Callable[[Command], Command]:

@@ -19,8 +19,8 @@ from netspec.naming import (
     check_parameter_name,
     check_symbol,
 )
-from netspec.ops import REGISTRY
 from netspec.ops.base import Op, RuleError, make_op
+from netspec.ops.own import find_op, op_names
 from netspec.source import Span
 from netspec.types import Filling, Tensor
 
@@ -264,9 +264,9 @@ class Builder:
 def _op_of(op: str | Op, attributes: Mapping[str, Any]) -> Op:
     if isinstance(op, Op):
         return op
-    cls = REGISTRY.get(op)
+    cls = find_op(op)
     if cls is None:
-        fail("NS203", f"there is no op `{op}`", help=closest(op, REGISTRY) or f"ops are {choices(REGISTRY)}")
+        fail("NS203", f"there is no op `{op}`", help=closest(op, op_names()) or f"ops are {choices(op_names())}")
     given = {name: _listed(value) for name, value in attributes.items()}
     made, problems = make_op(cls, given)
     if made is None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from netspec.dims import Dim, always_equal, condition
 from netspec.errors import choices, closest
+from netspec.naming import check_module_name
 from netspec.ops.fields import LARGEST, Takes
 from netspec.types import Call, Infix, Layer, Reach, Tensor, Weight, Window
 
@@ -71,8 +72,9 @@ class Op(BaseModel):
         if family:
             cls.family = family
         if name:
-            if name in REGISTRY and REGISTRY[name].__qualname__ != cls.__qualname__:
-                raise TypeError(f"two ops are called {name!r}")
+            other = REGISTRY.get(check_module_name(name, "an op", None))
+            if other is not None and (other.__module__, other.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise TypeError(f"there is an op `{name}` already, {other.__module__}.{other.__qualname__}")
             cls.opname = name
             cls.principal = principal
             REGISTRY[name] = cls
@@ -181,15 +183,26 @@ def _problem(cls: type[Op], name: str, kind: str, value: Any) -> AttributeProble
 
 def takes(cls: type[Op], attribute: str) -> str:
     """What an attribute takes, in words."""
-    for extra in cls.model_fields[attribute].metadata:
+    field = cls.model_fields[attribute]
+    said = next((extra.words for extra in field.metadata if isinstance(extra, Takes)), None)
+    return said or _in_words(field.annotation)
+
+
+_WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+
+
+def _in_words(annotation: Any) -> str:
+    """A type of a field in words: those it says itself, else those of Python's own types."""
+    for extra in getattr(annotation, "__metadata__", ()):
         if isinstance(extra, Takes):
             return extra.words
-    inner = get_args(cls.model_fields[attribute].annotation)
-    for argument in inner:
-        for extra in getattr(argument, "__metadata__", ()):
-            if isinstance(extra, Takes):
-                return f"{extra.words}, or null"
-    return "another kind of value"
+    if get_origin(annotation) is Literal:
+        return choices(str(word) for word in get_args(annotation))
+    if get_origin(annotation) in (Union, UnionType):
+        return ", or ".join(_in_words(part) for part in get_args(annotation))
+    if hasattr(annotation, "__metadata__"):
+        return _in_words(annotation.__origin__)
+    return _WORDS.get(annotation, "another kind of value")
 
 
 @lru_cache(maxsize=1024)

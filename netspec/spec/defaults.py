@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netspec.errors import Diagnostic, Findings, NetspecError, closest, fail
-from netspec.ops import REGISTRY
 from netspec.ops.base import Op, make_op
+from netspec.ops.own import find_op, op_names
 from netspec.spec.arguments import ArgumentReader
 from netspec.spec.body import Argument, BlockDefinition, Defaults, FileContext, Reach
 from netspec.spec.data import Entry, Map
@@ -25,8 +25,9 @@ def read_defaults(
     reach = Reach(names, frozenset(), set())
     for op, entry in entries.items():
         try:
-            if op not in REGISTRY:
-                help = closest(op, REGISTRY) or (
+            cls = None if op in blocks else find_op(op)
+            if cls is None:
+                help = closest(op, op_names()) or (
                     "blocks have defaults of their own, in `params`" if op in blocks else ""
                 )
                 fail("NS203", f"there is no op `{op}`", entry.key_span, help=help)
@@ -36,10 +37,10 @@ def read_defaults(
             if "branches" in data.entries:
                 fail("NS204", "`branches` stand on steps, and have no defaults", data.entries["branches"].key_span)
             rest = Map({k: v for k, v in data.entries.items() if k != "init"}, data.span)
-            arguments, _ = reader.arguments(REGISTRY[op], entry.key_span, rest, reach)
+            arguments, _ = reader.arguments(cls, entry.key_span, rest, reach)
             for argument in arguments.values():
                 argument.of_file = True
-            _check_values(REGISTRY[op], arguments, findings)
+            _check_values(cls, arguments, findings)
             file.defaults[op] = Defaults(arguments, read_init(init.value) if init else {}, places_of(init))
         except NetspecError as error:
             findings.extend(error)

@@ -223,7 +223,8 @@ class _Elaborator:
                 except NetspecError as error:
                     self.errors.keep_all(error, frame)
                     raise Failed from None
-            params[name] = value
+            # A float parameter holds a float, also where the spec says `2`: layers are written with what it holds.
+            params[name] = float(value) if block.kinds[name] == "float" and isinstance(value, int) else value
         if len(inputs) != 1:
             help = "join the values before it, as with `concat`"
             self.errors.fail(

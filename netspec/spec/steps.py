@@ -8,8 +8,8 @@ from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest,
 from netspec.expression import show
 from netspec.graph.model import NOTHING
 from netspec.naming import SIBLINGS, check_module_name
-from netspec.ops import REGISTRY
 from netspec.ops.base import Merge, Op, make_op
+from netspec.ops.own import find_op, op_names
 from netspec.source import Span
 from netspec.spec.arguments import ArgumentReader
 from netspec.spec.body import Argument, BlockDefinition, Body, FileContext, Reach, Step
@@ -104,13 +104,13 @@ class BodyParser:
 
     def is_known(self, name: str) -> bool:
         """Whether a name is that of an op or block."""
-        return name in REGISTRY or name in self.blocks
+        return name in self.blocks or find_op(name) is not None
 
     def known(self) -> Iterable[str]:
-        return (*REGISTRY, *self.blocks)
+        return (*op_names(), *self.blocks)
 
     def target(self, key: str, span: Span) -> type[Op] | BlockDefinition:
-        found = self.blocks.get(key) or REGISTRY.get(key)
+        found = self.blocks.get(key) or find_op(key)
         if found is not None:
             return found
         hint = _FOREIGN.get(key.lower()) or closest(key, self.known()) or closest(_snake(key), self.known())
@@ -235,7 +235,8 @@ def _split(item: Data, known: Callable[[str], bool]) -> tuple[str, Span, Data, d
 
 def _shown_under(op: Entry) -> str:
     """The scalar argument of an op by its attribute's name, for a help line that adds another."""
-    principal = REGISTRY[op.key].principal if op.key in REGISTRY else None
+    cls = find_op(op.key)
+    principal = cls.principal if cls else None
     scalar = isinstance(op.value, Scalar) and op.value.value is not None
     return f"{principal}: {plain(op.value)}, " if principal and scalar else ""
 

@@ -8,7 +8,7 @@ from netspec.errors import fail
 from netspec.expression import Expression
 from netspec.graph.model import Graph, Node, Scope
 from netspec.graph.tree import Group, tree
-from netspec.types import Layer, Printed
+from netspec.types import Call, Layer, Printed
 
 
 @dataclass(slots=True, eq=False)
@@ -66,6 +66,24 @@ def bodies(graph: Graph) -> Body:
     root.outputs = [o.value for o in graph.outputs]
     _choose_classes(root, True)
     return root
+
+
+_KNOWN = ("torch", "nn", "math")
+"""The modules that every generated file may use by these names."""
+
+
+def modules_used(body: Body) -> set[str]:
+    """The modules, other than torch's own, that stand before the names of layers and functions at or below a body."""
+    found: set[str] = set()
+    for item in body.items:
+        name = item.printed.target if isinstance(item.printed, Layer) else ""
+        name = item.printed.function if isinstance(item.printed, Call) else name
+        module = name.rpartition(".")[0]
+        if module and module.partition(".")[0] not in _KNOWN:
+            found.add(module)
+        if item.body is not None:
+            found |= modules_used(item.body)
+    return found
 
 
 class _Reader:

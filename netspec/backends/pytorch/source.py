@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, CopiesDifferError
-from netspec.backends.pytorch.bodies import Body, bodies
+from netspec.backends.pytorch.bodies import Body, bodies, modules_used
 from netspec.backends.pytorch.classes import Class, Label, Member, find_classes
 from netspec.backends.pytorch.expressions import written
 from netspec.backends.pytorch.forward import ForwardWriter
@@ -44,7 +44,7 @@ def to_source(graph: Graph) -> str:
     if function:
         sections.insert(0, "\n".join(function))
     code = "\n\n\n".join(sections)
-    return f"{_header(graph, code)}\n\n\n{code}\n"
+    return f"{_header(graph, code, modules_used(root))}\n\n\n{code}\n"
 
 
 def _classes(graph: Graph, root: Body) -> list[Written]:
@@ -95,9 +95,15 @@ def _free_parameters(graph: Graph, root: Body) -> set[str]:
     return free
 
 
-def _header(graph: Graph, code: str) -> str:
+def _header(graph: Graph, code: str, modules: set[str]) -> str:
     lines = [*_docstring(f"{graph.title or graph.name} in PyTorch, {MARK} from `{graph.name}`.", 0), ""]
-    used = {node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)}
+    nodes = list(ast.walk(ast.parse(code)))
+    used = {node.id for node in nodes if isinstance(node, ast.Name)}
+    taken = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    taken |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    for module in sorted(modules):
+        if module.partition(".")[0] in taken:
+            fail("NS401", f"`{module.partition('.')[0]}` is a name in `{graph.name}`, and the module that an op needs")
     standard = [
         line
         for name, line in (
@@ -110,7 +116,8 @@ def _header(graph: Graph, code: str) -> str:
     if standard:
         lines += [*standard, ""]
     if "torch" in used:
-        lines.append("import torch")
+        modules = modules | {"torch"}
+    lines += [f"import {module}" for module in sorted(modules)]
     lines.append("from torch import Tensor, nn")
     return "\n".join(lines)
 

@@ -1,0 +1,74 @@
+"""Whether an op's class says all of itself: what netspec asks of an op of one's own before it is used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic.errors import PydanticUserError
+
+from netspec.errors import choices, fail
+from netspec.ops.base import Op, RuleError, make_op
+from netspec.types import Call, Infix, Layer, Reach, Tensor, Weight, Window
+
+_HERE = str(Path(__file__).parent)
+
+
+def check_op(cls: type[Op]) -> None:
+    """Refuse an op that does not say all of itself, or contradicts itself on one of its own examples (NS218)."""
+    missing = sorted(getattr(cls, "__abstractmethods__", ()))
+    if missing:
+        help = "what costs nothing says `return 0`, and what has no weights `return ()`"
+        fail("NS218", f"op `{cls.opname}` does not say its {choices(missing)}", help=help)
+    if cls.principal is not None and cls.principal not in cls.model_fields:
+        fail("NS218", f"op `{cls.opname}` has no attribute `{cls.principal}` to be its principal one")
+    try:
+        cls.model_rebuild()
+    except (PydanticUserError, NameError) as error:
+        fail("NS218", f"the attributes of op `{cls.opname}` can't be read: {str(error).splitlines()[0]}")
+    for number, example in enumerate(cls.examples, start=1):
+        what = f"example {number} of op `{cls.opname}`"
+        op, problems = make_op(cls, example.attributes)
+        if op is None:
+            fail("NS218", f"{what}: {problems[0].message}", help=problems[0].help)
+        try:
+            _check_rules(op, tuple(Tensor(shape) for shape in example.inputs))
+        except RuleError as error:
+            fail("NS218", f"{what}: {error.message}", help=error.help)
+        except Exception as error:
+            fail("NS218", f"{what} can't be worked out: {said(error)}")
+
+
+def _check_rules(op: Any, xs: tuple[Tensor, ...]) -> None:
+    inferred = op.infer(*xs)
+    ys = _all(inferred if isinstance(inferred, tuple) else (inferred,), Tensor, "infer")
+    if len(ys) != len(op.output_names):
+        raise TypeError(f"`infer` gives {len(ys)} outputs, and `output_names` has {len(op.output_names)}")
+    _all(op.weights(*xs), Weight, "weights")
+    macs = op.macs(ys[0], *xs)
+    _need(macs is None or type(macs) is int, "macs", "a number, or None where it is unknown")
+    _need(isinstance(op.window(*xs), Window | Reach), "window", "a Window or a Reach")
+    _need(isinstance(op.torch(*xs), Layer | Call | Infix), "torch", "a Layer, a Call or an Infix")
+    op.label()
+
+
+def _all(found: Any, kind: type[Any], rule: str) -> tuple[Any, ...]:
+    items = cast("tuple[Any, ...]", found) if isinstance(found, tuple) else (None,)
+    _need(all(isinstance(item, kind) for item in items), rule, f"a tuple of {kind.__name__}s")
+    return items
+
+
+def _need(right: bool, rule: str, what: str) -> None:
+    if not right:
+        raise TypeError(f"`{rule}` gives {what}, and here does not")
+
+
+def said(error: Exception) -> str:
+    """An exception in a line, with the place in the user's file where there is one."""
+    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, SyntaxError):
+        return said
+    from traceback import extract_tb
+
+    frames = [f for f in extract_tb(error.__traceback__) if not f.filename.startswith((_HERE, "<"))]
+    return f"{said} ({Path(frames[0].filename).name}:{frames[0].lineno})" if frames else said

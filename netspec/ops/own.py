@@ -1,0 +1,114 @@
+"""Ops of one's own: from a Python file that a person names, or from installed packages. docs/adding-an-op.md has both.
+
+A spec never names a file of code. It can use an op that an installed package announces in the entry-point group
+`netspec.ops`, under the op's own name; that package is imported when a spec first uses the op.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import cache
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from netspec.errors import NetspecError, fail
+from netspec.ops.base import REGISTRY, Op
+from netspec.ops.check import check_op, said
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+GROUP = "netspec.ops"
+"""The entry-point group: `group_norm = "my_package.ops:GroupNorm"`."""
+
+
+def find_op(name: str) -> type[Op] | None:
+    """The op of a name: built in, registered in this process, or announced by an installed package (NS218)."""
+    found = REGISTRY.get(name)
+    if found is None and name in announced():
+        found = _load_announced(announced()[name])
+    return found
+
+
+def op_names() -> list[str]:
+    """The names of all ops: those registered, and those that installed packages announce."""
+    return list(dict.fromkeys((*REGISTRY, *announced())))
+
+
+@cache
+def announced() -> dict[str, EntryPoint]:
+    """The ops that installed packages announce, none of them imported."""
+    from importlib.metadata import entry_points  # costs more than all else here, and few specs ask
+
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def load_ops(file: Path) -> list[type[Op]]:
+    """Run a Python file and register the ops in it, which it returns; NS218 says what is wrong with the file or an op.
+
+    The file becomes a module of its stem's name, so that generated source can import what else stands in it.
+    """
+    with _or_nothing(str(file)):
+        if file.suffix != ".py":
+            fail("NS218", f"{file} is no Python file", help="ops stand in a file whose name ends with `.py`")
+        if not file.is_file():
+            fail("NS218", f"there is no file {file}")
+        if not file.stem.isidentifier():
+            fail("NS218", f"{file} can't be imported: `{file.stem}` is no name of a module", help="rename the file")
+        spec = importlib.util.spec_from_file_location(file.stem, file.resolve())
+        assert spec is not None
+        _need_free(spec, file)
+        _run(spec)
+    found = [cls for cls in REGISTRY.values() if cls.__module__ == file.stem]
+    if not found:
+        help = "an op is a class that inherits from `netspec.Op` and has a `name`"
+        fail("NS218", f"{file} defines no op", help=help)
+    return found
+
+
+def _need_free(spec: ModuleSpec, file: Path) -> None:
+    known = sys.modules.get(spec.name)
+    origin = getattr(known, "__file__", None) if known else getattr(importlib.util.find_spec(spec.name), "origin", None)
+    if origin is not None and Path(origin).resolve() != file.resolve():
+        fail("NS218", f"{file} would hide the module `{spec.name}`, {origin}", help="rename the file")
+
+
+def _run(spec: ModuleSpec) -> None:
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    assert spec.loader is not None
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[spec.name]
+        raise
+
+
+def _load_announced(entry: EntryPoint) -> type[Op]:
+    package = entry.dist.name if entry.dist else entry.value
+    with _or_nothing(f"`{entry.name}` of {package}"):
+        entry.load()
+        if entry.name not in REGISTRY:
+            fail("NS218", f"{package} announces an op `{entry.name}`, and {entry.value} defines none of that name")
+    return REGISTRY[entry.name]
+
+
+@contextmanager
+def _or_nothing(what: str) -> Generator[None]:
+    """Register what is defined inside, all of it or none."""
+    before = dict(REGISTRY)
+    try:
+        yield
+        for name, cls in REGISTRY.items():
+            if before.get(name) is not cls:
+                check_op(cls)
+    except BaseException as error:
+        REGISTRY.clear()
+        REGISTRY.update(before)
+        if isinstance(error, NetspecError) or not isinstance(error, Exception):
+            raise
+        fail("NS218", f"{what} can't be used: {said(error)}")

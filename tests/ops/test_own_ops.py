@@ -1,0 +1,271 @@
+"""Ops of one's own: from a file that a flag names, and from installed packages."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import netspec
+from netspec.cli.main import main
+from netspec.ops import own
+from netspec.ops.base import REGISTRY
+from netspec.ops.own import find_op, load_ops, op_names
+
+SWISH = '''
+"""Swish with a learned slope, as a module and as an op."""
+
+import torch
+from torch import nn
+
+from netspec.ops.base import Elementwise, example
+from netspec.ops.fields import PositiveReal
+from netspec.types import Layer, Weight
+
+
+class LearnedSwish(nn.Module):
+    def __init__(self, channels: int, beta: float = 1.0) -> None:
+        super().__init__()
+        self.beta = nn.Parameter(torch.full((channels, 1, 1), beta))
+
+    def forward(self, x):
+        return x * torch.sigmoid(self.beta * x)
+
+
+class Swish(Elementwise, name="learned_swish", principal="beta", family="activation"):
+    """x * sigmoid(beta * x) with beta learned for each channel (Ramachandran et al. 2017)."""
+
+    beta: PositiveReal = 1.0
+
+    examples = (example((2, 3, 4, 5)), example((2, 3, 4, 5), beta=2))
+
+    def weights(self, x):
+        return (Weight("beta", (x.channels, 1, 1)),)
+
+    def torch(self, x):
+        return self.layer("swish_ops.LearnedSwish", channels=x.channels)
+'''
+
+SPEC = """\
+netspec: 1
+name: swished
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  stage:
+    params: {width: int, slope: 1.0}
+    body:
+      - conv2d: {out_channels: width, kernel_size: 3, padding: 1}
+      - learned_swish: slope
+network:
+  - {stage: 4, name: one}
+  - {stage: {width: 6, slope: 2}, name: two}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _own_ops_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test with its own folder, and without the ops of the others."""
+    monkeypatch.chdir(tmp_path)
+    before, modules = dict(REGISTRY), set(sys.modules)
+    own.announced.cache_clear()
+    yield
+    REGISTRY.clear()
+    REGISTRY.update(before)
+    own.announced.cache_clear()
+    for name in set(sys.modules) - modules:
+        if getattr(sys.modules[name], "__file__", "") and str(tmp_path) in str(sys.modules[name].__file__):
+            del sys.modules[name]
+
+
+def write(name: str, text: str) -> Path:
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    capsys.readouterr()
+    try:
+        main(arguments)
+        status = 0
+    except SystemExit as stop:
+        status = int(stop.code or 0)
+    return status, *capsys.readouterr()
+
+
+def test_an_op_from_a_file_is_an_op_like_any_other() -> None:
+    (cls,) = load_ops(write("swish_ops.py", SWISH))
+    assert cls is find_op("learned_swish")
+    net = netspec.loads(SPEC)
+    summary = net.summary()
+    # Two 3x3 convolutions and a slope a channel, counted by hand.
+    assert summary["totals"]["parameters"] == (3 * 4 * 9 + 4) + 4 + (4 * 6 * 9 + 6) + 6
+    assert summary["layers"][-1]["receptive_field"]["size"] == [5, 5]
+    source = net.to_source()
+    assert "import swish_ops\nfrom torch import Tensor, nn\n" in source
+    assert "self.learned_swish = swish_ops.LearnedSwish(width, beta=slope)" in source
+    module = net.compile()
+    x = torch.randn(2, 3, 8, 8)
+    assert module(x).shape == (2, 6, 8, 8)
+    assert {k: tuple(v.shape) for k, v in module.state_dict().items()} == {
+        k: w.shape for k, w in net.graph.state().items()
+    }
+
+
+def test_its_errors_have_places() -> None:
+    load_ops(write("swish_ops.py", SWISH))
+    with pytest.raises(netspec.NetspecError) as caught:
+        netspec.loads(SPEC.replace("slope: 2", "slope: -2.0"))
+    assert "<string>:9:9" not in str(caught.value)
+    assert "NS206: `beta` takes a number greater than 0, not -2.0" in str(caught.value)
+    with pytest.raises(netspec.NetspecError, match="did you mean `learned_swish`"):
+        netspec.loads(SPEC.replace("learned_swish", "learned_swich"))
+
+
+def test_the_flag(capsys: pytest.CaptureFixture[str]) -> None:
+    write("swish_ops.py", SWISH)
+    write("swished.yaml", SPEC)
+    status, out, err = run(capsys, "summary", "swished.yaml")
+    assert (status, out) == (1, "")
+    assert "NS203: there is no op or block `learned_swish`" in err
+    status, out, err = run(capsys, "summary", "swished.yaml", "--ops", "swish_ops.py", "--depth", "all")
+    assert (status, err) == (0, "")
+    assert "one.learned_swish" in out or "learned swish" in out
+    status, out, err = run(capsys, "compile", "swished.yaml", "--ops", "swish_ops.py", "-o", "swished.py")
+    assert status == 0, err
+    assert "proved Swished" in err
+
+
+def test_the_flag_is_on_every_command_that_reads_specs() -> None:
+    from netspec.cli.main import COMMANDS, cli
+
+    context = cli.make_context("netspec", ["list"])
+    without = {"list", "init"}
+    for name in set(COMMANDS) - without:
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert any("--ops" in p.opts for p in command.params), name
+
+
+def test_a_spec_never_names_code() -> None:
+    write("swish_ops.py", SWISH)
+    for line in ("ops: swish_ops.py", "ops: [swish_ops.py]"):
+        with pytest.raises(netspec.NetspecError, match="NS201: a spec has no key `ops`"):
+            netspec.loads(SPEC.replace("name: swished", f"name: swished\n{line}"))
+    assert "swish_ops" not in sys.modules
+
+
+BROKEN = {
+    "x = 1 / 0": "{file} can't be used: ZeroDivisionError: division by zero ({file}:1)",
+    "x = (": "{file} can't be used: SyntaxError: '(' was never closed",
+    "x = 1": "{file} defines no op",
+    "import netspec\nclass A(netspec.Op, name='own_a'): pass": "op `own_a` does not say its `infer`, `macs`",
+    "import netspec\nclass A(netspec.Op, name='conv2d'): pass": "there is an op `conv2d` already",
+    "import netspec\nclass A(netspec.Op, name='forward'): pass": "`forward` can't be the name of an op",
+    "import netspec\nclass A(netspec.Op, name='no-name'): pass": "'no-name' can't be the name of an op",
+}
+RULES = {
+    "examples = (example((2, 3), b=2),)": "example 1 of op `own_a`: `own_a` has no attribute `b`",
+    "k: 'Nothing' = 1": "the attributes of op `own_a` can't be read",
+    "def infer(self, x): return x.nothing": "can't be worked out: AttributeError: 'Tensor' object has no attribute",
+    "def infer(self, x): return [x]": "`infer` gives a tuple of Tensors, and here does not",
+    "def infer(self, x): return (x, x)": "`infer` gives 2 outputs, and `output_names` has 1",
+    "def weights(self, x): return []": "`weights` gives a tuple of Weights",
+    "def macs(self, y, x): return 0.5": "`macs` gives a number, or None",
+    "def window(self, x): return None": "`window` gives a Window or a Reach",
+    "def torch(self, x): return 'nn.ReLU()'": "`torch` gives a Layer, a Call or an Infix",
+    "def infer(self, x): raise RuleError('not today')": "example 1 of op `own_a`: not today",
+}
+RULE_FILE = """
+from netspec.ops.base import Elementwise, RuleError, example
+from netspec.types import Layer
+
+class Base(Elementwise):
+    examples = (example((2, 3)),)
+    def torch(self, x): return Layer("nn.ReLU", {{}})
+
+class A(Base, name="own_a"):
+    {rule}
+"""
+
+
+@pytest.mark.parametrize("text", [*BROKEN, *RULES])
+def test_what_can_not_be_used_is_said_and_leaves_nothing(text: str) -> None:
+    file = write("broken_ops.py", RULE_FILE.format(rule=text) if text in RULES else text)
+    before = dict(REGISTRY)
+    with pytest.raises(netspec.NetspecError) as caught:
+        load_ops(file)
+    assert (BROKEN | RULES)[text].format(file=file) in str(caught.value)
+    assert before == REGISTRY
+
+
+def test_a_complete_op_of_that_form_can_be_used() -> None:
+    load_ops(write("broken_ops.py", RULE_FILE.format(rule="pass")))
+    assert "own_a" in REGISTRY
+
+
+def test_files_that_are_no_modules() -> None:
+    for name, message in {
+        "nothing.py": "there is no file nothing.py",
+        "ops.txt": "ops.txt is no Python file",
+        "my-ops.py": "`my-ops` is no name of a module",
+        "json.py": "json.py would hide the module `json`",
+    }.items():
+        if name != "nothing.py":
+            write(name, SWISH)
+        with pytest.raises(netspec.NetspecError, match=f"NS218: .*{message}"):
+            load_ops(Path(name))
+
+
+def test_the_same_file_twice() -> None:
+    file = write("swish_ops.py", SWISH)
+    first, second = load_ops(file), load_ops(file)
+    assert first[0] is not second[0] is find_op("learned_swish")
+
+
+def test_a_name_of_the_network_can_not_hide_the_module() -> None:
+    load_ops(write("swish_ops.py", SWISH))
+    with pytest.raises(netspec.NetspecError, match="NS401: `swish_ops` is a name in `swished`"):
+        netspec.loads(SPEC.replace("image", "swish_ops")).to_source()
+
+
+# Installed packages: what `pip install` leaves, in a folder that is on the path.
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    site = tmp_path / "site"
+    write("site/swish_ops.py", SWISH)
+    write("site/netspec_swish-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: netspec-swish\nVersion: 1.0\n")
+    write(
+        "site/netspec_swish-1.0.dist-info/entry_points.txt",
+        "[netspec.ops]\nlearned_swish = swish_ops:Swish\nmissing = no_such_module:Op\nother = swish_ops:LearnedSwish\n",
+    )
+    monkeypatch.syspath_prepend(str(site))
+    return site
+
+
+def test_an_installed_op_is_imported_when_a_spec_uses_it(installed: Path) -> None:
+    assert "learned_swish" in op_names()
+    netspec.load("vgg_a")
+    assert "swish_ops" not in sys.modules
+    assert netspec.loads(SPEC).summary()["totals"]["parameters"] == 344
+    assert "swish_ops" in sys.modules
+
+
+def test_an_installed_op_that_does_not_load(installed: Path) -> None:
+    with pytest.raises(netspec.NetspecError, match="NS218: `missing` of netspec-swish can't be used: ModuleNotFound"):
+        netspec.loads(SPEC.replace("learned_swish: slope", "missing: slope"))
+    with pytest.raises(netspec.NetspecError, match="netspec-swish announces an op `other`, and swish_ops:Learned"):
+        netspec.loads(SPEC.replace("learned_swish: slope", "other: slope"))
+
+
+def test_a_block_may_have_the_name_of_an_installed_op(installed: Path) -> None:
+    own_block = SPEC.replace("blocks:\n", "blocks:\n  learned_swish:\n    params: {k: float}\n    body: [relu]\n")
+    alone = netspec.loads(own_block).summary()["totals"]["parameters"]
+    netspec.loads(SPEC)
+    assert netspec.loads(own_block).summary()["totals"]["parameters"] == alone == 334
