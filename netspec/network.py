@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -16,38 +15,35 @@ from netspec.errors import Diagnostic
 from netspec.expression import show
 from netspec.graph.model import Graph, Mode
 from netspec.naming import is_symbol
+from netspec.report import Report
 from netspec.source import Source
 from netspec.spec.elaborate import Result, elaborate
 from netspec.spec.inputs import SIZE, is_size
 from netspec.spec.library import find
 from netspec.spec.read import Spec, read_spec
+from netspec.tables import Table
 
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
     from torch import nn
 
+    from netspec.analysis.memory import DType, Optimizer
+    from netspec.analysis.parameter_report import By
+
 Shape = Sequence[Dim | str]
 
 
-class Summary(dict[str, Any]):
+class Summary(Report):
     """A summary as plain data (its keys are those of the JSON contract); printed, it is a table."""
 
     def __init__(self, data: Mapping[str, Any], graph: Graph, mode: Mode) -> None:
-        super().__init__(data)
+        super().__init__(data, self.table)
         self._graph = graph
         self._mode: Mode = mode
 
-    def table(self, depth: int | None = 1) -> Any:
+    def table(self, depth: int | None = 1) -> Table:
         """The table of layers, scopes open down to `depth`; every op in its own row where it is None."""
         return layer_table(self._graph, self, self._mode, depth)
-
-    def to_json(self) -> str:
-        """The summary as JSON text, one line a layer."""
-        with without_collector():
-            return to_json(self)
-
-    def __str__(self) -> str:
-        return self.table().to_text()
 
 
 class Network:
@@ -76,6 +72,29 @@ class Network:
     def summary(self, mode: Mode = "inference", at: Mapping[str, int] | None = None) -> Summary:
         """Shapes, parameters, MACs and receptive fields; `at` gives sizes to symbols other than their nominal ones."""
         return Summary(summary(self.graph, mode, at), self.graph, mode)
+
+    def parameter_counts(self, by: By = "layer") -> Report:
+        """Where the parameters are: by layer, or by kind of op or outermost block, largest first."""
+        from netspec.analysis.parameter_report import parameter_report
+
+        return parameter_report(self.graph, by)
+
+    def receptive_fields(self, every: bool = False) -> Report:
+        """What one unit sees of the input, for each layer that changes it, or with `every` for each node."""
+        from netspec.analysis.field_report import field_report
+
+        return field_report(self.graph, every=every)
+
+    def memory(
+        self, mode: Mode = "inference", *, batch: int = 1, dtype: DType = "float32", optimizer: Optimizer = "none"
+    ) -> Report:
+        """Bytes of weights and activations, layer by layer, and their peak: of inference, or of a training step.
+
+        Raises NetspecError NS305 where a size is open.
+        """
+        from netspec.analysis.memory_report import memory_report
+
+        return memory_report(self.graph, mode, batch=batch, dtype=dtype, optimizer=optimizer)
 
     def check_expectations(self) -> tuple[int, list[Diagnostic]]:
         """How many claims of `expect` were checked, and a diagnostic for each that does not hold.
@@ -163,21 +182,6 @@ def check_inputs(spec: Spec, given: Mapping[str, Shape]) -> dict[str, list[Dim |
                 fail("NS206", f"a size of `{name}` is {SIZE}, or a symbol such as `H`, not {show(size)}")
         found[name] = list(shape)
     return found
-
-
-def to_json(data: Mapping[str, Any]) -> str:
-    """JSON text with a line for each key, and for each item of a list of mappings."""
-    lines: list[str] = []
-    for key, value in data.items():
-        if isinstance(value, list) and value and isinstance(value[0], dict):
-            # One call of the C encoder; a line break goes where an item begins. That text can't stand inside
-            # a string of JSON, where a quote has a backslash before it.
-            first = json.dumps(next(iter(value[0])))  # pyright: ignore[reportUnknownArgumentType]
-            inner = json.dumps(value)[1:-1].replace(f"}}, {{{first}", f"}},\n    {{{first}")
-            lines.append(f"  {json.dumps(key)}: [\n    {inner}\n  ]")
-        else:
-            lines.append(f"  {json.dumps(key)}: {json.dumps(value)}")
-    return "{\n" + ",\n".join(lines) + "\n}"
 
 
 def names() -> list[str]:

@@ -7,12 +7,12 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-Cell = str | int | None
+Cell = str | int | float | None
 
 
 @dataclass(slots=True)
 class Table:
-    """Rows under headings, with lines of text above and below; ints align right, None is a dash."""
+    """Rows under headings, with lines of text above and below; numbers align right, None is a dash."""
 
     headings: Sequence[str]
     rows: list[Sequence[Cell]]
@@ -68,11 +68,22 @@ class Table:
         return out.getvalue().rstrip("\n")
 
     def _right(self) -> list[bool]:
-        return [any(isinstance(row[i], int) for row in (*self.rows, *self.foot)) for i in range(len(self.headings))]
+        return [any(isinstance(row[i], int | float) for row in (*self.rows, *self.foot)) for i in range(len(self.headings))]
 
 
 def _shown(cell: Cell) -> str:
+    if isinstance(cell, float):
+        return f"{cell:,.1f}"
     return "-" if cell is None else f"{cell:,}" if isinstance(cell, int) else cell
+
+
+BAR = 30
+"""How long a whole bar is."""
+
+
+def bar(share: float) -> str:
+    """A share, 0 to 1, as a bar of that length."""
+    return "#" * round(BAR * share)
 
 
 _UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "K"))

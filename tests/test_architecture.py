@@ -30,6 +30,7 @@ LAYERS = {
     "collector": "",
     "errors": "source",
     "tables": "",
+    "report": "collector tables",
     "dims": "source errors",
     "expression": "source errors dims",
     "types": "source errors dims expression",
@@ -37,12 +38,12 @@ LAYERS = {
     "ops": BASE,
     "graph": f"{BASE} ops",
     "spec": f"{GRAPH}",
-    "analysis": f"{GRAPH} tables",
+    "analysis": f"{GRAPH} tables report",
     "passes": f"{GRAPH} analysis",
     "backends": f"{GRAPH} analysis passes",
     "expect": f"{GRAPH} spec analysis",
-    "network": f"{GRAPH} spec analysis expect backends",
-    "cli": f"{GRAPH} spec analysis passes backends expect network tables __init__",
+    "network": f"{GRAPH} spec analysis expect backends tables report",
+    "cli": f"{GRAPH} spec analysis passes backends expect network tables report __init__",
     "__main__": "cli",
 }
 FRONT_DOOR = "__init__"

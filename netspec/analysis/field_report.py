@@ -11,6 +11,7 @@ from netspec.analysis.shapes import fixed, plain_shape
 from netspec.dims import Dim
 from netspec.graph.model import Graph, Mode, Node
 from netspec.graph.walk import live_nodes
+from netspec.report import Report
 from netspec.tables import Cell, Table
 from netspec.types import Tensor
 
@@ -21,7 +22,7 @@ NOTES = (
 )
 
 
-def field_report(graph: Graph, mode: Mode = "inference", every: bool = False) -> dict[str, Any]:
+def field_report(graph: Graph, mode: Mode = "inference", every: bool = False) -> Report:
     """The receptive field of each layer that changes it, or with `every` of each node, in each input.
 
     `share` is the part of the input's extent that a unit's window spans, per axis, 1 at most; None where a size
@@ -45,11 +46,12 @@ def field_report(graph: Graph, mode: Mode = "inference", every: bool = False) ->
                         "share": _share(field, extent),
                     }
                 )
-    return {
+    data = {
         "network": graph.name,
         "inputs": {name: plain_shape(type) for name, type in inputs.items()},
         "layers": layers,
     }
+    return Report(data, lambda: _table(graph, data))
 
 
 def _changes(node: Node, fields: Mapping[str, Mapping[str, Field]], name: str) -> bool:
@@ -67,7 +69,7 @@ def _part(size: Any, whole: Dim) -> float | None:
     return None
 
 
-def field_table(graph: Graph, data: Mapping[str, Any]) -> Table:
+def _table(graph: Graph, data: Mapping[str, Any]) -> Table:
     """The table of a field report; one number stands for both axes where they are alike."""
     several = len(graph.inputs) > 1
     headings = ["layer", "kind", *(["of"] if several else []), "map", "size", "stride", "start", "share"]

@@ -8,14 +8,13 @@ from typing import Any, Literal
 from netspec.analysis.cost import costs
 from netspec.graph.model import Graph, Mode, Node
 from netspec.graph.walk import live_nodes
-from netspec.tables import Cell, Table
+from netspec.report import Report
+from netspec.tables import Cell, Table, bar
 
 By = Literal["layer", "op", "block"]
-BAR = 30
-"""How long the bar of the largest row is."""
 
 
-def parameter_report(graph: Graph, by: By = "layer", mode: Mode = "inference") -> dict[str, Any]:
+def parameter_report(graph: Graph, by: By = "layer", mode: Mode = "inference") -> Report:
     """Parameters by layer (in order), or by op or outermost block (largest first), with each row's share.
 
     A weight that several nodes share is counted once, at the first.
@@ -35,7 +34,8 @@ def parameter_report(graph: Graph, by: By = "layer", mode: Mode = "inference") -
     for row in rows.values():
         row["share"] = round(row["parameters"] / total, 6)
     ordered = list(rows.values()) if by == "layer" else sorted(rows.values(), key=lambda row: -row["parameters"])
-    return {"network": graph.name, "by": by, "total": total, "rows": ordered}
+    data = {"network": graph.name, "by": by, "total": total, "rows": ordered}
+    return Report(data, lambda: _table(graph, data))
 
 
 def _row_of(node: Node, graph: Graph, by: By) -> tuple[str, str]:
@@ -52,7 +52,7 @@ def _row_of(node: Node, graph: Graph, by: By) -> tuple[str, str]:
     return row
 
 
-def parameter_table(graph: Graph, data: Mapping[str, Any]) -> Table:
+def _table(graph: Graph, data: Mapping[str, Any]) -> Table:
     """The table of a parameter report, with bars as long as the shares."""
     grouped = data["by"] != "layer"
     most = max((row["share"] for row in data["rows"]), default=1)
@@ -63,7 +63,7 @@ def parameter_table(graph: Graph, data: Mapping[str, Any]) -> Table:
             *([row["layers"]] if grouped else []),
             row["parameters"],
             f"{100 * row['share']:5.1f} %",
-            "#" * round(BAR * row["share"] / most),
+            bar(row["share"] / most),
         ]
         for row in data["rows"]
     ]

@@ -19,15 +19,12 @@ def command(format_: str | None) -> None:
       netspec list
       netspec list --format json
     """
-    from netspec.network import to_json
+    from netspec.report import Report
     from netspec.spec.library import bundled_names, find
     from netspec.spec.read import read_spec
     from netspec.tables import Table
 
     specs = [read_spec(find(name)) for name in bundled_names()]
-    if format_ == "json":
-        rows = [{"name": s.name, "title": s.title, "source": s.source_note} for s in specs]
-        click.echo(to_json({"networks": rows}))
-        return
-    table = Table(["name", "title", "source"], [[s.name, s.title, s.source_note] for s in specs])
-    click.echo(table.to(format_for(format_, None)))
+    rows = [{"name": s.name, "title": s.title, "source": s.source_note} for s in specs]
+    report = Report({"networks": rows}, lambda: Table(["name", "title", "source"], [list(r.values()) for r in rows]))
+    click.echo(report.to(format_for(format_, None)))

@@ -35,10 +35,5 @@ def command(
       netspec params resnet50 --by block
       netspec params alexnet --by op --format markdown
     """
-    from netspec.analysis.parameter_report import parameter_report, parameter_table
-    from netspec.network import to_json
-
-    graph = open_network(network, settings, sizes).graph
-    data = parameter_report(graph, cast(By, by))
-    chosen = format_for(format_, output)
-    emit(to_json(data) if chosen == "json" else parameter_table(graph, data).to(chosen), output)
+    report = open_network(network, settings, sizes).parameter_counts(cast(By, by))
+    emit(report.to(format_for(format_, output)), output)

@@ -28,10 +28,5 @@ def command(
       netspec rf vgg_d
       netspec rf resnet50 --input 3x512x512 --format csv
     """
-    from netspec.analysis.field_report import field_report, field_table
-    from netspec.network import to_json
-
-    graph = open_network(network, settings, sizes).graph
-    data = field_report(graph, every=every)
-    chosen = format_for(format_, output)
-    emit(to_json(data) if chosen == "json" else field_table(graph, data).to(chosen), output)
+    report = open_network(network, settings, sizes).receptive_fields(every=every)
+    emit(report.to(format_for(format_, output)), output)

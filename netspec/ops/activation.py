@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from netspec.ops.base import Elementwise, RuleError, example
 from netspec.ops.fields import Axis, Positive, PositiveReal, Real, Takes
 from netspec.ops.window import along
-from netspec.types import Layer, Reach, Tensor, Weight, Window
+from netspec.types import Layer, Memory, Reach, Tensor, Weight, Window
 
 _MAP = (2, 3, 4, 4)
 
@@ -15,9 +15,17 @@ _MAP = (2, 3, 4, 4)
 class Activation(Elementwise, family="activation"):
     """An activation without weights, written as the torch.nn class of its name."""
 
+    of_output: ClassVar[bool] = False
+    """Whether its gradient follows from the output, which most networks keep anyway; else from the input."""
+
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        return Memory(output=True) if self.of_output else Memory(inputs=(0,))
+
 
 class Relu(Activation, name="relu"):
     """max(0, x), as torch.nn.ReLU."""
+
+    of_output = True
 
     examples = (example(_MAP),)
 
@@ -62,6 +70,10 @@ class Prelu(Elementwise, name="prelu", principal="num_parameters", family="activ
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
         return (Weight("weight", (self.num_parameters,)),)
 
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        # The gradient of the slopes is made for every element, and then summed.
+        return Memory(inputs=(0,), backward=(x,))
+
     def torch(self, x: Tensor) -> Layer:
         default = self.num_parameters == type(self).default("num_parameters")
         return self.layer("nn.PReLU") if default else self.layer("nn.PReLU", num_parameters=self.num_parameters)
@@ -101,6 +113,8 @@ class Silu(Activation, name="silu"):
 class Sigmoid(Activation, name="sigmoid"):
     """1 / (1 + exp(-x)), as torch.nn.Sigmoid."""
 
+    of_output = True
+
     examples = (example(_MAP),)
 
     def torch(self, x: Tensor) -> Layer:
@@ -109,6 +123,8 @@ class Sigmoid(Activation, name="sigmoid"):
 
 class Tanh(Activation, name="tanh"):
     """Hyperbolic tangent, as torch.nn.Tanh."""
+
+    of_output = True
 
     examples = (example(_MAP),)
 
@@ -139,6 +155,8 @@ class Softplus(Activation, name="softplus", principal="beta"):
 
 class AlongAxis(Activation):
     """Softmaxes: positive numbers that sum to one along an axis, channels unless said."""
+
+    of_output = True
 
     dim: Axis = 1
 

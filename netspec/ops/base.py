@@ -15,7 +15,7 @@ from netspec.dims import Dim, always_equal, condition
 from netspec.errors import choices, closest
 from netspec.naming import check_module_name
 from netspec.ops.fields import LARGEST, Takes
-from netspec.types import Call, Infix, Layer, Reach, Tensor, Weight, Window
+from netspec.types import Call, Infix, Layer, Memory, Reach, Tensor, Weight, Window
 
 
 class RuleError(Exception):
@@ -97,6 +97,13 @@ class Op(BaseModel):
     @abstractmethod
     def window(self, *args: Any, **kwargs: Any) -> Window | Reach:
         """What one unit of the output sees of each input."""
+
+    def memory(self, train: bool, *args: Any, **kwargs: Any) -> Memory | None:
+        """What is held beside the inputs and the output, from the first output's type and the inputs'; None: unknown.
+
+        Sizes are numbers here, and dtypes those of the report.
+        """
+        return None
 
     @abstractmethod
     def torch(self, *args: Any, **kwargs: Any) -> Layer | Call | Infix:

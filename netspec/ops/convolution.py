@@ -8,7 +8,7 @@ from netspec.dims import Dim
 from netspec.ops.base import Op, RuleError, by, by_both, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Padding, PaddingMode, Pair, Positive
 from netspec.ops.window import effective_size, slide
-from netspec.types import Layer, Tensor, Weight, Window
+from netspec.types import Layer, Memory, Tensor, Weight, Window
 
 
 class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
@@ -61,6 +61,16 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
             self.stride,
             tuple(-before for before, _ in self._around()),
         )
+
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        # What a convolution can't pad by itself, torch pads first, in a tensor of its own: the odd row or column of
+        # `same`, and all that is not zeros.
+        zeros = self.padding_mode == "zeros"
+        extra = [after - before if zeros else before + after for before, after in self._around()]
+        if not any(extra):
+            return Memory(inputs=(0,))
+        padded = (x.with_spatial(*(size + more for size, more in zip(x.spatial, extra, strict=True))),)
+        return Memory(kept=padded) if train else Memory(scratch=padded)
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer(

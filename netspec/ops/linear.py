@@ -8,7 +8,7 @@ from netspec.dims import Dim
 from netspec.ops.base import Op, RuleError, example, known_int, need_floats
 from netspec.ops.fields import Flag, Positive
 from netspec.ops.window import along
-from netspec.types import Layer, Reach, Tensor, Weight, Window
+from netspec.types import Layer, Memory, Reach, Tensor, Weight, Window
 
 
 class Linear(Op, name="linear", principal="out_features", family="linear"):
@@ -40,6 +40,9 @@ class Linear(Op, name="linear", principal="out_features", family="linear"):
     def window(self, x: Tensor) -> Window | Reach:
         # Over (N, C, H, W) it mixes the last axis only, and that is one of the spatial axes.
         return along(x, -1) if x.rank > 3 else Reach.ALL
+
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        return Memory(inputs=(0,))
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Linear", in_features=x.features, out_features=self.out_features)

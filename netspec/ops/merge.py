@@ -5,7 +5,7 @@ from __future__ import annotations
 from netspec.dims import Dim
 from netspec.ops.base import Merge, RuleError, example, need_equal
 from netspec.ops.fields import Axis
-from netspec.types import Call, Infix, Reach, Tensor, Window
+from netspec.types import Call, Infix, Memory, Reach, Tensor, Window
 
 
 class Add(Merge, name="add"):
@@ -16,6 +16,9 @@ class Add(Merge, name="add"):
     def infer(self, *xs: Tensor) -> Tensor:
         need_equal(self, xs)
         return xs[0]
+
+    def memory(self, train: bool, y: Tensor, *xs: Tensor) -> Memory:
+        return Memory(scratch=(y,) if len(xs) > 2 else (), hands_on=True)
 
     def torch(self, *xs: Tensor) -> Infix:
         return Infix("+")
@@ -29,6 +32,11 @@ class Multiply(Merge, name="multiply"):
     def infer(self, *xs: Tensor) -> Tensor:
         need_equal(self, xs)
         return xs[0]
+
+    def memory(self, train: bool, y: Tensor, *xs: Tensor) -> Memory:
+        # a * b * c makes and keeps a * b.
+        between = (y,) * (len(xs) - 2)
+        return Memory(tuple(range(len(xs))), kept=between) if train else Memory(scratch=between[:1])
 
     def torch(self, *xs: Tensor) -> Infix:
         return Infix("*")
@@ -54,6 +62,9 @@ class Concat(Merge, name="concat", principal="dim"):
 
     def window(self, *xs: Tensor) -> Window | Reach:
         return Reach.UNPLACED if self.dim % xs[0].rank >= 2 else Reach.POINT
+
+    def memory(self, train: bool, y: Tensor, *xs: Tensor) -> Memory:
+        return Memory(hands_on=True)
 
     def torch(self, *xs: Tensor) -> Call:
         return Call("torch.cat", {"dim": self.dim}, listed=True)

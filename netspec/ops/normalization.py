@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netspec.ops.base import Elementwise, RuleError, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Positive, PositiveReal, Probability, Real
-from netspec.types import Layer, Reach, Tensor, Weight, Window
+from netspec.types import Layer, Memory, Reach, Tensor, Weight, Window
 
 
 class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
@@ -47,6 +47,11 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
         # Without running statistics it takes those of the batch, at inference too.
         return Reach.POINT if self.track_running_stats else Reach.ALL
 
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        # Mean and deviation of the batch, in float32 also where the input is not.
+        statistics = (Tensor((self._channels(x),)),) * 2
+        return Memory((0,), kept=statistics) if train else Memory()
+
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.BatchNorm2d" if x.rank == 4 else "nn.BatchNorm1d", num_features=x.channels)
 
@@ -75,6 +80,13 @@ class LocalResponseNorm(Elementwise, name="local_response_norm", principal="size
             raise RuleError(f"`local_response_norm` takes (N, C, ...), 3 axes or more, not {x}", code="NS302")
         return x
 
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        # torch squares, pads by size - 1 channels, pools, scales, adds k, and divides by a power of that.
+        padded = x.with_channels(x.channels + (self.size - 1))
+        if train:
+            return Memory((0,), kept=(padded, x, x), backward=(x, x, x))
+        return Memory(scratch=(x, x) if known_int(x.channels, "") >= self.size - 1 else (padded,))
+
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.LocalResponseNorm", size=self.size)
 
@@ -85,6 +97,9 @@ class Dropout(Elementwise, name="dropout", principal="p", family="regularization
     p: Probability = 0.5
 
     examples = (example((2, 8), p=0.3),)
+
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        return Memory(kept=(x,)) if train else Memory(view=True)
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Dropout", p=self.p) if self.p != 0.5 else self.layer("nn.Dropout")
@@ -100,6 +115,9 @@ class Dropout2d(Elementwise, name="dropout2d", principal="p", family="regulariza
     def infer(self, x: Tensor) -> Tensor:
         need_rank(self, x, 4, "(N, C, H, W)")
         return x
+
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        return Memory(kept=(x.with_spatial(1, 1),)) if train else Memory(view=True)
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Dropout2d", p=self.p) if self.p != 0.5 else self.layer("nn.Dropout2d")

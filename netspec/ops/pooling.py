@@ -6,7 +6,13 @@ from netspec.dims import Dim
 from netspec.ops.base import Op, RuleError, by, by_both, example, need_rank
 from netspec.ops.fields import Flag, OutputSize, PaddingPair, Pair, Positive
 from netspec.ops.window import effective_size, slide
-from netspec.types import Layer, Reach, Tensor, Weight, Window
+from netspec.types import Layer, Memory, Reach, Tensor, Weight, Window
+
+
+def with_indices(train: bool, y: Tensor) -> Memory:
+    """What a max pool holds: beside the maxima where they were found, as int64; in training until the backward pass."""
+    indices = (Tensor(y.shape, "int64"),)
+    return Memory((0,), kept=indices) if train else Memory(scratch=indices)
 
 
 class Pool2d(Op, family="pooling"):
@@ -68,6 +74,9 @@ class MaxPool2d(Pool2d, name="max_pool2d", principal="kernel_size"):
     def window(self, x: Tensor) -> Window:
         return self._window(self.dilation)
 
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        return with_indices(train, y)
+
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.MaxPool2d", kernel_size=self.kernel_size)
 
@@ -92,6 +101,9 @@ class AvgPool2d(Pool2d, name="avg_pool2d", principal="kernel_size"):
 
     def window(self, x: Tensor) -> Window:
         return self._window((1, 1))
+
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        return Memory(inputs=(0,))
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.AvgPool2d", kernel_size=self.kernel_size)
@@ -144,6 +156,10 @@ class AdaptiveAvgPool2d(AdaptivePool2d, name="adaptive_avg_pool2d", principal="o
         example((2, 3, 8, 9), output_size=[4, None]),
     )
 
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        # torch takes a plain mean for a global pool, and that needs the input's size alone.
+        return Memory() if self.output_size == (1, 1) else Memory(inputs=(0,))
+
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.AdaptiveAvgPool2d", output_size=self.output_size)
 
@@ -155,6 +171,9 @@ class AdaptiveMaxPool2d(AdaptivePool2d, name="adaptive_max_pool2d", principal="o
         example((2, 3, 7, 7), output_size=1),
         example((2, 3, 12, 7), output_size=[6, 7]),
     )
+
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        return with_indices(train, y)
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.AdaptiveMaxPool2d", output_size=self.output_size)

@@ -7,13 +7,16 @@ from math import prod
 from netspec.dims import Dim
 from netspec.ops.base import Elementwise, RuleError, example
 from netspec.ops.fields import Axis
-from netspec.types import Layer, Reach, Tensor, Window
+from netspec.types import Layer, Memory, Reach, Tensor, Window
 
 
 class Identity(Elementwise, name="identity", family="shape"):
     """Its input, as torch.nn.Identity."""
 
     examples = (example((2, 3, 4)),)
+
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        return Memory(view=True, hands_on=True)
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Identity")
@@ -42,6 +45,9 @@ class Flatten(Elementwise, name="flatten", principal="start_dim", family="shape"
         first, last = self._axes(x)
         moved = x.shape[max(first, 2) : last + 1]
         return Reach.POINT if all(size == 1 for size in moved) else Reach.UNPLACED
+
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        return Memory(view=True, hands_on=True)
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Flatten")

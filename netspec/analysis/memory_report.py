@@ -1,0 +1,126 @@
+"""`netspec memory`: what weights and activations take, layer by layer, as plain data and as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from netspec.analysis.layers import describe
+from netspec.analysis.memory import DType, Optimizer, Use, memory
+from netspec.analysis.shapes import plain_shape
+from netspec.graph.model import Graph, Mode, Node
+from netspec.graph.tree import Group, tree
+from netspec.graph.walk import live_nodes
+from netspec.report import Report
+from netspec.tables import Cell, Table, bar
+
+MODEL = (
+    "MB: 10^6 bytes. What an allocator rounds up to, and workspaces of cuDNN and others, come on top.",
+    "new: memory the layer takes for its output. live: all that is held while it runs, weights and inputs included.",
+)
+INFERENCE = (
+    "A value is freed after its last use, as compilers and ONNX Runtime do; eager PyTorch also holds the input of a",
+    "block until the block returns.",
+)
+TRAINING = (
+    "kept: what the layer alone keeps until the backward pass. The peak counts gradients as they come and go.",
+)
+
+
+def memory_report(
+    graph: Graph,
+    mode: Mode = "inference",
+    *,
+    batch: int = 1,
+    dtype: DType = "float32",
+    optimizer: Optimizer = "none",
+) -> Report:
+    """Bytes by layer, and totals: weights, gradients, the optimizer's state, inputs, activations, and the peak.
+
+    `complete` is false where an op does not say what it holds: the figures are then "at least". Raises NetspecError
+    NS305 where a size is open.
+    """
+    found = memory(graph, mode, batch=batch, dtype=dtype, optimizer=optimizer)
+    data: dict[str, Any] = {
+        "network": graph.name,
+        "mode": mode,
+        "batch": batch,
+        "dtype": dtype,
+        "optimizer": optimizer if mode == "train" else "none",
+        "complete": not found.unknown,
+        "totals": {
+            "parameters": found.parameters,
+            "buffers": found.buffers,
+            "gradients": found.gradients,
+            "optimizer": found.optimizer,
+            "inputs": found.inputs,
+            "kept": found.kept,
+            "peak": found.peak,
+        },
+        "peak_at": found.at,
+        "layers": [
+            {
+                "name": node.path,
+                "op": node.op.opname,
+                "output_shape": plain_shape(node.type),
+                "new": found.uses[node.path].output,
+                "kept": found.uses[node.path].kept,
+                "live": found.uses[node.path].live,
+            }
+            for node in live_nodes(graph, mode)
+        ],
+    }
+    return Report(data, lambda: _table(graph, data, found.uses))
+
+
+def _table(graph: Graph, data: Mapping[str, Any], uses: Mapping[str, Use]) -> Table:
+    train = data["mode"] == "train"
+    most = max((use.live for use in uses.values()), default=1)
+    rows: list[Sequence[Cell]] = []
+    for item in tree(graph, live_nodes(graph, data["mode"])).items:
+        name, kind, shape, inside = _row(graph, item)
+        own = [uses[node.path] for node in inside]
+        live = max(use.live for use in own)
+        kept: list[Cell] = [_mb(sum(use.kept for use in own))] if train else []
+        rows.append([name, kind, shape, _mb(sum(use.output for use in own)), *kept, _mb(live), bar(live / most)])
+    headings = ["layer", "kind", "output", "new MB", *(["kept MB"] if train else []), "live MB", ""]
+    what = f"training, {_optimizer(data['optimizer'])}" if train else "inference"
+    title = f"{graph.title or graph.name}: memory of {what}, batch {data['batch']}, {data['dtype']}"
+    return Table(headings, rows, [title], _foot(data, len(headings)), [*MODEL, *(TRAINING if train else INFERENCE)])
+
+
+def _row(graph: Graph, item: Node | Group) -> tuple[str, str, str, list[Node]]:
+    """A layer of the network's own body: its name, kind, output shape, and the nodes in it."""
+    if isinstance(item, Node):
+        return item.name, item.op.label(), _shape(item.path, graph), [item]
+    assert item.scope is not None
+    return item.scope.name, describe(item, item.scope), _shape(item.scope.output, graph), list(item.nodes())
+
+
+def _shape(value: str, graph: Graph) -> str:
+    type = graph.types.get(value)
+    return "" if type is None else " x ".join(str(d) for d in type.shape[1:])
+
+
+def _foot(data: Mapping[str, Any], columns: int) -> list[Sequence[Cell]]:
+    """What the layers do not show: weights and what training holds for them, the input, and the peak."""
+    totals = data["totals"]
+    least = "" if data["complete"] else "at least, "
+    lines = [
+        ("weights", "parameters and buffers", totals["parameters"] + totals["buffers"]),
+        ("gradients", "of the parameters", totals["gradients"]),
+        ("optimizer", data["optimizer"], totals["optimizer"]),
+        ("inputs", "", totals["inputs"]),
+        ("kept", "for the backward pass", totals["kept"]),
+        ("peak", f"{least}in {data['peak_at']}", totals["peak"]),
+    ]
+    blank: list[Cell] = [""] * (columns - 4)
+    return [[name, kind, *blank, _mb(size), ""] for name, kind, size in lines if size or name in ("weights", "peak")]
+
+
+def _optimizer(name: str) -> str:
+    return {"none": "no optimizer", "sgd": "SGD with momentum", "adam": "Adam"}[name]
+
+
+def _mb(size: int) -> float:
+    return size / 1e6
