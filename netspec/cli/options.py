@@ -24,6 +24,7 @@ _SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown"}
 _MAX_DIGITS = 19
 
 network = click.argument("network")
+networks = click.argument("networks", nargs=-1, required=True, metavar="NETWORK...")
 settings = click.option(
     "--set",
     "settings",
@@ -77,9 +78,14 @@ def need(module: str) -> None:
         ) from None
 
 
+def spec_options(command: Command) -> Command:
+    """How specs are read: `--set`, `--input` and `--ops`."""
+    return settings(sizes(own_ops(command)))
+
+
 def network_options(command: Command) -> Command:
-    """NETWORK, `--set`, `--input` and `--ops`."""
-    return network(settings(sizes(own_ops(command))))
+    """NETWORK, and how it is read."""
+    return network(spec_options(command))
 
 
 def format_option(help: str) -> Callable[[Command], Command]:
@@ -87,11 +93,16 @@ def format_option(help: str) -> Callable[[Command], Command]:
     return click.option("--format", "format_", type=click.Choice(FORMATS), help=help)
 
 
-def report_options(command: Command) -> Command:
-    """What every report takes: NETWORK, `--set`, `--input`, `--format` and `-o`."""
+def output_options(command: Command) -> Command:
+    """Where a report goes: `--format` and `-o`."""
     form = format_option("How to print it.  [default: by the suffix of -o, else table]")
     file = "Write to a file (.json, .csv, .md or a table as text)."
-    return network_options(form(click.option("-o", "--output", metavar="FILE", help=file)(command)))
+    return form(click.option("-o", "--output", metavar="FILE", help=file)(command))
+
+
+def report_options(command: Command) -> Command:
+    """What a report on one network takes."""
+    return network_options(output_options(command))
 
 
 def format_for(format_: str | None, output: str | None) -> str:

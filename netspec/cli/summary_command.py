@@ -6,25 +6,29 @@ import re
 
 import click
 
-from netspec.cli.options import emit, format_for, open_network, report_options
+from netspec.cli.options import emit, format_for, networks, open_network, output_options, spec_options
 
 
 @click.command("summary")
-@report_options
+@networks
+@spec_options
+@output_options
 @click.option("--train", is_flag=True, help="The training graph, with outputs that are built in training only.")
 @click.option(
-    "--depth", default="1", metavar="N|all", show_default=True, help="How deep to open blocks; `all` lists every op."
+    "--depth", metavar="N|all", help="How deep to open blocks; `all` lists every op.  [default: 1, for one network]"
 )
 def command(
-    network: str,
+    networks: tuple[str, ...],
     settings: tuple[str, ...],
     sizes: tuple[str, ...],
     train: bool,
-    depth: str,
+    depth: str | None,
     format_: str | None,
     output: str | None,
 ) -> None:
     """Tell a network's shapes, parameters, multiply-accumulates and receptive fields, layer by layer.
+
+    Several networks are compared: one row each, with totals.
 
     JSON lists every op, whatever the depth; docs/summary-format.md describes it.
 
@@ -34,16 +38,22 @@ def command(
       netspec summary resnet50 --depth 2 --input 3x512x512
       netspec summary alexnet --set classes=10 --format json
       netspec summary resnet50 -o resnet50.csv
+      netspec summary vgg_d vgg_e resnet50
     """
-    from netspec.tables import Table
-
-    if depth != "all" and not re.fullmatch("[1-9][0-9]{0,8}", depth):
+    if depth is not None and depth != "all" and not re.fullmatch("[1-9][0-9]{0,8}", depth):
         raise click.UsageError(f"--depth takes a number from 1, or `all`, not `{depth}`")
-    found = open_network(network, settings, sizes).summary("train" if train else "inference")
+    mode = "train" if train else "inference"
     chosen = format_for(format_, output)
+    if len(networks) > 1:
+        from netspec.analysis.comparison import comparison
+
+        if depth is not None:
+            raise click.UsageError("--depth is for one network; several are compared, one row each")
+        graphs = [open_network(name, settings, sizes).graph for name in networks]
+        emit(comparison(graphs, mode).to(chosen), output)
+        return
+    found = open_network(networks[0], settings, sizes).summary(mode)
     if chosen == "json":
         emit(found.to_json(), output)
-        return
-    table = found.table(None if depth == "all" else int(depth))
-    assert isinstance(table, Table)
-    emit(table.to(chosen), output)
+    else:
+        emit(found.table(None if depth == "all" else int(depth or 1)).to(chosen), output)

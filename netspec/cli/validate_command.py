@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import click
 
-from netspec.cli.options import open_network, own_ops, settings, sizes
+from netspec.cli.options import networks, open_network, spec_options
 
 
 @click.command("validate")
-@click.argument("networks", nargs=-1, required=True, metavar="NETWORK...")
-@settings
-@sizes
-@own_ops
+@networks
+@spec_options
 @click.pass_context
 def command(
     context: click.Context, networks: tuple[str, ...], settings: tuple[str, ...], sizes: tuple[str, ...]
