@@ -53,6 +53,7 @@ class Network:
         self.spec = spec
         self._result: Result = elaborate(spec, params, inputs)
         self._as_written = not params and not inputs
+        self._given = frozenset(params)
         self.graph: Graph = self._result.graph
         self.params: dict[str, Any] = dict(self.graph.params)
 
@@ -95,6 +96,16 @@ class Network:
         from netspec.analysis.memory_report import memory_report
 
         return memory_report(self.graph, mode, batch=batch, dtype=dtype, optimizer=optimizer)
+
+    def explain(self, part: str = "") -> Report:
+        """Where a part of the network comes from: its step, its blocks, and the origin of each of its values.
+
+        `part` is a path, an input, an output, a weight, a parameter, or a step that was left out; "" is the network.
+        Raises NetspecError NS209 where there is no such part.
+        """
+        from netspec.explain.part import explain
+
+        return explain(self.spec, self.graph, part, self._given)
 
     def check_expectations(self) -> tuple[int, list[Diagnostic]]:
         """How many claims of `expect` were checked, and a diagnostic for each that does not hold.

@@ -26,6 +26,8 @@ class Table:
 
     def to_text(self) -> str:
         """Columns side by side, as in the table of a paper."""
+        if not self.rows and not self.foot:
+            return "\n".join([*self.title, *self.notes])
         lines = [*self.title, ""] if self.title else []
         cells = [[_shown(c) for c in row] for row in (*self.rows, *self.foot)]
         right = self._right()
@@ -68,7 +70,9 @@ class Table:
         return out.getvalue().rstrip("\n")
 
     def _right(self) -> list[bool]:
-        return [any(isinstance(row[i], int | float) for row in (*self.rows, *self.foot)) for i in range(len(self.headings))]
+        return [
+            any(isinstance(row[i], int | float) for row in (*self.rows, *self.foot)) for i in range(len(self.headings))
+        ]
 
 
 def _shown(cell: Cell) -> str:

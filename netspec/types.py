@@ -97,10 +97,10 @@ class Reach(Enum):
 class Memory:
     """What an op holds in memory beside its inputs and a new output, in eager PyTorch.
 
-    `view`: the output is no new memory, but that of the first input. `scratch`: what is held only while it
-    runs; `backward`: only while its backward pass runs. In training, what autograd keeps until the backward pass: the inputs at the places `inputs`, the
-    `output`, further tensors `kept`. `hands_on`: the gradient of the output serves as that of each input, so
-    that the backward pass makes none.
+    `view`: the output is no new memory, but that of the first input. `scratch`: what is held only while it runs;
+    `backward`: only while its backward pass runs. In training, what autograd keeps until the backward pass: the
+    inputs at the places `inputs`, the `output`, further tensors `kept`. `hands_on`: the gradient of the output
+    serves as that of each input, so that the backward pass makes none.
     """
 
     inputs: tuple[int, ...] = ()

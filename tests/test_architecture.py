@@ -42,7 +42,8 @@ LAYERS = {
     "passes": f"{GRAPH} analysis",
     "backends": f"{GRAPH} analysis passes",
     "expect": f"{GRAPH} spec analysis",
-    "network": f"{GRAPH} spec analysis expect backends tables report",
+    "explain": f"{GRAPH} spec analysis tables report",
+    "network": f"{GRAPH} spec analysis expect explain backends tables report",
     "cli": f"{GRAPH} spec analysis passes backends expect network tables report __init__",
     "__main__": "cli",
 }

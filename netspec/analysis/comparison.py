@@ -73,7 +73,7 @@ def _table(data: Mapping[str, Any]) -> Table:
         )
     notes = [
         COUNTING,
-        "depth: layers with MACs on the longest way. sees: the last layer that has a window, its size and stride (`/`).",
+        "depth: layers with MACs on the longest way. sees: size and stride (`/`) of the last layer that has a window.",
     ]
     if not all(row["complete"] for row in data["networks"]):
         notes.append("MACs of some ops are unknown: totals with such ops are at least.")

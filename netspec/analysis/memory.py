@@ -28,7 +28,7 @@ OPTIMIZERS: dict[Optimizer, int] = {"none": 0, "sgd": 1, "adam": 2}
 
 @dataclass(slots=True)
 class Use:
-    """A node's memory: `output` bytes made (0 for a view), `kept` for the backward pass, `live` in all while it runs."""
+    """A node's memory in bytes: `output` is made (0: a view), `kept` for the backward pass, `live` all there is."""
 
     output: int = 0
     kept: int = 0
@@ -278,7 +278,9 @@ def _batch(graph: Graph, batch: int) -> dict[str, int]:
     """The symbol that stands first in the inputs' shapes, with its size."""
     first = symbols([i.type.shape[0] for i in graph.inputs])
     if batch != 1 and not first:
-        fail("NS305", f"the batch of `{graph.name}` is fixed, and can't be {batch}", help="write `N` for it in the spec")
+        fail(
+            "NS305", f"the batch of `{graph.name}` is fixed, and can't be {batch}", help="write `N` for it in the spec"
+        )
     return dict.fromkeys(first, batch)
 
 
@@ -294,5 +296,3 @@ def size_of(tensor: Tensor) -> int:
         assert isinstance(size, int)
         count *= size
     return count
-
-

@@ -22,9 +22,7 @@ INFERENCE = (
     "A value is freed after its last use, as compilers and ONNX Runtime do; eager PyTorch also holds the input of a",
     "block until the block returns.",
 )
-TRAINING = (
-    "kept: what the layer alone keeps until the backward pass. The peak counts gradients as they come and go.",
-)
+TRAINING = ("kept: what the layer alone keeps until the backward pass. The peak counts gradients as they come and go.",)
 
 
 def memory_report(

@@ -44,7 +44,8 @@ def command(
         raise click.UsageError(f"--depth takes a number from 1, or `all`, not `{depth}`")
     mode = "train" if train else "inference"
     chosen = format_for(format_, output)
-    if len(networks) > 1:
+    network, *others = networks
+    if others:
         from netspec.analysis.comparison import comparison
 
         if depth is not None:
@@ -52,7 +53,7 @@ def command(
         graphs = [open_network(name, settings, sizes).graph for name in networks]
         emit(comparison(graphs, mode).to(chosen), output)
         return
-    found = open_network(networks[0], settings, sizes).summary(mode)
+    found = open_network(network, settings, sizes).summary(mode)
     if chosen == "json":
         emit(found.to_json(), output)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
@@ -105,6 +105,7 @@ class Parameter:
     name: str
     kind: str
     default: Any = ...
+    span: Span | None = field(default=None, compare=False)
 
     @property
     def required(self) -> bool:

@@ -60,4 +60,3 @@ class Loss(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Any) -> Any:
         shape, dtype, device = ctx.like
         return torch.empty(shape, dtype=dtype, device=device)
-

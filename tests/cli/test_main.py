@@ -60,6 +60,16 @@ def test_the_commands_help_is_what_help_lists(run: Run) -> None:
         assert all(option.help for option in command.params if isinstance(option, click.Option))
 
 
+MY_OPS = """
+from netspec.ops.base import Elementwise
+from netspec.types import Layer
+
+class MyOp(Elementwise, name="my_op"):
+    def torch(self, x):
+        return Layer("nn.ReLU", {})
+"""
+
+
 def _examples() -> list[str]:
     context = cli.make_context("netspec", ["list"])
     texts = [command.help or "" for command in (cli, *(cli.get_command(context, name) for name in COMMANDS)) if command]
@@ -70,6 +80,8 @@ def _examples() -> list[str]:
 @pytest.mark.parametrize("line", [line for line in _examples() if not re.search("[>*]|safetensors", line)])
 def test_examples_in_help_work(line: str, run: Run, folder: Path) -> None:
     (folder / "tiny.yaml").rename("mine.yaml")
+    (folder / "nets").mkdir()
+    (folder / "my_ops.py").write_text(MY_OPS)
     result = run(*shlex.split(line)[1:])
     assert result.status == 0, result.err
 

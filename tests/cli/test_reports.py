@@ -1,4 +1,4 @@
-"""`netspec rf` and `netspec params`: figures of papers, formats, and totals that agree with the summary."""
+"""Reports on the command line: figures of papers, formats, and totals that agree with the summary."""
 
 from __future__ import annotations
 
@@ -78,11 +78,26 @@ def test_params_by_block_and_op(run: Run) -> None:
     assert ops == {"conv2d": 53, "batch_norm": 53, "linear": 1}
 
 
-@pytest.mark.parametrize("command", [("rf", "vgg_a"), ("params", "vgg_a"), ("params", "vgg_a", "--by", "op")])
-def test_other_formats(run: Run, command: tuple[str, ...]) -> None:
-    rows = list(csv.reader(StringIO(run(*command, "--format", "csv").out)))
+REPORTS = (
+    "rf vgg_a",
+    "params vgg_a",
+    "params vgg_a --by op",
+    "memory vgg_a",
+    "memory vgg_a --train",
+    "summary vgg_a vgg_b",
+    "explain resnet18 layer2.0",
+    "explain vgg_a fc6",
+)
+
+
+@pytest.mark.parametrize("command", REPORTS)
+def test_every_report_has_every_format(run: Run, command: str) -> None:
+    rows = list(csv.reader(StringIO(run(*command.split(), "--format", "csv").out)))
+    assert len(rows) > 1
     assert len({len(row) for row in rows}) == 1
-    lines = run(*command, "--format", "markdown").out.splitlines()
+    assert json.loads(run(*command.split(), "--format", "json").out)
+    assert "FLOP" not in run(*command.split()).out
+    lines = run(*command.split(), "--format", "markdown").out.splitlines()
     assert sum(line.startswith("| ") for line in lines) >= len(rows)
 
 
@@ -91,3 +106,67 @@ def test_params_of_a_network_without_any(run: Run) -> None:
     result = run("params", "-", stdin=text)
     assert (result.status, result.err) == (0, "")
     assert "total" in result.out
+
+
+def test_networks_side_by_side(run: Run) -> None:
+    found = report(run, "summary", *netspec.names())["networks"]
+    assert [row["network"] for row in found] == netspec.names()
+    for row in found:
+        alone = netspec.load(row["network"]).summary()
+        assert {key: row[key] for key in ("inputs", "outputs", "at", "complete")} == {
+            key: alone[key] for key in ("inputs", "outputs", "at", "complete")
+        }
+        assert (row["parameters"], row["macs"]) == (alone["totals"]["parameters"], alone["totals"]["macs"])
+        assert row["ops"] == len(alone["layers"])
+    # The papers count layers so: the number in the name.
+    depth = {row["network"]: row["depth"] for row in found}
+    for name, number in (("resnet", (18, 34, 50, 101, 152)),):
+        assert [depth[f"{name}{n}"] for n in number] == list(number)
+    assert [depth[f"vgg_{letter}"] for letter in "abcde"] == [11, 13, 16, 16, 19]
+    assert (depth["alexnet"], depth["zfnet"]) == (8, 8)
+    assert next(r for r in found if r["network"] == "vgg_d")["receptive_field"]["size"] == [212, 212]
+
+
+def test_side_by_side_takes_settings_for_all(run: Run) -> None:
+    found = report(run, "summary", "vgg_a", "tiny.yaml", "--set", "classes=7")["networks"]
+    assert [list(row["outputs"].values()) for row in found] == [[["N", 7]], [["N", 7]]]
+    result = run("summary", "vgg_a", "resnet18", "--set", "ceil_mode=true")
+    assert result.status == 1
+    assert "NS204: `resnet18` has no parameter `ceil_mode`" in result.err
+    result = run("summary", "vgg_a", "resnet18", "--depth", "2")
+    assert result.status == 2
+    assert "--depth is for one network" in result.err
+    assert run("summary").status == 2
+
+
+def test_side_by_side_of_open_sizes(run: Run) -> None:
+    found = report(run, "summary", "resnet18", "resnet34", "--input", "3xHxW")["networks"]
+    assert [row["macs"] for row in found] == [None, None]
+
+
+def test_memory(run: Run) -> None:
+    found = report(run, "memory", "vgg_e", "--batch", "32", "--train", "--dtype", "float16", "--optimizer", "adam")
+    assert (found["mode"], found["batch"], found["dtype"], found["optimizer"]) == ("train", 32, "float16", "adam")
+    assert found["totals"]["parameters"] == 2 * 143_667_240
+    assert found["totals"]["optimizer"] == 4 * 143_667_240
+    lines = run("memory", "vgg_e", "--batch", "32").out.splitlines()
+    assert lines[0] == "VGG-19 (configuration E): memory of inference, batch 32, float32"
+    assert "kept MB" not in lines[2]
+    # Two maps of 64 x 224 x 224 for 32 images, the weights and the images: by hand.
+    peak = 2 * 32 * 64 * 224 * 224 * 4 + 143_667_240 * 4 + 32 * 3 * 224 * 224 * 4
+    assert report(run, "memory", "vgg_e", "--batch", "32")["totals"]["peak"] == peak
+
+
+def test_memory_refuses_what_makes_no_sense(run: Run) -> None:
+    for arguments, words in {
+        ("--optimizer", "adam"): "--optimizer goes with --train",
+        ("--batch", "0"): "0 is not in the range",
+        ("--batch", "many"): "'many' is not a valid integer",
+        ("--dtype", "int8"): "'int8' is not one of",
+    }.items():
+        result = run("memory", "vgg_a", *arguments)
+        assert result.status == 2
+        assert words in result.err
+    result = run("memory", "resnet18", "--input", "3xHxW")
+    assert result.status == 1
+    assert "NS305: memory follows from sizes, and H, W of `resnet18` is open" in result.err

@@ -1,0 +1,35 @@
+"""`netspec explain`."""
+
+from __future__ import annotations
+
+import click
+
+from netspec.cli.options import emit, format_for, network, open_network, output_options, spec_options
+
+
+@click.command("explain")
+@network
+@click.argument("part", default="")
+@spec_options
+@output_options
+def command(
+    network: str,
+    part: str,
+    settings: tuple[str, ...],
+    sizes: tuple[str, ...],
+    format_: str | None,
+    output: str | None,
+) -> None:
+    """Tell where a part of a network comes from, and each of its values: the spec, a default, or --set.
+
+    PART is a path as in every table and state dict: an op, a use of a block, a branch, a repeat, a weight; or an
+    input, an output, a parameter of the spec; or a step that a condition left out. Without it, the network.
+
+    \b
+    Examples:
+      netspec explain resnet50 layer2.0
+      netspec explain resnet50 layer1.1.shortcut.conv_bn
+      netspec explain vgg_e fc8 --set classes=10
+    """
+    report = open_network(network, settings, sizes).explain(part)
+    emit(report.to(format_for(format_, output)), output)

@@ -1,0 +1,83 @@
+"""From the graph back to the spec: which step, and which body, a node or scope comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from netspec.graph.model import Graph, Node, Scope
+from netspec.source import Span
+from netspec.spec.body import BlockDefinition, Body, Step
+from netspec.spec.read import Spec
+
+
+class Places:
+    """The steps and bodies of a spec by where they stand in its files."""
+
+    def __init__(self, spec: Spec, graph: Graph) -> None:
+        self.spec = spec
+        self.graph = graph
+        self.steps: dict[Span, Step] = {}
+        self.bodies: dict[Span, Body] = {}
+        self._read(spec.body)
+
+    def _read(self, body: Body) -> None:
+        if body.span in self.bodies:
+            return
+        self.bodies[body.span] = body
+        for step in body.steps:
+            self.steps[step.span] = step
+            if isinstance(step.target, BlockDefinition):
+                self._read(step.target.body)
+            for branch in (step.branches or {}).values():
+                self._read(branch)
+
+    def step(self, part: Node | Scope) -> Step | None:
+        """The step that a node or scope comes from."""
+        return self.steps.get(part.span) if part.span is not None else None
+
+    def body(self, scope: Scope | None) -> Body | None:
+        """The body whose steps stand in a scope, or in the network."""
+        if scope is None:
+            return self.spec.body
+        if scope.kind == "branch":
+            return self.bodies.get(scope.span) if scope.span is not None else None
+        step = self.step(scope)
+        if scope.kind == "block" and step is not None and isinstance(step.target, BlockDefinition):
+            return step.target.body
+        return None
+
+    def around(self, part: Node | Scope) -> Iterator[Scope]:
+        """The scopes around a part, innermost first."""
+        path = part.scope if isinstance(part, Node) else part.parent
+        while path:
+            scope = self.graph.scopes[path]
+            yield scope
+            path = scope.parent
+
+    def left_out(self, scope: Scope | None) -> Iterator[tuple[str, Step, str | None]]:
+        """The steps of a scope that the graph does not have: path, step, and the value that `input` stands for there.
+
+        They are those whose `when` is false or whose `repeat` is 0, in branches of merges too.
+        """
+        body = self.body(scope)
+        entry = next(iter(scope.inputs.values()), None) if scope else None
+        if body is not None:
+            yield from self._left_out(body, scope.path if scope else "", entry)
+
+    def _left_out(self, body: Body, around: str, entry: str | None) -> Iterator[tuple[str, Step, str | None]]:
+        for step in body.steps:
+            path = f"{around}.{step.called}" if around else step.called
+            if step.branches is None:
+                if path not in self.graph.by_path and path not in self.graph.scopes:
+                    yield path, step, entry
+                continue
+            node = self.graph.by_path.get(path)
+            if node is None:
+                yield path, step, entry
+                continue
+            inside = path if step.named else around
+            for place, (name, branch) in enumerate(step.branches.items()):
+                within = f"{inside}.{name}" if inside else name
+                if within not in self.graph.scopes:
+                    # Nothing of the branch is there, so what it gives is what enters it.
+                    yield from self._left_out(branch, within, node.inputs[place])
