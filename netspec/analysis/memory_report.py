@@ -16,7 +16,8 @@ from netspec.tables import Cell, Table, bar
 
 MODEL = (
     "MB: 10^6 bytes. What an allocator rounds up to, and workspaces of cuDNN and others, come on top.",
-    "new: memory the layer takes for its output. live: all that is held while it runs, weights and inputs included.",
+    "new: memory the layer takes for its output. live: all that is held while it runs, weights and inputs included;",
+    "the bars leave those out.",
 )
 INFERENCE = (
     "A value is freed after its last use, as compilers and ONNX Runtime do; eager PyTorch also holds the input of a",
@@ -73,14 +74,16 @@ def memory_report(
 
 def _table(graph: Graph, data: Mapping[str, Any], uses: Mapping[str, Use]) -> Table:
     train = data["mode"] == "train"
-    most = max((use.live for use in uses.values()), default=1)
+    always = data["totals"]["parameters"] + data["totals"]["buffers"] + data["totals"]["optimizer"]
+    always += data["totals"]["inputs"]
+    most = max((use.live - always for use in uses.values()), default=0) or 1
     rows: list[Sequence[Cell]] = []
     for item in tree(graph, live_nodes(graph, data["mode"])).items:
         name, kind, shape, inside = _row(graph, item)
         own = [uses[node.path] for node in inside]
         live = max(use.live for use in own)
         kept: list[Cell] = [_mb(sum(use.kept for use in own))] if train else []
-        rows.append([name, kind, shape, _mb(sum(use.output for use in own)), *kept, _mb(live), bar(live / most)])
+        rows.append([name, kind, shape, _mb(sum(use.output for use in own)), *kept, _mb(live), bar((live - always) / most)])
     headings = ["layer", "kind", "output", "new MB", *(["kept MB"] if train else []), "live MB", ""]
     what = f"training, {_optimizer(data['optimizer'])}" if train else "inference"
     title = f"{graph.title or graph.name}: memory of {what}, batch {data['batch']}, {data['dtype']}"

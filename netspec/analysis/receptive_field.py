@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from netspec.dims import Dim
+from netspec.dims import MAX_SIZE, Dim
 from netspec.graph.model import Graph
 from netspec.types import Reach, Window
 
@@ -32,6 +32,7 @@ class Field:
 MISALIGNED = "misaligned: branches of different strides meet here"
 VARIES = "varies: windows of different sizes"
 DATA = "data-dependent"
+TOO_LARGE = "too large: more than 2**63 - 1 positions"
 UNPLACED = "unplaced: the unit's index does not tell where"
 
 
@@ -108,6 +109,8 @@ def _seen(field: Field, window: Window | Reach, extent: tuple[Dim, ...]) -> Fiel
         size.append(_whole(own + step * (window_size - 1)))  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
         stride.append(_whole(step * window_stride))  # pyright: ignore[reportOptionalOperand]
         start.append(_whole(begin + step * window_start))  # pyright: ignore[reportOptionalOperand]
+    if max((*size, *stride), default=0) > MAX_SIZE:
+        return _unknown(TOO_LARGE, len(size))
     return Field(tuple(size), tuple(stride), tuple(start))
 
 

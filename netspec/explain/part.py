@@ -246,9 +246,16 @@ def _table(graph: Graph, data: Mapping[str, Any]) -> Table:
     for value in data["values"]:
         name = "  " * value["depth"] + value["name"]
         shown = value["value"] if isinstance(value["value"], str) else show(value["value"])
-        rows.append([name, shown, value["from"], value["written"], value["place"]])
+        rows.append([name, shown, value["from"], value["written"], _at(value["place"], data["place"])])
     headings = ["value of", "is", "from", "written", "at"]
     return Table(headings, [list(row) for row in rows], _title(graph, data))
+
+
+def _at(place: str, title: str) -> str:
+    """A place, without its file where that is the title's."""
+    file, _, position = place.rpartition(":")
+    file, _, line = file.rpartition(":")
+    return f"{line}:{position}" if file and title.startswith(file) else place
 
 
 def _title(graph: Graph, data: Mapping[str, Any]) -> list[str]:

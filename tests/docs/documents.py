@@ -11,7 +11,7 @@ What a block is for is said by its language, or by an HTML comment right before 
 - `<!-- excerpt: PATH -->`: the block is part of that file of the repository.
 - `<!-- output: COMMAND -->`: the block is what that command prints on stdout.
 - `<!-- later -->`: a spec of a later version, which must not load yet.
-- `sh` and `text` blocks are not run.
+- `sh`, `text` and `toml` blocks are not run.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _run(block: Block, namespace: dict[str, Any], place: str, update: bool) -> s
     elif block.kind in ("broken", "later"):
         text = complete(block.text) if block.kind == "later" else block.text
         assert not loads(text), "this loads, and is said not to"
-    elif block.kind in ("install-and-run", "install-and-test") or block.language in ("sh", "text"):
+    elif block.kind in ("install-and-run", "install-and-test") or block.language in ("sh", "text", "toml"):
         pass
     elif block.language in ("yaml", "json"):
         check_spec(block.text if block.kind == "file" else complete(block.text))
@@ -237,6 +237,12 @@ def compare(wanted: str, printed: str) -> None:
     assert re.fullmatch(pattern, printed, re.S), f"this stands there:\n{wanted}\n\nand this is printed:\n{printed}"
 
 
+def link(folder: Path) -> None:
+    """What a reader in a checkout has beside him."""
+    for name in ("specs", "examples"):
+        (folder / name).symlink_to(REPOSITORY / name)
+
+
 def main() -> None:
     """Check, or with `--update` rewrite, the files given (all of them if none is)."""
     import tempfile
@@ -245,7 +251,7 @@ def main() -> None:
     given = [Path(name).resolve() for name in sys.argv[1:] if not name.startswith("-")]
     for path in given or documents():
         with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-            (Path(folder) / "specs").symlink_to(REPOSITORY / "specs")
+            link(Path(folder))
             text = run(path, update)
         if update:
             path.write_text(text, "utf-8")

@@ -12,7 +12,7 @@ from typing import Any
 
 from netspec.backends.pytorch.classes import Class, Label, Member
 from netspec.backends.pytorch.expressions import tupled
-from netspec.expression import Expression, ExpressionError, Literal, Name, evaluate, names_in
+from netspec.expression import Binary, Expression, ExpressionError, Literal, Name, evaluate, names_in
 from netspec.graph.model import Graph
 
 Values = Sequence[tuple[Member, Any]]
@@ -120,6 +120,21 @@ class Arguments:
             if not same(found, value) and not (type(value) is float and type(found) is int and found == value):
                 return False
         return True
+
+    def share_of(self, size: Expression | None, values: Values) -> Expression | None:
+        """`channels // 16`, where values that differ from use to use are all that share of a size."""
+        if size is None or len({value for _, value in values}) < 2:
+            return None
+        shares: set[Any] = set()
+        for member, value in values:
+            try:
+                whole = evaluate(size, self.environments[id(member.body)])
+            except ExpressionError:
+                return None
+            if type(whole) is not int or type(value) is not int or value < 1 or whole % value:
+                return None
+            shares.add(whole // value)
+        return Binary("//", size, Literal(shares.pop())) if len(shares) == 1 else None
 
     def invent(self, values: Values, hint: str, is_list: bool = False) -> str:
         """An argument the spec has not, for a value that differs from use to use."""

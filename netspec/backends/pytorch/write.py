@@ -272,8 +272,9 @@ class ClassWriter:
         flow = self.flows[item.inputs[0]]
         wide = name == "in_features" and self.graph.types[item.inputs[0]].rank > 2
         candidate = flow.features if wide else flow.channels
-        chosen = self.arguments.choose(values, [candidate, None if wide else flow.exact], name)
-        if chosen is candidate or chosen is flow.exact:
+        share = self.arguments.share_of(candidate, values)
+        chosen = self.arguments.choose(values, [candidate, None if wide else flow.exact, share], name)
+        if chosen is candidate or chosen is flow.exact or chosen is share:
             self.fixed |= NONE if wide else flow.doubt
         else:
             self.fixed |= flow.names
