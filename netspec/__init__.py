@@ -23,12 +23,14 @@ _HOMES = {
     "Diagnostic": "netspec.errors",
     "Node": "netspec.graph",
     "Op": "netspec.ops.base",
+    "Report": "netspec.report",
     "Scope": "netspec.graph",
     "Summary": "netspec.network",
     "Tensor": "netspec.types",
     "compile": "netspec.backends.pytorch",
     "fold_batch_norm": "netspec.passes",
     "load": "netspec.network",
+    "load_ops": "netspec.ops.own",
     "loads": "netspec.network",
     "names": "netspec.network",
     "rebuild": "netspec.graph",
@@ -46,12 +48,14 @@ __all__ = [
     "Network",
     "Node",
     "Op",
+    "Report",
     "Scope",
     "Summary",
     "Tensor",
     "compile",
     "fold_batch_norm",
     "load",
+    "load_ops",
     "loads",
     "names",
     "rebuild",
@@ -67,7 +71,9 @@ if TYPE_CHECKING:
     from netspec.graph import Builder, Editor, Graph, Node, Scope, rebuild
     from netspec.network import Network, Summary, load, loads, names
     from netspec.ops.base import Op
+    from netspec.ops.own import load_ops
     from netspec.passes import fold_batch_norm
+    from netspec.report import Report
     from netspec.types import Tensor
 
 

@@ -87,7 +87,8 @@ def _table(graph: Graph, data: Mapping[str, Any], uses: Mapping[str, Use]) -> Ta
     headings = ["layer", "kind", "output", "new MB", *(["kept MB"] if train else []), "live MB", ""]
     what = f"training, {_optimizer(data['optimizer'])}" if train else "inference"
     title = f"{graph.title or graph.name}: memory of {what}, batch {data['batch']}, {data['dtype']}"
-    return Table(headings, rows, [title], _foot(data, len(headings)), [*MODEL, *(TRAINING if train else INFERENCE)])
+    notes = [f"Most is held in {data['peak_at']}.", *MODEL, *(TRAINING if train else INFERENCE)]
+    return Table(headings, rows, [title], _foot(data, len(headings)), notes)
 
 
 def _row(graph: Graph, item: Node | Group) -> tuple[str, str, str, list[Node]]:
@@ -106,14 +107,13 @@ def _shape(value: str, graph: Graph) -> str:
 def _foot(data: Mapping[str, Any], columns: int) -> list[Sequence[Cell]]:
     """What the layers do not show: weights and what training holds for them, the input, and the peak."""
     totals = data["totals"]
-    least = "" if data["complete"] else "at least, "
     lines = [
         ("weights", "parameters and buffers", totals["parameters"] + totals["buffers"]),
         ("gradients", "of the parameters", totals["gradients"]),
         ("optimizer", data["optimizer"], totals["optimizer"]),
         ("inputs", "", totals["inputs"]),
         ("kept", "for the backward pass", totals["kept"]),
-        ("peak", f"{least}in {data['peak_at']}", totals["peak"]),
+        ("peak", "at least" if not data["complete"] else "", totals["peak"]),
     ]
     blank: list[Cell] = [""] * (columns - 4)
     return [[name, kind, *blank, _mb(size), ""] for name, kind, size in lines if size or name in ("weights", "peak")]

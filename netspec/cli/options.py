@@ -46,7 +46,7 @@ def _load(context: click.Context, option: click.Parameter, files: tuple[str, ...
         from netspec.ops.own import load_ops
 
         for file in files:
-            load_ops(Path(file))
+            load_ops(file)
 
 
 own_ops = click.option(

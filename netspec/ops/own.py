@@ -7,6 +7,7 @@ A spec never names a file of code. It can use an op that an installed package an
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -47,11 +48,12 @@ def announced() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
-def load_ops(file: Path) -> list[type[Op]]:
+def load_ops(file: str | os.PathLike[str]) -> list[type[Op]]:
     """Run a Python file and register the ops in it, which it returns; NS218 says what is wrong with the file or an op.
 
     The file becomes a module of its stem's name, so that generated source can import what else stands in it.
     """
+    file = Path(file)
     with _or_nothing(str(file)):
         if file.suffix != ".py":
             fail("NS218", f"{file} is no Python file", help="ops stand in a file whose name ends with `.py`")
