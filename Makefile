@@ -1,8 +1,10 @@
 # `make` lists what there is. Commands run in .venv if there is one.
 PYTHON := $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 
+FUZZ_MINUTES ?= 1
+
 .DEFAULT_GOAL := help
-.PHONY: help check test golden docs bench ci
+.PHONY: help check test fuzz golden docs bench ci
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##/  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -15,6 +17,10 @@ check:  ## format, lint and types, without changing anything
 test:  ## all tests
 	$(PYTHON) -m pytest
 
+fuzz:  ## ever new specs, mutants and bytes: FUZZ_MINUTES=1 for each of eleven fuzzers, counts at the end
+	NETSPEC_FUZZ_MINUTES=$(FUZZ_MINUTES) $(PYTHON) -m pytest -q tests/fuzz
+	NETSPEC_FUZZ_MINUTES=$(FUZZ_MINUTES) $(PYTHON) tests/fuzz/atheris_loader.py
+
 golden:  ## write the expected texts anew; read the diff before you commit it
 	NETSPEC_REWRITE_GOLDENS=1 $(PYTHON) -m pytest -q -k golden
 
@@ -23,7 +29,7 @@ docs:  ## write generated pages and the outputs shown in examples anew
 	$(PYTHON) tests/docs/documents.py --update
 
 bench:  ## what reports and compiling cost; not part of the tests
-	for name in cold_summary report growth compile; do $(PYTHON) tests/benchmarks/$$name.py; done
+	for name in cold_summary report growth compile memory; do $(PYTHON) tests/benchmarks/$$name.py; done
 
 ci:  ## what a change must pass: a fresh install, all tests, and check
 	bash .ci/run

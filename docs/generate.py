@@ -17,25 +17,13 @@ from typing import Any
 import netspec
 from netspec import expression, naming
 from netspec.errors import CODES, Findings
-from netspec.expression import show
 from netspec.ops import REGISTRY
 from netspec.ops import fields as op_fields
-from netspec.ops.base import Example, Op, takes
-from netspec.spec import data, elaborate, extends, library
+from netspec.ops.reference import by_family, first_line, heading, reference, signature
+from netspec.spec import data, elaborate, evaluator, extends, inputs, library, parameters
 from netspec.tables import short
-from netspec.types import Tensor
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-FAMILIES = {
-    "convolution": "Convolutions",
-    "linear": "Fully connected layers",
-    "pooling": "Pooling",
-    "activation": "Activations",
-    "normalization": "Normalisation",
-    "regularization": "Dropout",
-    "merge": "Merges",
-    "shape": "Shapes",
-}
 OPS_HEAD = """\
 # Ops
 
@@ -46,73 +34,21 @@ Names are those of `torch.nn.functional`, else of `torch`, else of the `torch.nn
 defaults, with one difference: input widths (`in_channels`, `num_features`) are never written, since they follow from
 the input. The *principal* attribute is the one a bare value stands for: `max_pool2d: 2` is
 `max_pool2d: {kernel_size: 2}`. How a step is written stands in [language.md](language.md); how an op is added, in
-[adding-an-op.md](adding-an-op.md).
+[adding-an-op.md](adding-an-op.md). `netspec ops NAME` prints what stands here of one op, and of ops of your own.
 """
 
 
 def ops() -> str:
-    """docs/ops.md."""
-    families = dict.fromkeys([*FAMILIES, *(cls.family for cls in REGISTRY.values())])
+    """docs/ops.md: a table of all ops, and a section for each."""
+    families = by_family(REGISTRY.values())
     lines = [OPS_HEAD, "| op | attributes | |", "|---|---|---|"]
-    by_family = {f: [cls for cls in REGISTRY.values() if cls.family == f] for f in families}
-    for found in by_family.values():
-        lines += [f"| [`{c.opname}`](#{c.opname}) | {_signature(c)} | {_first(c)} |" for c in found]
-    for family, found in by_family.items():
-        lines += ["", f"## {FAMILIES.get(family, family.capitalize())}"] if found else []
+    for found in families.values():
+        lines += [f"| [`{c.opname}`](#{c.opname}) | {signature(c)} | {first_line(c)} |" for c in found]
+    for family, found in families.items():
+        lines += ["", f"## {heading(family)}"]
         for cls in found:
-            lines += ["", *_op(cls)]
+            lines += ["", reference(cls).to_markdown()]
     return "\n".join(lines) + "\n"
-
-
-def _first(cls: type[Op]) -> str:
-    return " ".join((cls.__doc__ or "").split("\n\n")[0].split())
-
-
-def _signature(cls: type[Op]) -> str:
-    defaults = {name: cls.default(name) for name in cls.model_fields}
-    return ", ".join(f"`{name}`" if value is ... else f"`{name}={_value(value)}`" for name, value in defaults.items())
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, tuple) and len(set(value)) == 1:
-        return show(value[0])
-    return value if isinstance(value, str) else show(value)
-
-
-def _op(cls: type[Op]) -> list[str]:
-    paragraphs = [" ".join(p.split()) for p in (cls.__doc__ or "").split("\n\n")]
-    least, most = cls.inputs
-    lines = [f"### {cls.opname}", "", *"\n\n".join(paragraphs).split("\n")]
-    if (least, most) != (1, 1):
-        lines += ["", f"Takes {least} inputs or more." if most is None else f"Takes {least} to {most} inputs."]
-    if cls.model_fields:
-        lines += ["", "| attribute | takes | default |", "|---|---|---|"]
-        for name in cls.model_fields:
-            principal = " (principal)" if name == cls.principal else ""
-            default = "required" if cls.default(name) is ... else f"`{_value(cls.default(name))}`"
-            lines.append(f"| `{name}`{principal} | {takes(cls, name)} | {default} |")
-    lines += ["", "| step | input | output | parameters | MACs |", "|---|---|---|---:|---:|"]
-    return [*lines, *(_example(cls, example) for example in cls.examples)]
-
-
-def _example(cls: type[Op], example: Example) -> str:
-    op = cls.model_validate(dict(example.attributes))
-    inputs = tuple(Tensor(shape) for shape in example.inputs)
-    result = op.infer(*inputs)
-    outputs = result if isinstance(result, tuple) else (result,)
-    attributes = ", ".join(f"{name}: {_written(value)}" for name, value in example.attributes.items())
-    step = f"{cls.opname}: {{{attributes}}}" if attributes else cls.opname
-    if attributes and list(example.attributes) == [cls.principal]:
-        step = f"{cls.opname}: {_written(next(iter(example.attributes.values())))}"
-    parameters = sum(w.size for w in op.weights(*inputs) if w.kind == "parameter")
-    macs = op.macs(outputs[0], *inputs)
-    shown = "unknown" if macs is None else f"{macs:,}"
-    return f"| `{step}` | {', '.join(map(str, inputs))} | {', '.join(map(str, outputs))} | {parameters:,} | {shown} |"
-
-
-def _written(value: Any) -> str:
-    """A value as a spec has it: words without quotes."""
-    return value if isinstance(value, str) else show(list(value) if isinstance(value, tuple) else value)
 
 
 def zoo() -> str:
@@ -156,10 +92,15 @@ def limits() -> str:
         ("an integer in an expression", f"{expression.MAX_INTEGER:,}", "NS207, NS208"),
         ("terms of a symbolic size", f"{expression.MAX_FACTORS:,}", "NS208"),
         ("specs that extend each other", f"{extends.MAX_EXTENDS}", "NS212"),
+        ("axes of an input", f"{inputs.MAX_AXES}", "NS214"),
+        ("values of a list", f"{parameters.MAX_ITEMS}", "NS214"),
+        ("characters of a parameter that is text", f"{parameters.MAX_TEXT:,}", "NS214"),
         ("copies of a `repeat`", f"{elaborate.MAX_REPEAT:,}", "NS214"),
         ("depth of blocks and branches inside each other", f"{elaborate.MAX_DEPTH}", "NS214"),
         ("nodes of a network", f"{elaborate.MAX_NODES:,}", "NS214"),
         ("steps elaborated", f"{elaborate.MAX_STEPS:,}", "NS214"),
+        ("characters in the paths of all steps", f"{elaborate.MAX_CHARACTERS:,}", "NS214"),
+        ("items of lists that expressions read", f"{evaluator.MAX_ITEMS_READ:,}", "NS214"),
         ("errors reported in one run", f"{Findings().limit}", ""),
     ]
     return "\n".join(["| limit | at most | error |", "|---|---:|---|", *(f"| {a} | {b} | {c} |" for a, b, c in rows)])

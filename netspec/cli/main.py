@@ -19,8 +19,13 @@ COMMANDS = {
     "summary": "Tell shapes, parameters, MACs and receptive fields.",
     "params": "Tell where the parameters are.",
     "rf": "Tell receptive fields: what a unit sees of the input.",
+    "memory": "Tell how much memory weights and activations take.",
+    "explain": "Tell where a part of a network comes from.",
     "validate": "Check specs, and the claims they make.",
     "compile": "Write a network as PyTorch source, and prove it.",
+    "init": "Write a first spec to begin from.",
+    "ops": "List the ops, or tell all about one.",
+    "schema": "Print the JSON Schema of specs, for editors.",
 }
 """Every command with its line of help, so that `--help` loads none of them."""
 

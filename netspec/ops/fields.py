@@ -37,16 +37,28 @@ def _number(value: Any) -> Any:
 
 _Size = Annotated[int, Field(ge=1, le=LARGEST)]
 _Padding = Annotated[int, Field(ge=0, le=LARGEST)]
+_Sizes = tuple[_Size, _Size]
+_Paddings = tuple[_Padding, _Padding]
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Finite = Annotated[float, Field(allow_inf_nan=False)]
+_AboveZero = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
+# `json_schema_input_type` is what a spec may write, for the schema that editors read.
 Positive = Annotated[int, Field(ge=1, le=LARGEST), Takes("a positive integer")]
 Axis = Annotated[int, Field(ge=-8, le=7), Takes("the number of an axis, such as 1 or -1")]
-Pair = Annotated[tuple[_Size, _Size], BeforeValidator(_pair), Takes("a positive integer, or [height, width]")]
+Pair = Annotated[
+    _Sizes,
+    BeforeValidator(_pair, json_schema_input_type=_Size | _Sizes),
+    Takes("a positive integer, or [height, width]"),
+]
 PaddingPair = Annotated[
-    tuple[_Padding, _Padding], BeforeValidator(_pair), Takes("an integer of 0 or more, or [height, width]")
+    _Paddings,
+    BeforeValidator(_pair, json_schema_input_type=_Padding | _Paddings),
+    Takes("an integer of 0 or more, or [height, width]"),
 ]
 Padding = Annotated[
-    tuple[_Padding, _Padding] | Literal["same", "valid"],
-    BeforeValidator(_pair),
+    _Paddings | Literal["same", "valid"],
+    BeforeValidator(_pair, json_schema_input_type=_Padding | _Paddings | Literal["same", "valid"]),
     Takes("an integer of 0 or more, [height, width], `same` or `valid`"),
 ]
 PaddingMode = Annotated[
@@ -54,12 +66,14 @@ PaddingMode = Annotated[
 ]
 OutputSize = Annotated[
     tuple[_Size | None, _Size | None],
-    BeforeValidator(_pair),
+    BeforeValidator(_pair, json_schema_input_type=_Size | tuple[_Size | None, _Size | None]),
     Takes("a positive integer, or [height, width], null for that of the input"),
 ]
-Real = Annotated[float, BeforeValidator(_number), Field(allow_inf_nan=False), Takes("a number")]
+Real = Annotated[_Finite, BeforeValidator(_number, json_schema_input_type=_Finite), Takes("a number")]
 PositiveReal = Annotated[
-    float, BeforeValidator(_number), Field(gt=0, allow_inf_nan=False), Takes("a number greater than 0")
+    _AboveZero, BeforeValidator(_number, json_schema_input_type=_AboveZero), Takes("a number greater than 0")
 ]
-Probability = Annotated[float, BeforeValidator(_number), Field(ge=0, le=1), Takes("a probability, from 0 to 1")]
+Probability = Annotated[
+    _Share, BeforeValidator(_number, json_schema_input_type=_Share), Takes("a probability, from 0 to 1")
+]
 Flag = Annotated[bool, Takes("true or false")]

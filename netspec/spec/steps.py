@@ -98,8 +98,8 @@ class BodyParser:
                 key_span,
                 help=f"write `{key}: {{branches: {{a: [...], b: [...]}}}}`, or put `from: [a, b]` beside it",
             )
-        if isinstance(target, type) and not step.written:
-            self.check_constant(step, target)
+        if isinstance(target, type):
+            self.check_constants(step, target)
         return step
 
     def is_known(self, name: str) -> bool:
@@ -173,14 +173,19 @@ class BodyParser:
         step.init = found or NOTHING
         step.init_places = places or NOTHING
 
-    def check_constant(self, step: Step, cls: type[Op]) -> None:
-        """An op without expressions is made once; what is wrong with it is said even where no block use reaches it."""
-        values = {a.name: a.value for a in step.arguments.values()}
+    def check_constants(self, step: Step, cls: type[Op]) -> None:
+        """What is wrong with an op's constants is said even where no block use reaches it.
+
+        An op without expressions is made here, once.
+        """
+        values = {a.name: a.value for a in step.arguments.values() if a.expression is None}
         op, problems = make_op(cls, values)
-        if op is not None:
+        if op is not None and not step.written:
             step.ops[()] = op
         for problem in problems:
             argument = step.arguments.get(problem.attribute)
+            if step.written and (argument is None or argument.expression is not None):
+                continue
             span = argument.span if argument else step.span
             help = problem.help
             if problem.code == "NS205" and values:

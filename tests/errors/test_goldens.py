@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from netspec import NetspecError, load
+from netspec import NetspecError, load, load_ops
 from netspec.errors import CODES
 
 CASES = Path(__file__).parent / "cases"
@@ -20,8 +20,14 @@ REWRITE = os.environ.get("NETSPEC_REWRITE_GOLDENS") == "1"
 
 
 def rendered(name: str) -> str:
-    """All that is said of a spec: its errors, or its warnings and the claims that do not hold."""
+    """All that is said of a spec: its errors, or its warnings and the claims that do not hold.
+
+    `NAME_ops.py` beside it holds ops of its own.
+    """
+    ops = Path(f"{Path(name).stem}_ops.py")
     try:
+        if ops.exists():
+            load_ops(ops)
         net = load(name)
     except NetspecError as error:
         return f"{error}\n"

@@ -1,0 +1,140 @@
+"""`netspec ops`."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from netspec.cli.options import format_for, format_option, own_ops
+
+if TYPE_CHECKING:
+    from netspec.ops.base import Op
+    from netspec.tables import Cell, Table
+
+_WIDEST = 120
+
+
+@click.command("ops")
+@click.argument("name", required=False)
+@format_option("How to print it.  [default: table]")
+@own_ops
+def command(name: str | None, format_: str | None) -> None:
+    """List the ops by family, or tell all about the one of this name.
+
+    All about an op: what it does, its attributes with what they take and their defaults, and examples with the
+    shapes they give, the parameters they have and the multiply-accumulates they cost. docs/ops.md has all of them.
+
+    \b
+    Examples:
+      netspec ops
+      netspec ops conv2d
+      netspec ops --format json
+      netspec ops --ops my_ops.py my_op
+    """
+    chosen = format_for(format_, None)
+    if name is None:
+        click.echo(_list(chosen))
+    elif chosen == "csv":
+        raise click.UsageError("one op is printed as table, json or markdown; csv is for the list")
+    else:
+        click.echo(_about(name, chosen))
+
+
+def _about(name: str, format_: str) -> str:
+    from netspec.errors import closest, fail
+    from netspec.ops.own import find_op, op_names
+    from netspec.ops.reference import reference
+    from netspec.report import to_json
+
+    cls = find_op(name)
+    if cls is None:
+        hint = closest(name, op_names()) or closest(name.lower(), op_names())
+        fail("NS203", f"there is no op `{name}`", help=hint or "`netspec ops` lists them")
+    found = reference(cls)
+    if format_ == "json":
+        return to_json(found.to_dict())
+    return found.to_markdown() if format_ == "markdown" else found.to_text(_width())
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An op of the list; one that an installed package announces, and that can't be used, has an error."""
+
+    name: str
+    family: str
+    principal: str | None
+    about: str
+    module: str | None
+    error: str | None = None
+
+
+def _list(format_: str) -> str:
+    from netspec.report import to_json
+    from netspec.tables import Table
+
+    rows = _rows()
+    if format_ == "json":
+        keys = ("name", "family", "principal", "about", "module", "error")
+        return to_json({"ops": [{key: getattr(row, key) for key in keys} for row in rows]})
+    if format_ == "table":
+        return _by_family(rows).to_text()
+    cells: list[Sequence[Cell]] = [
+        (row.name, row.family, row.principal or "", row.error or row.about, row.module or "") for row in rows
+    ]
+    return Table(["op", "family", "principal", "about", "module"], cells).to(format_)
+
+
+def _rows() -> list[_Row]:
+    from netspec.errors import NetspecError
+    from netspec.ops import REGISTRY
+    from netspec.ops.own import announced, find_op
+    from netspec.ops.reference import by_family
+
+    broken: list[_Row] = []
+    for name, entry in announced().items():
+        try:
+            find_op(name)
+        except NetspecError as error:
+            module = entry.value.partition(":")[0]
+            broken.append(_Row(name, "", None, "", module, error.diagnostics[0].message))
+    return [_row(cls) for found in by_family(REGISTRY.values()).values() for cls in found] + broken
+
+
+def _row(cls: type[Op]) -> _Row:
+    from netspec.ops.reference import first_line, module_of
+
+    return _Row(cls.opname, cls.family, cls.principal, first_line(cls), module_of(cls))
+
+
+def _by_family(rows: list[_Row]) -> Table:
+    """The list for a terminal: families as headings, and what an op is on as many lines as it needs."""
+    from netspec.ops.reference import heading
+    from netspec.tables import Table
+
+    names = [f"  {row.name}" for row in rows]
+    titles = ["Can't be used" if row.error else heading(row.family) for row in rows]
+    taken = max(map(len, (*names, *titles))) + max(len(row.principal or "principal") for row in rows)
+    cells: list[Sequence[Cell]] = []
+    family = None
+    for name, title, row in zip(names, titles, rows, strict=True):
+        if title != family:
+            if cells:
+                cells.append(("", "", ""))
+            cells.append((title, "", ""))
+            family = title
+        about = f"({row.module}) {row.error or row.about}" if row.module else row.about
+        first, *more = textwrap.wrap(about, max(_width() - taken - 4, 30)) or [""]
+        cells.append((name, row.principal or "", first))
+        cells += [("", "", line) for line in more]
+    note = "`netspec ops NAME` tells all about one. A bare value stands for the principal attribute."
+    return Table(["op", "principal", "what it is"], cells, notes=textwrap.wrap(note, _width()))
+
+
+def _width() -> int:
+    """The columns of the terminal; of a pipe, 80."""
+    return min(shutil.get_terminal_size().columns, _WIDEST)

@@ -1,0 +1,260 @@
+"""The op reference: what an op says of itself, as plain data, as text for a terminal, and as Markdown."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from netspec.errors import fail
+from netspec.expression import show
+from netspec.ops.base import Example, Merge, Op, takes
+from netspec.types import Call, Infix, Printed, Tensor
+
+FAMILIES = {
+    "convolution": "Convolutions",
+    "linear": "Fully connected layers",
+    "pooling": "Pooling",
+    "activation": "Activations",
+    "normalization": "Normalisation",
+    "regularization": "Dropout",
+    "merge": "Merges",
+    "shape": "Shapes",
+}
+"""Families with their headings, in the order in which they are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute in words; `default` is None where one must be given."""
+
+    name: str
+    takes: str
+    default: str | None
+    principal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Worked:
+    """One of an op's examples, worked out; MACs are for the whole batch, and None where they are unknown."""
+
+    step: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    parameters: int
+    macs: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """All that the reference says of one op; `module` is where an op stands that is not built in."""
+
+    name: str
+    family: str
+    module: str | None
+    about: tuple[str, ...]
+    inputs: str
+    torch: tuple[str, ...]
+    principal: str | None
+    attributes: tuple[Attribute, ...]
+    examples: tuple[Worked, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The reference as plain data, for JSON."""
+        return asdict(self)
+
+    def to_markdown(self) -> str:
+        """A section of docs/ops.md."""
+        lines = [f"### {self.name}", "", *"\n\n".join(self.about).split("\n")]
+        torch = " or ".join(f"`{name}`" for name in self.torch)
+        lines += ["", " ".join([f"Takes {self.inputs}.", *([f"In PyTorch: {torch}."] if torch else [])])]
+        if self.attributes:
+            lines += ["", "| attribute | takes | default |", "|---|---|---|"]
+            for a in self.attributes:
+                default = "required" if a.default is None else f"`{a.default}`"
+                lines.append(f"| `{a.name}`{' (principal)' if a.principal else ''} | {a.takes} | {default} |")
+        if self.examples:
+            lines += ["", "| step | input | output | parameters | MACs |", "|---|---|---|---:|---:|"]
+            for e in self.examples:
+                row = (f"`{e.step}`", ", ".join(e.inputs), ", ".join(e.outputs), f"{e.parameters:,}", _count(e.macs))
+                lines.append(f"| {' | '.join(row)} |")
+        return "\n".join(lines)
+
+    def to_text(self, width: int = 80) -> str:
+        """The same for a terminal of so many columns."""
+        lines = [self.name, "", *"\n\n".join(textwrap.fill(p, width) for p in self.about).split("\n"), ""]
+        facts = [
+            ("takes", self.inputs.replace("`", "")),
+            ("PyTorch", " or ".join(self.torch)),
+            ("family", heading(self.family)),
+        ]
+        facts.append(("module", self.module or ""))
+        lines += [f"{name:<9} {value}" for name, value in facts if value]
+        if self.attributes:
+            lines += ["", "attributes:", *self._attributes_in_text(width)]
+        if self.examples:
+            lines += ["", "steps, what they make of an input, and what that costs:"]
+        for e in self.examples:
+            lines += [*_hanging(f"  - {e.step}", width, 6)]
+            cost = f"{_plural(e.parameters, 'parameter')}, {_count(e.macs)} MACs"
+            lines += [*_hanging(f"      {', '.join(e.inputs)} -> {', '.join(e.outputs)}: {cost}", width, 6)]
+        return "\n".join(lines)
+
+    def _attributes_in_text(self, width: int) -> list[str]:
+        names = [f"  {a.name}" for a in self.attributes]
+        column = max(map(len, names)) + 2
+        lines: list[str] = []
+        for name, a in zip(names, self.attributes, strict=True):
+            said = f"{a.takes.replace('`', '')}; {'required' if a.default is None else f'default {a.default}'}"
+            lines += _hanging(f"{name:<{column}}{said}{'; principal' if a.principal else ''}", width, column)
+        if self.principal:
+            # The example that has nothing else shows it.
+            bare = [e.step for e in self.examples if ": " in e.step and not set(e.step) & set("{,")]
+            such = f": {bare[0]}" if bare else ""
+            lines += ["", *_hanging(f"A bare value is the principal attribute, {self.principal}{such}.", width, 0)]
+        return lines
+
+
+def by_family(ops: Iterable[type[Op]]) -> dict[str, list[type[Op]]]:
+    """Ops by their families, in the order in which both are shown."""
+    found: dict[str, list[type[Op]]] = {family: [] for family in FAMILIES}
+    for cls in ops:
+        found.setdefault(cls.family, []).append(cls)
+    return {family: members for family, members in found.items() if members}
+
+
+def heading(family: str) -> str:
+    """The heading of a family; one that is not netspec's has its own word."""
+    return FAMILIES.get(family, family.replace("_", " ").capitalize() or "Others")
+
+
+def paragraphs(cls: type[Op]) -> list[str]:
+    """An op's documentation, each paragraph on one line."""
+    found = [" ".join(paragraph.split()) for paragraph in (cls.__doc__ or "").split("\n\n")]
+    return [paragraph for paragraph in found if paragraph]
+
+
+def first_line(cls: type[Op]) -> str:
+    """What an op is in a line: the first paragraph of its documentation."""
+    return next(iter(paragraphs(cls)), "")
+
+
+def attributes(cls: type[Op]) -> list[Attribute]:
+    """The attributes of an op, in the order of its class."""
+    found: list[Attribute] = []
+    for name in cls.model_fields:
+        default = cls.default(name)
+        shown = None if default is ... else _written(compact(default))
+        found.append(Attribute(name, takes(cls, name), shown, name == cls.principal))
+    return found
+
+
+def compact(value: Any) -> Any:
+    """A default as a spec would have it: one number for a pair of equal ones."""
+    if isinstance(value, tuple):
+        items: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
+        return items[0] if len(items) == 2 and items[0] == items[1] else items
+    return value
+
+
+def module_of(cls: type[Op]) -> str | None:
+    """The module of an op that is not netspec's own."""
+    return None if cls.__module__.startswith("netspec.ops.") else cls.__module__
+
+
+def signature(cls: type[Op]) -> str:
+    """The attributes of an op with their defaults, in a line of Markdown."""
+    return ", ".join(f"`{a.name}`" if a.default is None else f"`{a.name}={a.default}`" for a in attributes(cls))
+
+
+def reference(cls: type[Op]) -> Reference:
+    """All that an op says of itself; NS218 where an example of its own does not work."""
+    worked: list[Worked] = []
+    torch: list[str] = []
+    for example in cls.examples:
+        try:
+            found, printed = _work_out(cls, example)
+        except Exception as error:  # an op of a user's own may raise anything
+            told = " ".join(str(error).split())
+            fail("NS218", f"an example of op `{cls.opname}` fails: {told}", help=f"it is {_step(cls, example)}")
+        worked.append(found)
+        torch.append(printed)
+    return Reference(
+        cls.opname,
+        cls.family,
+        module_of(cls),
+        tuple(paragraphs(cls)),
+        _inputs(cls),
+        tuple(dict.fromkeys(torch)),
+        cls.principal,
+        tuple(attributes(cls)),
+        tuple(worked),
+    )
+
+
+def _work_out(cls: type[Op], example: Example) -> tuple[Worked, str]:
+    op = cls.model_validate(dict(example.attributes))
+    inputs = tuple(Tensor(shape) for shape in example.inputs)
+    result = op.infer(*inputs)
+    outputs = result if isinstance(result, tuple) else (result,)
+    parameters = sum(w.size for w in op.weights(*inputs) if w.kind == "parameter")
+    macs = op.macs(outputs[0], *inputs)
+    # Sizes of an example are numbers.
+    counted = None if macs is None else int(str(macs))
+    shown = Worked(_step(cls, example), tuple(map(str, inputs)), tuple(map(str, outputs)), parameters, counted)
+    return shown, _torch(op.torch(*inputs))
+
+
+def _torch(printed: Printed) -> str:
+    if isinstance(printed, Infix):
+        return printed.operator
+    name = printed.function if isinstance(printed, Call) else printed.target
+    return f"torch.{name}" if name.startswith("nn.") else name
+
+
+def _inputs(cls: type[Op]) -> str:
+    least, most = cls.inputs
+    count = f"{least} inputs or more" if most is None else f"{least} to {most} inputs"
+    count = _plural(least, "input") if least == most else count
+    return f"{count}, by `from` or as `branches`" if issubclass(cls, Merge) else count
+
+
+def _step(cls: type[Op], example: Example) -> str:
+    """The step that an example stands for, as it is written in a spec."""
+    given = {name: _written(value) for name, value in example.attributes.items()}
+    argument = "{" + ", ".join(f"{name}: {value}" for name, value in given.items()) + "}"
+    if list(given) == [cls.principal] and not isinstance(example.attributes[cls.principal or ""], list | tuple):
+        argument = next(iter(given.values()))
+    step = f"{cls.opname}: {argument}" if given else cls.opname
+    if issubclass(cls, Merge):
+        values = [chr(ord("a") + number) for number in range(len(example.inputs))]
+        return f"{{{step}, from: [{', '.join(values)}]}}"
+    return step
+
+
+def _written(value: Any) -> str:
+    """A value as a spec has it: words without quotes."""
+    return value if isinstance(value, str) else show(value)
+
+
+def _count(number: int | None) -> str:
+    return "unknown" if number is None else f"{number:,}"
+
+
+def _plural(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def _hanging(text: str, width: int, indent: int) -> Sequence[str]:
+    """A text over as many lines as it needs, all but the first indented."""
+    lead = len(text) - len(text.lstrip())
+    # Runs of spaces are columns; textwrap keeps those within a line.
+    return textwrap.wrap(
+        text.lstrip(),
+        width,
+        initial_indent=" " * lead,
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
