@@ -24,6 +24,17 @@ class Floor:
         return f"{_operand(self.inner)}//{self.divisor}"
 
 
+MAX_SIZE = 2**63 - 1
+"""How large a size, or a number in a symbolic one, may be."""
+
+
+class TooLargeError(ArithmeticError):
+    """A size beyond MAX_SIZE."""
+
+    def __init__(self) -> None:
+        super().__init__("a size is larger than 2**63 - 1")
+
+
 Atom = str | Floor
 Monomial = tuple[Atom, ...]
 
@@ -87,6 +98,8 @@ class Symbolic:
             raise ZeroDivisionError("a size is divided by a positive integer")
         if divisor == 1:
             return self
+        if divisor > MAX_SIZE:
+            raise TooLargeError
         # floor((c*q + r) / c) = q + floor(r / c): take out all that divides.
         whole: dict[Monomial, int] = {}
         rest: dict[Monomial, int] = {}
@@ -157,6 +170,8 @@ def symbol(name: str) -> Symbolic:
 
 def _made(terms: Mapping[Monomial, int], constant: int) -> Dim:
     kept = tuple(sorted(((m, k) for m, k in terms.items() if k), key=_order))
+    if max(abs(constant), *(abs(k) for _, k in kept), 0) > MAX_SIZE:
+        raise TooLargeError
     return Symbolic(kept, constant) if kept else constant
 
 

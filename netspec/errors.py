@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import islice
 from typing import NoReturn
 
 from netspec.source import Span, printable
@@ -59,12 +60,12 @@ class Diagnostic:
 
     def __str__(self) -> str:
         place = f"{self.span.place}: " if self.span else ""
-        lines = [f"{place}{self.severity} {self.code}: {self.message}"]
+        lines = [f"{place}{self.severity} {self.code}: {shortened(self.message)}"]
         if self.span:
-            lines += self.span.excerpt(self.label)
-        lines += [f"   note: {note}" for note in self.notes]
+            lines += self.span.excerpt(shortened(self.label))
+        lines += [f"   note: {shortened(note)}" for note in self.notes]
         if self.help:
-            lines.append(f"   help: {self.help}")
+            lines.append(f"   help: {shortened(self.help)}")
         # A spec's text may hold what a terminal would obey.
         return "\n".join([printable(line) for line in lines])
 
@@ -88,9 +89,9 @@ class Findings:
     limit: int = 20
 
     def add(self, diagnostic: Diagnostic) -> None:
-        """Keep a diagnostic, unless one of the same code at the same place is kept already."""
+        """Keep a diagnostic, unless one of the same code at the same place is kept already, or enough are."""
         key = (diagnostic.code, diagnostic.span)
-        if any((d.code, d.span) == key for d in self.diagnostics):
+        if self.full or any((d.code, d.span) == key for d in self.diagnostics):
             return
         self.diagnostics.append(diagnostic)
 
@@ -101,6 +102,11 @@ class Findings:
     @property
     def full(self) -> bool:
         return len(self.diagnostics) >= self.limit
+
+    def check_full(self) -> None:
+        """Raise what was found if no more will be kept."""
+        if self.full:
+            self.check()
 
     def check(self) -> None:
         """Raise what was found, if anything was."""
@@ -121,14 +127,26 @@ def fail(
     raise NetspecError(Diagnostic(code, message, span, label, tuple(notes), help))
 
 
+def shortened(text: str, limit: int = 600) -> str:
+    """A text without its middle where it is long: a name that a message repeats may have millions of characters."""
+    return text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-limit // 3 :]}"
+
+
+_LONGEST, _MOST = 100, 1_000
+"""Bounds of the search for a hint: how long a name, and how many of those known."""
+
+
 def closest(name: str, known: Iterable[str]) -> str:
     """A hint `did you mean ...?` for a misspelt name, or an empty text."""
-    found = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    if len(name) > _LONGEST:
+        return ""
+    names = [other for other in islice(known, _MOST) if len(other) <= _LONGEST]
+    found = get_close_matches(name, names, n=1, cutoff=0.6)
     return f"did you mean `{found[0]}`?" if found else ""
 
 
 def choices(known: Iterable[str], limit: int = 12) -> str:
     """Names as a short list for a help line."""
-    names = [f"`{name}`" for name in known]
+    names = list(known)
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
+    return ", ".join(f"`{name}`" for name in names[:limit]) + more

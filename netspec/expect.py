@@ -13,7 +13,7 @@ from netspec.analysis.summary import summary
 from netspec.errors import Diagnostic, Findings, choices, closest
 from netspec.expression import show
 from netspec.graph.model import Graph, Mode
-from netspec.spec.data import Data, Entry, Map, Seq, plain
+from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
 from netspec.spec.elaborate import Result
 from netspec.spec.read import Spec
 
@@ -125,6 +125,11 @@ class _Checker:
         found = next(iter(fields.values()))
         numbers = found.size if name == "receptive_field" else found.stride
         claim = plain(wanted)
+        sizes = wanted.items if isinstance(wanted, Seq) else [wanted]
+        if any(isinstance(size, Scalar) and isinstance(size.value, str) for size in sizes):
+            help = "such as `7` or `[7, 5]`"
+            self.findings.add(Diagnostic("NS216", f"`{name}` takes a size, not {show(claim)}", wanted.span, help=help))
+            return
         self.hold(name, entry, list(numbers), claim if isinstance(claim, list) else [claim] * len(numbers))
 
     def total(self, name: str, entry: Entry, value: int | None) -> None:
@@ -138,9 +143,8 @@ class _Checker:
             if isinstance(wanted, str) and value is not None:
                 decided = figure_holds(wanted, value)
                 if decided is None:
-                    self.refuse(
-                        "NS216", f"`{name}` takes an int, or a figure such as `144 M`, not {show(wanted)}", entry
-                    )
+                    message = f"`{name}` takes an int, or a figure such as `144 M`, not {show(wanted)}"
+                    self.findings.add(Diagnostic("NS216", message, claim.span))
                     continue
                 holds = decided
             if not holds:

@@ -38,12 +38,11 @@ def check_name(name: str, what: str, span: Span | None) -> str:
     if len(name) > MAX_NAME:
         fail("NS202", f"the name of {what} has {len(name)} characters; at most {MAX_NAME} are allowed", span)
     if not IDENTIFIER.match(name):
-        fail(
-            "NS202",
-            f"{name!r} can't be the name of {what}",
-            span,
-            help="names are letters, digits and `_`, and do not begin with a digit",
-        )
+        help = "names are letters, digits and `_`, and do not begin with a digit"
+        meant = re.sub(r"[-. /]+", "_", name)
+        if IDENTIFIER.match(meant):
+            help = f"try `{meant}`: {help}"
+        fail("NS202", f"{name!r} can't be the name of {what}", span, help=help)
     if keyword.iskeyword(name):
         fail("NS202", f"`{name}` can't be the name of {what}: it is a word of Python", span, help=f"try `{name}_`")
     if name in _SHADOWING or (name.startswith("__") and name.endswith("__")):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from typing import NamedTuple
+
+_LINE_BREAK = re.compile(r"\r\n?|\n")
 
 
 class Source:
@@ -31,13 +34,7 @@ class Source:
     def _line_starts(self) -> list[int]:
         # Only errors and source maps ask, so a good spec never pays for it.
         if self._starts is None:
-            starts = [0]
-            text = self.text
-            at = text.find("\n")
-            while at >= 0:
-                starts.append(at + 1)
-                at = text.find("\n", at + 1)
-            self._starts = starts
+            self._starts = [0, *(found.end() for found in _LINE_BREAK.finditer(self.text))]
         return self._starts
 
     def __repr__(self) -> str:

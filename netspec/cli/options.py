@@ -133,13 +133,13 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for setting in settings:
         name, sign, text = (part.strip() for part in setting.partition("="))
+        usage = f"--set takes NAME=VALUE, such as classes=10 or stages=[1,1,1,1], not `{setting}`"
+        if not (name and sign and text):
+            raise click.UsageError(usage)
         try:
-            if not (name and sign):
-                raise ValueError
             found[name] = plain(read(Source(f"--set {name}", text)))
-        except (NetspecError, ValueError):
-            usage = "--set takes NAME=VALUE, such as classes=10 or stages=[1,1,1,1]"
-            raise click.UsageError(f"{usage}, not `{setting}`") from None
+        except NetspecError as error:
+            raise click.UsageError(f"{usage}: {error.diagnostics[0].message}") from None
     return found
 
 

@@ -40,6 +40,35 @@ _TOKEN = re.compile(
 )
 _RESERVED = frozenset(("if", "else", "and", "or", "not"))
 
+_POWER = "a power is a product: `x * x`"
+_INSTEAD = {
+    "int": "`floor(x)` gives an int, and so does `x // y`",
+    "round": "write `floor(x + 0.5)`",
+    "pow": _POWER,
+    "size": "sizes are `input.channels`, `input.height`, `input.width`, `input.features`",
+}
+"""What to write instead of some functions of Python."""
+
+_WAYS = {
+    "=": "`==` compares; arguments with names are written {name: value}",
+    "&": "write `and`",
+    "|": "write `or`",
+    "!": "write `not`",
+    "?": "a choice is written `x if condition else y`",
+    ":": "an item is taken by its number, as in `x[0]`; there are no slices",
+    "^": _POWER,
+    **dict.fromkeys("${}@", "a parameter is written by its name alone"),
+    **dict.fromkeys('"`\u2018\u2019\u201c\u201d', "text stands in single quotes: 'text'"),
+    "is": "`==` compares",
+    "in": "compare with each: `x == 1 or x == 2`",
+}
+"""What to write instead of what other languages have."""
+
+
+def _help(found: str) -> str:
+    return _WAYS.get(found, "")
+
+
 _Token = tuple[str, str, int]
 """Its kind (`number`, `name`, `text`, `symbol` or `end`), what it says, and where it starts."""
 
@@ -65,7 +94,7 @@ def _tokens(text: str) -> list[_Token]:
         match = _TOKEN.match(text, at)
         if match is None:
             start = at + len(text[at:]) - len(text[at:].lstrip())
-            raise ExpressionError(f"`{text[start]}` has no meaning in an expression", start)
+            raise ExpressionError(f"`{text[start]}` has no meaning in an expression", start, help=_help(text[start]))
         kind = str(match.lastgroup)
         found.append((kind, match[kind], match.start(kind)))
         at = match.end()
@@ -98,10 +127,15 @@ class _Parser:
             self.unexpected(kind, text, at, f"`{symbol}` is missing before ")
 
     def unexpected(self, kind: str, text: str, at: int, lead: str = "") -> NoReturn:
-        what = "the end" if kind == "end" else f"`{text}`"
         if text == "**":
-            raise ExpressionError("there is no power operator", at, 2)
-        raise ExpressionError(f"{lead}{what}" if lead else f"{what} can't stand here", at, max(1, len(text)))
+            raise ExpressionError("there is no power operator", at, 2, _POWER)
+        what = "the end" if kind == "end" else f"`{text}`"
+        message = f"{lead}{what}" if lead else f"{what} can't stand here"
+        if kind in ("name", "number", "text") and not lead and text not in (*_RESERVED, *_WAYS) and self.next > 1:
+            message = f"an operator is missing before {what}"
+        if kind == "end" and not lead:
+            message = "something is missing at the end" if at else "an expression is missing"
+        raise ExpressionError(message, at, max(1, len(text)), _help(text))
 
     def descend(self) -> None:
         self.depth += 1
@@ -180,6 +214,8 @@ class _Parser:
             return self.attribute(text, at) if follows == "." else Name(text, at)
         if text == "(":
             value = self.conditional()
+            if self.peek() == ",":
+                raise ExpressionError("a list stands in square brackets", at, help="write [...]")
             self.expect(")")
             return value
         if text != "[":
@@ -191,6 +227,8 @@ class _Parser:
         kind, attribute, place = self.take()
         if kind != "name":
             self.unexpected(kind, attribute, place)
+        if self.peek() == "(":
+            self.unknown_function(f"{name}.{attribute}", at)
         if attribute not in ATTRIBUTES:
             message = f"a value has no attribute `{attribute}`, only {' '.join(ATTRIBUTES)}"
             raise ExpressionError(message, place, len(attribute))
@@ -198,10 +236,15 @@ class _Parser:
 
     def call(self, function: str, at: int) -> Call:
         if function not in FUNCTIONS:
-            names = " ".join(FUNCTIONS)
-            raise ExpressionError(f"there is no function `{function}`, only {names}", at, len(function))
+            self.unknown_function(function, at)
         self.take()
         return Call(function, self.arguments(")"))
+
+    def unknown_function(self, name: str, at: int) -> NoReturn:
+        own = name.rpartition(".")[2]
+        help = f"write `{own}(...)`" if own in FUNCTIONS else _INSTEAD.get(own, "")
+        names = " ".join(FUNCTIONS)
+        raise ExpressionError(f"there is no function `{name}`, only {names}", at, len(name), help)
 
     def arguments(self, close: str) -> tuple[Expression, ...]:
         found: list[Expression] = []

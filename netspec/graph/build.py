@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from netspec.dims import Dim, symbol, symbols
+from netspec.dims import MAX_SIZE, Dim, TooLargeError, symbol, symbols
 from netspec.errors import Diagnostic, NetspecError, choices, closest, fail
 from netspec.expression import Expression
 from netspec.graph.model import NOTHING, Block, Graph, Input, Kind, Mode, Node, Output, Parameter, Scope
@@ -66,9 +66,11 @@ class Builder:
         self._types: dict[Tensor, Tensor] = {}
         self.nodes: list[Node] = []
         self._paths: set[str] = set()
+        self.characters = 0
+        """How long all paths are together."""
         self._scope_paths: set[str] = set()
         self._inputs: list[Input] = []
-        self._outputs: list[Output] = []
+        self._outputs: dict[str, Output] = {}
         self._here = ""
         self._numbers: dict[str, int] = {}
         self._inferred: dict[tuple[int, ...], tuple[Op, tuple[Tensor, ...], tuple[Tensor, ...]]] = {}
@@ -129,9 +131,9 @@ class Builder:
         """Make a value an output of the graph; with `mode="train"` one that is built in training only."""
         self.need(value, span=span)
         check_output_name(name, span)
-        if any(o.name == name for o in self._outputs):
+        if name in self._outputs:
             fail("NS210", f"two outputs are called `{name}`", span)
-        self._outputs.append(Output(name, value, mode, span))
+        self._outputs[name] = Output(name, value, mode, span)
 
     def build(self) -> Graph:
         """The graph as it stands."""
@@ -140,7 +142,7 @@ class Builder:
         return Graph(
             self.name,
             tuple(self._inputs),
-            tuple(self._outputs),
+            tuple(self._outputs.values()),
             tuple(self.nodes),
             dict(self.scopes),
             dict(self.params),
@@ -235,6 +237,7 @@ class Builder:
         if path in self._scope_paths or path in self._paths:
             fail("NS210", f"two things have the path `{path}`", span, help="give one of them a `name`")
         self._scope_paths.add(path)
+        self.characters += len(path)
 
     def open(self, scope: Scope) -> None:
         """A scope at a path that is known, once what is in it is made."""
@@ -246,6 +249,7 @@ class Builder:
         if path in self._paths or (path in self._scope_paths and scope != path):
             fail("NS210", f"two things have the path `{path}`", span, help="give one of them a `name`")
         self._paths.add(path)
+        self.characters += len(path)
 
     def _path(self, name: str) -> str:
         return f"{self._here}.{name}" if self._here else name
@@ -286,8 +290,14 @@ def _infer(op: Op, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         raise RuleError(
             f"`{op.opname}` takes {wanted} input{'s' if wanted != '1' else ''}, not {len(given)}", code="NS302"
         )
-    result = op.infer(*given)
-    return result if isinstance(result, tuple) else (result,)
+    try:
+        result = op.infer(*given)
+        found = result if isinstance(result, tuple) else (result,)
+        if any(isinstance(size, int) and size > MAX_SIZE for type in found for size in type.shape):
+            raise TooLargeError
+    except TooLargeError as error:
+        raise RuleError(str(error), code="NS214") from None
+    return found
 
 
 def located(error: RuleError, path: str, span: Span | None = None, notes: Sequence[str] = ()) -> NetspecError:

@@ -185,7 +185,9 @@ def _problem(cls: type[Op], name: str, kind: str, value: Any) -> AttributeProble
     from netspec.expression import show
 
     most = "; the largest number is 2**31 - 1" if type(value) is int and value > LARGEST else ""
-    return AttributeProblem(name, "NS206", f"`{name}` takes {takes(cls, name)}, not {show(value)}{most}")
+    whole = isinstance(value, float) and value.is_integer() and "integer" in takes(cls, name)
+    help = f"write {value:.0f}" if whole else ""
+    return AttributeProblem(name, "NS206", f"`{name}` takes {takes(cls, name)}, not {show(value)}{most}", help)
 
 
 def takes(cls: type[Op], attribute: str) -> str:
@@ -245,7 +247,8 @@ def need_floats(op: Op, x: Tensor) -> None:
 def need_rank(op: Op, x: Tensor, rank: int, axes: str) -> None:
     """Refuse a tensor of another rank."""
     if x.rank != rank:
-        raise RuleError(f"`{op.opname}` takes {axes}, {rank} axes, and its input is {x}", code="NS302")
+        help = "the batch is the first axis of an input, as in `[N, 3, 224, 224]`" if x.rank == rank - 1 else ""
+        raise RuleError(f"`{op.opname}` takes {axes}, {rank} axes, and its input is {x}", code="NS302", help=help)
 
 
 class Elementwise(Op):

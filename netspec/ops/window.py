@@ -45,11 +45,12 @@ def slide(
             extra = min(extra + stride[axis] - 1, before - 1)
         if isinstance(size, int) and size + extra < 0:
             padded = f" (with padding {size + before + after})" if before + after else ""
-            raise RuleError(
-                f"a window of {span} is larger than the map of {size}{padded}",
-                at="kernel_size",
-                code="NS303",
-                help="take a smaller kernel_size, more padding, or pool less before this step",
-            )
+            help = "take a smaller kernel_size, more padding, or pool less before this step"
+            if x.shape[-1] in (1, 3, 4) and x.shape[1] == x.shape[2]:
+                help = (
+                    f"channels come before height and width: {x.shape[0]} x {x.shape[3]} x {x.shape[1]} x {x.shape[2]}"
+                )
+            message = f"a window of {span} is larger than the map of {size}{padded}"
+            raise RuleError(message, at="kernel_size", code="NS303", help=help)
         sizes.append((size + extra) // stride[axis] + 1)
     return tuple(sizes)

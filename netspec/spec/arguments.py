@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from typing import NoReturn
 
-from netspec.errors import Diagnostic, NetspecError, choices, closest, fail
+from netspec.errors import Findings, NetspecError, choices, closest, fail
 from netspec.expression import Attribute, Expression, ExpressionError, ListOf, Literal, Name, Value, leaves, parse, show
-from netspec.naming import SIBLINGS
-from netspec.ops.base import Merge, Op, make_op, words_of
+from netspec.naming import SIBLINGS, is_symbol
+from netspec.ops.base import Merge, Op, make_op, takes, words_of
 from netspec.source import Span
 from netspec.spec.body import Argument, BlockDefinition, FileContext, Reach
 from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
-from netspec.spec.messages import DOLLAR, at
-from netspec.spec.parameters import check_kind, signature
+from netspec.spec.messages import DOLLAR, at, kind_of, way_to_write
+from netspec.spec.parameters import MAX_ITEMS, check_kind, signature, words_for
+
+Target = type[Op] | BlockDefinition
+"""What a step uses, and so what its arguments are for."""
 
 
 class ArgumentReader:
@@ -24,24 +28,23 @@ class ArgumentReader:
         self.blocks = blocks
 
     def arguments(
-        self, target: type[Op] | BlockDefinition, span: Span, data: Data, reach: Reach
+        self, target: Target, span: Span, data: Data, reach: Reach
     ) -> tuple[dict[str, Argument], Data | None]:
         """A step's arguments with the file's defaults under them, and `branches` apart, as they were read."""
         entries, branches = self.entries(target, data)
         found: dict[str, Argument] = {}
         if isinstance(target, type) and target.opname in self.file.defaults:
             found.update(self.file.defaults[target.opname].arguments)
-        wrong: list[Diagnostic] = []
+        wrong = Findings()
         for name, entry in entries.items():
             try:
                 self.check_argument_name(target, name, entry.key_span)
-                text = isinstance(target, BlockDefinition) and target.kinds[name] == "str"
-                words = words_of(target, name) if isinstance(target, type) else frozenset[str]()
-                found[name] = self.argument(name, entry.key_span, entry.value, reach, words, text)
+                found[name] = self.argument(name, entry.key_span, entry.value, reach, target)
             except NetspecError as error:
-                wrong += error.diagnostics
-        if wrong:
-            raise NetspecError(*wrong)
+                wrong.extend(error)
+                if wrong.full:
+                    break
+        wrong.check()
         if isinstance(target, BlockDefinition):
             missing = [p for p in target.info.parameters if p.required and p.name not in found]
             if missing:
@@ -52,29 +55,39 @@ class ArgumentReader:
                     check_kind(target, name, argument)
         return found, branches
 
-    def entries(self, target: type[Op] | BlockDefinition, data: Data) -> tuple[dict[str, Entry], Data | None]:
+    def entries(self, target: Target, data: Data) -> tuple[dict[str, Entry], Data | None]:
         """A step's argument as attributes by name, and `branches` apart."""
         name = target.opname if isinstance(target, type) else target.name
         if isinstance(data, Map):
             entries = dict(data.entries)
             merge = isinstance(target, type) and issubclass(target, Merge)
             branches = entries.pop("branches") if merge and "branches" in entries else None
+            if merge and branches is None and all(isinstance(entry.value, Seq) for entry in entries.values()):
+                self.check_bodies(name, entries)
             return entries, branches.value if branches else None
         if isinstance(data, Seq):
             fail(
                 "NS211",
                 f"a list is never an argument, and `{name}` has one",
                 data.span,
-                help=f"name what it is: `{name}: {{{_named(target, plain(data))}}}`",
+                help=_way_to_name(target, name, data),
             )
         if data.value is None and not data.quoted:
             return {}, None
         principal = target.principal
         if principal is None:
-            _no_principal(target, name, data.span)
+            _no_principal(target, name, data)
         return {principal: Entry(principal, data.span, data)}, None
 
-    def check_argument_name(self, target: type[Op] | BlockDefinition, name: str, span: Span) -> None:
+    def check_bodies(self, merge: str, entries: Mapping[str, Entry]) -> None:
+        """Refuse lists right under a merge: bodies without the `branches` around them."""
+        bodies = [entry for name, entry in entries.items() if name not in (*SIBLINGS, *_ELSEWHERE)]
+        if bodies:
+            shown = ", ".join(f"{entry.key}: [...]" for entry in bodies)
+            help = f"write `{merge}: {{branches: {{{shown}}}}}`"
+            fail("NS211", f"the bodies that `{merge}` joins stand under `branches`", bodies[0].key_span, help=help)
+
+    def check_argument_name(self, target: Target, name: str, span: Span) -> None:
         if isinstance(target, type):
             known: list[str] = list(target.model_fields)
             what = f"`{target.opname}` has no attribute `{name}`"
@@ -86,7 +99,14 @@ class ArgumentReader:
         if name in SIBLINGS:
             help = f"`{name}` stands beside the step's op, not under it: dedent it"
         else:
-            help = closest(name, known) or (f"it takes {choices(known)}" if known else "it takes no arguments")
+            if isinstance(target, type) and issubclass(target, Merge):
+                known.append("branches")
+            meant = [other for other in _FOREIGN.get(name, ()) if other in known]
+            help = f"did you mean `{meant[0]}`?" if meant else _ELSEWHERE.get(name) or closest(name, known)
+            none = "it takes no arguments"
+            if not isinstance(target, type):
+                none = f"a block declares them, as `params: {{{name}: int}}`"
+            help = help or (f"it takes {choices(known)}" if known else none)
         fail("NS204", what, span, help=help)
 
     def argument(
@@ -95,25 +115,28 @@ class ArgumentReader:
         key_span: Span,
         data: Data,
         reach: Reach,
-        words: frozenset[str] = frozenset(),
-        text: bool = False,
+        target: Target | None = None,
     ) -> Argument:
         """A value as the spec wrote it: a constant, or an expression whose names are all known."""
         if isinstance(data, Map):
-            fail("NS206", f"`{name}` takes a value, not a mapping", data.span)
+            fail("NS206", f"`{name}` takes {_wanted(target, name) or 'a value'}, not a mapping", data.span)
         if isinstance(data, Seq):
+            if len(data.items) > MAX_ITEMS:
+                fail(
+                    "NS214", f"a list holds {len(data.items):,} values, and at most {MAX_ITEMS} are allowed", data.span
+                )
             parts = [self.argument(name, key_span, item, reach) for item in data.items]
             if any(part.expression is not None for part in parts):
                 tree = ListOf(tuple(part.expression or Literal(part.value) for part in parts))
                 return Argument(name, data.span, key_span, expression=tree)
             return Argument(name, data.span, key_span, [part.value for part in parts])
         value = data.value
-        if not isinstance(value, str) or value in words:
+        if not isinstance(value, str) or value in _words(target, name):
             return Argument(name, data.span, key_span, value)
         named = DOLLAR.fullmatch(value) is not None
-        if text and not named:
+        if not named and isinstance(target, BlockDefinition) and target.kinds[name] == "str":
             return Argument(name, data.span, key_span, value)
-        tree = self.expression(value[1:] if named else value, data, reach, words)
+        tree = self.expression(value[1:] if named else value, data, reach, target, name)
         if isinstance(tree, Literal):
             if data.quoted and not isinstance(tree.value, str):
                 fail(
@@ -122,12 +145,13 @@ class ArgumentReader:
             return Argument(name, data.span, key_span, tree.value)
         return Argument(name, data.span, key_span, expression=tree)
 
-    def expression(self, text: str, data: Scalar, reach: Reach, words: Iterable[str] = ()) -> Expression:
+    def expression(self, text: str, data: Scalar, reach: Reach, target: Target | None, name: str) -> Expression:
         """An expression of this body, its names checked."""
         try:
             tree = parse(text)
         except ExpressionError as error:
-            help = error.help or _pair_help(text) or (f"or one of {choices(sorted(words))}" if words else "")
+            words = sorted(_words(target, name))
+            help = way_to_write(text) or error.help or (f"or one of {choices(words)}" if words else "")
             fail(
                 "NS207",
                 f"in `{text}`: {error.message}" if len(text) < 100 else error.message,
@@ -135,10 +159,12 @@ class ArgumentReader:
                 help=help,
             )
         for leaf in leaves(tree):
-            self.check_name(leaf, data, reach, words)
+            self.check_name(leaf, data, reach, target, name)
         return tree
 
-    def check_name(self, leaf: Name | Attribute, data: Scalar, reach: Reach, words: Iterable[str]) -> None:
+    def check_name(
+        self, leaf: Name | Attribute, data: Scalar, reach: Reach, target: Target | None, argument: str
+    ) -> None:
         """Refuse a name that stands for nothing in this body."""
         base = leaf.name
         attribute = isinstance(leaf, Attribute)
@@ -147,6 +173,10 @@ class ArgumentReader:
         if not attribute and (base in reach.parameters or (base == "index" and reach.index)):
             return
         place = at(data, ExpressionError("", leaf.at, len(base)))
+        if isinstance(leaf, Attribute) and base in reach.parameters:
+            sized = choices(f"{value}.{leaf.attribute}" for value in sorted(reach.inputs))
+            help = f"values have it: {sized}" if reach.inputs else ""
+            fail("NS208", f"`{base}` is a parameter, and has no `.{leaf.attribute}`", place, help=help)
         if base in reach.inputs:
             fail("NS208", f"`{base}` is a value; an expression takes its sizes", place, help=f"say `{base}.channels`")
         if base == "index":
@@ -156,25 +186,50 @@ class ArgumentReader:
                 place,
                 help="pass it to the block as a parameter",
             )
-        if base[:1].isupper():
+        if is_symbol(base) and base not in _WORDS and base.lower() not in _words(target, argument):
             help = "an input's size is said with its name: `input.height`"
             fail("NS208", f"`{base}` is not a parameter: a symbolic size has no value here", place, help=help)
-        fail("NS208", f"`{base}` is not defined here", place, help=self.name_help(base, reach, sorted(words)))
+        help = self.name_help(base, str(data.value), reach, target, argument)
+        fail("NS208", f"`{base}` is not defined here", place, help=help)
 
-    def name_help(self, name: str, reach: Reach, words: list[str]) -> str:
+    def name_help(self, name: str, text: str, reach: Reach, target: Target | None, argument: str) -> str:
         """What to write instead of a name that stands for nothing."""
-        if name in _YAML_1_1 and not words:
-            return f"write `{_YAML_1_1[name]}`"
+        words, wanted = sorted(_words(target, argument)), _wanted(target, argument)
+        if name in _WORDS and not words and (_WORDS[name] != "null" or "null" in wanted):
+            return f"write `{_WORDS[name]}`"
         known = [*sorted(reach.parameters), *(f"{i}.channels" for i in sorted(reach.inputs))]
-        if hint := closest(name, [*words, *known]):
+        if hint := closest(name, [*words, *known]) or closest(name.lower(), words):
             return hint
+        if re.search(rf"[!=]= *{name}\b|\b{name} *[!=]=", text):
+            return f"text stands in quotes: '{name}'"
         if any(name in block.kinds for block in self.blocks.values()):
             return "a block sees its own parameters and the file's, not those of the place it is used in: pass it on"
-        lead = f"words here are {choices(words)}; in expressions, " if words else ""
-        return f"{lead}known are {choices(known)}" if known else "the spec has no parameters"
+        lead = f"it takes {wanted}; expressions know " if wanted else "known are "
+        return f"{lead}{choices(known)}, and what `params` declares" if known else "declare it in `params`"
 
 
-def _named(target: type[Op] | BlockDefinition, values: list[Value]) -> str:
+def _words(target: Target | None, name: str) -> frozenset[str]:
+    """The words that an argument takes as they stand."""
+    return words_of(target, name) if isinstance(target, type) else frozenset()
+
+
+def _wanted(target: Target | None, name: str) -> str:
+    """What an argument takes, in words; an empty text if nothing is known of it."""
+    if isinstance(target, BlockDefinition):
+        return words_for(target.kinds[name])
+    return takes(target, name) if target is not None else ""
+
+
+def _way_to_name(target: Target, name: str, data: Seq) -> str:
+    """What those should write who give a list where a name and a value are due."""
+    if isinstance(target, type) and issubclass(target, Merge):
+        values = ", ".join(kind_of(item).strip("'") for item in data.items if isinstance(item, Scalar))
+        return f"values to join stand beside the op, as `{{{name}, from: [{values or 'a, b'}]}}`; bodies in `branches`"
+    named = _named(target, plain(data))
+    return f"name what it is: `{name}: {{{named}}}`" if named else f"it takes no arguments: write `- {name}`"
+
+
+def _named(target: Target, values: list[Value]) -> str:
     """What a list was meant to say, with names: the principal attribute if it takes a list, else one by one."""
     names = list(target.model_fields) if isinstance(target, type) else [p.name for p in target.info.parameters]
     principal = target.principal
@@ -182,23 +237,55 @@ def _named(target: type[Op] | BlockDefinition, values: list[Value]) -> str:
         wrong = [problem.attribute for problem in make_op(target, {principal: values})[1]]
         if principal not in wrong:
             return f"{principal}: {show(values)}"
-    return ", ".join(f"{name}: {show(value)}" for name, value in zip(names or ["..."], values, strict=False))
+    return ", ".join(f"{name}: {show(value)}" for name, value in zip(names, values, strict=False))
 
 
-def _no_principal(target: type[Op] | BlockDefinition, name: str, span: Span) -> NoReturn:
+def _no_principal(target: Target, name: str, data: Scalar) -> NoReturn:
+    span = data.span
     if isinstance(target, BlockDefinition):
         if target.info.parameters:
             fail("NS211", f"block `{name}` has several required parameters: name them", span, help=signature(target))
         fail("NS211", f"block `{name}` takes no arguments", span)
     known = list(target.model_fields)
     help = f"write `- {name}`" + (f", or name the attribute: `{name}: {{{known[0]}: ...}}`" if known else "")
+    if issubclass(target, Merge):
+        help = f"values to join stand beside the op, as `{{{name}, from: [a, b]}}`"
     fail("NS211", f"`{name}` takes no bare value", span, help=help)
 
 
-_YAML_1_1 = {"yes": "true", "on": "true", "no": "false", "off": "false"}
+_WORDS = {
+    "yes": "true",
+    "on": "true",
+    "True": "true",
+    "no": "false",
+    "off": "false",
+    "False": "false",
+    "None": "null",
+}
+"""Words of YAML 1.1 and of Python, and what they are in a spec."""
 
+_FOREIGN = {
+    **dict.fromkeys(("filters", "num_filters", "out", "units", "num_units"), ("out_channels", "out_features")),
+    **dict.fromkeys(("pool_size", "window", "size", "k", "ksize"), ("kernel_size", "output_size")),
+    **dict.fromkeys(("s", "strides", "subsample"), ("stride",)),
+    **dict.fromkeys(("pad", "pads", "p"), ("padding",)),
+    **dict.fromkeys(("rate", "prob", "probability", "drop", "drop_rate"), ("p", "dilation")),
+    **dict.fromkeys(("dilation_rate", "atrous_rate", "d"), ("dilation",)),
+    **dict.fromkeys(("cardinality", "g"), ("groups",)),
+    **dict.fromkeys(("slope", "alpha"), ("negative_slope",)),
+    "use_bias": ("bias",),
+    "axis": ("dim",),
+    "epsilon": ("eps",),
+}
+"""What other tools call an attribute."""
 
-def _pair_help(text: str) -> str:
-    """A way out for those who write `3x5`."""
-    sizes = text.split("x")
-    return f"a pair is written [{', '.join(sizes)}]" if len(sizes) == 2 and all(s.isdigit() for s in sizes) else ""
+_ELSEWHERE = {
+    **dict.fromkeys(
+        ("in_channels", "in_features", "num_features", "input_dim", "input_shape"),
+        "the widths of inputs are inferred: leave it out",
+    ),
+    **dict.fromkeys(("activation", "act"), "an activation is a step of its own, such as `- relu`"),
+    **dict.fromkeys(("input", "inputs"), "values stand beside the op: `from: [a, b]`"),
+    "inplace": "it has no bearing on the result: leave it out",
+}
+"""What other tools say with an attribute, and specs do not."""

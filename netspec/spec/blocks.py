@@ -9,7 +9,7 @@ from netspec.graph.model import Block
 from netspec.naming import SIBLINGS, check_class_name, check_module_name, class_name
 from netspec.ops import REGISTRY
 from netspec.ops.own import announced
-from netspec.spec.body import BlockDefinition, Body, FileContext, Reach
+from netspec.spec.body import BlockDefinition, Body, FileContext, Names, Reach
 from netspec.spec.data import Entry, Map
 from netspec.spec.model import BlockOutline, check
 from netspec.spec.parameters import read_parameters
@@ -29,6 +29,9 @@ def read_blocks(entries: Mapping[str, Entry], file: FileContext, findings: Findi
             if name in SIBLINGS:
                 fail("NS210", f"`{name}` stands beside a step's op and can't be a block", entry.key_span)
             data = entry.value
+            if name in ("params", "body"):
+                help = f"indent `{name}` under the name of its block; a block can't be called so"
+                fail("NS201", f"`{name}` is a key of a block, and stands among the blocks", entry.key_span, help=help)
             if not isinstance(data, Map):
                 fail("NS201", f"block `{name}` is a mapping with `body`", data.span, help="and `params`, if it has any")
             for key in ("inputs", "outputs"):
@@ -68,7 +71,7 @@ def parse_block(
 ) -> None:
     """Read a block's body into steps, once all blocks are known."""
     own = frozenset(p.name for p in block.info.parameters)
-    reach = Reach(names | own, frozenset(("input",)), {"input"})
+    reach = Reach(names | own, frozenset(("input",)), Names(("input",)))
     try:
         parser = BodyParser(block.file, blocks, findings)
         block.body = parser.body(block.data, reach, what=f"the body of block `{block.name}`")

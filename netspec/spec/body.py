@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -106,5 +106,25 @@ class Reach:
 
     parameters: frozenset[str]
     inputs: frozenset[str]
-    values: set[str]
+    values: Names
     index: bool = False
+
+
+class Names:
+    """Names that a body can say: its own, and those of the bodies around it, which are not copied."""
+
+    __slots__ = ("around", "own")
+
+    def __init__(self, own: Iterable[str], around: Names | None = None) -> None:
+        self.own = set(own)
+        self.around = around
+
+    def add(self, name: str) -> None:
+        self.own.add(name)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.own or (self.around is not None and name in self.around)
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self.own
+        yield from self.around or ()

@@ -64,10 +64,12 @@ def plain(data: Data) -> Any:
 
 def integer(digits: str, base: int, span: Span) -> int:
     """An integer of bounded size (`int` alone takes quadratic time, or gives up at 4300 digits)."""
-    long = base == 10 and len(digits.lstrip("+-0")) > MAX_DIGITS
+    if base == 10 and (zeros := len(digits) - len(digits.lstrip("+-0"))):
+        digits = ("-" if digits[0] == "-" else "") + (digits[zeros:] or "0")
+    long = base == 10 and len(digits.lstrip("-")) > MAX_DIGITS
     value = 0 if long else int(digits, base)
     if long or value >= 10**MAX_DIGITS:
-        fail("NS104", f"an integer of more than {MAX_DIGITS} digits", span, help="put it in quotes if it is text")
+        fail("NS104", f"an integer of more than {MAX_DIGITS} digits", span, help="text of digits stands in quotes")
     return value
 
 

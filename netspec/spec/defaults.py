@@ -8,7 +8,7 @@ from netspec.errors import Diagnostic, Findings, NetspecError, closest, fail
 from netspec.ops.base import Op, make_op
 from netspec.ops.own import find_op, op_names
 from netspec.spec.arguments import ArgumentReader
-from netspec.spec.body import Argument, BlockDefinition, Defaults, FileContext, Reach
+from netspec.spec.body import Argument, BlockDefinition, Defaults, FileContext, Names, Reach
 from netspec.spec.data import Entry, Map
 from netspec.spec.initializers import places_of, read_init
 
@@ -22,7 +22,7 @@ def read_defaults(
 ) -> None:
     """Put the defaults that a file has into its context; `names` are the parameters in reach."""
     reader = ArgumentReader(FileContext(), blocks)
-    reach = Reach(names, frozenset(), set())
+    reach = Reach(names, frozenset(), Names(()))
     for op, entry in entries.items():
         try:
             cls = None if op in blocks else find_op(op)
@@ -44,6 +44,7 @@ def read_defaults(
             file.defaults[op] = Defaults(arguments, read_init(init.value) if init else {}, places_of(init))
         except NetspecError as error:
             findings.extend(error)
+            findings.check_full()
 
 
 def _check_values(cls: type[Op], arguments: Mapping[str, Argument], findings: Findings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ from netspec.spec.read import Spec
 
 MAX_NODES = 250_000
 MAX_STEPS = 500_000
+MAX_CHARACTERS = 32 * 1024 * 1024
+"""How long the paths of all nodes and scopes may be together: names repeat in the paths of all that is below."""
 MAX_REPEAT = 100_000
 MAX_DEPTH = 64
 
@@ -206,10 +209,13 @@ class _Elaborator:
     def tick(self, step: Step) -> None:
         """Count what is done, so that a small spec can't ask for endless work."""
         self.count += 1
-        for count, most, what in ((len(self.builder.nodes), MAX_NODES, "nodes"), (self.count, MAX_STEPS, "steps")):
-            if count > most:
-                help = "a `repeat`, or blocks inside blocks, multiply more than was meant"
-                fail("NS214", f"the network has more than {most:,} {what}", step.span, help=help)
+        nodes, characters = len(self.builder.nodes), self.builder.characters
+        if nodes > MAX_NODES or self.count > MAX_STEPS or characters > MAX_CHARACTERS:
+            what = f"{MAX_CHARACTERS:,} characters in its paths"
+            if characters <= MAX_CHARACTERS:
+                what = f"{MAX_NODES:,} nodes" if nodes > MAX_NODES else f"{MAX_STEPS:,} steps"
+            help = "a `repeat`, or blocks inside blocks, multiply more than was meant"
+            fail("NS214", f"the network has more than {what}", step.span, help=help)
 
     def block(
         self, step: Step, block: BlockDefinition, frame: Frame, path: str, parent: str, inputs: list[str | None]
@@ -295,7 +301,7 @@ class _Elaborator:
             self.maker.claim(branch_path, step, frame)
             inner = Frame(
                 {**frame.names, "input": self.builder.types[entry]},
-                {**frame.values, "input": entry},
+                ChainMap[str, str | None]({"input": entry}, frame.values),
                 branch_path,
                 {**frame.origins, "input": self.maker.origin(entry)},
                 frame.uses,
@@ -313,7 +319,7 @@ class _Elaborator:
 
 
 def _unused(spec: Spec, graph: Graph) -> list[Diagnostic]:
-    """Values that nothing uses, one warning a place."""
+    """Values that nothing uses, one warning a place, and no more than errors in one run."""
     wanted = {o.value for o in graph.outputs}
     found: dict[Span | None, Diagnostic] = {}
     for value, users in graph.users.items():
@@ -323,4 +329,6 @@ def _unused(spec: Spec, graph: Graph) -> list[Diagnostic]:
         span = node.span if node else spec.inputs[value].span
         message = f"nothing uses `{value}`"
         found.setdefault(span, Diagnostic("NS217", message, span, severity="warning"))
+        if len(found) == Findings().limit:
+            break
     return list(found.values())

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from netspec.errors import Diagnostic, Findings
-from netspec.expression import Expression, ExpressionError, Value, evaluate
+from netspec.errors import Diagnostic, Findings, fail
+from netspec.expression import Expression, ExpressionError, Name, Value, evaluate, leaves
 from netspec.spec.body import Argument
 from netspec.spec.elaborate_errors import Failed, notes_of, way_to_decide
 from netspec.spec.frame import Frame, Use
+
+MAX_ITEMS_READ = 4_000_000
+"""How many items of lists the expressions of a network may read."""
 
 
 class Evaluator:
@@ -18,6 +21,10 @@ class Evaluator:
     def __init__(self, params: Mapping[str, Value], findings: Findings) -> None:
         self.params = params
         self.findings = findings
+        self.read: dict[int, tuple[Expression, tuple[str, ...]]] = {}
+        """The names that each expression reads, as often as it does, by its identity (kept alive here)."""
+        self.items = 0
+        """How many items the lists had that expressions read."""
 
     def value(self, argument: Argument, frame: Frame) -> Value:
         """The value of an argument in a frame."""
@@ -31,6 +38,8 @@ class Evaluator:
     ) -> Value:
         """What an expression gives with these names."""
         try:
+            if type(tree) is not Name:
+                self.count(tree, names, argument)
             return evaluate(tree, names)
         except ExpressionError as error:
             code = "NS215" if argument.name in ("when", "repeat") else "NS208"
@@ -43,6 +52,19 @@ class Evaluator:
             )
             self.findings.add(diagnostic)
             raise Failed from None
+
+    def count(self, tree: Expression, names: Mapping[str, Value], argument: Argument) -> None:
+        """Bound the work of expressions on lists: every copy of a `repeat` may go through all items many times."""
+        known = self.read.get(id(tree))
+        if known is None:
+            known = self.read[id(tree)] = (tree, tuple(leaf.name for leaf in leaves(tree)))
+        for name in known[1]:
+            value = names.get(name)
+            if isinstance(value, list):
+                self.items += len(cast(list[Value], value))
+        if self.items > MAX_ITEMS_READ:
+            help = "an expression that is worked out for every copy reads a long list"
+            fail("NS214", f"expressions read more than {MAX_ITEMS_READ:,} items of lists", argument.span, help=help)
 
 
 def frozen(value: Value) -> Any:

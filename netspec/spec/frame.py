@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 
 from netspec.expression import Expression, Value, leaves
@@ -26,7 +26,7 @@ class Frame:
     """
 
     names: dict[str, Value]
-    values: dict[str, str | None]
+    values: MutableMapping[str, str | None]
     scope: str
     origins: Mapping[str, frozenset[str]]
     uses: tuple[Use, ...] = ()

@@ -16,6 +16,16 @@ _GAIN = {"gain": float}
 _CONVOLUTIONS = [f"conv{way}{axes}d" for way in ("", "_transpose") for axes in (1, 2, 3)]
 _GAINS = ("linear", *_CONVOLUTIONS, "sigmoid", "tanh", "relu", "leaky_relu", "selu")
 _KAIMING = {"a": float, "mode": ("fan_in", "fan_out"), "nonlinearity": _GAINS}
+_FOREIGN = {
+    "constant": "a number alone fills with it: `bias: 0.1`",
+    "gaussian": "did you mean `normal`?",
+    "he_normal": "did you mean `kaiming_normal`?",
+    "he_uniform": "did you mean `kaiming_uniform`?",
+    "msra": "did you mean `kaiming_normal`?",
+    "xavier": "there are `xavier_uniform` and `xavier_normal`",
+    "kaiming": "there are `kaiming_uniform` and `kaiming_normal`",
+}
+"""What other tools call the functions."""
 _SUCH_AS = "such as `weight: {normal: {std: 0.01}}` or `bias: 0`"
 FUNCTIONS: Mapping[str, Mapping[str, Any]] = {
     "uniform": {"a": float, "b": float},
@@ -77,8 +87,8 @@ def _initializer(weight: str, data: Data) -> Filling:
 def _call(function: str, options: Map | None, place: Scalar) -> Init:
     function = function.removesuffix("_")
     if function not in FUNCTIONS:
-        help = closest(function, FUNCTIONS) or f"there are {choices(FUNCTIONS)}"
-        fail("NS204", f"torch.nn.init has no `{function}_`", place.span, help=help)
+        help = _FOREIGN.get(function) or closest(function, FUNCTIONS) or f"there are {choices(FUNCTIONS)}"
+        fail("NS204", f"there is no initialiser `{function}`", place.span, help=help)
     known = FUNCTIONS[function]
     found: dict[str, Any] = {}
     for name, entry in (options.entries if options else {}).items():

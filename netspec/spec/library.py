@@ -14,6 +14,8 @@ from netspec.source import Source, Span
 
 SUFFIXES = (".yaml", ".yml", ".json")
 MAX_BYTES = 4 * 1024 * 1024
+MAX_PATH = 4096
+"""How many characters a path may have: to resolve a long one takes quadratic time."""
 
 
 @lru_cache(maxsize=1)
@@ -39,12 +41,15 @@ def find(name: str) -> Source:
     if name == "-":
         return Source("<stdin>", _decode(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>"))
     if looks_like_path(name):
+        check_path(name)
         return read_file(Path(name), name)
     bundled = _bundled(name)
     if bundled is None:
         hint = closest(name, bundled_names())
-        if not hint and f"{name}.yaml" in os.listdir():
+        if not hint and os.path.isfile(f"{name}.yaml"):
             hint = f"a file of yours is given with its suffix: `{name}.yaml`"
+        if not hint and os.path.isfile(name):
+            hint = f"a file of yours is given by its path: `./{name}`"
         help = hint or "`netspec list` lists them; a file is given by its path"
         fail("NS213", f"there is no bundled spec `{name}`", help=help)
     return bundled
@@ -60,16 +65,19 @@ def find_beside(name: str, asker: Source, span: Span) -> Source:
     folder = Path(asker.name).parent
     if asker.name.startswith("<"):
         fail("NS213", "a spec that is no file can extend bundled ones only", span)
+    check_path(name, span)
     path = folder / name
     try:
-        within = not Path(name).is_absolute() and path.resolve().is_relative_to(folder.resolve())
+        found = path.resolve()
+        within = not Path(name).is_absolute() and found.is_relative_to(folder.resolve())
     except (OSError, ValueError, RuntimeError):
         fail("NS105", f"`{name}` is no path of a file", span)
     if not within:
         fail(
             "NS213", f"`{name}` is outside the folder of this file", span, help="put it into the same folder, or below"
         )
-    return read_file(path, str(path), span)
+    # What was found to be within is what is read, wherever a link may point by then.
+    return read_file(found, str(path), span)
 
 
 def _bundled(name: str) -> Source | None:
@@ -84,6 +92,22 @@ def looks_like_path(name: str) -> bool:
     return name.endswith(SUFFIXES) or "/" in name or os.sep in name
 
 
+_STDIN = "`-` is standard input"
+
+
+def check_path(name: str, span: Span | None = None) -> None:
+    """Refuse what can't be the path of a file."""
+    if len(name) > MAX_PATH:
+        fail("NS105", f"a path has at most {MAX_PATH:,} characters, and this one {len(name):,}", span)
+    if re.match(r"[a-z][a-z0-9+.-]+://", name, re.IGNORECASE):
+        fail("NS213", f"`{name}` is an address, and specs are read from files", span, help="download it first")
+
+
+def _open(path: str, flags: int) -> int:
+    # A file that turned into a pipe since it was looked at would block otherwise.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def read_file(path: Path, shown: str, span: Span | None = None) -> Source:
     """The text of a spec file: an ordinary file, UTF-8, of a sensible size."""
     try:
@@ -91,23 +115,31 @@ def read_file(path: Path, shown: str, span: Span | None = None) -> Source:
         if stat.S_ISDIR(mode):
             fail("NS105", f"{shown} is a folder", span, help="give a spec file in it")
         if not stat.S_ISREG(mode):
-            fail("NS105", f"{shown} is not an ordinary file", span)
-        with path.open("rb") as file:
+            fail(
+                "NS105",
+                f"{shown} is not an ordinary file",
+                span,
+                help=_STDIN if "/fd/" in shown or "stdin" in shown else "",
+            )
+        with open(path, "rb", opener=_open) as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        known = [name.name for name in path.parent.glob("*") if name.suffix in SUFFIXES and name.is_file()]
+        known = [name.name for name in path.parent.glob("*") if name.suffix in SUFFIXES and os.path.isfile(name)]
         fail("NS213", f"there is no file {shown}", span, help=closest(path.name, known))
-    except (OSError, ValueError) as error:
-        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-        fail("NS105", f"{shown} can't be read: {reason.lower()}", span)
+    except OSError as error:
+        fail("NS105", f"{shown} can't be read: {(error.strerror or str(error)).lower()}", span)
+    except ValueError:  # a null byte, or half a character
+        fail("NS105", f"{shown} is no path of a file", span)
     return Source(shown, _decode(data, shown, span))
 
 
 def _decode(data: bytes, shown: str, span: Span | None = None) -> str:
     if len(data) > MAX_BYTES:
         fail("NS104", f"{shown} is larger than {MAX_BYTES >> 20} MiB", span)
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or re.match(rb"\0[\t-~]|[\t-~]\0", data):
         fail("NS105", f"{shown} is UTF-16 text", span, help="save it as UTF-8")
+    if 0 in data:
+        fail("NS105", f"{shown} is no text: its byte {data.index(0)} is 0", span, help="a spec is UTF-8 text")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -23,6 +23,27 @@ def at(data: Scalar, error: ExpressionError) -> Span:
     return Span(span.source, start, max(start + error.length, start + 1))
 
 
+def way_to_write(text: str) -> str:
+    """The way out for those who write `3x5`, `(3, 5)`, `50%`, `1_000` or `64 px`; an empty text for others."""
+    if len(text) > 100:
+        return ""
+    numbers = re.findall(r"\d+(?:\.\d+)?", text)
+    if re.fullmatch(r"\d+(?: ?[x\u00d7] ?\d+)+", text):
+        return f"a {'pair' if len(numbers) == 2 else 'list'} is written [{', '.join(numbers)}]"
+    if re.fullmatch(r"\([^()]*,[^()]*\)", text):
+        return f"a list is written [{text[1:-1].strip(' ,')}]"
+    if re.fullmatch(r"[\d.]+ ?%", text):
+        return f"write {float(numbers[0]) / 100:g}"
+    if re.fullmatch(r"\d+(?:[_,]\d+)+", text):
+        return f"write {''.join(numbers)}"
+    if re.fullmatch(r"\d+(?:\.\d+)? ?[KMGkm]", text):
+        power = "kmg".index(text[-1].lower()) + 1
+        return f"write {float(numbers[0]) * 1000**power:.0f}"
+    if re.fullmatch(r"\d+(?:\.\d+)? ?[A-Za-z]{2,}", text):
+        return f"a number has no unit: write {numbers[0]}"
+    return ""
+
+
 def kind_of(data: Data) -> str:
     """What a piece of data is, in words."""
     if isinstance(data, Map):

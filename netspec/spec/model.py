@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from netspec.errors import Diagnostic, NetspecError, choices, closest, fail
+from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
 from netspec.expression import show
 from netspec.source import Span
-from netspec.spec.data import Data, Map, Seq, plain
+from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
+from netspec.spec.yaml_refusals import check_space
 
 LATER = ("networks", "use", "weights")
 """Keys that the language has and this version of netspec does not."""
@@ -67,6 +69,8 @@ _BEGIN = "`netspec show vgg_e` prints a spec to begin from"
 
 def outline(data: Data) -> Outline:
     """The outline of a spec, or all that is wrong with it, each at its place."""
+    if isinstance(data, Scalar) and isinstance(data.value, str):
+        check_space(data.span)
     if not isinstance(data, Map):
         raise NetspecError(
             Diagnostic("NS201", "a spec is a mapping that begins with `netspec: 1`", data.span, help=_BEGIN)
@@ -85,26 +89,67 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def check(model: type[Model], data: Map, what: str) -> Model:
     """A mapping as a Pydantic model; what does not fit is said at its place in the file."""
-    raw = {key: entry.value if key in _RAW else plain(entry.value) for key, entry in data.entries.items()}
+    known = {key: entry for key, entry in data.entries.items() if key in model.model_fields}
+    raw = {key: entry.value if key in _RAW else plain(entry.value) for key, entry in known.items()}
+    findings = Findings()
+    strangers = (entry for key, entry in data.entries.items() if key not in known)
+    unknown = [_unknown_key(list(model.model_fields), what, entry) for entry in islice(strangers, findings.limit)]
+    found: Model | None = None
     try:
-        return model.model_validate(raw)
+        found = model.model_validate(raw)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=True)
-        raise NetspecError(*(_diagnostic(model, data, what, detail) for detail in details)) from None
+        for detail in error.errors(include_url=False)[: findings.limit]:
+            # A key that is misspelt is not missing too.
+            if detail["type"] != "missing" or not any(d.help == _meant(str(detail["loc"][0])) for d in unknown):
+                findings.add(_diagnostic(data, what, detail))
+    for diagnostic in unknown:
+        findings.add(diagnostic)
+    findings.check()
+    assert found is not None
+    return found
 
 
-def _diagnostic(model: type[BaseModel], data: Map, what: str, detail: Any) -> Diagnostic:
+def _unknown_key(known: Sequence[str], what: str, entry: Entry) -> Diagnostic:
+    meant = [name for name in _FOREIGN.get(entry.key, ()) if name in known]
+    help = _meant(meant[0]) if meant else closest(entry.key, known) or f"it takes {choices(known)}"
+    return Diagnostic("NS201", f"{what} has no key `{entry.key}`", entry.key_span, help=help)
+
+
+def _meant(key: str) -> str:
+    return f"did you mean `{key}`?"
+
+
+_FOREIGN = {
+    **dict.fromkeys(("layers", "steps", "modules"), ("network", "body")),
+    **dict.fromkeys(("model", "architecture", "body"), ("network",)),
+    **dict.fromkeys(("parameters", "args", "arguments", "variables"), ("params",)),
+    "network": ("body",),
+    "version": ("netspec",),
+    "size": ("shape",),
+}
+"""What people call the keys who know other formats."""
+
+_EXAMPLES = {
+    "name": "as `name: my_network`",
+    "params": "such as `params: {width: int, stride: 1}`",
+    "inputs": "such as `inputs: {image: [N, 3, 224, 224]}`",
+    "shape": "such as `shape: [N, 3, 224, 224]`",
+    "nominal": "such as `nominal: {H: 224, W: 224}`",
+    "blocks": "such as `blocks: {conv: {params: {width: int}, body: [...]}}`",
+    "body": "such as `body: [relu]`",
+    "defaults": "such as `defaults: {conv2d: {padding: 1}}`",
+    "outputs": "such as `outputs: {logits: fc}`, where `fc` is the name of a step",
+    "expect": "such as `expect: {parameters: 25.6 M}`",
+}
+"""How a key is written, for those who wrote it otherwise."""
+
+
+def _diagnostic(data: Map, what: str, detail: Any) -> Diagnostic:
     path = [str(part) for part in detail["loc"]]
     key = path[0] if path else ""
-    known = list(model.model_fields)
     if detail["type"] == "missing":
-        help = {"netspec": "begin with `netspec: 1`, the version of the language", "name": "as `name: my_network`"}.get(
-            key, ""
-        )
+        help = "begin with `netspec: 1`, the version of the language" if key == "netspec" else _EXAMPLES.get(key, "")
         return Diagnostic("NS201", f"{what} needs `{key}`", data.span, help=help)
-    if detail["type"] == "extra_forbidden":
-        help = closest(key, known) or f"it takes {choices(known)}"
-        return Diagnostic("NS201", f"{what} has no key `{key}`", data.entries[key].key_span, help=help)
     value = detail["input"]
     shown = f", not {show(value)}" if not isinstance(value, dict) and len(show(value)) < 60 else ""
     if key == "netspec":
@@ -113,7 +158,8 @@ def _diagnostic(model: type[BaseModel], data: Map, what: str, detail: Any) -> Di
         words = str(detail["ctx"]["expected"]).replace("'", "`")
         return Diagnostic("NS201", f"`{'.'.join(path)}` takes {words}{shown}", place(data, path))
     wanted = _WANTED.get(detail["type"]) or str(detail["msg"]).removeprefix("Input should be ")
-    return Diagnostic("NS201", f"`{'.'.join(path)}` takes {wanted}{shown}", place(data, path))
+    help = "put it in quotes" if wanted == "text" and isinstance(value, int | float) else _EXAMPLES.get(key, "")
+    return Diagnostic("NS201", f"`{'.'.join(path)}` takes {wanted}{shown}", place(data, path), help=help)
 
 
 _WANTED = {

@@ -83,7 +83,7 @@ class NodeMaker:
             for problem in problems:
                 argument = step.arguments.get(problem.attribute)
                 span = argument.span if argument else step.span
-                help = problem.help or way_to_int(argument, found.get(problem.attribute))
+                help = way_to_int(argument, found.get(problem.attribute)) or problem.help
                 self.errors.keep(problem.code, problem.message, span, frame, help=help)
             if op is None:
                 raise Failed

@@ -35,16 +35,19 @@ def read_outputs(
         last = body.steps[-1]
         return [OutputDefinition("output", last.called, "inference", last.span)]
     named = {step.called for step in body.steps if step.named} | set(inputs)
+    unnamed = {step.called for step in body.steps} - named
     found: list[OutputDefinition] = []
     for name, entry in entries.items():
         try:
-            found.append(_output(name, entry, named))
+            found.append(_output(name, entry, named, unnamed))
         except NetspecError as error:
             findings.extend(error)
+            if findings.full:
+                break
     return found
 
 
-def _output(name: str, entry: Entry, named: set[str]) -> OutputDefinition:
+def _output(name: str, entry: Entry, named: set[str], unnamed: set[str]) -> OutputDefinition:
     check_output_name(name, entry.key_span)
     value, mode = entry.value, "inference"
     if isinstance(value, Map):
@@ -56,6 +59,9 @@ def _output(name: str, entry: Entry, named: set[str]) -> OutputDefinition:
             fail("NS201", "outputs of training only are not in this version of netspec", rest.entries["mode"].key_span)
         value = value.entries["from"].value
     text: Value = plain(value)
+    if isinstance(text, str) and text in unnamed:
+        help = f"put a `name` beside its op, and say that name here: `{name}: ...`"
+        fail("NS209", f"the step `{text}` has no name, so output `{name}` can't take it", value.span, help=help)
     if not isinstance(text, str) or text not in named:
         help = closest(str(text), named) or f"an output is a step with a `name`: {choices(sorted(named))}"
         fail(

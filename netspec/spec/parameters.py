@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from math import isfinite
 from typing import Any, cast
@@ -12,7 +13,7 @@ from netspec.graph.model import Parameter
 from netspec.naming import check_parameter_name
 from netspec.spec.body import Argument, BlockDefinition
 from netspec.spec.data import Data, Entry, Scalar, Seq, plain
-from netspec.spec.messages import kind_of
+from netspec.spec.messages import kind_of, way_to_write
 
 _LIST = "a list of numbers, texts or lists"
 _KINDS: dict[str, tuple[Callable[[Value], bool], str]] = {
@@ -24,6 +25,28 @@ _KINDS: dict[str, tuple[Callable[[Value], bool], str]] = {
 }
 KINDS = (*_KINDS, "body")
 """The types a parameter may have."""
+
+
+MAX_ITEMS = 256
+"""How many values a list may hold, those of the lists in it included."""
+MAX_TEXT = 1_000
+"""How many characters a text may have that expressions can read."""
+
+
+def too_large(value: Value) -> str:
+    """Why a parameter can't have this value, if it is too large for one: expressions may read it at every step."""
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        return f"a text has {len(value):,} characters, and a parameter at most {MAX_TEXT:,}"
+    if isinstance(value, list):
+        count = _count(cast(list[Value], value))
+        if count > MAX_ITEMS:
+            return f"a list holds {count:,} values, and at most {MAX_ITEMS} are allowed"
+        return next((why for item in cast(list[Value], value) if (why := too_large(item))), "")
+    return ""
+
+
+def _count(values: list[Value]) -> int:
+    return sum(1 + (_count(cast(list[Value], value)) if isinstance(value, list) else 0) for value in values)
 
 
 def kind_of_value(value: Value) -> str:
@@ -50,6 +73,8 @@ def read_parameters(entries: Mapping[str, Entry], findings: Findings) -> dict[st
             found[name] = _parameter(name, entry.value)
         except NetspecError as error:
             findings.extend(error)
+            if findings.full:
+                break
     return found
 
 
@@ -58,16 +83,41 @@ def _parameter(name: str, data: Data) -> Parameter:
     if isinstance(data, Scalar) and value in KINDS:
         if value == "body":
             fail("NS201", "`body` parameters are not in this version of netspec", data.span)
-        return Parameter(name, str(value))
+        return Parameter(name, str(value), span=data.span)
+    if isinstance(data, Scalar) and not data.quoted and isinstance(data.value, str):
+        _check_word(name, data.value, data)
     kind = kind_of_value(value)
     if not kind and isinstance(data, Seq):
         fail("NS206", f"the list `{name}` holds numbers, texts and lists, and nothing else", data.span)
     if not kind:
         types = ", ".join(kind for kind in KINDS if kind != "body")
         fail("NS206", f"`{name}` is a type ({types}) or a default, not {kind_of(data)}", data.span)
+    if why := too_large(value):
+        fail("NS214", why, data.span)
     if kind == "float" and not isfinite(value):
         fail("NS206", f"`{name}` is a number that is finite, not {show(value)}", data.span)
-    return Parameter(name, kind, value)
+    return Parameter(name, kind, value, data.span)
+
+
+def _check_word(name: str, word: str, data: Scalar) -> None:
+    """Refuse a bare word that was meant as a type or a number, and would be a default that is text."""
+    first = re.split(r"\W", word.lower(), maxsplit=1)[0]
+    meant = first if first in KINDS else _FOREIGN.get(first)
+    if meant:
+        help = f"write `{name}: {meant}`; text stands in quotes"
+        fail("NS206", f"`{word}` is no type of a parameter", data.span, help=help)
+    if re.fullmatch(r"[-+]?\d[\d_,]*|0b[01]+", word):
+        fail("NS206", f"`{word}` is no number", data.span, help=way_to_write(word) or "numbers are decimal, or 0x1F")
+
+
+_FOREIGN = {
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "string": "str",
+    **dict.fromkeys(("array", "tuple"), "list"),
+}
+"""What other tools call the types."""
 
 
 def check_kind(block: BlockDefinition, name: str, argument: Argument, value: Value = ..., help: str = "") -> None:
@@ -101,7 +151,9 @@ def resolve_params(spec: str, parameters: Mapping[str, Parameter], given: Mappin
             findings.add(Diagnostic("NS204", f"`{spec}` has no parameter `{name}`", help=help))
         elif not fits(value, parameter.kind):
             message = f"parameter `{name}` of `{spec}` takes {words_for(parameter.kind)}, not {show(value)}"
-            findings.add(Diagnostic("NS206", message))
+            findings.add(Diagnostic("NS206", message, help=_way_to_give(value, parameter.kind)))
+        elif why := too_large(value):
+            findings.add(Diagnostic("NS214", f"parameter `{name}` of `{spec}`: {why}"))
     findings.check()
     for parameter in parameters.values():
         value = given.get(parameter.name, parameter.default)
@@ -113,6 +165,15 @@ def resolve_params(spec: str, parameters: Mapping[str, Parameter], given: Mappin
             )
         values[parameter.name] = value
     return values
+
+
+def _way_to_give(value: Value, kind: str) -> str:
+    """The way out for those who give `3,4` for a list, or `1e3` for an int."""
+    if kind == "list" and isinstance(value, str) and re.fullmatch(r"[\w.]+([ ,]+[\w.]+)+", value):
+        return f"a list is written [{', '.join(re.split('[ ,]+', value))}]"
+    if kind == "int" and isinstance(value, float) and value.is_integer():
+        return f"write {value:.0f}"
+    return ""
 
 
 def _as_list(value: Value) -> Value:

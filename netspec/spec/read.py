@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from netspec.errors import Findings, NetspecError, fail
+from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
+from netspec.expression import names_in, show
 from netspec.graph.model import Parameter
-from netspec.source import Source
+from netspec.source import Source, printable
 from netspec.spec.blocks import check_classes, check_recursion, parse_block, read_blocks
-from netspec.spec.body import BlockDefinition, Body, Reach
-from netspec.spec.data import Map, Seq, plain
+from netspec.spec.body import Argument, BlockDefinition, Body, Names, Reach
+from netspec.spec.data import Entry, Map, Seq, plain
 from netspec.spec.defaults import read_defaults
 from netspec.spec.extends import File, chain
 from netspec.spec.inputs import InputDefinition, read_inputs
 from netspec.spec.outputs import OutputDefinition, read_outputs
-from netspec.spec.parameters import read_parameters
+from netspec.spec.parameters import fits, read_parameters, words_for
 from netspec.spec.steps import BodyParser
 
 
@@ -45,7 +46,9 @@ def read_spec(source: Source) -> Spec:
     inputs: dict[str, InputDefinition] = {}
     blocks: dict[str, BlockDefinition] = {}
     for file in reversed(files):
-        parameters.update(read_parameters(file.section("params"), findings))
+        entries = file.section("params")
+        for name, parameter in read_parameters(entries, findings).items():
+            parameters[name] = _replaced(parameter, parameters.get(name), entries[name], findings)
     for file in reversed(files):
         inputs.update(read_inputs(file.section("inputs"), parameters, findings))
         blocks.update(read_blocks(file.section("blocks"), file.context, findings))
@@ -56,18 +59,20 @@ def read_spec(source: Source) -> Spec:
     check_classes(blocks, str(plain(outer.data.entries["name"].value)), findings)
     for block in blocks.values():
         parse_block(block, blocks, names, findings)
+        findings.check_full()
     if not inputs:
         fail("NS201", "a network needs `inputs`", base.data.span, help="such as `inputs: {image: [N, 3, 224, 224]}`")
     body = _network_body(base, blocks, names, inputs, findings)
     findings.check()
+    _check_added(files, body, blocks, inputs)
     check_recursion(blocks)
     outputs = read_outputs(base.section("outputs"), base.data.span, body, inputs, findings)
     findings.check()
     data = outer.data.entries
     return Spec(
         name=str(plain(data["name"].value)),
-        title=str(plain(data["title"].value)) if "title" in data else "",
-        source_note=str(plain(data["source"].value)) if "source" in data else "",
+        title=_line(data.get("title")),
+        source_note=_line(data.get("source")),
         source=source,
         parameters=parameters,
         inputs=inputs,
@@ -79,6 +84,57 @@ def read_spec(source: Source) -> Spec:
     )
 
 
+def _line(entry: Entry | None) -> str:
+    """Text for reports on one line, without what a terminal would obey."""
+    return " ".join(map(printable, str(plain(entry.value)).split())) if entry is not None else ""
+
+
+def _replaced(new: Parameter, old: Parameter | None, entry: Entry, findings: Findings) -> Parameter:
+    """A parameter in the place of an extended spec's, whose type a new default must have."""
+    if old is None or new.required:
+        return new
+    if not fits(new.default, old.kind):
+        message = f"`{new.name}` takes {words_for(old.kind)} in the spec that this one extends, not {show(new.default)}"
+        findings.add(Diagnostic("NS206", message, entry.value.span))
+    return Parameter(new.name, old.kind, new.default, new.span)
+
+
+def _check_added(
+    files: list[File], body: Body, blocks: Mapping[str, BlockDefinition], inputs: Mapping[str, InputDefinition]
+) -> None:
+    """Refuse a parameter that a file adds to those of the spec it extends and that nothing reads: it is misspelt."""
+    known = set(files[-1].section("params"))
+    added = [entry for file in files[:-1] for name, entry in file.section("params").items() if name not in known]
+    if not added:
+        return
+    read = {name for part in (body, *(block.body for block in blocks.values())) for name in _names_read(part)}
+    sizes = [size for given in inputs.values() for size, _ in given.dims if not isinstance(size, int | str)]
+    read = read.union(*map(names_in, sizes))
+    for file in files:
+        for default in file.context.defaults.values():
+            read.update(_names_of(default.arguments.values()))
+    findings = Findings()
+    for entry in added:
+        if entry.key not in read:
+            message = f"the spec that this one extends has no parameter `{entry.key}`, and nothing here reads it"
+            help = closest(entry.key, known) or (f"it has {choices(known)}" if known else "it has none")
+            findings.add(Diagnostic("NS204", message, entry.key_span, help=help))
+    findings.check()
+
+
+def _names_read(body: Body) -> Iterator[str]:
+    for step in body.steps:
+        yield from _names_of([*step.arguments.values(), *(a for a in (step.repeat, step.when) if a is not None)])
+        for branch in (step.branches or {}).values():
+            yield from _names_read(branch)
+
+
+def _names_of(arguments: Iterable[Argument]) -> Iterator[str]:
+    for argument in arguments:
+        if argument.expression is not None:
+            yield from names_in(argument.expression)
+
+
 def _network_body(
     base: File,
     blocks: Mapping[str, BlockDefinition],
@@ -87,7 +143,7 @@ def _network_body(
     findings: Findings,
 ) -> Body:
     known = {*inputs, "input"} if len(inputs) == 1 else {*inputs}
-    reach = Reach(names, frozenset(known), set(known))
+    reach = Reach(names, frozenset(known), Names(known))
     parser = BodyParser(base.context, blocks, findings)
     data = base.data.entries["network"].value
     try:

@@ -12,8 +12,9 @@ from netspec.ops.base import Merge, Op, make_op
 from netspec.ops.own import find_op, op_names
 from netspec.source import Span
 from netspec.spec.arguments import ArgumentReader
-from netspec.spec.body import Argument, BlockDefinition, Body, FileContext, Reach, Step
+from netspec.spec.body import Argument, BlockDefinition, Body, FileContext, Names, Reach, Step
 from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
+from netspec.spec.hints import way_to_op, way_to_sibling
 from netspec.spec.initializers import places_of, read_init
 from netspec.spec.messages import kind_of
 from netspec.types import Filling
@@ -37,6 +38,8 @@ class BodyParser:
             help = "a step is written `- op`"
             if isinstance(data, Scalar) and data.value is None and not top:
                 help = "`[]` is the identity"
+            if isinstance(data, Scalar) and isinstance(data.value, str) and self.is_known(data.value):
+                help = f"write `[{data.value}]`"
             fail("NS211", f"{what} is a list of steps, not {kind_of(data)}", data.span, help=help)
         counts: dict[str, int] = {}
         steps: list[Step] = []
@@ -49,7 +52,8 @@ class BodyParser:
                 if self.findings.full:
                     break
                 # A step with a mistake still has its name, so that those who use it are not blamed.
-                reach.values.update(_name_despite(item))
+                for name in _name_despite(item):
+                    reach.values.add(name)
                 continue
             if step.called in taken:
                 self.findings.add(_clash(step, taken[step.called]))
@@ -85,7 +89,7 @@ class BodyParser:
             arguments,
             branches,
             self.sources(siblings.get("from"), reach),
-            self.sibling(repeat, reach, "a number of copies") if repeat else None,
+            self.sibling(repeat, reach, "a number of copies, 0 or more") if repeat else None,
             self.sibling(siblings["when"], inner, "a condition") if "when" in siblings else None,
             expect=_expectations(siblings.get("expect")),
         )
@@ -113,20 +117,20 @@ class BodyParser:
         found = self.blocks.get(key) or find_op(key)
         if found is not None:
             return found
-        hint = _FOREIGN.get(key.lower()) or closest(key, self.known()) or closest(_snake(key), self.known())
-        help = hint or "`netspec show NAME` prints a bundled spec; docs/language.md lists the ops"
+        help = way_to_op(key, self.known()) or "`netspec ops` lists the ops; those of your own come with `--ops FILE`"
         raise NetspecError(Diagnostic("NS203", f"there is no op or block `{key}`", span, help=help))
 
     def branches(self, data: Data, reach: Reach) -> dict[str, Body]:
         if not isinstance(data, Map):
-            fail("NS211", f"`branches` maps names to lists of steps, and is {kind_of(data)}", data.span)
+            help = "such as `branches: {residual: [...], shortcut: []}`"
+            fail("NS211", f"`branches` maps names to lists of steps, and is {kind_of(data)}", data.span, help=help)
         if len(data.entries) < 2:
             fail("NS211", "a merge joins two branches or more", data.span)
         found: dict[str, Body] = {}
         for name, entry in data.entries.items():
             check_module_name(name, "a branch", entry.key_span)
             # A branch can name what the bodies around it can, and what is in it stays in it.
-            inner = Reach(reach.parameters, reach.inputs | {"input"}, set(reach.values) | {"input"}, reach.index)
+            inner = Reach(reach.parameters, reach.inputs | {"input"}, Names(("input",), reach.values), reach.index)
             found[name] = self.body(entry.value, inner, what=f"branch `{name}`")
         return found
 
@@ -134,19 +138,39 @@ class BodyParser:
         if entry is None:
             return None
         items = entry.value.items if isinstance(entry.value, Seq) else [entry.value]
+        if not items:
+            fail("NS209", "`from` names no value", entry.value.span)
         found: list[tuple[str, Span]] = []
+        wrong = Findings()
         for item in items:
             if not isinstance(item, Scalar) or not isinstance(item.value, str):
-                fail("NS209", f"`from` names values, and this is {kind_of(item)}", item.span)
-            if item.value not in reach.values:
-                help = closest(item.value, reach.values)
-                if not help:
-                    help = f"in reach are {choices(sorted(reach.values))}" if reach.values else "give the step a `name`"
-                fail("NS209", f"no value `{item.value}` is in reach here", item.span, help=help)
-            found.append((item.value, item.span))
-        if not found:
-            fail("NS209", "`from` names no value", entry.value.span)
+                message = f"`from` names values, and this is {kind_of(item)}"
+                wrong.add(
+                    Diagnostic("NS209", message, item.span, help="give the step a `name`, and say that name here")
+                )
+            elif item.value in reach.values:
+                found.append((item.value, item.span))
+            else:
+                message = f"no value `{item.value}` is in reach here"
+                wrong.add(Diagnostic("NS209", message, item.span, help=self.way_to_value(item.value, reach)))
+        wrong.check()
         return found
+
+    def way_to_value(self, name: str, reach: Reach) -> str:
+        """What to write instead of a value that is not in reach."""
+        parts = [part.strip() for part in name.split(",")]
+        if len(parts) > 1 and all(part in reach.values for part in parts):
+            return f"several values are a list: `from: [{', '.join(parts)}]`"
+        if hint := closest(name, reach.values):
+            return hint
+        if "." in name:
+            return "nothing reaches into a branch, a block or a copy: name the step around it"
+        unnamed = "; a step is named with `name: ...` beside its op" if self.is_known(name) else ""
+        return (
+            f"in reach are {choices(sorted(set(reach.values)))}{unnamed}"
+            if any(reach.values)
+            else "give the step a `name`"
+        )
 
     def sibling(self, entry: Entry, reach: Reach, what: str) -> Argument:
         argument = self.reader.argument(entry.key, entry.key_span, entry.value, reach)
@@ -212,14 +236,19 @@ def _split(item: Data, known: Callable[[str], bool]) -> tuple[str, Span, Data, d
         fail("NS211", "a step is an op's name or a mapping, not a list", item.span, help="one dash begins one step")
     keys = [entry for entry in item.entries.values() if entry.key not in SIBLINGS]
     siblings = {name: entry for name, entry in item.entries.items() if name in SIBLINGS}
-    if len(keys) == 1:
+    if len(keys) == 1 and (known(keys[0].key) or keys[0].key not in ("type", "op", "layer")):
         return keys[0].key, keys[0].key_span, keys[0].value, siblings
     if not keys:
         fail("NS211", "the step has no op", item.span, help="it needs one key that names an op or a block")
+    typed = next((entry for entry in keys if entry.key in ("type", "op", "layer")), None)
+    if typed is not None and isinstance(typed.value, Scalar) and known(str(typed.value.value)):
+        rest = ", ".join(f"{entry.key}: ..." for entry in keys if entry is not typed)
+        help = f"write `{typed.value.value}: {{{rest}}}`" if rest else f"write `- {typed.value.value}`"
+        fail("NS211", f"the op of a step is its key, not its `{typed.key}`", typed.key_span, help=help)
     ops = [entry for entry in keys if known(entry.key)]
     strangers = [entry for entry in keys if not known(entry.key)]
     if len(ops) == 1 and strangers:
-        hint = closest(strangers[0].key, SIBLINGS)
+        hint = way_to_sibling(strangers[0].key)
         fail(
             "NS211",
             f"`{strangers[0].key}` can't stand beside `{ops[0].key}`",
@@ -287,23 +316,3 @@ def _clash(step: Step, first: Span) -> Diagnostic:
         notes=(f"the first is at {first.place}",),
         help="give one of them another `name`",
     )
-
-
-_GLOBAL_POOL = "a global pool is `adaptive_avg_pool2d: 1`"
-_FOREIGN = {
-    "bn": "did you mean `batch_norm`?",
-    "dense": "did you mean `linear`?",
-    "fc": "did you mean `linear`?",
-    "fully_connected": "did you mean `linear`?",
-    "global_average_pooling": _GLOBAL_POOL,
-    "global_avg_pool": _GLOBAL_POOL,
-    "global_avg_pool2d": _GLOBAL_POOL,
-    "lrn": "did you mean `local_response_norm`?",
-    "sum": "did you mean `add`?",
-}
-"""What other tools call the ops."""
-
-
-def _snake(name: str) -> str:
-    """`MaxPool2d` as `max_pool2d`, for those who write classes."""
-    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))

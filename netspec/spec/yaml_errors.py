@@ -17,6 +17,7 @@ from netspec.source import Source, Span
 from netspec.spec.yaml_refusals import QUOTE, check_space, refuse, refuse_key
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_CODE = re.compile(r"\\(?:x\w{0,2}|u\w{0,4}|U\w{0,8})")
 _BRACKETS = re.compile(r"""(?<![^\s,:\[{])(?:"(?:[^"\\]|\\.)*+"|'(?:[^']|'')*+')|(?<!\S)\#[^\n]*|[\[\]{}]""", re.DOTALL)
 
 
@@ -118,8 +119,9 @@ def _fail_in_quotes(failure: _Failure) -> NoReturn:
         fail("NS101", f"the quote {source.text[start]} is never closed", Span(source, start, start + 1))
     if "escape" in problem:
         at = source.text.rfind("\\", 0, failure.at + 1)
-        escape = Span(source, at, at + 2)
-        help = "text with backslashes stands in single quotes"
+        code = _CODE.match(source.text, at)
+        escape = Span(source, at, code.end() if code else at + 2)
+        help = "write the character itself" if code else "text with backslashes stands in single quotes"
         fail("NS101", f"`{escape.text}` is no escape", escape, help=help)
     fail("NS101", f"the quoted text goes wrong here: {problem}", failure.here)
 
@@ -152,8 +154,14 @@ def _check_start(failure: _Failure) -> None:
         name = f"`{source.text[failure.context_at]}`"
         start = Span(source, failure.context_at, failure.at)
         fail("NS101", f"a value can't start with {name}", start, help="put it in quotes")
+    if "cannot start any token" in problem and failure.char == "\t":
+        fail("NS101", "a tab can't indent in YAML", here, help="use spaces")
     if "cannot start any token" in problem:
-        fail("NS101", f"a value can't start with `{failure.char}`", here, help="put it in quotes")
+        help = "a parameter is written by its name alone; text that starts with this stands in quotes"
+        if source.text[failure.at - 1 : failure.at + 1] == "{%":
+            help = "specs have no templates: `repeat`, `when` and blocks with `params` do what they are for"
+        what = "a backtick" if failure.char == "`" else f"`{failure.char}`"
+        fail("NS101", f"a value can't start with {what}", here, help=help)
     if "sequence entries are not allowed" in problem:
         fail("NS101", "a list can't start on the line of its key", here, help="start it on the next line, or use [...]")
 
@@ -189,6 +197,9 @@ def _fail_at_colon(failure: _Failure) -> NoReturn:
         help = "quote a value that has `: ` in it, or put the second key on a line of its own"
         fail("NS101", "a second `: ` on one line", failure.here, help=help)
     key = rest[-1].strip()
+    if first.startswith("-") and key.startswith("-"):
+        dash = Span(source, last.start, last.start + 1)
+        fail("NS101", "a space is missing after this `-`", dash, help=f"write `- {first[1:]}`")
     word = Span(source, last.start, last.start + len(first))
     check_space(word, "- " if _dash_before(source.text, last.start) else "")
     if not re.fullmatch(r"[\w.]+", key):

@@ -10,11 +10,12 @@ from typing import NoReturn
 from netspec.errors import fail
 from netspec.source import Source, Span
 from netspec.spec.data import Data, Entry, Scalar, fail_duplicate
+from netspec.spec.messages import way_to_write
 
 QUOTE = "quote it: an expression with , [ ] { } stands in quotes inside {...} and [...]"
 """The help for an expression that YAML takes apart."""
 _BLOCKS = "a block with `params` says once what is needed several times; text that starts with & or * stands in quotes"
-_NO_SPACE = re.compile(r"([A-Za-z_]\w*):([^\s:].*)")
+_NO_SPACE = re.compile(r"([A-Za-z_]\w*)(:| ?= ?)([^\s:=].*)")
 
 
 def check_document(source: Source, at: int, is_first: bool) -> None:
@@ -77,6 +78,11 @@ def check_flow_value(word: str, span: Span, before: list[Data] | dict[str, Entry
         _check_split(span, before)
     if not word and key is not None:
         check_space(key)
+        last = next(reversed(before.values()), None) if isinstance(before, dict) else None
+        if last is not None and re.fullmatch(r"\d{3}", key.text) and isinstance(last.value, Scalar):
+            whole = Span(key.source, last.value.span.start, key.end)
+            if help := way_to_write(whole.text):
+                fail("NS101", "YAML splits this number at its comma", whole, help=help)
 
 
 def _check_split(span: Span, before: list[Data] | dict[str, Entry]) -> None:
@@ -88,11 +94,12 @@ def _check_split(span: Span, before: list[Data] | dict[str, Entry]) -> None:
         word = value.value if isinstance(value, Scalar) and not value.quoted else None
         if isinstance(word, str) and word.count("(") > word.count(")"):
             whole = Span(span.source, value.span.start, span.end)
-            fail("NS101", "YAML splits this expression at its comma", whole, help=QUOTE)
+            fail("NS101", "YAML splits this expression at its comma", whole, help=way_to_write(whole.text) or QUOTE)
 
 
 def check_space(span: Span, lead: str = "") -> None:
-    """Refuse `a:1`; `lead` is what the line that would be right starts with."""
-    if found := _NO_SPACE.fullmatch(span.text):
-        help = f"write `{lead}{found[1]}: {found[2]}`"
-        fail("NS101", f"a space is missing after `{found[1]}:`", span, help=help)
+    """Refuse `a:1` and `a=1`; `lead` is what the line that would be right starts with."""
+    if found := _NO_SPACE.match(span.text):
+        key, sign, value = found.groups()
+        message = f"a space is missing after `{key}:`" if sign == ":" else "a value stands after a `:`, not after a `=`"
+        fail("NS101", message, span, help=f"write `{lead}{key}: {value}`")

@@ -145,6 +145,15 @@ LIMITS: dict[str, tuple[str, Callable[[ModuleType], str]]] = {
     ),
     "operators of an expression": ("NS207", lambda g: steps(f"linear: 1{' + 1' * (g.expression.MAX_OPERATORS + 1)}")),
     "an integer in an expression": ("NS208", lambda g: steps("linear: b + 1", f"{{b: {g.expression.MAX_INTEGER}}}")),
+    "axes of an input": (
+        "NS214",
+        lambda g: f"netspec: 1\nname: a\ninputs: {{x: [{'N, ' * g.inputs.MAX_AXES}N]}}\nnetwork: [relu]\n",
+    ),
+    "values of a list": ("NS214", lambda g: steps("relu", f"{{a: [{'1, ' * g.parameters.MAX_ITEMS}1]}}")),
+    "characters of a parameter that is text": (
+        "NS214",
+        lambda g: steps("relu", f"{{a: {'b' * (g.parameters.MAX_TEXT + 1)}}}"),
+    ),
     "copies of a `repeat`": ("NS214", lambda g: steps(f"{{relu, repeat: {g.elaborate.MAX_REPEAT + 1}}}")),
     "depth of blocks and branches inside each other": ("NS214", lambda g: nested(g.elaborate.MAX_DEPTH)),
 }

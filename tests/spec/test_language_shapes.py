@@ -44,7 +44,7 @@ def test_sizes_of_inputs(inputs: str, expected: str) -> None:
         ("{image: [N, 3, [4], 32]}", "NS206", "[4]", "not a list"),
         ("{image: [N, 3, sise, 32]}", "NS208", "sise", "did you mean `size`?"),
         ("{image: [N, 3, h, 32]}", "NS208", "h", "begins with a capital"),
-        ("{image: [N, 3, H + 1, 32]}", "NS208", "H + 1", "not a parameter"),
+        ("{image: [N, 3, H + 1, 32]}", "NS208", "H", "is a symbol"),
         ("{image: [N, 3, size *, 32]}", "NS207", ",", "the end"),
         ("{image: [N, 3, size // 0, 32]}", "NS208", "size // 0", "division by zero"),
         ("{image: [N, 3, size - 16, 32]}", "NS206", "size - 16", "not 0"),

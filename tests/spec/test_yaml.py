@@ -169,15 +169,15 @@ ERRORS: list[tuple[str, str, tuple[int, int], str, str]] = [  # text, code, plac
 JSON_ERRORS: list[tuple[str, str, tuple[int, int], str, str]] = [
     ('{"a": 1,}', "NS101", (1, 9), "not valid JSON", "take out the comma"),
     ('[1,\n 2,\n]', "NS101", (3, 1), "not valid JSON", "take out the comma"),
-    ('{"a" 1}', "NS101", (1, 6), "expecting ':'", ""),
-    ('{"a": [1 2]}', "NS101", (1, 10), "expecting ',' delimiter", "comma"),
+    ('{"a" 1}', "NS101", (1, 6), "a `:` is due here", ""),
+    ('{"a": [1 2]}', "NS101", (1, 10), "a `,` or a closing bracket is due", "comma"),
     ("{'a': 1}", "NS101", (1, 2), "double quotes", "double quotes"),
-    ('{"é😀": True}', "NS101", (1, 8), "expecting value", "write true"),
+    ('{"é😀": True}', "NS101", (1, 8), "a value is due", "write true"),
     ('{"a": "NaN", "b": -Infinity}', "NS101", (1, 19), "`-Infinity` is not part of JSON", "a number"),
-    ('{"a": "b\n"}', "NS101", (1, 9), "control character", ""),
-    ('{"a": "b', "NS101", (1, 7), "unterminated string", ""),
+    ('{"a": "b\n"}', "NS101", (1, 7), "not closed on its line", "`\\n`"),
+    ('{"a": "b', "NS101", (1, 7), "not closed on its line", ""),
     ('{"a": [1, 2', "NS101", (1, 7), "`[` is never closed", ""),
-    ('{"a": 1} // b', "NS101", (1, 10), "extra data", "no comments"),
+    ('{"a": 1} // b', "NS101", (1, 10), "text after the end", "no comments"),
     ('{"a": "\\ud800"}', "NS101", (1, 7), "half a character", ""),
     ("  ", "NS101", (1, 1), "the spec is empty", "netspec: 1"),
     ('{"a": 1,\n "\\u0061": 2}', "NS102", (2, 2), "the key `a` stands twice", ""),
@@ -241,7 +241,7 @@ def test_json_or_yaml() -> None:
     assert plain(load(tabs, "x")) == {"a/b": "/"}
     assert plain(load("{a: NaN}")) == plain(load('{"a": NaN}')) == {"a": "NaN"}
     assert plain(load("[1]", "a.json")) == [1]
-    assert error("a: 1", "a.json").message.startswith("not valid JSON: expecting value")
+    assert error("a: 1", "a.json").message.startswith("not valid JSON: a value is due here")
 
 
 @pytest.mark.usefixtures("parser")

@@ -1,0 +1,65 @@
+"""What people write who come from other tools, and what to write here instead."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from netspec.errors import closest
+from netspec.naming import MAX_NAME, SIBLINGS
+
+
+def way_to_op(key: str, known: Iterable[str]) -> str:
+    """What to write instead of an op that is not there."""
+    if len(key) > MAX_NAME:
+        return ""
+    known = list(known)
+    name = re.sub(r"(torch|nn|functional|F|tf|keras|layers)\.", "", key)
+    word = re.match(r"[A-Za-z_]\w*|", name)
+    first = word[0] if word else ""
+    op = next((other for other in (first, _snake(first)) if other in known), "")
+    if op and re.match(r"\w+ +- ", name):
+        return f"write each step on a line of its own, with its dash as far in as that of `- {op}`"
+    if op and re.match(r"\w+[( ]", name):
+        return f"write `- {op}`" if name.strip("() ") == first else f"arguments stand after a colon: `- {op}: ...`"
+    meant = _FOREIGN.get(name.lower()) or _FOREIGN.get(_snake(name))
+    return meant or closest(name, known) or closest(_snake(name), known)
+
+
+def way_to_sibling(key: str) -> str:
+    """What to write beside an op instead of a key that can't stand there; nothing where that is not known."""
+    return _SIBLINGS_MEANT.get(key.lower(), "") or closest(key, SIBLINGS)
+
+
+_SIBLINGS_MEANT = {
+    **dict.fromkeys(("input", "inputs", "bottom"), "did you mean `from`?"),
+    **dict.fromkeys(("if", "condition"), "did you mean `when`?"),
+    **dict.fromkeys(("times", "n", "count", "number"), "did you mean `repeat`?"),
+    **dict.fromkeys(("id", "label"), "did you mean `name`?"),
+}
+"""What other tools call what stands beside an op."""
+
+_GLOBAL_POOL = "a global pool is `adaptive_avg_pool2d: 1`"
+_FOREIGN = {
+    **dict.fromkeys(("pool", "pooling", "subsample"), "there are `max_pool2d` and `avg_pool2d`"),
+    **dict.fromkeys(("activation", "act"), "an activation is a step by its own name, such as `- relu`"),
+    **dict.fromkeys(("sequential", "steps", "layers"), "steps in a row need no op around them; a `block` groups them"),
+    **dict.fromkeys(("global_average_pooling2d", "globalaveragepooling2d", "globalavgpool2d"), _GLOBAL_POOL),
+    **dict.fromkeys(("concatenate", "cat"), "did you mean `concat`?"),
+    **dict.fromkeys(("convolution", "convolution2d"), "did you mean `conv2d`?"),
+    "bn": "did you mean `batch_norm`?",
+    "dense": "did you mean `linear`?",
+    "fc": "did you mean `linear`?",
+    "fully_connected": "did you mean `linear`?",
+    "global_average_pooling": _GLOBAL_POOL,
+    "global_avg_pool": _GLOBAL_POOL,
+    "global_avg_pool2d": _GLOBAL_POOL,
+    "lrn": "did you mean `local_response_norm`?",
+    "sum": "did you mean `add`?",
+}
+"""What other tools call the ops."""
+
+
+def _snake(name: str) -> str:
+    """`MaxPool2d` as `max_pool2d`, for those who write classes."""
+    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
