@@ -198,6 +198,9 @@ class Builder:
         """A region once more, under another path and on another value of the type it began with."""
         values = {first.entry: entry}
         start = len(first.path)
+        # Before the nodes, since a named merge has the path of its scope.
+        for scope in first.scopes:
+            self.claim_scope(path + scope.path[start:], scope.span)
         for node in first.nodes:
             made = Node(
                 path + node.path[start:],
@@ -218,7 +221,6 @@ class Builder:
                 self.types[new] = type
         for scope in first.scopes:
             inner, parent = path + scope.path[start:], path + scope.parent[start:]
-            self.claim_scope(inner, scope.span)
             inputs = {name: values[value] for name, value in scope.inputs.items()}
             self.open(replace(scope, path=inner, parent=parent, output=values[scope.output], inputs=inputs))
         return values[first.output]

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import strategies as st
-
-Draw = Any
+from lasting import Choose
 
 
-class _Maker:
-    """Draws the parts of one spec. `decisive`: whether conditions and counts may follow from parameters."""
+class SpecMaker:
+    """Makes the parts of one spec. `decisive`: whether conditions and counts may follow from parameters."""
 
-    def __init__(self, draw: Draw, decisive: bool) -> None:
-        self.draw = draw
+    def __init__(self, choose: Choose, decisive: bool = True) -> None:
+        self.choose = choose
         self.decisive = decisive
         self.params: dict[str, Any] = {
             "classes": self.pick(3, 5),
@@ -24,10 +22,10 @@ class _Maker:
         self.blocks: dict[str, dict[str, Any]] = {}
 
     def pick(self, *options: Any) -> Any:
-        return self.draw(st.sampled_from(options))
+        return self.choose(options)
 
     def chance(self, p: float) -> bool:
-        return self.draw(st.integers(0, 99)) < 100 * p
+        return self.choose(range(100)) < 100 * p
 
     def spec(self) -> dict[str, Any]:
         for number in range(self.pick(0, 1, 2, 3)):
@@ -82,11 +80,9 @@ class _Maker:
     ) -> list[Any]:
         steps: list[Any] = []
         named: list[str] = []
-        for number in range(self.draw(st.integers(least, most))):
-            repeated = repeats and self.chance(0.25)
-            inner = index or repeated
+        for number in range(self.choose(range(least, most + 1))):
             kind = self.pick(
-                "conv", "conv", "simple", "simple", "block", "block", "residual", "concat", "from", "strided"
+                "conv", "conv", "simple", "simple", "block", "block", "residual", "concat", "from", "from", "strided"
             )
             step: dict[str, Any]
             if kind == "block" and not (self.blocks and depth):
@@ -97,6 +93,8 @@ class _Maker:
                 kind = "simple"
             if kind == "strided" and not (strides and depth):
                 kind = "conv"
+            repeated = repeats and kind != "from" and self.chance(0.25)
+            inner = index or repeated
             match kind:
                 case "conv":
                     step = {"conv2d": self.conv(params, inner)}
@@ -122,7 +120,6 @@ class _Maker:
                     step = {"add": {"branches": self.strided(params)}}
                 case _:
                     step = {"concat": None, "from": [self.pick(*named, "input") for _ in range(self.pick(2, 3))]}
-                    repeated = False
             if repeated:
                 step["repeat"] = self.count(params)
             if self.decisive and self.chance(0.25):
@@ -156,7 +153,7 @@ class _Maker:
             options += ["index + 1", "wide + index", "2 * (index + 1)"]
         if "flag" in params:
             options += ["4 if flag else 3", "wide if flag else input.channels"]
-        return self.draw(st.sampled_from(options))
+        return self.choose(options)
 
     def count(self, params: dict[str, Any]) -> Any:
         options: list[Any] = [1, 2, 3]
@@ -164,7 +161,7 @@ class _Maker:
             options += [0, "wide - 1"]
             if "n" in params:
                 options += ["n", "n", "n", "n - 1", "2*n"]
-        return self.draw(st.sampled_from(options))
+        return self.choose(options)
 
     def condition(self, params: dict[str, Any], index: bool) -> str:
         options = ["deep", "not deep", "input.channels > 4", "input.channels != wide"]
@@ -174,7 +171,7 @@ class _Maker:
             options += ["input.channels == w", "w > 3"]
         if index:
             options += ["index > 0", "index % 2 == 0"]
-        return self.draw(st.sampled_from(options))
+        return self.choose(options)
 
     def residual(self, params: dict[str, Any], depth: int, index: bool) -> dict[str, Any]:
         inner = [
@@ -225,7 +222,6 @@ class _Maker:
         return {name: arguments or None}
 
 
-@st.composite
-def specs(draw: Draw, decisive: bool = True) -> dict[str, Any]:
-    """Random specs; not `decisive`: such that no parameter decides which steps there are."""
-    return _Maker(draw, decisive).spec()
+def random_spec(choose: Choose, decisive: bool = True) -> dict[str, Any]:
+    """A random spec; not `decisive`: such that no parameter decides which steps there are."""
+    return SpecMaker(choose, decisive).spec()

@@ -4,46 +4,19 @@ from __future__ import annotations
 
 import inspect
 import json
-import linecache
-import os
 import subprocess
 import sys
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-import torch
-from hypothesis import HealthCheck, Phase, assume, given, settings
 from interpret import assert_means
-from random_specs import specs
+from lasting import COUNTS, forget_modules, hold
+from random_specs import random_spec
 
 import netspec
 
 MOST_CHANNELS, MOST_NODES = 200, 500
-LONG = int(os.environ.get("NETSPEC_RANDOM_SPECS", "0"))
-"""How many random specs to try where somebody has the time."""
-
-PROFILE = settings(
-    max_examples=LONG or 250,
-    derandomize=not LONG,
-    database=None,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=(Phase.generate, Phase.shrink) if LONG else (Phase.generate,),
-)
-COUNTS: Counter[str] = Counter()
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-    if LONG:
-        print("\n", dict(COUNTS))
+FUZZER = COUNTS["random specs compiled"]
 
 
 def read(data: dict[str, Any], **params: Any) -> netspec.Network | None:
@@ -59,36 +32,38 @@ def read(data: dict[str, Any], **params: Any) -> netspec.Network | None:
 SOURCES: list[str] = []
 
 
-def forget_modules() -> None:
-    """Compiled modules stay for tracebacks and `pickle`; thousands of them are too many."""
-    for name in [name for name in sys.modules if name.startswith("netspec_compiled.")]:
-        del sys.modules[name]
-    for file in [file for file in linecache.cache if file.startswith("<netspec ")]:
-        del linecache.cache[file]
+def keep(source: str) -> None:
+    """Keep a source for the formatter, and no more of them than it can take at once."""
+    if len(SOURCES) < 2_000:
+        SOURCES.append(source)
 
 
-@PROFILE
-@given(specs())
-def test_module_is_what_the_graph_says(data: dict[str, Any]) -> None:
+def test_module_is_what_the_graph_says() -> None:
+    hold(random_spec, check_module, 120)
+
+
+def check_module(data: dict[str, Any]) -> None:
     net = read(data)
-    COUNTS["drawn"] += 1
-    assume(net is not None)
-    assert net is not None
-    COUNTS["compiled"] += 1
-    SOURCES.append(net.to_source())
+    FUZZER["drawn"] += 1
+    if net is None:
+        return
+    FUZZER["compiled"] += 1
+    keep(net.to_source())
     assert_means(net.graph, net.compile())
     forget_modules()
 
 
-@PROFILE
-@given(specs(decisive=False) | specs())
-def test_class_arguments_mean_the_parameters(data: dict[str, Any]) -> None:
+def test_class_arguments_mean_the_parameters() -> None:
+    hold(lambda choose: random_spec(choose, decisive=choose((True, False))), check_arguments, 100)
+
+
+def check_arguments(data: dict[str, Any]) -> None:
     net = read(data)
-    COUNTS["drawn for arguments"] += 1
-    assume(net is not None)
-    assert net is not None
+    FUZZER["drawn for arguments"] += 1
+    if net is None:
+        return
     module = net.compile()
-    SOURCES.append(net.to_source())
+    keep(net.to_source())
     arguments = list(inspect.signature(type(module).__init__).parameters.values())[1:]
     for argument in arguments:
         value = argument.default
@@ -96,7 +71,7 @@ def test_class_arguments_mean_the_parameters(data: dict[str, Any]) -> None:
         for other in [not value] if isinstance(value, bool) else numbers:
             changed = read(data, **{argument.name: other})
             if changed is not None:
-                COUNTS["arguments changed"] += 1
+                FUZZER["arguments changed"] += 1
                 assert_means(changed.graph, type(module)(**{argument.name: other}))
     forget_modules()
 

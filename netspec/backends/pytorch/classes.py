@@ -226,6 +226,9 @@ class _Matcher:
             return False
         if own.body.kind != "repeat":
             return self.match(own.body, other.body, items)
+        if len(own.body.items) == 1 < len(other.body.items):
+            # The template shows no second copy, and what enters that may differ from what enters the first.
+            return False
         if not self.exact and uniform(own.body, self.of_body) and uniform(other.body, self.of_body):
             return self.same(own.body.items[0], other.body.items[0], {})
         # Copies that differ are written one by one, so that every use has all of them.

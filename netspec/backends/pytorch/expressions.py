@@ -85,11 +85,26 @@ def _pythonic(tree: Expression) -> Expression:
         case Index(value, index):
             return Index(_pythonic(value), _pythonic(index))
         case Conditional(then, condition, otherwise):
-            return Conditional(_pythonic(then), _pythonic(condition), _pythonic(otherwise))
+            return _least_or_most(Conditional(_pythonic(then), _pythonic(condition), _pythonic(otherwise)))
         case Call(function, arguments):
             return Call(function, tuple(_pythonic(argument) for argument in arguments))
         case ListOf(items):
             inner = ", ".join(written(item) for item in items)
             return Name(f"({inner},)" if len(items) == 1 else f"({inner})")
+        case _:
+            return tree
+
+
+def _least_or_most(tree: Conditional) -> Expression:
+    """`a if a > b else b` as `max(a, b)`, as linters want it."""
+    # As text, since 1 == 1.0.
+    then, otherwise = to_text(tree.then), to_text(tree.otherwise)
+    match tree.condition:
+        case Binary("<" | "<=" | ">" | ">=" as operator, left, right) if {to_text(left), to_text(right)} == {
+            then,
+            otherwise,
+        }:
+            most = (operator in (">", ">=")) == (then == to_text(left))
+            return Call("max" if most else "min", (left, right))
         case _:
             return tree

@@ -1,0 +1,40 @@
+"""Valid specs to spoil, as data: the bundled ones, and random ones of both makers."""
+
+from __future__ import annotations
+
+import copy
+import random
+from functools import cache
+from typing import Any
+
+from random_maps import random_map
+from random_specs import random_spec
+from spec_text import Text
+
+import netspec
+from netspec.source import Source
+from netspec.spec.data import plain
+from netspec.spec.library import bundled_folder
+from netspec.spec.yaml import read
+
+
+@cache
+def bundled() -> list[Any]:
+    """The specs that come with netspec."""
+    paths = sorted(bundled_folder().glob("*.yaml"))
+    return [plain(read(Source(path.name, path.read_text(encoding="utf-8")))) for path in paths]
+
+
+def valid_spec(chance: random.Random) -> dict[str, Any]:
+    """One of the bundled specs, or a random one."""
+    if chance.random() < 0.3:
+        return copy.deepcopy(chance.choice(bundled()))
+    while True:
+        make = chance.choice((random_spec, random_map))
+        # Blocks and lists are shared by all that is made: what is spoilt is a copy.
+        data = copy.deepcopy(make(chance.choice))
+        try:
+            netspec.loads(str(Text(data, "yaml")))
+        except netspec.NetspecError:
+            continue
+        return data
