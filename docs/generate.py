@@ -110,9 +110,26 @@ TABLES: dict[str, Callable[[], str]] = {"zoo": zoo, "codes": codes, "limits": li
 _TABLE = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.S)
 
 
+IMAGES: dict[str, tuple[str, dict[str, Any]]] = {
+    "resnet34": ("resnet34", {}),
+    "resnet34_closed": ("resnet34", {"depth": 0}),
+    "vgg_e": ("vgg_e", {}),
+    "bottleneck": ("resnet50", {"part": "layer2.0"}),
+    "resnet50_layer3": ("resnet50", {"expand": ["layer3"], "highlight": ["layer3.5"]}),
+    "alexnet_dark": ("alexnet", {"direction": "LR", "theme": "dark"}),
+}
+"""The diagrams in docs/images: what each draws."""
+
+
+def images() -> dict[Path, str]:
+    """The diagrams that pages show, which are the same on every machine."""
+    folder = REPOSITORY / "docs" / "images"
+    return {folder / f"{name}.svg": netspec.load(of).diagram(**how).svg for name, (of, how) in IMAGES.items()}
+
+
 def generated() -> dict[Path, str]:
     """Every file with generated parts, and the text it should have."""
-    found = {REPOSITORY / "docs" / "ops.md": ops()}
+    found = {REPOSITORY / "docs" / "ops.md": ops(), **images()}
     for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))):
         text = path.read_text("utf-8")
         if path not in found and _TABLE.search(text):

@@ -28,6 +28,7 @@ _HOMES = {
     "Summary": "netspec.network",
     "Tensor": "netspec.types",
     "compile": "netspec.backends.pytorch",
+    "diagram": "netspec.backends.diagram",
     "fold_batch_norm": "netspec.passes",
     "load": "netspec.network",
     "load_ops": "netspec.ops.own",
@@ -53,6 +54,7 @@ __all__ = [
     "Summary",
     "Tensor",
     "compile",
+    "diagram",
     "fold_batch_norm",
     "load",
     "load_ops",
@@ -65,6 +67,7 @@ __all__ = [
 
 if TYPE_CHECKING:
     from netspec.analysis.summary import summary
+    from netspec.backends.diagram import diagram
     from netspec.backends.pytorch import compile, to_source
     from netspec.dims import Dim
     from netspec.errors import Diagnostic, NetspecError

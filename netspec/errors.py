@@ -41,6 +41,7 @@ CODES: dict[str, str] = {
     "NS305": "a size that must be known is symbolic",
     "NS401": "a graph that a backend can't express",
     "NS402": "a compiled module that disagrees with the analysis",
+    "NS403": "a diagram that can't be laid out",
     "NS501": "weights that do not fit",
 }
 """Every code with its meaning: 1xx syntax, 2xx spec, 3xx shape, 4xx backend, 5xx weights and data."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
     from netspec.analysis.memory import DType, Optimizer
     from netspec.analysis.parameter_report import By
+    from netspec.backends.diagram.diagram import Diagram
+    from netspec.backends.diagram.dot import Direction
+    from netspec.backends.diagram.look import Theme
 
 Shape = Sequence[Dim | str]
 
@@ -106,6 +109,26 @@ class Network:
         from netspec.explain.part import explain
 
         return explain(self.spec, self.graph, part, self._given)
+
+    def diagram(
+        self,
+        depth: int | None = None,
+        *,
+        expand: Collection[str] = (),
+        part: str = "",
+        direction: Direction = "TB",
+        theme: Theme = "light",
+        highlight: Collection[str] = (),
+    ) -> Diagram:
+        """A diagram of the network, or of one part of it, as `netspec.diagram` draws a graph."""
+        from netspec.backends.diagram import diagram
+
+        return diagram(
+            self.graph, depth, expand=expand, part=part, direction=direction, theme=theme, highlight=highlight
+        )
+
+    def _repr_svg_(self) -> str:
+        return self.diagram()._repr_svg_()  # pyright: ignore[reportPrivateUsage]
 
     def check_expectations(self) -> tuple[int, list[Diagnostic]]:
         """How many claims of `expect` were checked, and a diagnostic for each that does not hold.

@@ -30,6 +30,9 @@ class Report(dict[str, Any]):
         """The report as `table` (text), `json`, `csv` or `markdown`."""
         return self.to_json() if format == "json" else self.table().to(format)
 
+    def _repr_html_(self) -> str:
+        return self.table().to_html()
+
     def __str__(self) -> str:
         return self.table().to_text()
 

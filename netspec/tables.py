@@ -59,6 +59,25 @@ class Table:
         title = [f"**{self.title[0]}**", *self.title[1:], ""] if self.title else []
         return "\n".join([*title, *lines, *([""] if self.notes else []), *self.notes])
 
+    def to_html(self) -> str:
+        """An HTML table, for notebooks."""
+        from html import escape  # which most commands never need
+
+        right = self._right()
+
+        def row(cells: Sequence[str], tag: str) -> str:
+            aligned = zip(cells, right, strict=True)
+            made = [f'<{tag} style="text-align: {"right" if r else "left"}">{escape(c)}</{tag}>' for c, r in aligned]
+            return f"<tr>{''.join(made)}</tr>"
+
+        # Leading spaces say how deep a row stands, and a page would drop them.
+        body = [row([_shown(c).replace("  ", "\u2003") for c in cells], "td") for cells in self.rows]
+        foot = [row([_shown(c) for c in cells], "th") for cells in self.foot]
+        title = [f"<strong>{escape(self.title[0])}</strong>", *map(escape, self.title[1:])] if self.title else []
+        head = f"<thead>{row(list(self.headings), 'th')}</thead>" if self.rows or self.foot else ""
+        table = f"<table>{head}<tbody>{''.join(body)}{''.join(foot)}</tbody></table>"
+        return "\n".join([f"<p>{'<br>'.join(title)}</p>", table, f"<p>{'<br>'.join(map(escape, self.notes))}</p>"])
+
     def to_csv(self) -> str:
         """Comma-separated values: the headings and the rows, numbers as they are."""
         out = io.StringIO()

@@ -40,7 +40,7 @@ LAYERS = {
     "spec": f"{GRAPH}",
     "analysis": f"{GRAPH} tables report",
     "passes": f"{GRAPH} analysis",
-    "backends": f"{GRAPH} analysis passes",
+    "backends": f"{GRAPH} analysis passes tables",
     "expect": f"{GRAPH} spec analysis",
     "explain": f"{GRAPH} spec analysis tables report",
     "network": f"{GRAPH} spec analysis expect explain backends tables report",
@@ -56,6 +56,8 @@ MAY_IMPORT = {
     "click": "cli",
     "torch": "backends cli network| passes|",
     "safetensors": "backends",
+    "graphviz": "backends",
+    "rich": "cli",
 }
 
 
@@ -115,6 +117,7 @@ finally:
     print(json.dumps(sorted(roots - set(sys.stdlib_module_names))), file=sys.stderr)
 """
 LIGHT = {"netspec", "click", "typing_extensions", "_sysconfigdata"}
+DRAWS = {"graphviz"}
 MAY_LOAD = LIGHT | {"pydantic", "pydantic_core", "annotated_types", "typing_inspection", "yaml", "_yaml"}
 
 
@@ -133,6 +136,7 @@ MAY_LOAD = LIGHT | {"pydantic", "pydantic_core", "annotated_types", "typing_insp
         "ops conv2d",
         "schema",
         "init first",
+        "diagram resnet34",
         "--help",
         "compile --help",
     ],
@@ -145,7 +149,9 @@ def test_reports_load_little(arguments: str, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     loaded = {name.partition("__")[0] for name in json.loads(done.stderr.splitlines()[-1])}
-    assert loaded <= (LIGHT if arguments.endswith("--help") else MAY_LOAD)
+    assert loaded <= (
+        LIGHT if arguments.endswith("--help") else MAY_LOAD | (DRAWS if "diagram" in arguments else set())
+    )
     assert {"netspec", "click"} <= loaded
 
 

@@ -83,7 +83,9 @@ def _table(graph: Graph, data: Mapping[str, Any], uses: Mapping[str, Use]) -> Ta
         own = [uses[node.path] for node in inside]
         live = max(use.live for use in own)
         kept: list[Cell] = [_mb(sum(use.kept for use in own))] if train else []
-        rows.append([name, kind, shape, _mb(sum(use.output for use in own)), *kept, _mb(live), bar((live - always) / most)])
+        rows.append(
+            [name, kind, shape, _mb(sum(use.output for use in own)), *kept, _mb(live), bar((live - always) / most)]
+        )
     headings = ["layer", "kind", "output", "new MB", *(["kept MB"] if train else []), "live MB", ""]
     what = f"training, {_optimizer(data['optimizer'])}" if train else "inference"
     title = f"{graph.title or graph.name}: memory of {what}, batch {data['batch']}, {data['dtype']}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netspec.cli.options import in_place_of, need, network_options, open_network, write_file
+from netspec.cli.progress import working
 
 if TYPE_CHECKING:
     from netspec.network import Network
@@ -53,11 +54,13 @@ def command(
         raise click.UsageError("--weights goes with -o NAME.pt2: source holds no weights")
     found = open_network(network, settings, sizes)
     target = output or f"{found.name}.py"
-    need("torch")
+    with working("loading torch"):
+        need("torch")
     if target != "-" and not force:
         _refuse_to_lose(Path(target), suffix)
-    source = found.to_source()
-    proof = _prove(found)
+    with working(f"building {found.name} with torch, and proving it"):
+        source = found.to_source()
+        proof = _prove(found)
     if target == "-":
         click.echo(source, nl=False)
         click.echo(proof, err=True)
@@ -67,7 +70,8 @@ def command(
         write_file(Path(target), source)
         click.echo(f"wrote {target}: class {_class(found)}, {source.count(chr(10))} lines", err=True)
     else:
-        _export(found, Path(target), weights)
+        with working(f"exporting {found.name}"):
+            _export(found, Path(target), weights)
     click.echo(str(found.summary()))
 
 

@@ -243,3 +243,9 @@ class Graph:
         from netspec.graph.text import to_text
 
         return to_text(self)
+
+    def _repr_svg_(self) -> str:
+        # The one import against the layers: a notebook asks the graph itself for its picture.
+        from importlib import import_module
+
+        return import_module("netspec.backends.diagram").diagram(self)._repr_svg_()

@@ -1,0 +1,65 @@
+"""What one box holds: an op with the normalisation, activation and dropout that follow it, as papers draw them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from netspec.graph.model import Graph, Node
+
+FOLLOWERS = ("normalization", "activation", "regularization", "shape")
+"""Families that share the box of the op before them."""
+
+
+@dataclass(slots=True)
+class Atom:
+    """An op and those that follow it; `home` is the scope they stand in together."""
+
+    leader: Node
+    home: str
+    followers: list[Node] = field(default_factory=list[Node])
+
+    @property
+    def nodes(self) -> list[Node]:
+        return [self.leader, *self.followers]
+
+
+def atoms(graph: Graph, nodes: Sequence[Node]) -> dict[str, Atom]:
+    """The atom of each node by the node's path; what follows alone begins one of its own."""
+    found: dict[str, Atom] = {}
+    outputs = {o.value for o in graph.outputs}
+    inside = Counter(path for node in nodes for path in _around(graph, node))
+    for node in nodes:
+        before = found.get(node.inputs[0]) if len(node.inputs) == 1 else None
+        if (
+            before is not None
+            and node.op.family in FOLLOWERS
+            and len(graph.users[node.inputs[0]]) == 1
+            and node.inputs[0] not in outputs
+            and _reaches(graph, before, node.scope, inside)
+        ):
+            before.followers.append(node)
+            before.home = node.scope
+            found[node.path] = before
+        else:
+            found[node.path] = Atom(node, node.scope)
+    return found
+
+
+def _around(graph: Graph, node: Node) -> Iterator[str]:
+    """The paths of the scopes around a node."""
+    path = node.scope
+    while path:
+        yield path
+        path = graph.scopes[path].parent
+
+
+def _reaches(graph: Graph, atom: Atom, scope: str, inside: Mapping[str, int]) -> bool:
+    """Whether an atom may go on in a scope: its own, or one around it, of which all between hold nothing else."""
+    path = atom.home
+    while path != scope:
+        if not path or graph.scopes[path].kind == "repeat" or inside[path] > len(atom.nodes):
+            return False
+        path = graph.scopes[path].parent
+    return True

@@ -1,0 +1,70 @@
+"""Colours and fonts: light and dark, with families that differ in grey too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Theme = Literal["light", "dark"]
+FONT = "Helvetica"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """The colours of a theme; `families` maps a family of ops to the fill of its boxes."""
+
+    page: str
+    text: str
+    faint: str
+    line: str
+    frame: str
+    frame_line: str
+    highlight: str
+    families: Mapping[str, str]
+
+    def fill(self, family: str) -> str:
+        """The fill of a family's boxes."""
+        return self.families.get(family, self.families[""])
+
+
+# From the darkest to the lightest (light theme), so that families can be told apart without colour.
+LIGHT = Look(
+    page="#ffffff",
+    text="#1b1f24",
+    faint="#4d5662",
+    line="#4a5260",
+    frame="#f5f6f8",
+    frame_line="#b9c0ca",
+    highlight="#c2410c",
+    families={
+        "convolution": "#a9c8ea",
+        "pooling": "#f3c6a5",
+        "linear": "#cfe6bf",
+        "normalization": "#e6dcf4",
+        "activation": "#f7ecc8",
+        "merge": "#ffffff",
+        "block": "#dfe5ee",
+        "": "#eef0f3",
+    },
+)
+DARK = Look(
+    page="#14181f",
+    text="#eef1f5",
+    faint="#bcc4cf",
+    line="#8d97a6",
+    frame="#1c222b",
+    frame_line="#495261",
+    highlight="#fb923c",
+    families={
+        "convolution": "#234a75",
+        "pooling": "#77461f",
+        "linear": "#41702f",
+        "normalization": "#54457a",
+        "activation": "#6a5a1e",
+        "merge": "#14181f",
+        "block": "#343d4b",
+        "": "#2a313c",
+    },
+)
+LOOKS: Mapping[Theme, Look] = {"light": LIGHT, "dark": DARK}

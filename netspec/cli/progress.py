@@ -1,0 +1,19 @@
+"""What shows that work goes on: on a terminal only, and never on standard output."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+
+@contextmanager
+def working(what: str) -> Generator[None]:
+    """A moving sign with a few words beside it, for what takes seconds and does not say how many."""
+    if sys.stderr is None or not sys.stderr.isatty():  # pyright: ignore[reportUnnecessaryComparison]
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what):
+        yield

@@ -1,0 +1,239 @@
+"""What diagrams show: each op in one box, repeats once, ways round blocks at every depth, names and figures."""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+import networkx as nx
+import pytest
+
+import netspec
+from netspec.backends.diagram.atoms import atoms
+from netspec.backends.diagram.fold import DEEPEST, fold
+from netspec.backends.diagram.picture import Picture
+
+sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("fuzz", "pytorch")]
+VIEWS: list[tuple[int | None, tuple[str, ...]]] = [
+    (None, ()),
+    (0, ()),
+    (1, ()),
+    (2, ()),
+    (DEEPEST, ()),
+    (DEEPEST, ("all",)),
+    (0, ("all",)),
+]
+
+
+def check(picture: Picture, graph: netspec.Graph) -> None:
+    """What holds for every picture of every graph."""
+    into: defaultdict[str, list[str]] = defaultdict(list)
+    out: defaultdict[str, list[str]] = defaultdict(list)
+    for edge in picture.edges:
+        assert {edge.tail, edge.head} <= picture.boxes.keys()
+        into[edge.head].append(edge.tail)
+        out[edge.tail].append(edge.head)
+    assert len(picture.edges) == len({(edge.tail, edge.head) for edge in picture.edges})
+    assert nx.is_directed_acyclic_graph(nx.DiGraph([(edge.tail, edge.head) for edge in picture.edges]))
+    for key, box in picture.boxes.items():
+        assert into[key] if box.kind != "input" else not into[key]
+        assert out[key] if box.kind not in ("input", "output") else box.kind == "input" or not out[key]
+        assert not box.frame or box.frame in picture.frames
+        assert box.label
+    for frame in picture.frames.values():
+        assert not frame.parent or frame.parent in picture.frames
+        assert frame.title
+        assert frame.count >= 1
+    shown = [path for box in picture.boxes.values() for path in box.paths]
+    assert len(shown) == len(set(shown))
+    for path in shown:
+        assert path in graph.by_path or path in graph.scopes
+
+
+@pytest.mark.parametrize("name", netspec.names())
+@pytest.mark.parametrize("view", VIEWS, ids=str)
+def test_bundled_networks(name: str, view: Any) -> None:
+    graph = netspec.load(name).graph
+    picture = fold(graph, *view)
+    check(picture, graph)
+    # Every op stands below or at just one of the paths that boxes stand for.
+    of_op = {atom.leader.path for atom in atoms(graph, graph.nodes).values()}
+    shown = [path for box in picture.boxes.values() for path in box.paths]
+    for path in of_op:
+        assert sum(path == one or path.startswith(f"{one}.") for one in shown) == 1
+
+
+def test_random_specs() -> None:
+    from random_maps import random_map
+    from random_specs import random_spec
+
+    drawn = 0
+    for seed in range(120):
+        make = random_map if seed % 2 else random_spec
+        try:
+            graph = netspec.loads(json.dumps(make(random.Random(seed).choice))).graph
+        except netspec.NetspecError:
+            continue
+        for view in VIEWS:
+            check(fold(graph, *view), graph)
+            drawn += 1
+    assert drawn > 300
+
+
+def labels(picture: Picture) -> list[str]:
+    return [box.label for box in picture.boxes.values()]
+
+
+def test_resnet34_folded() -> None:
+    """The stages of Table 1, each block drawn once."""
+    picture = fold(netspec.load("resnet34").graph)
+    frames = {frame.key: (frame.title, frame.count, frame.info) for frame in picture.frames.values()}
+    assert frames == {
+        "layer1": ("layer1: basic 64", 3, "64 × 56 × 56\n222 K params, 694 M MACs"),
+        "layer2": ("layer2: basic 128", 4, "128 × 28 × 28\n1.12 M params, 873 M MACs"),
+        "layer3": ("layer3: basic 256", 6, "256 × 14 × 14\n6.82 M params, 1.34 G MACs"),
+        "layer4": ("layer4: basic 512", 3, "512 × 7 × 7\n13.1 M params, 642 M MACs"),
+    }
+    inside = [(b.label, b.small, b.only) for b in picture.boxes.values() if b.frame == "layer2"]
+    assert inside == [
+        ("3x3 conv, 128, first /2", "bn, relu", ""),
+        ("3x3 conv, 128", "bn", ""),
+        ("1x1 conv, 128, /2", "bn", "first only"),
+        ("add", "relu", ""),
+    ]
+    # The identity, and the projection of the first copy beside it.
+    edges = {(e.tail, e.head): e.rare for e in picture.edges}
+    assert edges["layer1.*.add", "layer2.*.add"] is False
+    assert edges["layer1.*.add", "layer2.*.shortcut.conv_bn.conv2d"] is True
+    assert edges["from image", "stem.conv2d"] is False
+    assert picture.totals == "21,797,672 parameters · 3.66 G MACs"
+
+
+@pytest.mark.parametrize("name", [name for name in netspec.names() if name.startswith("resnet")])
+def test_ways_round_blocks_are_there_at_every_depth(name: str) -> None:
+    graph = netspec.load(name).graph
+    adds = sum(node.op.opname == "add" for node in graph)
+    closed = fold(graph, 0)
+    assert [b.count for b in closed.boxes.values() if b.skip] == graph.params["stages"]
+    for view in VIEWS[2:6]:
+        picture = fold(graph, *view)
+        into = Counter(edge.head for edge in picture.edges)
+        sums = [box for box in picture.boxes.values() if box.label == "add"]
+        assert sums
+        assert all(into[box.key] >= 2 for box in sums)
+    everything = fold(graph, DEEPEST, ("all",))
+    assert sum(box.label == "add" for box in everything.boxes.values()) == adds
+
+
+def test_vgg_and_alexnet() -> None:
+    picture = fold(netspec.load("vgg_e").graph)
+    convs = [(b.label, b.count, b.small) for b in picture.boxes.values() if b.family == "convolution"]
+    assert convs == [
+        ("3x3 conv, 64", 2, "conv1 · relu"),
+        ("3x3 conv, 128", 2, "conv2 · relu"),
+        ("3x3 conv, 256", 4, "conv3 · relu"),
+        ("3x3 conv, 512", 4, "conv4 · relu"),
+        ("3x3 conv, 512", 4, "conv5 · relu"),
+    ]
+    expanded = fold(netspec.load("vgg_e").graph, None, ("conv3",))
+    names = [b.small for b in expanded.boxes.values() if b.label == "3x3 conv, 256"]
+    assert names == [f"conv3.{n} · relu" for n in range(4)]
+    alexnet = fold(netspec.load("alexnet").graph)
+    assert "11x11 conv, 96, /4" in labels(alexnet)
+    assert [b.small for b in alexnet.boxes.values() if b.label.startswith("11x11")] == ["conv1 · relu, LRN"]
+
+
+def test_depth_and_expand() -> None:
+    graph = netspec.load("resnet50").graph
+    assert [b.label for b in fold(graph, 0).boxes.values() if b.kind == "block"] == [
+        "bottleneck 64",
+        "bottleneck 128",
+        "bottleneck 256",
+        "bottleneck 512",
+    ]
+    opened = fold(graph, 0, ("layer2",))
+    assert [f.title for f in opened.frames.values()] == [
+        f"layer2.{n}: bottleneck 128{', stride 2' if n == 0 else ''}" for n in range(4)
+    ]
+    assert fold(graph, 5).boxes.keys() == fold(graph, 1).boxes.keys()
+    assert fold(graph).boxes.keys() == fold(graph, 1).boxes.keys()
+
+
+INCEPTION = """
+netspec: 1
+name: module
+inputs: {image: [N, 192, 28, 28]}
+blocks:
+  conv:
+    params: {width: int, kernel: 1}
+    body: [{conv2d: {out_channels: width, kernel_size: kernel, padding: kernel // 2}}, relu]
+  inception:
+    params: {a: int, b: int, c: int}
+    body:
+      - concat:
+          branches:
+            b1x1: [conv: a]
+            b3x3: [conv: b, conv: {width: c, kernel: 3}]
+            pool: [{max_pool2d: {kernel_size: 3, stride: 1, padding: 1}}, conv: b]
+network:
+  - {inception: {a: 64, b: 96, c: 128}, name: inception3a}
+  - {inception: {a: 32, b: 16, c: 8}, name: inception3b}
+"""
+
+
+def test_a_part_alone() -> None:
+    """Figure 2(b) of Szegedy et al. 2014: every branch from the input to the concatenation."""
+    graph = netspec.loads(INCEPTION).graph
+    picture = fold(graph, None, (), "inception3a")
+    check(picture, graph)
+    assert labels(picture) == [
+        "input",
+        "1x1 conv, 64",
+        "1x1 conv, 96",
+        "3x3 conv, 128",
+        "3x3 max pool",
+        "1x1 conv, 96",
+        "concat",
+        "output",
+    ]
+    names = {key: box.label for key, box in picture.boxes.items()}
+    edges = [(names[e.tail], names[e.head]) for e in picture.edges]
+    assert edges.count(("input", "1x1 conv, 64")) == 1
+    assert sum(head == "concat" for _, head in edges) == 3
+    assert [box.small for box in picture.boxes.values() if box.kind == "output"] == ["288 × 28 × 28"]
+
+
+def test_copies_that_differ() -> None:
+    graph = netspec.loads(
+        "netspec: 1\nname: x\ninputs: {x: [N, 4, 32, 32]}\nblocks:\n  b:\n    params: {w: int, d: int}\n    body:\n"
+        "      - {conv2d: {out_channels: w, kernel_size: 3, padding: d, dilation: d}}\n"
+        "      - {conv2d: {out_channels: w, kernel_size: 1}, when: d == 2}\n"
+        "network:\n  - {b: {w: 8, d: 1 + index}, repeat: 4, name: stage}\n"
+    ).graph
+    picture = fold(graph, 1)
+    assert [(b.label, b.only) for b in picture.boxes.values() if b.frame] == [
+        ("3x3 conv, 8, varies", ""),
+        ("1x1 conv, 8", "in 1 of 4"),
+    ]
+
+
+def test_names_that_there_are_not() -> None:
+    graph = netspec.load("resnet50").graph
+    with pytest.raises(netspec.NetspecError, match=r"NS209: `resnet50` has no block, branch or repeat `layer9`"):
+        fold(graph, None, ("layer9",))
+    with pytest.raises(netspec.NetspecError, match=r"NS209: .* `layer2\.9`"):
+        fold(graph, None, (), "layer2.9")
+    with pytest.raises(netspec.NetspecError, match=r"NS209: .* has no part `fcc` to highlight\n.*did you mean `fc`"):
+        netspec.diagram(graph, highlight=("fcc",))
+
+
+def test_too_many_boxes() -> None:
+    text = "netspec: 1\nname: x\ninputs: {x: [N, 4, 32, 32]}\nnetwork:\n  - {max_pool2d: 1, repeat: 4000, name: c}\n"
+    graph = netspec.loads(text).graph
+    assert len(fold(graph).boxes) == 3
+    with pytest.raises(netspec.NetspecError, match="NS401: the diagram of `x` would have 4,002 boxes"):
+        fold(graph, None, ("all",))
