@@ -180,9 +180,11 @@ def test_merges_of_several_to_the_byte(name: str, count: int) -> None:
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
 @pytest.mark.parametrize("kernel", [[3, 3], [4, 3], [3, 4], [2, 4]])
-def test_same_padding_to_the_byte(kernel: list[int]) -> None:
+@pytest.mark.parametrize("mode", ["zeros", "circular"])
+def test_same_padding_to_the_byte(mode: str, kernel: list[int]) -> None:
     """torch pads the odd row or column first, in a tensor of its own, where one axis has one."""
-    made = net(f"[{{conv2d: {{out_channels: 3, kernel_size: {kernel}, padding: same}}}}]", "[N, 2, 6, 9]")
+    options = f"kernel_size: {kernel}, padding: same, padding_mode: {mode}"
+    made = net(f"[{{conv2d: {{out_channels: 3, {options}}}}}]", "[N, 2, 6, 9]")
     assert memory(made.graph, batch=3).peak == peak(made, 3, train=False)
 
 
@@ -428,3 +430,32 @@ TRAINING = {
 def test_training_steps_to_the_byte(name: str) -> None:
     made = net(TRAINING[name])
     assert memory(made.graph, "train", batch=3).peak == peak(made, 3, train=True)
+
+
+def test_what_summaries_say_below_and_beside() -> None:
+    def table(network: str, shape: str) -> Any:
+        made = net(network, shape)
+        return layer_table(made.graph, summary(made.graph))
+
+    conv = "{conv2d: {out_channels: 1, kernel_size: 1}}"
+    assert table(f"[{conv}]", "[1, 2, 8, 8]").notes[0].endswith("; 128 MACs.")
+    nominal = "{shape: [N, 2, H, 8], nominal: {H: 8}}"
+    assert table(f"[{conv}]", nominal).notes[0].endswith("; 128 MACs at N = 1, H = 8.")
+    assert table("[{softmax: 2}]", "[N, 2, 8, 8]").rows[1][-1] == "8x1 /0x1"
+    assert table("[{linear: 3}]", "[N, 2]").rows[1][-1] == ""
+    assert table("[{adaptive_avg_pool2d: 3}]", "[N, 2, 8, 8]").rows[1][-1] == "varies"
+
+
+def test_keys_and_titles_of_reports() -> None:
+    graph = net("[{max_pool2d: 2}, batch_norm]").graph
+    fields, held, counts = field_report(graph), memory_report(graph), parameter_report(graph)
+    assert fields["network"] == held["network"] == counts["network"] == "example"
+    assert (fields["layers"][0]["op"], held["layers"][0]["op"]) == ("max_pool2d", "max_pool2d")
+    assert fields["layers"][0]["output_shape"] == held["layers"][0]["output_shape"] == ["N", 2, 4, 4]
+    assert str(counts).splitlines()[0] == "example: parameters by layer"
+    many = memory_report(net("[batch_norm]", "[N, 1000000]").graph, batch=2)
+    # 4 values of 4 bytes for each channel and one of 8: 16 MB.
+    rows = {line.split()[0]: line.split()[-1] for line in str(many).splitlines() if line}
+    assert (rows["weights"], rows["inputs"], rows["peak"]) == ("16.0", "8.0", "32.0")
+    nothing = [line.split()[0] for line in str(memory_report(net("[identity]").graph)).splitlines() if line]
+    assert nothing[nothing.index("weights") :][:3] == ["weights", "inputs", "peak"]

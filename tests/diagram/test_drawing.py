@@ -65,6 +65,8 @@ def test_what_stands_on_it() -> None:
     ):
         assert text in words
     assert words.count("3x3 conv, 64") == 2
+    assert "bn: batch norm; dashed: in some of the copies" in words
+    assert not any("dashed" in text or "bn:" in text for text in texts(netspec.load("vgg_e").diagram().svg))
 
 
 def centres(svg: str) -> dict[str, float]:

@@ -142,6 +142,10 @@ def test_vgg_and_alexnet() -> None:
     expanded = fold(netspec.load("vgg_e").graph, None, ("conv3",))
     names = [b.small for b in expanded.boxes.values() if b.label == "3x3 conv, 256"]
     assert names == [f"conv3.{n} · relu" for n in range(4)]
+    # Configuration C: two convolutions of 3x3 and one of 1x1.
+    mixed = [b.label for b in fold(netspec.load("vgg_c").graph).boxes.values() if b.small.startswith("conv5")]
+    assert mixed == ["3x3 conv, 512", "3x3 conv, 512", "1x1 conv, 512"]
+    assert [b.small for b in fold(netspec.load("vgg_a_lrn").graph).boxes.values()][1] == "conv1 · relu, LRN"
     alexnet = fold(netspec.load("alexnet").graph)
     assert "11x11 conv, 96, /4" in labels(alexnet)
     assert [b.small for b in alexnet.boxes.values() if b.label.startswith("11x11")] == ["conv1 · relu, LRN"]

@@ -1,7 +1,7 @@
 """Mutation check: changes one thing at a time in a module of netspec, and tells which changes no test notices.
 
     python tests/mutation/mutants.py netspec/ops/pooling.py [MORE.py ...] [--limit N] [--budget SECONDS]
-        [--functions] [--only TEXT] [--again REPORT] [--tests PATH ...]
+        [--functions | --classes] [--only TEXT] [--again REPORT] [--tests PATH ...]
 
 It works on the tree it stands in, and writes nothing there. Every mutant runs in a forked process in which torch and
 the tests are loaded already: a change inside a function is put in place of that function's code, any other goes
@@ -337,6 +337,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=4, help="seconds of tests for one mutant")
     parser.add_argument("--only", default="", help="mutants with this text in their line of the report")
     parser.add_argument("--functions", action="store_true", help="none that need a fresh import")
+    parser.add_argument("--classes", action="store_true", help="only those that need a fresh import")
     parser.add_argument("--again", type=Path, help="a report: only what survived in it")
     parser.add_argument("--tests", nargs="+", default=TESTS)
     given = parser.parse_args()
@@ -388,6 +389,7 @@ def main() -> None:
                 print(f"{time.monotonic() - begin:.0f} s [{n}/{len(of)}] {what}: {said}", file=sys.stderr, flush=True)
         return found
 
+    todo = [entry for entry in todo if not (entry[4] and given.classes)]
     fast = [entry for entry in todo if entry[4]]  # inside a function
     results = forked(lambda: collected(given.tests, lambda session: attempts(Swap(session, given.files), fast)))
     by_mutant = {entry[:2]: result for entry, result in zip(fast, results, strict=True)}

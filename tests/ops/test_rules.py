@@ -7,14 +7,15 @@ import operator
 import re
 from collections.abc import Iterator
 from functools import reduce
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
 import torch
 from torch import nn
 
 from netspec.dims import symbol
-from netspec.ops.base import REGISTRY, RuleError, UnequalShapes, make_op
+from netspec.errors import choices
+from netspec.ops.base import REGISTRY, Op, RuleError, UnequalShapes, make_op, takes, words_of
 from netspec.types import Call, Infix, Layer, Reach, Tensor, Weight, Window
 
 Shape = tuple[int, ...]
@@ -461,3 +462,59 @@ def test_labels(name: str, attributes: dict[str, Any], label: str) -> None:
 def test_an_op_prints_what_was_said() -> None:
     assert str(op("conv2d", out_channels=4, kernel_size=3)) == "conv2d(out_channels=4, kernel_size=(3, 3))"
     assert str(op("relu")) == "relu()"
+
+
+# What is said of attributes.
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "help"),
+    [
+        ("conv2d", "strid", "did you mean `stride`?"),
+        ("conv2d", "kernel", "did you mean `kernel_size`?"),
+        ("conv2d", "channels", "did you mean `out_channels`?"),
+        ("linear", "xyz", f"it takes {choices(['out_features', 'bias'])}"),
+        ("relu", "xyz", "it takes no arguments"),
+    ],
+)
+def test_the_way_to_a_right_attribute(name: str, wrong: str, help: str) -> None:
+    made, problems = make_op(REGISTRY[name], {**REGISTRY[name].examples[0].attributes, wrong: 1})
+    assert made is None
+    assert [(p.attribute, p.code, p.help) for p in problems] == [(wrong, "NS204", help)]
+
+
+class Plain(Op):
+    """An op of one's own, with attributes of Python's own types."""
+
+    count: int
+    rate: float | None = None
+    word: Literal["left", "right"] | int = "left"
+    names: Annotated[bool, "anything"] = True
+    other: bytes = b""
+
+    infer = weights = macs = window = torch = lambda self, *xs: None  # pyright: ignore
+
+
+def test_attributes_of_plain_types_in_words() -> None:
+    words = {name: takes(Plain, name) for name in Plain.model_fields}
+    assert words == {
+        "count": "an integer",
+        "rate": "a number, or null",
+        "word": f"{choices(['left', 'right'])}, or an integer",
+        "names": "true or false",
+        "other": "another kind of value",
+    }
+    made, problems = make_op(Plain, {"count": 1.5, "rate": "x"})
+    assert made is None
+    assert [(p.attribute, p.code) for p in problems] == [("count", "NS206"), ("rate", "NS206")]
+    _, problems = make_op(Plain, {"count": 2**31 - 1, "rate": 2**31 - 1, "word": None})
+    assert [p.attribute for p in problems] == ["word"]
+
+
+def test_words_that_stand_for_themselves() -> None:
+    conv, gelu = REGISTRY["conv2d"], REGISTRY["gelu"]
+    assert words_of(conv, "padding") == {"same", "valid"}
+    assert words_of(conv, "padding_mode") == {"zeros", "reflect", "replicate", "circular"}
+    assert words_of(gelu, "approximate") == {"none", "tanh"}
+    assert words_of(Plain, "word") == {"left", "right"}
+    assert words_of(conv, "kernel_size") == words_of(conv, "bias") == words_of(conv, "no_such") == set()

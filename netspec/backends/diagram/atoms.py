@@ -59,7 +59,7 @@ def _reaches(graph: Graph, atom: Atom, scope: str, inside: Mapping[str, int]) ->
     """Whether an atom may go on in a scope: its own, or one around it, of which all between hold nothing else."""
     path = atom.home
     while path != scope:
-        if not path or graph.scopes[path].kind == "repeat" or inside[path] > len(atom.nodes):
+        if not path or inside[path] > len(atom.nodes):
             return False
         path = graph.scopes[path].parent
     return True

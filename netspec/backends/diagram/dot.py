@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ import graphviz
 from netspec.backends.diagram.columns import Cut, cuts
 from netspec.backends.diagram.look import FONT, LOOKS, Look, Theme
 from netspec.backends.diagram.picture import Box, Edge, Frame, Picture
-from netspec.backends.diagram.words import joined
+from netspec.backends.diagram.words import SHORT, joined
 
 Direction = Literal["TB", "LR"]
 MERGES = {"add": "+", "multiply": "×"}
@@ -63,6 +64,8 @@ class _Writer:
     def write(self) -> str:
         look = self.look
         title = f"<B>{_text(self.picture.title)}</B><BR/>" + self._small(self.picture.totals, 10)
+        if legend := self._legend():
+            title += f"<BR/>{self._small(legend, 8)}"
         self.dot.attr(
             "graph",
             rankdir=self.direction,
@@ -100,6 +103,15 @@ class _Writer:
         for number, cut in enumerate(self.cuts, start=1):
             self._go_on(number, cut)
         return str(self.dot.source)
+
+    def _legend(self) -> str:
+        """What readers can't know by themselves, if the picture has it."""
+        boxes = self.picture.boxes.values()
+        shorts = {word for box in boxes for word in re.findall(r"\w+", box.small)}
+        lines = [f"{short}: {name.replace('_', ' ')}" for name, short in SHORT.items() if short in shorts]
+        lines += ["dashed: in some of the copies"] if any(box.only for box in boxes) else []
+        lines += ["numbers in circles: it goes on there"] if self.cuts else []
+        return "; ".join(lines)
 
     def _columns(self) -> dict[str, int]:
         """The column of each box: they follow each other in the order of the boxes."""

@@ -19,6 +19,7 @@ from netspec.backends.diagram.words import (
     name_of,
     shape_text,
     totals_text,
+    varying,
     which,
 )
 from netspec.errors import closest, fail
@@ -28,6 +29,8 @@ from netspec.graph.walk import live_nodes
 COMFORTABLE = 40
 """How many boxes a diagram may have for its depth to be chosen by itself."""
 MAX_BOXES = 3_000
+FEW = 8
+"""As many copies that differ are drawn one by one."""
 DEEPEST = 64
 
 
@@ -96,6 +99,7 @@ class _Folder:
     keys: dict[str, str] = field(default_factory=dict[str, str])
     levels: dict[str, int] = field(default_factory=dict[str, int])
     weights: dict[str, int] = field(default_factory=dict[str, int])
+    varied: set[str] = field(default_factory=set[str])
     units: dict[str, dict[str, _Unit]] = field(default_factory=dict[str, dict[str, "_Unit"]])
     copies: dict[str, dict[str, None]] = field(default_factory=dict[str, dict[str, None]])
     real: dict[str, Scope] = field(default_factory=dict[str, Scope])
@@ -126,10 +130,16 @@ class _Folder:
     # Scopes: what each is called when copies are drawn once, and how deep it stands.
 
     def _weigh(self) -> None:
-        """How many atoms stand at or below each scope."""
+        """How many atoms stand at or below each scope, and which repeats of single ones have no label for all."""
+        labels: dict[str, list[str]] = {}
         for atom in {id(atom): atom for atom in self.atoms.values()}.values():
             for scope in self._chain(atom.home):
                 self.weights[scope.path] = self.weights.get(scope.path, 0) + 1
+                if scope.kind == "repeat":
+                    labels.setdefault(scope.path, []).append(atom.leader.op.label())
+        for path, own in labels.items():
+            if len(own) == len(self._children(self.graph.scopes[path])) <= FEW and merged(own) is None:
+                self.varied.add(path)
 
     def _chain(self, path: str) -> list[Scope]:
         """The scopes around and at a path, outermost first, below the part that is drawn."""
@@ -158,7 +168,10 @@ class _Folder:
         return f"{self._key(parent)}.{name}" if parent else name
 
     def _folded(self, scope: Scope) -> bool:
-        return not self.view.expand & {"all", scope.path, self._key(scope.path)}
+        """Whether a repeat is drawn once; a few single boxes that differ are drawn one by one."""
+        if self.view.expand & {"all", scope.path, self._key(scope.path)}:
+            return False
+        return scope.path not in self.varied
 
     def _is_copy(self, scope: Scope) -> bool:
         parent = self.graph.scopes.get(scope.parent)
@@ -271,7 +284,8 @@ class _Folder:
             return box
         box.family = leader.op.family
         box.kind = "merge" if box.family == "merge" else "op"
-        box.label = merged([unit.atom.leader.op.label() for unit in units])
+        labels = [unit.atom.leader.op.label() for unit in units]
+        box.label = merged(labels) or varying(labels)
         box.small = joined(name, followers(first.atom))
         return box
 

@@ -34,8 +34,8 @@ def followers(atom: Atom) -> str:
     return ", ".join(names)
 
 
-def merged(labels: Sequence[str]) -> str:
-    """One label for the copies of an op: what they share, and what the first has of its own."""
+def merged(labels: Sequence[str]) -> str | None:
+    """One label for the copies of an op, with what the first has of its own; None where others differ too."""
     first, last = labels[0], labels[-1]
     if all(label == first for label in labels):
         return first
@@ -43,7 +43,12 @@ def merged(labels: Sequence[str]) -> str:
         own = [part for part in first.split(", ") if part not in last.split(", ")]
         lost = [part for part in last.split(", ") if part not in first.split(", ")]
         return f"{last}, first {', '.join(own)}" if own and not lost else f"{last}, first: {first}"
-    shared = [part for part in first.split(", ") if all(part in label.split(", ") for label in labels)]
+    return None
+
+
+def varying(labels: Sequence[str]) -> str:
+    """What copies that differ have in common."""
+    shared = [part for part in labels[0].split(", ") if all(part in label.split(", ") for label in labels)]
     return ", ".join([*shared, "varies"])
 
 
