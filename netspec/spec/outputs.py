@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from netspec.errors import Findings, NetspecError, choices, closest, fail
+from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
 from netspec.expression import Value, show
 from netspec.graph.model import Mode
 from netspec.naming import check_output_name
@@ -44,6 +44,12 @@ def read_outputs(
             findings.extend(error)
             if findings.full:
                 break
+    if found and all(o.mode == "train" for o in found):
+        findings.add(
+            Diagnostic(
+                "NS201", "all outputs are of training only", found[0].span, help="one stands without `mode: train`"
+            )
+        )
     return found
 
 
@@ -55,8 +61,6 @@ def _output(name: str, entry: Entry, named: set[str], unnamed: set[str]) -> Outp
             fail("NS201", f"output `{name}` needs `from`", value.span)
         rest = Map({k: v for k, v in value.entries.items() if k != "from"}, value.span)
         mode = check(OutputOutline, rest, f"output `{name}`").mode
-        if mode == "train":
-            fail("NS201", "outputs of training only are not in this version of netspec", rest.entries["mode"].key_span)
         value = value.entries["from"].value
     text: Value = plain(value)
     if isinstance(text, str) and text in unnamed:

@@ -218,7 +218,9 @@ _INPUT: Mapping[str, Schema] = {
         {"type": "object", "propertyNames": ref("symbol"), "additionalProperties": ref("size")},
     ),
 }
-_OUTPUT: Mapping[str, Schema] = {"mode": {"enum": [mode for mode in _words(OutputOutline, "mode") if mode != "train"]}}
+_OUTPUT: Mapping[str, Schema] = {
+    "mode": described("`train`: it is built in training only.", {"enum": _words(OutputOutline, "mode")}),
+}
 _BLOCK: Mapping[str, Schema] = {
     "params": ref("params"),
     "body": ref("body"),

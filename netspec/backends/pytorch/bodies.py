@@ -40,6 +40,8 @@ class Body:
     scope: Scope | None
     inputs: list[str] = field(default_factory=list[str])
     outputs: list[str] = field(default_factory=list[str])
+    training: list[str] = field(default_factory=list[str])
+    """Of the network's own body, the outputs that are built in training only."""
     items: list[Item] = field(default_factory=list[Item])
     is_class: bool = False
 
@@ -63,7 +65,8 @@ def bodies(graph: Graph) -> Body:
     """The body of the network, with all inner ones; each knows whether it prints as a class of its own."""
     root = _Reader(graph).body(tree(graph))
     root.inputs = [i.name for i in graph.inputs]
-    root.outputs = [o.value for o in graph.outputs]
+    root.outputs = [o.value for o in graph.outputs if o.mode == "inference"]
+    root.training = [o.value for o in graph.outputs if o.mode == "train"]
     _choose_classes(root, True)
     return root
 

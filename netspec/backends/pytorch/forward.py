@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from netspec.backends.pytorch.bodies import Body, Item, is_chain
 from netspec.backends.pytorch.classes import wiring
-from netspec.backends.pytorch.layout import Bracket, Doc, Joined, flat, statement
+from netspec.backends.pytorch.layout import INDENT, Bracket, Doc, Joined, flat, statement
 from netspec.expression import python_literal
 from netspec.types import Call, Infix
 
@@ -15,12 +15,15 @@ LONGEST_NEST = 72
 """How many characters a nested expression may have before it is written as statements."""
 
 
-def live_items(body: Body) -> list[Item]:
-    """The items that the body's outputs depend on; a step that nothing uses keeps its weights and is not called."""
-    wanted = set(body.outputs)
+def live_items(body: Body, outputs: Iterable[str], known: Collection[Item] = ()) -> list[Item]:
+    """The items that outputs depend on, beside those that are `known`.
+
+    A step that nothing uses keeps its weights and is not called.
+    """
+    wanted = set(outputs)
     found: list[Item] = []
     for item in reversed(body.items):
-        if wanted.intersection(item.outputs):
+        if item not in known and wanted.intersection(item.outputs):
             wanted.update(item.inputs)
             found.append(item)
     return found[::-1]
@@ -36,20 +39,39 @@ class ForwardWriter:
 
     def __init__(self, body: Body, arguments: Sequence[str], conditions: Mapping[str, str]) -> None:
         self.body = body
-        self.items = live_items(body)
+        self.items = live_items(body, body.outputs)
+        self.in_training = live_items(body, body.training, self.items)
         self.conditions = conditions
         self.names: dict[str, str] = dict(zip(body.inputs, arguments, strict=True))
         self.pending: dict[str, Doc] = {}
-        self.uses = Counter(value for item in self.items for value in item.inputs)
+        self.uses = Counter(value for item in (*self.items, *self.in_training) for value in item.inputs)
         self.uses.update(body.outputs)
+        if body.training:
+            self.uses.update([*body.outputs, *body.training])
+        # What waits for the training part has the step's own name, so that the way on reads as without it.
+        self.kept = {value for item in self.in_training for value in item.inputs}.union(body.training)
         self.lines: list[str] = []
+        self.indent = 8
         self.nest = len(self.items) <= 4 and body.scope is not None
 
     def write(self, returned: str = "") -> list[str]:
         """The lines of the body; `returned` is the class to return several outputs in."""
-        items = self.items
-        for number, item in enumerate(items):
-            following = items[number + 1] if number + 1 < len(items) else None
+        self.steps()
+        if self.body.training:
+            # What is built in training only comes last: the steps before are the same in both.
+            self.lines.append("        if self.training:")
+            self.indent += INDENT
+            self.items = self.in_training
+            self.steps()
+            self.give([*self.body.outputs, *self.body.training], returned)
+            self.indent -= INDENT
+        self.give(self.body.outputs, returned if len(self.body.outputs) > 1 else "")
+        return self.lines
+
+    def steps(self) -> None:
+        """The statements of all items."""
+        for number, item in enumerate(self.items):
+            following = self.items[number + 1] if number + 1 < len(self.items) else None
             if is_listed(item):
                 self.copies(item)
                 continue
@@ -60,13 +82,18 @@ class ForwardWriter:
                 self.pending[item.outputs[0]] = doc
             else:
                 self.assign(item, doc)
+
+    def give(self, values: Sequence[str], returned: str) -> None:
+        """Return these values, in a class if one is named."""
+        docs = [self.read(value) for value in values]
         if returned:
-            docs: list[Doc] = [self.read(value) for value in self.body.outputs]
-            self.lines += statement("return ", Bracket(f"{returned}(", docs), 8)
+            self.state("return ", Bracket(f"{returned}(", docs))
         else:
-            docs = [self.read(value) for value in self.body.outputs]
-            self.lines += statement("return ", docs[0] if len(docs) == 1 else ", ".join(map(flat, docs)), 8)
-        return self.lines
+            self.state("return ", docs[0] if len(docs) == 1 else ", ".join(map(flat, docs)))
+
+    def state(self, prefix: str, doc: Doc, deeper: int = 0) -> None:
+        """A statement, at the indentation of the step or deeper."""
+        self.lines += statement(prefix, doc, self.indent + deeper)
 
     def waits(self, item: Item, doc: Doc, following: Item | None) -> bool:
         """Whether an item's call is written inside the expression that uses it: the order of calls stays."""
@@ -74,7 +101,7 @@ class ForwardWriter:
         if self.uses[value] != 1 or value in item.inputs:
             return False
         if following is None:
-            return value in self.body.outputs and len(self.body.outputs) == 1
+            return value in self.body.outputs and len(self.body.outputs) == 1 and not self.body.training
         merge = self.merge_after(item)
         if merge is not None and item.is_module:
             return True
@@ -109,13 +136,11 @@ class ForwardWriter:
             names = self.names
             self.names = {**names}
             previous = entry
-            lines: list[str] = []
             target = self.variable(item, item.outputs[0], 0)
             for number, copy in enumerate(item.body.items):
                 given = [target if v == previous and number else names[v] for v in copy.inputs]
                 previous = copy.outputs[0]
-                lines += statement(f"{target} = ", Bracket(f"self.{item.name}[{number}](", given), 8)
-            self.lines += lines
+                self.state(f"{target} = ", Bracket(f"self.{item.name}[{number}](", given))
             for value in item.inputs:
                 self.uses[value] -= 1
             return
@@ -128,9 +153,9 @@ class ForwardWriter:
         target = self.variable(item, item.outputs[0], 0, busy)
         loop = "layer" if "layer" not in kept.values() else "copy_of_a_layer"
         if start and start != target:
-            self.lines.append(f"        {target} = {start}")
-        self.lines.append(f"        for {loop} in self.{item.name}:")
-        self.lines += statement(f"{target} = ", Bracket(f"{loop}(", [name or target for name in given]), 12)
+            self.state(f"{target} = ", start)
+        self.lines.append(f"{' ' * self.indent}for {loop} in self.{item.name}:")
+        self.state(f"{target} = ", Bracket(f"{loop}(", [name or target for name in given]), INDENT)
 
     def call(self, item: Item) -> Doc:
         arguments = [self.read(value) for value in item.inputs]
@@ -152,7 +177,7 @@ class ForwardWriter:
 
     def assign(self, item: Item, doc: Doc) -> None:
         targets = [self.variable(item, value, number) for number, value in enumerate(item.outputs)]
-        self.lines += statement(f"{', '.join(targets)} = ", doc, 8)
+        self.state(f"{', '.join(targets)} = ", doc)
 
     def conditional(self, item: Item, doc: Doc) -> None:
         """A merge that stands only where its condition holds; elsewhere its first input goes on."""
@@ -160,18 +185,18 @@ class ForwardWriter:
         name = self.names[entering]
         if self.uses[entering] > 0:
             target = self.variable(item, item.outputs[0], 0)
-            self.lines += statement(f"{target} = ", name, 8)
+            self.state(f"{target} = ", name)
         else:
             target = name
             self.names[item.outputs[0]] = name
-        self.lines.append(f"        if self.{self.conditions[item.name]}:")
-        self.lines += statement(f"{target} = ", doc, 12)
+        self.lines.append(f"{' ' * self.indent}if self.{self.conditions[item.name]}:")
+        self.state(f"{target} = ", doc, INDENT)
 
     def variable(self, item: Item, value: str, number: int, busy: Collection[str] = ()) -> str:
         """A name for a value: `x` while nothing else needs the last one, else `out`, else the step's own."""
         held = {*busy, *(name for v, name in self.names.items() if self.uses[v] > 0)}
         free = [name for name in ("x", "out") if name not in held]
-        if free and number == 0:
+        if free and number == 0 and value not in self.kept:
             name = free[0]
         else:
             base = item.name if item.name.isidentifier() and item.name != "l" else f"copy{item.name}"

@@ -11,7 +11,7 @@ from netspec.backends.pytorch.classes import network_class_name
 from netspec.backends.pytorch.load import load
 from netspec.dims import symbols
 from netspec.errors import fail
-from netspec.graph.model import Graph
+from netspec.graph.model import Graph, Mode
 
 _UNKNOWN = 256
 """The size a symbol without a nominal one gets in the proof."""
@@ -44,26 +44,37 @@ def prove(graph: Graph, source: str) -> str:
         expected = list(wanted[key].shape) if key in wanted else None
         if found != expected:
             fail("NS402", f"`{key}` is {found} in the module and {expected} in the analysis", help=_REPORT)
-    with torch.no_grad():
-        result: Any = module(*example_inputs(graph, "meta"))
-    outputs = [o for o in graph.outputs if o.mode == "inference"]
-    results = [result] if isinstance(result, torch.Tensor) else list(result)
-    sizes = sizes_for(graph)
-    shapes: list[str] = []
-    for o, tensor in zip(outputs, results, strict=True):
-        expected_shape = fixed(graph.types[o.value], sizes).shape
-        if tuple(tensor.shape) != expected_shape:
-            fail(
-                "NS402",
-                f"output `{o.name}` is {tuple(tensor.shape)}, and {expected_shape} in the analysis",
-                help=_REPORT,
-            )
-        shapes.append(f"{o.name} {tuple(tensor.shape)}")
+    shapes = _run(graph, module, "inference")
+    if any(o.mode == "train" for o in graph.outputs):
+        # The module's own flag, and not that of its layers, is what decides which outputs there are.
+        module.training = True
+        shapes += [f"{shape} in training" for shape in _run(graph, module, "train")[len(shapes) :]]
     parameters = sum(p.numel() for p in module.parameters())
     return (
         f"proved {network_class_name(graph)}: {len(wanted)} weights by name and shape, "
         f"{parameters:,} parameters, {', '.join(shapes)}"
     )
+
+
+def _run(graph: Graph, module: torch.nn.Module, mode: Mode) -> list[str]:
+    """Run a module on zeros and compare the shapes of its outputs; each as text, those of inference first."""
+    with torch.no_grad():
+        result: Any = module(*example_inputs(graph, "meta"))
+    outputs = [o for o in graph.outputs if o.mode == "inference"]
+    results = [result] if isinstance(result, torch.Tensor) else list(result)
+    if mode == "train":
+        outputs += [o for o in graph.outputs if o.mode == "train"]
+    else:
+        results = results[: len(outputs)]
+    sizes = sizes_for(graph)
+    shapes: list[str] = []
+    for o, tensor in zip(outputs, results, strict=True):
+        expected = fixed(graph.types[o.value], sizes).shape
+        if tuple(tensor.shape) != expected:
+            message = f"output `{o.name}` is {tuple(tensor.shape)}, and {expected} in the analysis"
+            fail("NS402", message, help=_REPORT)
+        shapes.append(f"{o.name} {tuple(tensor.shape)}")
+    return shapes
 
 
 _REPORT = "this is a fault of netspec: please report it with the spec"

@@ -32,9 +32,6 @@ def to_source(graph: Graph) -> str:
     """
     if not isinstance(graph, Graph):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"it takes a Graph, not {graph!r}; a Network has one as `network.graph`")
-    for o in graph.outputs:
-        if o.mode == "train":
-            fail("NS401", f"output `{o.name}` of training only can't be said in PyTorch source yet")
     root = bodies(graph)
     written_classes = _classes(graph, root)
     function, statements = initializers(graph)
@@ -136,8 +133,10 @@ def _class(graph: Graph, found: Written, statements: Sequence[str]) -> str:
     lines += statements
     lines.append("")
     several = len(body.outputs) > 1
-    returned = f"{found.cls.name}Output" if network and several else ""
+    returned = f"{found.cls.name}Output" if network and (several or body.training) else ""
     result = returned or ("tuple[" + ", ".join("Tensor" for _ in body.outputs) + "]" if several else "Tensor")
+    if body.training and not several:
+        result = f"Tensor | {returned}"
     heads: list[Doc] = ["self", *(f"{name}: Tensor" for name in inputs)]
     lines += statement("def forward", Bracket("(", heads, f") -> {result}:"), 4)
     lines += ForwardWriter(body, inputs, found.conditions).write(returned)
@@ -159,7 +158,9 @@ def _parameter(argument: Argument) -> str:
 
 def _output_class(graph: Graph, name: str) -> str:
     lines = [f"class {name}Output(NamedTuple):", *_docstring(f"What {graph.title or graph.name} gives.", 4), ""]
-    return "\n".join([*lines, *(f"    {o.name}: Tensor" for o in graph.outputs)])
+    always = [f"    {o.name}: Tensor" for o in graph.outputs if o.mode == "inference"]
+    training = [f"    {o.name}: Tensor | None = None" for o in graph.outputs if o.mode == "train"]
+    return "\n".join([*lines, *always, *training])
 
 
 def _describe(graph: Graph, found: Written, inputs: Sequence[str]) -> str:
@@ -172,7 +173,11 @@ def _describe(graph: Graph, found: Written, inputs: Sequence[str]) -> str:
         after = [_output_text(graph, found, n) for n in range(len(body.outputs))]
         return f"Maps {' and '.join(before)} to {' and '.join(after)}."
     shapes = ", ".join(f"{name} {_plain(graph.types[name])}" for name in inputs)
-    results = ", ".join(f"{o.name} {_network_output(graph, found, o.value)}" for o in graph.outputs)
+    outputs = sorted(graph.outputs, key=lambda o: o.mode == "train")
+    results = ", ".join(
+        f"{o.name} {_network_output(graph, found, o.value)}{' in training' if o.mode == 'train' else ''}"
+        for o in outputs
+    )
     parts = [f"{graph.title or graph.name}.", graph.source, f"{shapes} -> {results}"]
     return "\n\n".join(part for part in parts if part)
 
