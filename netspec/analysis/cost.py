@@ -53,8 +53,8 @@ def _cost(node: Node, inputs: tuple[Tensor, ...], sizes: Mapping[str, int], batc
     weights = node.op.weights(*inputs)
     y = fixed(node.type, sizes)
     macs = node.op.macs(y, *[fixed(x, sizes) for x in inputs])
-    if batch > 1 and isinstance(macs, int) and macs % batch == 0:
-        macs //= batch
+    if batch > 1 and macs is not None and (one := macs // batch) * batch == macs:
+        macs = one
     return Cost(
         sum([w.size for w in weights if w.kind == "parameter"]),
         sum([w.size for w in weights if w.kind == "buffer"]),

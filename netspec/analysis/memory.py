@@ -162,9 +162,9 @@ def memory(
     plan = _Schedule(graph, mode, sizes, dtype)
     parameters, buffers = _weights(graph, plan.nodes, dtype)
     ledger = Ledger()
-    ledger.hold("weights", parameters + buffers)
+    ledger.hold(":weights", parameters + buffers)
     if plan.train:
-        ledger.hold("optimizer", parameters * OPTIMIZERS[optimizer])
+        ledger.hold(":optimizer", parameters * OPTIMIZERS[optimizer])
     for i in graph.inputs:
         ledger.hold(i.name, plan.size(i.name))
     uses = _forward(plan, ledger)
@@ -198,7 +198,9 @@ def _forward(plan: _Schedule, ledger: Ledger) -> dict[str, Use]:
                 ledger.hold(name, size)
                 use.kept += size if name not in kept else 0
                 kept.add(name)
-        use.live = ledger.mark(node.path, sum(map(size_of, memory.scratch)))
+        # What nothing is trained by is kept by nobody, and made all the same.
+        momentary = memory.scratch if node.path in plan.trained else (*memory.scratch, *memory.kept)
+        use.live = ledger.mark(node.path, sum(map(size_of, momentary)))
         for value in freed.get(node.path, ()):
             ledger.drop(value)
     return uses

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from netspec.ops.base import Elementwise, RuleError, example
+from netspec.ops.base import Elementwise, RuleError, example, need_floats, need_numbers
 from netspec.ops.fields import Axis, Positive, PositiveReal, Real, Takes
 from netspec.ops.window import along
 from netspec.types import Layer, Memory, Reach, Tensor, Weight, Window
@@ -18,6 +18,13 @@ class Activation(Elementwise, family="activation"):
     of_output: ClassVar[bool] = False
     """Whether its gradient follows from the output, which most networks keep anyway; else from the input."""
 
+    of_floats: ClassVar[bool] = True
+    """Whether it takes floats alone; else integers too."""
+
+    def infer(self, x: Tensor) -> Tensor:
+        (need_floats if self.of_floats else need_numbers)(self, x)
+        return x
+
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         return Memory(output=True) if self.of_output else Memory(inputs=(0,))
 
@@ -26,6 +33,7 @@ class Relu(Activation, name="relu"):
     """max(0, x), as torch.nn.ReLU."""
 
     of_output = True
+    of_floats = False
 
     examples = (example(_MAP),)
 
@@ -35,6 +43,8 @@ class Relu(Activation, name="relu"):
 
 class Relu6(Activation, name="relu6"):
     """min(max(0, x), 6), as torch.nn.ReLU6."""
+
+    of_floats = False
 
     examples = (example(_MAP),)
 
@@ -63,6 +73,7 @@ class Prelu(Elementwise, name="prelu", principal="num_parameters", family="activ
     examples = (example(_MAP), example(_MAP, num_parameters=3))
 
     def infer(self, x: Tensor) -> Tensor:
+        need_floats(self, x)
         if self.num_parameters != 1 and (x.rank < 2 or x.channels != self.num_parameters):
             raise RuleError(f"`prelu` has {self.num_parameters} slopes for an input of {x}", at="num_parameters")
         return x
@@ -161,6 +172,7 @@ class AlongAxis(Activation):
     dim: Axis = 1
 
     def infer(self, x: Tensor) -> Tensor:
+        need_floats(self, x)
         if not -x.rank <= self.dim < x.rank:
             raise RuleError(f"there is no axis {self.dim} in {x}", at="dim", code="NS302")
         return x

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from types import UnionType
 from typing import Any, ClassVar, Literal, Union, cast, get_args, get_origin
 
@@ -244,6 +245,12 @@ def need_floats(op: Op, x: Tensor) -> None:
         raise RuleError(f"`{op.opname}` takes floats, and its input is {x.dtype}", code="NS302")
 
 
+def need_numbers(op: Op, x: Tensor) -> None:
+    """Refuse a tensor of booleans, which torch has no such function for."""
+    if x.dtype == "bool":
+        raise RuleError(f"`{op.opname}` takes numbers, and its input is bool", code="NS302")
+
+
 def need_rank(op: Op, x: Tensor, rank: int, axes: str) -> None:
     """Refuse a tensor of another rank."""
     if x.rank != rank:
@@ -316,18 +323,18 @@ def _way_to_equal(a: Tensor, b: Tensor, bad: list[int]) -> str:
         return "it holds only if " + " and ".join(dict.fromkeys(str(text) for text in only))
     if bad == [1] and a.rank == 4:
         return f"give one branch a 1x1 `conv2d`, so that both have {a.shape[1]} channels"
-    if bad != [1] and a.rank == 4:
-        smaller = [x for x in (a, b) if all(isinstance(d, int) for d in x.shape[2:])]
-        if len(smaller) == 2 and a.shape[1] == b.shape[1]:
-            return "give both the same strides and paddings"
-        if len(smaller) == 2:
-            return _project(a, b)
+    if a.rank == 4 and all(isinstance(size, int) for x in (a, b) for size in x.spatial):
+        same = "give both the same strides and paddings"
+        return same if a.channels == b.channels else _projected(a, b) or same
     return "give both the same shape"
 
 
-def _project(a: Tensor, b: Tensor) -> str:
-    small, large = sorted((a, b), key=lambda t: t.shape[2] if isinstance(t.shape[2], int) else 0)
-    if isinstance(small.shape[2], int) and isinstance(large.shape[2], int) and large.shape[2] % small.shape[2] == 0:
-        stride = large.shape[2] // small.shape[2]
-        return f"give {LARGER} a 1x1 `conv2d` with out_channels {small.shape[1]} and stride {stride}"
-    return "give both the same strides and paddings"
+def _projected(a: Tensor, b: Tensor) -> str:
+    """The 1x1 convolution that makes one of two maps like the other, where one stride does it."""
+    maps = [[size for size in x.spatial if isinstance(size, int)] for x in (a, b)]
+    small, large = (0, 1) if prod(maps[0]) <= prod(maps[1]) else (1, 0)
+    strides = {divmod(many, few) for few, many in zip(maps[small], maps[large], strict=True)}
+    if len(strides) > 1 or any(rest for _, rest in strides):
+        return ""
+    channels = (a, b)[small].channels
+    return f"give {LARGER} a 1x1 `conv2d` with out_channels {channels} and stride {strides.pop()[0]}"

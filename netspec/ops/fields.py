@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 LARGEST = 2**31 - 1
 
@@ -23,6 +23,16 @@ def _pair(value: Any) -> Any:
         return (value, value)
     if isinstance(value, list):
         return tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    return value
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def _even(value: tuple[int, ...]) -> tuple[int, ...]:
+    if len(value) % 2:
+        raise ValueError("there is a number before and one after each axis")
     return value
 
 
@@ -60,6 +70,13 @@ Padding = Annotated[
     _Paddings | Literal["same", "valid"],
     BeforeValidator(_pair, json_schema_input_type=_Padding | _Paddings | Literal["same", "valid"]),
     Takes("an integer of 0 or more, [height, width], `same` or `valid`"),
+]
+Around = Annotated[
+    tuple[_Padding, ...],
+    BeforeValidator(_tuple, json_schema_input_type=list[_Padding]),
+    Field(min_length=2, max_length=6),
+    AfterValidator(_even),
+    Takes("a list of 2, 4 or 6 integers of 0 or more, before and after each axis, the last axis first"),
 ]
 PaddingMode = Annotated[
     Literal["zeros", "reflect", "replicate", "circular"], Takes("`zeros`, `reflect`, `replicate` or `circular`")

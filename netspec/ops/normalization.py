@@ -78,6 +78,7 @@ class LocalResponseNorm(Elementwise, name="local_response_norm", principal="size
     def infer(self, x: Tensor) -> Tensor:
         if x.rank < 3:
             raise RuleError(f"`local_response_norm` takes (N, C, ...), 3 axes or more, not {x}", code="NS302")
+        need_floats(self, x)
         return x
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netspec.dims import Dim
-from netspec.ops.base import Op, RuleError, by, by_both, example, need_rank
+from netspec.ops.base import Op, RuleError, by, by_both, example, need_floats, need_numbers, need_rank
 from netspec.ops.fields import Flag, OutputSize, PaddingPair, Pair, Positive
 from netspec.ops.window import effective_size, slide
 from netspec.types import Layer, Memory, Reach, Tensor, Weight, Window
@@ -69,6 +69,7 @@ class MaxPool2d(Pool2d, name="max_pool2d", principal="kernel_size"):
     )
 
     def infer(self, x: Tensor) -> Tensor:
+        need_numbers(self, x)
         return self._slide(x, self.dilation, self.ceil_mode)
 
     def window(self, x: Tensor) -> Window:
@@ -97,6 +98,7 @@ class AvgPool2d(Pool2d, name="avg_pool2d", principal="kernel_size"):
     )
 
     def infer(self, x: Tensor) -> Tensor:
+        need_floats(self, x)
         return self._slide(x, (1, 1), self.ceil_mode)
 
     def window(self, x: Tensor) -> Window:
@@ -116,6 +118,7 @@ class AdaptivePool2d(Op, family="pooling"):
 
     def infer(self, x: Tensor) -> Tensor:
         need_rank(self, x, 4, "(N, C, H, W)")
+        need_floats(self, x)
         return x.with_spatial(*(own if own is not None else size for own, size in self._sizes(x)))
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import prod
 
 from netspec.dims import Dim
-from netspec.ops.base import Elementwise, RuleError, example
-from netspec.ops.fields import Axis
-from netspec.types import Layer, Memory, Reach, Tensor, Window
+from netspec.ops.base import Elementwise, Op, RuleError, example
+from netspec.ops.fields import Around, Axis, Real
+from netspec.types import Layer, Memory, Reach, Tensor, Weight, Window
 
 
 class Identity(Elementwise, name="identity", family="shape"):
@@ -60,3 +60,59 @@ class Flatten(Elementwise, name="flatten", principal="start_dim", family="shape"
         if first > last:
             raise RuleError(f"axis {first} does not come before axis {last}", at="start_dim")
         return first, last
+
+
+class Pad(Op, name="pad", family="shape"):
+    """A constant around the last axes, as torch.nn.ZeroPad2d or ConstantPad2d, of as many axes as are given.
+
+    The list is torch's: before and after the last axis, then before and after the one before it. Six numbers reach the
+    channels of (N, C, H, W): so the CIFAR ResNets widen their identities (He et al. 2015, section 4.2).
+    """
+
+    padding: Around
+    value: Real = 0.0
+
+    examples = (
+        example((2, 3, 4, 5), padding=[1, 2, 0, 1]),
+        example((2, 3, 4, 4), padding=[0, 0, 0, 0, 1, 2]),
+        example((2, 3, 5), padding=[2, 0], value=0.5),
+        example((2, 6), padding=[1, 1]),
+    )
+
+    def infer(self, x: Tensor) -> Tensor:
+        if len(self._around()) >= x.rank:
+            raise RuleError(f"{len(self._around())} axes are padded, and {x} has {x.rank}", at="padding", code="NS302")
+        sizes = [size + sum(self._of(x, axis)) for axis, size in enumerate(x.shape)]
+        return Tensor(tuple(sizes), x.dtype)
+
+    def weights(self, x: Tensor) -> tuple[Weight, ...]:
+        return ()
+
+    def macs(self, y: Tensor, x: Tensor) -> int:
+        return 0
+
+    def window(self, x: Tensor) -> Window | Reach:
+        around = [self._of(x, axis) for axis in range(2, x.rank)]
+        if not any(before for before, _ in around):
+            return Reach.POINT
+        return Window((1,) * len(around), (1,) * len(around), tuple(-before for before, _ in around))
+
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        return Memory()
+
+    def torch(self, x: Tensor) -> Layer:
+        axes = len(self._around())
+        if self.value:
+            return Layer(f"nn.ConstantPad{axes}d", {"padding": self.padding, "value": self.value}, positional=2)
+        return Layer(f"nn.ZeroPad{axes}d", {"padding": self.padding}, positional=1)
+
+    def label(self) -> str:
+        return "pad " + ", ".join(f"{before}+{after}" for before, after in reversed(self._around()))
+
+    def _around(self) -> tuple[tuple[int, int], ...]:
+        """Before and after, the last axis first."""
+        return tuple(zip(self.padding[::2], self.padding[1::2], strict=True))
+
+    def _of(self, x: Tensor, axis: int) -> tuple[int, int]:
+        from_last = x.rank - 1 - axis
+        return self._around()[from_last] if from_last < len(self._around()) else (0, 0)

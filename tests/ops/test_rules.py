@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import operator
 import re
@@ -472,7 +473,8 @@ def test_an_op_prints_what_was_said() -> None:
     [
         ("conv2d", "strid", "did you mean `stride`?"),
         ("conv2d", "kernel", "did you mean `kernel_size`?"),
-        ("conv2d", "channels", "did you mean `out_channels`?"),
+        ("conv2d", "mode", "did you mean `padding_mode`?"),
+        ("avg_pool2d", "override", "did you mean `divisor_override`?"),
         ("linear", "xyz", f"it takes {choices(['out_features', 'bias'])}"),
         ("relu", "xyz", "it takes no arguments"),
     ],
@@ -491,6 +493,8 @@ class Plain(Op):
     word: Literal["left", "right"] | int = "left"
     names: Annotated[bool, "anything"] = True
     other: bytes = b""
+    maybe: Annotated[int, "anything"] | None = None
+    side: Annotated[Literal["top", 3], "anything"] | None = None
 
     infer = weights = macs = window = torch = lambda self, *xs: None  # pyright: ignore
 
@@ -503,6 +507,8 @@ def test_attributes_of_plain_types_in_words() -> None:
         "word": f"{choices(['left', 'right'])}, or an integer",
         "names": "true or false",
         "other": "another kind of value",
+        "maybe": "an integer, or null",
+        "side": f"{choices(['top', '3'])}, or null",
     }
     made, problems = make_op(Plain, {"count": 1.5, "rate": "x"})
     assert made is None
@@ -516,5 +522,65 @@ def test_words_that_stand_for_themselves() -> None:
     assert words_of(conv, "padding") == {"same", "valid"}
     assert words_of(conv, "padding_mode") == {"zeros", "reflect", "replicate", "circular"}
     assert words_of(gelu, "approximate") == {"none", "tanh"}
+    assert words_of(Plain, "side") == {"top"}
     assert words_of(Plain, "word") == {"left", "right"}
     assert words_of(conv, "kernel_size") == words_of(conv, "bias") == words_of(conv, "no_such") == set()
+
+
+# What classes say.
+
+PRINCIPALS = {
+    "conv2d": "out_channels",
+    "linear": "out_features",
+    "max_pool2d": "kernel_size",
+    "avg_pool2d": "kernel_size",
+    "adaptive_avg_pool2d": "output_size",
+    "adaptive_max_pool2d": "output_size",
+    "local_response_norm": "size",
+    "dropout": "p",
+    "dropout2d": "p",
+    "leaky_relu": "negative_slope",
+    "prelu": "num_parameters",
+    "elu": "alpha",
+    "gelu": "approximate",
+    "softplus": "beta",
+    "softmax": "dim",
+    "log_softmax": "dim",
+    "concat": "dim",
+    "flatten": "start_dim",
+}
+FAMILIES = {
+    "activation": "relu relu6 leaky_relu prelu elu gelu silu sigmoid tanh hardswish softplus softmax log_softmax",
+    "convolution": "conv2d",
+    "linear": "linear",
+    "merge": "add multiply concat",
+    "normalization": "batch_norm local_response_norm",
+    "pooling": "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d",
+    "regularization": "dropout dropout2d",
+    "shape": "identity flatten",
+}
+
+
+def test_principals_and_families() -> None:
+    for family, names in FAMILIES.items():
+        for name in names.split():
+            cls = REGISTRY[name]
+            assert (cls.opname, cls.family, cls.principal) == (name, family, PRINCIPALS.get(name))
+
+
+@pytest.mark.parametrize("name", [name for names in FAMILIES.values() for name in names.split()])
+def test_defaults_are_those_of_torchs_signature(name: str) -> None:
+    cls = REGISTRY[name]
+    example = cls.examples[0]
+    form = op(name, **example.attributes).torch(*map(Tensor, example.inputs))
+    if not isinstance(form, Layer):
+        return
+    theirs = inspect.signature(getattr(nn, form.target.removeprefix("nn."))).parameters
+    for field in cls.model_fields:
+        said, default = cls.default(field), theirs[field].default
+        if said is ...:
+            assert default is inspect.Parameter.empty
+        elif name in ("softmax", "log_softmax"):
+            assert (said, default) == (1, None)  # torch guesses an axis, and warns
+        else:
+            assert (said[0] if isinstance(said, tuple) else said) == default, field

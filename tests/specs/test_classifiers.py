@@ -1,0 +1,186 @@
+"""GoogLeNet, the CIFAR ResNets and their like against definitions that are not ours: numbers from the same weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn import functional
+
+import netspec
+
+
+def copy_in_order(source: nn.Module, target: nn.Module) -> None:
+    """The weights of one module as those of another that has them in the same order."""
+    theirs, ours = source.state_dict(), target.state_dict()
+    assert [v.shape for v in theirs.values()] == [v.shape for v in ours.values()]
+    target.load_state_dict(dict(zip(ours, theirs.values(), strict=True)))
+
+
+def randomize(module: nn.Module) -> None:
+    """Weights and running statistics of which none is like another."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, value in module.state_dict().items():
+            if value.is_floating_point():
+                noise = torch.randn(value.shape, generator=generator)
+                scale = max(1, value[0].numel()) ** -0.5 if value.dim() > 1 else 0.1
+                value.copy_(noise.abs() + 0.5 if name.endswith("running_var") else noise * scale)
+
+
+@pytest.fixture(scope="module")
+def googlenets() -> tuple[nn.Module, nn.Module]:
+    theirs = torchvision.models.googlenet(
+        weights=None, aux_logits=True, init_weights=False, transform_input=False, dropout=0.0, dropout_aux=0.0
+    )
+    randomize(theirs)
+    ours = netspec.load("googlenet_bn", params={"dropout": 0.0}).compile()
+    for module in ours.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    copy_in_order(theirs, ours)
+    return ours, theirs
+
+
+def test_googlenet_bn_is_torchvisions(googlenets: tuple[nn.Module, nn.Module]) -> None:
+    ours, theirs = googlenets
+    x = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        torch.testing.assert_close(ours.eval()(x), theirs.eval()(x), rtol=1e-4, atol=1e-5)
+
+
+def test_googlenet_bn_in_training_is_torchvisions(googlenets: tuple[nn.Module, nn.Module]) -> None:
+    ours, theirs = googlenets
+    # The flag of the network alone: its layers stay in evaluation, so that nothing is random.
+    ours.eval().training = theirs.eval().training = True
+    x = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        given, wanted = ours(x), theirs(x)
+    assert given._fields == ("logits", "aux1", "aux2")
+    for one, other in (
+        (given.logits, wanted.logits),
+        (given.aux1, wanted.aux_logits1),
+        (given.aux2, wanted.aux_logits2),
+    ):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_alexnet_owt_is_torchvisions() -> None:
+    theirs = torchvision.models.alexnet(weights=None).eval()
+    ours = netspec.load("alexnet_owt").compile().eval()
+    copy_in_order(theirs, ours)
+    x = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "theirs"), [("vgg_a", "vgg11_bn"), ("vgg_b", "vgg13_bn"), ("vgg_e", "vgg19_bn")])
+def test_vggs_with_batch_norm_are_torchvisions(name: str, theirs: str) -> None:
+    with torch.device("meta"):
+        module = getattr(torchvision.models, theirs)(init_weights=False)
+    state = netspec.load(name, params={"batch_norm": True}).graph.state()
+    assert [w.shape for w in state.values()] == [tuple(v.shape) for v in module.state_dict().values()]
+
+
+def test_inception_modules_are_those_of_table_1() -> None:
+    """Widths #1x1, #3x3 reduce, #3x3, #5x5 reduce, #5x5, pool proj of Szegedy et al. 2014, Table 1."""
+    table = {
+        "inception3a": (64, 96, 128, 16, 32, 32),
+        "inception3b": (128, 128, 192, 32, 96, 64),
+        "inception4a": (192, 96, 208, 16, 48, 64),
+        "inception4b": (160, 112, 224, 24, 64, 64),
+        "inception4c": (128, 128, 256, 24, 64, 64),
+        "inception4d": (112, 144, 288, 32, 64, 64),
+        "inception4e": (256, 160, 320, 32, 128, 128),
+        "inception5a": (256, 160, 320, 32, 128, 128),
+        "inception5b": (384, 192, 384, 48, 128, 128),
+    }
+    net = netspec.load("googlenet")
+    assert {
+        p: tuple(s.params.values()) for p, s in net.graph.scopes.items() if p.startswith("incep") and "." not in p
+    } == table
+    source = net.to_source()
+    assert source.count("class Inception") == 1
+    for name, widths in table.items():
+        assert f"        self.{name} = Inception(" in source
+        assert f", {', '.join(map(str, widths))})\n" in source
+
+
+# He et al. 2015, section 4.2, by hand: as its text says it, with option A.
+
+
+class Block(nn.Module):
+    def __init__(self, entering: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(entering, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.stride, self.new = stride, width - entering
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
+        identity = x[:, :, :: self.stride, :: self.stride]
+        zeros = identity.new_zeros(len(x), self.new // 2, *identity.shape[2:])
+        return functional.relu(y + torch.cat([zeros, identity, zeros], 1))
+
+
+def by_hand(n: int) -> nn.Module:
+    layers: list[nn.Module] = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    entering = 16
+    for width in (16, 32, 64):
+        for index in range(n):
+            layers.append(Block(entering, width, 2 if width > 16 and index == 0 else 1))
+            entering = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+
+
+@pytest.mark.parametrize("layers", [20, 32, 56])
+def test_cifar_resnets(layers: int) -> None:
+    theirs = by_hand((layers - 2) // 6).eval()
+    randomize(theirs)
+    ours = netspec.load(f"resnet{layers}_cifar").compile().eval()
+    copy_in_order(theirs, ours)
+    x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(4))
+    with torch.no_grad():
+        torch.testing.assert_close(ours(x), theirs(x), rtol=1e-4, atol=1e-5)
+
+
+# Table 6 prints millions.
+TABLE_6 = {20: 0.27, 32: 0.46, 44: 0.66, 56: 0.85, 110: 1.7, 1202: 19.4}
+
+
+@pytest.mark.parametrize("layers", TABLE_6)
+def test_table_6(layers: int) -> None:
+    net = netspec.load(f"resnet{layers}_cifar")
+    millions = net.summary()["totals"]["parameters"] / 1e6
+    assert round(millions, 1 if layers > 100 else 2) == TABLE_6[layers]
+    convolutions = [n for n in net.graph if n.op.opname in ("conv2d", "linear")]
+    assert len(convolutions) == layers  # no projections: option A
+
+
+def test_the_longest_prints_as_short_as_the_shortest() -> None:
+    lines = [netspec.load(f"resnet{layers}_cifar").to_source().splitlines() for layers in (110, 1202)]
+    assert len(lines[0]) == len(lines[1]) < 100
+    assert "        self.layer3 = nn.Sequential(" in lines[1]
+    assert any("for _ in range(199)" in line for line in lines[1])
+
+
+def test_the_longest_compiles_and_is_proved() -> None:
+    from netspec.backends.pytorch.prove import prove
+
+    net = netspec.load("resnet1202_cifar")
+    assert "19,421,274 parameters" in prove(net.graph, net.to_source())
+
+
+def test_the_plain_network_is_resnet34_without_shortcuts() -> None:
+    plain, residual = netspec.load("resnet34_plain"), netspec.load("resnet34")
+
+    def shapes(net: netspec.Network) -> list[Any]:
+        return [w.shape for key, w in net.graph.state().items() if ".shortcut." not in key]
+
+    assert shapes(plain) == shapes(residual)
+    assert not any(node.op.opname == "add" for node in plain.graph)
