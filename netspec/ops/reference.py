@@ -90,7 +90,8 @@ class Reference:
             ("family", heading(self.family)),
         ]
         facts.append(("module", self.module or ""))
-        lines += [f"{name:<9} {value}" for name, value in facts if value]
+        for name, value in facts:
+            lines += _hanging(f"{name:<9} {value}", width, 10) if value else []
         if self.attributes:
             lines += ["", "attributes:", *self._attributes_in_text(width)]
         if self.examples:

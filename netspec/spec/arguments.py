@@ -7,7 +7,19 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from netspec.errors import Findings, NetspecError, choices, closest, fail
-from netspec.expression import Attribute, Expression, ExpressionError, ListOf, Literal, Name, Value, leaves, parse, show
+from netspec.expression import (
+    Attribute,
+    Expression,
+    ExpressionError,
+    ListOf,
+    Literal,
+    Name,
+    Value,
+    leaves,
+    parse,
+    show,
+    simplify,
+)
 from netspec.naming import SIBLINGS, is_symbol
 from netspec.ops.base import Merge, Op, make_op, takes, words_of
 from netspec.source import Span
@@ -143,6 +155,9 @@ class ArgumentReader:
                     "NS206", f"`{name}` is text here: {data.span.text}", data.span, help=f"write {value} without quotes"
                 )
             return Argument(name, data.span, key_span, tree.value)
+        tree = simplify(tree, reach.constants) if reach.constants else tree
+        if isinstance(tree, Literal):
+            return Argument(name, data.span, key_span, tree.value)
         return Argument(name, data.span, key_span, expression=tree)
 
     def expression(self, text: str, data: Scalar, reach: Reach, target: Target | None, name: str) -> Expression:
@@ -194,6 +209,8 @@ class ArgumentReader:
 
     def name_help(self, name: str, text: str, reach: Reach, target: Target | None, argument: str) -> str:
         """What to write instead of a name that stands for nothing."""
+        if name in self.file.required:
+            return f"blocks that others use see their file's parameters at their defaults, and `{name}` has none"
         words, wanted = sorted(_words(target, argument)), _wanted(target, argument)
         if name in _WORDS and not words and (_WORDS[name] != "null" or "null" in wanted):
             return f"write `{_WORDS[name]}`"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from netspec.errors import Findings, NetspecError, fail
 from netspec.graph.model import Block
@@ -50,60 +51,65 @@ def read_blocks(entries: Mapping[str, Entry], file: FileContext, findings: Findi
     return found
 
 
-def check_classes(blocks: Mapping[str, BlockDefinition], network: str, findings: Findings) -> None:
-    """Classes are made from these names: two that differ in a `_` or a capital only would be one class."""
+def check_classes(blocks: Iterable[BlockDefinition], network: str, findings: Findings) -> None:
+    """Classes are made from these names: two that differ in a `_` or a capital only would be one class.
+
+    A block of a file that is used gives way, and has the name of its file before its own.
+    """
     classes = {class_name(network): f"the network `{network}`"}
-    for block in blocks.values():
-        other = classes.setdefault(class_name(block.name), f"block `{block.name}`")
-        if other != f"block `{block.name}`":
+    for block in sorted(blocks, key=lambda block: bool(block.file.name)):
+        if block.file.name and class_name(block.name) in classes:
+            block.info = replace(block.info, name=f"{block.file.name}_{block.name}")
+        name = block.info.name
+        if other := classes.get(class_name(name)):
             try:
-                fail(
-                    "NS210",
-                    f"block `{block.name}` and {other} would be one class, `{class_name(block.name)}`",
-                    block.info.span,
-                )
+                message = f"block `{name}` and {other} would be one class, `{class_name(name)}`"
+                fail("NS210", message, block.info.span)
             except NetspecError as error:
                 findings.extend(error)
+        else:
+            classes[class_name(name)] = f"block `{name}`"
 
 
-def parse_block(
-    block: BlockDefinition, blocks: Mapping[str, BlockDefinition], names: frozenset[str], findings: Findings
-) -> None:
+def parse_block(block: BlockDefinition, findings: Findings) -> None:
     """Read a block's body into steps, once all blocks are known."""
+    file = block.file
     own = frozenset(p.name for p in block.info.parameters)
-    reach = Reach(names | own, frozenset(("input",)), Names(("input",)))
+    constants = {name: value for name, value in file.constants.items() if name not in own}
+    reach = Reach(file.parameters | own, frozenset(("input",)), Names(("input",)), constants=constants)
     try:
-        parser = BodyParser(block.file, blocks, findings)
+        parser = BodyParser(file, file.blocks, findings)
         block.body = parser.body(block.data, reach, what=f"the body of block `{block.name}`")
     except NetspecError as error:
         findings.extend(error)
 
 
-def check_recursion(blocks: Mapping[str, BlockDefinition]) -> None:
+def check_recursion(blocks: Iterable[BlockDefinition]) -> None:
     """Blocks nest, never recurse: name the way round where they do."""
-    done: set[str] = set()
+    done: set[int] = set()
     for start in blocks:
-        way: list[str] = []
-        todo: list[tuple[str, bool]] = [(start, True)]
+        way: dict[int, BlockDefinition] = {}
+        todo: list[tuple[BlockDefinition, bool]] = [(start, True)]
         while todo:
-            name, entering = todo.pop()
+            block, entering = todo.pop()
             if not entering:
-                way.pop()
-                done.add(name)
+                way.popitem()
+                done.add(id(block))
                 continue
-            if name in way:
-                round_ = " -> ".join(f"`{n}`" for n in [*way[way.index(name) :], name])
-                fail("NS212", f"block `{name}` contains itself", blocks[name].info.span, notes=[round_])
-            if name in done:
+            if id(block) in way:
+                names = [b.info.name for b in way.values()]
+                round_ = " -> ".join(f"`{n}`" for n in [*names[names.index(block.info.name) :], block.info.name])
+                fail("NS212", f"block `{block.name}` contains itself", block.info.span, notes=[round_])
+            if id(block) in done:
                 continue
-            way.append(name)
-            todo.append((name, False))
-            todo += [(used, True) for used in dict.fromkeys(_used(blocks[name].body))]
+            way[id(block)] = block
+            todo.append((block, False))
+            todo += [(used, True) for used in {id(used): used for used in _used(block.body)}.values()]
 
 
-def _used(body: Body) -> Iterable[str]:
+def _used(body: Body) -> Iterable[BlockDefinition]:
     for step in body.steps:
         if isinstance(step.target, BlockDefinition):
-            yield step.target.name
+            yield step.target
         for branch in (step.branches or {}).values():
             yield from _used(branch)

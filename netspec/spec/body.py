@@ -86,8 +86,19 @@ _NOWHERE: Any = None
 
 @dataclass(slots=True)
 class FileContext:
-    """What the steps of one file have in common: its defaults by op."""
+    """What the steps of one file have in common: the blocks and parameters they can name, and defaults by op.
 
+    A file that is there for its blocks alone has a `name`, and `constants`: its parameters, at their defaults, but for
+    those that are `required`. `unclear` are the names that several of the files have which this one uses.
+    """
+
+    name: str = ""
+    unclear: Mapping[str, list[str]] = NOTHING
+    required: frozenset[str] = frozenset()
+
+    blocks: Mapping[str, BlockDefinition] = field(default_factory=lambda: dict[str, BlockDefinition]())
+    parameters: frozenset[str] = frozenset()
+    constants: Mapping[str, Value] = NOTHING
     defaults: dict[str, Defaults] = field(default_factory=lambda: dict[str, "Defaults"]())
 
 
@@ -102,12 +113,16 @@ class Defaults:
 
 @dataclass(slots=True)
 class Reach:
-    """What a body can name: parameters, values of expressions, values of `from`, and whether `index` is there."""
+    """What a body can name: parameters, values of expressions, values of `from`, and whether `index` is there.
+
+    `constants` are parameters whose values are put in where they are named.
+    """
 
     parameters: frozenset[str]
     inputs: frozenset[str]
     values: Names
     index: bool = False
+    constants: Mapping[str, Value] = NOTHING
 
 
 class Names:

@@ -8,7 +8,7 @@ from netspec.errors import Diagnostic, Findings, NetspecError, closest, fail
 from netspec.ops.base import Op, make_op
 from netspec.ops.own import find_op, op_names
 from netspec.spec.arguments import ArgumentReader
-from netspec.spec.body import Argument, BlockDefinition, Defaults, FileContext, Names, Reach
+from netspec.spec.body import Argument, Defaults, FileContext, Names, Reach
 from netspec.spec.data import Entry, Map
 from netspec.spec.initializers import places_of, read_init
 
@@ -16,13 +16,12 @@ from netspec.spec.initializers import places_of, read_init
 def read_defaults(
     entries: Mapping[str, Entry],
     file: FileContext,
-    names: frozenset[str],
-    blocks: Mapping[str, BlockDefinition],
     findings: Findings,
 ) -> None:
-    """Put the defaults that a file has into its context; `names` are the parameters in reach."""
+    """Put the defaults that a file has into its context."""
+    blocks = file.blocks
     reader = ArgumentReader(FileContext(), blocks)
-    reach = Reach(names, frozenset(), Names(()))
+    reach = Reach(file.parameters, frozenset(), Names(()), constants=file.constants)
     for op, entry in entries.items():
         try:
             cls = None if op in blocks else find_op(op)

@@ -31,8 +31,8 @@ class File:
         return entry.value.entries if entry is not None and isinstance(entry.value, Map) else {}
 
 
-def chain(source: Source) -> list[File]:
-    """The file and those it extends, the one with the body last."""
+def chain(source: Source, *, body: bool = True) -> list[File]:
+    """The file and those it extends, the one with the body last; for blocks to use, there need be no `body`."""
     files: list[File] = []
     seen: list[tuple[str, str]] = []
     while True:
@@ -44,13 +44,11 @@ def chain(source: Source) -> list[File]:
         files.append(File(data, source, FileContext()))
         seen.append((source.name, source.text))
         if found.extends is None:
-            if "network" not in data.entries:
-                fail(
-                    "NS201",
-                    "a spec needs `network`, a list of steps",
-                    data.span,
-                    help="or `extends`, another spec's name",
-                )
+            if body and "network" not in data.entries:
+                help = "or `extends`, another spec's name"
+                if len(files) == 1 and "blocks" in data.entries:
+                    help += "; a file of blocks alone is for other specs, which name it in `use`"
+                fail("NS201", "a spec needs `network`, a list of steps", data.span, help=help)
             return files
         entry = data.entries["extends"]
         for key in _ONLY_WHERE_THE_BODY_IS:

@@ -31,9 +31,10 @@ def bundled_names() -> list[str]:
     return sorted((path.stem for path in bundled_folder().glob("*.yaml")), key=_natural)
 
 
-def _natural(name: str) -> list[tuple[str, int]]:
-    """The order people expect: resnet50 before resnet101."""
-    return [(word, int(number or 0)) for word, number in re.findall(r"(\D+)(\d*)", name)]
+def _natural(name: str) -> tuple[str, str, int]:
+    """The order people expect: resnet50 before resnet101, and the kinds of a network after the network."""
+    word, number, kind = re.findall(r"^(\D*)(\d*)(.*)$", name)[0]
+    return word, kind, int(number or 0)
 
 
 def find(name: str) -> Source:
@@ -64,7 +65,7 @@ def find_beside(name: str, asker: Source, span: Span) -> Source:
         fail("NS213", f"there is no bundled spec `{name}`", span, help=help)
     folder = Path(asker.name).parent
     if asker.name.startswith("<"):
-        fail("NS213", "a spec that is no file can extend bundled ones only", span)
+        fail("NS213", "a spec that is no file can name bundled ones only", span)
     check_path(name, span)
     path = folder / name
     try:

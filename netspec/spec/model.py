@@ -14,7 +14,7 @@ from netspec.source import Span
 from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
 from netspec.spec.yaml_refusals import check_space
 
-LATER = ("networks", "use", "weights")
+LATER = ("networks", "weights")
 """Keys that the language has and this version of netspec does not."""
 
 
@@ -51,6 +51,7 @@ class Outline(_Strict):
     title: str = ""
     source: str = ""
     extends: str | None = None
+    use: list[str] = []
     params: dict[str, Any] = {}
     inputs: dict[str, Any] = {}
     blocks: dict[str, Any] = {}
@@ -138,6 +139,7 @@ _EXAMPLES = {
     "blocks": "such as `blocks: {conv: {params: {width: int}, body: [...]}}`",
     "body": "such as `body: [relu]`",
     "defaults": "such as `defaults: {conv2d: {padding: 1}}`",
+    "use": "such as `use: [resnet50, blocks.yaml]`",
     "outputs": "such as `outputs: {logits: fc}`, where `fc` is the name of a step",
     "expect": "such as `expect: {parameters: 25.6 M}`",
 }

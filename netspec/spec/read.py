@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
 from netspec.expression import names_in, show
 from netspec.graph.model import Parameter
 from netspec.source import Source, printable
-from netspec.spec.blocks import check_classes, check_recursion, parse_block, read_blocks
+from netspec.spec.blocks import check_classes, check_recursion, parse_block
 from netspec.spec.body import Argument, BlockDefinition, Body, Names, Reach
 from netspec.spec.data import Entry, Map, Seq, plain
 from netspec.spec.defaults import read_defaults
@@ -18,6 +18,7 @@ from netspec.spec.inputs import InputDefinition, read_inputs
 from netspec.spec.outputs import OutputDefinition, read_outputs
 from netspec.spec.parameters import fits, read_parameters, words_for
 from netspec.spec.steps import BodyParser
+from netspec.spec.use import Blocks
 
 
 @dataclass(slots=True)
@@ -33,7 +34,6 @@ class Spec:
     body: Body
     outputs: list[OutputDefinition]
     expect: Map | None
-    files: list[Source] = field(default_factory=list[Source])
     extends: str | None = None
 
 
@@ -44,25 +44,27 @@ def read_spec(source: Source) -> Spec:
     outer, base = files[0], files[-1]
     parameters: dict[str, Parameter] = {}
     inputs: dict[str, InputDefinition] = {}
-    blocks: dict[str, BlockDefinition] = {}
     for file in reversed(files):
         entries = file.section("params")
         for name, parameter in read_parameters(entries, findings).items():
             parameters[name] = _replaced(parameter, parameters.get(name), entries[name], findings)
     for file in reversed(files):
         inputs.update(read_inputs(file.section("inputs"), parameters, findings))
-        blocks.update(read_blocks(file.section("blocks"), file.context, findings))
-    findings.check()
     names = frozenset(parameters)
+    library = Blocks(files, findings)
+    in_reach = library.of(files)
+    findings.check()
     for file in files:
-        read_defaults(file.section("defaults"), file.context, names, blocks, findings)
-    check_classes(blocks, str(plain(outer.data.entries["name"].value)), findings)
-    for block in blocks.values():
-        parse_block(block, blocks, names, findings)
+        file.context.parameters = names
+        read_defaults(file.section("defaults"), file.context, findings)
+    check_classes(library.all.values(), str(plain(outer.data.entries["name"].value)), findings)
+    blocks = library.all.values()
+    for block in blocks:
+        parse_block(block, findings)
         findings.check_full()
     if not inputs:
         fail("NS201", "a network needs `inputs`", base.data.span, help="such as `inputs: {image: [N, 3, 224, 224]}`")
-    body = _network_body(base, blocks, names, inputs, findings)
+    body = _network_body(base, in_reach, names, inputs, findings)
     findings.check()
     _check_added(files, body, blocks, inputs)
     check_recursion(blocks)
@@ -79,7 +81,6 @@ def read_spec(source: Source) -> Spec:
         body=body,
         outputs=outputs,
         expect=_expect(outer),
-        files=[file.source for file in files],
         extends=str(plain(data["extends"].value)) if "extends" in data else None,
     )
 
@@ -100,14 +101,14 @@ def _replaced(new: Parameter, old: Parameter | None, entry: Entry, findings: Fin
 
 
 def _check_added(
-    files: list[File], body: Body, blocks: Mapping[str, BlockDefinition], inputs: Mapping[str, InputDefinition]
+    files: list[File], body: Body, blocks: Iterable[BlockDefinition], inputs: Mapping[str, InputDefinition]
 ) -> None:
     """Refuse a parameter that a file adds to those of the spec it extends and that nothing reads: it is misspelt."""
     known = set(files[-1].section("params"))
     added = [entry for file in files[:-1] for name, entry in file.section("params").items() if name not in known]
     if not added:
         return
-    read = {name for part in (body, *(block.body for block in blocks.values())) for name in _names_read(part)}
+    read = {name for part in (body, *(block.body for block in blocks)) for name in _names_read(part)}
     sizes = [size for given in inputs.values() for size, _ in given.dims if not isinstance(size, int | str)]
     read = read.union(*map(names_in, sizes))
     for file in files:

@@ -106,6 +106,10 @@ def _section(key: str, ops: list[type[Op]]) -> Schema:
             "`params`, `inputs` and `blocks` are replaced by key; `network` and `outputs` stay.",
             {"type": ["string", "null"]},
         ),
+        "use": (
+            "Other specs whose blocks this one uses, by the name of a bundled one or by path from this file.",
+            {"type": "array", "items": TEXT},
+        ),
         "params": ("", ref("params")),
         "inputs": (
             "The names and shapes of what goes in, batch first: {image: [N, 3, 224, 224]}.",
@@ -153,7 +157,7 @@ def _rules(ops: list[type[Op]]) -> list[Schema]:
         }
 
     supplies_nothing = {"properties": {"defaults": none_required(ops)}}
-    nothing_else = {"properties": {"blocks": False, "extends": False}}
+    nothing_else = {"properties": {"blocks": False, "extends": False, "use": False}}
     return [
         {"if": supplies_nothing, "then": bodies("complete-body")},
         {"if": nothing_else, "then": bodies("known-body")},

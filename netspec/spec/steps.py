@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
 from netspec.expression import show
@@ -70,7 +71,7 @@ class BodyParser:
             if sibling in siblings:
                 fail("NS211", f"{what} (`{sibling}`) are not in this version of netspec", siblings[sibling].key_span)
         repeat = siblings.get("repeat")
-        inner = Reach(reach.parameters, reach.inputs, reach.values, reach.index or repeat is not None)
+        inner = replace(reach, index=reach.index or repeat is not None)
         named = "name" in siblings
         called = _called(key, siblings.get("name"), counts)
         arguments, parted = self.reader.arguments(target, key_span, argument, inner)
@@ -117,6 +118,10 @@ class BodyParser:
         found = self.blocks.get(key) or find_op(key)
         if found is not None:
             return found
+        if owners := self.file.unclear.get(key):
+            both = " and ".join(f"`{name}`" for name in owners[:2])
+            help = "write the block you mean into `blocks` of this file"
+            raise NetspecError(Diagnostic("NS203", f"{both} both have a block `{key}`", span, help=help))
         help = way_to_op(key, self.known()) or "`netspec ops` lists the ops; those of your own come with `--ops FILE`"
         raise NetspecError(Diagnostic("NS203", f"there is no op or block `{key}`", span, help=help))
 
@@ -130,7 +135,7 @@ class BodyParser:
         for name, entry in data.entries.items():
             check_module_name(name, "a branch", entry.key_span)
             # A branch can name what the bodies around it can, and what is in it stays in it.
-            inner = Reach(reach.parameters, reach.inputs | {"input"}, Names(("input",), reach.values), reach.index)
+            inner = replace(reach, inputs=reach.inputs | {"input"}, values=Names(("input",), reach.values))
             found[name] = self.body(entry.value, inner, what=f"branch `{name}`")
         return found
 

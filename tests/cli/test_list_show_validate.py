@@ -11,7 +11,11 @@ import netspec
 
 from .conftest import TINY, Run
 
-RESNETS = ["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"]
+RESNETS = [
+    *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
+    *(f"resnet{depth}_cifar" for depth in (20, 32, 44, 56, 110, 1202)),
+    "resnet34_plain",
+]
 
 
 def test_list_in_the_order_people_expect(run: Run) -> None:

@@ -364,7 +364,6 @@ def test_two_blocks_are_not_one_class() -> None:
     ("section", "fragment"),
     [
         ("networks: {a: {body: [relu]}}", "`networks` is not in this version"),
-        ("use: [a.yaml]", "`use` is not in this version"),
         ("blocks: {b: {inputs: [r, t], body: [relu]}}", "`inputs` of their own"),
         ("blocks: {b: {outputs: {r: a}, body: [relu]}}", "`outputs` of their own"),
         ("blocks: {b: {params: {inner: body}, body: [relu]}}", "`body` parameters"),

@@ -265,7 +265,7 @@ SEEN = """
     misspelt_op misspelt_sibling negative_size networks_later no_attributes no_inputs no_name no_network no_principal
     no_steps no_version not_a_body not_a_step null_body null_branch number_name one_input_too_many
     outputs_beside_extends quoted_number repeat_huge repeat_several repeat_wrong share_later shape_no_list train_name
-    two_ops unknown_initializer unknown_key unknown_op use_later version_2 version_true
+    two_ops unknown_initializer unknown_key unknown_op version_2 version_true
     wrong_kinds wrong_values
 """.split()  # noqa: SIM905
 
