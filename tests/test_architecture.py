@@ -58,6 +58,7 @@ MAY_IMPORT = {
     "safetensors": "backends",
     "graphviz": "backends",
     "rich": "cli",
+    "networkx": "graph",
 }
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "rf": "Tell receptive fields: what a unit sees of the input.",
     "memory": "Tell how much memory weights and activations take.",
     "explain": "Tell where a part of a network comes from.",
+    "hash": "Print a hash of what a network computes.",
     "diagram": "Draw a network, for a page or a screen.",
     "validate": "Check specs, and the claims they make.",
     "compile": "Write a network as PyTorch source, and prove it.",

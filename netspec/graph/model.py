@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from netspec.dims import substitute
 from netspec.errors import closest
@@ -13,6 +13,9 @@ from netspec.expression import Expression
 from netspec.ops.base import Op
 from netspec.source import Span
 from netspec.types import Filling, Tensor, Weight
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Mode = Literal["inference", "train"]
 Kind = Literal["block", "branch", "merge", "repeat", "network"]
@@ -238,6 +241,30 @@ class Graph:
             value: Tensor(tuple([substitute(d, values) for d in type.shape]), type.dtype)
             for value, type in self.types.items()
         }
+
+    def hash(self) -> str:
+        """A SHA-256 of what the graph computes, in 64 digits, blind to names and blocks: see `graph.canonical`."""
+        from netspec.graph.canonical import graph_hash
+
+        return graph_hash(self)
+
+    def to_networkx(self, mode: Mode = "train") -> nx.MultiDiGraph[Any]:
+        """The graph in networkx, for questions about ways through it: see `graph.nx`."""
+        from netspec.graph.nx import to_networkx
+
+        return to_networkx(self, mode)
+
+    def longest_path(self, mode: Mode = "inference") -> list[str]:
+        """The paths of the longest way through the graph, from an input to a node."""
+        from netspec.graph.nx import longest_path
+
+        return longest_path(self, mode)
+
+    def cut_vertices(self, mode: Mode = "inference") -> list[str]:
+        """The paths of the nodes that every way from input to output goes through: the network can be split there."""
+        from netspec.graph.nx import cut_vertices
+
+        return cut_vertices(self, mode)
 
     def __str__(self) -> str:
         from netspec.graph.text import to_text

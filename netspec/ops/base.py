@@ -63,6 +63,8 @@ class Op(BaseModel):
     family: ClassVar[str] = ""
     inputs: ClassVar[tuple[int, int | None]] = (1, 1)
     """How many inputs the op takes, least and most; None where there is no most."""
+    commutes: ClassVar[bool] = False
+    """Whether the inputs may change places."""
     output_names: ClassVar[tuple[str, ...]] = ("output",)
     examples: ClassVar[tuple[Example, ...]] = ()
 

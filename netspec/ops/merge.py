@@ -11,6 +11,7 @@ from netspec.types import Call, Infix, Memory, Reach, Tensor, Window
 class Add(Merge, name="add"):
     """Sum of its inputs, which have equal shapes: the residual networks' merge."""
 
+    commutes = True
     examples = (example((2, 3, 4, 4), (2, 3, 4, 4)), example((2, 3), (2, 3), (2, 3)))
 
     def infer(self, *xs: Tensor) -> Tensor:
@@ -27,6 +28,7 @@ class Add(Merge, name="add"):
 class Multiply(Merge, name="multiply"):
     """Product of its inputs, element by element; shapes are equal."""
 
+    commutes = True
     examples = (example((2, 3, 4, 4), (2, 3, 4, 4)),)
 
     def infer(self, *xs: Tensor) -> Tensor:

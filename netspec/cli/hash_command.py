@@ -1,0 +1,28 @@
+"""`netspec hash`."""
+
+from __future__ import annotations
+
+import click
+
+from netspec.cli.options import networks, open_network, spec_options
+
+
+@click.command("hash")
+@networks
+@spec_options
+def command(networks: tuple[str, ...], settings: tuple[str, ...], sizes: tuple[str, ...]) -> None:
+    """Print a hash of what a network computes.
+
+    Two networks have the same hash when they have the same ops with the same attributes and sizes, joined alike,
+    whatever their names, blocks and titles: to tell whether a spec that was rewritten still says the same.
+
+    \b
+    Examples:
+      netspec hash resnet34
+      netspec hash resnet18 resnet34 --set stages=[3,4,6,3]
+    """
+    from netspec.graph.canonical import graph_hash
+
+    hashes = [(graph_hash(open_network(name, settings, sizes).graph), name) for name in networks]
+    for digest, name in hashes:
+        click.echo(f"{digest}  {name}")

@@ -1,0 +1,92 @@
+"""A graph's canonical form: what it computes, without names, blocks, or the order in which it was written."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from typing import Any
+
+from netspec.graph.model import Graph, Node
+
+FORM = "netspec-graph-1"
+"""The version of the form, which every hash covers."""
+
+
+def canonical(graph: Graph) -> list[Any]:
+    """The graph as plain data: the form, inputs, nodes, outputs; values are numbers, inputs first.
+
+    Nodes come in the order in which the outputs reach them, each with its op, all attributes, its inputs and whose
+    weights it has. The inputs of a sum or a product have no order; those of other ops, of the graph, and its
+    outputs do. What no output needs comes last. Left out are names, blocks, titles and initialisers; symbols are
+    named after the order in which they appear.
+    """
+    digests = _digests(graph)
+    numbers = {i.name: number for number, i in enumerate(graph.inputs)}
+    nodes: list[list[Any]] = []
+    owners: dict[str, int] = {}
+    for node in _in_order(graph, digests):
+        inputs = [numbers[value] for value in _inputs(node, digests)]
+        owner = owners.setdefault(node.weights_of, len(nodes))
+        nodes.append([*_op(node), sorted(inputs) if node.op.commutes else inputs, owner])
+        for value, _ in node.values():
+            numbers[value] = len(numbers)
+    outputs = [[numbers[o.value], o.mode] for o in graph.outputs]
+    return [FORM, _input_types(graph), nodes, outputs]
+
+
+def graph_hash(graph: Graph) -> str:
+    """The SHA-256 of the canonical form, in 64 hexadecimal digits: equal for graphs that compute the same alike."""
+    return sha256(_text(canonical(graph)).encode()).hexdigest()
+
+
+def _input_types(graph: Graph) -> list[Any]:
+    symbols: dict[str, str] = {}
+    found: list[Any] = []
+    for i in graph.inputs:
+        shape = [d if isinstance(d, int) else symbols.setdefault(str(d), f"S{len(symbols)}") for d in i.type.shape]
+        found.append([shape, i.type.dtype])
+    return found
+
+
+def _op(node: Node) -> tuple[str, dict[str, Any]]:
+    return node.op.opname, node.op.model_dump(mode="json")
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _digests(graph: Graph) -> dict[str, str]:
+    """For every value, a digest of all that it is made of: it settles the order of what has none."""
+    found = {i.name: f"input {number}" for number, i in enumerate(graph.inputs)}
+    for node in graph.nodes:
+        inputs = [found[value] for value in node.inputs]
+        made = _text([*_op(node), sorted(inputs) if node.op.commutes else inputs])
+        digest = sha256(made.encode()).hexdigest()
+        for number, (value, _) in enumerate(node.values()):
+            found[value] = f"{digest}:{number}"
+    return found
+
+
+def _inputs(node: Node, digests: dict[str, str]) -> list[str]:
+    return sorted(node.inputs, key=digests.__getitem__) if node.op.commutes else list(node.inputs)
+
+
+def _in_order(graph: Graph, digests: dict[str, str]) -> list[Node]:
+    """All nodes, each after those it reads: first what the outputs need, in their order, then the rest."""
+    rest = sorted(graph.nodes, key=lambda node: digests[node.path], reverse=True)
+    starts = [o.value for o in graph.outputs] + [node.path for node in rest]
+    found: dict[str, Node] = {}
+    for start in starts:
+        todo = [(start.partition(":")[0], False)]
+        while todo:
+            path, ready = todo.pop()
+            node = graph.by_path.get(path)
+            if node is None or path in found:
+                continue
+            if ready:
+                found[path] = node
+                continue
+            todo.append((path, True))
+            todo += [(value.partition(":")[0], False) for value in reversed(_inputs(node, digests))]
+    return list(found.values())
