@@ -210,7 +210,7 @@ def test_no_such_part(net: netspec.Network) -> None:
         net.explain("unit")
     with pytest.raises(netspec.NetspecError, match=r"did you mean `units\.0\.side\.conv2d`"):
         net.explain("units.0.side.conv")
-    with pytest.raises(netspec.NetspecError, match="`netspec explain little` lists what stands at the top"):
+    with pytest.raises(netspec.NetspecError, match="without a part lists what stands at the top"):
         net.explain("x" * 40)
 
 
@@ -222,3 +222,38 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert out.splitlines()[0] == "value of,is,from,written,at"
     assert out.splitlines()[2].startswith("classes,10,--set,,")
+
+
+ODD = """\
+netspec: 1
+name: odd
+params: {deep: false}
+inputs: {left: [N, 3, 8, 8], right: [N, 3, 8, 8]}
+network:
+  - {add, from: [left, right], name: both}
+  - concat:
+      branches:
+        one: [{relu, when: deep, name: extra}]
+        two: [conv2d: {out_channels: 2, kernel_size: 1}]
+    name: joined
+  - {linear: 5, name: fc}
+outputs: {logits: fc, middle: both, given: left}
+"""
+
+
+def test_what_was_left_out_of_a_branch_that_is_empty() -> None:
+    net = netspec.loads(ODD)
+    assert [item["name"] for item in net.explain()["holds"] if item["left_out"]] == ["joined.one.extra"]
+    report = net.explain("joined.one.extra")
+    assert report["what"] == "a step that was left out"
+    assert [(v["name"], v["value"]) for v in report["values"]] == [("when", False), ("deep", False)]
+
+
+def test_every_output_of_a_network_is_told() -> None:
+    report = netspec.loads(ODD).explain()
+    assert [(o["name"], o["value"]) for o in report["outputs"]] == [
+        ("logits", "fc"),
+        ("middle", "both"),
+        ("given", "left"),
+    ]
+    assert "output middle: N x 3 x 8 x 8 from both" in str(report).splitlines()

@@ -1,7 +1,7 @@
 """Memory of one pass through a network: what is held when, step by step, as eager PyTorch would.
 
 Inference runs the nodes in order and frees a value after its last use. Training keeps what the backward pass needs
-(docs/memory.md has the model). Sizes are exact; what an allocator rounds up to and the workspaces of convolution
+(docs/reports.md has the model). Sizes are exact; what an allocator rounds up to and the workspaces of convolution
 libraries come on top.
 """
 
@@ -157,8 +157,8 @@ def memory(
     sizes = {**graph.nominal, **(at or {}), **_batch(graph, batch)}
     open_sizes = sorted(symbols([d for i in graph.inputs for d in i.type.shape]) - sizes.keys())
     if open_sizes:
-        names = ", ".join(open_sizes)
-        fail("NS305", f"memory follows from sizes, and {names} of `{graph.name}` is open", help="fix it with `--input`")
+        names = ", ".join(open_sizes) + f" of `{graph.name}` " + ("is" if len(open_sizes) == 1 else "are")
+        fail("NS305", f"memory follows from sizes, and {names} open", help="fix them with `--input`")
     plan = _Schedule(graph, mode, sizes, dtype)
     parameters, buffers = _weights(graph, plan.nodes, dtype)
     ledger = Ledger()
@@ -276,10 +276,17 @@ def _weights(graph: Graph, nodes: Iterable[Node], dtype: DType) -> tuple[int, in
     return sizes["parameter"], sizes["buffer"]
 
 
+def fixed_batch(graph: Graph) -> int | None:
+    """The batch that all inputs have, where it is no symbol."""
+    sizes = {i.type.shape[0] for i in graph.inputs}
+    size = sizes.pop()
+    return size if isinstance(size, int) and not sizes else None
+
+
 def _batch(graph: Graph, batch: int) -> dict[str, int]:
     """The symbol that stands first in the inputs' shapes, with its size."""
     first = symbols([i.type.shape[0] for i in graph.inputs])
-    if batch != 1 and not first:
+    if batch not in (1, fixed_batch(graph)) and not first:
         fail(
             "NS305", f"the batch of `{graph.name}` is fixed, and can't be {batch}", help="write `N` for it in the spec"
         )

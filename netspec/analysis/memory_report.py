@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from netspec.analysis.layers import describe
-from netspec.analysis.memory import DType, Optimizer, Use, memory
+from netspec.analysis.memory import DType, Optimizer, Use, fixed_batch, memory
 from netspec.analysis.shapes import plain_shape
 from netspec.graph.model import Graph, Mode, Node
 from netspec.graph.tree import Group, tree
@@ -14,8 +14,10 @@ from netspec.graph.walk import live_nodes
 from netspec.report import Report
 from netspec.tables import Cell, Table, bar
 
+UNITS = (("MB", 6), ("KB", 3))
+"""Of figures in tables, with their power of ten: the first of which the peak is ten or more, else the last."""
 MODEL = (
-    "MB: 10^6 bytes. What an allocator rounds up to, and workspaces of cuDNN and others, come on top.",
+    "{unit}: 10^{power} bytes. What an allocator rounds up to, and workspaces of cuDNN and others, come on top.",
     "new: memory the layer takes for its output. live: all that is held while it runs, weights and inputs included;",
     "the bars leave those out.",
 )
@@ -43,7 +45,7 @@ def memory_report(
     data: dict[str, Any] = {
         "network": graph.name,
         "mode": mode,
-        "batch": batch,
+        "batch": fixed_batch(graph) or batch,
         "dtype": dtype,
         "optimizer": optimizer if mode == "train" else "none",
         "complete": not found.unknown,
@@ -76,21 +78,26 @@ def _table(graph: Graph, data: Mapping[str, Any], uses: Mapping[str, Use]) -> Ta
     train = data["mode"] == "train"
     always = data["totals"]["parameters"] + data["totals"]["buffers"] + data["totals"]["optimizer"]
     always += data["totals"]["inputs"]
+    unit, power = next((u for u in UNITS if data["totals"]["peak"] >= 10 * 10 ** u[1]), UNITS[-1])
     most = max((use.live - always for use in uses.values()), default=0) or 1
     rows: list[Sequence[Cell]] = []
     for item in tree(graph, live_nodes(graph, data["mode"])).items:
         name, kind, shape, inside = _row(graph, item)
         own = [uses[node.path] for node in inside]
         live = max(use.live for use in own)
-        kept: list[Cell] = [_mb(sum(use.kept for use in own))] if train else []
-        rows.append(
-            [name, kind, shape, _mb(sum(use.output for use in own)), *kept, _mb(live), bar((live - always) / most)]
-        )
-    headings = ["layer", "kind", "output", "new MB", *(["kept MB"] if train else []), "live MB", ""]
+        sizes = [sum(use.output for use in own), *([sum(use.kept for use in own)] if train else []), live]
+        rows.append([name, kind, shape, *(size / 10**power for size in sizes), bar((live - always) / most)])
+    sizes = ["new", *(["kept"] if train else []), "live"]
+    headings = ["layer", "kind", "output", *(f"{name} {unit}" for name in sizes), ""]
     what = f"training, {_optimizer(data['optimizer'])}" if train else "inference"
     title = f"{graph.title or graph.name}: memory of {what}, batch {data['batch']}, {data['dtype']}"
-    notes = [f"Most is held in {data['peak_at']}.", *MODEL, *(TRAINING if train else INFERENCE)]
-    return Table(headings, rows, [title], _foot(data, len(headings)), notes)
+    notes = [
+        f"Most is held in {data['peak_at']}.",
+        MODEL[0].format(unit=unit, power=power),
+        *MODEL[1:],
+        *(TRAINING if train else INFERENCE),
+    ]
+    return Table(headings, rows, [title], _foot(data, len(headings), 10**power), notes)
 
 
 def _row(graph: Graph, item: Node | Group) -> tuple[str, str, str, list[Node]]:
@@ -106,7 +113,7 @@ def _shape(value: str, graph: Graph) -> str:
     return "" if type is None else " x ".join(str(d) for d in type.shape[1:])
 
 
-def _foot(data: Mapping[str, Any], columns: int) -> list[Sequence[Cell]]:
+def _foot(data: Mapping[str, Any], columns: int, unit: int) -> list[Sequence[Cell]]:
     """What the layers do not show: weights and what training holds for them, the input, and the peak."""
     totals = data["totals"]
     lines = [
@@ -118,12 +125,8 @@ def _foot(data: Mapping[str, Any], columns: int) -> list[Sequence[Cell]]:
         ("peak", "at least" if not data["complete"] else "", totals["peak"]),
     ]
     blank: list[Cell] = [""] * (columns - 4)
-    return [[name, kind, *blank, _mb(size), ""] for name, kind, size in lines if size or name in ("weights", "peak")]
+    return [[name, kind, *blank, size / unit, ""] for name, kind, size in lines if size or name in ("weights", "peak")]
 
 
 def _optimizer(name: str) -> str:
     return {"none": "no optimizer", "sgd": "SGD with momentum", "adam": "Adam"}[name]
-
-
-def _mb(size: int) -> float:
-    return size / 1e6

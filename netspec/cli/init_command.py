@@ -98,7 +98,8 @@ def command(name: str, like: str | None) -> None:
     text = _FIRST.format(name=network) if like is None else _extending(like, network)
     found = _checked(text, path, network, like)
     write_file(path, text)
-    shown = shlex.quote(str(path))
+    # A name that begins with `-` would be read as an option.
+    shown = shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
     click.echo(f"wrote {path}: `{network}`, {found.summary()['totals']['parameters']:,} parameters", err=True)
     click.echo(f"next:\n  netspec validate {shown}\n  netspec summary {shown}\n  netspec compile {shown}", err=True)
 

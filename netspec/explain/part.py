@@ -67,19 +67,23 @@ class _Explainer:
         if found is None:
             known = {*graph.by_path, *graph.scopes, *self.spec.parameters, *(i.name for i in graph.inputs)}
             known |= {absent for absent, _, _ in self.places.left_out(self._around(path))}
-            help = closest(path, known) or f"`netspec explain {graph.name}` lists what stands at the top"
+            help = closest(path, known) or "`netspec explain` without a part lists what stands at the top"
             fail("NS209", f"`{graph.name}` has no part `{path}`", help=help)
         return found
 
     def network(self) -> dict[str, Any]:
-        nodes = [node.path for node in live_nodes(self.graph, "train")]
+        # As the summary counts: what is built in training only tells its own costs.
+        nodes = [node.path for node in live_nodes(self.graph, "inference")]
         values = [self.values.of_spec(name) for name in self.spec.parameters]
         inputs = {i.name: i.name for i in self.graph.inputs}
         output = self.graph.outputs[0].value
         what = f"a network that extends {self.spec.extends}" if self.spec.extends else "a network"
-        return self._data(
+        data = self._data(
             self.graph.name, what, self.spec.source.name, inputs, output, nodes, values, self._items(None)
         )
+        shapes = {o.name: (o.value, plain_shape(self.graph.types[o.value])) for o in self.graph.outputs}
+        data["outputs"] = [{"name": name, "value": value, "shape": shape} for name, (value, shape) in shapes.items()]
+        return data
 
     def node(self, node: Node) -> dict[str, Any]:
         step = self.places.step(node)
@@ -162,14 +166,16 @@ class _Explainer:
 
     def left_out(self, path: str) -> dict[str, Any] | None:
         """A step that is not there, and why; None where the spec has no such step."""
-        scope = self._around(path)
-        for absent, step, entry in self.places.left_out(scope):
-            if absent == path:
-                argument = step.when if step.when is not None else step.repeat
-                assert argument is not None
-                scopes = (scope, *self.places.around(scope)) if scope else ()
-                values = list(self.values.condition(argument, path, scopes, entry))
-                return self._data(path, "a step that was left out", step.span.place, values=values)
+        around = self._around(path)
+        # A branch of which nothing is there has no scope: what was left out of it is found from further out.
+        for scope in (around, *self.places.around(around), None) if around else (None,):
+            for absent, step, entry in self.places.left_out(scope):
+                if absent == path:
+                    argument = step.when if step.when is not None else step.repeat
+                    assert argument is not None
+                    scopes = (scope, *self.places.around(scope)) if scope else ()
+                    values = list(self.values.condition(argument, path, scopes, entry))
+                    return self._data(path, "a step that was left out", step.span.place, values=values)
         return None
 
     def _around(self, path: str) -> Scope | None:
@@ -265,7 +271,10 @@ def _title(graph: Graph, data: Mapping[str, Any]) -> list[str]:
     for entry in data["inputs"]:
         source = f" from {entry['value']}" if entry["value"] != entry["name"] else ""
         lines.append(f"{entry['name']}: {_shape(entry['shape'])}{source}")
-    if data["output"]:
+    if len(data.get("outputs", ())) > 1:
+        for entry in data["outputs"]:
+            lines.append(f"output {entry['name']}: {_shape(entry['shape'])} from {entry['value']}")
+    elif data["output"]:
         lines.append(f"output: {_shape(data['output']['shape'])}")
     if data["ops"]:
         ops = "" if data["ops"] == 1 else f"{data['ops']} ops, "

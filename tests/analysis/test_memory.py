@@ -259,7 +259,7 @@ OPEN = "netspec: 1\nname: net\ninputs: {x: [N, 3, H, W]}\nnetwork: [{conv2d: {ou
 
 
 def test_open_sizes_are_refused() -> None:
-    with pytest.raises(netspec.NetspecError, match="NS305: memory follows from sizes, and H, W of `net` is open"):
+    with pytest.raises(netspec.NetspecError, match="NS305: memory follows from sizes, and H, W of `net` are open"):
         netspec.loads(OPEN).memory()
     fixed = OPEN.replace("[N, 3, H, W]", "{shape: [N, 3, H, W], nominal: {H: 10, W: 12}}")
     assert netspec.loads(fixed).memory(batch=2)["totals"]["inputs"] == 4 * 2 * 3 * 10 * 12
@@ -273,3 +273,23 @@ def test_an_op_that_does_not_say_makes_totals_at_least(monkeypatch: pytest.Monke
     report = netspec.load("vgg_a").memory()
     assert report["complete"] is False
     assert "peak at least" in " ".join(str(report).split())
+
+
+FIXED = "netspec: 1\nname: net\ninputs: {x: [4, 3, 8, 8]}\nnetwork: [{conv2d: {out_channels: 2, kernel_size: 3}}]\n"
+
+
+def test_a_batch_that_the_spec_fixes() -> None:
+    net = netspec.loads(FIXED)
+    assert net.memory()["batch"] == net.memory(batch=4)["batch"] == 4
+    assert net.memory()["totals"]["inputs"] == 4 * 3 * 64 * 4
+    assert "batch 4" in str(net.memory()).splitlines()[0]
+    with pytest.raises(netspec.NetspecError, match="NS305: the batch of `net` is fixed, and can't be 3"):
+        net.memory(batch=3)
+
+
+def test_small_networks_are_told_in_kilobytes() -> None:
+    lines = str(netspec.loads(FIXED).memory()).splitlines()
+    assert lines[2].split() == ["layer", "kind", "output", "new", "KB", "live", "KB"]
+    # 4 x 2 x 6 x 6 floats come out, 4 x 3 x 8 x 8 go in, and 56 are weights.
+    assert lines[4].split()[-3:-1] == ["1.2", "4.4"]
+    assert "KB: 10^3 bytes." in "\n".join(lines)

@@ -345,6 +345,12 @@ def test_what_init_refuses(run: Run, folder: Path, arguments: list[str], status:
         assert run("init", *way).status == 0
 
 
+def test_a_name_that_looks_like_an_option(run: Run, folder: Path) -> None:
+    said = run("init", "--", "-x").err
+    assert "  netspec validate ./-x.yaml\n" in said
+    assert run("validate", "./-x.yaml").status == 0
+
+
 @pytest.mark.parametrize("base", netspec.names())
 def test_like_a_bundled_network(run: Run, folder: Path, base: str) -> None:
     assert run("init", "--like", base, "mine").status == 0

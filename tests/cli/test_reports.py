@@ -169,4 +169,12 @@ def test_memory_refuses_what_makes_no_sense(run: Run) -> None:
         assert words in result.err
     result = run("memory", "resnet18", "--input", "3xHxW")
     assert result.status == 1
-    assert "NS305: memory follows from sizes, and H, W of `resnet18` is open" in result.err
+    assert "NS305: memory follows from sizes, and H, W of `resnet18` are open" in result.err
+
+
+def test_hash(run: Run) -> None:
+    digest = netspec.load("resnet34").graph.hash()
+    assert run("hash", "resnet34", "alexnet").out.splitlines()[0] == f"{digest}  resnet34"
+    assert run("hash", "resnet18", "--set", "stages=[3,4,6,3]").out == f"{digest}  resnet18\n"
+    wrong = run("hash", "resnet34", "resnet35")
+    assert (wrong.status, wrong.out) == (1, "")

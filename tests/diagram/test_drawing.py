@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,107 @@ def test_figures_stand_left_of_their_boxes(name: str, depth: Any, expand: Any) -
     figures = [node for node in places if node.endswith("i")]
     assert figures
     assert [node for node in figures if places[node] > places[node[:-1]]] == []
+
+
+NESTED = """
+netspec: 1
+name: nested
+inputs: {image: [N, 8, 16, 16]}
+blocks:
+  inner:
+    body:
+      - add: {branches: {f: [conv2d: {out_channels: 8, kernel_size: 3, padding: 1}], s: []}}
+  outer:
+    body:
+      - add: {branches: {f: [{inner, repeat: 3, name: inners}, relu], s: []}}
+network:
+  - {outer, repeat: 4, name: stage}
+"""
+
+
+def test_frames_that_begin_with_one_box_have_a_title_each() -> None:
+    words = texts(netspec.loads(NESTED).diagram().svg)
+    assert words.count("stage × 4") == words.count("inners × 3") == 1
+    assert words.count("outer") == words.count("inner") == 1
+
+
+def columns(svg: str, names: list[str]) -> set[float]:
+    places = centres(svg)
+    return {round(places[name]) for name in names}
+
+
+DOWN_AND_UP = "netspec: 1\nname: u\ninputs: {image: [N, 4, 16, 16]}\nnetwork:\n" + "".join(
+    [f"  - {{conv2d: {{out_channels: 4, kernel_size: 3, padding: 1}}, name: down{n}}}\n" for n in range(3)]
+    + [
+        f"  - {{conv2d: {{out_channels: 4, kernel_size: 1}}, name: narrow{n}}}\n"
+        f"  - {{concat, from: [narrow{n}, down{n}], name: join{n}}}\n"
+        for n in (1, 0)
+    ]
+)
+DENSE = "netspec: 1\nname: dense\ninputs: {image: [N, 4, 8, 8]}\nblocks:\n  layer:\n    body:\n" + (
+    "      - concat: {branches: {old: [], new: [batch_norm, relu, conv2d: {out_channels: 4, kernel_size: 1}]}}\n"
+    "network:\n  - {layer, repeat: 2, name: one}\n  - {avg_pool2d: 2}\n  - {layer, repeat: 3, name: two}\n"
+)
+
+
+@pytest.mark.parametrize("text", [DOWN_AND_UP, DENSE, NESTED], ids=["u-net", "densenet", "nested"])
+def test_ways_round_leave_the_way_down_straight(text: str) -> None:
+    drawn = netspec.loads(text).diagram()
+    boxes = enumerate(drawn.picture.boxes.values())
+    places = columns(drawn.svg, [f"n{n}" for n, box in boxes if box.kind == "op" or box.label == "concat"])
+    assert max(places) - min(places) <= 2
+
+
+def test_several_values_go_on_in_another_column() -> None:
+    """A U-Net is cut where several values cross, each with a number of its own."""
+    conv = "  - conv2d: {out_channels: 4, kernel_size: 1}\n"
+    text = "netspec: 1\nname: u\ninputs: {image: [N, 4, 16, 16]}\nnetwork:\n"
+    text += "".join(f"{conv}{conv}    name: down{n}\n" for n in range(6))
+    text += "".join(f"{conv}    name: up{n}\n  - {{concat, from: [up{n}, down{n}]}}\n" for n in reversed(range(5)))
+    drawn = netspec.loads(text).diagram()
+    said = Counter(text for text in texts(drawn.svg) if text.isdecimal())
+    assert len(said) > 1
+    assert min(said.values()) == 2  # where it leaves, and where it goes on
+
+
+def test_the_way_down_is_that_of_the_deepest_output() -> None:
+    text = DOWN_AND_UP + "outputs: {deep: join0, early: down0, raw: image}\n"
+    drawn = netspec.loads(text).diagram()
+    names = [f"n{number}" for number, box in enumerate(drawn.picture.boxes.values()) if box.kind == "op"]
+    places = columns(drawn.svg, names)
+    assert max(places) - min(places) <= 2
+
+
+def test_figures_stand_in_boxes_where_ways_lead_round_them() -> None:
+    svg = netspec.loads(DOWN_AND_UP).diagram().svg
+    assert not [node for node in centres(svg) if node.endswith("i")]
+    assert "narrow1 · 4 × 16 × 16" in texts(svg)
+
+
+def test_a_chain_of_frames_is_no_strip() -> None:
+    text = "netspec: 1\nname: x\ninputs: {x: [N, 4, 32, 32]}\nblocks:\n  pair: {body: [max_pool2d: 1, avg_pool2d: 1]}\n"
+    text += "network:\n" + "".join(f"  - {{pair, name: p{n}, repeat: 2}}\n" for n in range(7))
+    width, height = size(netspec.loads(text).diagram().svg)
+    assert height <= 2 * width
+
+
+def test_what_stands_side_by_side_is_not_cut() -> None:
+    ways = "".join(
+        f"  - {{conv2d: {{out_channels: 4, kernel_size: 1}}, from: image, name: w{n}}}\n  - {{sigmoid, name: s{n}}}\n"
+        for n in range(20)
+    )
+    text = f"netspec: 1\nname: x\ninputs: {{image: [N, 4, 8, 8]}}\nnetwork:\n{ways}"
+    text += f"  - {{concat, from: [{', '.join(f's{n}' for n in range(20))}]}}\n  - relu\n"
+    assert "numbers in circles" not in netspec.loads(text).diagram().dot
+
+
+def test_long_names_and_titles_are_kept_to_a_page() -> None:
+    name = "a_name_that_nobody_can_read_" * 3
+    text = f"netspec: 1\nname: x\ntitle: {'word ' * 40}\ninputs: {{x: [N, 4, 8, 8]}}\n"
+    text += f"network:\n  - {{conv2d: {{out_channels: 4, kernel_size: 1}}, name: {name}}}\n"
+    svg = netspec.loads(text).diagram().svg
+    assert size(svg)[0] < 600
+    assert "a_name_that_nobody…dy_can_read_" in texts(svg)
 
 
 def test_the_same_every_time() -> None:
@@ -234,6 +336,7 @@ def test_what_the_command_refuses(
         (("--depth", "deep"), 2, "--depth takes a number from 0, or `all`"),
         (("--expand", "conv9"), 1, "NS209"),
         (("--part", "conv9"), 1, "NS209"),
+        (("--part", "all"), 1, "NS209"),
         (("--highlight", "conv9"), 1, "NS209"),
         (("-o", "nowhere/x.svg"), 1, "there is no such folder"),
     ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import dataclass
 from math import ceil, sqrt
 
@@ -10,9 +11,10 @@ from netspec.backends.diagram.picture import Box, Picture
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """In inches: how long a box with its arrow is, what a frame adds, and how broad a way is without and with frames.
+    """In inches: how long a box with its arrow is, what a frame adds, and how broad a column is.
 
-    A single way may be `longest` times as long as it is broad; several together have a length of `form` breadths.
+    It is `broad` where ways lead round in frames, else `narrow`. A single column may be `longest` times as
+    long as it is broad; several together have a length of `form` breadths.
     """
 
     step: float
@@ -23,39 +25,44 @@ class Measure:
     form: float
 
 
-MEASURES = {"TB": Measure(0.54, 0.45, 4.8, 6.0, 2.0, 1.1), "LR": Measure(1.9, 0.4, 1.3, 3.2, 4.0, 1.8)}
+MEASURES = {"TB": Measure(0.54, 0.45, 4.6, 6.0, 2.0, 1.1), "LR": Measure(1.9, 0.4, 1.3, 3.2, 4.0, 1.8)}
 """A page is higher than wide, and a screen wider than high."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """A place where a column ends: one value, `tail`, goes on to the `heads` of the next."""
-
-    tail: str
-    heads: tuple[str, ...]
+MOST = 6
+"""As many values may go on from a column to others, where none goes on alone."""
 
 
-def cuts(picture: Picture, direction: str = "TB") -> list[Cut]:
-    """Where to cut a picture, top to bottom; nowhere if it is short, or has no place where one value goes on alone."""
+def columns(picture: Picture, direction: str = "TB") -> dict[str, int]:
+    """The column of each box. A picture that is long goes on in others, from where few values go on."""
     units = _units(picture)
     order = {unit: number for number, unit in enumerate(dict.fromkeys(units.values()))}
-    measure = MEASURES[direction]
-    lengths = _lengths(picture, units, measure)
-    total = sum(lengths.values())
-    breadth = measure.broad if picture.frames else measure.narrow
+    starts = _starts(picture, units, order, MEASURES[direction])
+    return {key: bisect(starts, order[unit]) for key, unit in units.items()}
+
+
+def _starts(picture: Picture, units: dict[str, str], order: dict[str, int], measure: Measure) -> list[int]:
+    """The units, by number, at which columns begin."""
+    ends = _ends(picture, units, measure)
+    total = max(ends.values(), default=0.0)
+    ways = any(box.frame and box.kind == "merge" for box in picture.boxes.values())
+    breadth = measure.broad if ways else measure.narrow
     if total <= measure.longest * breadth:
         return []
-    columns = ceil(sqrt(total / (measure.form * breadth)))
-    found: list[Cut] = []
+    share = total / ceil(sqrt(total / (measure.form * breadth)))
+    found: list[int] = []
+    places: dict[int, int] = {}
     length = 0.0
     for unit, number in order.items():
-        length += lengths[unit]
-        if length < total / columns * (len(found) + 1) or number == len(order) - 1:
+        length = max(length, ends[unit])
+        if length < share * (len(found) + 1) or total - length < share / 4:
             continue
-        crossing = [e for e in picture.edges if order[units[e.tail]] <= number < order[units[e.head]]]
-        tails = {edge.tail for edge in crossing}
-        if len(tails) == 1:
-            found.append(Cut(tails.pop(), tuple(dict.fromkeys(edge.head for edge in crossing))))
+        going = {e.tail for e in picture.edges if order[units[e.tail]] <= number < order[units[e.head]]}
+        places[number + 1] = len(going)
+        best = min(places, key=places.__getitem__)
+        if places[best] == 1 or (length > share * (len(found) + 1.3) and places[best] <= MOST):
+            found.append(best)
+            places = {}
     return found
 
 
@@ -71,17 +78,23 @@ def _outermost(picture: Picture, box: Box) -> str:
     return key
 
 
-def _lengths(picture: Picture, units: dict[str, str], measure: Measure) -> dict[str, float]:
-    """How long each unit will be: its longest way."""
+def _ends(picture: Picture, units: dict[str, str], measure: Measure) -> dict[str, float]:
+    """How far down each unit ends: below all that it takes values from, by the longest way through it."""
     rank: dict[str, int] = {}
-    into: dict[str, list[str]] = {}
+    inner: dict[str, list[str]] = {}
+    outer: dict[str, list[str]] = {}
     for edge in picture.edges:
-        if units[edge.tail] == units[edge.head]:
-            into.setdefault(edge.head, []).append(edge.tail)
-    for key in picture.boxes:
-        rank[key] = 1 + max((rank.get(tail, 0) for tail in into.get(key, ())), default=0)
-    found: dict[str, float] = {}
+        head, tail = units[edge.head], units[edge.tail]
+        if tail == head:
+            inner.setdefault(edge.head, []).append(edge.tail)
+        else:
+            outer.setdefault(head, []).append(tail)
+    lengths: dict[str, float] = {}
     for key, unit in units.items():
+        rank[key] = 1 + max((rank.get(tail, 0) for tail in inner.get(key, ())), default=0)
         extra = measure.frame if unit in picture.frames else 0.0
-        found[unit] = max(found.get(unit, 0.0), rank[key] * measure.step + extra)
+        lengths[unit] = max(lengths.get(unit, 0.0), rank[key] * measure.step + extra)
+    found: dict[str, float] = {}
+    for unit, length in lengths.items():
+        found[unit] = length + max((found.get(tail, 0.0) for tail in outer.get(unit, ())), default=0.0)
     return found

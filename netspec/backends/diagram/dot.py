@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from textwrap import wrap
 from typing import Any, Literal
 
 import graphviz
 
-from netspec.backends.diagram.columns import Cut, cuts
+from netspec.backends.diagram.columns import columns
 from netspec.backends.diagram.look import FONT, LOOKS, Look, Theme
-from netspec.backends.diagram.picture import Box, Edge, Frame, Picture
+from netspec.backends.diagram.picture import Box, Frame, Picture
 from netspec.backends.diagram.words import SHORT, joined
 
 Direction = Literal["TB", "LR"]
@@ -18,6 +19,10 @@ MERGES = {"add": "+", "multiply": "×"}
 """Merges that are a sign in a circle."""
 BOX_WIDTH = "2.5"
 """Of boxes outside frames, in inches: equal, so that the way down is straight and the figures beside it align."""
+
+TITLE_WIDTH = 64
+LONGEST = 36
+"""In characters: a line of the title, and a name that is written in full."""
 
 
 def to_dot(
@@ -56,14 +61,25 @@ class _Writer:
         self.ids = {key: f"n{number}" for number, key in enumerate(picture.boxes)}
         self.dot: Any = graphviz.Digraph(picture.name)
         self.spine = self._spine()
-        self.chain = all(box.frame or box.key in self.spine for box in picture.boxes.values())
-        """Whether the boxes outside frames stand one above the other, with room for figures beside them."""
-        self.cuts = cuts(picture, direction)
-        self.column = self._columns()
+        outside = {key for key, box in picture.boxes.items() if not box.frame}
+        self.straight = outside <= self.spine.keys()
+        """Whether the boxes outside frames stand one above the other."""
+        self.chain = self.straight and all(
+            self.spine[edge.head] == edge.tail for edge in picture.edges if edge.head in outside
+        )
+        """Whether there is room for figures beside them too, as no way leads round any."""
+        self.column = columns(picture, direction)
+        going = [edge.tail for edge in picture.edges if self.column[edge.tail] != self.column[edge.head]]
+        self.marks = {tail: number for number, tail in enumerate(dict.fromkeys(going), start=1)}
+        """By boxes whose value goes on in another column, the number that stands for it."""
+        self.gates: dict[str, str] = {}
+        """By frames with a title in a row of its own, the box whose value enters through that row."""
+        self.drawn: set[tuple[str, str]] = set()
 
     def write(self) -> str:
         look = self.look
-        title = f"<B>{_text(self.picture.title)}</B><BR/>" + self._small(self.picture.totals, 10)
+        lines = wrap(self.picture.title, TITLE_WIDTH) or [""]
+        title = "".join(f"<B>{_text(line)}</B><BR/>" for line in lines) + self._small(self.picture.totals, 10)
         if legend := self._legend():
             title += f"<BR/>{self._small(legend, 8)}"
         self.dot.attr(
@@ -78,7 +94,7 @@ class _Writer:
             nodesep="0.3",
             ranksep="0.18",
             pad="0.15",
-            **({} if self.chain else {"ordering": "out"}),
+            **({} if self.straight else {"ordering": "out"}),
         )
         self.dot.attr(
             "node",
@@ -94,14 +110,14 @@ class _Writer:
         )
         self.dot.attr("edge", color=look.line, arrowsize="0.6", penwidth="0.9", fontname=FONT, fontsize="9")
         # The first way is drawn leftmost; of ways from left to right the last would be topmost.
-        ways = range(len(self.cuts) + 1)
+        ways = range(max(self.column.values(), default=0) + 1)
         for way in ways if self.direction == "TB" else reversed(ways):
             self._inside(self.dot, "", way)
         for edge in self.picture.edges:
-            if self.column[edge.tail] == self.column[edge.head]:
-                self._edge(edge)
-        for number, cut in enumerate(self.cuts, start=1):
-            self._go_on(number, cut)
+            same = self.column[edge.tail] == self.column[edge.head]
+            self._way(
+                edge.tail, edge.head, self._out(edge.tail) if same else self._go_on(edge.tail, edge.head), edge.rare
+            )
         return str(self.dot.source)
 
     def _legend(self) -> str:
@@ -110,49 +126,51 @@ class _Writer:
         shorts = {word for box in boxes for word in re.findall(r"\w+", box.small)}
         lines = [f"{short}: {name.replace('_', ' ')}" for name, short in SHORT.items() if short in shorts]
         lines += ["dashed: in some of the copies"] if any(box.only for box in boxes) else []
-        lines += ["numbers in circles: it goes on there"] if self.cuts else []
+        lines += ["numbers in circles: it goes on there"] if self.marks else []
         return "; ".join(lines)
 
-    def _columns(self) -> dict[str, int]:
-        """The column of each box: they follow each other in the order of the boxes."""
-        starts = {head: number for number, cut in enumerate(self.cuts, start=1) for head in cut.heads}
-        found: dict[str, int] = {}
-        column = 0
-        for key in self.picture.boxes:
-            column = max(column, starts.get(key, 0))
-            found[key] = column
-        return found
-
-    def _go_on(self, number: int, cut: Cut) -> None:
-        """A mark at the end of a column, and the same at the beginning of the next."""
+    def _go_on(self, tail: str, head: str) -> str:
+        """The mark at which a value goes on in another column; the same stands where it left its own."""
+        number, column = self.marks[tail], self.column[head]
+        before, start = f"end{number}", f"start{number}_{column}"
         sign = {"label": f"<<B>{number}</B>>", "shape": "circle", "width": "0.26", "height": "0.26", "margin": "0"}
         sign |= {"fixedsize": "true", "fontsize": "10", "style": "filled", "fillcolor": self.look.page}
-        self.dot.node(f"end{number}", **sign, group=f"spine{number - 1}")
-        self.dot.node(f"start{number}", **sign, group=f"spine{number}")
-        self.dot.edge(self._out(cut.tail), f"end{number}", weight="100")
-        for head in cut.heads:
-            weight = "100" if self.spine.get(head) == cut.tail else "1"
-            rare = {"style": "dashed"} if self.picture.boxes[head].only else {}
-            self.dot.edge(f"start{number}", self.ids[head], weight=weight, **rare)
-            if self.picture.boxes[head].skip:
-                self._round(f"start{number}", head)
+        straight = self.spine.get(head) == tail
+        for mark, place in ((before, self.column[tail]), (start, column)):
+            if (mark, "") not in self.drawn:
+                self.drawn.add((mark, ""))
+                self.dot.node(mark, **sign, **({"group": f"spine{place}"} if straight else {}))
+                if mark == before:
+                    self.dot.edge(self._out(tail), mark, **({"weight": "100"} if straight else {}))
+        return start
 
     def _spine(self) -> dict[str, str | None]:
-        """The way from the last box back, which is drawn straight: each box on it, and the one before.
+        """The way from the deepest output back, which is drawn straight: each box on it, and the one before.
 
-        Through a sum it goes along the first branch; where branches of one rank meet, to the box they begin at.
+        A way round, from a box that stands before another way too, is left aside. Of the branches that remain, it
+        goes along the first to a sum, and to another box from where they all begin.
         """
         into: dict[str, list[str]] = {}
         for edge in self.picture.edges:
             into.setdefault(edge.head, []).append(edge.tail)
         order = {key: number for number, key in enumerate(self.picture.boxes)}
+        depth: dict[str, int] = {}
+        before: dict[str, int] = {}
+        """The boxes before each one, as the bits of a number."""
+        for key in order:
+            ways = into.get(key, [])
+            depth[key] = 1 + max((depth[tail] for tail in ways), default=0)
+            before[key] = 0
+            for tail in ways:
+                before[key] |= before[tail] | 1 << order[tail]
         found: dict[str, str | None] = {}
-        key = next(reversed(self.picture.boxes), None)
+        key = max(reversed(order), key=depth.__getitem__, default=None)
         while key is not None and key not in found:
-            before = into.get(key, [])[:1]
-            if self.picture.boxes[key].label not in MERGES:
-                before = _joint(into, order, key)
-            found[key] = before[0] if before else None
+            ways = into.get(key, [])
+            branches = [way for way in ways if not any(before[other] >> order[way] & 1 for other in ways)]
+            if len(branches) > 1 and self.picture.boxes[key].label not in MERGES:
+                branches = _joint(into, order, key)
+            found[key] = branches[0] if branches else None
             key = found[key]
         return found
 
@@ -198,9 +216,9 @@ class _Writer:
                 text = "".join(f'{line}<BR ALIGN="LEFT"/>' for line in lines)
                 # One row holds boxes of one frame: a box further in keeps to its own.
                 if inside[0].key in self.spine and inside[0].frame == frame.key:
-                    self._beside(inner, inside[0], text)
+                    self._beside(inner, self.ids[inside[0].key], text)
                 else:
-                    self._above(inner, inside[0], text)
+                    self._gate(inner, frame, inside[0], text)
 
     def _box(self, dot: Any, box: Box) -> None:
         name = self.ids[box.key]
@@ -237,30 +255,41 @@ class _Writer:
                 row.edge(name, f"{name}r", style="invis")
         if box.figures and self.chain and self.direction == "TB":
             lines = [self._small(text, 9) for text in box.figures.split("\n")]
-            self._beside(dot, box, "".join(f'{line}<BR ALIGN="RIGHT"/>' for line in lines))
+            self._beside(dot, name, "".join(f'{line}<BR ALIGN="RIGHT"/>' for line in lines))
 
-    def _beside(self, dot: Any, box: Box, label: str) -> None:
-        """A text to the left of a box."""
-        name = self.ids[box.key]
+    def _beside(self, dot: Any, name: str, label: str) -> None:
+        """A text to the left of a node."""
         with dot.subgraph() as beside:
             beside.attr(rank="same")
             beside.node(f"{name}i", label=f"<{label}>", shape="plain", style="", width="1.2")
             beside.edge(f"{name}i", name, style="invis")
 
-    def _above(self, dot: Any, box: Box, label: str) -> None:
-        """A text above a box, in a row of its own."""
-        name = self.ids[box.key]
-        dot.node(f"{name}i", label=f"<{label}>", shape="plain", style="")
-        dot.edge(f"{name}i", name, style="invis", weight="4")
+    def _gate(self, dot: Any, frame: Frame, first: Box, label: str) -> None:
+        """A text in a row of its own at the top of a frame, beside a point at which what enters begins to fork."""
+        name = f"g{list(self.picture.frames).index(frame.key)}"
+        tail = next((edge.tail for edge in self.picture.edges if edge.head == first.key), "")
+        group = {"group": f"spine{self.column[first.key]}"} if tail in self.spine else {}
+        dot.node(name, shape="point", width="0.012", color=self.look.line, **group)
+        self._beside(dot, name, label)
+        self.gates[frame.key] = tail
 
-    def _edge(self, edge: Edge) -> None:
-        attributes = {"style": "dashed"} if edge.rare else {}
-        tail = self._out(edge.tail)
-        if self.spine.get(edge.head) == edge.tail:
-            attributes["weight"] = "100"
-        self.dot.edge(tail, self.ids[edge.head], **attributes)
-        if self.picture.boxes[edge.head].skip:
-            self._round(tail, edge.head)
+    def _way(self, source: str, head: str, tail: str, rare: bool) -> None:
+        """A line from a node to the box `head`, through the gates that the value of `source` passes."""
+        frame = self.picture.frames.get(self.picture.boxes[head].frame)
+        gates: list[str] = []
+        while frame is not None:
+            if self.gates.get(frame.key) == source:
+                gates.insert(0, f"g{list(self.picture.frames).index(frame.key)}")
+            frame = self.picture.frames.get(frame.parent)
+        weight = {"weight": "100"} if self.spine.get(head) == source else {}
+        for gate in gates:
+            if (tail, gate) not in self.drawn:
+                self.drawn.add((tail, gate))
+                self.dot.edge(tail, gate, arrowhead="none", weight="100")
+            tail = gate
+        self.dot.edge(tail, self.ids[head], **weight, **({"style": "dashed"} if rare else {}))
+        if self.picture.boxes[head].skip:
+            self._round(tail, head)
 
     def _round(self, tail: str, key: str) -> None:
         """The way round a closed block: by a point to the right of it, so that it keeps to that side."""
@@ -278,5 +307,11 @@ class _Writer:
 
 def _text(text: str) -> str:
     """Text within a label: no character of it is markup, and none that a page can't hold is left."""
-    clean = "".join(c if c.isprintable() else "\ufffd" for c in text)
+    words = " ".join(map(_fit, text.split(" ")))
+    clean = "".join(c if c.isprintable() else "\ufffd" for c in words)
     return clean.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+
+
+def _fit(word: str) -> str:
+    """A word without its middle, if it is too long for a box."""
+    return word if len(word) <= LONGEST else f"{word[: LONGEST // 2]}…{word[-LONGEST // 3 :]}"

@@ -72,8 +72,8 @@ def _comfortable(graph: Graph, part: str) -> int:
 
 def _check_names(graph: Graph, expand: Collection[str], part: str) -> None:
     for name in (*expand, *([part] if part else [])):
-        if name not in graph.scopes and name != "all":
-            help = closest(name, graph.scopes) or "`netspec explain` lists what stands at the top"
+        if name not in graph.scopes and (name != "all" or name == part):
+            help = closest(name, graph.scopes) or "`netspec explain` without a part lists what stands at the top"
             fail("NS209", f"`{graph.name}` has no block, branch or repeat `{name}`", help=help)
 
 
@@ -115,12 +115,14 @@ class _Folder:
         self.layers = {layer["name"]: layer for layer in data["layers"]}
         self._weigh()
         title = graph.title or graph.name
-        found = Picture(graph.name, f"{title}: {part}" if part else title, totals_text(self._layers(self.nodes)))
+        totals = totals_text(self._layers(self.nodes), data["at"])
+        found = Picture(graph.name, f"{title}: {part}" if part else title, totals)
         for atom in {id(atom): atom for atom in self.atoms.values()}.values():
             self._place(atom)
         self._frames(found)
         self._boxes(found)
         self._edges(found)
+        _sort(found)
         return found
 
     def _layers(self, nodes: Collection[Node]) -> list[Mapping[str, Any]]:
@@ -266,13 +268,15 @@ class _Folder:
         there = list(dict.fromkeys(unit.copy for unit in units))
         only = which([copies.index(copy) for copy in there], len(copies)) if frame else ""
         per_copy = max(sum(unit.copy == copy for unit in units) for copy in there)
-        first = units[0]
+        first, last = units[0], units[-1]
         leader, scope = first.atom.leader, first.scope
-        name = name_of(first.inner, None if scope else leader, self._folded)
+        # A named merge in a frame of its own: the frame has the name.
+        named = None if scope or leader.path == leader.scope else leader
+        name = name_of(first.inner, named, self._folded)
         nodes = [node for unit in units for node in self._nodes_of(unit)]
         paths = tuple(unit.scope.path if unit.scope else unit.atom.leader.path for unit in units)
         box = Box(key, "op", "", frame=frame, count=per_copy, only=only, paths=paths)
-        output = self.graph.types[scope.output] if scope else leader.type
+        output = self.graph.types[last.scope.output] if last.scope else last.atom.leader.type
         if not frame:
             box.figures = figures(output, self._layers(nodes))
         if scope is not None:
@@ -332,3 +336,20 @@ class _Folder:
 
     def _scopes_of(self, path: str) -> Iterator[Scope]:
         yield from self._chain(self.graph.by_path[path].scope)
+
+
+def _sort(picture: Picture) -> None:
+    """Put boxes behind those that they take values from: what only a later copy has was found after what follows it."""
+    into: dict[str, list[str]] = {}
+    for edge in picture.edges:
+        into.setdefault(edge.head, []).append(edge.tail)
+    boxes: dict[str, Box] = {}
+    todo = list(reversed(picture.boxes))
+    while todo:
+        missing = [tail for tail in into.get(todo[-1], ()) if tail not in boxes]
+        if missing:
+            todo += missing[::-1]
+        else:
+            key = todo.pop()
+            boxes[key] = picture.boxes[key]
+    picture.boxes = boxes

@@ -16,6 +16,8 @@ from netspec.types import Tensor
 SHORT = {"batch_norm": "bn", "local_response_norm": "LRN"}
 """What followers are called in a box, where that is not their own name."""
 SILENT = ("flatten", "identity")
+OPEN = "open"
+"""The MACs of what has a size that is open."""
 
 
 def shape_text(tensor: Tensor) -> str:
@@ -47,7 +49,10 @@ def merged(labels: Sequence[str]) -> str | None:
 
 
 def varying(labels: Sequence[str]) -> str:
-    """What copies that differ have in common."""
+    """What copies that differ have in common, and from where to where the rest goes: `3x3 conv, 16 … 64`."""
+    parts = [label.split(", ") for label in labels]
+    if len({len(part) for part in parts}) == 1:
+        return ", ".join(p[0] if len(set(p)) == 1 else f"{p[0]} … {p[-1]}" for p in zip(*parts, strict=True))
     shared = [part for part in labels[0].split(", ") if all(part in label.split(", ") for label in labels)]
     return ", ".join([*shared, "varies"])
 
@@ -67,14 +72,18 @@ def figures(output: Tensor | None, layers: Iterable[Mapping[str, Any]]) -> str:
     parameters = sum(layer["parameters"] for layer in layers)
     macs = _macs(layers)
     costs = [f"{short(parameters)} params"] if parameters else []
-    costs += [f"{macs} MACs"] if macs != "0" else []
+    costs += [f"{macs} MACs"] if macs not in ("0", OPEN) else []
     return "\n".join([*([shape_text(output)] if output is not None else []), *([", ".join(costs)] if costs else [])])
 
 
-def totals_text(layers: Sequence[Mapping[str, Any]]) -> str:
-    """The line below the title."""
+def totals_text(layers: Sequence[Mapping[str, Any]], sizes: Mapping[str, int]) -> str:
+    """The line below the title; `sizes` are those at which MACs are counted, told where they are not in the shapes."""
     parameters = sum(layer["parameters"] for layer in layers)
-    return f"{parameters:,} parameters · {_macs(layers)} MACs"
+    macs = _macs(layers)
+    if macs == OPEN:
+        return f"{parameters:,} parameters · MACs depend on the input"
+    at = ", ".join(f"{name} = {size}" for name, size in sizes.items() if name != "N")
+    return f"{parameters:,} parameters · {macs} MACs" + (f" at {at}" if at else "")
 
 
 def _macs(layers: Iterable[Mapping[str, Any]]) -> str:
@@ -82,7 +91,7 @@ def _macs(layers: Iterable[Mapping[str, Any]]) -> str:
     known = [count for count in counts if isinstance(count, int)]
     total = short(sum(known))
     if any(isinstance(count, str) for count in counts):
-        return "open"
+        return OPEN
     return total if len(known) == len(counts) else f"at least {total}"
 
 
@@ -107,17 +116,22 @@ def _by_itself(name: str, kind: str) -> bool:
 def closed_label(graph: Graph, scope: Scope, nodes: Sequence[Node]) -> tuple[str, int]:
     """What a closed scope is, and how many copies it stands for."""
     group = _group(tree(graph, nodes), scope.path)
-    label = describe(group, scope)
-    return re.sub(r" \(x \d+\)$", "", label), len(group.items) if scope.kind == "repeat" else 1
+    return _said(graph, group, scope), len(group.items) if scope.kind == "repeat" else 1
 
 
 def frame_title(graph: Graph, scope: Scope) -> str:
     """`layer2: basic 128`."""
-    group = _group(tree(graph), scope.path)
-    said = re.sub(r" \(x \d+\)$", "", describe(group, scope))
+    said = _said(graph, _group(tree(graph), scope.path), scope)
     above = graph.scopes.get(scope.parent)
     name = f"{above.name}.{scope.name}" if above is not None and above.kind == "repeat" else scope.name
     return name if said == name else f"{name}: {said}"
+
+
+def _said(graph: Graph, group: Group, scope: Scope) -> str:
+    """What a scope is, without its copies; of a merge with branches, which one."""
+    inner = group.items[0] if scope.kind == "repeat" else group
+    merge = graph.by_path.get(inner.path)
+    return merge.op.label() if merge is not None else re.sub(r" \(x \d+\)$", "", describe(group, scope))
 
 
 def _group(group: Group, path: str) -> Group:
