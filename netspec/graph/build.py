@@ -20,6 +20,7 @@ from netspec.naming import (
     check_symbol,
 )
 from netspec.ops.base import Op, RuleError, make_op
+from netspec.ops.check import check_use
 from netspec.ops.own import find_op, op_names
 from netspec.source import Span
 from netspec.types import Filling, Tensor
@@ -292,6 +293,7 @@ def _infer(op: Op, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         raise RuleError(
             f"`{op.opname}` takes {wanted} input{'s' if wanted != '1' else ''}, not {len(given)}", code="NS302"
         )
+    check_use(op, given)
     try:
         result = op.infer(*given)
         found = result if isinstance(result, tuple) else (result,)

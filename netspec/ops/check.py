@@ -7,9 +7,10 @@ from typing import Any, cast
 
 from pydantic.errors import PydanticUserError
 
+from netspec.dims import Symbolic, TooLargeError, substitute, symbols
 from netspec.errors import choices, fail
 from netspec.ops.base import Op, RuleError, make_op
-from netspec.types import Call, Infix, Layer, Reach, Tensor, Weight, Window
+from netspec.types import Call, Infix, Layer, Memory, Reach, Tensor, Weight, Window
 
 _HERE = str(Path(__file__).parent)
 
@@ -32,11 +33,27 @@ def check_op(cls: type[Op]) -> None:
         if op is None:
             fail("NS218", f"{what}: {problems[0].message}", help=problems[0].help)
         try:
-            _check_rules(op, tuple(Tensor(shape) for shape in example.inputs))
+            given = tuple(Tensor(shape) for shape in example.inputs)
+            _check_rules(op, given)
+            _check_memory(op, given)
         except RuleError as error:
             fail("NS218", f"{what}: {error.message}", help=error.help)
         except Exception as error:
             fail("NS218", f"{what} can't be worked out: {said(error)}")
+
+
+def check_use(op: Op, xs: tuple[Tensor, ...]) -> None:
+    """Refuse an op of one's own whose rules fail on these inputs, or give what no rule gives (RuleError, NS218)."""
+    if type(op).__module__.startswith("netspec."):
+        return
+    try:
+        _check_rules(op, xs)
+        _check_memory(op, xs)
+    except (RuleError, TooLargeError):
+        # The rule says what does not fit, and is asked again where it matters.
+        return
+    except Exception as error:
+        raise RuleError(f"op `{op.opname}` has a fault: {said(error)}", code="NS218") from None
 
 
 def _check_rules(op: Any, xs: tuple[Tensor, ...]) -> None:
@@ -46,10 +63,20 @@ def _check_rules(op: Any, xs: tuple[Tensor, ...]) -> None:
         raise TypeError(f"`infer` gives {len(ys)} outputs, and `output_names` has {len(op.output_names)}")
     _all(op.weights(*xs), Weight, "weights")
     macs = op.macs(ys[0], *xs)
-    _need(macs is None or type(macs) is int, "macs", "a number, or None where it is unknown")
+    _need(macs is None or type(macs) is int or isinstance(macs, Symbolic), "macs", "a number, or None for unknown")
     _need(isinstance(op.window(*xs), Window | Reach), "window", "a Window or a Reach")
     _need(isinstance(op.torch(*xs), Layer | Call | Infix), "torch", "a Layer, a Call or an Infix")
     op.label()
+
+
+def _check_memory(op: Any, xs: tuple[Tensor, ...]) -> None:
+    """Of this rule sizes are numbers, whatever they are."""
+    sizes = dict.fromkeys(symbols([size for x in xs for size in x.shape]), 64)
+    given = [Tensor(tuple([substitute(size, sizes) for size in x.shape]), x.dtype) for x in xs]
+    inferred = op.infer(*given)
+    y = cast(Tensor, inferred[0] if isinstance(inferred, tuple) else inferred)
+    for train in (False, True):
+        _need(isinstance(op.memory(train, y, *given), Memory | None), "memory", "a Memory, or None for unknown")
 
 
 def _all(found: Any, kind: type[Any], rule: str) -> tuple[Any, ...]:
@@ -63,7 +90,7 @@ def _need(right: bool, rule: str, what: str) -> None:
         raise TypeError(f"`{rule}` gives {what}, and here does not")
 
 
-def said(error: Exception) -> str:
+def said(error: BaseException) -> str:
     """An exception in a line, with the place in the user's file where there is one."""
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     if isinstance(error, SyntaxError):

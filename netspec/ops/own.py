@@ -111,6 +111,7 @@ def _or_nothing(what: str) -> Generator[None]:
     except BaseException as error:
         REGISTRY.clear()
         REGISTRY.update(before)
-        if isinstance(error, NetspecError) or not isinstance(error, Exception):
+        # `sys.exit()` in such a file would end netspec without a word.
+        if isinstance(error, NetspecError) or not isinstance(error, Exception | SystemExit):
             raise
         fail("NS218", f"{what} can't be used: {said(error)}")

@@ -269,3 +269,48 @@ def test_a_block_may_have_the_name_of_an_installed_op(installed: Path) -> None:
     alone = netspec.loads(own_block).summary()["totals"]["parameters"]
     netspec.loads(SPEC)
     assert netspec.loads(own_block).summary()["totals"]["parameters"] == alone == 334
+
+
+FAULTY = """
+from netspec import Op
+from netspec.types import Call, Memory, Reach
+
+class Faulty(Op, name="faulty"):
+    def infer(self, x): return x
+    def weights(self, x): return ()
+    def macs(self, y, x): return 0
+    def window(self, x): return Reach.POINT
+    def memory(self, train, y, x): return Memory()
+    def torch(self, x): return Call("torch.relu")
+"""
+USES_FAULTY = "netspec: 1\nname: x\ninputs: {image: [N, 3, 8, 8]}\nnetwork:\n  - relu\n  - faulty\n"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("infer(self, x): return x", "infer(self, x): return x.nosuch", r"no attribute 'nosuch' \(faulty_ops.py:6\)"),
+        ("infer(self, x): return x", "infer(self, x): return 3", "TypeError: `infer` gives a tuple of Tensors"),
+        ("weights(self, x): return ()", "weights(self, x): return None", "TypeError: `weights` gives"),
+        ("y, x): return 0", "y, x): return 'many'", "TypeError: `macs` gives a number"),
+        ("y, x): return 0", "y, x): return 1 // 0", r"ZeroDivisionError: .* \(faulty_ops.py:8\)"),
+        ("return Reach.POINT", "return 1", "TypeError: `window` gives"),
+        ("return Memory()", "return 1", "TypeError: `memory` gives"),
+        ("return Memory()", "return x.shape[0] + y.no", r"no attribute 'no' \(faulty_ops.py:10\)"),
+        ('return Call("torch.relu")', "raise KeyError(x)", r"KeyError: .* \(faulty_ops.py:11\)"),
+    ],
+)
+def test_a_rule_with_a_fault_is_told_at_the_step(right: str, wrong: str, message: str) -> None:
+    load_ops(write("faulty_ops.py", FAULTY))
+    assert len(netspec.loads(USES_FAULTY).graph) == 2
+    assert right in FAULTY
+    load_ops(write("faulty_ops.py", FAULTY.replace(right, wrong)))
+    with pytest.raises(netspec.NetspecError, match=f"NS218: op `faulty` has a fault: .*{message}") as caught:
+        netspec.loads(USES_FAULTY)
+    assert caught.value.diagnostics[0].span is not None
+    assert caught.value.diagnostics[0].span.line == 6
+
+
+def test_a_file_that_exits() -> None:
+    with pytest.raises(netspec.NetspecError, match=r"NS218: exits.py can't be used: SystemExit: 3 \(exits.py:2\)"):
+        load_ops(write("exits.py", "import sys\nsys.exit(3)\n"))
