@@ -116,6 +116,7 @@ IMAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "vgg_e": ("vgg_e", {}),
     "bottleneck": ("resnet50", {"part": "layer2.0"}),
     "resnet50_layer3": ("resnet50", {"expand": ["layer3"], "highlight": ["layer3.5"]}),
+    "googlenet": ("googlenet", {"mode": "train", "depth": 0}),
     "alexnet_dark": ("alexnet", {"direction": "LR", "theme": "dark"}),
 }
 """The diagrams in docs/images: what each draws."""

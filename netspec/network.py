@@ -119,12 +119,20 @@ class Network:
         direction: Direction = "TB",
         theme: Theme = "light",
         highlight: Collection[str] = (),
+        mode: Mode = "inference",
     ) -> Diagram:
         """A diagram of the network, or of one part of it, as `netspec.diagram` draws a graph."""
         from netspec.backends.diagram import diagram
 
         return diagram(
-            self.graph, depth, expand=expand, part=part, direction=direction, theme=theme, highlight=highlight
+            self.graph,
+            depth,
+            expand=expand,
+            part=part,
+            direction=direction,
+            theme=theme,
+            highlight=highlight,
+            mode=mode,
         )
 
     def _repr_svg_(self) -> str:

@@ -21,6 +21,7 @@ _FORMATS = ("svg", "png", "pdf", "dot")
 @click.option("--depth", metavar="N|all", help="How deep to open blocks.  [default: as deep as a page holds]")
 @click.option("--expand", multiple=True, metavar="NAME|all", help="Draw every copy of a repeat; may be repeated.")
 @click.option("--part", default="", metavar="NAME", help="Draw one block, branch or repeat alone.")
+@click.option("--train", is_flag=True, help="With what is built in training only, such as auxiliary classifiers.")
 @click.option(
     "--direction", type=click.Choice(("TB", "LR")), default="TB", show_default=True, help="Which way it runs."
 )
@@ -41,6 +42,7 @@ def command(
     depth: str | None,
     expand: tuple[str, ...],
     part: str,
+    train: bool,
     direction: str,
     theme: str,
     highlight: tuple[str, ...],
@@ -80,6 +82,7 @@ def command(
         direction=cast(Direction, direction),
         theme=cast(Theme, theme),
         highlight=highlight,
+        mode="train" if train else "inference",
     )
     with working(f"laying out {len(drawn.picture.boxes)} boxes"):
         data = drawn.bytes(format, system)

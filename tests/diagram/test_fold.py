@@ -296,3 +296,20 @@ def test_macs_of_open_sizes() -> None:
     nominal = "{shape: [N, 4, H, W], nominal: {H: 8, W: 16}}"
     text = f"netspec: 1\nname: x\ninputs: {{x: {nominal}}}\nnetwork: [conv2d: {{out_channels: 2, kernel_size: 1}}]\n"
     assert fold(netspec.loads(text).graph).totals == "10 parameters · 1.02 K MACs at H = 8, W = 16"
+
+
+def test_what_is_built_in_training_only() -> None:
+    """GoogLeNet's auxiliary classifiers: drawn on request, and alone as any other part."""
+    net = netspec.load("googlenet")
+    without, with_ = net.diagram(depth=0).picture, net.diagram(depth=0, mode="train").picture
+    assert set(with_.boxes) - set(without.boxes) == {"aux1", "aux2", "to aux1", "to aux2"}
+    assert without.totals.startswith("6,998,552 parameters")
+    assert with_.totals.startswith("13,378,280 parameters")
+    assert net.diagram(part="aux1").picture.totals == net.diagram(part="aux1", mode="train").picture.totals
+
+
+@pytest.mark.parametrize("name", ["googlenet", "googlenet_bn", "resnet18", "resnet50", "resnet20_cifar"])
+def test_every_part_can_be_drawn(name: str) -> None:
+    net = netspec.load(name)
+    for path in net.graph.scopes:
+        assert net.diagram(part=path).picture.boxes

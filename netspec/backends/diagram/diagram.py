@@ -13,7 +13,7 @@ from netspec.backends.diagram.look import Theme
 from netspec.backends.diagram.picture import Picture
 from netspec.backends.diagram.render import render
 from netspec.errors import closest, fail
-from netspec.graph.model import Graph
+from netspec.graph.model import Graph, Mode
 
 FORMATS = ("svg", "png", "pdf", "dot")
 
@@ -70,19 +70,21 @@ def diagram(
     direction: Direction = "TB",
     theme: Theme = "light",
     highlight: Collection[str] = (),
+    mode: Mode = "inference",
 ) -> Diagram:
     """A diagram of a graph, or of one scope (`part`) of it.
 
     `depth` is how deep blocks are opened; None opens as much as a page holds. A repeat is drawn once; `expand` names
     those whose copies are all drawn, "all" for every one. `direction` is "TB" or "LR", `theme` "light" or "dark";
-    what stands at or below the paths in `highlight` is drawn boldly. Raises NetspecError for a name that there is
+    what stands at or below the paths in `highlight` is drawn boldly. With `mode` "train", what is built in training
+    only is drawn too. Raises NetspecError for a name that there is
     not, and where there is too much to draw.
     """
     for name in highlight:
         if name not in graph.by_path and name not in graph.scopes:
             help = closest(name, (*graph.scopes, *graph.by_path))
             fail("NS209", f"`{graph.name}` has no part `{name}` to highlight", help=help)
-    picture = fold(graph, depth, expand, part)
+    picture = fold(graph, depth, expand, part, mode)
     return Diagram(picture, direction, theme, _with_all_below(graph, highlight))
 
 

@@ -23,7 +23,7 @@ from netspec.backends.diagram.words import (
     which,
 )
 from netspec.errors import closest, fail
-from netspec.graph.model import Graph, Node, Scope
+from netspec.graph.model import Graph, Mode, Node, Scope
 from netspec.graph.walk import live_nodes
 
 COMFORTABLE = 40
@@ -41,29 +41,32 @@ class View:
     depth: int = 1
     expand: frozenset[str] = frozenset()
     part: str = ""
+    mode: Mode = "inference"
 
 
-def fold(graph: Graph, depth: int | None = None, expand: Collection[str] = (), part: str = "") -> Picture:
-    """The picture of a graph, or of one scope of it.
+def fold(
+    graph: Graph, depth: int | None = None, expand: Collection[str] = (), part: str = "", mode: Mode = "inference"
+) -> Picture:
+    """The picture of a graph in a mode, or of one scope of it.
 
     `depth` None opens as much as a page holds. Raises NetspecError NS209 for a name that there is not, NS401 where
     there are too many boxes to draw.
     """
     _check_names(graph, expand, part)
     if depth is None:
-        depth = _comfortable(graph, part)
-    found = _Folder(graph, View(depth, frozenset(expand), part)).picture()
+        depth = _comfortable(graph, part, mode)
+    found = _Folder(graph, View(depth, frozenset(expand), part, mode)).picture()
     if len(found.boxes) > MAX_BOXES:
         message = f"the diagram of `{graph.name}` would have {len(found.boxes):,} boxes, and at most {MAX_BOXES:,} fit"
         fail("NS401", message, help="draw less of it: a smaller `--depth`, fewer `--expand`, or one `--part`")
     return found
 
 
-def _comfortable(graph: Graph, part: str) -> int:
+def _comfortable(graph: Graph, part: str, mode: Mode) -> int:
     """The depth down to which blocks may be opened, so that a page holds all with repeats drawn once."""
-    boxes = _Folder(graph, View(0, frozenset(), part)).picture().boxes.keys()
+    boxes = _Folder(graph, View(0, frozenset(), part, mode)).picture().boxes.keys()
     for depth in range(1, DEEPEST):
-        deeper = _Folder(graph, View(depth, frozenset(), part)).picture().boxes.keys()
+        deeper = _Folder(graph, View(depth, frozenset(), part, mode)).picture().boxes.keys()
         if len(deeper) > COMFORTABLE or deeper == boxes:
             return depth - 1
         boxes = deeper
@@ -109,9 +112,12 @@ class _Folder:
     def picture(self) -> Picture:
         graph, part = self.graph, self.view.part
         lead = f"{part}." if part else ""
-        self.nodes = [node for node in live_nodes(graph, "inference") if node.path.startswith(lead)]
+        # A part that is built in training only is drawn as it is there.
+        self.nodes = [n for n in live_nodes(graph, self.view.mode) if n.path.startswith(lead)] or [
+            n for n in live_nodes(graph, "train") if n.path.startswith(lead)
+        ]
         self.atoms = atoms(graph, self.nodes)
-        data = summary(graph)
+        data = summary(graph, "train")
         self.layers = {layer["name"]: layer for layer in data["layers"]}
         self._weigh()
         title = graph.title or graph.name
@@ -255,7 +261,7 @@ class _Folder:
         """What enters and leaves: by the key of its box, its name and its value."""
         if not self.view.part:
             entering = {f"from {i.name}": (i.name, i.name) for i in self.graph.inputs}
-            outputs = [o for o in self.graph.outputs if o.mode == "inference"]
+            outputs = [o for o in self.graph.outputs if self.view.mode == "train" or o.mode == "inference"]
             return entering, {f"to {o.name}": (o.name, o.value) for o in outputs}
         made = {value for node in self.nodes for value, _ in node.values()}
         values = dict.fromkeys(value for node in self.nodes for value in node.inputs if value not in made)
