@@ -79,13 +79,14 @@ class Table:
         return "\n".join([f"<p>{'<br>'.join(title)}</p>", table, f"<p>{'<br>'.join(map(escape, self.notes))}</p>"])
 
     def to_csv(self) -> str:
-        """Comma-separated values: the headings and the rows, numbers as they are."""
+        """Comma-separated values: the headings and the rows, numbers as they are, without columns of bars."""
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(self.headings)
-        writer.writerows(
-            ["" if c is None else c.strip() if isinstance(c, str) else c for c in row] for row in self.rows
-        )
+        kept = [number for number, heading in enumerate(self.headings) if heading]
+        writer.writerow([self.headings[i] for i in kept])
+        for row in self.rows:
+            cells = [row[i] for i in kept]
+            writer.writerow(["" if c is None else c.strip() if isinstance(c, str) else c for c in cells])
         return out.getvalue().rstrip("\n")
 
     def _right(self) -> list[bool]:

@@ -93,6 +93,7 @@ REPORTS = (
 @pytest.mark.parametrize("command", REPORTS)
 def test_every_report_has_every_format(run: Run, command: str) -> None:
     rows = list(csv.reader(StringIO(run(*command.split(), "--format", "csv").out)))
+    assert all(rows[0])
     assert len(rows) > 1
     assert len({len(row) for row in rows}) == 1
     assert json.loads(run(*command.split(), "--format", "json").out)
