@@ -9,7 +9,7 @@ from fractions import Fraction
 from math import prod
 from typing import Any, Literal
 
-from netspec.dims import Dim
+from netspec.dims import Dim, substitute
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,10 @@ class Tensor:
     def spatial(self) -> tuple[Dim, ...]:
         """The axes after batch and channels."""
         return self.shape[2:]
+
+    def at(self, sizes: Mapping[str, Dim]) -> Tensor:
+        """The same type with symbols replaced by sizes."""
+        return Tensor(tuple([d if isinstance(d, int) else substitute(d, sizes) for d in self.shape]), self.dtype)
 
     def with_channels(self, channels: Dim) -> Tensor:
         return Tensor((self.shape[0], channels, *self.shape[2:]), self.dtype)

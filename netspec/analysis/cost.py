@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from netspec.analysis.shapes import fixed
 from netspec.dims import Dim
 from netspec.graph.model import Graph, Node
 from netspec.types import Tensor
@@ -51,8 +50,8 @@ def costs(graph: Graph, nodes: Iterable[Node] | None = None, at: Mapping[str, in
 
 def _cost(node: Node, inputs: tuple[Tensor, ...], sizes: Mapping[str, int], batch: int) -> Cost:
     weights = node.op.weights(*inputs)
-    y = fixed(node.type, sizes)
-    macs = node.op.macs(y, *[fixed(x, sizes) for x in inputs])
+    y = node.type.at(sizes)
+    macs = node.op.macs(y, *[x.at(sizes) for x in inputs])
     if batch > 1 and macs is not None and (one := macs // batch) * batch == macs:
         macs = one
     return Cost(

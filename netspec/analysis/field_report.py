@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from netspec.analysis.receptive_field import Field, plain_field, receptive_fields
-from netspec.analysis.shapes import fixed, plain_shape
+from netspec.analysis.shapes import plain_shape
 from netspec.dims import Dim
 from netspec.graph.model import Graph, Mode, Node
 from netspec.graph.walk import live_nodes
@@ -34,7 +34,7 @@ def field_report(graph: Graph, mode: Mode = "inference", every: bool = False) ->
     for node in live_nodes(graph, mode):
         for name, field in fields[node.path].items():
             if every or _changes(node, fields, name):
-                extent = fixed(inputs[name], graph.nominal)
+                extent = inputs[name].at(graph.nominal)
                 layers.append(
                     {
                         "name": node.path,

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from netspec.analysis.shapes import fixed
 from netspec.dims import symbols
 from netspec.errors import fail
 from netspec.graph.model import Graph, Mode, Node
@@ -95,7 +94,7 @@ class _Schedule:
         self.train = mode == "train"
         self.nodes = live_nodes(graph, mode)
         self.outputs = outputs_of(graph, mode)
-        self.types = {value: _as(fixed(type, sizes), dtype) for value, type in graph.types.items()}
+        self.types = {value: _as(type.at(sizes), dtype) for value, type in graph.types.items()}
         self.memories: dict[str, Memory] = {}
         self.unknown: list[str] = []
         self.root = {i.name: i.name for i in graph.inputs}

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from netspec.dims import substitute
 from netspec.errors import closest
 from netspec.expression import Expression
 from netspec.ops.base import Op
@@ -237,10 +236,7 @@ class Graph:
     def at(self, **sizes: int) -> dict[str, Tensor]:
         """The type of every value with symbols replaced: `N` is 1 unless given, others take their nominal sizes."""
         values = {**self.nominal, **sizes}
-        return {
-            value: Tensor(tuple([substitute(d, values) for d in type.shape]), type.dtype)
-            for value, type in self.types.items()
-        }
+        return {value: type.at(values) for value, type in self.types.items()}
 
     def hash(self) -> str:
         """A SHA-256 of what the graph computes, in 64 digits, blind to names and blocks: see `graph.canonical`."""

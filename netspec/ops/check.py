@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from pydantic.errors import PydanticUserError
 
-from netspec.dims import Symbolic, TooLargeError, substitute, symbols
+from netspec.dims import Symbolic, TooLargeError, symbols
 from netspec.errors import choices, fail
 from netspec.ops.base import Op, RuleError, make_op
 from netspec.types import Call, Infix, Layer, Memory, Reach, Tensor, Weight, Window
@@ -33,9 +33,7 @@ def check_op(cls: type[Op]) -> None:
         if op is None:
             fail("NS218", f"{what}: {problems[0].message}", help=problems[0].help)
         try:
-            given = tuple(Tensor(shape) for shape in example.inputs)
-            _check_rules(op, given)
-            _check_memory(op, given)
+            _check_rules(op, tuple(Tensor(shape) for shape in example.inputs))
         except RuleError as error:
             fail("NS218", f"{what}: {error.message}", help=error.help)
         except Exception as error:
@@ -48,7 +46,6 @@ def check_use(op: Op, xs: tuple[Tensor, ...]) -> None:
         return
     try:
         _check_rules(op, xs)
-        _check_memory(op, xs)
     except (RuleError, TooLargeError):
         # The rule says what does not fit, and is asked again where it matters.
         return
@@ -67,12 +64,13 @@ def _check_rules(op: Any, xs: tuple[Tensor, ...]) -> None:
     _need(isinstance(op.window(*xs), Window | Reach), "window", "a Window or a Reach")
     _need(isinstance(op.torch(*xs), Layer | Call | Infix), "torch", "a Layer, a Call or an Infix")
     op.label()
+    _check_memory(op, xs)
 
 
 def _check_memory(op: Any, xs: tuple[Tensor, ...]) -> None:
     """Of this rule sizes are numbers, whatever they are."""
     sizes = dict.fromkeys(symbols([size for x in xs for size in x.shape]), 64)
-    given = [Tensor(tuple([substitute(size, sizes) for size in x.shape]), x.dtype) for x in xs]
+    given = [x.at(sizes) for x in xs]
     inferred = op.infer(*given)
     y = cast(Tensor, inferred[0] if isinstance(inferred, tuple) else inferred)
     for train in (False, True):

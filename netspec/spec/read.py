@@ -57,8 +57,8 @@ def read_spec(source: Source) -> Spec:
     for file in files:
         file.context.parameters = names
         read_defaults(file.section("defaults"), file.context, findings)
-    check_classes(library.all.values(), str(plain(outer.data.entries["name"].value)), findings)
     blocks = library.all.values()
+    check_classes(blocks, str(plain(outer.data.entries["name"].value)), findings)
     for block in blocks:
         parse_block(block, findings)
         findings.check_full()

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from netspec.analysis.shapes import fixed
 from netspec.backends.pytorch.classes import network_class_name
 from netspec.backends.pytorch.load import load
 from netspec.dims import symbols
@@ -26,7 +25,7 @@ def sizes_for(graph: Graph) -> dict[str, int]:
 def example_inputs(graph: Graph, device: str) -> tuple[torch.Tensor, ...]:
     """Inputs of the right shapes and dtypes, zeros."""
     sizes = sizes_for(graph)
-    shapes = [(fixed(i.type, sizes).shape, getattr(torch, i.type.dtype)) for i in graph.inputs]
+    shapes = [(i.type.at(sizes).shape, getattr(torch, i.type.dtype)) for i in graph.inputs]
     return tuple(torch.zeros(*shape, dtype=dtype, device=device) for shape, dtype in shapes)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownArgumentType, reportUnknownVariableType]
 
 
@@ -69,7 +68,7 @@ def _run(graph: Graph, module: torch.nn.Module, mode: Mode) -> list[str]:
     sizes = sizes_for(graph)
     shapes: list[str] = []
     for o, tensor in zip(outputs, results, strict=True):
-        expected = fixed(graph.types[o.value], sizes).shape
+        expected = graph.types[o.value].at(sizes).shape
         if tuple(tensor.shape) != expected:
             message = f"output `{o.name}` is {tuple(tensor.shape)}, and {expected} in the analysis"
             fail("NS402", message, help=_REPORT)
