@@ -34,14 +34,27 @@ def to_source(graph: Graph) -> str:
         raise TypeError(f"it takes a Graph, not {graph!r}; a Network has one as `network.graph`")
     root = bodies(graph)
     written_classes = _classes(graph, root)
-    function, statements = initializers(graph)
-    sections = [_class(graph, w, statements if w.cls.template.body is root else []) for w in written_classes]
+    inits = initializers(graph, _networks(written_classes))
+    sections = [_class(graph, w, inits.statements.get(w.cls.template.body.path, [])) for w in written_classes]
     if len(graph.outputs) > 1:
         sections.insert(-1, _output_class(graph, written_classes[-1].cls.name))
-    if function:
-        sections.insert(0, "\n".join(function))
+    for number, function in reversed(list(enumerate(inits.functions))):
+        name = "init_weights" if not number else f"init_weights_{number + 1}"
+        sections.insert(0, "\n".join(function).replace("def init_weights(", f"def {name}("))
     code = "\n\n\n".join(sections)
     return f"{_header(graph, code, modules_used(root))}\n\n\n{code}\n"
+
+
+def _networks(classes: Sequence[Written]) -> list[list[str]]:
+    """The paths of the networks that are steps, those together that are of one class."""
+    found = [[member.body.path for member in written.cls.members] for written in classes]
+    kinds = [written.cls.template.body.kind for written in classes[:-1]]
+    return [
+        # The template's class has the statements.
+        sorted(paths, key=lambda path: path != written.cls.template.body.path)
+        for paths, kind, written in zip(found, kinds, classes, strict=False)
+        if kind == "network"
+    ]
 
 
 def _classes(graph: Graph, root: Body) -> list[Written]:
@@ -83,9 +96,17 @@ def _free_parameters(graph: Graph, root: Body) -> set[str]:
             if inside:
                 for tree in trees:
                     free.difference_update(names_in(tree) - own if tree is not None else ())
-            if item.body is not None:
-                block = item.body.scope.block if item.body.scope is not None else None
-                shadowing = frozenset(p.name for p in block.parameters) if block is not None else own
+            if item.body is not None and item.body.scope is not None:
+                scope, shadowing = item.body.scope, own
+                if scope.block is not None:
+                    shadowing = frozenset(p.name for p in scope.block.parameters)
+                if scope.kind == "body":
+                    # Its steps read what the place knows where they were written.
+                    shadowing = frozenset()
+                if scope.kind == "network":
+                    # What a whole network does with its parameters is not followed here.
+                    for tree in scope.written.values():
+                        free.difference_update(names_in(tree))
                 visit(item.body, inside or item.body.is_class, shadowing)
 
     visit(root, False, frozenset())
@@ -148,6 +169,10 @@ def _input_names(body: Body, found: Written) -> list[str]:
         return list(body.inputs)
     if len(body.inputs) == 1:
         return ["x"]
+    scope = body.scope
+    if scope.block is not None and set(body.inputs) <= set(scope.inputs.values()):
+        names = {value: name for name, value in scope.inputs.items()}
+        return [names[value] for value in body.inputs]
     return [f"x{number}" for number in range(1, len(body.inputs) + 1)]
 
 
@@ -184,25 +209,28 @@ def _describe(graph: Graph, found: Written, inputs: Sequence[str]) -> str:
 
 def _entering(graph: Graph, found: Written, number: int) -> Expression | None:
     """How many channels enter: an argument, or a number that all uses have."""
-    if number == 0 and any(a.name == found.cls.channels for a in found.arguments):
-        return Name(found.cls.channels)
+    arguments = {a.name for a in found.arguments}
+    for name, place in found.cls.channels.items():
+        if place == number and name in arguments:
+            return Name(name)
     types = [graph.types[m.body.inputs[number]] for m in found.cls.members]
     sizes = {t.channels if t.rank > 1 else None for t in types}
     size = sizes.pop()
     return Literal(size) if not sizes and isinstance(size, int) else None
 
 
-def _known_channels(found: Written) -> Expression | None:
+def _known_channels(found: Written, number: int = 0) -> Expression | None:
     """The channels that leave, if the arguments say them."""
-    tree = found.output.channels
+    tree = found.outputs[number].channels
     known = {a.name for a in found.arguments}
     return tree if tree is not None and names_in(tree) <= known else None
 
 
 def _network_output(graph: Graph, found: Written, value: str) -> str:
     type = graph.types[value]
-    channels = _known_channels(found)
-    if channels is not None and names_in(channels) and type.rank >= 2 and value == found.cls.template.body.outputs[0]:
+    outputs = found.cls.template.body.outputs
+    channels = _known_channels(found, outputs.index(value)) if value in outputs else None
+    if channels is not None and names_in(channels) and type.rank >= 2:
         return f"({_dim(type.shape[0])}, {written(channels)}{''.join(f', {d}' for d in type.shape[2:])})"
     return _plain(type)
 
@@ -226,7 +254,7 @@ def _shape_text(type: Tensor, channels: Expression | None, spatial: Sequence[str
 def _output_text(graph: Graph, found: Written, number: int) -> str:
     """A class's output: channels in its arguments' terms, and how much smaller its map is."""
     pairs = [(graph.types[m.body.inputs[0]], graph.types[m.body.outputs[number]]) for m in found.cls.members]
-    channels = _known_channels(found) if number == 0 else None
+    channels = _known_channels(found, number)
     (x, y) = pairs[0]
     if channels is None and len({b.shape[1] for _, b in pairs if b.rank > 1}) == 1 and y.rank > 1:
         channels = Literal(y.shape[1]) if isinstance(y.shape[1], int) else None
