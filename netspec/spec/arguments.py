@@ -252,7 +252,7 @@ def _wanted(target: Target | None, name: str) -> str:
     """What an argument takes, in words; an empty text if nothing is known of it."""
     if isinstance(target, BlockDefinition):
         return words_for(target.kinds[name])
-    return takes(target, name) if target is not None else ""
+    return takes(target, name) if isinstance(target, type) else ""
 
 
 def _way_to_name(target: Target, name: str, data: Seq) -> str:

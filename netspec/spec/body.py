@@ -60,6 +60,11 @@ class Step:
     ops: dict[tuple[Any, ...], Op] = field(default_factory=dict[tuple[Any, ...], Op])
 
     @property
+    def uses(self) -> str:
+        """The name of the op, block, network or parameter that it uses."""
+        return self.target.opname if isinstance(self.target, type) else self.target.name
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """The names of what it gives."""
         if isinstance(self.target, type):

@@ -224,8 +224,8 @@ class _Elaborator(Opener):
 
 def entry_names(step: Step) -> tuple[str, ...]:
     """What the values that enter the copies of a repeat are called."""
-    several = isinstance(step.target, BlockDefinition) and len(step.target.info.inputs) > 1
-    return step.target.info.inputs if several else ("input",)
+    target = step.target
+    return target.info.inputs if isinstance(target, BlockDefinition) and len(target.info.inputs) > 1 else ("input",)
 
 
 def _unused(spec: Spec, graph: Graph) -> list[Diagnostic]:

@@ -120,8 +120,8 @@ def _in_training(data: Data) -> bool:
 class Embedded:
     """The specs that a spec embeds, each read once."""
 
-    def __init__(self) -> None:
-        self.open: dict[tuple[str, str, str], str] = {}
+    def __init__(self, source: Source, network: str) -> None:
+        self.open = {_key(source, network): source.name}
         self.specs: dict[tuple[str, str, str], Spec] = {}
         self.definitions: dict[tuple[int, tuple[str, ...]], BlockDefinition] = {}
 
@@ -156,7 +156,7 @@ class Embedded:
 
         file, network = named_network(name)
         source = find_beside(file, asker, span)
-        key = (os.path.realpath(source.name), source.text, network)
+        key = _key(source, network)
         if key in self.open:
             way = [*self.open.values(), source.name]
             notes = [" -> ".join(way[way.index(self.open[key]) :])]
@@ -179,6 +179,10 @@ class Embedded:
             # Where its blocks have names that others have too, its own name goes before them.
             definition.file.name = definition.file.name or spec.name
         return spec
+
+
+def _key(source: Source, network: str) -> tuple[str, str, str]:
+    return os.path.realpath(source.name), source.text, network
 
 
 def _definition(spec: Spec, wanted: list[tuple[str, Span]] | None) -> BlockDefinition:

@@ -183,7 +183,7 @@ class Opener(ABC):
         values = self.body(closure.body, inner, entries)[:1]
         if len(self.builder.nodes) > before and (given := all_known(values)):
             when = step.when.expression if step.when is not None else None
-            scope = Scope(path, "body", parent, given, inputs={"input": entry}, when=when, span=step.span)
+            scope = Scope(path, "body", parent, given, inputs={"input": entry}, when=when, span=closure.body.span)
             self.builder.open(scope)
         return values
 

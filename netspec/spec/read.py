@@ -47,7 +47,7 @@ def read_spec(source: Source, network: str = "", embedded: Embedded | None = Non
     `network` is the name of one of several; `embedded` holds the specs that are read for steps that embed them.
     """
     inner = embedded is not None
-    embedded = embedded or Embedded()
+    embedded = embedded or Embedded(source, network)
     files = chain(source)
     findings = Findings()
     outer, base = files[0], files[-1]

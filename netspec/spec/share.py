@@ -15,6 +15,8 @@ from netspec.types import Weight
 def share_weights(builder: Builder, errors: ElaborationErrors, step: Step, frame: Frame, made: Made) -> None:
     """Let a step that was just made use the weights of the earlier step it names, which has to be alike."""
     other = frame.made.get(step.share)
+    if made.since == made.until and (step.when is not None or step.repeat is not None):
+        return  # It is left out.
     if other is None:
         return  # What is wrong with that step is said already.
     twins = {node.path[len(other.path) :]: node for node in builder.nodes[other.since[0] : other.until[0]]}

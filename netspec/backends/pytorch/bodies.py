@@ -105,7 +105,7 @@ class _Reader:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.users = graph.users
-        self.inside = ("", "")
+        self.inside: tuple[str, str] = ("", "")
         """The path of the scope that shares the weights of another, and the path of that one, while it is read."""
         self.loop = ""
         """The path of the repeat whose copies all call one module, while it is read."""

@@ -102,7 +102,7 @@ def _free_parameters(graph: Graph, root: Body) -> set[str]:
                     shadowing = frozenset(p.name for p in scope.block.parameters)
                 if scope.kind == "body":
                     # Its steps read what the place knows where they were written.
-                    shadowing = frozenset()
+                    shadowing = frozenset[str]()
                 if scope.kind == "network":
                     # What a whole network does with its parameters is not followed here.
                     for tree in scope.written.values():
