@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import random
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,9 @@ import netspec
 from netspec.graph import Graph
 from netspec.graph.canonical import canonical
 
+sys.path.append(str(Path(__file__).parents[1] / "pytorch"))
+PARTS: dict[str, str] = importlib.import_module("specs_of_parts").PARTS
+
 
 def flat(graph: Graph, chance: random.Random) -> netspec.Network:
     """The same network written anew: no blocks, no repeats, other names, and steps in another order."""
@@ -19,7 +25,7 @@ def flat(graph: Graph, chance: random.Random) -> netspec.Network:
     todo, done, steps = list(graph.nodes), {i.name for i in graph.inputs}, list[dict[str, Any]]()
     while todo:
         # Not the whole list is looked through for what may come next: that would take quadratic time.
-        ready = [node for node in todo[:50] if done.issuperset(node.inputs)]
+        ready = [n for n in todo[:50] if done.issuperset(n.inputs) and n.weights_of in (n.path, *done)]
         node = chance.choice(ready)
         todo.remove(node)
         done.add(node.path)
@@ -27,7 +33,8 @@ def flat(graph: Graph, chance: random.Random) -> netspec.Network:
         if node.op.commutes:
             chance.shuffle(inputs)
         attributes = {k: v for k, v in node.op.model_dump(mode="json").items() if v is not None}
-        steps.append({node.op.opname: attributes or None, "name": names[node.path], "from": [names[v] for v in inputs]})
+        step = {node.op.opname: attributes or None, "name": names[node.path], "from": [names[v] for v in inputs]}
+        steps.append(step if node.weights_of == node.path else {**step, "share": names[node.weights_of]})
     inputs = {
         names[i.name]: {"shape": [str(d) if not isinstance(d, int) else d for d in i.type.shape]} for i in graph.inputs
     }
@@ -45,6 +52,26 @@ def test_blind_to_how_it_is_written(name: str) -> None:
     assert [node.path for node in other.graph.nodes] != [node.path for node in graph.nodes]
     assert canonical(other.graph) == canonical(graph)
     assert other.graph.hash() == graph.hash()
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_blind_to_blocks_of_every_kind(name: str) -> None:
+    graph = netspec.loads(PARTS[name]).graph
+    assert flat(graph, random.Random(name)).graph.hash() == graph.hash()
+
+
+def test_whose_weights_are_shared_matters_and_their_order_does_not() -> None:
+    def shared(steps: str) -> str:
+        head = "netspec: 1\nname: net\ninputs: {x: [N, 4]}\nnetwork:\n"
+        return netspec.loads(f"{head}{steps}").graph.hash()
+
+    one, two = "  - {linear: 4, from: x, name: a}\n", "  - {linear: 4, from: x, name: b}\n"
+    last, end = "  - {linear: 4, from: x, name: c, share: %s}\n", "  - {tanh, from: c, name: t}\n"
+    both = "  - {linear: 4, from: %s, share: %s, name: d}\n  - {add, from: [a, b, d]}\n"
+    assert shared(one + two + both % ("a", "a")) == shared(two + one + both % ("b", "b"))
+    assert shared(one + two + both % ("a", "b")) == shared(two + one + both % ("b", "a"))
+    assert shared(one + two + both % ("a", "a")) != shared(one + two + both % ("a", "b"))
+    assert shared(one + last % "a" + end) != shared(one + end.replace("from: c", "from: a"))
 
 
 def test_bundled_networks_differ() -> None:
