@@ -25,7 +25,7 @@ def canonical(graph: Graph) -> list[Any]:
     numbers = {i.name: number for number, i in enumerate(graph.inputs)}
     nodes: list[list[Any]] = []
     owners: dict[str, int] = {}
-    for node in _in_order(graph, digests):
+    for node in in_order(graph, digests):
         inputs = [numbers[value] for value in _inputs(node, digests)]
         owner = owners.setdefault(node.weights_of, len(nodes))
         nodes.append([*_op(node), sorted(inputs) if node.op.commutes else inputs, owner])
@@ -84,8 +84,9 @@ def _inputs(node: Node, digests: dict[str, str]) -> list[str]:
     return sorted(node.inputs, key=digests.__getitem__) if node.op.commutes else list(node.inputs)
 
 
-def _in_order(graph: Graph, digests: dict[str, str]) -> list[Node]:
+def in_order(graph: Graph, digests: dict[str, str] | None = None) -> list[Node]:
     """All nodes, each after those it reads: first what the outputs need, in their order, then the rest."""
+    digests = digests or _digests(graph)
     rest = sorted(graph.nodes, key=lambda node: digests[node.path], reverse=True)
     starts = [o.value for o in graph.outputs] + [node.path for node in rest]
     found: dict[str, Node] = {}
