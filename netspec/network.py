@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
     from torch import nn
 
+    from netspec.analysis.diff import Diff
     from netspec.analysis.memory import DType, Optimizer
     from netspec.analysis.parameter_report import By
     from netspec.backends.diagram.diagram import Diagram
@@ -109,6 +110,12 @@ class Network:
         from netspec.explain.part import explain
 
         return explain(self.spec, self.graph, part, self._given)
+
+    def diff(self, other: Network | Graph) -> Diff:
+        """What differs between this network and another, whatever their names and blocks: see `netspec.diff`."""
+        from netspec.analysis.diff import diff
+
+        return diff(self, other)
 
     def diagram(
         self,

@@ -15,6 +15,7 @@ from netspec.graph.model import Graph, Input, Node, Output
 from netspec.graph.walk import live_nodes
 from netspec.report import Report
 from netspec.tables import Table
+from netspec.types import Tensor
 
 Status = Literal["same", "sizes", "changed", "only_a", "only_b"]
 """Of a node: nothing differs; sizes follow from what differs elsewhere; the node itself differs; one side has it."""
@@ -32,7 +33,8 @@ class Pair:
     """A node of the first graph and the one that stands for it in the second, or one that stands alone.
 
     `attributes` are those that differ, with both values; `inputs` whether it reads other values, `weights` whether it
-    shares weights with other nodes. Costs are those of the whole graph.
+    shares weights with other nodes. `read` are the first types it reads that differ, where it does not differ itself.
+    Costs are those of the whole graph.
     """
 
     a: Node | None
@@ -41,6 +43,7 @@ class Pair:
     attributes: dict[str, tuple[Any, Any]] = field(default_factory=dict[str, tuple[Any, Any]])
     inputs: bool = False
     weights: bool = False
+    read: tuple[Tensor, Tensor] | None = None
     cost_a: Cost | None = None
     cost_b: Cost | None = None
 
@@ -130,6 +133,9 @@ def compare(a: Graph, b: Graph) -> Comparison:
         if pair.status == "same" and pair.cost_a != pair.cost_b:
             # The output is as large, and what is read is not.
             pair.status = "sizes"
+        if x and y and pair.status == "sizes":
+            reads = zip(a.input_types(x), b.input_types(y), strict=True)
+            pair.read = next(((m, t) for m, t in reads if m.at(names[0]) != t.at(names[1])), None)
         pairs.append(pair)
     return Comparison(a, b, pairs, _ends(a, b, sides, read, names))
 
@@ -162,7 +168,9 @@ def _attributes(x: Node, y: Node) -> dict[str, tuple[Any, Any]]:
     return {name: (mine.get(name), theirs.get(name)) for name in mine | theirs if mine.get(name) != theirs.get(name)}
 
 
-Sources = frozenset[tuple[Any, ...]]
+Source = tuple[int | str, int]
+Sources = frozenset[Source]
+_ALONE: Source = ("alone", 0)
 
 
 class _Reader:
@@ -182,7 +190,7 @@ class _Reader:
             return not all(_meet(self.a[v], self.b[w]) for v, w in zip(x.inputs, y.inputs, strict=True))
         # With more inputs on one side, those that both have must be the same, in their order.
         few, many = sorted(([self.a[v] for v in x.inputs], [self.b[v] for v in y.inputs]), key=len)
-        alone = [s for s in many if ("alone",) in s]
+        alone = [s for s in many if _ALONE in s]
         return len(alone) < len(many) - len(few) or not _within(few, many)
 
     def values_differ(self, v: str, w: str) -> bool:
@@ -196,21 +204,23 @@ class _Reader:
 
 
 def _sources(graph: Graph, numbers: Mapping[str, int], inputs: Mapping[str, int]) -> dict[str, Sources]:
-    """For every value, the matched values it is or is made of; `alone` marks what one side only stands between."""
+    """For every value, the matched values it is or is made of; with a mark if made by what one side alone has."""
     found: dict[str, Sources] = {i.name: frozenset([("input", inputs[i.name])]) for i in graph.inputs}
-    alone: Sources = frozenset([("alone",)])
     for node in graph.nodes:
         number = numbers.get(node.path)
-        through = alone.union(*[found[v] for v in node.inputs]) if number is None else None
-        for place, (value, _) in enumerate(node.values()):
-            found[value] = frozenset([(number, place)]) if through is None else through
+        if number is None:
+            through = frozenset([_ALONE]).union(*[found[v] for v in node.inputs])
+            found.update((value, through) for value, _ in node.values())
+        else:
+            found.update((value, frozenset([(number, place)])) for place, (value, _) in enumerate(node.values()))
     return found
 
 
 def _meet(mine: Sources, theirs: Sources) -> bool:
-    """Whether two values may be the same: they are, or what one side only has stands between."""
-    if ("alone",) in mine or ("alone",) in theirs:
-        return not mine.isdisjoint(theirs - {("alone",)}) or mine == {("alone",)} or theirs == {("alone",)}
+    """Whether two values may be the same: they are, or what only one side has stands between them."""
+    if _ALONE in mine or _ALONE in theirs:
+        mine, theirs = mine - {_ALONE}, theirs - {_ALONE}
+        return not mine or not theirs or not mine.isdisjoint(theirs)
     return mine == theirs
 
 
@@ -292,7 +302,7 @@ def _output(graph: Graph, o: Output | None) -> dict[str, Any] | None:
 
 
 def _plain(found: Comparison) -> dict[str, Any]:
-    count = {status: 0 for status in ("same", "sizes", "changed", "only_a", "only_b")}
+    count = dict.fromkeys(("same", "sizes", "changed", "only_a", "only_b"), 0)
     for pair in found.pairs:
         count[pair.status] += 1
     sides = _side(found.a), _side(found.b)
@@ -300,6 +310,11 @@ def _plain(found: Comparison) -> dict[str, Any]:
         "same": found.same,
         "a": sides[0],
         "b": sides[1],
+        "params": {
+            name: [found.a.params[name], found.b.params[name]]
+            for name in found.a.params
+            if name in found.b.params and found.a.params[name] != found.b.params[name]
+        },
         "difference": {key: minus(sides[1][key], sides[0][key]) for key in ("nodes", "parameters", "macs")},
         "counts": count,
         "names_differ": sum(bool(p.a and p.b and p.a.path != p.b.path) for p in found.pairs),
