@@ -54,6 +54,19 @@ class Pair:
         assert found is not None
         return found
 
+    @property
+    def parameters(self) -> int:
+        """By how many parameters the second has more."""
+        return (self.cost_b.parameters if self.cost_b else 0) - (self.cost_a.parameters if self.cost_a else 0)
+
+    @property
+    def macs(self) -> int | None:
+        """By how many multiply-accumulates the second has more; None where a size is open, and they may differ."""
+        if self.status == "same":
+            return 0
+        a, b = (0 if cost is None or cost.macs is None else cost.macs for cost in (self.cost_a, self.cost_b))
+        return minus(b, a)
+
 
 @dataclass(slots=True)
 class Comparison:
@@ -130,12 +143,11 @@ def compare(a: Graph, b: Graph) -> Comparison:
             pair.cost_a = costs_a[x.path]
         if y:
             pair.cost_b = costs_b[y.path]
-        if pair.status == "same" and pair.cost_a != pair.cost_b:
-            # The output is as large, and what is read is not.
-            pair.status = "sizes"
-        if x and y and pair.status == "sizes":
+        if x and y and pair.status in ("same", "sizes"):
             reads = zip(a.input_types(x), b.input_types(y), strict=True)
             pair.read = next(((m, t) for m, t in reads if m.at(names[0]) != t.at(names[1])), None)
+            # The output may be as large where what is read is not.
+            pair.status = "sizes" if pair.read else pair.status
         pairs.append(pair)
     return Comparison(a, b, pairs, _ends(a, b, sides, read, names))
 
@@ -345,9 +357,12 @@ def _side(graph: Graph) -> dict[str, Any]:
 
 
 def _totals(found: Mapping[str, Cost]) -> dict[str, Any]:
-    macs = [cost.macs or 0 for cost in found.values()]
-    known = all(isinstance(m, int) for m in macs)
-    return {"parameters": sum(cost.parameters for cost in found.values()), "macs": sum(macs) if known else None}
+    macs = [0 if cost.macs is None else cost.macs for cost in found.values()]
+    known = [count for count in macs if isinstance(count, int)]
+    return {
+        "parameters": sum(cost.parameters for cost in found.values()),
+        "macs": sum(known) if len(known) == len(macs) else None,
+    }
 
 
 def _blocks(graph: Graph) -> set[tuple[str, str, str]]:

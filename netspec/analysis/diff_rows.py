@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from netspec.analysis.diff import Comparison, Pair, Status, minus
+from netspec.analysis.diff import Comparison, Pair, Status
 from netspec.analysis.diff_words import op_words, reworded, shapes_words
 from netspec.analysis.layers import MINOR, describe
 from netspec.graph.model import Node
@@ -35,17 +35,13 @@ class Event:
 
     @property
     def parameters(self) -> int:
-        return sum(
-            (p.cost_b.parameters if p.cost_b else 0) - (p.cost_a.parameters if p.cost_a else 0) for p in self.pairs
-        )
+        return sum(pair.parameters for pair in self.pairs)
 
     @property
     def macs(self) -> int | None:
-        """By how much the known MACs differ; None where a size is open."""
-        found = [
-            minus(p.cost_b.macs or 0 if p.cost_b else 0, p.cost_a.macs or 0 if p.cost_a else 0) for p in self.pairs
-        ]
-        known = [f for f in found if f is not None]
+        """None where a size is open."""
+        found = [pair.macs for pair in self.pairs]
+        known = [count for count in found if count is not None]
         return sum(known) if len(known) == len(found) else None
 
     @property

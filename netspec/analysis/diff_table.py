@@ -139,7 +139,7 @@ def node_table(data: Mapping[str, Any]) -> Table:
         row += [attributes, "yes" if entry["inputs_differ"] else "no"]
         row += [_shape(side["output_shape"]) if side else None for side in (a, b)]
         for figure in figures:
-            mine, theirs = (side[figure] if side else 0 for side in (a, b))
-            row += [mine, theirs, minus(theirs, mine)]
+            mine, theirs = (side[figure] if side else None for side in (a, b))
+            row += [mine, theirs, minus(theirs if b else 0, mine if a else 0)]
         rows.append(row)
     return Table(headings, [list(row) for row in rows])

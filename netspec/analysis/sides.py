@@ -148,8 +148,10 @@ class Side:
                 return list(node.inputs)
             return sorted(node.inputs, key=lambda value: (-depth[value], look[value]))
 
+        # What no output needs comes last, from its ends upwards.
+        rest = sorted(self.graph.nodes, key=lambda node: (-depth[node.path], look[node.path]))
         found: dict[str, Node] = {}
-        for start in [*(o.value for o in self.graph.outputs), *(node.path for node in reversed(self.graph.nodes))]:
+        for start in [*(o.value for o in self.graph.outputs), *(node.path for node in rest)]:
             todo = [(start.partition(":")[0], False)]
             while todo:
                 path, ready = todo.pop()

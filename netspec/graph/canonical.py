@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -60,22 +59,11 @@ def _text(value: Any) -> str:
 
 
 def _digests(graph: Graph) -> dict[str, str]:
-    """For every value, a digest of all that it is made of: it settles the order of what has none."""
-    found = _round(graph, {})
-    sharing: dict[str, list[str]] = {}
-    for node in graph.nodes:
-        if node.weights_of != node.path:
-            sharing.setdefault(node.weights_of, []).append(found[node.path])
-    # Of nodes that are alike otherwise, one may have weights that others share.
-    return _round(graph, sharing) if sharing else found
-
-
-def _round(graph: Graph, sharing: Mapping[str, list[str]]) -> dict[str, str]:
+    """For every value, a digest of all that it is made of."""
     found = {i.name: f"input {number}" for number, i in enumerate(graph.inputs)}
     for node in graph.nodes:
         inputs = [found[value] for value in node.inputs]
-        shared = sorted(sharing.get(node.weights_of, ()))
-        made = _text([*_op(node), sorted(inputs) if node.op.commutes else inputs, *shared])
+        made = _text([*_op(node), sorted(inputs) if node.op.commutes else inputs])
         digest = sha256(made.encode()).hexdigest()
         for number, (value, _) in enumerate(node.values()):
             found[value] = f"{digest}:{number}"

@@ -10,38 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rewriting import flat
 
 import netspec
-from netspec.graph import Graph
 from netspec.graph.canonical import canonical
 
 sys.path.append(str(Path(__file__).parents[1] / "pytorch"))
 PARTS: dict[str, str] = importlib.import_module("specs_of_parts").PARTS
-
-
-def flat(graph: Graph, chance: random.Random) -> netspec.Network:
-    """The same network written anew: no blocks, no repeats, other names, and steps in another order."""
-    names = {path: f"x{number}" for number, path in enumerate(chance.sample(sorted(graph.types), len(graph.types)))}
-    todo, done, steps = list(graph.nodes), {i.name for i in graph.inputs}, list[dict[str, Any]]()
-    while todo:
-        # Not the whole list is looked through for what may come next: that would take quadratic time.
-        ready = [n for n in todo[:50] if done.issuperset(n.inputs) and n.weights_of in (n.path, *done)]
-        node = chance.choice(ready)
-        todo.remove(node)
-        done.add(node.path)
-        inputs = list(node.inputs)
-        if node.op.commutes:
-            chance.shuffle(inputs)
-        attributes = {k: v for k, v in node.op.model_dump(mode="json").items() if v is not None}
-        step = {node.op.opname: attributes or None, "name": names[node.path], "from": [names[v] for v in inputs]}
-        steps.append(step if node.weights_of == node.path else {**step, "share": names[node.weights_of]})
-    inputs = {
-        names[i.name]: {"shape": [str(d) if not isinstance(d, int) else d for d in i.type.shape]} for i in graph.inputs
-    }
-    outputs = {f"o{n}": {"from": names[o.value], "mode": o.mode} for n, o in enumerate(graph.outputs)}
-    return netspec.loads(
-        json.dumps({"netspec": 1, "name": "flat", "inputs": inputs, "network": steps, "outputs": outputs})
-    )
 
 
 @pytest.mark.parametrize("name", [name for name in netspec.names() if name != "resnet1202_cifar"])
@@ -126,6 +101,15 @@ def test_a_sum_has_no_order_and_twins_are_not_one() -> None:
     twice = f"network: [{steps % 'p'}, {steps % 'q'}, {{add, from: [p, q]}}]\n"
     once = f"network: [{steps % 'p'}, {{add, from: [p, p]}}]\n"
     assert netspec.loads(HEAD + twice).graph.hash() != netspec.loads(HEAD + once).graph.hash()
+
+
+def test_twins_of_which_one_is_used_again() -> None:
+    steps = "{conv2d: {out_channels: 4, kernel_size: 1}, from: a, name: %s}"
+    text = f"{HEAD}network: [{steps % 'p'}, {steps % 'q'}, {{add, from: [p, q], name: s}}, {{concat, from: [s, p]}}]\n"
+    assert "[p, q]" in text
+    for old, new, same in (("[p, q]", "[q, p]", True), ("[s, p]", "[s, q]", True), ("[s, p]", "[p, s]", False)):
+        changed = text.replace(old, new)
+        assert (netspec.loads(changed).graph.hash() == netspec.loads(text).graph.hash()) == same, new
 
 
 def test_every_attribute_counts() -> None:
