@@ -11,6 +11,7 @@ from netspec.analysis.cost import Cost, costs
 from netspec.analysis.shapes import plain_dim, plain_shape
 from netspec.analysis.sides import Ends, common_symbols, ends
 from netspec.collector import without_collector
+from netspec.dims import symbols
 from netspec.graph.model import Graph, Input, Node, Output
 from netspec.graph.walk import live_nodes
 from netspec.report import Report
@@ -343,12 +344,14 @@ def minus(b: Any, a: Any) -> int | None:
 
 
 def _side(graph: Graph) -> dict[str, Any]:
+    used = symbols([dim for i in graph.inputs for dim in i.type.shape])
     own = costs(graph)
     live = costs(graph, live_nodes(graph, "inference"))
     return {
         "network": graph.name,
         "title": graph.title,
         "hash": graph.hash(),
+        "at": {name: size for name, size in graph.nominal.items() if name in used},
         "nodes": len(graph),
         **_totals(own),
         "inference": _totals(live),

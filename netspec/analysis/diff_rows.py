@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from netspec.analysis.diff import Comparison, Pair, Status
-from netspec.analysis.diff_words import op_words, reworded, shapes_words
+from netspec.analysis.diff_words import layers_words, op_words, shapes_words
 from netspec.analysis.layers import MINOR, describe
 from netspec.graph.model import Node
 from netspec.graph.tree import Group, tree
@@ -156,7 +156,7 @@ class _Rows:
             rest = [pair for event in details[MOST - 1 :] for pair in event.pairs]
             more = Event(f"... {len(details) - MOST + 1} more", "csv and json list all", "changed", rest)
             details = [*details[: MOST - 1], more]
-        return Event(name, reworded(mine, theirs), status, pairs, output, details, mixed)
+        return Event(name, layers_words(mine, theirs), status, pairs, output, details, mixed)
 
     def details(self, row: _Row) -> list[Event]:
         """What differs inside a row, by the paths below it; copies of a repeat that differ alike are told once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from netspec.expression import show
 from netspec.graph.model import Node
 from netspec.types import Tensor
 
+_COPIES = re.compile(r"(.*?)(?: \(x (\d+)\))?")
 LONGEST = 60
 """How long a list of values may be that a line still names."""
 
@@ -56,6 +58,16 @@ def _shown(value: Any) -> str:
 def reworded(mine: str, theirs: str) -> str:
     """Two texts as one where they are equal, else with an arrow between them."""
     return mine if mine == theirs or not theirs else theirs if not mine else f"{mine} -> {theirs}"
+
+
+def layers_words(mine: str, theirs: str) -> str:
+    """What stands on both sides of a layer, with what they have in common once: `conv 256 (x 3->4)`."""
+    a, b = _COPIES.fullmatch(mine), _COPIES.fullmatch(theirs)
+    if a is None or b is None or mine == theirs:
+        return reworded(mine, theirs)
+    if a[1] == b[1]:
+        return f"{a[1]} (x {a[2] or 1}->{b[2] or 1})"
+    return f"{a[1]} -> {theirs}" if a[2] == b[2] else reworded(mine, theirs)
 
 
 def shapes_words(x: Node | None, y: Node | None) -> str:

@@ -261,7 +261,7 @@ def test_vgg_d_and_e(bundled: Bundled) -> None:
         f"conv{n}.3.conv2d" for n in (3, 4, 5)
     ]
     assert found["difference"]["parameters"] == 143_667_240 - 138_357_544
-    assert lines_of(bundled("vgg_d"), bundled("vgg_e"))["conv3"] == "conv 256 (x 3) -> conv 256 (x 4)"
+    assert lines_of(bundled("vgg_d"), bundled("vgg_e"))["conv3"] == "conv 256 (x 3->4)"
 
 
 def test_resnet_34_and_50_stage_by_stage(bundled: Bundled) -> None:
@@ -272,7 +272,7 @@ def test_resnet_34_and_50_stage_by_stage(bundled: Bundled) -> None:
     lines = lines_of(bundled("resnet34"), bundled("resnet50"))
     for n, copies in enumerate((3, 4, 6, 3), 1):
         width = 32 * 2**n
-        assert lines[f"layer{n}"] == f"basic {width} (x {copies}) -> bottleneck {width} (x {copies})"
+        assert lines[f"layer{n}"] == f"basic {width} -> bottleneck {width} (x {copies})"
     assert lines["0-3.residual.conv_bn.conv2d"] == "kernel_size 3 -> 1, padding 1 -> 0"
 
 
