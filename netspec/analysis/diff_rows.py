@@ -154,7 +154,7 @@ class _Rows:
             details = []
         elif len(details) > MOST:
             rest = [pair for event in details[MOST - 1 :] for pair in event.pairs]
-            more = Event(f"... {len(details) - MOST + 1} more", "csv and json list all", "changed", rest)
+            more = Event(f".. {len(details) - MOST + 1} more", "csv and json list all", "changed", rest)
             details = [*details[: MOST - 1], more]
         return Event(name, layers_words(mine, theirs), status, pairs, output, details, mixed)
 
@@ -175,7 +175,7 @@ class _Rows:
 
     def _described(self, items: list[Item]) -> str:
         words = [item.op.label() if isinstance(item, Node) else self._group_words(item) for item in items]
-        return " + ".join(words) if len(words) <= 3 else f"{words[0]} + ... + {words[-1]}"
+        return " + ".join(words) if len(words) <= 3 else f"{words[0]} + .. + {words[-1]}"
 
     def _group_words(self, group: Group) -> str:
         scope = group.scope
@@ -197,7 +197,7 @@ def _nodes(item: Item) -> Iterable[Node]:
 
 def _names(items: list[Item]) -> str:
     names = [item.name if isinstance(item, Node) else item.scope.name if item.scope else "" for item in items]
-    return names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]}"
+    return names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]}"
 
 
 def _status(pairs: list[Pair]) -> Status:
@@ -256,7 +256,7 @@ def _copies(events: list[Event]) -> list[Event]:
 
 def _ranges(names: list[str]) -> str:
     if not all(name.isdecimal() for name in names):
-        return names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]}"
+        return names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]}"
     spans: list[list[int]] = []
     for number in map(int, names):
         if spans and number == spans[-1][1] + 1:
@@ -273,7 +273,7 @@ def _only_together(events: list[Event]) -> list[Event]:
         before = found[-1] if found else None
         if before and event.status == before.status and event.status in ("only_a", "only_b") and _beside(before, event):
             found[-1] = Event(
-                f"{before.name.partition(' ... ')[0]} ... {event.name}",
+                f"{before.name.partition(' .. ')[0]} .. {event.name}",
                 _joined(before.what, event.what[2:]),
                 event.status,
                 before.pairs + event.pairs,
@@ -286,11 +286,11 @@ def _only_together(events: list[Event]) -> list[Event]:
 
 def _beside(before: Event, event: Event) -> bool:
     """Whether two lines stand in one scope."""
-    return before.name.partition(" ... ")[0].rpartition(".")[0] == event.name.rpartition(".")[0]
+    return before.name.partition(" .. ")[0].rpartition(".")[0] == event.name.rpartition(".")[0]
 
 
 def _joined(mine: str, more: str) -> str:
-    return f"{mine} + {more}" if mine.count(" + ") < 3 else f"{mine.partition(' + ... + ')[0]} + ... + {more}"
+    return f"{mine} + {more}" if mine.count(" + ") < 3 else f"{mine.partition(' + .. + ')[0]} + .. + {more}"
 
 
 def _alike_together(events: list[Event], most: int = 1) -> list[Event]:
@@ -324,7 +324,7 @@ def _quiet_together(events: list[Event]) -> list[Event]:
             continue
         if run:
             pairs = [pair for quiet in run for pair in quiet.pairs]
-            name = run[0].name if len(run) == 1 else f"{run[0].name.partition(' ... ')[0]} ... {run[-1].name}"
+            name = run[0].name if len(run) == 1 else f"{run[0].name.partition(' .. ')[0]} .. {run[-1].name}"
             nodes = f"{len(pairs)} node{'s' if len(pairs) > 1 else ''}"
             sizes = any(pair.status == "sizes" for pair in pairs)
             what = f"the same but for sizes ({nodes})" if sizes else f"the same ({nodes})"
