@@ -44,6 +44,9 @@ class _Aligner:
         self.matches: Matches = {}
         self.taken: set[str] = set()
         self._equal(lambda side, node: (side.up[node.path], side.down[node.path]))
+        # Twins are made alike: which is which is told by what reads them, where that is no twin.
+        self._equal(lambda side, node: side.up[node.path], once=True)
+        self._neighbours(lambda side, node: side.up[node.path])
         self._equal(lambda side, node: side.up[node.path])
         self._gaps()
         self._neighbours(lambda side, node: side.token[node.path])
@@ -60,15 +63,16 @@ class _Aligner:
     def _right(self, nodes: Iterable[Node]) -> list[Node]:
         return [node for node in nodes if node.path not in self.taken]
 
-    def _equal(self, key: Callable[[Side, Node], Hashable]) -> None:
-        """Match what has equal keys; where one side has more of them, by name, then in order."""
+    def _equal(self, key: Callable[[Side, Node], Hashable], once: bool = False) -> None:
+        """Match what has equal keys, by name and in order where several do; with `once` only where none do."""
         groups: defaultdict[Hashable, tuple[list[Node], list[Node]]] = defaultdict(lambda: ([], []))
         for node in self._left(self.a.nodes):
             groups[key(self.a, node)][0].append(node)
         for node in self._right(self.b.nodes):
             groups[key(self.b, node)][1].append(node)
         for xs, ys in groups.values():
-            self._pair(xs, ys)
+            if not once or len(xs) == len(ys) == 1:
+                self._pair(xs, ys)
 
     def _pair(self, xs: list[Node], ys: list[Node]) -> None:
         if len(xs) != len(ys):
