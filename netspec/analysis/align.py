@@ -4,8 +4,8 @@ Three ways in turn, each for what the one before left over. First, what is made 
 node, wherever it was written (`up` digests, those that hashes order by). Then both graphs are sequences, in an order
 that does not depend on how they were written, and gaps between matched nodes are aligned: on tokens that stand once
 in both (as patience diffs do), on equal beginnings and ends, and what remains as sequences of genes are, by the best
-sum of similarities. Last, neighbours of matched nodes find each other, whatever the order. All but the third of these
-is linear in the nodes, but for sorting, and that one is kept to a band where its table would be large.
+sum of similarities. Last, neighbours of matched nodes find each other, whatever the order. All is linear in the nodes,
+but for sorting and those sums, whose table is kept to a band around its diagonal where it would be large.
 """
 
 from __future__ import annotations
