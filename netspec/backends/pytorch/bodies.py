@@ -110,6 +110,8 @@ class _Reader:
         self.loop = ""
         """The path of the repeat whose copies all call one module, while it is read."""
         self.leaving = {o.value for o in graph.outputs}
+        self.printed: dict[tuple[int, ...], Printed] = {}
+        """How an op on values of some types is written, by identity: most nodes share both with others."""
 
     def body(self, group: Group) -> Body:
         body = Body(group.scope)
@@ -137,7 +139,11 @@ class _Reader:
         return body
 
     def node(self, node: Node) -> Item:
-        printed = node.op.torch(*self.graph.input_types(node))
+        types = self.graph.input_types(node)
+        key = (id(node.op), *map(id, types))
+        printed = self.printed.get(key)
+        if printed is None:
+            printed = self.printed[key] = node.op.torch(*types)
         # A named merge has its scope's path, which in a repeat ends in the number of the copy.
         name = node.op.opname if node.path == node.scope else node.name
         item = Item(name, list(node.inputs), [v for v, _ in node.values()], node.when, node, printed)

@@ -78,15 +78,24 @@ def _frozen(filling: Filling) -> Any:
 
 
 def _layers(graph: Graph) -> list[tuple[Node, str, set[str]]]:
+    """The layers with weights of their own, if any has an initialiser; with torch's name of each and of its weights."""
+    if not any(node.init for node in graph.nodes):
+        return []
     found: list[tuple[Node, str, set[str]]] = []
+    known: dict[tuple[int, ...], tuple[str, set[str]]] = {}
     for node in graph.nodes:
         if node.weights_of != node.path:
             continue
-        printed = node.op.torch(*graph.input_types(node))
-        if isinstance(printed, Layer):
-            weights = {w.name for w in graph.weights(node) if w.kind == "parameter"}
-            if weights:
-                found.append((node, printed.target, weights))
+        types = graph.input_types(node)
+        # By identity, as the Builder infers: most nodes share their op and their types with others.
+        key = (id(node.op), *map(id, types))
+        if key not in known:
+            weights = {w.name for w in node.op.weights(*types) if w.kind == "parameter"}
+            printed = node.op.torch(*types) if weights else None
+            known[key] = (printed.target, weights) if isinstance(printed, Layer) else ("", set())
+        target, weights = known[key]
+        if weights:
+            found.append((node, target, weights))
     return found
 
 
