@@ -20,7 +20,6 @@ from netspec.expression.tree import (
     Name,
     Unary,
     Value,
-    names_in,
 )
 
 
@@ -32,24 +31,30 @@ def simplify(tree: Expression, known: Mapping[str, Value]) -> Expression:
         case Literal() | Attribute():
             return tree
         case Unary(operator, value):
-            result: Expression = Unary(operator, simplify(value, known))
+            parts = (simplify(value, known),)
+            result: Expression = Unary(operator, *parts)
         case Index(value, index):
-            result = Index(simplify(value, known), simplify(index, known))
+            parts = (simplify(value, known), simplify(index, known))
+            result = Index(*parts)
         case Call(function, arguments):
-            result = Call(function, tuple(simplify(a, known) for a in arguments))
+            parts = tuple([simplify(a, known) for a in arguments])
+            result = Call(function, parts)
         case ListOf(items):
-            result = ListOf(tuple(simplify(item, known) for item in items))
+            parts = tuple([simplify(item, known) for item in items])
+            result = ListOf(parts)
         case Conditional(then, condition, otherwise):
             decided = simplify(condition, known)
             if isinstance(decided, Literal) and isinstance(decided.value, bool):
                 return simplify(then if decided.value else otherwise, known)
-            result = Conditional(simplify(then, known), decided, simplify(otherwise, known))
+            parts = (simplify(then, known), decided, simplify(otherwise, known))
+            result = Conditional(*parts)
             # As text, since 1 == 1.0 == true.
             if to_text(result.then) == to_text(result.otherwise):
                 return result.then
         case Binary(operator, left, right):
-            result = _simplify_binary(Binary(operator, simplify(left, known), simplify(right, known)))
-    if not names_in(result) and not isinstance(result, Literal):
+            parts = (simplify(left, known), simplify(right, known))
+            result = _simplify_binary(Binary(operator, *parts))
+    if not isinstance(result, Literal) and all(isinstance(part, Literal) for part in parts):
         # What can't be worked out may stand where it never is: `4 // 0` in `1 if flag else 4 // 0`.
         with suppress(ExpressionError):
             return Literal(evaluate(result, {}))

@@ -11,6 +11,8 @@ LONGEST = 60
 def tidy(tree: Expression) -> Expression | None:
     """`a + 3 + a - 1` as `2 * a + 2`, where that is shorter; None where it stays too long to read."""
     tree = simplify(tree, {})
+    if isinstance(tree, Literal) and type(tree.value) is int:
+        return tree
     terms: dict[Expression, int] = {}
     _collect(tree, 1, terms)
     collected = _sum(terms)
