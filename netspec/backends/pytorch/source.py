@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -82,22 +83,29 @@ def _write(graph: Graph, classes: Sequence[Class], of_body: Mapping[int, Class])
 
 
 def _free_parameters(graph: Graph, root: Body) -> set[str]:
-    """Parameters of the spec that could be arguments of the network's class: plain values that no other class reads."""
+    """Parameters of the spec that could be arguments of the network's class.
+
+    They are plain values that no other class reads, and no condition or number of copies in its own: the structure of
+    the source follows from these.
+    """
     free = {n for n, v in graph.params.items() if isinstance(v, bool | int | float | str)} - UNSAYABLE
     free -= {i.name for i in graph.inputs} | graph.decided
+    seen: set[tuple[int, frozenset[str]]] = set()
 
     def visit(body: Body, inside: bool, own: frozenset[str]) -> None:
         for item in body.items:
-            trees: list[Expression | None] = [item.when]
-            if item.node is not None:
-                trees += item.node.written.values()
-            if item.body is not None and item.body.scope is not None:
-                trees += [item.body.scope.count, *item.body.scope.written.values()]
+            scope = item.body.scope if item.body is not None else None
+            trees = [item.when, scope.count if scope is not None else None]
             if inside:
-                for tree in trees:
-                    free.difference_update(names_in(tree) - own if tree is not None else ())
-            if item.body is not None and item.body.scope is not None:
-                scope, shadowing = item.body.scope, own
+                trees += item.node.written.values() if item.node is not None else ()
+                trees += scope.written.values() if scope is not None else ()
+            for tree in trees:
+                # All uses of a block have the same expressions.
+                if tree is not None and (id(tree), own) not in seen:
+                    seen.add((id(tree), own))
+                    free.difference_update(names_in(tree) - own)
+            if item.body is not None and scope is not None:
+                shadowing = own
                 if scope.block is not None:
                     shadowing = frozenset(p.name for p in scope.block.parameters)
                 if scope.kind == "body":
@@ -115,13 +123,9 @@ def _free_parameters(graph: Graph, root: Body) -> set[str]:
 
 def _header(graph: Graph, code: str, modules: set[str]) -> str:
     lines = [*_docstring(f"{graph.title or graph.name} in PyTorch, {MARK} from `{graph.name}`.", 0), ""]
-    nodes = list(ast.walk(ast.parse(code)))
-    used = {node.id for node in nodes if isinstance(node, ast.Name)}
-    taken = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    taken |= {node.arg for node in nodes if isinstance(node, ast.arg)}
-    for module in sorted(modules):
-        if module.partition(".")[0] in taken:
-            fail("NS401", f"`{module.partition('.')[0]}` is a name in `{graph.name}`, and the module that an op needs")
+    if modules:
+        _check_modules(graph, code, modules)
+    bare = _STRING.sub('""', code)
     standard = [
         line
         for name, line in (
@@ -129,15 +133,34 @@ def _header(graph: Graph, code: str, modules: set[str]) -> str:
             ("OrderedDict", "from collections import OrderedDict"),
             ("NamedTuple", "from typing import NamedTuple"),
         )
-        if name in used
+        if _reads(bare, name)
     ]
     if standard:
         lines += [*standard, ""]
-    if "torch" in used:
+    if _reads(bare, "torch"):
         modules = modules | {"torch"}
     lines += [f"import {module}" for module in sorted(modules)]
     lines.append("from torch import Tensor, nn")
     return "\n".join(lines)
+
+
+_STRING = re.compile(r'"""[\s\S]*?"""|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'')
+"""A string, as it stands in the code: a docstring has no quotes of its own kind in it."""
+
+
+def _reads(bare: str, name: str) -> bool:
+    """Whether code without strings reads a name: not as an attribute, nor as what an argument is called."""
+    return name in bare and re.search(rf"(?<![\w.]){name}(?![\w=:])", bare) is not None
+
+
+def _check_modules(graph: Graph, code: str, modules: set[str]) -> None:
+    """Refuse modules whose names the code gives to something else."""
+    nodes = list(ast.walk(ast.parse(code)))
+    taken = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    taken |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    for module in sorted(modules):
+        if module.partition(".")[0] in taken:
+            fail("NS401", f"`{module.partition('.')[0]}` is a name in `{graph.name}`, and the module that an op needs")
 
 
 def _class(graph: Graph, found: Written, statements: Sequence[str]) -> str:
