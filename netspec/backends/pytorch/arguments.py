@@ -94,8 +94,14 @@ class Arguments:
                 self.used.update(names_in(candidate) - loop)
                 return candidate
         written_as = tupled if is_list else collapse
-        first = written_as(values[0][1])
-        if all(type(value) is type(first) and value == first for value in (written_as(v) for _, v in values)):
+        given = values[0][1]
+        first = written_as(given)
+        for _, value in values:
+            if value is not given:
+                value = written_as(value)
+                if type(value) is not type(first) or value != first:
+                    break
+        else:
             return Literal(first)
         for parameter in self.cls.parameters:
             # A block made in Python has values and no expressions: one that says each use's value is it.
@@ -115,6 +121,8 @@ class Arguments:
                 found = evaluate(candidate, names)
             except ExpressionError:
                 return False
+            if found is value:
+                continue
             if is_list and tupled(found) != tupled(value):
                 return False
             # Where a float is wanted, an int is as good.

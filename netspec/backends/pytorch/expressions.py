@@ -15,6 +15,7 @@ from netspec.expression import (
     Literal,
     Name,
     Unary,
+    python_literal,
     to_text,
 )
 
@@ -35,6 +36,11 @@ def written(tree: Expression) -> str:
 
 def document(tree: Expression) -> Doc:
     """An expression as source that knows where it may be broken."""
+    # Most arguments are a number or a name alone.
+    if isinstance(tree, Name):
+        return tree.name
+    if isinstance(tree, Literal):
+        return python_literal(tupled(tree.value))
     return _document(_pythonic(tree))
 
 

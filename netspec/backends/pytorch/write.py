@@ -265,8 +265,9 @@ class ClassWriter:
         parts: list[Doc] = []
         sizes: set[str] = set()
         out: Expression | None = None
+        given = [(m, _layer(i).arguments) for m, i in matched]
         for number, name in enumerate(printed.arguments):
-            values = [(m, _layer(i).arguments[name]) for m, i in matched]
+            values = [(m, arguments[name]) for m, arguments in given]
             if name in attributes:
                 chosen = self.verified(values, node.written.get(name), place, _hint(item, name))
             else:
