@@ -29,7 +29,13 @@ def bundled_folder() -> Path:
 
 def bundled_names() -> list[str]:
     """The names of the specs that come with netspec."""
-    return sorted((path.stem for path in bundled_folder().glob("*.yaml")), key=_natural)
+    return sorted(_bundled_names(), key=_natural)
+
+
+def _bundled_names() -> list[str]:
+    folder = bundled_folder()
+    files = os.listdir(folder) if folder.is_dir() else []
+    return [name.removesuffix(".yaml") for name in files if name.endswith(".yaml")]
 
 
 def _natural(name: str) -> tuple[str, str, int]:
@@ -97,7 +103,7 @@ def find_beside(name: str, asker: Source, span: Span) -> Source:
 
 
 def _bundled(name: str) -> Source | None:
-    if name not in bundled_names():
+    if name not in _bundled_names():
         return None
     path = bundled_folder() / f"{name}.yaml"
     return read_file(path, _shown(path))
