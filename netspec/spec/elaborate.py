@@ -115,6 +115,8 @@ class _Elaborator(Opener):
                 values = self.step(step, frame, values)
             except Failed:
                 values = (None,) * len(step.outputs)
+            if not step.named and not top:
+                continue
             called = called_values(step.called, step.outputs)
             known = dict(zip(called, (values[0], *values), strict=len(called) > 1))
             if step.named:

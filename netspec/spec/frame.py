@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
 
-from netspec.expression import Expression, Value, leaves
+from netspec.expression import Expression, Name, Value, leaves
 from netspec.source import Span
 from netspec.spec.body import Body, Step
 
@@ -74,5 +74,7 @@ NOWHERE = frozenset[str]()
 
 def origins_of(tree: Expression, frame: Frame) -> frozenset[str]:
     """The spec's parameters that an expression's value comes from, through the arguments of blocks."""
+    if isinstance(tree, Name):
+        return frame.origins.get(tree.name, NOWHERE)
     found = [frame.origins.get(leaf.name, NOWHERE) for leaf in leaves(tree)]
     return NOWHERE.union(*found)

@@ -70,9 +70,9 @@ class NodeMaker:
         except NetspecError as error:
             self.errors.clash(error, step, frame, self.places.get(path))
         self.places[path] = step.span
-        origins = [found for v in given if (found := self.origin(v))]
-        origins += [origins_of(tree, frame) for tree in step.written.values()]
-        self.origins[value] = NOWHERE.union(*origins) if origins else NOWHERE
+        origins = {self.origin(v) for v in given}
+        origins.update([origins_of(tree, frame) for tree in step.written.values()])
+        self.origins[value] = NOWHERE.union(*origins) if len(origins) != 1 else origins.pop()
         if step.init:
             self.check_init(step, path, frame)
         return (value, *(f"{value}:{name}" for name in cls.output_names[1:]))

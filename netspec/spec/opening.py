@@ -120,13 +120,16 @@ class Opener(ABC):
         """
         entering = [self.builder.types[entry] for entry in entries]
         given = params.values()
+        named = named_entries(block.info.inputs, entries)
         origins = {name: origins_of(tree, frame) for name, tree in step.written.items()}
-        for name, entry in named_entries(block.info.inputs, entries).items():
+        for name, entry in named.items():
             origins[name] = self.maker.origin(entry)
-        key = (id(block), *map(id, entering), *map(frozen, given), *map(type, given), *map(id, bodies.values()))
-        # Two values that enter may be one.
-        key = (*key, *(entries.index(entry) for entry in entries), id(frame.home))
-        key = (*key, frozenset[str]().union(*origins.values()))
+        key = (
+            *(id(block), id(frame.home), NOWHERE.union(*origins.values())),
+            *(*map(id, entering), *map(frozen, given), *map(type, given), *map(id, bodies.values())),
+            # Two values that enter may be one.
+            *map(entries.index, entries),
+        )
         known = self.regions.get(key)
         if known is not None:
             values = self.builder.again(known, path, entries)
@@ -138,7 +141,7 @@ class Opener(ABC):
         home = Home(params, hidden) if block.own else frame.home
         inner = Frame(
             {**home.params, **params, **named_entries(block.info.inputs, entering)},
-            dict(named_entries(block.info.inputs, entries)),
+            dict(named),
             path,
             {**home.origins, **hidden},
             home,
