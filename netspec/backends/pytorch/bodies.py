@@ -28,15 +28,13 @@ class Item:
     """The name of the item whose module this one calls again."""
     loops: bool = False
     """Whether it calls that module once for each of its copies."""
+    is_module: bool = field(init=False)
+    key: tuple[str, bool] = field(init=False)
+    """What tells an item from the others of its body: a merge may be called as one of its branches."""
 
-    @property
-    def is_module(self) -> bool:
-        return self.body is not None or isinstance(self.printed, Layer)
-
-    @property
-    def key(self) -> tuple[str, bool]:
-        """What tells an item from the others of its body: a merge may be called as one of its branches."""
-        return self.name, self.is_module
+    def __post_init__(self) -> None:
+        self.is_module = self.body is not None or isinstance(self.printed, Layer)
+        self.key = self.name, self.is_module
 
 
 @dataclass(slots=True, eq=False)

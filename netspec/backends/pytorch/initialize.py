@@ -50,7 +50,8 @@ def initializers(graph: Graph, networks: Sequence[Sequence[str]] = ()) -> Initia
     exceptions: dict[tuple[str, Any], list[str]] = {}
     for node, target, weights in layers:
         for weight, filling in node.init.items():
-            if weight in weights and rules.get((target, weight)) != filling and f"{node.path}.{weight}" not in done:
+            rule = rules.get((target, weight))
+            if weight in weights and rule is not filling and rule != filling and f"{node.path}.{weight}" not in done:
                 exceptions.setdefault((weight, _frozen(filling)), []).append(node.path)
     places = _places(graph) if exceptions else {}
     for (weight, _), paths in exceptions.items():
@@ -114,6 +115,8 @@ def _rule(key: Key, layers: list[tuple[Node, str, set[str]]]) -> Filling | None:
     fillings = [node.init.get(weight) for node, own, weights in layers if own == target and weight in weights]
     if len(fillings) < 2 or any(filling is None for filling in fillings):
         return None
+    if all(filling is fillings[0] for filling in fillings):
+        return fillings[0]
     most = Counter(_frozen(f) for f in fillings if f is not None).most_common(1)[0][0]
     return next(f for f in fillings if f is not None and _frozen(f) == most)
 

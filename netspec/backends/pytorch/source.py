@@ -316,8 +316,11 @@ def _docstring(text: str, indent: int) -> list[str]:
     clean = clean.replace("\\", "\\\\").replace('"""', "'''")
     lead = " " * indent
     wrapped: list[str] = []
+    room = WIDTH - indent - 6
     for paragraph in clean.split("\n\n"):
-        lines = textwrap.wrap(paragraph, WIDTH - indent - 6, break_long_words=False, break_on_hyphens=False)
+        lines = [paragraph] if paragraph.strip() else []
+        if len(paragraph) > room or "\n" in paragraph:
+            lines = textwrap.wrap(paragraph, room, break_long_words=False, break_on_hyphens=False)
         if lines:
             wrapped += [*([""] if wrapped else []), *(line.strip() for line in lines)]
     wrapped = wrapped or ["?"]
