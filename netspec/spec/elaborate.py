@@ -145,11 +145,12 @@ class _Elaborator(Opener):
         """What a step takes: the values it names, else the first ones of the step before."""
         if step.sources is not None:
             return tuple([frame.values.get(name) for name, _ in step.sources])
-        if len(previous) < step.takes:
+        takes = step.takes
+        if len(previous) < takes:
             count = f"gives {len(previous)}" if len(previous) != 1 else "gives one"
-            message = f"`{step.called}` takes {step.takes} values, and what comes before it {count}"
+            message = f"`{step.called}` takes {takes} values, and what comes before it {count}"
             self.errors.fail("NS302", message, step.span, frame, help="name them: `from: [a, b]`")
-        return previous[: step.takes]
+        return previous[:takes]
 
     def repeated(self, step: Step, frame: Frame, path: str, inputs: Values) -> Values:
         assert step.repeat is not None

@@ -132,17 +132,21 @@ _AXES = {"dirac": (3, 5), "eye": (2, 2), "orthogonal": (2, 8)}
 
 def why_not(filling: Filling, weight: Weight) -> str:
     """Why a weight of this shape can't be filled so; an empty text if it can."""
-    shape = " x ".join(map(str, weight.shape))
     if isinstance(filling, tuple):
-        fits = weight.shape == (len(filling),)
-        return "" if fits else f"`{weight.name}` has the shape {shape}, and the list has {len(filling)} numbers"
+        if weight.shape == (len(filling),):
+            return ""
+        return f"`{weight.name}` has the shape {_by(weight)}, and the list has {len(filling)} numbers"
     if not isinstance(filling, Init):
         return ""
     least, most = _AXES.get(filling.function, (2 if filling.function.startswith(("xavier", "kaiming")) else 1, 8))
     if not least <= len(weight.shape) <= most:
         wanted = str(least) if least == most else f"{least} or more"
-        return f"`{filling.function}` fills weights of {wanted} axes, and `{weight.name}` has the shape {shape}"
+        return f"`{filling.function}` fills weights of {wanted} axes, and `{weight.name}` has the shape {_by(weight)}"
     groups = filling.options.get("groups", 1)
     if filling.function == "dirac" and weight.shape[0] % groups:
-        return f"`dirac` has {groups} groups, which do not divide the first axis of `{weight.name}`, {shape}"
+        return f"`dirac` has {groups} groups, which do not divide the first axis of `{weight.name}`, {_by(weight)}"
     return ""
+
+
+def _by(weight: Weight) -> str:
+    return " x ".join(map(str, weight.shape))

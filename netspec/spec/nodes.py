@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from netspec.errors import NetspecError, choices, closest
 from netspec.graph.build import Builder
@@ -20,8 +20,7 @@ Values = tuple[str | None, ...]
 
 def all_known(values: Values) -> tuple[str, ...]:
     """The values if all are known, else none."""
-    known = tuple([value for value in values if value is not None])
-    return known if len(known) == len(values) else ()
+    return cast(tuple[str, ...], values) if None not in values else ()
 
 
 class NodeMaker:

@@ -232,5 +232,6 @@ class Opener(ABC):
 
 def named_entries(names: tuple[str, ...], entries: Sequence[Entering]) -> dict[str, Entering]:
     """What enters a body by the names it has there: the only one is `input` too."""
-    found = dict(zip(names, entries, strict=True))
-    return {"input": entries[0], **found} if len(entries) == 1 else found
+    if len(entries) == 1:
+        return {"input": entries[0], names[0]: entries[0]}
+    return dict(zip(names, entries, strict=True))
