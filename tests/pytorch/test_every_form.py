@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import subprocess
@@ -262,3 +263,35 @@ def test_copies_that_are_left_out_keep_their_numbers_and_initialisers() -> None:
 def test_networks_named_as_what_the_code_needs(name: str) -> None:
     net = netspec.loads(f"netspec: 1\nname: {name}\n" + FORMS["several outputs"].split("\n", 2)[2])
     assert_means(net.graph, net.compile())
+
+
+WORDS = """
+netspec: 1
+name: words
+title: "torch.cat, math.ceil, it's a NamedTuple of OrderedDict( in \\"quotes\\""
+params: {width: 4}
+inputs: {image: [N, 3, 8, 8]}
+network:
+  - {conv2d: {out_channels: width, kernel_size: 1}, name: math}
+  - %s
+"""
+
+
+WORDY = (
+    "relu",
+    "concat: {branches: {a: [{relu, name: math}], b: []}}",
+    "{conv2d: {out_channels: ceil(width / 3), kernel_size: 1}}",
+)
+
+
+@pytest.mark.parametrize("text", [*FORMS.values(), *(WORDS % step for step in WORDY)], ids=[*FORMS, *WORDY])
+def test_imports_are_what_the_code_reads(text: str) -> None:
+    tree = ast.parse(netspec.loads(text).to_source())
+    imported = {
+        alias.name.partition(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    assert imported - {"Tensor", "nn"} == read & {"math", "torch", "torchvision", "OrderedDict", "NamedTuple"}
