@@ -135,14 +135,14 @@ def why_not(filling: Filling, weight: Weight) -> str:
     shape = " x ".join(map(str, weight.shape))
     if isinstance(filling, tuple):
         fits = weight.shape == (len(filling),)
-        return "" if fits else f"`{weight.name}` has the shape {shape}, and the list has {len(filling)} numbers"
+        return "" if fits else f"`{weight.called}` has the shape {shape}, and the list has {len(filling)} numbers"
     if not isinstance(filling, Init):
         return ""
     least, most = _AXES.get(filling.function, (2 if filling.function.startswith(("xavier", "kaiming")) else 1, 8))
     if not least <= len(weight.shape) <= most:
         wanted = str(least) if least == most else f"{least} or more"
-        return f"`{filling.function}` fills weights of {wanted} axes, and `{weight.name}` has the shape {shape}"
+        return f"`{filling.function}` fills weights of {wanted} axes, and `{weight.called}` has the shape {shape}"
     groups = filling.options.get("groups", 1)
     if filling.function == "dirac" and weight.shape[0] % groups:
-        return f"`dirac` has {groups} groups, which do not divide the first axis of `{weight.name}`, {shape}"
+        return f"`dirac` has {groups} groups, which do not divide the first axis of `{weight.called}`, {shape}"
     return ""

@@ -176,8 +176,8 @@ RULES = {
     "def infer(self, x): return (x, x)": "`infer` gives 2 outputs, and `output_names` has 1",
     "def weights(self, x): return []": "`weights` gives a tuple of Weights",
     "def macs(self, y, x): return 0.5": "`macs` gives a number, or None",
-    "def window(self, x): return None": "`window` gives a Window or a Reach",
-    "def torch(self, x): return 'nn.ReLU()'": "`torch` gives a Layer, a Call or an Infix",
+    "def window(self, x): return None": "`window` gives a Window, an Upsampling or a Reach",
+    "def torch(self, x): return 'nn.ReLU()'": "`torch` gives a Layer, a Call, an Infix or a Code",
     "def infer(self, x): raise RuleError('not today')": "example 1 of op `own_a`: not today",
 }
 RULE_FILE = """

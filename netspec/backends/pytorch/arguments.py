@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netspec.backends.pytorch.classes import Class, Label, Member
-from netspec.backends.pytorch.expressions import tupled
+from netspec.backends.pytorch.expressions import document, tupled
+from netspec.backends.pytorch.layout import Doc, prefixed
 from netspec.expression import Binary, Expression, ExpressionError, Literal, Name, evaluate, names_in
 from netspec.graph.model import Graph
 
@@ -80,6 +81,8 @@ class Arguments:
                 entering = self.graph.types[member.body.inputs[0]]
                 if entering.rank > 1:
                     names[self.cls.channels] = entering.channels
+                if entering.rank == 3:
+                    names[self.cls.features] = entering.features
             self.environments[id(member.body)] = names
 
     def choose(
@@ -148,7 +151,7 @@ class Arguments:
             if argument.name.startswith(hint) and argument.values == complete:
                 return argument.name
         name, number = hint, 1
-        taken = {*self.invented, *(p.name for p in self.cls.parameters), *self.graph.params, self.cls.channels}
+        taken = {*self.invented, *(p.name for p in self.cls.parameters), *self.graph.params, *self.cls.sizes}
         while name in taken:
             number += 1
             name = f"{hint}_{number}"
@@ -160,8 +163,9 @@ class Arguments:
     def listed(self, extra: Sequence[str] = ()) -> list[Argument]:
         """The constructor's arguments: those used, required ones first."""
         found: list[Argument] = []
-        if self.cls.channels in self.used:
-            found.append(Argument(self.cls.channels, self.values_of(self.cls.channels)))
+        for size in self.cls.sizes:
+            if size in self.used:
+                found.append(Argument(size, self.values_of(size)))
         for parameter in self.cls.parameters:
             if parameter.name in self.used:
                 values = self.values_of(parameter.name)
@@ -196,3 +200,11 @@ def annotation_of_lists(values: Iterable[Sequence[Any]]) -> str:
     """The type hint for lists of any length."""
     kinds = sorted({type(item).__name__ for value in values for item in value})
     return f"tuple[{' | '.join(kinds) or 'int'}, ...]"
+
+
+def as_argument(name: str, chosen: Expression, positional: bool, default: Any) -> list[Doc]:
+    """An argument of a call: by place, or by name where it says other than the default."""
+    if positional:
+        return [document(chosen)]
+    says_nothing = isinstance(chosen, Literal) and same(chosen.value, default)
+    return [] if says_nothing else [prefixed(f"{name}=", document(chosen))]

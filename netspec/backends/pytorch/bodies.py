@@ -8,7 +8,7 @@ from netspec.errors import fail
 from netspec.expression import Expression
 from netspec.graph.model import Graph, Node, Scope
 from netspec.graph.tree import Group, tree
-from netspec.types import Call, Layer, Printed
+from netspec.types import Call, Code, Layer, Printed
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +26,11 @@ class Item:
     @property
     def is_module(self) -> bool:
         return self.body is not None or isinstance(self.printed, Layer)
+
+    @property
+    def code(self) -> Code | None:
+        """The expression that stands for the item, where it is no call of a module on its inputs."""
+        return self.printed.call if isinstance(self.printed, Layer) else _code(self.printed)
 
     @property
     def key(self) -> tuple[str, bool]:
@@ -61,6 +66,10 @@ class Body:
         return self.inputs[0] if self.inputs else None
 
 
+def _code(printed: Printed | None) -> Code | None:
+    return printed if isinstance(printed, Code) else None
+
+
 def bodies(graph: Graph) -> Body:
     """The body of the network, with all inner ones; each knows whether it prints as a class of its own."""
     root = _Reader(graph).body(tree(graph))
@@ -86,6 +95,17 @@ def modules_used(body: Body) -> set[str]:
             found.add(module)
         if item.body is not None:
             found |= modules_used(item.body)
+    return found
+
+
+def helpers_used(body: Body) -> dict[str, str]:
+    """The functions that code at or below a body calls and the file has to define: their sources, by name."""
+    found: dict[str, str] = {}
+    for item in body.items:
+        if item.code is not None and item.code.helper:
+            found[item.code.head.removesuffix("(")] = item.code.helper
+        if item.body is not None:
+            found |= helpers_used(item.body)
     return found
 
 
@@ -148,7 +168,7 @@ def is_chain(body: Body) -> bool:
         return False
     previous = body.inputs[0]
     for item in body.items:
-        if not item.is_module or item.inputs != [previous] or len(item.outputs) != 1:
+        if not item.is_module or item.code is not None or item.inputs != [previous] or len(item.outputs) != 1:
             return False
         previous = item.outputs[0]
     return body.outputs == [previous]

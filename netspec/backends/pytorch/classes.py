@@ -13,7 +13,7 @@ from typing import Any
 from netspec.backends.pytorch.bodies import Body, Item
 from netspec.graph.model import Graph, Parameter
 from netspec.naming import class_name
-from netspec.types import Call, Infix, Layer
+from netspec.types import Layer
 
 Label = tuple[str, ...]
 
@@ -45,6 +45,17 @@ class Class:
         """The name of the argument that says how many channels enter."""
         taken = {p.name for p in self.parameters}
         return next(n for n in ("in_channels", "input_channels", "entering_channels", "_in_channels") if n not in taken)
+
+    @property
+    def features(self) -> str:
+        """The name of the argument that says how many features each place of an entering sequence has."""
+        taken = {p.name for p in self.parameters}
+        return next(n for n in ("in_features", "input_features", "entering_features", "_in_features") if n not in taken)
+
+    @property
+    def sizes(self) -> tuple[str, str]:
+        """The names of the arguments that follow from what enters."""
+        return self.channels, self.features
 
 
 @dataclass(slots=True)
@@ -205,7 +216,8 @@ class _Matcher:
 
     def leave_out(self, item: Item, items: dict[int, Item | None]) -> bool:
         """Whether a step may be missing: it has a condition or copies, or is a chain of steps that all may be."""
-        if len(item.outputs) != 1 or not item.inputs or (item.is_module and len(item.inputs) > 1):
+        # In its place stands `nn.Identity`, which is called on one value.
+        if len(item.outputs) != 1 or not item.inputs or (item.is_module and (len(item.inputs) > 1 or item.code)):
             return False
         if item.body is not None and not item.body.is_class:
             inner = [self.leave_out(part, items) for part in item.body.items]
@@ -239,10 +251,10 @@ class _Matcher:
 def _same_op(own: Item, other: Item) -> bool:
     a, b = own.printed, other.printed
     if isinstance(a, Layer) and isinstance(b, Layer):
-        return a.target == b.target and a.arguments.keys() == b.arguments.keys()
-    if isinstance(a, Call) and isinstance(b, Call):
-        return a == b
-    return isinstance(a, Infix) and a == b
+        return (
+            a.target == b.target and (a.call, a.lists) == (b.call, b.lists) and a.arguments.keys() == b.arguments.keys()
+        )
+    return a == b
 
 
 def uniform(body: Body, of_body: Mapping[int, Class]) -> bool:

@@ -11,6 +11,7 @@ from netspec.expression import python_literal
 from netspec.graph.model import Graph, Node
 from netspec.types import Filling, Init, Layer
 
+PARAMETER = "nn.Parameter"
 Key = tuple[str, str]
 """A torch class and the name of one of its weights."""
 
@@ -21,14 +22,17 @@ def initializers(graph: Graph) -> tuple[list[str], list[str]]:
     rules = {key: rule for key in _keys(layers) if (rule := _rule(key, layers)) is not None}
     statements = ["        self.apply(init_weights)"] if rules else []
     exceptions: dict[tuple[str, Any], list[str]] = {}
+    fillings: dict[tuple[str, Any], Filling] = {}
     for node, target, weights in layers:
         for weight, filling in node.init.items():
             if weight in weights and rules.get((target, weight)) != filling:
-                exceptions.setdefault((weight, _frozen(filling)), []).append(node.path)
+                # A parameter is no module that has a weight, but the weight itself.
+                attribute = "" if target == PARAMETER else f".{weight}"
+                exceptions.setdefault((attribute, _frozen(filling)), []).append(node.path)
+                fillings[attribute, _frozen(filling)] = filling
     places = _places(graph) if exceptions else {}
-    for (weight, _), paths in exceptions.items():
-        filling = graph[paths[0]].init[weight]
-        statements += _statements([_reference(places, path) for path in paths], weight, filling)
+    for key, paths in exceptions.items():
+        statements += _statements([_reference(places, path) for path in paths], key[0], fillings[key])
     return _function(rules, layers), statements
 
 
@@ -41,7 +45,7 @@ def _layers(graph: Graph) -> list[tuple[Node, str, set[str]]]:
     for node in graph.nodes:
         printed = node.op.torch(*graph.input_types(node))
         if isinstance(printed, Layer):
-            weights = {w.name for w in graph.weights(node) if w.kind == "parameter"}
+            weights = {w.called for w in graph.weights(node) if w.kind == "parameter"}
             if weights:
                 found.append((node, printed.target, weights))
     return found
@@ -59,6 +63,8 @@ def _keys(layers: list[tuple[Node, str, set[str]]]) -> list[Key]:
 def _rule(key: Key, layers: list[tuple[Node, str, set[str]]]) -> Filling | None:
     """What fills this weight of this kind of layer; None where some such layer is left to torch's own."""
     target, weight = key
+    if target == PARAMETER:
+        return None
     fillings = [node.init.get(weight) for node, own, weights in layers if own == target and weight in weights]
     if len(fillings) < 2 or any(filling is None for filling in fillings):
         return None
@@ -108,13 +114,14 @@ def _fill(weight: str, filling: Filling) -> Doc:
     return f"nn.init.constant_({weight}, {filling!r})"
 
 
-def _statements(names: list[str], weight: str, filling: Filling) -> list[str]:
-    """Fill a weight of some layers: one by its name, several in a loop."""
+def _statements(names: list[str], attribute: str, filling: Filling) -> list[str]:
+    """Fill a weight of some layers (`.weight`), or parameters (no attribute): one by its name, several in a loop."""
     if len(names) == 1:
-        return statement("", _fill(f"{names[0]}.{weight}", filling), 8)
+        return statement("", _fill(f"{names[0]}{attribute}", filling), 8)
+    each = "layer" if attribute else "parameter"
     return [
-        *statement("for layer in ", Bracket("(", names), 8, ":"),
-        *statement("", _fill(f"layer.{weight}", filling), 12),
+        *statement(f"for {each} in ", Bracket("(", names), 8, ":"),
+        *statement("", _fill(f"{each}{attribute}", filling), 12),
     ]
 
 

@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, CopiesDifferError
-from netspec.backends.pytorch.bodies import Body, bodies, modules_used
+from netspec.backends.pytorch.bodies import Body, bodies, helpers_used, modules_used
 from netspec.backends.pytorch.classes import Class, Label, Member, find_classes
 from netspec.backends.pytorch.expressions import written
 from netspec.backends.pytorch.forward import ForwardWriter
@@ -38,10 +38,10 @@ def to_source(graph: Graph) -> str:
     sections = [_class(graph, w, statements if w.cls.template.body is root else []) for w in written_classes]
     if len(graph.outputs) > 1:
         sections.insert(-1, _output_class(graph, written_classes[-1].cls.name))
-    if function:
-        sections.insert(0, "\n".join(function))
+    helpers = helpers_used(root)
+    sections = [*helpers.values(), *(["\n".join(function)] if function else []), *sections]
     code = "\n\n\n".join(sections)
-    return f"{_header(graph, code, modules_used(root))}\n\n\n{code}\n"
+    return f"{_header(graph, code, modules_used(root), set(helpers))}\n\n\n{code}\n"
 
 
 def _classes(graph: Graph, root: Body) -> list[Written]:
@@ -92,7 +92,7 @@ def _free_parameters(graph: Graph, root: Body) -> set[str]:
     return free
 
 
-def _header(graph: Graph, code: str, modules: set[str]) -> str:
+def _header(graph: Graph, code: str, modules: set[str], helpers: set[str]) -> str:
     lines = [*_docstring(f"{graph.title or graph.name} in PyTorch, {MARK} from `{graph.name}`.", 0), ""]
     nodes = list(ast.walk(ast.parse(code)))
     used = {node.id for node in nodes if isinstance(node, ast.Name)}
@@ -101,6 +101,8 @@ def _header(graph: Graph, code: str, modules: set[str]) -> str:
     for module in sorted(modules):
         if module.partition(".")[0] in taken:
             fail("NS401", f"`{module.partition('.')[0]}` is a name in `{graph.name}`, and the module that an op needs")
+    for name in sorted(helpers & taken):
+        fail("NS401", f"`{name}` is a name in `{graph.name}`, and a function that an op needs")
     standard = [
         line
         for name, line in (
@@ -170,6 +172,9 @@ def _describe(graph: Graph, found: Written, inputs: Sequence[str]) -> str:
         member = found.cls.members[0]
         types = [graph.types[value] for value in member.body.inputs]
         before = [_shape_text(type, _entering(graph, found, n), None) for n, type in enumerate(types)]
+        if any(a.name == found.cls.features for a in found.arguments):
+            # A sequence: its length is not the class's matter.
+            before[0] = f"(N, L, {found.cls.features})"
         after = [_output_text(graph, found, n) for n in range(len(body.outputs))]
         return f"Maps {' and '.join(before)} to {' and '.join(after)}."
     shapes = ", ".join(f"{name} {_plain(graph.types[name])}" for name in inputs)
@@ -228,6 +233,10 @@ def _output_text(graph: Graph, found: Written, number: int) -> str:
     pairs = [(graph.types[m.body.inputs[0]], graph.types[m.body.outputs[number]]) for m in found.cls.members]
     channels = _known_channels(found) if number == 0 else None
     (x, y) = pairs[0]
+    features = found.output.features if number == 0 and y.rank == 3 else None
+    if features is not None and names_in(features) <= {a.name for a in found.arguments}:
+        length = "L" if all(a.rank == 3 and a.shape[1] == b.shape[1] for a, b in pairs) else "L_out"
+        return f"(N, {length}, {written(features)})"
     if channels is None and len({b.shape[1] for _, b in pairs if b.rank > 1}) == 1 and y.rank > 1:
         channels = Literal(y.shape[1]) if isinstance(y.shape[1], int) else None
     if x.rank != y.rank or y.rank < 3:

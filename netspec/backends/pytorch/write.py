@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, Arguments, Values, same
+from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, Arguments, Values, as_argument
 from netspec.backends.pytorch.bodies import Body, Item
 from netspec.backends.pytorch.classes import Class, Member
 from netspec.backends.pytorch.expressions import document
-from netspec.backends.pytorch.flows import NONE, SHAPE, Flow, Names, behind, merged
+from netspec.backends.pytorch.flows import NONE, SHAPE, Flow, Names, behind, item_of, merged
 from netspec.backends.pytorch.layout import Bracket, Choice, Doc, prefixed, statement
 from netspec.backends.pytorch.place import Matched, Place
 from netspec.backends.pytorch.repeats import repeat
@@ -34,6 +34,10 @@ class Written:
     constructor: list[str]
     conditions: dict[str, str]
     fixed: Names
+
+
+LAST_AXIS = ("in_features", "normalized_shape", "embed_dim")
+"""Arguments that follow from the last axis of the input, whatever its rank."""
 
 
 class ClassWriter:
@@ -81,7 +85,8 @@ class ClassWriter:
         if self.is_network:
             return Flow(Literal(type.channels) if type.rank > 1 else None)
         shape = frozenset((SHAPE,))
-        return Flow(Name(self.cls.channels) if number == 0 and type.rank > 1 else None, sizes=shape)
+        features = Name(self.cls.features) if number == 0 and type.rank == 3 else None
+        return Flow(Name(self.cls.channels) if number == 0 and type.rank > 1 else None, sizes=shape, features=features)
 
     def matched(self, item: Item) -> Matched:
         found: list[tuple[Member, Item]] = []
@@ -149,8 +154,8 @@ class ClassWriter:
     ) -> None:
         """A merge has no module; where not every use has it, an attribute says whether this one does."""
         before = self.flows.get(item.inputs[0])
-        rank = self.graph.types[item.inputs[0]].rank
-        self.follow(item, merged(item, [self.flows[value] for value in item.inputs], rank))
+        flows, types = [self.flows[value] for value in item.inputs], [self.graph.types[value] for value in item.inputs]
+        self.follow(item, merged(item, flows, types))
         if len(matched) == len(self.cls.members):
             self.rely_on(item.when, place)
             return
@@ -251,8 +256,12 @@ class ClassWriter:
         out: Expression | None = None
         for number, name in enumerate(printed.arguments):
             values = [(m, _layer(i).arguments[name]) for m, i in matched]
-            if name in attributes:
-                chosen = self.verified(values, node.written.get(name), place, _hint(item, name))
+            if printed.inside:
+                chosen = self.verified(values, item_of(node, number), place, f"{item.name}_size")
+                sizes |= names_in(chosen)
+            elif name in attributes and (name not in LAST_AXIS or name in printed.lists):
+                listed = name in printed.lists
+                chosen = self.verified(values, node.written.get(name), place, _hint(item, name), listed)
             else:
                 chosen = self.sized(item, values, name)
             if name in ("bias", "affine") and any(i.node is not None and i.node.init for _, i in matched):
@@ -262,15 +271,18 @@ class ClassWriter:
                 out = chosen
             elif name not in ("in_channels", "groups", "bias"):
                 sizes |= names_in(chosen)
-            parts += _argument(name, chosen, number < printed.positional, node.op.default(name))
+            parts += as_argument(name, chosen, number < printed.positional, node.op.default(name))
         pairs = [(self.graph.types[i.inputs[0]], i.node.type) for _, i in matched if i.node is not None]
         self.follow(item, behind(node, pairs, self.flows[item.inputs[0]], out, frozenset(sizes)))
-        return Bracket(f"{printed.target}(", parts)
+        made = Bracket(f"{printed.inside or printed.target}(", parts)
+        return Bracket(f"{printed.target}(", [made]) if printed.inside else made
 
     def sized(self, item: Item, values: Sequence[tuple[Member, Any]], name: str) -> Expression:
         """An argument that follows from the input's shape, such as `in_channels`."""
         flow = self.flows[item.inputs[0]]
-        wide = name == "in_features" and self.graph.types[item.inputs[0]].rank > 2
+        if isinstance(values[0][1], bool):
+            return self.arguments.choose(values, [], name)
+        wide = name in LAST_AXIS and self.graph.types[item.inputs[0]].rank > 2
         candidate = flow.features if wide else flow.channels
         share = self.arguments.share_of(candidate, values)
         chosen = self.arguments.choose(values, [candidate, None if wide else flow.exact, share], name)
@@ -289,7 +301,7 @@ class ClassWriter:
         given: dict[str, Expression] = {}
         for argument in child.arguments:
             values = [(m, argument.values[id(i.body)]) for m, i in matched]
-            if argument.name == child.cls.channels:
+            if argument.name in child.cls.sizes:
                 chosen = self.sized(item, values, argument.name)
             else:
                 tree = scope.written.get(argument.name) if scope else None
@@ -298,7 +310,7 @@ class ClassWriter:
                     tree = Name(argument.name)
                 chosen = self.verified(values, tree, place, argument.name, argument.is_list)
             given[argument.name] = chosen
-            parts += _argument(argument.name, chosen, argument.required, argument.default)
+            parts += as_argument(argument.name, chosen, argument.required, argument.default)
         self.follow(item, self.behind_instance(item, body, place, child, given))
         return Bracket(f"{child.cls.name}(", parts)
 
@@ -319,7 +331,7 @@ class ClassWriter:
                     found |= names_in(flows[0].features) if flows and flows[0].features is not None else set()
                 elif name in given:
                     found |= names_in(given[name])
-                elif name == child.cls.channels and flows:
+                elif name in child.cls.sizes and flows:
                     found |= flows[0].names
                 elif scope is not None and scope.block is not None:
                     found |= self.reads(scope.written.get(name), place)
@@ -328,13 +340,18 @@ class ClassWriter:
             return frozenset(found)
 
         self.fixed |= outside(child.fixed)
-        channels = child.output.channels
-        if channels is not None and names_in(channels) <= given.keys():
-            channels = tidy(rewrite(channels, lambda leaf: given.get(leaf.name, leaf)))
-            if channels is not None:
-                return Flow(channels, outside(child.output.doubt), outside(child.output.sizes))
+
+        def here(tree: Expression | None) -> Expression | None:
+            """What the other class says, in the terms of this one."""
+            if tree is None or not names_in(tree) <= given.keys():
+                return None
+            return tidy(rewrite(tree, lambda leaf: given.get(leaf.name, leaf)))
+
+        channels, features = here(child.output.channels), here(child.output.features)
+        if channels is not None:
+            return Flow(channels, outside(child.output.doubt), outside(child.output.sizes), features)
         names = outside(child.output.names)
-        return Flow(None, names, names)
+        return Flow(None, names, names, features)
 
     def resolve(self, tree: Expression, place: Place) -> Expression | None:
         """A spec's expression in the terms of this class, or None where it can't be said in them."""
@@ -355,8 +372,11 @@ class ClassWriter:
             flow = self.flows.get(place.entering) if place.entering else None
             rank = self.graph.types[place.entering].rank if place.entering else 0
             sized = found.attribute == "channels" or (found.attribute == "features" and rank == 2)
-            if flow is not None and found.name in ("input", place.entering) and sized and flow.channels is not None:
-                return flow.channels
+            if flow is not None and found.name in ("input", place.entering):
+                if sized and flow.channels is not None:
+                    return flow.channels
+                if found.attribute == "features" and rank == 3 and flow.features is not None:
+                    return flow.features
             failed = True
             return found
 
@@ -364,16 +384,8 @@ class ClassWriter:
         if failed:
             return None
         resolved = simplify(resolved, {})
-        reachable = self.own | {self.cls.channels, "index", *self.arguments.invented}
+        reachable = self.own | {*self.cls.sizes, "index", *self.arguments.invented}
         return resolved if names_in(resolved) <= reachable else None
-
-
-def _argument(name: str, chosen: Expression, positional: bool, default: Any) -> list[Doc]:
-    """An argument of a call: by place, or by name where it says other than the default."""
-    if positional:
-        return [document(chosen)]
-    says_nothing = isinstance(chosen, Literal) and same(chosen.value, default)
-    return [] if says_nothing else [prefixed(f"{name}=", document(chosen))]
 
 
 def _layer(item: Item) -> Layer:
