@@ -20,7 +20,7 @@ from netspec.errors import CODES, Findings
 from netspec.ops import REGISTRY
 from netspec.ops import fields as op_fields
 from netspec.ops.reference import by_family, first_line, heading, reference, signature
-from netspec.spec import data, elaborate, evaluator, extends, inputs, library, parameters
+from netspec.spec import data, elaborate, evaluator, extends, inputs, library, opening, parameters
 from netspec.tables import short
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -97,9 +97,9 @@ def limits() -> str:
         ("characters of a parameter that is text", f"{parameters.MAX_TEXT:,}", "NS214"),
         ("copies of a `repeat`", f"{elaborate.MAX_REPEAT:,}", "NS214"),
         ("depth of blocks and branches inside each other", f"{elaborate.MAX_DEPTH}", "NS214"),
-        ("nodes of a network", f"{elaborate.MAX_NODES:,}", "NS214"),
-        ("steps elaborated", f"{elaborate.MAX_STEPS:,}", "NS214"),
-        ("characters in the paths of all steps", f"{elaborate.MAX_CHARACTERS:,}", "NS214"),
+        ("nodes of a network", f"{opening.MAX_NODES:,}", "NS214"),
+        ("steps elaborated", f"{opening.MAX_STEPS:,}", "NS214"),
+        ("characters in the paths of all steps", f"{opening.MAX_CHARACTERS:,}", "NS214"),
         ("items of lists that expressions read", f"{evaluator.MAX_ITEMS_READ:,}", "NS214"),
         ("errors reported in one run", f"{Findings().limit}", ""),
     ]

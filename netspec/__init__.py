@@ -29,6 +29,7 @@ _HOMES = {
     "Tensor": "netspec.types",
     "compile": "netspec.backends.pytorch",
     "diagram": "netspec.backends.diagram",
+    "diff": "netspec.analysis.diff",
     "fold_batch_norm": "netspec.passes",
     "load": "netspec.network",
     "load_ops": "netspec.ops.own",
@@ -55,6 +56,7 @@ __all__ = [
     "Tensor",
     "compile",
     "diagram",
+    "diff",
     "fold_batch_norm",
     "load",
     "load_ops",
@@ -66,6 +68,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from netspec.analysis.diff import diff
     from netspec.analysis.summary import summary
     from netspec.backends.diagram import diagram
     from netspec.backends.pytorch import compile, to_source

@@ -19,7 +19,7 @@ from netspec.report import Report
 from netspec.source import Source
 from netspec.spec.elaborate import Result, elaborate
 from netspec.spec.inputs import SIZE, is_size
-from netspec.spec.library import find
+from netspec.spec.library import find_network
 from netspec.spec.read import Spec, read_spec
 from netspec.tables import Table
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
     from torch import nn
 
+    from netspec.analysis.diff import Diff
     from netspec.analysis.memory import DType, Optimizer
     from netspec.analysis.parameter_report import By
     from netspec.backends.diagram.diagram import Diagram
@@ -110,6 +111,12 @@ class Network:
 
         return explain(self.spec, self.graph, part, self._given)
 
+    def diff(self, other: Network | Graph) -> Diff:
+        """What differs between this network and another, whatever their names and blocks: see `netspec.diff`."""
+        from netspec.analysis.diff import diff
+
+        return diff(self, other)
+
     def diagram(
         self,
         depth: int | None = None,
@@ -182,9 +189,11 @@ def load(
 ) -> Network:
     """The network of a bundled spec's name or a spec file's path, with parameters and input shapes replaced.
 
-    `inputs` maps names to shapes, batch first: `{"image": ["N", 3, 512, 512]}`. Raises NetspecError.
+    Of a spec with several networks, `gan:generator` names one. `inputs` maps names to shapes, batch first:
+    `{"image": ["N", 3, 512, 512]}`. Raises NetspecError.
     """
-    return from_source(find(os.fspath(name)), params=params, inputs=inputs)
+    source, network = find_network(os.fspath(name))
+    return from_source(source, network, params=params, inputs=inputs)
 
 
 def loads(
@@ -193,17 +202,25 @@ def loads(
     params: Mapping[str, Any] | None = None,
     inputs: Mapping[str, Shape] | None = None,
     name: str = "<string>",
+    network: str = "",
 ) -> Network:
-    """The network of a spec's text, YAML or JSON; `name` is what errors call it. Raises NetspecError."""
-    return from_source(Source(name, text.removeprefix("\ufeff")), params=params, inputs=inputs)
+    """The network of a spec's text, YAML or JSON; `name` is what errors call it. Raises NetspecError.
+
+    `network` is the name of one, where the spec has several.
+    """
+    return from_source(Source(name, text.removeprefix("\ufeff")), network, params=params, inputs=inputs)
 
 
 def from_source(
-    source: Source, *, params: Mapping[str, Any] | None = None, inputs: Mapping[str, Shape] | None = None
+    source: Source,
+    network: str = "",
+    *,
+    params: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Shape] | None = None,
 ) -> Network:
-    """The network of a source that was found already."""
+    """The network of a source that was found already, or of the name `network` where it has several."""
     with without_collector():
-        spec = read_spec(source)
+        spec = read_spec(source, network)
         return Network(spec, params or {}, check_inputs(spec, inputs or {}))
 
 

@@ -21,10 +21,15 @@ def command(format_: str | None) -> None:
     """
     from netspec.report import Report
     from netspec.spec.library import bundled_names, find
-    from netspec.spec.read import read_spec
+    from netspec.spec.read import networks_of, read_spec
     from netspec.tables import Table
 
-    specs = [read_spec(find(name)) for name in bundled_names()]
-    rows = [{"name": s.name, "title": s.title, "source": s.source_note} for s in specs]
+    rows: list[dict[str, str]] = []
+    for name in bundled_names():
+        source = find(name)
+        for network in networks_of(source):
+            spec = read_spec(source, network)
+            shown = f"{name}:{network}" if network else name
+            rows.append({"name": shown, "title": spec.title, "source": spec.source_note})
     report = Report({"networks": rows}, lambda: Table(["name", "title", "source"], [list(r.values()) for r in rows]))
     click.echo(report.to(format_for(format_, None)))

@@ -21,6 +21,7 @@ COMMANDS = {
     "rf": "Tell receptive fields: what a unit sees of the input.",
     "memory": "Tell how much memory weights and activations take.",
     "explain": "Tell where a part of a network comes from.",
+    "diff": "Tell what differs between two networks.",
     "hash": "Print a hash of what a network computes.",
     "diagram": "Draw a network, for a page or a screen.",
     "validate": "Check specs, and the claims they make.",
@@ -85,7 +86,8 @@ def cli(context: click.Context) -> None:
 
     \b
     Exit status:
-      0 fine, 1 a spec (or weights, or a file) is wrong, 2 usage, 3 a part is not installed
+      0 fine, 1 a spec (or weights, or a file) is wrong, 2 usage, 3 a part is not installed;
+      of diff: 0 nothing differs, 1 something does
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

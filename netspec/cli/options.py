@@ -15,6 +15,7 @@ import click
 if TYPE_CHECKING:
     from netspec.dims import Dim
     from netspec.network import Network
+    from netspec.source import Source
     from netspec.spec.read import Spec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -112,14 +113,21 @@ def format_for(format_: str | None, output: str | None) -> str:
 
 def open_network(name: str, settings: tuple[str, ...] = (), sizes: tuple[str, ...] = ()) -> Network:
     """The network of a command's arguments."""
+    from netspec.spec.library import find_network
+
+    source, network = find_network(name)
+    return open_source(source, network, settings, sizes)
+
+
+def open_source(source: Source, network: str, settings: tuple[str, ...] = (), sizes: tuple[str, ...] = ()) -> Network:
+    """The network of a source, or the one of that name where it has several, under a command's options."""
     from netspec.collector import without_collector
     from netspec.network import Network, check_inputs
-    from netspec.spec.library import find
     from netspec.spec.read import read_spec
 
     params = read_settings(settings)
     with without_collector():
-        spec = read_spec(find(name))
+        spec = read_spec(source, network)
         return Network(spec, params, check_inputs(spec, read_sizes(sizes, spec)))
 
 

@@ -20,11 +20,11 @@ def command(network: str, settings: tuple[str, ...], sizes: tuple[str, ...], exp
       netspec show vgg_e > mine.yaml
       netspec show resnet50 --expanded --set stages=[1,1,1,1]
     """
-    from netspec.spec.library import find
+    from netspec.spec.library import find_network
 
     if expanded:
         click.echo(str(open_network(network, settings, sizes).graph))
         return
     if settings or sizes:
         raise click.UsageError("--set and --input go with --expanded: a spec is shown as it is written")
-    click.echo(find(network).text.rstrip("\n"))
+    click.echo(find_network(network)[0].text.rstrip("\n"))

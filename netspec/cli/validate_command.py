@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from netspec.cli.options import networks, open_network, spec_options
+from netspec.cli.options import networks, open_source, spec_options
+
+if TYPE_CHECKING:
+    from netspec.network import Network
 
 
 @click.command("validate")
@@ -32,13 +37,24 @@ def command(
 
 
 def _validate(name: str, settings: tuple[str, ...], sizes: tuple[str, ...]) -> bool:
+    """Check a spec: all its networks, unless the name says which."""
     from netspec.errors import NetspecError
+    from netspec.spec.library import find_network
+    from netspec.spec.read import networks_of
 
     try:
-        network = open_network(name, settings, sizes)
+        source, wanted = find_network(name)
+        good = True
+        for network in [wanted] if wanted else networks_of(source):
+            shown = f"{name}:{network}" if network and not wanted else name
+            good = _check(shown, open_source(source, network, settings, sizes), bool(settings or sizes)) and good
     except NetspecError as error:
         click.echo(str(error), err=True)
         return False
+    return good
+
+
+def _check(name: str, network: Network, changed: bool) -> bool:
     for warning in network.warnings:
         click.echo(str(warning), err=True)
     count, broken = network.check_expectations()
@@ -46,7 +62,7 @@ def _validate(name: str, settings: tuple[str, ...], sizes: tuple[str, ...]) -> b
         click.echo(str(diagnostic), err=True)
     if broken:
         return False
-    if settings or sizes:
+    if changed:
         claims = "claims not checked"
     else:
         claims = f"{count} claim{'s' if count != 1 else ''} hold{'s' if count == 1 else ''}" if count else "no claims"

@@ -21,7 +21,14 @@ from netspec.spec.read import Spec
 from netspec.tables import Cell, Table
 from netspec.types import Filling, Init
 
-KINDS = {"block": "a use of block", "branch": "a branch", "merge": "a merge", "repeat": "the copies of"}
+KINDS = {
+    "block": "a use of block",
+    "network": "a use of network",
+    "branch": "a branch",
+    "merge": "a merge",
+    "repeat": "the copies of",
+    "body": "the steps that a block was given",
+}
 
 
 def explain(spec: Spec, graph: Graph, path: str = "", given: Collection[str] = ()) -> Report:
@@ -82,8 +89,7 @@ class _Explainer:
         data = self._data(
             self.graph.name, what, self.spec.source.name, inputs, output, nodes, values, self._items(None)
         )
-        shapes = {o.name: (o.value, plain_shape(self.graph.types[o.value])) for o in self.graph.outputs}
-        data["outputs"] = [{"name": name, "value": value, "shape": shape} for name, (value, shape) in shapes.items()]
+        data["outputs"] = self._outputs({o.name: o.value for o in self.graph.outputs})
         return data
 
     def node(self, node: Node) -> dict[str, Any]:
@@ -103,12 +109,14 @@ class _Explainer:
             for w in self.graph.weights(node)
         ]
         what = f"op `{node.op.opname}`"
+        if node.weights_of != node.path:
+            what += f", with the weights of `{node.weights_of}`"
         return self._data(node.path, what, place(node.span), inputs, node.path, [node.path], values, [], weights)
 
     def scope(self, scope: Scope) -> dict[str, Any]:
         step = self.places.step(scope)
         values: list[Origin] = []
-        for parameter in scope.block.parameters if scope.block and scope.kind == "block" else ():
+        for parameter in scope.block.parameters if scope.block else ():
             value = scope.params[parameter.name]
             argument = step.arguments.get(parameter.name) if step else None
             if argument is not None:
@@ -118,12 +126,19 @@ class _Explainer:
         values += self._siblings(scope, step)
         nodes = [node.path for node in self.graph.nodes if node.path.startswith(f"{scope.path}.")]
         what = KINDS.get(scope.kind, scope.kind)
-        if scope.kind == "block" and scope.block is not None:
+        if scope.block is not None:
             what += f" `{scope.block.name}`"
         if scope.kind == "repeat" and step is not None:
-            what += f" `{step.target.opname if isinstance(step.target, type) else step.target.name}`"
+            what += f" `{step.uses}`"
+        if scope.weights_of:
+            what += f", with the weights of `{scope.weights_of}`"
         items = self._items(scope)
-        return self._data(scope.path, what, place(scope.span), scope.inputs, scope.output, nodes, values, items)
+        # The only value that enters is `input` too.
+        inputs = {name: v for name, v in scope.inputs.items() if name != "input" or len(scope.inputs) == 1}
+        data = self._data(scope.path, what, place(scope.span), inputs, scope.output, nodes, values, items)
+        if scope.block is not None and len(scope.outputs) > 1:
+            data["outputs"] = self._outputs(dict(zip(scope.block.outputs, scope.outputs, strict=False)))
+        return data
 
     def input(self, i: Input) -> dict[str, Any]:
         values: list[Origin] = []
@@ -157,12 +172,11 @@ class _Explainer:
                 found.append({"name": item.name, "what": item.op.opname, "left_out": False})
             elif item.scope is not None:
                 block = item.scope.block
-                what = block.name if block and item.scope.kind == "block" else item.scope.kind
+                what = block.name if block else item.scope.kind
                 found.append({"name": item.scope.name, "what": what, "left_out": False})
         lead = len(scope.path) + 1 if scope else 0
         for path, step, _ in self.places.left_out(scope):
-            what = step.target.opname if isinstance(step.target, type) else step.target.name
-            found.append({"name": path[lead:], "what": what, "left_out": True})
+            found.append({"name": path[lead:], "what": step.uses, "left_out": True})
         return found
 
     def left_out(self, path: str) -> dict[str, Any] | None:
@@ -186,6 +200,10 @@ class _Explainer:
             if path in self.graph.scopes:
                 return self.graph.scopes[path]
         return None
+
+    def _outputs(self, values: Mapping[str, str]) -> list[dict[str, Any]]:
+        types = self.graph.types
+        return [{"name": name, "value": v, "shape": plain_shape(types[v])} for name, v in values.items()]
 
     def _data(
         self,

@@ -30,6 +30,9 @@ class Places:
                 self._read(step.target.body)
             for branch in (step.branches or {}).values():
                 self._read(branch)
+            for argument in step.arguments.values():
+                if argument.body is not None:
+                    self._read(argument.body)
 
     def step(self, part: Node | Scope) -> Step | None:
         """The step that a node or scope comes from."""
@@ -39,10 +42,10 @@ class Places:
         """The body whose steps stand in a scope, or in the network."""
         if scope is None:
             return self.spec.body
-        if scope.kind == "branch":
+        if scope.kind in ("branch", "body"):
             return self.bodies.get(scope.span) if scope.span is not None else None
         step = self.step(scope)
-        if scope.kind == "block" and step is not None and isinstance(step.target, BlockDefinition):
+        if scope.block is not None and step is not None and isinstance(step.target, BlockDefinition):
             return step.target.body
         return None
 
@@ -57,7 +60,8 @@ class Places:
     def left_out(self, scope: Scope | None) -> Iterator[tuple[str, Step, str | None]]:
         """The steps of a scope that the graph does not have: path, step, and the value that `input` stands for there.
 
-        They are those whose `when` is false or whose `repeat` is 0, in branches of merges too.
+        They are those whose `when` is false or whose `repeat` is 0, in branches of merges too; not those of a network
+        that is a step whose values nothing wants.
         """
         body = self.body(scope)
         entry = next(iter(scope.inputs.values()), None) if scope else None
@@ -68,12 +72,13 @@ class Places:
         for step in body.steps:
             path = f"{around}.{step.called}" if around else step.called
             if step.branches is None:
-                if path not in self.graph.by_path and path not in self.graph.scopes:
+                if path not in self.graph.by_path and path not in self.graph.scopes and decided(step):
                     yield path, step, entry
                 continue
             node = self.graph.by_path.get(path)
             if node is None:
-                yield path, step, entry
+                if decided(step):
+                    yield path, step, entry
                 continue
             inside = path if step.named else around
             for place, (name, branch) in enumerate(step.branches.items()):
@@ -81,3 +86,23 @@ class Places:
                 if within not in self.graph.scopes:
                     # Nothing of the branch is there, so what it gives is what enters it.
                     yield from self._left_out(branch, within, node.inputs[place])
+
+
+def decided(step: Step) -> bool:
+    """Whether a condition or a number of copies decides if a step is there."""
+    return step.when is not None or step.repeat is not None
+
+
+def lexical(around: tuple[Scope, ...]) -> Iterator[Scope]:
+    """Of the scopes around a part, innermost first, those whose parameters it can name.
+
+    The steps that a `body` parameter was given know the place they were written in, not the block that has them.
+    """
+    given = 0
+    for scope in around:
+        if scope.kind == "body":
+            given += 1
+        elif not given:
+            yield scope
+        elif scope.block is not None:
+            given -= 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from netspec.explain.places import Places
+from netspec.explain.places import Places, lexical
 from netspec.expression import Attribute, Expression, Name, Value, evaluate, leaves
 from netspec.graph.model import Node, Scope
 from netspec.source import Span
@@ -67,18 +67,21 @@ class Values:
 
     def _parameter(self, leaf: Name, around: tuple[Scope, ...], depth: int) -> Iterator[Origin]:
         """A parameter: of the block around, by its argument or its default; else of the spec."""
-        for number, scope in enumerate(around):
-            if scope.block is None:
+        outside = False
+        for scope in lexical(around):
+            # Behind the innermost block come the parameters of its file: the spec's, or those of one that is embedded.
+            if scope.block is None or (outside and scope.kind != "network"):
                 continue
             if leaf.name not in scope.params:
-                break
+                outside = True
+                continue
             value = scope.params[leaf.name]
             step = self.places.step(scope)
             argument = step.arguments.get(leaf.name) if step else None
             if argument is not None:
                 yield self._written(leaf.name, value, f"argument of {scope.path}", argument, depth)
                 if argument.expression is not None:
-                    outer = around[number + 1 :]
+                    outer = around[around.index(scope) + 1 :]
                     yield from self.of_names(argument.expression, scope.path, outer, depth + 1)
             else:
                 span = next(p.span for p in scope.block.parameters if p.name == leaf.name)
@@ -94,7 +97,7 @@ class Values:
         return Origin(name, value, "--set" if name in self.given else "params", "", where, depth)
 
     def _index(self, path: str, around: tuple[Scope, ...], depth: int) -> Iterator[Origin]:
-        for scope in around:
+        for scope in lexical(around):
             if scope.kind == "repeat":
                 copy = path[len(scope.path) + 1 :].partition(".")[0]
                 yield Origin("index", int(copy), f"copy of {scope.path}", "", place(scope.span), depth)

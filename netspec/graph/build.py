@@ -1,8 +1,8 @@
-"""The Builder, the only way to make a graph; and `rebuild`, by which passes and people edit one."""
+"""The Builder, the only way to make a graph."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -28,11 +28,11 @@ from netspec.types import Filling, Tensor
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """What a builder made under one path from one value: for `Builder.again`."""
+    """What a builder made under one path from some values: for `Builder.again`."""
 
     path: str
-    entry: str
-    output: str
+    entries: tuple[str, ...]
+    outputs: tuple[str, ...]
     nodes: tuple[Node, ...]
     scopes: tuple[Scope, ...]
 
@@ -126,7 +126,7 @@ class Builder:
             own = {value for node in inside for value, _ in node.values()}
             entering = [value for node in inside for value in node.inputs if value not in own]
             inputs = {"input": entering[0]} if entering else NOTHING
-            self.open(Scope(path, kind, outer, inside[-1].path, made, params, inputs=inputs))
+            self.open(Scope(path, kind, outer, (inside[-1].path,), made, params, inputs=inputs))
 
     def output(self, name: str, value: str, mode: Mode = "inference", span: Span | None = None) -> None:
         """Make a value an output of the graph; with `mode="train"` one that is built in training only."""
@@ -195,9 +195,9 @@ class Builder:
         """One object for all equal types, so that identity is equality."""
         return self._types.setdefault(type, type)
 
-    def again(self, first: Region, path: str, entry: str) -> str:
-        """A region once more, under another path and on another value of the type it began with."""
-        values = {first.entry: entry}
+    def again(self, first: Region, path: str, entries: tuple[str, ...]) -> tuple[str, ...]:
+        """A region once more, under another path and on other values of the types it began with; what leaves it."""
+        values = dict(zip(first.entries, entries, strict=True))
         start = len(first.path)
         # Before the nodes, since a named merge has the path of its scope.
         for scope in first.scopes:
@@ -223,17 +223,32 @@ class Builder:
         for scope in first.scopes:
             inner, parent = path + scope.path[start:], path + scope.parent[start:]
             inputs = {name: values[value] for name, value in scope.inputs.items()}
-            self.open(replace(scope, path=inner, parent=parent, output=values[scope.output], inputs=inputs))
-        return values[first.output]
+            outputs = tuple([values[value] for value in scope.outputs])
+            shared = path + scope.weights_of[start:] if scope.weights_of else ""
+            self.open(replace(scope, path=inner, parent=parent, outputs=outputs, inputs=inputs, weights_of=shared))
+        return tuple([values[value] for value in first.outputs])
 
-    def region(self, path: str, entry: str, output: str, since: tuple[int, int]) -> Region:
+    def region(self, path: str, entries: tuple[str, ...], outputs: tuple[str, ...], since: tuple[int, int]) -> Region:
         """What was made since a mark, for `again`."""
-        return Region(path, entry, output, tuple(self.nodes[since[0] :]), tuple(self._opened[since[1] :]))
+        return Region(path, entries, outputs, tuple(self.nodes[since[0] :]), tuple(self._opened[since[1] :]))
+
+    def scopes_since(self, mark: tuple[int, int]) -> list[Scope]:
+        """The scopes that were opened since a mark."""
+        return self._opened[mark[1] :]
 
     @property
     def mark(self) -> tuple[int, int]:
         """How many nodes and scopes there are."""
         return len(self.nodes), len(self._opened)
+
+    def share(self, since: tuple[int, int], owners: Mapping[str, str]) -> None:
+        """Let nodes and scopes that were made since a mark use the weights of others: paths by paths."""
+        for number, node in enumerate(self.nodes[since[0] :], start=since[0]):
+            if node.path in owners:
+                self.nodes[number] = replace(node, weights_of=owners[node.path])
+        for number, scope in enumerate(self._opened[since[1] :], start=since[1]):
+            if scope.path in owners:
+                self._opened[number] = self.scopes[scope.path] = replace(scope, weights_of=owners[scope.path])
 
     def claim_scope(self, path: str, span: Span | None = None) -> None:
         """Take a path for a scope before what is in it is made; NS210 where it is taken."""
@@ -309,70 +324,3 @@ def located(error: RuleError, path: str, span: Span | None = None, notes: Sequen
     label = path if span else ""
     message = error.message if span else f"{path}: {error.message}"
     return NetspecError(Diagnostic(error.code, message, span, label, tuple(notes), error.help))
-
-
-Visit = Callable[["Editor", Node, tuple[str, ...]], str]
-
-
-class Editor:
-    """What `rebuild` hands to its visitor: the graph that was, and ways to keep, change, or drop a node."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.builder = Builder(graph.name, title=graph.title, source=graph.source, params=graph.params)
-        self.builder.decided |= graph.decided
-        self.values: dict[str, str] = {}
-
-    def keep(self, node: Node, inputs: tuple[str, ...], op: Op | None = None, **changes: Any) -> str:
-        """The node again, on these inputs; with another op, or other fields, if given."""
-        fields: dict[str, Any] = {
-            "weights_of": node.weights_of,
-            "scope": node.scope,
-            "span": node.span,
-            "written": node.written,
-            "when": node.when,
-            "init": node.init,
-            **changes,
-        }
-        self.builder.need(*inputs, span=node.span)
-        try:
-            return self.builder.node(node.path, op or node.op, inputs, **fields)
-        except RuleError as error:
-            raise located(error, node.path, node.span) from None
-
-
-def rebuild(graph: Graph, visit: Visit) -> Graph:
-    """A graph made again with each node through `visit(editor, node, inputs)`, which gives the value to use instead.
-
-    Keep a node with `editor.keep(node, inputs)`, change it by giving `keep` another op, drop it by giving
-    back one of its inputs. All shapes are inferred again; scopes that lose all their nodes go.
-    """
-    editor = Editor(graph)
-    for i in graph.inputs:
-        editor.values[i.name] = editor.builder.input(i.name, i.type.shape, i.type.dtype, i.nominal, i.span)
-    for node in graph.nodes:
-        inputs = tuple([editor.values[value] for value in node.inputs])
-        made = visit(editor, node, inputs)
-        editor.builder.need(made, span=node.span)
-        editor.values[node.path] = made
-        for value, name in zip(list(node.values())[1:], node.op.output_names[1:], strict=True):
-            # Further outputs follow the first where the node is kept; one that is dropped has no others.
-            editor.values[value[0]] = f"{made}:{name}"
-    for o in graph.outputs:
-        editor.builder.output(o.name, editor.values[o.value], o.mode, o.span)
-    _keep_scopes(graph, editor)
-    return editor.builder.build()
-
-
-def _keep_scopes(graph: Graph, editor: Editor) -> None:
-    used: set[str] = set()
-    for node in editor.builder.nodes:
-        scope = node.scope
-        while scope and scope not in used:
-            used.add(scope)
-            scope = graph.scopes[scope].parent if scope in graph.scopes else ""
-    for path, scope in graph.scopes.items():
-        if path in used and path not in editor.builder.scopes:
-            inputs = {name: editor.values[value] for name, value in scope.inputs.items()}
-            output = editor.values.get(scope.output, scope.output)
-            editor.builder.open(replace(scope, inputs=inputs, output=output))

@@ -8,6 +8,8 @@ from typing import Any
 
 from netspec.graph.model import Graph, Node
 
+OrderKeys = dict[str, tuple[str, str]]
+
 FORM = "netspec-graph-1"
 """The version of the form, which every hash covers."""
 
@@ -20,12 +22,12 @@ def canonical(graph: Graph) -> list[Any]:
     outputs do. What no output needs comes last. Left out are names, blocks, titles and initialisers; symbols are
     named after the order in which they appear.
     """
-    digests = _digests(graph)
+    keys = order_keys(graph)
     numbers = {i.name: number for number, i in enumerate(graph.inputs)}
     nodes: list[list[Any]] = []
     owners: dict[str, int] = {}
-    for node in _in_order(graph, digests):
-        inputs = [numbers[value] for value in _inputs(node, digests)]
+    for node in in_order(graph, keys):
+        inputs = [numbers[value] for value in _inputs(node, keys)]
         owner = owners.setdefault(node.weights_of, len(nodes))
         nodes.append([*_op(node), sorted(inputs) if node.op.commutes else inputs, owner])
         for value, _ in node.values():
@@ -57,7 +59,7 @@ def _text(value: Any) -> str:
 
 
 def _digests(graph: Graph) -> dict[str, str]:
-    """For every value, a digest of all that it is made of: it settles the order of what has none."""
+    """For every value, a digest of all that it is made of."""
     found = {i.name: f"input {number}" for number, i in enumerate(graph.inputs)}
     for node in graph.nodes:
         inputs = [found[value] for value in node.inputs]
@@ -68,13 +70,40 @@ def _digests(graph: Graph) -> dict[str, str]:
     return found
 
 
-def _inputs(node: Node, digests: dict[str, str]) -> list[str]:
-    return sorted(node.inputs, key=digests.__getitem__) if node.op.commutes else list(node.inputs)
+def order_keys(graph: Graph) -> OrderKeys:
+    """For every value, what settles the order of what has none: what it is made of, and between twins what it is for.
+
+    Twins are made alike. Without the second, the order of a sum of two would be that in which it was written, and it
+    shows where one of them is used once more.
+    """
+    digests = _digests(graph)
+    if len(set(digests.values())) == len(digests):
+        return {value: (digest, "") for value, digest in digests.items()}
+    sharing: dict[str, list[str]] = {}
+    for node in graph.nodes:
+        sharing.setdefault(node.weights_of, []).append(digests[node.path])
+    uses: dict[str, list[list[Any]]] = {value: [] for value in digests}
+    for number, o in enumerate(graph.outputs):
+        uses[o.value].append(["output", number, o.mode])
+    found = {i.name: (digests[i.name], "") for i in graph.inputs}
+    for node in reversed(graph.nodes):
+        used = [sorted(uses[value], key=_text) for value, _ in node.values()]
+        context = sha256(_text([used, sorted(sharing[node.weights_of])]).encode()).hexdigest()
+        for value, _ in node.values():
+            found[value] = (digests[value], context)
+        for number, value in enumerate(node.inputs):
+            uses[value].append([digests[node.path], 0 if node.op.commutes else number, context])
+    return found
 
 
-def _in_order(graph: Graph, digests: dict[str, str]) -> list[Node]:
+def _inputs(node: Node, keys: OrderKeys) -> list[str]:
+    return sorted(node.inputs, key=keys.__getitem__) if node.op.commutes else list(node.inputs)
+
+
+def in_order(graph: Graph, keys: OrderKeys | None = None) -> list[Node]:
     """All nodes, each after those it reads: first what the outputs need, in their order, then the rest."""
-    rest = sorted(graph.nodes, key=lambda node: digests[node.path], reverse=True)
+    keys = keys or order_keys(graph)
+    rest = sorted(graph.nodes, key=lambda node: keys[node.path], reverse=True)
     starts = [o.value for o in graph.outputs] + [node.path for node in rest]
     found: dict[str, Node] = {}
     for start in starts:
@@ -88,5 +117,5 @@ def _in_order(graph: Graph, digests: dict[str, str]) -> list[Node]:
                 found[path] = node
                 continue
             todo.append((path, True))
-            todo += [(value.partition(":")[0], False) for value in reversed(_inputs(node, digests))]
+            todo += [(value.partition(":")[0], False) for value in reversed(_inputs(node, keys))]
     return list(found.values())

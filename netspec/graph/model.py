@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 Mode = Literal["inference", "train"]
-Kind = Literal["block", "branch", "merge", "repeat", "network"]
+Kind = Literal["block", "branch", "merge", "repeat", "network", "body"]
 
 
 class _Nothing(Mapping[str, Any]):
@@ -116,27 +116,33 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """What a spec says of a block, beside its body: name, parameters, where it stands."""
+    """What a spec says of a block or a network that is a step, beside its body.
+
+    That is its name, its parameters, what it calls the values that enter and leave, and where it stands.
+    """
 
     name: str
     parameters: tuple[Parameter, ...] = ()
     span: Span | None = None
+    inputs: tuple[str, ...] = ("input",)
+    outputs: tuple[str, ...] = ("output",)
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A part of the graph that the spec names: a use of a block, a branch, a named merge, the copies of a repeat.
+    """A part of the graph that the spec names: a use of a block or a network, a branch, a named merge, a repeat.
 
-    `path` is the prefix of the paths below it, `parent` the scope around it. `params` are a block use's
+    `path` is the prefix of the paths below it, `parent` the scope around it. `params` are a use's
     arguments, `written` their expressions, `inputs` the values that enter by the names its expressions use,
-    `output` the value that stands for the whole.
-    `count` is the expression of a repeat; `when` the condition that let the step stand.
+    `outputs` the values that stand for the whole, in the order of the block's outputs.
+    `count` is the expression of a repeat; `when` the condition that let the step stand. `weights_of` is the path
+    of the scope whose weights it uses, where a step shares those of an earlier one.
     """
 
     path: str
     kind: Kind
     parent: str = ""
-    output: str = ""
+    outputs: tuple[str, ...] = ()
     block: Block | None = None
     params: Mapping[str, Any] = NOTHING
     written: Mapping[str, Expression] = NOTHING
@@ -144,6 +150,12 @@ class Scope:
     when: Expression | None = None
     count: Expression | None = None
     span: Span | None = None
+    weights_of: str = ""
+
+    @property
+    def output(self) -> str:
+        """The value that stands for the whole; of several the first."""
+        return self.outputs[0]
 
     @property
     def name(self) -> str:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from netspec.errors import closest, fail
-from netspec.graph.build import Editor, rebuild
 from netspec.graph.model import NOTHING, Graph, Node
+from netspec.graph.rebuild import Editor, rebuild
 from netspec.ops.convolution import Conv2d
 from netspec.ops.linear import Linear
 from netspec.ops.normalization import BatchNorm

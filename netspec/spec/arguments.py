@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NoReturn
 
 from netspec.errors import Findings, NetspecError, choices, closest, fail
@@ -23,21 +23,24 @@ from netspec.expression import (
 from netspec.naming import SIBLINGS, is_symbol
 from netspec.ops.base import Merge, Op, make_op, takes, words_of
 from netspec.source import Span
-from netspec.spec.body import Argument, BlockDefinition, FileContext, Reach
+from netspec.spec.body import Argument, BlockDefinition, Body, BodyParameter, FileContext, Reach, Target
 from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
 from netspec.spec.messages import DOLLAR, at, kind_of, way_to_write
 from netspec.spec.parameters import MAX_ITEMS, check_kind, signature, words_for
 
-Target = type[Op] | BlockDefinition
-"""What a step uses, and so what its arguments are for."""
+ReadBody = Callable[[str, Data, Reach], Body]
+"""Reads the steps that a `body` parameter is given."""
 
 
 class ArgumentReader:
     """Reads the arguments of one file's steps."""
 
-    def __init__(self, file: FileContext, blocks: Mapping[str, BlockDefinition]) -> None:
+    def __init__(
+        self, file: FileContext, blocks: Mapping[str, BlockDefinition], read_body: ReadBody | None = None
+    ) -> None:
         self.file = file
         self.blocks = blocks
+        self.read_body = read_body
 
     def arguments(
         self, target: Target, span: Span, data: Data, reach: Reach
@@ -61,15 +64,20 @@ class ArgumentReader:
             missing = [p for p in target.info.parameters if p.required and p.name not in found]
             if missing:
                 names = choices(p.name for p in missing)
-                fail("NS205", f"block `{target.name}` needs {names}", span, help=signature(target))
+                fail("NS205", f"{target.what} needs {names}", span, help=signature(target))
             for name, argument in found.items():
-                if argument.expression is None:
+                if argument.expression is None and argument.body is None:
                     check_kind(target, name, argument)
         return found, branches
 
     def entries(self, target: Target, data: Data) -> tuple[dict[str, Entry], Data | None]:
         """A step's argument as attributes by name, and `branches` apart."""
         name = target.opname if isinstance(target, type) else target.name
+        if isinstance(target, BodyParameter):
+            if not isinstance(data, Scalar) or data.value is not None:
+                help = "the steps that it holds have theirs"
+                fail("NS211", f"`{name}` is a parameter that holds steps, and takes no arguments", data.span, help=help)
+            return {}, None
         if isinstance(data, Map):
             entries = dict(data.entries)
             merge = isinstance(target, type) and issubclass(target, Merge)
@@ -104,8 +112,8 @@ class ArgumentReader:
             known: list[str] = list(target.model_fields)
             what = f"`{target.opname}` has no attribute `{name}`"
         else:
-            known = [p.name for p in target.info.parameters]
-            what = f"block `{target.name}` has no parameter `{name}`"
+            known = _parameters(target)
+            what = f"{_what(target)} has no parameter `{name}`"
         if name in known:
             return
         if name in SIBLINGS:
@@ -130,6 +138,8 @@ class ArgumentReader:
         target: Target | None = None,
     ) -> Argument:
         """A value as the spec wrote it: a constant, or an expression whose names are all known."""
+        if isinstance(target, BlockDefinition) and target.kinds[name] == "body" and self.read_body is not None:
+            return Argument(name, data.span, key_span, body=self.read_body(name, data, reach))
         if isinstance(data, Map):
             fail("NS206", f"`{name}` takes {_wanted(target, name) or 'a value'}, not a mapping", data.span)
         if isinstance(data, Seq):
@@ -225,6 +235,14 @@ class ArgumentReader:
         return f"{lead}{choices(known)}, and what `params` declares" if known else "declare it in `params`"
 
 
+def _parameters(target: Target) -> list[str]:
+    return [p.name for p in target.info.parameters] if isinstance(target, BlockDefinition) else []
+
+
+def _what(target: Target) -> str:
+    return target.what if isinstance(target, BlockDefinition) else "it"
+
+
 def _words(target: Target | None, name: str) -> frozenset[str]:
     """The words that an argument takes as they stand."""
     return words_of(target, name) if isinstance(target, type) else frozenset()
@@ -234,7 +252,7 @@ def _wanted(target: Target | None, name: str) -> str:
     """What an argument takes, in words; an empty text if nothing is known of it."""
     if isinstance(target, BlockDefinition):
         return words_for(target.kinds[name])
-    return takes(target, name) if target is not None else ""
+    return takes(target, name) if isinstance(target, type) else ""
 
 
 def _way_to_name(target: Target, name: str, data: Seq) -> str:
@@ -248,8 +266,8 @@ def _way_to_name(target: Target, name: str, data: Seq) -> str:
 
 def _named(target: Target, values: list[Value]) -> str:
     """What a list was meant to say, with names: the principal attribute if it takes a list, else one by one."""
-    names = list(target.model_fields) if isinstance(target, type) else [p.name for p in target.info.parameters]
-    principal = target.principal
+    names = list(target.model_fields) if isinstance(target, type) else _parameters(target)
+    principal = None if isinstance(target, BodyParameter) else target.principal
     if isinstance(target, type) and principal:
         wrong = [problem.attribute for problem in make_op(target, {principal: values})[1]]
         if principal not in wrong:
@@ -257,12 +275,12 @@ def _named(target: Target, values: list[Value]) -> str:
     return ", ".join(f"{name}: {show(value)}" for name, value in zip(names, values, strict=False))
 
 
-def _no_principal(target: Target, name: str, data: Scalar) -> NoReturn:
+def _no_principal(target: type[Op] | BlockDefinition, name: str, data: Scalar) -> NoReturn:
     span = data.span
     if isinstance(target, BlockDefinition):
         if target.info.parameters:
-            fail("NS211", f"block `{name}` has several required parameters: name them", span, help=signature(target))
-        fail("NS211", f"block `{name}` takes no arguments", span)
+            fail("NS211", f"{target.what} has several required parameters: name them", span, help=signature(target))
+        fail("NS211", f"{target.what} takes no arguments", span)
     known = list(target.model_fields)
     help = f"write `- {name}`" + (f", or name the attribute: `{name}: {{{known[0]}: ...}}`" if known else "")
     if issubclass(target, Merge):

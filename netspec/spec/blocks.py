@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from netspec.errors import Findings, NetspecError, fail
-from netspec.graph.model import Block
-from netspec.naming import SIBLINGS, check_class_name, check_module_name, class_name
+from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
+from netspec.graph.model import Block, Parameter
+from netspec.naming import SIBLINGS, check_class_name, check_module_name, check_output_name, class_name
 from netspec.ops import REGISTRY
 from netspec.ops.own import announced
-from netspec.spec.body import BlockDefinition, Body, FileContext, Names, Reach
-from netspec.spec.data import Entry, Map
+from netspec.spec.body import ONE_OUTPUT, BlockDefinition, Body, FileContext, Names, Reach, called_values
+from netspec.spec.data import Entry, Map, Seq
 from netspec.spec.model import BlockOutline, check
 from netspec.spec.parameters import read_parameters
 from netspec.spec.steps import BodyParser
@@ -35,20 +35,50 @@ def read_blocks(entries: Mapping[str, Entry], file: FileContext, findings: Findi
                 fail("NS201", f"`{name}` is a key of a block, and stands among the blocks", entry.key_span, help=help)
             if not isinstance(data, Map):
                 fail("NS201", f"block `{name}` is a mapping with `body`", data.span, help="and `params`, if it has any")
-            for key in ("inputs", "outputs"):
-                if key in data.entries:
-                    span = data.entries[key].key_span
-                    fail("NS201", f"blocks with `{key}` of their own are not in this version of netspec", span)
-            check(BlockOutline, data, f"block `{name}`")
+            if name == "network":
+                message = "`network` embeds another spec in a step, and can't be a block"
+                fail("NS210", message, entry.key_span, help="give the block another name")
+            outline = check(BlockOutline, data, f"block `{name}`")
             declared = data.entries.get("params")
             params = read_parameters(
-                declared.value.entries if declared and isinstance(declared.value, Map) else {}, findings
+                declared.value.entries if declared and isinstance(declared.value, Map) else {},
+                findings,
+                of_block=True,
             )
-            info = Block(name, tuple(params.values()), entry.key_span)
-            found[name] = BlockDefinition(name, info, file, data.entries["body"].value)
+            inputs = _inputs(data, outline, params)
+            for output, where in _entries(data, "outputs").items():
+                check_output_name(output, where.key_span)
+            outputs = tuple(outline.outputs) or ONE_OUTPUT
+            info = Block(name, tuple(params.values()), entry.key_span, inputs, outputs)
+            body = data.entries["body"].value
+            found[name] = BlockDefinition(name, info, file, body, results=dict(outline.outputs))
+            found[name].places = {key: e.value.span for key, e in _entries(data, "outputs").items()}
         except NetspecError as error:
             findings.extend(error)
     return found
+
+
+def _inputs(data: Map, outline: BlockOutline, params: Mapping[str, Parameter]) -> tuple[str, ...]:
+    """The names of what enters a block; one value that has no name is `input`."""
+    if "inputs" not in data.entries:
+        return ("input",)
+    given = data.entries["inputs"].value
+    assert isinstance(given, Seq)
+    if not given.items:
+        fail("NS201", "a block has an input", given.span, help="`inputs` names several: `inputs: [a, b]`")
+    for name, item in zip(outline.inputs, given.items, strict=True):
+        if name != "input" or len(given.items) > 1:
+            check_module_name(name, "an input", item.span)
+        if name in params or name == "index" or outline.inputs.count(name) > 1:
+            fail("NS210", f"`{name}` has another meaning in this block", item.span, help="give the input another name")
+        if name == "input" and len(given.items) > 1:
+            fail("NS202", "of several inputs none can be called `input`", item.span, help="give it another name")
+    return tuple(outline.inputs)
+
+
+def _entries(data: Map, key: str) -> dict[str, Entry]:
+    entry = data.entries.get(key)
+    return entry.value.entries if entry is not None and isinstance(entry.value, Map) else {}
 
 
 def check_classes(blocks: Iterable[BlockDefinition], network: str, findings: Findings) -> None:
@@ -76,12 +106,38 @@ def parse_block(block: BlockDefinition, findings: Findings) -> None:
     file = block.file
     own = frozenset(p.name for p in block.info.parameters)
     constants = {name: value for name, value in file.constants.items() if name not in own}
-    reach = Reach(file.parameters | own, frozenset(("input",)), Names(("input",)), constants=constants)
+    bodies = frozenset(p.name for p in block.info.parameters if p.kind == "body")
+    inputs = block.info.inputs
+    plain = (file.parameters | own) - bodies
+    known = frozenset(inputs) if len(inputs) > 1 else frozenset((*inputs, "input"))
+    reach = Reach(plain, known, Names(known), constants=constants, bodies=bodies)
+    several = f"block `{block.name}`" if len(inputs) > 1 else ""
     try:
+        for parameter in block.info.parameters:
+            if parameter.kind == "body" and parameter.name in file.blocks:
+                message = f"there is a block `{parameter.name}`, and this parameter is steps"
+                fail("NS210", message, parameter.span, help="give the parameter another name")
         parser = BodyParser(file, file.blocks, findings)
-        block.body = parser.body(block.data, reach, what=f"the body of block `{block.name}`")
+        block.body = parser.body(block.data, reach, what=f"the body of block `{block.name}`", several=several)
+        _check_results(block, findings)
     except NetspecError as error:
         findings.extend(error)
+
+
+def _check_results(block: BlockDefinition, findings: Findings) -> None:
+    """Refuse outputs that are no value of the block's body."""
+    steps = [step for step in block.body.steps if step.named]
+    values = {value for step in steps for value in called_values(step.called, step.outputs)}
+    values.update(block.info.inputs if len(block.info.inputs) > 1 else (*block.info.inputs, "input"))
+    for step in block.body.steps:
+        if step.called in block.info.inputs:
+            message = f"`{step.called}` is an input and a step"
+            findings.add(Diagnostic("NS210", message, step.span, help="give the step another `name`"))
+    for output, value in block.results.items():
+        if value not in values:
+            message = f"there is no step `{value}` for output `{output}` of block `{block.name}`"
+            help = closest(value, values) or f"an output is a step with a `name`: {choices(sorted(values))}"
+            findings.add(Diagnostic("NS209", message, block.places[output], help=help))
 
 
 def check_recursion(blocks: Iterable[BlockDefinition]) -> None:
@@ -99,7 +155,7 @@ def check_recursion(blocks: Iterable[BlockDefinition]) -> None:
             if id(block) in way:
                 names = [b.info.name for b in way.values()]
                 round_ = " -> ".join(f"`{n}`" for n in [*names[names.index(block.info.name) :], block.info.name])
-                fail("NS212", f"block `{block.name}` contains itself", block.info.span, notes=[round_])
+                fail("NS212", f"{block.what} contains itself", block.info.span, notes=[round_])
             if id(block) in done:
                 continue
             way[id(block)] = block
@@ -113,3 +169,6 @@ def _used(body: Body) -> Iterable[BlockDefinition]:
             yield step.target
         for branch in (step.branches or {}).values():
             yield from _used(branch)
+        for argument in step.arguments.values():
+            if argument.body is not None:
+                yield from _used(argument.body)

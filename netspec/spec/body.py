@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,20 +12,29 @@ from netspec.graph.model import NOTHING, Block
 from netspec.ops.base import Op
 from netspec.source import Span
 from netspec.spec.data import Data, Map
+from netspec.spec.inputs import InputDefinition
 from netspec.types import Filling
 
 
 @dataclass(slots=True)
 class Argument:
-    """One value of a step: a constant, or an expression to evaluate at every use."""
+    """One value of a step: a constant, an expression to evaluate at every use, or the steps of a `body`."""
 
     name: str
     span: Span
     key_span: Span
     value: Value = None
     expression: Expression | None = None
+    body: Body | None = None
     of_file: bool = False
     """Whether it stands in `defaults`, where the file's parameters alone are in reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyParameter:
+    """A block's parameter that holds steps, used as a step."""
+
+    name: str
 
 
 @dataclass(slots=True)
@@ -35,18 +44,50 @@ class Step:
     called: str
     named: bool
     span: Span
-    target: type[Op] | BlockDefinition
+    target: Target
     arguments: dict[str, Argument]
     branches: dict[str, Body] | None = None
     sources: list[tuple[str, Span]] | None = None
     repeat: Argument | None = None
     when: Argument | None = None
+    share: str = ""
+    share_span: Span | None = None
     init: Mapping[str, Filling] = NOTHING
     init_places: Mapping[str, Span] = NOTHING
     init_own: frozenset[str] = frozenset()
     expect: Map | None = None
     written: Mapping[str, Expression] = NOTHING
     ops: dict[tuple[Any, ...], Op] = field(default_factory=dict[tuple[Any, ...], Op])
+
+    @property
+    def uses(self) -> str:
+        """The name of the op, block, network or parameter that it uses."""
+        return self.target.opname if isinstance(self.target, type) else self.target.name
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The names of what it gives."""
+        if isinstance(self.target, type):
+            return self.target.output_names
+        return self.target.info.outputs if isinstance(self.target, BlockDefinition) else ONE_OUTPUT
+
+    @property
+    def takes(self) -> int:
+        """How many values of the step before it takes where it says nothing of its own."""
+        if isinstance(self.target, BlockDefinition):
+            return len(self.target.info.inputs)
+        if isinstance(self.target, type) and self.branches is None:
+            return self.target.inputs[0]
+        return 1
+
+
+ONE_OUTPUT = ("output",)
+"""The outputs of what gives one value: it goes by the step's name alone."""
+
+
+def called_values(called: str, outputs: tuple[str, ...]) -> list[str]:
+    """What a step's values are called: its name is the first, and `name.output` each where they have names."""
+    return [called, *(f"{called}.{name}" for name in outputs)] if outputs != ONE_OUTPUT else [called]
 
 
 @dataclass(slots=True)
@@ -59,13 +100,32 @@ class Body:
 
 @dataclass
 class BlockDefinition:
-    """A block: its parameters, the file it stands in, and its body, which is parsed once all blocks are known."""
+    """A block: its parameters, the file it stands in, and its body, which is parsed once all blocks are known.
+
+    `results` names the steps that its outputs are, where it says so, at `places`. A network that is a step has
+    `declared` inputs, and one from another spec parameters that are its `own`: what is in it sees no others.
+    """
 
     name: str
     info: Block
     file: FileContext
     data: Data
     body: Body = field(default_factory=lambda: Body([], _NOWHERE))
+    results: dict[str, str] = field(default_factory=dict[str, str])
+    places: Mapping[str, Span] = NOTHING
+    declared: Mapping[str, InputDefinition] | None = None
+    own: bool = False
+
+    @property
+    def what(self) -> str:
+        """What errors call it."""
+        return f"{'block' if self.declared is None else 'network'} `{self.name}`"
+
+    @property
+    def in_graph(self) -> Block:
+        """What the graph keeps of it: steps that are arguments are in the graph as nodes."""
+        plain = tuple([p for p in self.info.parameters if p.kind != "body"])
+        return self.info if len(plain) == len(self.info.parameters) else replace(self.info, parameters=plain)
 
     @cached_property
     def kinds(self) -> dict[str, str]:
@@ -81,7 +141,15 @@ class BlockDefinition:
         return self.info.parameters[0].name if not required and self.info.parameters else None
 
 
+Target = type[Op] | BlockDefinition | BodyParameter
+"""What a step uses, and so what its arguments are for."""
+
 _NOWHERE: Any = None
+
+
+Embed = Callable[[Data, Span], tuple[BlockDefinition, Data]]
+"""What `network: s` as a step stands for: the network, and its arguments."""
+_NO_EMBED: Any = None
 
 
 @dataclass(slots=True)
@@ -90,6 +158,7 @@ class FileContext:
 
     A file that is there for its blocks alone has a `name`, and `constants`: its parameters, at their defaults, but for
     those that are `required`. `unclear` are the names that several of the files have which this one uses.
+    `embed` finds the specs that steps embed.
     """
 
     name: str = ""
@@ -100,6 +169,7 @@ class FileContext:
     parameters: frozenset[str] = frozenset()
     constants: Mapping[str, Value] = NOTHING
     defaults: dict[str, Defaults] = field(default_factory=lambda: dict[str, "Defaults"]())
+    embed: Embed = _NO_EMBED
 
 
 @dataclass(slots=True)
@@ -115,7 +185,7 @@ class Defaults:
 class Reach:
     """What a body can name: parameters, values of expressions, values of `from`, and whether `index` is there.
 
-    `constants` are parameters whose values are put in where they are named.
+    `constants` are parameters whose values are put in where they are named, `bodies` those that hold steps.
     """
 
     parameters: frozenset[str]
@@ -123,6 +193,7 @@ class Reach:
     values: Names
     index: bool = False
     constants: Mapping[str, Value] = NOTHING
+    bodies: frozenset[str] = frozenset()
 
 
 class Names:
@@ -134,8 +205,8 @@ class Names:
         self.own = set(own)
         self.around = around
 
-    def add(self, name: str) -> None:
-        self.own.add(name)
+    def add(self, *names: str) -> None:
+        self.own.update(names)
 
     def __contains__(self, name: str) -> bool:
         return name in self.own or (self.around is not None and name in self.around)

@@ -77,7 +77,7 @@ def notes_of(uses: tuple[Use, ...]) -> tuple[str, ...]:
     notes: list[str] = []
     for use in reversed(uses):
         params = ", ".join(f"{name}={show(value)}" for name, value in use.params.items())
-        notes.append(f"block `{use.block}` used at {use.span.place}" + (f" with {params}" if params else ""))
+        notes.append(f"{use.what} used at {use.span.place}" + (f" with {params}" if params else ""))
     if len(notes) > 6:
         notes[5:] = [f"and {len(notes) - 5} more blocks around it"]
     return tuple(notes)

@@ -18,8 +18,7 @@ MAX_ITEMS_READ = 4_000_000
 class Evaluator:
     """Works out the values of arguments; those of `defaults` see the spec's parameters alone."""
 
-    def __init__(self, params: Mapping[str, Value], findings: Findings) -> None:
-        self.params = params
+    def __init__(self, findings: Findings) -> None:
         self.findings = findings
         self.read: dict[int, tuple[Expression, tuple[str, ...]]] = {}
         """The names that each expression reads, as often as it does, by its identity (kept alive here)."""
@@ -30,7 +29,7 @@ class Evaluator:
         """The value of an argument in a frame."""
         if argument.expression is None:
             return argument.value
-        names = self.params if argument.of_file else frame.names
+        names = frame.home.params if argument.of_file else frame.names
         return self.evaluate(argument.expression, names, argument, frame.uses)
 
     def evaluate(

@@ -14,7 +14,7 @@ from netspec.spec.model import outline
 from netspec.spec.yaml import read
 
 MAX_EXTENDS = 8
-_ONLY_WHERE_THE_BODY_IS = ("network", "outputs")
+_ONLY_WHERE_THE_BODY_IS = ("network", "networks", "outputs")
 
 
 @dataclass(slots=True)
@@ -44,8 +44,8 @@ def chain(source: Source, *, body: bool = True) -> list[File]:
         files.append(File(data, source, FileContext()))
         seen.append((source.name, source.text))
         if found.extends is None:
-            if body and "network" not in data.entries:
-                help = "or `extends`, another spec's name"
+            if body and not ("network" in data.entries or "networks" in data.entries):
+                help = "or `networks`, several by their names; or `extends`, another spec's name"
                 if len(files) == 1 and "blocks" in data.entries:
                     help += "; a file of blocks alone is for other specs, which name it in `use`"
                 fail("NS201", "a spec needs `network`, a list of steps", data.span, help=help)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from netspec.errors import choices, closest, fail
+from netspec.naming import IDENTIFIER
 from netspec.source import Source, Span
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -54,6 +55,20 @@ def find(name: str) -> Source:
         help = hint or "`netspec list` lists them; a file is given by its path"
         fail("NS213", f"there is no bundled spec `{name}`", help=help)
     return bundled
+
+
+def find_network(name: str) -> tuple[Source, str]:
+    """The spec of a name or path, and which of its networks is meant: `gan:generator`, or "" where none is said."""
+    file, network = named_network(name)
+    if network and not os.path.exists(name):
+        return find(file), network
+    return find(name), ""
+
+
+def named_network(name: str) -> tuple[str, str]:
+    """`gan:generator` as a spec's name and that of one of its networks, which is "" where none is said."""
+    spec, colon, network = name.rpartition(":")
+    return (spec, network) if colon and IDENTIFIER.match(network) and len(spec) > 1 else (name, "")
 
 
 def find_beside(name: str, asker: Source, span: Span) -> Source:

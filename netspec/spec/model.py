@@ -14,7 +14,7 @@ from netspec.source import Span
 from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
 from netspec.spec.yaml_refusals import check_space
 
-LATER = ("networks", "weights")
+LATER = ("weights",)
 """Keys that the language has and this version of netspec does not."""
 
 
@@ -37,10 +37,30 @@ class OutputOutline(_Strict):
 
 
 class BlockOutline(_Strict):
-    """A block: parameters and a body."""
+    """A block: parameters, a body, and names for what enters and leaves where that is several values."""
 
     params: dict[str, Any] = {}
+    inputs: list[str] = []
+    outputs: dict[str, str] = {}
     body: Any
+
+
+class NetworkOutline(_Strict):
+    """One of several networks of a file."""
+
+    inputs: dict[str, Any]
+    body: Any
+    outputs: dict[str, Any] = {}
+    title: str = ""
+    expect: dict[str, Any] = {}
+
+
+class EmbedOutline(_Strict):
+    """Another spec as a step."""
+
+    spec: str
+    params: dict[str, Any] = {}
+    outputs: list[str] = []
 
 
 class Outline(_Strict):
@@ -56,6 +76,7 @@ class Outline(_Strict):
     inputs: dict[str, Any] = {}
     blocks: dict[str, Any] = {}
     defaults: dict[str, dict[str, Any]] = {}
+    networks: dict[str, dict[str, Any]] = {}
     network: Any = None
     outputs: dict[str, Any] = {}
     expect: dict[str, Any] = {}
@@ -141,6 +162,8 @@ _EXAMPLES = {
     "defaults": "such as `defaults: {conv2d: {padding: 1}}`",
     "use": "such as `use: [resnet50, blocks.yaml]`",
     "outputs": "such as `outputs: {logits: fc}`, where `fc` is the name of a step",
+    "networks": "such as `networks: {generator: {inputs: {noise: [N, 100]}, body: [linear: 784]}}`",
+    "spec": "such as `spec: resnet50`",
     "expect": "such as `expect: {parameters: 25.6 M}`",
 }
 """How a key is written, for those who wrote it otherwise."""

@@ -14,6 +14,15 @@ from netspec.spec.evaluator import Evaluator, frozen
 from netspec.spec.frame import NOWHERE, Frame, origins_of
 from netspec.spec.initializers import why_not
 
+Values = tuple[str | None, ...]
+"""What a step takes or gives; None for what can't be known, since something is wrong before it."""
+
+
+def all_known(values: Values) -> tuple[str, ...]:
+    """The values if all are known, else none."""
+    known = tuple([value for value in values if value is not None])
+    return known if len(known) == len(values) else ()
+
 
 class NodeMaker:
     """Hands ops to the builder. It knows where each path was taken, and what each value comes from."""
@@ -41,14 +50,14 @@ class NodeMaker:
         frame: Frame,
         path: str,
         parent: str,
-        inputs: list[str | None],
+        inputs: Values,
         names: list[str] | None = None,
-    ) -> str | None:
-        """Add a step's op on these values; `names` are what errors call them."""
+    ) -> Values:
+        """Add a step's op on these values, and give its outputs; `names` are what errors call them."""
         op = self.made(step, cls, frame)
-        if None in inputs:
-            return None
-        given = tuple([value for value in inputs if value is not None])
+        given = all_known(inputs)
+        if inputs and not given:
+            return (None,) * len(cls.output_names)
         when = step.when.expression if step.when is not None else None
         init = step.init
         try:
@@ -66,7 +75,7 @@ class NodeMaker:
         self.origins[value] = NOWHERE.union(*origins) if origins else NOWHERE
         if step.init:
             self.check_init(step, path, frame)
-        return value
+        return (value, *(f"{value}:{name}" for name in cls.output_names[1:]))
 
     def made(self, step: Step, cls: type[Op], frame: Frame) -> Op:
         """The op of a step: made once for each set of values its expressions take."""

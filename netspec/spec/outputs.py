@@ -10,7 +10,7 @@ from netspec.expression import Value, show
 from netspec.graph.model import Mode
 from netspec.naming import check_output_name
 from netspec.source import Span
-from netspec.spec.body import Body
+from netspec.spec.body import ONE_OUTPUT, Body, called_values
 from netspec.spec.data import Entry, Map, plain
 from netspec.spec.model import OutputOutline, check
 
@@ -33,8 +33,11 @@ def read_outputs(
         if not body.steps:
             fail("NS201", "a network without steps needs `outputs`", spec)
         last = body.steps[-1]
+        if last.outputs != ONE_OUTPUT:
+            return [OutputDefinition(n, f"{last.called}.{n}", "inference", last.span) for n in last.outputs]
         return [OutputDefinition("output", last.called, "inference", last.span)]
-    named = {step.called for step in body.steps if step.named} | set(inputs)
+    named = {value for step in body.steps if step.named for value in called_values(step.called, step.outputs)}
+    named |= set(inputs)
     unnamed = {step.called for step in body.steps} - named
     found: list[OutputDefinition] = []
     for name, entry in entries.items():

@@ -10,7 +10,8 @@ from typing import Any, cast
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
 from netspec.expression import Value, show
 from netspec.graph.model import Parameter
-from netspec.naming import check_parameter_name
+from netspec.naming import check_module_name, check_parameter_name
+from netspec.ops.own import find_op
 from netspec.spec.body import Argument, BlockDefinition
 from netspec.spec.data import Data, Entry, Scalar, Seq, plain
 from netspec.spec.messages import kind_of, way_to_write
@@ -61,16 +62,20 @@ def fits(value: Value, kind: str) -> bool:
 
 def words_for(kind: str) -> str:
     """A parameter's type in words."""
-    return _KINDS[kind][1]
+    return "a list of steps" if kind == "body" else _KINDS[kind][1]
 
 
-def read_parameters(entries: Mapping[str, Entry], findings: Findings) -> dict[str, Parameter]:
-    """`{width: int, stride: 1}`: a type, or a default whose type it is."""
+def read_parameters(
+    entries: Mapping[str, Entry], findings: Findings, *, of_block: bool = False
+) -> dict[str, Parameter]:
+    """`{width: int, stride: 1}`: a type, or a default whose type it is; a block's may be steps, a `body`."""
     found: dict[str, Parameter] = {}
     for name, entry in entries.items():
         try:
             check_parameter_name(name, entry.key_span)
-            found[name] = _parameter(name, entry.value)
+            found[name] = _parameter(name, entry.value, KINDS if of_block else tuple(_KINDS))
+            if found[name].kind == "body":
+                _check_body(name, of_block, entry)
         except NetspecError as error:
             findings.extend(error)
             if findings.full:
@@ -78,11 +83,18 @@ def read_parameters(entries: Mapping[str, Entry], findings: Findings) -> dict[st
     return found
 
 
-def _parameter(name: str, data: Data) -> Parameter:
+def _check_body(name: str, of_block: bool, entry: Entry) -> None:
+    if not of_block:
+        help = "a block's parameter may hold steps, and each use of the block gives it some"
+        fail("NS206", f"`{name}` of a spec can't be steps", entry.value.span, help=help)
+    check_module_name(name, "a parameter that is steps", entry.key_span)
+    if find_op(name) is not None:
+        fail("NS210", f"there is an op `{name}`", entry.key_span, help="give the parameter another name")
+
+
+def _parameter(name: str, data: Data, kinds: tuple[str, ...]) -> Parameter:
     value = plain(data)
     if isinstance(data, Scalar) and value in KINDS:
-        if value == "body":
-            fail("NS201", "`body` parameters are not in this version of netspec", data.span)
         return Parameter(name, str(value), span=data.span)
     if isinstance(data, Scalar) and not data.quoted and isinstance(data.value, str):
         _check_word(name, data.value, data)
@@ -90,8 +102,7 @@ def _parameter(name: str, data: Data) -> Parameter:
     if not kind and isinstance(data, Seq):
         fail("NS206", f"the list `{name}` holds numbers, texts and lists, and nothing else", data.span)
     if not kind:
-        types = ", ".join(kind for kind in KINDS if kind != "body")
-        fail("NS206", f"`{name}` is a type ({types}) or a default, not {kind_of(data)}", data.span)
+        fail("NS206", f"`{name}` is a type ({', '.join(kinds)}) or a default, not {kind_of(data)}", data.span)
     if why := too_large(value):
         fail("NS214", why, data.span)
     if kind == "float" and not isfinite(value):
@@ -120,6 +131,16 @@ _FOREIGN = {
 """What other tools call the types."""
 
 
+def replaced(new: Parameter, old: Parameter | None, entry: Entry, findings: Findings) -> Parameter:
+    """A parameter in the place of an extended spec's, whose type a new default must have."""
+    if old is None or new.required:
+        return new
+    if not fits(new.default, old.kind):
+        message = f"`{new.name}` takes {words_for(old.kind)} in the spec that this one extends, not {show(new.default)}"
+        findings.add(Diagnostic("NS206", message, entry.value.span))
+    return Parameter(new.name, old.kind, new.default, new.span)
+
+
 def check_kind(block: BlockDefinition, name: str, argument: Argument, value: Value = ..., help: str = "") -> None:
     """Refuse a block's argument of the wrong type."""
     given = argument.value if value is ... else value
@@ -127,7 +148,7 @@ def check_kind(block: BlockDefinition, name: str, argument: Argument, value: Val
     if not fits(given, kind):
         fail(
             "NS206",
-            f"`{name}` of block `{block.name}` takes {words_for(kind)}, not {show(given)}",
+            f"`{name}` of {block.what} takes {words_for(kind)}, not {show(given)}",
             argument.span,
             help=help,
         )

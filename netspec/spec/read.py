@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
-from netspec.expression import names_in, show
+from netspec.expression import names_in
 from netspec.graph.model import Parameter
 from netspec.source import Source, printable
 from netspec.spec.blocks import check_classes, check_recursion, parse_block
@@ -15,15 +16,16 @@ from netspec.spec.data import Entry, Map, Seq, plain
 from netspec.spec.defaults import read_defaults
 from netspec.spec.extends import File, chain
 from netspec.spec.inputs import InputDefinition, read_inputs
+from netspec.spec.networks import Embedded, NetworkDefinition, check_no_input, parse_network, read_networks
 from netspec.spec.outputs import OutputDefinition, read_outputs
-from netspec.spec.parameters import fits, read_parameters, words_for
+from netspec.spec.parameters import read_parameters, replaced
 from netspec.spec.steps import BodyParser
 from netspec.spec.use import Blocks
 
 
 @dataclass(slots=True)
 class Spec:
-    """A spec, read and checked as far as it can be before shapes are known."""
+    """A spec, read and checked as far as it can be before shapes are known; of one with several networks, one."""
 
     name: str
     title: str
@@ -34,11 +36,18 @@ class Spec:
     body: Body
     outputs: list[OutputDefinition]
     expect: Map | None
+    definitions: list[BlockDefinition]
+    """The blocks and networks of all files that it is made of, but for those of specs it embeds."""
     extends: str | None = None
 
 
-def read_spec(source: Source) -> Spec:
-    """The spec in a text; raises NetspecError with all that is found wrong in it."""
+def read_spec(source: Source, network: str = "", embedded: Embedded | None = None) -> Spec:
+    """The spec in a text; raises NetspecError with all that is found wrong in it.
+
+    `network` is the name of one of several; `embedded` holds the specs that are read for steps that embed them.
+    """
+    inner = embedded is not None
+    embedded = embedded or Embedded(source, network)
     files = chain(source)
     findings = Findings()
     outer, base = files[0], files[-1]
@@ -47,42 +56,48 @@ def read_spec(source: Source) -> Spec:
     for file in reversed(files):
         entries = file.section("params")
         for name, parameter in read_parameters(entries, findings).items():
-            parameters[name] = _replaced(parameter, parameters.get(name), entries[name], findings)
+            parameters[name] = replaced(parameter, parameters.get(name), entries[name], findings)
+        file.context.embed = partial(embedded.embed, asker=file.source)
     for file in reversed(files):
         inputs.update(read_inputs(file.section("inputs"), parameters, findings))
     names = frozenset(parameters)
-    library = Blocks(files, findings)
+    library = Blocks(files, findings, embedded)
     in_reach = library.of(files)
-    findings.check()
     for file in files:
         file.context.parameters = names
+    networks = read_networks(base.section("networks"), base.context, parameters, findings)
+    in_reach.update(networks)
+    findings.check()
+    for file in files:
         read_defaults(file.section("defaults"), file.context, findings)
-    blocks = library.all.values()
-    check_classes(blocks, str(plain(outer.data.entries["name"].value)), findings)
+    blocks = list(library.all.values())
     for block in blocks:
         parse_block(block, findings)
         findings.check_full()
-    if not inputs:
-        fail("NS201", "a network needs `inputs`", base.data.span, help="such as `inputs: {image: [N, 3, 224, 224]}`")
-    body = _network_body(base, in_reach, names, inputs, findings)
-    findings.check()
-    _check_added(files, body, blocks, inputs)
-    check_recursion(blocks)
-    outputs = read_outputs(base.section("outputs"), base.data.span, body, inputs, findings)
-    findings.check()
+    for definition in networks.values():
+        parse_network(definition, findings)
+        findings.check_full()
     data = outer.data.entries
-    return Spec(
-        name=str(plain(data["name"].value)),
-        title=_line(data.get("title")),
-        source_note=_line(data.get("source")),
-        source=source,
-        parameters=parameters,
-        inputs=inputs,
-        body=body,
-        outputs=outputs,
-        expect=_expect(outer),
+    name = str(plain(data["name"].value))
+    spec = Spec(
+        name, _line(data.get("title")), _line(data.get("source")), source, parameters, inputs,
+        Body([], base.data.span), [], _expect(outer), [*blocks, *networks.values()],
         extends=str(plain(data["extends"].value)) if "extends" in data else None,
-    )
+    )  # fmt: skip
+    if "network" in base.data.entries:
+        _one_network(spec, base, in_reach, findings)
+    findings.check()
+    if networks:
+        _refuse_sections(files, "network" in base.data.entries)
+    check_recursion(spec.definitions)
+    if network or "network" not in base.data.entries:
+        _choose(spec, networks, network, base.data.entries.get("networks"))
+    if not inner:
+        check_classes(_all_definitions(spec, embedded), spec.name, findings)
+        findings.check()
+    bodies = [spec.body, *(definition.body for definition in spec.definitions)]
+    _check_added(files, bodies, inputs)
+    return spec
 
 
 def _line(entry: Entry | None) -> str:
@@ -90,25 +105,13 @@ def _line(entry: Entry | None) -> str:
     return " ".join(map(printable, str(plain(entry.value)).split())) if entry is not None else ""
 
 
-def _replaced(new: Parameter, old: Parameter | None, entry: Entry, findings: Findings) -> Parameter:
-    """A parameter in the place of an extended spec's, whose type a new default must have."""
-    if old is None or new.required:
-        return new
-    if not fits(new.default, old.kind):
-        message = f"`{new.name}` takes {words_for(old.kind)} in the spec that this one extends, not {show(new.default)}"
-        findings.add(Diagnostic("NS206", message, entry.value.span))
-    return Parameter(new.name, old.kind, new.default, new.span)
-
-
-def _check_added(
-    files: list[File], body: Body, blocks: Iterable[BlockDefinition], inputs: Mapping[str, InputDefinition]
-) -> None:
+def _check_added(files: list[File], bodies: Iterable[Body], inputs: Mapping[str, InputDefinition]) -> None:
     """Refuse a parameter that a file adds to those of the spec it extends and that nothing reads: it is misspelt."""
     known = set(files[-1].section("params"))
     added = [entry for file in files[:-1] for name, entry in file.section("params").items() if name not in known]
     if not added:
         return
-    read = {name for part in (body, *(block.body for block in blocks)) for name in _names_read(part)}
+    read = {name for body in bodies for name in _names_read(body)}
     sizes = [size for given in inputs.values() for size, _ in given.dims if not isinstance(size, int | str)]
     read = read.union(*map(names_in, sizes))
     for file in files:
@@ -128,6 +131,9 @@ def _names_read(body: Body) -> Iterator[str]:
         yield from _names_of([*step.arguments.values(), *(a for a in (step.repeat, step.when) if a is not None)])
         for branch in (step.branches or {}).values():
             yield from _names_read(branch)
+        for argument in step.arguments.values():
+            if argument.body is not None:
+                yield from _names_read(argument.body)
 
 
 def _names_of(arguments: Iterable[Argument]) -> Iterator[str]:
@@ -136,31 +142,68 @@ def _names_of(arguments: Iterable[Argument]) -> Iterator[str]:
             yield from names_in(argument.expression)
 
 
-def _network_body(
-    base: File,
-    blocks: Mapping[str, BlockDefinition],
-    names: frozenset[str],
-    inputs: Mapping[str, InputDefinition],
-    findings: Findings,
-) -> Body:
+def networks_of(source: Source) -> list[str]:
+    """The names of a spec's networks, as `read_spec` takes them: "" is what `network` holds."""
+    base = chain(source)[-1]
+    return [*([""] if "network" in base.data.entries else []), *base.section("networks")]
+
+
+def _one_network(spec: Spec, base: File, blocks: Mapping[str, BlockDefinition], findings: Findings) -> None:
+    """Read `network` and `outputs` of a spec."""
+    inputs = spec.inputs
+    if not inputs:
+        fail("NS201", "a network needs `inputs`", base.data.span, help="such as `inputs: {image: [N, 3, 224, 224]}`")
     known = {*inputs, "input"} if len(inputs) == 1 else {*inputs}
-    reach = Reach(names, frozenset(known), Names(known))
+    reach = Reach(base.context.parameters, frozenset(known), Names(known))
     parser = BodyParser(base.context, blocks, findings)
     data = base.data.entries["network"].value
+    several = "the network" if len(inputs) > 1 else ""
     try:
-        body = parser.body(data, reach, what="`network`", top=True)
+        spec.body = parser.body(data, reach, what="`network`", top=True, several=several)
     except NetspecError as error:
         findings.extend(error)
-        return Body([], data.span)
-    for step in body.steps:
-        if step.called in inputs:
-            try:
-                fail("NS210", f"`{step.called}` is an input and a step", step.span, help="give the step another `name`")
-            except NetspecError as error:
-                findings.extend(error)
+    check_no_input(spec.body.steps, inputs, findings)
     if isinstance(data, Seq) and not data.items:
         fail("NS211", "`network` has no steps", data.span, help="a step is written `- op`")
-    return body
+    findings.check()
+    spec.outputs = read_outputs(base.section("outputs"), base.data.span, spec.body, inputs, findings)
+
+
+def _refuse_sections(files: list[File], one: bool) -> None:
+    """Beside `networks` alone, what belongs to a network stands in each of them."""
+    for file in files if not one else ():
+        for key in ("inputs", "outputs", "expect"):
+            if key in file.data.entries:
+                span = file.data.entries[key].key_span
+                fail("NS201", f"`{key}` stands in each of the `networks`", span, help="indent it under the network")
+
+
+def _choose(spec: Spec, networks: Mapping[str, NetworkDefinition], name: str, section: Entry | None) -> None:
+    """Make a spec that of one of its networks."""
+    span = section.key_span if section is not None else None
+    if section is not None and not networks:
+        help = "such as `networks: {generator: {inputs: {noise: [N, 100]}, body: [linear: 784]}}`"
+        fail("NS201", "`networks` has none", span, help=help)
+    shown = spec.source.name if spec.source.name.startswith("<") else spec.name
+    if not name and len(networks) == 1:
+        name = next(iter(networks))
+    if not name:
+        ways = choices(f"{shown}:{other}" for other in networks)
+        fail("NS213", f"`{shown}` has several networks", span, help=f"say which: {ways}")
+    if name not in networks:
+        help = closest(name, networks) or (f"it has {choices(networks)}" if networks else "it is one network")
+        fail("NS213", f"`{shown}` has no network `{name}`", span, help=help)
+    chosen = networks[name]
+    spec.title = chosen.title or (f"{spec.title}: {name}" if spec.title else "")
+    spec.name, spec.body, spec.outputs, spec.expect = name, chosen.body, chosen.outputs, chosen.expect
+    spec.inputs = dict(chosen.declared or {})
+
+
+def _all_definitions(spec: Spec, embedded: Embedded) -> list[BlockDefinition]:
+    """What becomes a class: all that the files of a spec and those it embeds define, but for its own network."""
+    inner = [definition for other in embedded.specs.values() for definition in other.definitions]
+    found = [*spec.definitions, *embedded.definitions.values(), *inner]
+    return list({id(d.body): d for d in found if d.body is not spec.body}.values())
 
 
 def _expect(file: File) -> Map | None:

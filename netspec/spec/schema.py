@@ -17,7 +17,15 @@ from pydantic import BaseModel
 from netspec.naming import SIBLINGS
 from netspec.ops.base import Merge, Op
 from netspec.ops.fields import LARGEST
-from netspec.spec.model import LATER, BlockOutline, InputOutline, Outline, OutputOutline
+from netspec.spec.model import (
+    LATER,
+    BlockOutline,
+    EmbedOutline,
+    InputOutline,
+    NetworkOutline,
+    Outline,
+    OutputOutline,
+)
 from netspec.spec.parameters import KINDS
 from netspec.spec.schema_ops import (
     bare,
@@ -35,6 +43,7 @@ from netspec.spec.schema_parts import (
     NAME,
     SIBLING,
     TEXT,
+    VALUE,
     Schema,
     claims,
     described,
@@ -45,7 +54,6 @@ from netspec.spec.schema_parts import (
     none_of,
     ref,
 )
-from netspec.spec.steps import LATER as LATER_SIBLINGS
 
 ID = "urn:netspec:spec:1"
 
@@ -63,8 +71,15 @@ def spec_schema(ops: Iterable[type[Op]]) -> Schema:
         "additionalProperties": False,
         "required": [key for key, field in Outline.model_fields.items() if field.is_required()],
         "if": {"properties": {"extends": TEXT}, "required": ["extends"]},
-        "then": {"properties": {"network": False, "outputs": False}},
-        "else": {"properties": {"inputs": {"minProperties": 1}}, "required": ["inputs", "network"]},
+        "then": {"properties": {"network": False, "networks": False, "outputs": False}},
+        "else": {
+            "if": {"required": ["networks"]},
+            "then": {
+                "if": {"not": {"required": ["network"]}},
+                "then": {"properties": {"inputs": False, "outputs": False, "expect": False}},
+            },
+            "else": {"properties": {"inputs": {"minProperties": 1}}, "required": ["inputs", "network"]},
+        },
         "allOf": _rules(ops),
         "definitions": _definitions(ops),
     }
@@ -95,7 +110,7 @@ def _text(value: Any, indent: int) -> str:
 
 def _section(key: str, ops: list[type[Op]]) -> Schema:
     """What may stand under a key of the file."""
-    not_blocks = {"pattern": none_of([*SIBLINGS, *(cls.opname for cls in ops)])}
+    not_blocks = {"pattern": none_of([*SIBLINGS, "network", *(cls.opname for cls in ops)])}
     description, schema = {
         "netspec": ("The version of the language.", {"enum": _words(Outline, "netspec")}),
         "name": ("The name of the network; the compiled class is named after it.", name(keyword.kwlist, "A-Za-z_")),
@@ -103,7 +118,7 @@ def _section(key: str, ops: list[type[Op]]) -> Schema:
         "source": ("Where the network is from: a paper, a repository.", TEXT),
         "extends": (
             "Another spec that this one changes, by the name of a bundled one or by its path from this file. "
-            "`params`, `inputs` and `blocks` are replaced by key; `network` and `outputs` stay.",
+            "`params`, `inputs` and `blocks` are replaced by key; `network`, `networks` and `outputs` stay.",
             {"type": ["string", "null"]},
         ),
         "use": (
@@ -132,6 +147,14 @@ def _section(key: str, ops: list[type[Op]]) -> Schema:
             },
         ),
         "network": ("", ref("network")),
+        "networks": (
+            "Several networks by their names, each of them a step of the others: `gan:generator` selects one.",
+            {
+                "type": "object",
+                "propertyNames": {"allOf": [ref("module-name"), not_blocks]},
+                "additionalProperties": ref("one-network"),
+            },
+        ),
         "outputs": (
             "Names for what comes out: {logits: fc8}. Without it, the last step's value is the only output.",
             {"type": "object", "propertyNames": ref("output-name"), "additionalProperties": ref("output")},
@@ -152,12 +175,12 @@ def _rules(ops: list[type[Op]]) -> list[Schema]:
         return {
             "patternProperties": {
                 "^network$": body,
-                "^blocks$": {"additionalProperties": {"patternProperties": {"^body$": body}}},
+                "^(blocks|networks)$": {"additionalProperties": {"patternProperties": {"^body$": body}}},
             }
         }
 
     supplies_nothing = {"properties": {"defaults": none_required(ops)}}
-    nothing_else = {"properties": {"blocks": False, "extends": False, "use": False}}
+    nothing_else = {"properties": {"blocks": False, "networks": False, "extends": False, "use": False}}
     return [
         {"if": supplies_nothing, "then": bodies("complete-body")},
         {"if": nothing_else, "then": bodies("known-body")},
@@ -174,6 +197,12 @@ def _definitions(ops: list[type[Op]]) -> Schema:
             "propertyNames": ref("parameter-name"),
             "additionalProperties": {"anyOf": [{"enum": [k for k in KINDS if k != "body"]}, ref("default")]},
         },
+        "block-params": {
+            "description": "Parameters: a default for each, or its type where it must be given; a `body` is steps.",
+            "type": "object",
+            "propertyNames": ref("parameter-name"),
+            "additionalProperties": {"anyOf": [{"enum": list(KINDS)}, ref("default")]},
+        },
         "default": {
             "description": "A default, whose type the parameter has: a number, true or false, text, or a list.",
             "type": ["number", "boolean", "string", "array"],
@@ -188,6 +217,13 @@ def _definitions(ops: list[type[Op]]) -> Schema:
             "required": [key for key, field in BlockOutline.model_fields.items() if field.is_required()],
             "additionalProperties": False,
         },
+        "one-network": {
+            "type": "object",
+            "properties": {key: _NETWORK[key] for key in NetworkOutline.model_fields},
+            "required": [key for key, field in NetworkOutline.model_fields.items() if field.is_required()],
+            "additionalProperties": False,
+        },
+        "embedded": _embedded(),
         **_bodies(ops),
         "step": _step(ops),
         "complete-step": complete_step(ops),
@@ -226,8 +262,49 @@ _OUTPUT: Mapping[str, Schema] = {
     "mode": described("`train`: it is built in training only.", {"enum": _words(OutputOutline, "mode")}),
 }
 _BLOCK: Mapping[str, Schema] = {
-    "params": ref("params"),
+    "params": ref("block-params"),
+    "inputs": described(
+        "What its values are called that enter it, if they are several: [a, b].",
+        {"type": "array", "items": ref("module-name"), "minItems": 1, "uniqueItems": True},
+    ),
+    "outputs": described(
+        "What leaves it, if that is several values: {a: step}.",
+        {"type": "object", "propertyNames": ref("output-name"), "additionalProperties": ref("value")},
+    ),
     "body": ref("body"),
+}
+_NETWORK: Mapping[str, Schema] = {
+    "inputs": described(
+        "The names and shapes of what goes in where it stands alone, batch first; as a step it takes what enters.",
+        {
+            "type": "object",
+            "minProperties": 1,
+            "propertyNames": ref("module-name"),
+            "additionalProperties": ref("input"),
+        },
+    ),
+    "body": ref("network"),
+    "outputs": described(
+        "Names for what comes out. Without it, the last step's value is the only output.",
+        {"type": "object", "propertyNames": ref("output-name"), "additionalProperties": ref("output")},
+    ),
+    "title": described("What reports call the network.", TEXT),
+    "expect": ref("claims"),
+}
+_EMBEDDED: Mapping[str, Schema] = {
+    "spec": described("Its name, if it is bundled, or its path; `gan:generator` is one of several.", TEXT),
+    "params": described(
+        "Values for its parameters.",
+        {
+            "type": "object",
+            "propertyNames": ref("parameter-name"),
+            "additionalProperties": {"type": ["string", "number", "boolean", "array"]},
+        },
+    ),
+    "outputs": described(
+        "Names of its steps whose values are wanted, instead of its outputs; what they do not need is left out.",
+        {"type": "array", "items": ref("value"), "minItems": 1},
+    ),
 }
 _USE: Schema = {
     "description": "A block's argument: its parameters by name, or a bare value for the only one that is required.",
@@ -252,12 +329,12 @@ def _inputs_and_outputs() -> Schema:
         "output": {
             "description": "The step, or input, whose value it is.",
             "type": ["string", "object"],
-            "pattern": NAME,
+            "pattern": VALUE,
             "properties": {"from": ref("value"), **{key: _OUTPUT[key] for key in OutputOutline.model_fields}},
             "required": ["from"],
             "additionalProperties": False,
         },
-        "value": {"type": "string", "pattern": NAME},
+        "value": {"type": "string", "pattern": VALUE},
     }
 
 
@@ -278,9 +355,9 @@ def _bodies(ops: list[type[Op]]) -> Schema:
 
 
 def _step(ops: list[type[Op]]) -> Schema:
-    names = [cls.opname for cls in ops]
+    names = [*(cls.opname for cls in ops), "network"]
     merges = [cls.opname for cls in ops if issubclass(cls, Merge)]
-    own = {name: False if name in LATER_SIBLINGS else SIBLING[name] for name in SIBLINGS if name != "expect"}
+    own = {**{name: SIBLING[name] for name in SIBLINGS if name != "expect"}, "network": ref("embedded")}
     types = ["object", "string"]
     return {
         "description": "A step: the name of an op or block, or a mapping of it to its argument, with siblings beside.",
@@ -300,10 +377,17 @@ def _step(ops: list[type[Op]]) -> Schema:
             {"not": {"type": "object", "propertyNames": {"enum": list(SIBLINGS)}}},
             # Which blocks there are is not known here: several keys are refused where all may be blocks.
             {"if": {"propertyNames": {"not": {"enum": [*SIBLINGS, *names]}}}, "then": {"maxProperties": 1}},
-            {"if": {"propertyNames": {"not": {"enum": names}}}, "then": {"properties": {"init": False}}},
+            {"if": {"propertyNames": {"not": {"enum": names[:-1]}}}, "then": {"properties": {"init": False}}},
         ],
-        "dependencies": {
-            **{cls.opname: beside(cls) for cls in ops},
-            "repeat": {"properties": {"from": {"maxItems": 1}}},
-        },
+        "dependencies": {cls.opname: beside(cls) for cls in ops},
+    }
+
+
+def _embedded() -> Schema:
+    return {
+        "description": "Another spec as a step, with its weights: its name, or its name with params and outputs.",
+        "type": ["string", "object"],
+        "properties": dict(_EMBEDDED),
+        "required": [key for key, field in EmbedOutline.model_fields.items() if field.is_required()],
+        "additionalProperties": False,
     }

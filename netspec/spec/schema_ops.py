@@ -126,7 +126,7 @@ def known_step(ops: Iterable[type[Op]]) -> Schema:
     return {
         "pattern": one_of(names),
         **message,
-        "if": {"propertyNames": {"not": {"enum": names}}},
+        "if": {"propertyNames": {"not": {"enum": [*names, "network"]}}},
         "then": {"propertyNames": {"pattern": one_of(SIBLINGS), **message}},
         "patternProperties": _by_pattern(inner),
     }

@@ -16,6 +16,8 @@ Schema = dict[str, Any]
 
 NAME = f"^{IDENTIFIER.pattern.removesuffix(chr(92) + 'Z')}$"
 """The pattern of names in general."""
+VALUE = NAME.replace("$", r"(\.[A-Za-z_][A-Za-z0-9_]*)?$")
+"""The pattern of values: a step's name, and one of its outputs behind a dot."""
 NUMBER = {"type": "number"}
 TEXT = {"type": "string"}
 
@@ -89,7 +91,7 @@ SIBLING: Mapping[str, Schema] = {
     "from": described(
         "The value it takes, instead of the previous step's: an earlier step's name, an input's, or `input`; "
         "a list for ops with several inputs.",
-        {"type": ["string", "array"], "pattern": NAME, "items": ref("value"), "minItems": 1},
+        {"type": ["string", "array"], "pattern": VALUE, "items": ref("value"), "minItems": 1},
     ),
     "repeat": described(
         "How many copies stand in a row; in the step's arguments, `index` is the copy's number from 0.",
@@ -98,6 +100,7 @@ SIBLING: Mapping[str, Schema] = {
     "when": described(
         "A condition: where it is false, the step is left out.", {"anyOf": [{"type": "boolean"}, EXPRESSION]}
     ),
+    "share": described("An earlier step of this body, whose weights it uses.", {"type": "string", "pattern": NAME}),
     "init": ref("init"),
 }
 """What may stand beside a step's op, but for `expect`, which only the network's own steps have."""

@@ -13,15 +13,23 @@ from netspec.ops.base import Merge, Op, make_op
 from netspec.ops.own import find_op, op_names
 from netspec.source import Span
 from netspec.spec.arguments import ArgumentReader
-from netspec.spec.body import Argument, BlockDefinition, Body, FileContext, Names, Reach, Step
+from netspec.spec.body import (
+    Argument,
+    BlockDefinition,
+    Body,
+    BodyParameter,
+    FileContext,
+    Names,
+    Reach,
+    Step,
+    Target,
+    called_values,
+)
 from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
 from netspec.spec.hints import way_to_op, way_to_sibling
 from netspec.spec.initializers import places_of, read_init
 from netspec.spec.messages import kind_of
 from netspec.types import Filling
-
-LATER = {"share": "shared weights"}
-"""Siblings that the language has and this version of netspec does not."""
 
 
 class BodyParser:
@@ -31,15 +39,15 @@ class BodyParser:
         self.file = file
         self.blocks = blocks
         self.findings = findings
-        self.reader = ArgumentReader(file, blocks)
+        self.reader = ArgumentReader(file, blocks, self.body_argument)
 
-    def body(self, data: Data, reach: Reach, *, what: str, top: bool = False) -> Body:
-        """A body: a list of steps. `top` is a network's own, where `expect` may stand."""
+    def body(self, data: Data, reach: Reach, *, what: str, top: bool = False, several: str = "") -> Body:
+        """A body: a list of steps. `top` is a network's own, where `expect` may stand; `several` has several inputs."""
         if not isinstance(data, Seq):
             help = "a step is written `- op`"
             if isinstance(data, Scalar) and data.value is None and not top:
                 help = "`[]` is the identity"
-            if isinstance(data, Scalar) and isinstance(data.value, str) and self.is_known(data.value):
+            if isinstance(data, Scalar) and isinstance(data.value, str) and self.is_known(data.value, reach):
                 help = f"write `[{data.value}]`"
             fail("NS211", f"{what} is a list of steps, not {kind_of(data)}", data.span, help=help)
         counts: dict[str, int] = {}
@@ -48,6 +56,11 @@ class BodyParser:
         for item in data.items:
             try:
                 step = self.step(item, reach, counts, top)
+                if several and not steps and step.sources is None and step.takes:
+                    help = f"such as `from: {next(iter(sorted(reach.inputs)))}`"
+                    fail("NS209", f"{several} has several inputs: its first step needs `from`", step.span, help=help)
+                if step.share:
+                    self.check_share(step, steps)
             except NetspecError as error:
                 self.findings.extend(error)
                 if self.findings.full:
@@ -61,15 +74,20 @@ class BodyParser:
             taken.setdefault(step.called, step.span)
             steps.append(step)
             if step.named:
-                reach.values.add(step.called)
+                reach.values.add(*called_values(step.called, step.outputs))
         return Body(steps, data.span)
 
+    def body_argument(self, name: str, data: Data, reach: Reach) -> Body:
+        """The steps that a `body` parameter is given: they see the parameters here, and of values only `input`."""
+        inner = replace(reach, inputs=frozenset(("input",)), values=Names(("input",)))
+        return self.body(data, inner, what=f"`{name}`")
+
     def step(self, item: Data, reach: Reach, counts: dict[str, int], top: bool) -> Step:
-        key, key_span, argument, siblings = _split(item, self.is_known)
-        target = self.target(key, key_span)
-        for sibling, what in LATER.items():
-            if sibling in siblings:
-                fail("NS211", f"{what} (`{sibling}`) are not in this version of netspec", siblings[sibling].key_span)
+        key, key_span, argument, siblings = _split(item, lambda name: self.is_known(name, reach))
+        if key == "network":
+            target, argument = self.file.embed(argument, key_span)
+        else:
+            target = self.target(key, key_span, reach)
         repeat = siblings.get("repeat")
         inner = replace(reach, index=reach.index or repeat is not None)
         named = "name" in siblings
@@ -92,6 +110,8 @@ class BodyParser:
             self.sources(siblings.get("from"), reach),
             self.sibling(repeat, reach, "a number of copies, 0 or more") if repeat else None,
             self.sibling(siblings["when"], inner, "a condition") if "when" in siblings else None,
+            share=_shared(siblings["share"], target) if "share" in siblings else "",
+            share_span=siblings["share"].value.span if "share" in siblings else None,
             expect=_expectations(siblings.get("expect")),
         )
         self.initialize(step, siblings.get("init"))
@@ -107,14 +127,16 @@ class BodyParser:
             self.check_constants(step, target)
         return step
 
-    def is_known(self, name: str) -> bool:
-        """Whether a name is that of an op or block."""
-        return name in self.blocks or find_op(name) is not None
+    def is_known(self, name: str, reach: Reach) -> bool:
+        """Whether a name is that of an op, a block, a network, or a parameter that holds steps."""
+        return name in self.blocks or name in reach.bodies or name == "network" or find_op(name) is not None
 
-    def known(self) -> Iterable[str]:
-        return (*op_names(), *self.blocks)
+    def known(self, reach: Reach) -> Iterable[str]:
+        return (*op_names(), *self.blocks, *reach.bodies, "network")
 
-    def target(self, key: str, span: Span) -> type[Op] | BlockDefinition:
+    def target(self, key: str, span: Span, reach: Reach) -> Target:
+        if key in reach.bodies:
+            return BodyParameter(key)
         found = self.blocks.get(key) or find_op(key)
         if found is not None:
             return found
@@ -122,7 +144,9 @@ class BodyParser:
             both = " and ".join(f"`{name}`" for name in owners[:2])
             help = "write the block you mean into `blocks` of this file"
             raise NetspecError(Diagnostic("NS203", f"{both} both have a block `{key}`", span, help=help))
-        help = way_to_op(key, self.known()) or "`netspec ops` lists the ops; those of your own come with `--ops FILE`"
+        help = (
+            way_to_op(key, self.known(reach)) or "`netspec ops` lists the ops; those of your own come with `--ops FILE`"
+        )
         raise NetspecError(Diagnostic("NS203", f"there is no op or block `{key}`", span, help=help))
 
     def branches(self, data: Data, reach: Reach) -> dict[str, Body]:
@@ -161,6 +185,23 @@ class BodyParser:
         wrong.check()
         return found
 
+    def check_share(self, step: Step, before: list[Step]) -> None:
+        """Refuse to share the weights of what is no earlier step of this body, or is another kind of step."""
+        other = next((s for s in before if s.called == step.share and s.named), None)
+        span = step.share_span or step.span
+        if other is None:
+            named = [s.called for s in before if s.named]
+            help = closest(step.share, named) or (f"before it are {choices(named)}" if named else "")
+            fail("NS209", f"no step `{step.share}` stands before this one in this body", span, help=help)
+        if other.target is not step.target and not (
+            isinstance(step.target, BodyParameter) and other.target == step.target
+        ):
+            message = f"`{step.share}` is another kind of step, and has no weights for this one"
+            fail("NS211", message, span, help="steps that share weights use one op, block or network")
+        if other.repeat is not None and step.repeat is None:
+            message = f"`{step.share}` has copies, each with weights of its own"
+            fail("NS211", message, span, help="repeat this step as often, and each copy shares those of one")
+
     def way_to_value(self, name: str, reach: Reach) -> str:
         """What to write instead of a value that is not in reach."""
         parts = [part.strip() for part in name.split(",")]
@@ -169,8 +210,12 @@ class BodyParser:
         if hint := closest(name, reach.values):
             return hint
         if "." in name:
+            step = name.partition(".")[0]
+            given = [value for value in reach.values if value.startswith(f"{step}.")]
+            if given:
+                return f"`{step}` gives {choices(sorted(given))}"
             return "nothing reaches into a branch, a block or a copy: name the step around it"
-        unnamed = "; a step is named with `name: ...` beside its op" if self.is_known(name) else ""
+        unnamed = "; a step is named with `name: ...` beside its op" if self.is_known(name, reach) else ""
         return (
             f"in reach are {choices(sorted(set(reach.values)))}{unnamed}"
             if any(reach.values)
@@ -193,8 +238,11 @@ class BodyParser:
             found.update(self.file.defaults[step.target.opname].init)
             places.update(self.file.defaults[step.target.opname].init_places)
         if entry is not None:
-            if isinstance(step.target, BlockDefinition):
+            if not isinstance(step.target, type):
                 fail("NS211", "`init` stands on ops; a block's steps have their own", entry.key_span)
+            if step.share:
+                help = f"put it beside `{step.share}`"
+                fail("NS211", "weights that are shared are initialised where they are", entry.key_span, help=help)
             own = read_init(entry.value)
             found.update(own)
             places.update(places_of(entry))
@@ -303,6 +351,15 @@ def _name_despite(item: Data) -> set[str]:
         if isinstance(value, Scalar) and isinstance(value.value, str):
             return {value.value}
     return set()
+
+
+def _shared(entry: Entry, target: Target) -> str:
+    name = plain(entry.value)
+    if not isinstance(name, str):
+        fail("NS209", f"`share` names an earlier step, and this is {kind_of(entry.value)}", entry.value.span)
+    if isinstance(target, type) and issubclass(target, Merge):
+        fail("NS211", f"`{target.opname}` has no weights to share", entry.key_span)
+    return name
 
 
 def _expectations(entry: Entry | None) -> Map | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from netspec.errors import Findings, NetspecError, fail
-from netspec.expression import Value
+from netspec.graph.model import Parameter
 from netspec.source import Source, Span
 from netspec.spec.blocks import read_blocks
 from netspec.spec.body import BlockDefinition
@@ -13,7 +14,8 @@ from netspec.spec.data import Seq, plain
 from netspec.spec.defaults import read_defaults
 from netspec.spec.extends import File, chain
 from netspec.spec.library import find_beside
-from netspec.spec.parameters import read_parameters
+from netspec.spec.networks import Embedded
+from netspec.spec.parameters import read_parameters, replaced
 
 MAX_FILES = 64
 """How many files one spec may use."""
@@ -24,8 +26,9 @@ _Key = tuple[str, str]
 class Blocks:
     """The blocks of a spec's files and of all files that those use, each file read once."""
 
-    def __init__(self, spec: list[File], findings: Findings) -> None:
+    def __init__(self, spec: list[File], findings: Findings, embedded: Embedded) -> None:
         self.findings = findings
+        self.embedded = embedded
         self.known: dict[_Key, dict[str, BlockDefinition]] = {}
         self.open: dict[_Key, str] = {_key(file.source): file.source.name for file in spec}
         self.all: dict[int, BlockDefinition] = {}
@@ -76,19 +79,19 @@ class Blocks:
         self.open[key] = source.name
         try:
             files = chain(source, body=False)
-            constants: dict[str, Value] = {}
-            required: set[str] = set()
+            parameters: dict[str, Parameter] = {}
             for file in reversed(files):
-                for parameter in read_parameters(file.section("params"), self.findings).values():
-                    if parameter.required:
-                        required.add(parameter.name)
-                    else:
-                        constants[parameter.name] = parameter.default
+                entries = file.section("params")
+                for name, parameter in read_parameters(entries, self.findings).items():
+                    parameters[name] = replaced(parameter, parameters.get(name), entries[name], self.findings)
+            constants = {p.name: p.default for p in parameters.values() if not p.required}
+            required = parameters.keys() - constants.keys()
             for file in files:
                 context = file.context
                 context.name = str(plain(files[0].data.entries["name"].value))
                 context.parameters, context.constants = frozenset(constants), constants
-                context.required = frozenset(required - constants.keys())
+                context.required = frozenset(required)
+                context.embed = partial(self.embedded.embed, asker=file.source)
             found = self.of(files)
             for file in files:
                 read_defaults(file.section("defaults"), file.context, self.findings)

@@ -83,7 +83,8 @@ def test_examples_in_help_work(line: str, run: Run, folder: Path) -> None:
     (folder / "nets").mkdir()
     (folder / "my_ops.py").write_text(MY_OPS)
     result = run(*shlex.split(line)[1:])
-    assert result.status == 0, result.err
+    # The examples of diff have something to tell, and its status says so.
+    assert result.status == line.startswith("netspec diff"), result.err
 
 
 def test_there_are_examples() -> None:

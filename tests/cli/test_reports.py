@@ -85,6 +85,7 @@ REPORTS = (
     "memory vgg_a",
     "memory vgg_a --train",
     "summary vgg_a vgg_b",
+    "diff vgg_a vgg_b",
     "explain resnet18 layer2.0",
     "explain vgg_a fc6",
 )

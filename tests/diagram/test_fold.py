@@ -85,6 +85,32 @@ def test_random_specs() -> None:
     assert drawn > 300
 
 
+def test_parts_of_every_kind() -> None:
+    from specs_of_parts import PARTS
+
+    for text in PARTS.values():
+        graph = netspec.loads(text).graph
+        for view in VIEWS:
+            check(fold(graph, *view), graph)
+
+
+def test_values_by_their_places_and_shared_weights() -> None:
+    from specs_of_parts import PARTS
+
+    picture = fold(netspec.loads(PARTS["two values through a repeat"]).graph)
+    edges = {(edge.tail, edge.head) for edge in picture.edges}
+    assert {("from image", "s.*.residual"), ("a", "s.*.transient")} <= edges
+    assert ("from image", "s.*.transient") not in edges
+    picture = fold(netspec.loads(PARTS["shared on two inputs"]).graph)
+    assert "weights of tower.conv2d" in picture.boxes["other.conv2d"].small
+    closed = fold(netspec.loads(PARTS["networks of one file"]).graph, 0)
+    assert [(b.label, b.small) for b in closed.boxes.values() if b.kind == "block"] == [
+        ("generator", "fake"),
+        ("discriminator", "d"),
+        ("discriminator", "real · weights of d"),
+    ]
+
+
 def labels(picture: Picture) -> list[str]:
     return [box.label for box in picture.boxes.values()]
 

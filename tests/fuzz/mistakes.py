@@ -349,9 +349,8 @@ def outline(data: dict[str, Any], chance: random.Random) -> Mistake | None:
 
 @spoiler
 def later_feature(data: dict[str, Any], chance: random.Random) -> Mistake | None:
-    key = chance.choice(("networks", "weights"))
-    data[key] = {}
-    return Mistake(("NS201",), ((key,),), inside=True)
+    data["weights"] = {}
+    return Mistake(("NS201",), (("weights",),), inside=True)
 
 
 @spoiler

@@ -2,39 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import random
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
+from rewriting import flat
 
 import netspec
-from netspec.graph import Graph
 from netspec.graph.canonical import canonical
 
-
-def flat(graph: Graph, chance: random.Random) -> netspec.Network:
-    """The same network written anew: no blocks, no repeats, other names, and steps in another order."""
-    names = {path: f"x{number}" for number, path in enumerate(chance.sample(sorted(graph.types), len(graph.types)))}
-    todo, done, steps = list(graph.nodes), {i.name for i in graph.inputs}, list[dict[str, Any]]()
-    while todo:
-        # Not the whole list is looked through for what may come next: that would take quadratic time.
-        ready = [node for node in todo[:50] if done.issuperset(node.inputs)]
-        node = chance.choice(ready)
-        todo.remove(node)
-        done.add(node.path)
-        inputs = list(node.inputs)
-        if node.op.commutes:
-            chance.shuffle(inputs)
-        attributes = {k: v for k, v in node.op.model_dump(mode="json").items() if v is not None}
-        steps.append({node.op.opname: attributes or None, "name": names[node.path], "from": [names[v] for v in inputs]})
-    inputs = {
-        names[i.name]: {"shape": [str(d) if not isinstance(d, int) else d for d in i.type.shape]} for i in graph.inputs
-    }
-    outputs = {f"o{n}": {"from": names[o.value], "mode": o.mode} for n, o in enumerate(graph.outputs)}
-    return netspec.loads(
-        json.dumps({"netspec": 1, "name": "flat", "inputs": inputs, "network": steps, "outputs": outputs})
-    )
+sys.path.append(str(Path(__file__).parents[1] / "pytorch"))
+PARTS: dict[str, str] = importlib.import_module("specs_of_parts").PARTS
 
 
 @pytest.mark.parametrize("name", [name for name in netspec.names() if name != "resnet1202_cifar"])
@@ -45,6 +27,26 @@ def test_blind_to_how_it_is_written(name: str) -> None:
     assert [node.path for node in other.graph.nodes] != [node.path for node in graph.nodes]
     assert canonical(other.graph) == canonical(graph)
     assert other.graph.hash() == graph.hash()
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_blind_to_blocks_of_every_kind(name: str) -> None:
+    graph = netspec.loads(PARTS[name]).graph
+    assert flat(graph, random.Random(name)).graph.hash() == graph.hash()
+
+
+def test_whose_weights_are_shared_matters_and_their_order_does_not() -> None:
+    def shared(steps: str) -> str:
+        head = "netspec: 1\nname: net\ninputs: {x: [N, 4]}\nnetwork:\n"
+        return netspec.loads(f"{head}{steps}").graph.hash()
+
+    one, two = "  - {linear: 4, from: x, name: a}\n", "  - {linear: 4, from: x, name: b}\n"
+    last, end = "  - {linear: 4, from: x, name: c, share: %s}\n", "  - {tanh, from: c, name: t}\n"
+    both = "  - {linear: 4, from: %s, share: %s, name: d}\n  - {add, from: [a, b, d]}\n"
+    assert shared(one + two + both % ("a", "a")) == shared(two + one + both % ("b", "b"))
+    assert shared(one + two + both % ("a", "b")) == shared(two + one + both % ("b", "a"))
+    assert shared(one + two + both % ("a", "a")) != shared(one + two + both % ("a", "b"))
+    assert shared(one + last % "a" + end) != shared(one + end.replace("from: c", "from: a"))
 
 
 def test_bundled_networks_differ() -> None:
@@ -99,6 +101,15 @@ def test_a_sum_has_no_order_and_twins_are_not_one() -> None:
     twice = f"network: [{steps % 'p'}, {steps % 'q'}, {{add, from: [p, q]}}]\n"
     once = f"network: [{steps % 'p'}, {{add, from: [p, p]}}]\n"
     assert netspec.loads(HEAD + twice).graph.hash() != netspec.loads(HEAD + once).graph.hash()
+
+
+def test_twins_of_which_one_is_used_again() -> None:
+    steps = "{conv2d: {out_channels: 4, kernel_size: 1}, from: a, name: %s}"
+    text = f"{HEAD}network: [{steps % 'p'}, {steps % 'q'}, {{add, from: [p, q], name: s}}, {{concat, from: [s, p]}}]\n"
+    assert "[p, q]" in text
+    for old, new, same in (("[p, q]", "[q, p]", True), ("[s, p]", "[s, q]", True), ("[s, p]", "[p, s]", False)):
+        changed = text.replace(old, new)
+        assert (netspec.loads(changed).graph.hash() == netspec.loads(text).graph.hash()) == same, new
 
 
 def test_every_attribute_counts() -> None:

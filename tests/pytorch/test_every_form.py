@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 from interpret import assert_means, example_inputs, outputs_of, randomize
-from specs_of_every_form import FORMS
+from specs_of_every_form import FORMS as FORMS_OF_STEPS
+from specs_of_parts import PARTS
 from torch import nn
 
 import netspec
@@ -27,6 +28,9 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+FORMS = {**FORMS_OF_STEPS, **PARTS}
 
 
 def classes(source: str) -> list[str]:

@@ -9,7 +9,7 @@ from language import check_misuse, error, errors, nodes, spec
 
 import netspec
 from netspec import NetspecError
-from netspec.spec import elaborate
+from netspec.spec import opening
 
 
 def one(kind: str, use: str) -> str:
@@ -297,7 +297,7 @@ def test_when_false_leaves_what_is_wrong_inside_alone() -> None:
         ("{relu, when: n}", "NS215", "n", "a condition"),
         ("{relu, when: input.height > 8}", "NS215", "input.height > 8", "depends on a symbol"),
         ("{relu, when: input.height == input.width}", "NS215", "input.height == input.width", "depends on a symbol"),
-        ("{add, from: [image, image], repeat: 2}", "NS211", "add", "chains one value"),
+        ("{add, from: [image, image], repeat: 2}", "NS211", "add", "takes what the one before gives"),
     ],
 )
 def test_repeat_and_when_misused(step: str, code: str, marked: str, fragment: str) -> None:
@@ -310,8 +310,8 @@ def test_when_is_decided_on_a_symbol_where_it_can_be() -> None:
 
 
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elaborate, "MAX_NODES", 1_000)
-    monkeypatch.setattr(elaborate, "MAX_STEPS", 10_000)
+    monkeypatch.setattr(opening, "MAX_NODES", 1_000)
+    monkeypatch.setattr(opening, "MAX_STEPS", 10_000)
     many = spec("[{b, repeat: 1000}]", blocks="{b: {body: [{relu, repeat: 1000}]}}")
     assert error(many).code == "NS214"
     each = (
@@ -358,18 +358,3 @@ def test_two_blocks_are_not_one_class() -> None:
     assert [e.code for e in found] == ["NS210", "NS210"]
     with pytest.raises(NetspecError, match="would be called `None`"):
         netspec.loads(spec("[none]", blocks="{none: {body: [relu]}}"))
-
-
-@pytest.mark.parametrize(
-    ("section", "fragment"),
-    [
-        ("networks: {a: {body: [relu]}}", "`networks` is not in this version"),
-        ("blocks: {b: {inputs: [r, t], body: [relu]}}", "`inputs` of their own"),
-        ("blocks: {b: {outputs: {r: a}, body: [relu]}}", "`outputs` of their own"),
-        ("blocks: {b: {params: {inner: body}, body: [relu]}}", "`body` parameters"),
-    ],
-)
-def test_what_later_versions_have_is_said(section: str, fragment: str) -> None:
-    key, _, text = section.partition(": ")
-    found = error(spec("[relu]", **{key: text}))
-    assert (found.code, fragment in found.message) == ("NS201", True)

@@ -251,7 +251,7 @@ MISUSE: list[tuple[str, str, str, str, str]] = [
         "name the merge",
     ),
     ("step-called-as-input", spec("[{relu, name: image}]"), "NS210", "relu", "an input and a step"),
-    ("share-is-later", spec("[{relu, name: a}, {relu, share: a}]"), "NS211", "share", "not in this version"),
+    ("weights-later", spec("[relu]", weights="{a: {}}"), "NS201", "weights", "not in this version"),
 ]
 
 

@@ -114,7 +114,7 @@ def loads(text: str) -> bool:
 
 
 def test_the_specs_of_the_tests_are_accepted() -> None:
-    files = [*sorted(TESTS.glob("spec/test_language_*.py")), TESTS / "pytorch" / "specs_of_every_form.py"]
+    files = [*sorted(TESTS.glob("spec/test_language_*.py")), *sorted(TESTS.glob("pytorch/specs_of_*.py"))]
     texts = [text for path in files for text in texts_in(list(vars(module(path)).values()))]
     accepted = [text for text in dict.fromkeys(texts) if loads(text)]
     assert len(accepted) > 120
@@ -237,7 +237,12 @@ def test_forms_that_are_accepted(text: str) -> None:
         (steps("{relu, repeat: -1}"), "$.network[0].repeat"),
         (steps("{relu, when: 1}"), "$.network[0].when"),
         (steps("{relu, from: [image, image]}"), "$.network[0].from"),
-        (steps("{relu, share: x}"), "'x'"),
+        (steps("{relu, share: [x]}"), "share"),
+        (steps("network"), "$.network[0]"),
+        (steps("network: [resnet50]"), "$.network[0].network"),
+        (steps("network: {spec: resnet50, outputs: layer4}"), "$.network[0].network.outputs"),
+        (steps("network: {params: {classes: 3}}"), "spec"),
+        (HEAD.replace("inputs: {image", "networks: {a: {body: [relu]}}\nparams: {a") , "$.networks.a"),
         (steps(f"{{{CONV}}}, init: {{weight: norml}}}}"), "$.network[0].init.weight"),
         (steps(f"{{{CONV}}}, init: {{weight: {{normal: {{st: 1}}}}}}}}"), "st"),
         (steps("relo"), "$.network[0]"),
@@ -261,10 +266,11 @@ SEEN = """
     a_list attribute_beside block_bare_list block_is_op block_without_body body_is_mapping branches_and_from
     branches_wrong capital_parameter defaults_of_block digit_name dtype_unknown dunder_name expect_in_block
     from_under_op hyphen_name init_on_block init_values input_name json_op keras_names keyword_name
+    body_in_a_spec embed_bare network_name_of_block networks_and_inputs
     list_argument list_argument_of_block mapping_value merge_alone missing_attribute misspelt_attribute misspelt_key
-    misspelt_op misspelt_sibling negative_size networks_later no_attributes no_inputs no_name no_network no_principal
+    misspelt_op misspelt_sibling negative_size no_attributes no_inputs no_name no_network no_principal
     no_steps no_version not_a_body not_a_step null_body null_branch number_name one_input_too_many
-    outputs_beside_extends quoted_number repeat_huge repeat_several repeat_wrong share_later shape_no_list train_name
+    outputs_beside_extends quoted_number repeat_huge repeat_wrong shape_no_list train_name
     two_ops unknown_initializer unknown_key unknown_op version_2 version_true
     wrong_kinds wrong_values
 """.split()  # noqa: SIM905
@@ -299,13 +305,16 @@ def test_it_knows_every_key() -> None:
     assert set(definitions["block"]["properties"]) == set(model.BlockOutline.model_fields)
     assert set(definitions["input"]["properties"]) == set(model.InputOutline.model_fields)
     assert set(definitions["output"]["properties"]) == {"from", *model.OutputOutline.model_fields}
-    assert {*definitions["step"]["properties"]} == {*naming.SIBLINGS, *REGISTRY} - {"expect"}
+    assert {*definitions["step"]["properties"]} == {*naming.SIBLINGS, *REGISTRY, "network"} - {"expect"}
     assert definitions["network"]["items"]["allOf"][1]["properties"].keys() == {"expect"}
     assert set(definitions["claims"]["properties"]) == {*expect.TOTALS, "train", "steps"}
     assert set(definitions["claims"]["properties"]["train"]["properties"]) == set(expect.TOTALS)
     assert set(definitions["step-claims"]["properties"]) == set(expect.STEP)
     kinds = definitions["params"]["additionalProperties"]["anyOf"][0]["enum"]
     assert [*kinds, "body"] == list(parameters.KINDS)
+    assert definitions["block-params"]["additionalProperties"]["anyOf"][0]["enum"] == list(parameters.KINDS)
+    assert set(definitions["one-network"]["properties"]) == set(model.NetworkOutline.model_fields)
+    assert set(definitions["embedded"]["properties"]) == set(model.EmbedOutline.model_fields)
 
 
 def test_it_describes_every_key() -> None:

@@ -266,7 +266,12 @@ class _Folder:
         made = {value for node in self.nodes for value, _ in node.values()}
         values = dict.fromkeys(value for node in self.nodes for value in node.inputs if value not in made)
         entering = {f"from {value}": ("input", value) for value in values}
-        return entering, {"to output": ("output", self.graph.scopes[self.view.part].output)}
+        scope = self.graph.scopes[self.view.part]
+        if len(scope.outputs) == 1:
+            return entering, {"to output": ("output", scope.output)}
+        names = scope.block.outputs if scope.block is not None else ()
+        named = zip(scope.outputs, (*names, *scope.outputs[len(names) :]), strict=False)
+        return entering, {f"to {name}": (name, value) for value, name in named}
 
     def _box(self, key: str, units: list[_Unit]) -> Box:
         frame = self.homes[key]
@@ -290,13 +295,18 @@ class _Folder:
             box.label, copies_within = closed_label(self.graph, scope, self.nodes)
             box.count *= copies_within
             box.small = joined(name if name != box.label else "", shape_text(output) if frame else "")
-            box.skip = any(node.op.opname == "add" for node in nodes)
+            box.small = joined(box.small, f"weights of {scope.weights_of}" if scope.weights_of else "")
+            # Of several values that enter or leave, a way round the block would not tell which it carries.
+            one = len(scope.outputs) == 1 and len(set(scope.inputs.values())) == 1
+            box.skip = one and any(node.op.opname == "add" for node in nodes)
             return box
         box.family = leader.op.family
         box.kind = "merge" if box.family == "merge" else "op"
         labels = [unit.atom.leader.op.label() for unit in units]
         box.label = merged(labels) or varying(labels)
+        shares = leader.weights_of != leader.path
         box.small = joined(name, followers(first.atom))
+        box.small = joined(box.small, f"weights of {leader.weights_of}" if shares else "")
         return box
 
     def _nodes_of(self, unit: _Unit) -> list[Node]:
@@ -329,7 +339,9 @@ class _Folder:
             shared = self._copies_apart(path, node.path)
             if shared is None:
                 return self.box_of[path]
-            value = shared.inputs["input"]
+            entries, copy = list(shared.inputs.values()), self.graph.scopes.get(self._copy_of(shared, path))
+            place = copy.outputs.index(value) if copy is not None and value in copy.outputs else 0
+            value = entries[min(place, len(entries) - 1)]
 
     def _copies_apart(self, one: str, other: str) -> Scope | None:
         """The folded repeat of which two nodes stand in different copies."""
@@ -339,6 +351,10 @@ class _Folder:
                 if one[lead:].partition(".")[0] != other[lead:].partition(".")[0]:
                     return scope
         return None
+
+    def _copy_of(self, repeat: Scope, path: str) -> str:
+        """The copy of a repeat in which a node stands."""
+        return f"{repeat.path}.{path[len(repeat.path) + 1 :].partition('.')[0]}"
 
     def _scopes_of(self, path: str) -> Iterator[Scope]:
         yield from self._chain(self.graph.by_path[path].scope)

@@ -98,7 +98,7 @@ def _macs(layers: Iterable[Mapping[str, Any]]) -> str:
 def name_of(scopes: Sequence[Scope], node: Node | None, drawn_once: Callable[[Scope], bool]) -> str:
     """The name that a spec gave to a box: to the outermost scope around it that has one, else to its op."""
     for place, scope in enumerate(scopes):
-        kind = scope.block.name if scope.block and scope.kind == "block" else scope.kind
+        kind = scope.block.name if scope.block else scope.kind
         if scope.kind == "branch" or _by_itself(scope.name, kind):
             continue
         if scope.kind != "repeat" or drawn_once(scope):

@@ -77,12 +77,13 @@ class Arguments:
     def __post_init__(self) -> None:
         for member in self.cls.members:
             names = dict(member.names)
-            if member.body.inputs and member.body.scope is not None:
-                entering = self.graph.types[member.body.inputs[0]]
-                if entering.rank > 1:
-                    names[self.cls.channels] = entering.channels
-                if entering.rank == 3:
-                    names[self.cls.features] = entering.features
+            for name, place in self.cls.sizes.items() if member.body.scope is not None else ():
+                for value in member.body.inputs[place : place + 1]:
+                    entering = self.graph.types[value]
+                    if name in self.cls.channels and entering.rank > 1:
+                        names[name] = entering.channels
+                    if name in self.cls.features and entering.rank == 3:
+                        names[name] = entering.features
             self.environments[id(member.body)] = names
 
     def choose(
@@ -163,9 +164,9 @@ class Arguments:
     def listed(self, extra: Sequence[str] = ()) -> list[Argument]:
         """The constructor's arguments: those used, required ones first."""
         found: list[Argument] = []
-        for size in self.cls.sizes:
-            if size in self.used:
-                found.append(Argument(size, self.values_of(size)))
+        for name in self.cls.sizes:
+            if name in self.used:
+                found.append(Argument(name, self.values_of(name)))
         for parameter in self.cls.parameters:
             if parameter.name in self.used:
                 values = self.values_of(parameter.name)
@@ -202,7 +203,7 @@ def annotation_of_lists(values: Iterable[Sequence[Any]]) -> str:
     return f"tuple[{' | '.join(kinds) or 'int'}, ...]"
 
 
-def as_argument(name: str, chosen: Expression, positional: bool, default: Any) -> list[Doc]:
+def argument_of(name: str, chosen: Expression, positional: bool, default: Any) -> list[Doc]:
     """An argument of a call: by place, or by name where it says other than the default."""
     if positional:
         return [document(chosen)]

@@ -22,6 +22,12 @@ class Item:
     node: Node | None = None
     printed: Printed | None = None
     body: Body | None = None
+    labels: tuple[str, ...] = ()
+    """What a block calls its outputs, where they are several."""
+    shares: str = ""
+    """The name of the item whose module this one calls again."""
+    loops: bool = False
+    """Whether it calls that module once for each of its copies."""
 
     @property
     def is_module(self) -> bool:
@@ -57,6 +63,12 @@ class Body:
     @property
     def path(self) -> str:
         return self.scope.path if self.scope else ""
+
+    @property
+    def chained(self) -> list[str]:
+        """The values that enter the first copy of a repeat, of which each copy gives the next one its own."""
+        values = self.scope.inputs.values() if self.scope is not None and self.scope.inputs else self.inputs[:1]
+        return list(values)
 
     @property
     def entry(self) -> str | None:
@@ -113,11 +125,16 @@ class _Reader:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.users = graph.users
+        self.inside: tuple[str, str] = ("", "")
+        """The path of the scope that shares the weights of another, and the path of that one, while it is read."""
+        self.loop = ""
+        """The path of the repeat whose copies all call one module, while it is read."""
         self.leaving = {o.value for o in graph.outputs}
 
     def body(self, group: Group) -> Body:
         body = Body(group.scope)
         made: set[str] = set()
+        scope = group.scope
         for member in group.items:
             item = self.node(member) if isinstance(member, Node) else self.group(member)
             for value in item.inputs:
@@ -127,31 +144,71 @@ class _Reader:
             body.items.append(item)
         # A scope's value may leave through the item it stands in; what an item gives back unchanged does not.
         leaving = [v for item in body.items for v in item.outputs if v not in item.inputs and self.leaves(v, body.path)]
-        body.outputs = list(dict.fromkeys(leaving))
+        # What a block says that it gives, it gives in every use, used or not.
+        given = [v for v in scope.outputs if v in made] if scope is not None and len(scope.outputs) > 1 else []
+        body.outputs = list(dict.fromkeys([*given, *leaving]))
         if group.scope is not None and not body.outputs:
             # Nothing uses it: it gives what the spec says it stands for, which may be what entered.
             body.outputs = [group.scope.output]
             if group.scope.output not in made and group.scope.output not in body.inputs:
                 body.inputs.append(group.scope.output)
-        entry = body.entry
-        if entry in body.inputs:
-            body.inputs.remove(entry)
-            body.inputs.insert(0, entry)
+        entering = [v for v in scope.inputs.values() if v in body.inputs] if scope is not None else []
+        body.inputs = list(dict.fromkeys([*entering, *body.inputs]))
         return body
 
     def node(self, node: Node) -> Item:
-        if node.weights_of != node.path:
-            what = f"`{node.path}` shares the weights of `{node.weights_of}`"
-            fail("NS401", f"{what}, which PyTorch source can't say yet")
         printed = node.op.torch(*self.graph.input_types(node))
         # A named merge has its scope's path, which in a repeat ends in the number of the copy.
         name = node.op.opname if node.path == node.scope else node.name
-        return Item(name, list(node.inputs), [v for v, _ in node.values()], node.when, node, printed)
+        item = Item(name, list(node.inputs), [v for v, _ in node.values()], node.when, node, printed)
+        if node.op.output_names[1:]:
+            item.labels = node.op.output_names
+        owner = self.local(node.weights_of)
+        if owner != node.path and (not self.loop or node.scope != self.loop):
+            item.shares = self.sibling(node.path, owner)
+        return item
 
     def group(self, group: Group) -> Item:
-        assert group.scope is not None
+        scope = group.scope
+        assert scope is not None
+        owner = scope.weights_of
+        while owner and (other := self.graph.scopes.get(owner)) is not None and other.weights_of:
+            owner = other.weights_of
+        shares, loops, outer = "", False, (self.inside, self.loop)
+        if owner:
+            if not self.loop or scope.parent != self.loop:
+                shares = self.sibling(scope.path, owner)
+                above = self.graph.scopes.get(owner)
+                loops = scope.kind == "repeat" and (above is None or above.kind != "repeat")
+            self.inside, self.loop = (scope.path, self.owner_of(owner)), scope.path if loops else ""
         body = self.body(group)
-        return Item(group.scope.name, body.inputs, body.outputs, group.scope.when, body=body)
+        self.inside, self.loop = outer
+        item = Item(scope.name, body.inputs, body.outputs, scope.when, body=body, shares=shares, loops=loops)
+        if len(scope.outputs) > 1:
+            first = body.items[0]
+            names = scope.block.outputs if scope.block is not None else first.labels
+            item.labels = tuple([dict(zip(scope.outputs, names, strict=False)).get(v, "x") for v in body.outputs])
+        return item
+
+    def owner_of(self, path: str) -> str:
+        """Where the weights are of what stands at a path in the scope that is read."""
+        own, owner = self.inside
+        return owner + path[len(own) :] if path == own or path.startswith(f"{own}.") else path
+
+    def local(self, path: str) -> str:
+        """The path here of what stands at a path in the scope whose weights the one that is read shares."""
+        own, owner = self.inside
+        if own and (path == owner or path.startswith(f"{owner}.")):
+            return own + path[len(owner) :]
+        return path
+
+    def sibling(self, path: str, owner: str) -> str:
+        """The name of the step of the same body whose module a step calls."""
+        body, _, name = owner.rpartition(".")
+        if body != path.rpartition(".")[0]:
+            what = f"`{path}` shares the weights of `{owner}`"
+            fail("NS401", f"{what}, which stands in another body: PyTorch source can't say that")
+        return name
 
     def leaves(self, value: str, path: str) -> bool:
         if value in self.leaving:
@@ -168,7 +225,9 @@ def is_chain(body: Body) -> bool:
         return False
     previous = body.inputs[0]
     for item in body.items:
-        if not item.is_module or item.code is not None or item.inputs != [previous] or len(item.outputs) != 1:
+        if not item.is_module or item.code is not None or item.shares:
+            return False
+        if item.inputs != [previous] or len(item.outputs) != 1:
             return False
         previous = item.outputs[0]
     return body.outputs == [previous]
@@ -185,3 +244,13 @@ def _choose_classes(body: Body, outermost: bool) -> None:
     for item in body.items:
         if item.body is not None:
             _choose_classes(item.body, body.is_class)
+
+
+def named_values(graph: Graph, body: Body) -> dict[str, str]:
+    """The values that expressions in a class can name: the inputs of the block or network around it."""
+    scope = body.scope
+    while scope is not None and scope.block is None:
+        scope = graph.scopes.get(scope.parent)
+    if scope is None:
+        return {i.name: i.name for i in graph.inputs}
+    return {name: value for name, value in scope.inputs.items() if name != "input"}

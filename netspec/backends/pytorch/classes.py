@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from netspec.backends.pytorch.bodies import Body, Item
+from netspec.dims import Dim
 from netspec.graph.model import Graph, Parameter
 from netspec.naming import class_name
 from netspec.types import Layer
@@ -24,13 +26,17 @@ class Member:
 
     body: Body
     names: Mapping[str, Any]
+    file: Mapping[str, Any]
+    """The parameters of the spec that it belongs to."""
     items: dict[int, Item | None] = field(default_factory=lambda: dict[int, "Item | None"]())
     """By the id of the template's item, the item here; None where it is left out."""
     index: int | None = None
     """Of which copy a value is, where the copies of a repeat are written in one expression."""
+    widths: tuple[Dim | None, ...] = ()
+    """How many channels each of its inputs has."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(eq=False)
 class Class:
     """A class to print: the use with the most steps is its template."""
 
@@ -40,22 +46,40 @@ class Class:
     members: list[Member] = field(default_factory=list[Member])
     name: str = ""
 
-    @property
-    def channels(self) -> str:
-        """The name of the argument that says how many channels enter."""
-        taken = {p.name for p in self.parameters}
-        return next(n for n in ("in_channels", "input_channels", "entering_channels", "_in_channels") if n not in taken)
+    def widths(self, number: int) -> int | None:
+        """How many channels the input at a place has, if all uses agree on it."""
+        found = {member.widths[number : number + 1] for member in self.members}
+        size = found.pop() if len(found) == 1 else ()
+        return size[0] if size and isinstance(size[0], int) else None
 
-    @property
-    def features(self) -> str:
-        """The name of the argument that says how many features each place of an entering sequence has."""
-        taken = {p.name for p in self.parameters}
-        return next(n for n in ("in_features", "input_features", "entering_features", "_in_features") if n not in taken)
+    @cached_property
+    def channels(self) -> dict[str, int]:
+        """The names of the arguments that say how many channels enter, with the places of these inputs."""
+        body = self.template.body
+        if body.kind == "network" and body.scope is not None and self.widths(0) is not None:
+            return {}
+        return self._entering("channels")
 
-    @property
-    def sizes(self) -> tuple[str, str]:
-        """The names of the arguments that follow from what enters."""
-        return self.channels, self.features
+    @cached_property
+    def features(self) -> dict[str, int]:
+        """The names of the arguments that say how many features each place of a sequence has, with their inputs."""
+        return self._entering("features")
+
+    def _entering(self, size: str) -> dict[str, int]:
+        """Arguments for a size of what enters: one for each input where they have names, else one for the first."""
+        taken = {p.name for p in self.parameters}
+        scope, inputs = self.template.body.scope, self.template.body.inputs
+        if scope is not None and scope.block is not None and len(scope.block.inputs) > 1:
+            called = {value: name for name, value in scope.inputs.items()}
+            found = {f"{called[value]}_{size}": place for place, value in enumerate(inputs) if value in called}
+            return {f"{name}_" if name in taken else name: place for name, place in found.items()}
+        names = (f"in_{size}", f"input_{size}", f"entering_{size}", f"_in_{size}")
+        return {next(name for name in names if name not in taken): 0}
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """The names of the arguments that follow from what enters, with the places of these inputs."""
+        return {**self.channels, **self.features}
 
 
 @dataclass(slots=True)
@@ -73,6 +97,9 @@ def find_classes(
     Uses whose label is in `exact` share a class only where their repeats have equal numbers of copies.
     """
     found = list(_collect(root, ("",), graph.params, [], graph.params))
+    for entry in found:
+        types = [graph.types[value] for value in entry.member.body.inputs]
+        entry.member.widths = tuple([type.channels if type.rank > 1 else None for type in types])
     by_label: dict[Label, list[_Found]] = {}
     for entry in found:
         by_label.setdefault(entry.label, []).append(entry)
@@ -96,6 +123,21 @@ def find_classes(
     return classes, of_body
 
 
+def agreed_parameters(cls: Class) -> dict[str, Any]:
+    """The parameters of the spec that have one value in all uses of a class."""
+    first, *others = [member.file for member in cls.members]
+    others = list({id(file): file for file in others if file is not first}.values())
+    return {
+        name: value
+        for name, value in first.items()
+        if all(name in file and _equal(file[name], value) for file in others)
+    }
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and a == b
+
+
 RESERVED = frozenset(("Tensor", "OrderedDict", "NamedTuple", "None", "True", "False", "I", "O"))
 """Names that the code needs for itself, or that linters take for a mistake."""
 
@@ -116,7 +158,7 @@ def _name_classes(graph: Graph, classes: list[Class]) -> None:
         number = 1
         while cls.name in taken:
             number += 1
-            cls.name = f"{base}{number}"
+            cls.name = f"{base}_{number}" if base[-1].isdigit() else f"{base}{number}"
         taken.add(cls.name)
 
 
@@ -125,13 +167,14 @@ def _collect(
 ) -> Iterator[_Found]:
     """All bodies that print as classes, with the label that says which may share one."""
     scope = body.scope
-    if scope is not None and scope.kind == "block" and scope.block is not None:
-        # Expressions in a block read its own parameters and the file's.
+    if scope is not None and scope.block is not None:
+        # Expressions in a block read its own parameters and the file's; another spec's see none from here.
+        file = scope.params if scope.kind == "network" and scope.params else file
         names = {**file, **scope.params}
         label = ("block", scope.block.name)
         parameters = list(scope.block.parameters)
     if body.is_class:
-        yield _Found(label, Member(body, names), parameters)
+        yield _Found(label, Member(body, names, file), parameters)
     for item in body.items:
         if item.body is None:
             continue
@@ -217,7 +260,9 @@ class _Matcher:
     def leave_out(self, item: Item, items: dict[int, Item | None]) -> bool:
         """Whether a step may be missing: it has a condition or copies, or is a chain of steps that all may be."""
         # In its place stands `nn.Identity`, which is called on one value.
-        if len(item.outputs) != 1 or not item.inputs or (item.is_module and (len(item.inputs) > 1 or item.code)):
+        if len(item.outputs) != 1 or not item.inputs or item.shares:
+            return False
+        if item.is_module and (len(item.inputs) > 1 or item.code):
             return False
         if item.body is not None and not item.body.is_class:
             inner = [self.leave_out(part, items) for part in item.body.items]
@@ -228,6 +273,8 @@ class _Matcher:
         return item.when is not None
 
     def same(self, own: Item, other: Item, items: dict[int, Item | None]) -> bool:
+        if own.shares != other.shares or own.loops != other.loops:
+            return False
         if own.body is None or other.body is None:
             return own.body is other.body and _same_op(own, other)
         if own.body.is_class != other.body.is_class:
@@ -238,6 +285,8 @@ class _Matcher:
             return False
         if own.body.kind != "repeat":
             return self.match(own.body, other.body, items)
+        if own.loops:
+            return len(own.body.items) == len(other.body.items) and self.match(own.body, other.body, items)
         if len(own.body.items) == 1 < len(other.body.items):
             # The template shows no second copy, and what enters that may differ from what enters the first.
             return False
@@ -270,13 +319,17 @@ def uniform(body: Body, of_body: Mapping[int, Class]) -> bool:
     return wiring(body) is not None
 
 
-def wiring(body: Body) -> list[str | None] | None:
-    """What each copy of a repeat takes: None for the last copy's value, or a value from around; None if they differ."""
-    found: list[list[str | None]] = []
-    previous = body.entry
+def wiring(body: Body) -> list[int | str] | None:
+    """What each copy of a repeat takes: the number of a value of the last copy, or a value from around.
+
+    None where the copies differ in that.
+    """
+    found: list[list[int | str]] = []
+    previous = body.chained
+    several = len(previous)
     for item in body.items:
-        found.append([None if value == previous else value for value in item.inputs])
-        if len(item.outputs) != 1:
+        found.append([previous.index(value) if value in previous else value for value in item.inputs])
+        if len(item.outputs) != several:
             return None
-        previous = item.outputs[0]
+        previous = item.outputs
     return found[0] if all(each == found[0] for each in found) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -11,6 +12,7 @@ from netspec.backends.pytorch.layout import INDENT, Bracket, Doc, Joined, flat, 
 from netspec.expression import python_literal
 from netspec.types import Call, Infix
 
+_TAKEN = frozenset(("self", "torch", "nn", *dir(builtins)))
 LONGEST_NEST = 72
 """How many characters a nested expression may have before it is written as statements."""
 
@@ -31,7 +33,9 @@ def live_items(body: Body, outputs: Iterable[str], known: Collection[Item] = ())
 
 def is_listed(item: Item) -> bool:
     """Whether an item is a list of copies that `forward` goes through, since they are no chain."""
-    return item.body is not None and item.body.kind == "repeat" and not is_chain(item.body)
+    if item.loops:
+        return True
+    return item.body is not None and item.body.kind == "repeat" and not item.shares and not is_chain(item.body)
 
 
 class ForwardWriter:
@@ -50,6 +54,8 @@ class ForwardWriter:
             self.uses.update([*body.outputs, *body.training])
         # What waits for the training part has the step's own name, so that the way on reads as without it.
         self.kept = {value for item in self.in_training for value in item.inputs}.union(body.training)
+        if len(body.outputs) > 1:
+            self.kept.update(body.outputs)
         self.lines: list[str] = []
         self.indent = 8
         self.functions = set(helpers_used(body))
@@ -135,31 +141,34 @@ class ForwardWriter:
         """The copies of a repeat that take more than the last one's value: a loop, or a call of each."""
         assert item.body is not None
         taken = wiring(item.body)
-        entry = item.body.entry
+        kept = self.names
         if taken is None:
-            names = self.names
-            self.names = {**names}
-            previous = entry
-            target = self.variable(item, item.outputs[0], 0)
+            names = dict(kept)
+            targets = [self.variable(item, value, number) for number, value in enumerate(item.outputs)]
+            by_label = dict(zip(item.labels or ("",), targets, strict=False))
             for number, copy in enumerate(item.body.items):
-                given = [target if v == previous and number else names[v] for v in copy.inputs]
-                previous = copy.outputs[0]
-                self.state(f"{target} = ", _called(copy, f"self.{item.name}[{number}]", given))
+                given = [names[value] for value in copy.inputs]
+                made = [by_label[label] for label in copy.labels] or targets
+                self.state(f"{', '.join(made)} = ", _called(copy, f"self.{item.name}[{number}]", given))
+                names.update(zip(copy.outputs, made, strict=True))
             for value in item.inputs:
                 self.uses[value] -= 1
             return
-        start = self.names.get(entry or "", "")
+        chained = item.body.chained
         for value in item.inputs:
             self.uses[value] -= 1
-        given = [None if value is None else self.names[value] for value in taken]
-        busy = {name for name in given if name is not None}
-        kept = self.names
-        target = self.variable(item, item.outputs[0], 0, busy)
+        outer = [kept[value] for value in taken if isinstance(value, str)]
+        targets = [self.variable(item, value, number, outer) for number, value in enumerate(item.outputs)]
+        start = [kept.get(value, "") for value in chained]
+        if start != targets and all(start):
+            self.state(f"{', '.join(targets)} = ", ", ".join(start))
+        given = [targets[value] if isinstance(value, int) else kept[value] for value in taken]
         loop = "layer" if "layer" not in kept.values() else "copy_of_a_layer"
-        if start and start != target:
-            self.state(f"{target} = ", start)
-        self.lines.append(f"{' ' * self.indent}for {loop} in self.{item.name}:")
-        self.state(f"{target} = ", _called(item.body.items[0], loop, [name or target for name in given]), INDENT)
+        over, called = f"self.{item.name}", loop
+        if item.loops:
+            loop, over, called = "_", f"range({len(item.body.items)})", f"self.{item.shares}"
+        self.lines.append(f"{' ' * self.indent}for {loop} in {over}:")
+        self.state(f"{', '.join(targets)} = ", _called(item.body.items[0], called, given), INDENT)
 
     def call(self, item: Item) -> Doc:
         arguments = [self.read(value) for value in item.inputs]
@@ -171,7 +180,7 @@ class ForwardWriter:
                 first: list[Doc] = [Bracket("[", arguments, "]")] if listed else arguments
                 return Bracket(f"{function}(", [*first, *rest])
             case _:
-                return _called(item, f"self.{item.name}", arguments)
+                return _called(item, f"self.{item.shares or item.name}", arguments)
 
     def read(self, value: str) -> Doc:
         """A value where it is used: its variable, or the call that waited for this."""
@@ -180,7 +189,11 @@ class ForwardWriter:
         return doc if doc is not None else self.names[value]
 
     def assign(self, item: Item, doc: Doc) -> None:
-        targets = [self.variable(item, value, number) for number, value in enumerate(item.outputs)]
+        several = len(item.outputs) > 1
+        targets = [
+            "_" if several and not self.uses[value] else self.variable(item, value, number)
+            for number, value in enumerate(item.outputs)
+        ]
         self.state(f"{', '.join(targets)} = ", doc)
 
     def conditional(self, item: Item, doc: Doc) -> None:
@@ -209,12 +222,13 @@ class ForwardWriter:
         """A name for a value: `x` while nothing else needs the last one, else `out`, else the step's own."""
         held = {*busy, *(name for v, name in self.names.items() if self.uses[v] > 0)}
         free = [name for name in ("x", "out") if name not in held]
-        if free and number == 0 and value not in self.kept and not self.is_skip(item):
+        if free and not item.labels and number == 0 and value not in self.kept and not self.is_skip(item):
             name = free[0]
         else:
-            base = item.name if item.name.isidentifier() and item.name != "l" else f"copy{item.name}"
+            base = item.labels[number] if item.labels else item.name
+            base = base if base.isidentifier() and base != "l" else f"copy{base}"
             name, count = base, 1
-            while name in held or name in ("self", "torch", "nn", *self.functions):
+            while name in held or name in _TAKEN or name in self.functions:
                 count += 1
                 name = f"{base}_{count}"
         self.names = {v: n for v, n in self.names.items() if n != name}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from netspec.backends.pytorch.layout import Bracket, Doc, statement
@@ -16,24 +17,64 @@ Key = tuple[str, str]
 """A torch class and the name of one of its weights."""
 
 
-def initializers(graph: Graph) -> tuple[list[str], list[str]]:
-    """A function `init_weights` with the rules (empty if there are none), and statements for the constructor."""
+@dataclass(slots=True)
+class Initializers:
+    """Functions with rules, and statements for the constructors of the classes of scopes; "" is the network's."""
+
+    functions: list[list[str]] = field(default_factory=list[list[str]])
+    statements: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+
+
+def initializers(graph: Graph, networks: Sequence[Sequence[str]] = ()) -> Initializers:
+    """The initialisers of a graph; those of a network that is a step stand in its own class.
+
+    `networks` are the paths of such steps, those together that are of one class.
+    """
     layers = _layers(graph)
-    rules = {key: rule for key in _keys(layers) if (rule := _rule(key, layers)) is not None}
-    statements = ["        self.apply(init_weights)"] if rules else []
+    rules = _rules(layers)
+    found = Initializers()
+    done: set[str] = set()
+    if rules:
+        _apply(found, "", _function(rules, layers))
+    for paths in networks:
+        parts = [[layer for layer in layers if layer[0].path.startswith(f"{path}.")] for path in paths]
+        inner = [{key: rule for key, rule in _rules(part).items() if key not in rules} for part in parts]
+        functions = [_function(own, part) for own, part in zip(inner, parts, strict=True)]
+        if not inner[0] or any(function != functions[0] for function in functions):
+            continue
+        _apply(found, paths[0], functions[0])
+        for own, part in zip(inner, parts, strict=True):
+            for node, target, weights in part:
+                for weight in weights & node.init.keys():
+                    if _frozen(own.get((target, weight), 0)) == _frozen(node.init[weight]):
+                        done.add(f"{node.path}.{weight}")
     exceptions: dict[tuple[str, Any], list[str]] = {}
     fillings: dict[tuple[str, Any], Filling] = {}
     for node, target, weights in layers:
         for weight, filling in node.init.items():
-            if weight in weights and rules.get((target, weight)) != filling:
+            if weight in weights and rules.get((target, weight)) != filling and f"{node.path}.{weight}" not in done:
                 # A parameter is no module that has a weight, but the weight itself.
                 attribute = "" if target == PARAMETER else f".{weight}"
                 exceptions.setdefault((attribute, _frozen(filling)), []).append(node.path)
                 fillings[attribute, _frozen(filling)] = filling
     places = _places(graph) if exceptions else {}
     for key, paths in exceptions.items():
-        statements += _statements([_reference(places, path) for path in paths], key[0], fillings[key])
-    return _function(rules, layers), statements
+        lines = _statements([_reference(places, path) for path in paths], key[0], fillings[key])
+        found.statements.setdefault("", []).extend(lines)
+    return found
+
+
+def _apply(found: Initializers, path: str, function: list[str]) -> None:
+    """Let the class of a scope apply a function, which is written once for all that have the same rules."""
+    if function not in found.functions:
+        found.functions.append(function)
+    number = found.functions.index(function)
+    name = "init_weights" if not number else f"init_weights_{number + 1}"
+    found.statements.setdefault(path, []).append(f"        self.apply({name})")
+
+
+def _rules(layers: list[tuple[Node, str, set[str]]]) -> dict[Key, Filling]:
+    return {key: rule for key in _keys(layers) if (rule := _rule(key, layers)) is not None}
 
 
 def _frozen(filling: Filling) -> Any:
@@ -43,6 +84,8 @@ def _frozen(filling: Filling) -> Any:
 def _layers(graph: Graph) -> list[tuple[Node, str, set[str]]]:
     found: list[tuple[Node, str, set[str]]] = []
     for node in graph.nodes:
+        if node.weights_of != node.path:
+            continue
         printed = node.op.torch(*graph.input_types(node))
         if isinstance(printed, Layer):
             weights = {w.called for w in graph.weights(node) if w.kind == "parameter"}

@@ -163,3 +163,14 @@ def _inside(doc: Doc, indent: int) -> list[str]:
 def _behind(word: str, doc: Doc, indent: int) -> list[str]:
     """A doc's lines with an operator or a word before it."""
     return _inside(prefixed(f"{word} ", doc) if word else doc, indent)
+
+
+def named_sequential(names: Sequence[str], docs: Sequence[Doc]) -> Doc:
+    """`nn.Sequential` with names; numbers are what it gives by itself."""
+    if list(names) == [str(n) for n in range(len(docs))]:
+        return Bracket("nn.Sequential(", docs)
+    if all(name.isidentifier() for name in names):
+        pairs: list[Doc] = [prefixed(f"{name}=", doc) for name, doc in zip(names, docs, strict=True)]
+        return Bracket("nn.Sequential(", [Bracket("OrderedDict(", pairs)])
+    pairs = [prefixed(f'"{name}": ', doc) for name, doc in zip(names, docs, strict=True)]
+    return Bracket("nn.Sequential(", [Bracket("OrderedDict(", [Bracket("{", pairs, "}")])])

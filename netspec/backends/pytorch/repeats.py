@@ -11,7 +11,7 @@ from netspec.backends.pytorch.bodies import Body, Item, is_chain
 from netspec.backends.pytorch.classes import Member, uniform
 from netspec.backends.pytorch.expressions import written
 from netspec.backends.pytorch.flows import Flow
-from netspec.backends.pytorch.layout import Bracket, Doc, Generator, flat
+from netspec.backends.pytorch.layout import Bracket, Doc, Generator, flat, named_sequential
 from netspec.backends.pytorch.place import Matched, Place
 from netspec.backends.pytorch.sums import tidy
 from netspec.expression import Binary, Expression, Literal, Name, names_in, rewrite, simplify
@@ -49,7 +49,7 @@ def _copies(writer: ClassWriter, body: Body, place: Place, matched: Sequence[Mat
         writer.rely_on(copy.when, here)
     names = [copy.name for copy in body.items]
     if names != [str(n) for n in range(len(docs))]:
-        return writer.named_sequential(names, docs)
+        return named_sequential(names, docs)
     runs: list[tuple[Doc, int]] = []
     for doc in docs:
         if runs and flat(runs[-1][0]) == flat(doc):
@@ -103,7 +103,7 @@ def _more(
     """The copies after the first in one expression, and from which on if it reads their number, `index`."""
     first, second = body.items[:2]
     rest = [
-        (Member(member.body, member.names, member.items, index), copy)
+        (Member(member.body, member.names, member.file, member.items, index), copy)
         for (member, _), group in zip(matched, groups, strict=True)
         for index, copy in enumerate(group[1:], start=1)
     ]
@@ -130,7 +130,7 @@ def _more(
             earlier = tidy(Binary("+", base, Binary("*", Name("index"), step))) if step is not None else None
         writer.flows[previous] = Flow(earlier, flow.doubt, flow.sizes, flow.features)
     whole = [
-        (Member(member.body, member.names, member.items, index), copy)
+        (Member(member.body, member.names, member.file, member.items, index), copy)
         for (member, _), group in zip(matched, groups, strict=True)
         for index, copy in enumerate(group)
     ]

@@ -34,14 +34,29 @@ def to_source(graph: Graph) -> str:
         raise TypeError(f"it takes a Graph, not {graph!r}; a Network has one as `network.graph`")
     root = bodies(graph)
     written_classes = _classes(graph, root)
-    function, statements = initializers(graph)
-    sections = [_class(graph, w, statements if w.cls.template.body is root else []) for w in written_classes]
+    inits = initializers(graph, _networks(written_classes))
+    sections = [_class(graph, w, inits.statements.get(w.cls.template.body.path, [])) for w in written_classes]
     if len(graph.outputs) > 1:
         sections.insert(-1, _output_class(graph, written_classes[-1].cls.name))
+    for number, function in reversed(list(enumerate(inits.functions))):
+        name = "init_weights" if not number else f"init_weights_{number + 1}"
+        sections.insert(0, "\n".join(function).replace("def init_weights(", f"def {name}("))
     helpers = helpers_used(root)
-    sections = [*helpers.values(), *(["\n".join(function)] if function else []), *sections]
+    sections = [*helpers.values(), *sections]
     code = "\n\n\n".join(sections)
     return f"{_header(graph, code, modules_used(root), set(helpers))}\n\n\n{code}\n"
+
+
+def _networks(classes: Sequence[Written]) -> list[list[str]]:
+    """The paths of the networks that are steps, those together that are of one class."""
+    found = [[member.body.path for member in written.cls.members] for written in classes]
+    kinds = [written.cls.template.body.kind for written in classes[:-1]]
+    return [
+        # The template's class has the statements.
+        sorted(paths, key=lambda path: path != written.cls.template.body.path)
+        for paths, kind, written in zip(found, kinds, classes, strict=False)
+        if kind == "network"
+    ]
 
 
 def _classes(graph: Graph, root: Body) -> list[Written]:
@@ -83,9 +98,17 @@ def _free_parameters(graph: Graph, root: Body) -> set[str]:
             if inside:
                 for tree in trees:
                     free.difference_update(names_in(tree) - own if tree is not None else ())
-            if item.body is not None:
-                block = item.body.scope.block if item.body.scope is not None else None
-                shadowing = frozenset(p.name for p in block.parameters) if block is not None else own
+            if item.body is not None and item.body.scope is not None:
+                scope, shadowing = item.body.scope, own
+                if scope.block is not None:
+                    shadowing = frozenset(p.name for p in scope.block.parameters)
+                if scope.kind == "body":
+                    # Its steps read what the place knows where they were written.
+                    shadowing = frozenset[str]()
+                if scope.kind == "network":
+                    # What a whole network does with its parameters is not followed here.
+                    for tree in scope.written.values():
+                        free.difference_update(names_in(tree))
                 visit(item.body, inside or item.body.is_class, shadowing)
 
     visit(root, False, frozenset())
@@ -150,6 +173,10 @@ def _input_names(body: Body, found: Written) -> list[str]:
         return list(body.inputs)
     if len(body.inputs) == 1:
         return ["x"]
+    scope = body.scope
+    if scope.block is not None and set(body.inputs) <= set(scope.inputs.values()):
+        names = {value: name for name, value in scope.inputs.items()}
+        return [names[value] for value in body.inputs]
     return [f"x{number}" for number in range(1, len(body.inputs) + 1)]
 
 
@@ -172,9 +199,10 @@ def _describe(graph: Graph, found: Written, inputs: Sequence[str]) -> str:
         member = found.cls.members[0]
         types = [graph.types[value] for value in member.body.inputs]
         before = [_shape_text(type, _entering(graph, found, n), None) for n, type in enumerate(types)]
-        if any(a.name == found.cls.features for a in found.arguments):
-            # A sequence: its length is not the class's matter.
-            before[0] = f"(N, L, {found.cls.features})"
+        for name, place in found.cls.features.items():
+            if any(a.name == name for a in found.arguments):
+                # A sequence: its length is not the class's matter.
+                before[place] = f"(N, L, {name})"
         after = [_output_text(graph, found, n) for n in range(len(body.outputs))]
         return f"Maps {' and '.join(before)} to {' and '.join(after)}."
     shapes = ", ".join(f"{name} {_plain(graph.types[name])}" for name in inputs)
@@ -189,25 +217,28 @@ def _describe(graph: Graph, found: Written, inputs: Sequence[str]) -> str:
 
 def _entering(graph: Graph, found: Written, number: int) -> Expression | None:
     """How many channels enter: an argument, or a number that all uses have."""
-    if number == 0 and any(a.name == found.cls.channels for a in found.arguments):
-        return Name(found.cls.channels)
+    arguments = {a.name for a in found.arguments}
+    for name, place in found.cls.channels.items():
+        if place == number and name in arguments:
+            return Name(name)
     types = [graph.types[m.body.inputs[number]] for m in found.cls.members]
     sizes = {t.channels if t.rank > 1 else None for t in types}
     size = sizes.pop()
     return Literal(size) if not sizes and isinstance(size, int) else None
 
 
-def _known_channels(found: Written) -> Expression | None:
+def _known_channels(found: Written, number: int = 0) -> Expression | None:
     """The channels that leave, if the arguments say them."""
-    tree = found.output.channels
+    tree = found.outputs[number].channels
     known = {a.name for a in found.arguments}
     return tree if tree is not None and names_in(tree) <= known else None
 
 
 def _network_output(graph: Graph, found: Written, value: str) -> str:
     type = graph.types[value]
-    channels = _known_channels(found)
-    if channels is not None and names_in(channels) and type.rank >= 2 and value == found.cls.template.body.outputs[0]:
+    outputs = found.cls.template.body.outputs
+    channels = _known_channels(found, outputs.index(value)) if value in outputs else None
+    if channels is not None and names_in(channels) and type.rank >= 2:
         return f"({_dim(type.shape[0])}, {written(channels)}{''.join(f', {d}' for d in type.shape[2:])})"
     return _plain(type)
 
@@ -231,9 +262,9 @@ def _shape_text(type: Tensor, channels: Expression | None, spatial: Sequence[str
 def _output_text(graph: Graph, found: Written, number: int) -> str:
     """A class's output: channels in its arguments' terms, and how much smaller its map is."""
     pairs = [(graph.types[m.body.inputs[0]], graph.types[m.body.outputs[number]]) for m in found.cls.members]
-    channels = _known_channels(found) if number == 0 else None
+    channels = _known_channels(found, number)
     (x, y) = pairs[0]
-    features = found.output.features if number == 0 and y.rank == 3 else None
+    features = found.outputs[number].features if y.rank == 3 else None
     if features is not None and names_in(features) <= {a.name for a in found.arguments}:
         length = "L" if all(a.rank == 3 and a.shape[1] == b.shape[1] for a, b in pairs) else "L_out"
         return f"(N, {length}, {written(features)})"

@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, Arguments, Values, as_argument
-from netspec.backends.pytorch.bodies import Body, Item
-from netspec.backends.pytorch.classes import Class, Member
+from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, Arguments, Values, argument_of
+from netspec.backends.pytorch.bodies import Body, Item, named_values
+from netspec.backends.pytorch.classes import Class, Member, agreed_parameters
 from netspec.backends.pytorch.expressions import document
 from netspec.backends.pytorch.flows import NONE, SHAPE, Flow, Names, behind, item_of, merged
-from netspec.backends.pytorch.layout import Bracket, Choice, Doc, prefixed, statement
+from netspec.backends.pytorch.instances import instance
+from netspec.backends.pytorch.layout import Bracket, Choice, Doc, named_sequential, statement
 from netspec.backends.pytorch.place import Matched, Place
 from netspec.backends.pytorch.repeats import repeat
-from netspec.backends.pytorch.sums import tidy
 from netspec.expression import Attribute, Binary, Conditional, Expression, Literal, Name, names_in, rewrite, simplify
 from netspec.graph.model import Graph, Parameter
 from netspec.types import Layer
@@ -22,7 +22,7 @@ from netspec.types import Layer
 
 @dataclass(slots=True)
 class Written:
-    """A class that is written: its arguments, its lines, and what is known of its output in their terms.
+    """A class that is written: its arguments, its lines, and what is known of its outputs in their terms.
 
     `fixed` are the arguments (or SHAPE) that a literal or the structure follows from: with another value the
     class would be wrong. `conditions` are functions that not every use has, with the attribute that says so.
@@ -30,7 +30,7 @@ class Written:
 
     cls: Class
     arguments: list[Argument]
-    output: Flow
+    outputs: list[Flow]
     constructor: list[str]
     conditions: dict[str, str]
     fixed: Names
@@ -57,7 +57,8 @@ class ClassWriter:
         self.arguments = Arguments(cls, graph)
         # The parameters of a block shadow the file's, in the scopes within it too.
         shadowed = {p.name for p in cls.parameters}
-        self.constants = {n: v for n, v in graph.params.items() if n not in shadowed}
+        self.constants = {n: v for n, v in agreed_parameters(cls).items() if n not in shadowed}
+        self.named = named_values(graph, cls.template.body)
         self.own = frozenset(p.name for p in cls.parameters) - UNSAYABLE
         self.flows: dict[str, Flow] = {}
         self.fixed: set[str] = set()
@@ -71,22 +72,28 @@ class ClassWriter:
         place = Place(body.entry)
         for item in body.items:
             matched = self.matched(item)
-            if item.is_module:
+            if item.shares:
+                self.shared(item, place, matched)
+            elif item.is_module:
                 lines += self.module(item, place, matched)
             else:
                 self.function(item, place, matched, lines, conditions)
         extra = ["index", *(n for n in self.graph.params if n not in self.constants)]
         arguments = self.arguments.listed(extra)
-        output = self.flows[body.outputs[0]] if body.outputs else Flow()
-        return Written(self.cls, arguments, output, lines, conditions, frozenset(self.fixed))
+        outputs = [self.flows[value] for value in body.outputs] or [Flow()]
+        return Written(self.cls, arguments, outputs, lines, conditions, frozenset(self.fixed))
 
     def entering(self, value: str, number: int) -> Flow:
         type = self.graph.types[value]
         if self.is_network:
             return Flow(Literal(type.channels) if type.rank > 1 else None)
-        shape = frozenset((SHAPE,))
-        features = Name(self.cls.features) if number == 0 and type.rank == 3 else None
-        return Flow(Name(self.cls.channels) if number == 0 and type.rank > 1 else None, sizes=shape, features=features)
+        if not self.cls.channels and (width := self.cls.widths(number)) is not None:
+            return Flow(Literal(width), sizes=frozenset((SHAPE,)))
+        names = {place: name for name, place in self.cls.channels.items()}
+        lasts = {place: name for name, place in self.cls.features.items()}
+        channels = Name(names[number]) if number in names and type.rank > 1 else None
+        features = Name(lasts[number]) if number in lasts and type.rank == 3 else None
+        return Flow(channels, sizes=frozenset((SHAPE,)), features=features)
 
     def matched(self, item: Item) -> Matched:
         found: list[tuple[Member, Item]] = []
@@ -105,6 +112,21 @@ class ClassWriter:
             return statement(f"self.{item.name} = ", doc, 8)
         condition = document(self.condition(item, place))
         return statement(f"self.{item.name} = ", Choice(doc, condition, "nn.Identity()"), 8)
+
+    def shared(self, item: Item, place: Place, matched: Matched) -> None:
+        """A module that is called again: what is known behind it, and nothing to make."""
+        arguments = self.arguments
+        saved = set(arguments.used), dict(arguments.invented), dict(arguments.environments), set(self.fixed)
+        arguments.trying = True
+        if item.loops and item.body is not None:
+            for number, copy in enumerate(item.body.items):
+                self.doc(copy, Place(place.entering, number), self.matched(copy))
+            self.rely_on(item.body.scope.count if item.body.scope else None, place)
+            saved[3].update(self.fixed)
+        else:
+            self.doc(item, place, matched)
+        arguments.used, arguments.invented, arguments.environments, self.fixed = saved
+        arguments.trying = False
 
     def doc_or_none(self, item: Item, place: Place, matched: Matched) -> tuple[Doc, bool]:
         """The call that makes an item's module, and whether it stands without a condition."""
@@ -141,13 +163,18 @@ class ClassWriter:
             return NONE
         found: set[str] = set()
         for name in names_in(tree):
+            value = self.value_called(name.partition(".")[0], place)
             if "." not in name:
                 found |= {name} & (self.own | {"index"})
-            elif place.entering in self.flows:
-                found |= self.flows[place.entering].names
+            elif value in self.flows:
+                found |= self.flows[value].names
             else:
                 found.add(SHAPE)
         return frozenset(found)
+
+    def value_called(self, name: str, place: Place) -> str | None:
+        """The value that an expression of the spec calls by a name."""
+        return place.entering if name in ("input", place.entering) else self.named.get(name)
 
     def function(
         self, item: Item, place: Place, matched: Matched, lines: list[str], conditions: dict[str, str]
@@ -221,7 +248,7 @@ class ClassWriter:
         if item.body is None:
             return self.layer(item, place, matched)
         if item.body.is_class:
-            return self.instance(item, item.body, place, matched)
+            return instance(self, item, item.body, place, matched)
         if item.body.kind == "repeat":
             return repeat(self, item, item.body, place, matched)[0]
         doc = self.sequential(item.body.items, Place(item.body.entry, place.index))
@@ -234,16 +261,7 @@ class ClassWriter:
         for part in items:
             docs.append(self.doc(part, place, self.matched(part)))
             self.rely_on(part.when, place)
-        return self.named_sequential([part.name for part in items], docs)
-
-    def named_sequential(self, names: Sequence[str], docs: Sequence[Doc]) -> Doc:
-        if list(names) == [str(n) for n in range(len(docs))]:
-            return Bracket("nn.Sequential(", docs)
-        if all(name.isidentifier() for name in names):
-            pairs: list[Doc] = [prefixed(f"{name}=", doc) for name, doc in zip(names, docs, strict=True)]
-            return Bracket("nn.Sequential(", [Bracket("OrderedDict(", pairs)])
-        pairs = [prefixed(f'"{name}": ', doc) for name, doc in zip(names, docs, strict=True)]
-        return Bracket("nn.Sequential(", [Bracket("OrderedDict(", [Bracket("{", pairs, "}")])])
+        return named_sequential([part.name for part in items], docs)
 
     def layer(self, item: Item, place: Place, matched: Matched) -> Doc:
         """`nn.Conv2d(in_channels, width, 3, padding=1)`: only what differs from torch's defaults is said."""
@@ -271,18 +289,18 @@ class ClassWriter:
                 out = chosen
             elif name not in ("in_channels", "groups", "bias"):
                 sizes |= names_in(chosen)
-            parts += as_argument(name, chosen, number < printed.positional, node.op.default(name))
+            parts += argument_of(name, chosen, number < printed.positional, node.op.default(name))
         pairs = [(self.graph.types[i.inputs[0]], i.node.type) for _, i in matched if i.node is not None]
         self.follow(item, behind(node, pairs, self.flows[item.inputs[0]], out, frozenset(sizes)))
         made = Bracket(f"{printed.inside or printed.target}(", parts)
         return Bracket(f"{printed.target}(", [made]) if printed.inside else made
 
-    def sized(self, item: Item, values: Sequence[tuple[Member, Any]], name: str) -> Expression:
-        """An argument that follows from the input's shape, such as `in_channels`."""
-        flow = self.flows[item.inputs[0]]
+    def sized(self, item: Item, values: Sequence[tuple[Member, Any]], name: str, number: int = 0) -> Expression:
+        """An argument that follows from an input's shape, such as `in_channels`."""
+        flow = self.flows[item.inputs[number]]
         if isinstance(values[0][1], bool):
             return self.arguments.choose(values, [], name)
-        wide = name in LAST_AXIS and self.graph.types[item.inputs[0]].rank > 2
+        wide = name in LAST_AXIS and self.graph.types[item.inputs[number]].rank > 2
         candidate = flow.features if wide else flow.channels
         share = self.arguments.share_of(candidate, values)
         chosen = self.arguments.choose(values, [candidate, None if wide else flow.exact, share], name)
@@ -291,67 +309,6 @@ class ClassWriter:
         else:
             self.fixed |= flow.names
         return chosen
-
-    def instance(self, item: Item, body: Body, place: Place, matched: Matched) -> Doc:
-        """`Bottleneck(in_channels, width, stride=stride)`: a call of another class."""
-        child = self.done[id(self.of_body[id(body)])]
-        scope = body.scope
-        is_block = scope is not None and scope.block is not None
-        parts: list[Doc] = []
-        given: dict[str, Expression] = {}
-        for argument in child.arguments:
-            values = [(m, argument.values[id(i.body)]) for m, i in matched]
-            if argument.name in child.cls.sizes:
-                chosen = self.sized(item, values, argument.name)
-            else:
-                tree = scope.written.get(argument.name) if scope else None
-                if not is_block and argument.name in (*self.own, "index"):
-                    # A scope within a block reads what the block does.
-                    tree = Name(argument.name)
-                chosen = self.verified(values, tree, place, argument.name, argument.is_list)
-            given[argument.name] = chosen
-            parts += as_argument(argument.name, chosen, argument.required, argument.default)
-        self.follow(item, self.behind_instance(item, body, place, child, given))
-        return Bracket(f"{child.cls.name}(", parts)
-
-    def behind_instance(
-        self, item: Item, body: Body, place: Place, child: Written, given: Mapping[str, Expression]
-    ) -> Flow:
-        """What is known behind a call of another class: what it says of its output, with `given` for its arguments."""
-        scope = body.scope
-        flows = [self.flows[value] for value in item.inputs]
-
-        def outside(names: Names) -> Names:
-            """The names here that some names of the other class stand for."""
-            found: set[str] = set()
-            for name in names:
-                if name == SHAPE:
-                    found = found.union(*(flow.sizes | flow.doubt for flow in flows))
-                    found = found.union(*(flow.names for flow in flows[1:]))
-                    found |= names_in(flows[0].features) if flows and flows[0].features is not None else set()
-                elif name in given:
-                    found |= names_in(given[name])
-                elif name in child.cls.sizes and flows:
-                    found |= flows[0].names
-                elif scope is not None and scope.block is not None:
-                    found |= self.reads(scope.written.get(name), place)
-                else:
-                    found |= {name} & (self.own | {"index"})
-            return frozenset(found)
-
-        self.fixed |= outside(child.fixed)
-
-        def here(tree: Expression | None) -> Expression | None:
-            """What the other class says, in the terms of this one."""
-            if tree is None or not names_in(tree) <= given.keys():
-                return None
-            return tidy(rewrite(tree, lambda leaf: given.get(leaf.name, leaf)))
-
-        channels, features = here(child.output.channels), here(child.output.features)
-        if channels is not None:
-            return Flow(channels, outside(child.output.doubt), outside(child.output.sizes), features)
-        names = outside(child.output.names)
-        return Flow(None, names, names, features)
 
     def resolve(self, tree: Expression, place: Place) -> Expression | None:
         """A spec's expression in the terms of this class, or None where it can't be said in them."""
@@ -369,14 +326,14 @@ class ClassWriter:
             nonlocal failed
             if isinstance(found, Name):
                 return Literal(known[found.name]) if found.name in known else found
-            flow = self.flows.get(place.entering) if place.entering else None
-            rank = self.graph.types[place.entering].rank if place.entering else 0
+            value = self.value_called(found.name, place)
+            flow = self.flows.get(value) if value else None
+            rank = self.graph.types[value].rank if value else 0
             sized = found.attribute == "channels" or (found.attribute == "features" and rank == 2)
-            if flow is not None and found.name in ("input", place.entering):
-                if sized and flow.channels is not None:
-                    return flow.channels
-                if found.attribute == "features" and rank == 3 and flow.features is not None:
-                    return flow.features
+            if flow is not None and sized and flow.channels is not None:
+                return flow.channels
+            if flow is not None and found.attribute == "features" and rank == 3 and flow.features is not None:
+                return flow.features
             failed = True
             return found
 

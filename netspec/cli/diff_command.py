@@ -1,0 +1,62 @@
+"""`netspec diff`."""
+
+from __future__ import annotations
+
+import click
+
+from netspec.cli.options import Command, emit, format_for, open_network, output_options, spec_options
+
+
+def _side_options(command: Command) -> Command:
+    """`--set-a` and the like: what holds for one of the two comes after what holds for both."""
+    for side in "ba":
+        only = f"The same for {side.upper()} alone, after what is given for both."
+        command = click.option(f"--input-{side}", multiple=True, metavar="[NAME=]SIZES", help=only)(command)
+        command = click.option(f"--set-{side}", multiple=True, metavar="NAME=VALUE", help=only)(command)
+    return command
+
+
+@click.command("diff")
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@spec_options
+@_side_options
+@output_options
+@click.pass_context
+def command(
+    context: click.Context,
+    a: str,
+    b: str,
+    settings: tuple[str, ...],
+    sizes: tuple[str, ...],
+    set_a: tuple[str, ...],
+    set_b: tuple[str, ...],
+    input_a: tuple[str, ...],
+    input_b: tuple[str, ...],
+    format_: str | None,
+    output: str | None,
+) -> None:
+    """Tell what differs between two networks.
+
+    They are compared by structure: names, blocks, titles, initialisers and the order of writing make no difference,
+    so a spec that was only rewritten differs in nothing. Outputs that are built in training only are compared too.
+
+    `--set` and `--input` hold for both networks, and may be given for one of them alone.
+
+    \b
+    Examples:
+      netspec diff resnet50 resnet101
+      netspec diff resnet50 resnet50 --set-b stride_in_3x3=true
+      netspec diff resnet50 mine.yaml --set classes=10 --format json
+
+    \b
+    Exit status:
+      0 nothing differs, 1 something does, 2 usage;
+      1 with an error on standard error, and no report, where a spec is wrong
+    """
+    if a == b == "-":
+        raise click.UsageError("one of the two can be read from standard input, not both")
+    left = open_network(a, settings + set_a, sizes + input_a)
+    found = left.diff(open_network(b, settings + set_b, sizes + input_b))
+    emit(found.to(format_for(format_, output)), output)
+    context.exit(0 if found.same else 1)

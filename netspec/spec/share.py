@@ -1,0 +1,60 @@
+"""`share`: a step that uses the weights of an earlier one."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from netspec.graph.build import Builder
+from netspec.graph.model import Node
+from netspec.spec.body import Step
+from netspec.spec.elaborate_errors import ElaborationErrors
+from netspec.spec.frame import Frame, Made
+from netspec.types import Weight
+
+
+def share_weights(builder: Builder, errors: ElaborationErrors, step: Step, frame: Frame, made: Made) -> None:
+    """Let a step that was just made use the weights of the earlier step it names, which has to be alike."""
+    other = frame.made.get(step.share)
+    if made.since == made.until and (step.when is not None or step.repeat is not None):
+        return  # It is left out.
+    if other is None:
+        return  # What is wrong with that step is said already.
+    twins = {node.path[len(other.path) :]: node for node in builder.nodes[other.since[0] : other.until[0]]}
+    one_for_all = step.repeat is not None and other.step.repeat is None
+    owners: dict[str, str] = {}
+    seen: dict[str, int] = {}
+    for node in builder.nodes[made.since[0] : made.until[0]]:
+        inner = node.path[len(made.path) :]
+        copy = ""
+        if one_for_all:
+            _, copy, rest = (*inner.split(".", 2), "")[:3]
+            inner = f".{rest}" if rest else ""
+        twin = twins.get(inner)
+        seen[copy] = seen.get(copy, 0) + 1
+        if twin is None or twin.op != node.op:
+            _refuse(errors, step, frame, node, twin)
+        mine, others = ([(w.name, w.shape) for w in _weights(builder, n)] for n in (node, twin))
+        if mine != others:
+            sizes = " and ".join(" x ".join(map(str, found[0][1])) for found in (mine, others))
+            message = f"the weights of `{other.path}` do not fit here: they would be {sizes.replace(' and ', ', not ')}"
+            errors.fail("NS302", message, step.span, frame, node.path, "what enters both has to have as many channels")
+        if mine:
+            owners[node.path] = twin.weights_of
+    if any(count != len(twins) for count in seen.values()) or (not seen and twins):
+        message = f"`{step.share}` has other steps in it than this one, and can't share its weights"
+        errors.fail("NS302", message, step.span, frame)
+    for scope in builder.scopes_since(made.since):
+        inner = scope.path[len(made.path) :]
+        if not inner or (one_for_all and inner.count(".") == 1):
+            owners[scope.path] = other.path
+    builder.share(made.since, owners)
+
+
+def _weights(builder: Builder, node: Node) -> tuple[Weight, ...]:
+    return node.op.weights(*[builder.types[value] for value in node.inputs])
+
+
+def _refuse(errors: ElaborationErrors, step: Step, frame: Frame, node: Node, twin: Node | None) -> NoReturn:
+    there = f"is {twin.op} there" if twin is not None else "has no counterpart there"
+    message = f"this differs from `{step.share}`, whose weights it shares: {node.op} {there}"
+    errors.fail("NS302", message, step.span, frame, node.path, "steps that share weights have equal arguments")
