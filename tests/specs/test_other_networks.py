@@ -17,7 +17,7 @@ import netspec
 from netspec.analysis.receptive_field import UNEVEN, receptive_fields
 
 OTHER = Path(__file__).parent / "other"
-NAMES = ["mobilenet_v2", "unet", "vit_b_16"]
+NAMES = ["mobilenet_v2", "resnet50_fpn", "unet", "vit_b_16"]
 
 
 @cache
@@ -188,8 +188,12 @@ def unet_key(theirs: str) -> str:
     if part == "last":
         return f"scores.{number}"
     if part == "up":
-        return f"up_conv{4 - int(number)}.{rest[0]}"
-    block = f"up{4 - int(number)}" if part == "after" else ["down1", "down2", "down3", "down4", "bottom"][int(number)]
+        return f"up{4 - int(number)}.up_conv.{rest[0]}"
+    block = (
+        f"up{4 - int(number)}.double_conv"
+        if part == "after"
+        else ["down1", "down2", "down3", "down4", "bottom"][int(number)]
+    )
     return f"{block}.{'conv2d' if rest[0] == '0' else 'conv2d_2'}.{rest[1]}"
 
 
@@ -268,7 +272,8 @@ def test_sources_have_one_class_per_block(name: str) -> None:
         classes
         == {
             "mobilenet_v2": ["Conv", "InvertedResidual", "MobilenetV2"],
-            "unet": ["DoubleConv", "Unet"],
+            "resnet50_fpn": ["ConvBn", "Bottleneck", "Resnet50", "Merge", "Smooth", "Resnet50FpnOutput", "Resnet50Fpn"],
+            "unet": ["DoubleConv", "Up", "Unet"],
             "vit_b_16": ["Mlp", "EncoderLayer", "VitB16"],
         }[name]
     )
@@ -288,9 +293,39 @@ def test_lines_of_sources() -> None:
     ):
         assert f" {line}\n" in vit
     for line in (
-        "self.up_conv4 = nn.ConvTranspose2d(1024, 512, 2, stride=2)",
-        "x = center_crop(down4, up_conv4)",
-        "x = torch.cat([x, up_conv4], dim=1)",
+        "self.up_conv = nn.ConvTranspose2d(below_channels, width, 2, stride=2)",
+        "self.up4 = Up(1024, 512, 512)",
+        "out = center_crop(skipped, x)",
+        "return self.double_conv(torch.cat([out, x], dim=1))",
+        "x = self.up4(x, down4)",
     ):
         assert f" {line}\n" in unet
     assert unet.count("def center_crop(") == 1
+
+
+# torchvision's feature pyramid over ResNet-50.
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(64, 96), (75, 101)])
+def test_resnet50_fpn_is_torchvisions(size: tuple[int, int]) -> None:
+    theirs = torchvision.models.detection.backbone_utils.resnet_fpn_backbone(
+        backbone_name="resnet50", weights=None, norm_layer=nn.BatchNorm2d
+    )
+    assert sum(p.numel() for p in theirs.parameters()) == 26_852_416
+    state = randomized(theirs)
+    theirs.load_state_dict(state)
+    ours = loaded("resnet50_fpn").compile()
+    body = [value for key, value in state.items() if key.startswith("body.")]
+    found = dict(zip([key for key in ours.state_dict() if key.startswith("body.")], body, strict=True))
+    for number, name in enumerate(("m2.lateral", "m3.lateral", "m4.lateral", "m5")):
+        for kind in ("weight", "bias"):
+            found[f"{name}.{kind}"] = state[f"fpn.inner_blocks.{number}.0.{kind}"]
+            found[f"p{number + 2}.conv2d.{kind}"] = state[f"fpn.layer_blocks.{number}.0.{kind}"]
+    ours.load_state_dict(found)
+    x = image(5, 1, 3, *size)
+    given, wanted = ours.eval()(x), list(theirs.eval()(x).values())
+    assert len(given) == len(wanted) == 5
+    for mine, other in zip(given, wanted, strict=True):
+        assert other.std() > 1e-3
+        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5)
