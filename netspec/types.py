@@ -9,7 +9,7 @@ from fractions import Fraction
 from math import prod
 from typing import Any, Literal
 
-from netspec.dims import Dim, substitute
+from netspec.dims import Dim, substitute, symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,10 @@ class Tensor:
 
     def __str__(self) -> str:
         return " x ".join(str(d) if isinstance(d, int) or " " not in str(d) else f"({d})" for d in self.shape)
+
+
+DATA: Dim = symbol("Data")
+"""A size that only the data tell, as the rule of an op says it; in a graph it is a symbol named after the node."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,12 @@ def memory(
     those in `at`. `dtype` is that of weights and activations. Raises NetspecError NS305 where a size is open.
     """
     sizes = {**graph.nominal, **(at or {}), **_batch(graph, batch)}
-    open_sizes = sorted(symbols([d for i in graph.inputs for d in i.type.shape]) - sizes.keys())
+    of_inputs = symbols([d for i in graph.inputs for d in i.type.shape])
+    of_data = symbols([d for type in graph.types.values() for d in type.shape]) - of_inputs
+    if of_data:
+        names = ", ".join(sorted(of_data))
+        fail("NS305", f"memory follows from sizes, and only the data tell {names} of `{graph.name}`")
+    open_sizes = sorted(of_inputs - sizes.keys())
     if open_sizes:
         names = ", ".join(open_sizes) + f" of `{graph.name}` " + ("is" if len(open_sizes) == 1 else "are")
         fail("NS305", f"memory follows from sizes, and {names} open", help="fix them with `--input`")
