@@ -365,7 +365,9 @@ def test_a_size_that_only_the_data_tell_is_a_symbol_named_after_its_step(capsys:
     assert (shapes["a.where"], shapes["b.where"]) == ("AWhere x 4", "BWhere x 4")
     assert shapes["both"] == "(AWhere + BWhere) x 4"
     assert net.summary()["totals"]["macs"] is None
-    assert "where only the data tell sizes" in str(net.summary())
+    assert "fix them with `--input`" in str(net.summary())
+    fixed = netspec.loads(FOUND, inputs={"map": ["N", 1, 8, 8]})
+    assert "where only the data tell sizes" in str(fixed.summary())
     x = torch.zeros(2, 1, 3, 3)
     x[1, 0, 2, 1] = 5.0
     given = net.compile()(x)
@@ -381,7 +383,7 @@ def test_such_sizes_are_equal_to_no_others() -> None:
     load_ops(write("places_ops.py", PLACES))
     with pytest.raises(netspec.NetspecError, match=r"NS301[\s\S]*a is AWhere x 4, b is BWhere x 4"):
         netspec.loads(FOUND.replace("concat: {dim: 0}", "add: "))
-    copies = FOUND.replace("{found, name: a}", "{found, name: a, repeat: 2}")
+    copies = FOUND.replace("{found, name: a}", "{found, name: a, repeat: 2}").replace("[a, b]", "[b, b]")
     assert str(netspec.loads(copies).graph["a.1.where"].type) == "A1Where x 2"
     # A name that an input has is taken.
     taken = FOUND.replace("[N, 1, H, W]", "[N, 1, AWhere, W]")
