@@ -296,6 +296,51 @@ def test_figures_that_were_published(name: str, value: str, size: int) -> None:
     assert receptive_fields(made.graph)[path]["image"].size == (size, size)
 
 
+SHAPES = [
+    ("googlenet", "{}", ["inception3a", "inception3b"], 97),
+    ("resnet18", "{stages: [2, 1, 1, 1]}", ["layer1", "layer2", "layer3"], 64),
+    ("resnet50", "{stages: [2, 2, 1, 1]}", ["layer1", "layer2"], 65),
+    ("resnet20_cifar", "{n: 2}", ["layer1", "layer2", "layer3"], 32),
+    ("rir", "{width: 4, depths: [1, 2, 1]}", ["stage1", "stage2", "stage3"], 32),
+]
+
+
+@pytest.mark.parametrize(("spec", "params", "values", "size"), SHAPES, ids=[case[0] for case in SHAPES])
+def test_fields_of_the_networks_shapes_are_where_the_gradient_is(
+    spec: str, params: str, values: list[str], size: int
+) -> None:
+    """Their branches, joined: the specs themselves, cut off where maps are still large."""
+    steps = f"[{{network: {{spec: {spec}, params: {params}, outputs: [{', '.join(values)}]}}, name: part}}]"
+    made = net(steps, size, channels=3)
+    module = positive(made.compile())
+    for parent in list(module.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, nn.MaxPool2d):
+                mean = nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode)
+                setattr(parent, name, mean)
+    fields = receptive_fields(made.graph)
+    for number, output in enumerate(made.graph.outputs):
+        field = fields[output.value]["image"]
+        assert field.note == ""
+        height, width = made.graph.types[output.value].spatial
+        assert isinstance(height, int)
+        assert isinstance(width, int)
+        for position in ((0, 0), (height // 2, width // 2), (height - 1, 1)):
+            part = Taken(module, number)
+            assert seen_by_gradient(part, size, position, channels=3) == predicted(field, position, size), output.name
+
+
+class Taken(nn.Module):
+    """One of a module's outputs."""
+
+    def __init__(self, module: nn.Module, number: int) -> None:
+        super().__init__()
+        self.module, self.number = module, number
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.module(x)[self.number]
+
+
 def test_fields_are_ints_where_they_are_whole() -> None:
     for fields in receptive_fields(netspec.load("resnet18").graph).values():
         for field in fields.values():

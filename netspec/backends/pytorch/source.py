@@ -236,7 +236,8 @@ def _known_channels(found: Written, number: int = 0) -> Expression | None:
 
 def _network_output(graph: Graph, found: Written, value: str) -> str:
     type = graph.types[value]
-    outputs = found.cls.template.body.outputs
+    body = found.cls.template.body
+    outputs = [*body.outputs, *body.training]
     channels = _known_channels(found, outputs.index(value)) if value in outputs else None
     if channels is not None and names_in(channels) and type.rank >= 2:
         return f"({_dim(type.shape[0])}, {written(channels)}{''.join(f', {d}' for d in type.shape[2:])})"

@@ -80,7 +80,7 @@ class ClassWriter:
                 self.function(item, place, matched, lines, conditions)
         extra = ["index", *(n for n in self.graph.params if n not in self.constants)]
         arguments = self.arguments.listed(extra)
-        outputs = [self.flows[value] for value in body.outputs] or [Flow()]
+        outputs = [self.flows[value] for value in (*body.outputs, *body.training)] or [Flow()]
         return Written(self.cls, arguments, outputs, lines, conditions, frozenset(self.fixed))
 
     def entering(self, value: str, number: int) -> Flow:
