@@ -9,7 +9,7 @@ from fractions import Fraction
 from math import prod
 from typing import Any, Literal
 
-from netspec.dims import Dim, substitute
+from netspec.dims import Dim, substitute, symbol
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,13 @@ class Tensor:
         return " x ".join(str(d) if isinstance(d, int) or " " not in str(d) else f"({d})" for d in self.shape)
 
 
+DATA: Dim = symbol("Data")
+"""A size that only the data tell, as the rule of an op says it; in a graph it is a symbol named after the node."""
+
+
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A parameter or buffer that an op owns, by its name in a state dict."""
+    """A parameter or buffer that an op owns, by its name in a state dict; `""` is a weight that is the op itself."""
 
     name: str
     shape: tuple[int, ...]
@@ -77,6 +81,15 @@ class Weight:
     def size(self) -> int:
         return prod(self.shape)
 
+    @property
+    def called(self) -> str:
+        """What `init` and messages call it."""
+        return self.name or "weight"
+
+    def key(self, path: str) -> str:
+        """Its key in a state dict, where the op that owns it stands at this path."""
+        return f"{path}.{self.name}" if self.name else path
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -85,6 +98,17 @@ class Window:
     size: tuple[int, ...]
     stride: tuple[int | Fraction, ...]
     start: tuple[int | Fraction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Upsampling:
+    """What one unit of an output sees where there are more units than the input has, for each spatial axis.
+
+    An axis repeats itself: of `n` pairs of `(first, last)`, unit `n * index + k` sees the input from `index + first` to
+    `index + last` of pair `k`, and nothing where that pair is None.
+    """
+
+    axes: tuple[tuple[tuple[int, int] | None, ...], ...]
 
 
 class Reach(Enum):
@@ -101,7 +125,8 @@ class Reach(Enum):
 class Memory:
     """What an op holds in memory beside its inputs and a new output, in eager PyTorch.
 
-    `view`: the output is no new memory, but that of the first input. `scratch`: what is held only while it runs;
+    `view`: the output is no new memory, but that of the first input the op reads, or of its weight if it reads none.
+    `scratch`: what is held only while it runs;
     `backward`: only while its backward pass runs. In training, what autograd keeps until the backward pass: the
     inputs at the places `inputs`, the `output`, further tensors `kept`. `hands_on`: the gradient of the output
     serves as that of each input, so that the backward pass makes none.
@@ -117,12 +142,37 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Code:
+    """An expression that stands for an op: `head`, `items` with commas between them, `tail`.
+
+    `{0}` in these is the first input, and `{layer}` the layer that is called. What stands more than once is a variable
+    there. `helper` is the source of a function that the expression calls.
+    """
+
+    head: str
+    items: tuple[str, ...]
+    tail: str = ")"
+    helper: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.head}{', '.join(self.items)}{self.tail}"
+
+
+@dataclass(frozen=True, slots=True)
 class Layer:
-    """An `nn.Module` that stands for an op: arguments by torch's names, the first `positional` of them unnamed."""
+    """An `nn.Module` that stands for an op: arguments by torch's names, the first `positional` of them unnamed.
+
+    `call` is how it is called, where that is not `layer(inputs)`. `inside` is the function within the target that takes
+    the arguments, where one does: `nn.Parameter(torch.zeros(...))`. `lists` are arguments of any length: (2, 2) is no
+    2 there, as it is for a kernel.
+    """
 
     target: str
     arguments: Mapping[str, Any]
     positional: int = 0
+    call: Code | None = None
+    inside: str = ""
+    lists: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +191,7 @@ class Infix:
     operator: str
 
 
-Printed = Layer | Call | Infix
+Printed = Layer | Call | Infix | Code
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from netspec.analysis.receptive_field import Field, plain_field, receptive_fields
+from netspec.analysis.receptive_field import UNEVEN, Field, plain_field, receptive_fields
 from netspec.analysis.shapes import plain_shape
 from netspec.dims import Dim
 from netspec.graph.model import Graph, Mode, Node
@@ -90,8 +90,14 @@ def _table(graph: Graph, data: Mapping[str, Any]) -> Table:
             ]
         )
     shapes = ", ".join(f"{name} {' x '.join(map(str, shape[1:]))}" for name, shape in data["inputs"].items())
+    uneven = any(layer.get("note") == UNEVEN for layer in data["layers"])
+    notes = (
+        [*NOTES, "No start: behind upsampling units differ, and the size is the most that one sees."]
+        if uneven
+        else NOTES
+    )
     title = [f"{graph.title or graph.name}: receptive fields in {shapes}"]
-    return Table(headings, [list(row) for row in rows], title, notes=NOTES)
+    return Table(headings, [list(row) for row in rows], title, notes=notes)
 
 
 def _axes(entries: list[Any]) -> str:

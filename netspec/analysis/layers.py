@@ -46,7 +46,10 @@ def _notes(data: Mapping[str, Any], least: str) -> list[str]:
         weights += f", {short(totals['buffers'])} values in buffers"
     at = ", ".join(f"{name} = {size}" for name, size in data["at"].items())
     if totals["macs"] is None:
-        macs = "MACs are unknown while sizes are open: fix them with `--input`"
+        sizes = {size for shape in data["inputs"].values() for size in shape if isinstance(size, str)}
+        macs = "MACs are unknown where only the data tell sizes"
+        if not sizes <= data["at"].keys():
+            macs = "MACs are unknown while sizes are open: fix them with `--input`"
     else:
         macs = f"{least}{short(totals['macs'])} MACs" + (f" at {at}" if at else "")
     sees = "sees: the receptive field, size and stride (`/`; none once flattened), in pixels of the input."

@@ -21,6 +21,7 @@ from netspec.types import Memory, Tensor
 DType = Literal["float32", "float16", "bfloat16", "float64"]
 Optimizer = Literal["none", "sgd", "adam"]
 BYTES = {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "float16": 2, "bfloat16": 2, "bool": 1}
+WEIGHTS = ":weights"
 OPTIMIZERS: dict[Optimizer, int] = {"none": 0, "sgd": 1, "adam": 2}
 """How many values an optimizer holds for each parameter: SGD's momentum, Adam's two moments."""
 
@@ -105,12 +106,16 @@ class _Schedule:
                 self.unknown.append(node.path)
             self.memories[node.path] = memory or Memory()
             for value, _ in node.values():
-                self.root[value] = self.root[node.inputs[0]] if self.memories[node.path].view else value
+                self.root[value] = self._root(node) if self.memories[node.path].view else value
         self.trained = self._trained()
 
+    def _root(self, node: Node) -> str:
+        """The memory that a view looks at: an input's, or that of weights where the op reads no input."""
+        return WEIGHTS if node.op.reads == 0 else self.root[node.inputs[0]]
+
     def size(self, value: str) -> int:
-        """Bytes of a value."""
-        return size_of(self.types[value])
+        """Bytes of a value; weights are counted by themselves."""
+        return 0 if value == WEIGHTS else size_of(self.types[value])
 
     def made(self, node: Node) -> list[str]:
         """The values for which a node takes new memory."""
@@ -122,7 +127,7 @@ class _Schedule:
         for node in self.nodes:
             for value in [*self.made(node), *(self.root[value] for value in node.inputs)]:
                 last[value] = node.path
-        for value in [*(i.name for i in self.graph.inputs), *(self.root[value] for value in self.outputs)]:
+        for value in [WEIGHTS, *(i.name for i in self.graph.inputs), *(self.root[value] for value in self.outputs)]:
             last.pop(value, None)
         found: dict[str, list[str]] = {}
         for value, path in last.items():
@@ -130,11 +135,17 @@ class _Schedule:
         return found
 
     def _trained(self) -> set[str]:
-        """The values that have a gradient: those that depend on a parameter."""
+        """The values that have a gradient: those that depend on a parameter, and that an output depends on."""
         found: set[str] = set()
+        wanted = set(self.outputs)
+        for node in reversed(self.nodes):
+            if any(value in wanted for value, _ in node.values()):
+                wanted.update(node.inputs[: node.op.reads])
         for node in self.nodes:
+            if all(value not in wanted for value, _ in node.values()):
+                continue
             own = any(w.kind == "parameter" for w in self.graph.weights(node))
-            if own or any(value in found for value in node.inputs):
+            if own or any(value in found for value in node.inputs[: node.op.reads]):
                 found.update(value for value, _ in node.values())
         return found
 
@@ -154,14 +165,19 @@ def memory(
     those in `at`. `dtype` is that of weights and activations. Raises NetspecError NS305 where a size is open.
     """
     sizes = {**graph.nominal, **(at or {}), **_batch(graph, batch)}
-    open_sizes = sorted(symbols([d for i in graph.inputs for d in i.type.shape]) - sizes.keys())
+    of_inputs = symbols([d for i in graph.inputs for d in i.type.shape])
+    of_data = symbols([d for type in graph.types.values() for d in type.shape]) - of_inputs
+    if of_data:
+        names = ", ".join(sorted(of_data))
+        fail("NS305", f"memory follows from sizes, and only the data tell {names} of `{graph.name}`")
+    open_sizes = sorted(of_inputs - sizes.keys())
     if open_sizes:
         names = ", ".join(open_sizes) + f" of `{graph.name}` " + ("is" if len(open_sizes) == 1 else "are")
         fail("NS305", f"memory follows from sizes, and {names} open", help="fix them with `--input`")
     plan = _Schedule(graph, mode, sizes, dtype)
     parameters, buffers = _weights(graph, plan.nodes, dtype)
     ledger = Ledger()
-    ledger.hold(":weights", parameters + buffers)
+    ledger.hold(WEIGHTS, parameters + buffers)
     if plan.train:
         ledger.hold(":optimizer", parameters * OPTIMIZERS[optimizer])
     for i in graph.inputs:
@@ -227,13 +243,13 @@ def _backward(plan: _Schedule, ledger: Ledger, dtype: DType) -> None:
         if node.path not in plan.trained:
             continue
         given = [gradients.pop(value) for value, _ in node.values() if value in gradients]
-        made = [value for value in dict.fromkeys(node.inputs) if value in plan.trained]
+        made = [value for value in dict.fromkeys(node.inputs[: node.op.reads]) if value in plan.trained]
         hands_on = plan.memories[node.path].hands_on
         fresh = {value: given[0] if hands_on and given else f"{value}:gradient from {node.path}" for value in made}
         for value, name in fresh.items():
             ledger.hold(name, plan.size(value))
         for weight in plan.graph.weights(node):
-            key = f"{node.weights_of}.{weight.name}:gradient"
+            key = f"{weight.key(node.weights_of)}:gradient of a weight"
             if weight.kind == "parameter" and key not in done:
                 done.add(key)
                 ledger.hold(key, size_of(_as(Tensor(weight.shape, weight.dtype), dtype)))
@@ -268,7 +284,7 @@ def _weights(graph: Graph, nodes: Iterable[Node], dtype: DType) -> tuple[int, in
     seen: set[str] = set()
     for node in nodes:
         for weight in graph.weights(node):
-            key = f"{node.weights_of}.{weight.name}"
+            key = weight.key(node.weights_of)
             if key not in seen:
                 seen.add(key)
                 sizes[weight.kind] += size_of(_as(Tensor(weight.shape, weight.dtype), dtype))

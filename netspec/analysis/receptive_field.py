@@ -3,36 +3,42 @@
 Per spatial axis an exact map from a unit's index to an interval of the input: `size` positions from
 `stride * index + start`, padding included, as in Araujo, Norris & Sim, "Computing Receptive Fields of
 Convolutional Neural Networks", Distill 2019. What sees everything has stride 0 and the input's extent.
+
+Behind upsampling the map is exact too, in `spans`: there units differ in what they see, and where no one size and start
+hold for all, a field tells the most that any sees, the stride on average, and why it has no start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from netspec.analysis.spans import Spans
 from netspec.dims import MAX_SIZE, Dim
 from netspec.graph.model import Graph
-from netspec.types import Reach, Window
+from netspec.types import Reach, Upsampling, Window
 
 Offset = int | Fraction
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A receptive field: one entry per spatial axis; `note` says why an entry is None."""
+    """A receptive field: one entry per spatial axis; `note` says why an entry is None, `spans` what units see apart."""
 
     size: tuple[Dim | Fraction | None, ...]
     stride: tuple[Offset | None, ...]
     start: tuple[Offset | None, ...]
     note: str = ""
+    spans: tuple[Spans, ...] = ()
 
 
 MISALIGNED = "misaligned: branches of different strides meet here"
 VARIES = "varies: windows of different sizes"
 DATA = "data-dependent"
 TOO_LARGE = "too large: more than 2**63 - 1 positions"
+UNEVEN = "uneven: behind upsampling units differ, and this is the most that one sees"
 UNPLACED = "unplaced: the unit's index does not tell where"
 
 
@@ -48,7 +54,7 @@ def receptive_fields(graph: Graph, origin: str | None = None) -> dict[str, dict[
         axes = len(types[value].spatial)
         found[value] = {value: Field((1,) * axes, (1,) * axes, (0,) * axes)} if axes else {}
     extents = {value: types[value].spatial for value in begins}
-    windows: dict[tuple[int, ...], Window | Reach] = {}
+    windows: dict[tuple[int, ...], Window | Upsampling | Reach] = {}
     for node in graph.nodes:
         if node.path == origin:
             continue
@@ -58,7 +64,7 @@ def receptive_fields(graph: Graph, origin: str | None = None) -> dict[str, dict[
         window = windows.get(key)
         if window is None:
             window = windows[key] = node.op.window(*inputs)
-        sources = [fields for value in node.inputs if (fields := found.get(value))]
+        sources = [fields for value in node.inputs[: node.op.reads] if (fields := found.get(value))]
         seen = _through(window, sources, extents) if sources else {}
         found[node.path] = seen
         if len(node.types) > 1:
@@ -67,7 +73,7 @@ def receptive_fields(graph: Graph, origin: str | None = None) -> dict[str, dict[
 
 
 def _through(
-    window: Window | Reach, sources: list[dict[str, Field]], extents: Mapping[str, tuple[Dim, ...]]
+    window: Window | Upsampling | Reach, sources: list[dict[str, Field]], extents: Mapping[str, tuple[Dim, ...]]
 ) -> dict[str, Field]:
     if len(sources) == 1:
         if window is Reach.POINT:
@@ -81,7 +87,7 @@ def _through(
     return merged
 
 
-def _seen(field: Field, window: Window | Reach, extent: tuple[Dim, ...]) -> Field:
+def _seen(field: Field, window: Window | Upsampling | Reach, extent: tuple[Dim, ...]) -> Field:
     if window is Reach.POINT:
         return field
     if window is Reach.ALL:
@@ -89,17 +95,18 @@ def _seen(field: Field, window: Window | Reach, extent: tuple[Dim, ...]) -> Fiel
     if field == _everything(extent):
         return field
     if window is Reach.UNPLACED:
-        if field.note:
+        if field.note and not field.spans:
             return field
         none = (None,) * len(field.size)
         return Field(field.size, none, none, UNPLACED)
     if window is Reach.VARIES or window is Reach.DATA:
         return _unknown(VARIES if window is Reach.VARIES else DATA, len(field.size))
-    if field.note:
+    if field.note and not field.spans:
         return _unknown(field.note, len(field.size))
-    assert isinstance(window, Window)
-    if len(window.size) != len(field.size):
+    if len(window.axes if isinstance(window, Upsampling) else window.size) != len(field.size):
         return _unknown(UNPLACED, len(field.size))
+    if field.spans or isinstance(window, Upsampling):
+        return _upsampled(field, window)
     axes = zip(field.size, field.stride, field.start, window.size, window.stride, window.start, strict=True)
     size: list[Any] = []
     stride: list[Any] = []
@@ -114,6 +121,47 @@ def _seen(field: Field, window: Window | Reach, extent: tuple[Dim, ...]) -> Fiel
     return Field(tuple(size), tuple(stride), tuple(start))
 
 
+def _upsampled(field: Field, window: Window | Upsampling) -> Field:
+    before = _spans(field)
+    if before is None:
+        return _unknown(VARIES, len(field.size))
+    if isinstance(window, Upsampling):
+        return _of_spans([own.behind_upsampling(axis) for own, axis in zip(before, window.axes, strict=True)], VARIES)
+    found: list[Spans | None] = []
+    for own, size, step, start in zip(before, window.size, window.stride, window.start, strict=True):
+        if isinstance(step, int) and isinstance(start, int):
+            found.append(own.behind_window(size, step, start))
+        else:
+            found.append(None)
+    return _of_spans(found, VARIES)
+
+
+def _spans(field: Field) -> tuple[Spans, ...] | None:
+    """A field as spans: one for all units where they see alike; None where it has fractions already."""
+    if field.spans:
+        return field.spans
+    found: list[Spans] = []
+    for size, stride, start in zip(field.size, field.stride, field.start, strict=True):
+        if not (isinstance(size, int) and isinstance(stride, int) and isinstance(start, int)):
+            return None
+        found.append(Spans(stride, ((start, start + size - 1),)))
+    return tuple(found)
+
+
+def _of_spans(spans: Sequence[Spans | None], why_not: str) -> Field:
+    """Spans as a field: with a start where all units see alike; `why_not` says why an axis has no spans."""
+    known = tuple(axis for axis in spans if axis is not None)
+    if len(known) < len(spans):
+        return _unknown(why_not, len(spans))
+    sizes, strides = tuple(axis.size for axis in known), tuple(_whole(axis.stride) for axis in known)
+    if max((*sizes, *strides), default=0) > MAX_SIZE:
+        return _unknown(TOO_LARGE, len(spans))
+    starts = [axis.each[0] for axis in known]
+    if all(axis.even for axis in known):
+        return Field(sizes, strides, tuple(start[0] for start in starts if start is not None))
+    return Field(sizes, strides, (None,) * len(known), UNEVEN, known)
+
+
 def _union(a: Field, b: Field, extent: tuple[Dim, ...]) -> Field:
     """What either sees: an interval where both move alike, else no one interval."""
     if a == b:
@@ -122,8 +170,12 @@ def _union(a: Field, b: Field, extent: tuple[Dim, ...]) -> Field:
     if everything in (a, b):
         return everything
     for field in (a, b):
-        if field.note:
+        if field.note and not field.spans:
             return field if field.size[0] is None else _unknown(UNPLACED, len(field.size))
+    if a.spans or b.spans:
+        pairs = zip(_spans(a) or (), _spans(b) or (), strict=False)
+        found = [own.with_other(other) for own, other in pairs] or [None] * len(a.size)
+        return _of_spans(found, MISALIGNED)
     if a.stride != b.stride:
         return _unknown(MISALIGNED, len(a.size))
     size: list[Dim | Fraction | None] = []

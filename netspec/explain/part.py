@@ -67,8 +67,9 @@ class _Explainer:
         if path in self.spec.parameters:
             origin = self.values.of_spec(path)
             return self._data(path, "a parameter of the spec", origin.place, values=[origin])
-        owner = graph.by_path.get(path.rpartition(".")[0])
-        if owner is not None and path.rpartition(".")[2] in {w.name for w in graph.weights(owner)}:
+        around = [node for node in graph if path.startswith(f"{node.path}.")]
+        owner = next((node for node in around if any(w.key(node.path) == path for w in graph.weights(node))), None)
+        if owner is not None:
             return self.node(owner)
         found = self.left_out(path)
         if found is None:
@@ -104,7 +105,7 @@ class _Explainer:
         values += self._siblings(node, step)
         inputs = {f"input {n}" if len(node.inputs) > 1 else "input": value for n, value in enumerate(node.inputs)}
         weights = [
-            {"name": w.name, "shape": list(w.shape), "kind": w.kind, "init": _filling(node.init.get(w.name))}
+            {"name": w.called, "shape": list(w.shape), "kind": w.kind, "init": _filling(node.init.get(w.called))}
             for w in self.graph.weights(node)
         ]
         what = f"op `{node.op.opname}`"

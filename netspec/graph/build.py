@@ -18,12 +18,14 @@ from netspec.naming import (
     check_output_name,
     check_parameter_name,
     check_symbol,
+    class_name,
+    is_symbol,
 )
 from netspec.ops.base import Op, RuleError, make_op
 from netspec.ops.check import check_use
 from netspec.ops.own import find_op, op_names
 from netspec.source import Span
-from netspec.types import Filling, Tensor
+from netspec.types import DATA, Filling, Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,8 @@ class Builder:
         self._types: dict[Tensor, Tensor] = {}
         self.nodes: list[Node] = []
         self._paths: set[str] = set()
+        self.last_sized_by_data = -1
+        """The number of the last node that has a size which only the data tell."""
         self.characters = 0
         """How long all paths are together."""
         self._scope_paths: set[str] = set()
@@ -183,6 +187,8 @@ class Builder:
         if known is None:
             known = self._inferred[key] = (op, given, tuple([self._one(t) for t in _infer(op, given)]))
         inferred = known[2]
+        if any(DATA in type.shape for type in inferred):
+            inferred = self._sized_by_data(path, inferred)
         made = Node(path, op, inputs, inferred, weights_of or path, scope, span, written, when, init)
         self.nodes.append(made)
         if len(inferred) == 1:
@@ -190,6 +196,17 @@ class Builder:
         else:
             types.update(made.values())
         return path
+
+    def _sized_by_data(self, path: str, types: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Types with a symbol of the node's own for the size that only the data tell."""
+        base = name = class_name(path.replace(".", "_"))
+        taken = symbols([size for type in self.types.values() for size in type.shape])
+        number = 1
+        while name in taken or not is_symbol(name):
+            number += 1
+            name = f"{base if is_symbol(base) else 'Size'}_{number}"
+        self.last_sized_by_data = len(self.nodes)
+        return tuple([self._one(type.at({"Data": symbol(name)})) for type in types])
 
     def _one(self, type: Tensor) -> Tensor:
         """One object for all equal types, so that identity is equality."""

@@ -242,7 +242,7 @@ class Graph:
         found: dict[str, Weight] = {}
         for node in self.nodes:
             for weight in self.weights(node):
-                found.setdefault(f"{node.weights_of}.{weight.name}", weight)
+                found.setdefault(weight.key(node.weights_of), weight)
         return found
 
     def at(self, **sizes: int) -> dict[str, Tensor]:

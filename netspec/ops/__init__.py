@@ -1,6 +1,18 @@
 """The ops: one class each, found by name in REGISTRY. docs/adding-an-op.md says how to add one."""
 
-from netspec.ops import activation, convolution, linear, merge, normalization, pooling, shape
+from netspec.ops import (
+    activation,
+    attention,
+    convolution,
+    linear,
+    merge,
+    normalization,
+    parameter,
+    pooling,
+    rearrange,
+    resize,
+    shape,
+)
 from netspec.ops.base import REGISTRY, Op, RuleError
 
 __all__ = [
@@ -8,10 +20,14 @@ __all__ = [
     "Op",
     "RuleError",
     "activation",
+    "attention",
     "convolution",
     "linear",
     "merge",
     "normalization",
+    "parameter",
     "pooling",
+    "rearrange",
+    "resize",
     "shape",
 ]

@@ -16,7 +16,7 @@ from netspec.dims import Dim, always_equal, condition
 from netspec.errors import choices, closest
 from netspec.naming import check_module_name
 from netspec.ops.fields import LARGEST, Takes
-from netspec.types import Call, Infix, Layer, Memory, Reach, Tensor, Weight, Window
+from netspec.types import Code, Layer, Memory, Printed, Reach, Tensor, Upsampling, Weight, Window
 
 
 class RuleError(Exception):
@@ -63,6 +63,8 @@ class Op(BaseModel):
     family: ClassVar[str] = ""
     inputs: ClassVar[tuple[int, int | None]] = (1, 1)
     """How many inputs the op takes, least and most; None where there is no most."""
+    reads: ClassVar[int | None] = None
+    """How many of its inputs the op reads, from the first; of those after it only the sizes count. None: all."""
     commutes: ClassVar[bool] = False
     """Whether the inputs may change places."""
     output_names: ClassVar[tuple[str, ...]] = ("output",)
@@ -98,8 +100,8 @@ class Op(BaseModel):
         """Multiply-accumulates for the whole batch, from the first output's type and the inputs'; None: unknown."""
 
     @abstractmethod
-    def window(self, *args: Any, **kwargs: Any) -> Window | Reach:
-        """What one unit of the output sees of each input."""
+    def window(self, *args: Any, **kwargs: Any) -> Window | Upsampling | Reach:
+        """What one unit of the output sees of each input that the op reads."""
 
     def memory(self, train: bool, *args: Any, **kwargs: Any) -> Memory | None:
         """What is held beside the inputs and the output, from the first output's type and the inputs'; None: unknown.
@@ -109,13 +111,13 @@ class Op(BaseModel):
         return None
 
     @abstractmethod
-    def torch(self, *args: Any, **kwargs: Any) -> Layer | Call | Infix:
+    def torch(self, *args: Any, **kwargs: Any) -> Printed:
         """How PyTorch writes it."""
 
-    def layer(self, target: str, **arguments: Any) -> Layer:
+    def layer(self, target: str, *, call: Code | None = None, lists: tuple[str, ...] = (), **arguments: Any) -> Layer:
         """A Layer whose unnamed arguments are these and whose options are the remaining attributes."""
         options = {field: getattr(self, field) for field in type(self).model_fields if field not in arguments}
-        return Layer(target, {**arguments, **options}, positional=len(arguments))
+        return Layer(target, {**arguments, **options}, positional=len(arguments), call=call, lists=lists)
 
     def label(self) -> str:
         """A few words for tables and diagrams: the op, and what its principal attribute says."""
@@ -247,6 +249,13 @@ def need_floats(op: Op, x: Tensor) -> None:
         raise RuleError(f"`{op.opname}` takes floats, and its input is {x.dtype}", code="NS302")
 
 
+def axis_of(x: Tensor, axis: int, attribute: str) -> int:
+    """An axis counted from the front; refused where there is none."""
+    if not -x.rank <= axis < x.rank:
+        raise RuleError(f"there is no axis {axis} in {x}", at=attribute, code="NS302")
+    return axis % x.rank
+
+
 def need_numbers(op: Op, x: Tensor) -> None:
     """Refuse a tensor of booleans, which torch has no such function for."""
     if x.dtype == "bool":
@@ -274,6 +283,26 @@ class Elementwise(Op):
 
     def window(self, x: Tensor) -> Window | Reach:
         return Reach.POINT
+
+
+class Rearranging(Op, family="shape"):
+    """Ops that keep, drop or move elements by their place: no weights, no multiply-accumulates."""
+
+    @abstractmethod
+    def axes(self, *args: Any, **kwargs: Any) -> tuple[int | None, ...]:
+        """For each axis of the output, the axis of the first input that it is; None where its size is another."""
+
+    def weights(self, *xs: Tensor) -> tuple[Weight, ...]:
+        return ()
+
+    def macs(self, y: Tensor, *xs: Tensor) -> int:
+        return 0
+
+    def window(self, *args: Any, **kwargs: Any) -> Window | Upsampling | Reach:
+        # Batch and channels may change places with each other, and the map stays.
+        x: Tensor = args[0]
+        axes = self.axes(*args)
+        return Reach.POINT if len(axes) == x.rank and axes[2:] == tuple(range(2, x.rank)) else Reach.UNPLACED
 
 
 class Merge(Op, family="merge"):

@@ -10,7 +10,7 @@ from pydantic.errors import PydanticUserError
 from netspec.dims import Symbolic, TooLargeError, symbols
 from netspec.errors import choices, fail
 from netspec.ops.base import Op, RuleError, make_op
-from netspec.types import Call, Infix, Layer, Memory, Reach, Tensor, Weight, Window
+from netspec.types import Call, Code, Infix, Layer, Memory, Reach, Tensor, Upsampling, Weight, Window
 
 _HERE = str(Path(__file__).parent)
 
@@ -61,8 +61,8 @@ def _check_rules(op: Any, xs: tuple[Tensor, ...]) -> None:
     _all(op.weights(*xs), Weight, "weights")
     macs = op.macs(ys[0], *xs)
     _need(macs is None or type(macs) is int or isinstance(macs, Symbolic), "macs", "a number, or None for unknown")
-    _need(isinstance(op.window(*xs), Window | Reach), "window", "a Window or a Reach")
-    _need(isinstance(op.torch(*xs), Layer | Call | Infix), "torch", "a Layer, a Call or an Infix")
+    _need(isinstance(op.window(*xs), Window | Upsampling | Reach), "window", "a Window, an Upsampling or a Reach")
+    _need(isinstance(op.torch(*xs), Layer | Call | Infix | Code), "torch", "a Layer, a Call, an Infix or a Code")
     op.label()
     _check_memory(op, xs)
 

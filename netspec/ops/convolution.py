@@ -6,9 +6,18 @@ from math import prod
 
 from netspec.dims import Dim
 from netspec.ops.base import Op, RuleError, by, by_both, example, known_int, need_floats, need_rank
-from netspec.ops.fields import Flag, Padding, PaddingMode, Pair, Positive
+from netspec.ops.fields import Flag, Padding, PaddingMode, PaddingPair, Pair, Positive
 from netspec.ops.window import effective_size, slide
-from netspec.types import Layer, Memory, Tensor, Weight, Window
+from netspec.types import Layer, Memory, Reach, Tensor, Upsampling, Weight, Window
+
+MOST_TAPS = 1 << 16
+"""Up to how many taps the receptive field of a transposed convolution is told."""
+
+
+def _need_whole_groups(groups: int, *channels: int) -> None:
+    for count in channels:
+        if count % groups:
+            raise RuleError(f"{groups} groups do not divide {count} channels", at="groups")
 
 
 class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
@@ -35,10 +44,7 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
     def infer(self, x: Tensor) -> Tensor:
         need_rank(self, x, 4, "(N, C, H, W)")
         need_floats(self, x)
-        channels = self._in_channels(x)
-        for attribute, count in (("groups", channels), ("groups", self.out_channels)):
-            if count % self.groups:
-                raise RuleError(f"{self.groups} groups do not divide {count} channels", at=attribute)
+        _need_whole_groups(self.groups, self._in_channels(x), self.out_channels)
         if self.padding == "same" and self.stride != (1, 1):
             raise RuleError("`padding: same` goes with stride 1 only", at="padding")
         if self.padding_mode in ("reflect", "circular"):
@@ -107,3 +113,99 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
                     f"`{self.padding_mode}` padding of {max(before, after)} is more than a map of {size} has",
                     at="padding",
                 )
+
+
+class ConvTranspose2d(Op, name="conv_transpose2d", principal="out_channels", family="convolution"):
+    """Transposed 2-D convolution over (N, C, H, W), which makes maps larger, as torch.nn.ConvTranspose2d.
+
+    Each unit of the input is multiplied into the whole kernel, so multiply-accumulates are counted from the input. The
+    map is `(H - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1` high.
+    """
+
+    out_channels: Positive
+    kernel_size: Pair
+    stride: Pair = (1, 1)
+    padding: PaddingPair = (0, 0)
+    output_padding: PaddingPair = (0, 0)
+    groups: Positive = 1
+    bias: Flag = True
+    dilation: Pair = (1, 1)
+
+    examples = (
+        example((2, 6, 5, 4), out_channels=3, kernel_size=2, stride=2),
+        example((1, 4, 5, 6), out_channels=2, kernel_size=3, stride=2, padding=1, output_padding=1, bias=False),
+        example((1, 4, 5, 6), out_channels=6, kernel_size=[4, 3], stride=[2, 1], padding=[1, 0], groups=2),
+        example((1, 2, 6, 5), out_channels=3, kernel_size=3, dilation=2, padding=1),
+        example((1, 2, 4, 5), out_channels=2, kernel_size=3, stride=3, dilation=2, output_padding=[2, 0]),
+    )
+
+    def infer(self, x: Tensor) -> Tensor:
+        need_rank(self, x, 4, "(N, C, H, W)")
+        need_floats(self, x)
+        _need_whole_groups(self.groups, self._in_channels(x), self.out_channels)
+        for extra, stride, dilation in zip(self.output_padding, self.stride, self.dilation, strict=True):
+            if extra >= max(stride, dilation):
+                raise RuleError(
+                    f"output_padding of {extra} is no smaller than stride {stride} or dilation {dilation}",
+                    at="output_padding",
+                )
+        return x.with_channels(self.out_channels).with_spatial(*self._spatial(x))
+
+    def weights(self, x: Tensor) -> tuple[Weight, ...]:
+        weight = Weight("weight", (self._in_channels(x), self.out_channels // self.groups, *self.kernel_size))
+        return (weight, Weight("bias", (self.out_channels,))) if self.bias else (weight,)
+
+    def macs(self, y: Tensor, x: Tensor) -> Dim:
+        return prod(x.shape, start=self.out_channels // self.groups * prod(self.kernel_size))
+
+    def window(self, x: Tensor) -> Window | Upsampling | Reach:
+        each = zip(self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
+        if self.stride == (1, 1):
+            size = tuple(effective_size(k, d) for k, d in zip(self.kernel_size, self.dilation, strict=True))
+            start = tuple(p - d * (k - 1) for k, _, p, d in each)
+            return Window(size, (1, 1), start)
+        if max(self.kernel_size) > MOST_TAPS or max(self.stride) > MOST_TAPS:
+            return Reach.VARIES
+        return Upsampling(tuple(_taps(*axis) for axis in each))
+
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        return Memory(inputs=(0,))
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer(
+            "nn.ConvTranspose2d", in_channels=x.channels, out_channels=self.out_channels, kernel_size=self.kernel_size
+        )
+
+    def label(self) -> str:
+        words = [f"{by_both(self.kernel_size)} up-conv", str(self.out_channels)]
+        if self.stride != (1, 1):
+            words.append(f"x{by(self.stride)}")
+        if self.groups > 1:
+            words.append(f"{self.groups} groups")
+        if self.dilation != (1, 1):
+            words.append(f"dilation {by(self.dilation)}")
+        return ", ".join(words)
+
+    def _in_channels(self, x: Tensor) -> int:
+        return known_int(x.channels, "the number of input channels of `conv_transpose2d`")
+
+    def _spatial(self, x: Tensor) -> list[Dim]:
+        found: list[Dim] = []
+        for axis, size in enumerate(x.spatial):
+            span = effective_size(self.kernel_size[axis], self.dilation[axis])
+            made = (size - 1) * self.stride[axis] - 2 * self.padding[axis] + span + self.output_padding[axis]
+            if isinstance(made, int) and made < 1:
+                message = f"padding of {self.padding[axis]} leaves nothing of a map of {size}"
+                raise RuleError(message, at="padding", code="NS303")
+            found.append(made)
+        return found
+
+
+def _taps(kernel: int, stride: int, padding: int, dilation: int) -> tuple[tuple[int, int] | None, ...]:
+    """By the place of an output unit in its stride, the first and last input unit that are multiplied into it."""
+    places: list[list[int]] = [[] for _ in range(stride)]
+    for tap in range(kernel):
+        # Input i and tap k meet in output i * stride - padding + dilation * k.
+        period, place = divmod(dilation * tap - padding, stride)
+        places[place].append(-period)
+    return tuple((min(place), max(place)) if place else None for place in places)

@@ -36,6 +36,12 @@ def _even(value: tuple[int, ...]) -> tuple[int, ...]:
     return value
 
 
+def _parts(value: tuple[int, ...]) -> tuple[int, ...]:
+    if 0 in value or value.count(-1) > 1:
+        raise ValueError("a part has one element or more, and one part may be what remains")
+    return value
+
+
 def _number(value: Any) -> Any:
     if not isinstance(value, int) or isinstance(value, bool):
         return value
@@ -52,10 +58,15 @@ _Paddings = tuple[_Padding, _Padding]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _AboveZero = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Axis = Annotated[int, Field(ge=-8, le=7)]
+_Part = Annotated[int, Field(ge=-1, le=LARGEST)]
+# An integer stays one, as a person writes it.
+_Factor = _Size | Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
+_Factors = tuple[_Factor, _Factor]
 
 # `json_schema_input_type` is what a spec may write, for the schema that editors read.
 Positive = Annotated[int, Field(ge=1, le=LARGEST), Takes("a positive integer")]
-Axis = Annotated[int, Field(ge=-8, le=7), Takes("the number of an axis, such as 1 or -1")]
+Axis = Annotated[_Axis, Takes("the number of an axis, such as 1 or -1")]
 Pair = Annotated[
     _Sizes,
     BeforeValidator(_pair, json_schema_input_type=_Size | _Sizes),
@@ -77,6 +88,32 @@ Around = Annotated[
     Field(min_length=2, max_length=6),
     AfterValidator(_even),
     Takes("a list of 2, 4 or 6 integers of 0 or more, before and after each axis, the last axis first"),
+]
+Sizes = Annotated[
+    tuple[_Size, ...],
+    BeforeValidator(_tuple, json_schema_input_type=list[_Size]),
+    Field(min_length=1, max_length=7),
+    Takes("a list of 1 to 7 positive integers"),
+]
+Parts = Annotated[
+    tuple[_Part, ...],
+    BeforeValidator(_tuple, json_schema_input_type=list[_Part]),
+    Field(min_length=1, max_length=7),
+    AfterValidator(_parts),
+    Takes("a list of 1 to 7 positive integers, of which one may be -1 for what remains"),
+]
+Axes = Annotated[
+    tuple[_Axis, ...],
+    BeforeValidator(_tuple, json_schema_input_type=list[_Axis]),
+    Field(min_length=1, max_length=8),
+    Takes("a list of the numbers of axes, such as [0, 2, 1]"),
+]
+Index = Annotated[int, Field(ge=-LARGEST, le=LARGEST), Takes("an integer, such as 0, or -1 for the last")]
+Start = Annotated[int, Field(ge=0, le=LARGEST), Takes("an integer of 0 or more")]
+Scale = Annotated[
+    _Factor | _Factors,
+    BeforeValidator(_tuple, json_schema_input_type=_Factor | _Factors),
+    Takes("a number greater than 0, or [height, width]"),
 ]
 PaddingMode = Annotated[
     Literal["zeros", "reflect", "replicate", "circular"], Takes("`zeros`, `reflect`, `replicate` or `circular`")

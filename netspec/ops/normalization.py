@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from netspec.dims import Symbolic
 from netspec.ops.base import Elementwise, RuleError, example, known_int, need_floats, need_rank
-from netspec.ops.fields import Flag, Positive, PositiveReal, Probability, Real
+from netspec.ops.fields import Flag, Positive, PositiveReal, Probability, Real, Sizes
+from netspec.ops.window import along
 from netspec.types import Layer, Memory, Reach, Tensor, Weight, Window
 
 
@@ -90,6 +92,106 @@ class LocalResponseNorm(Elementwise, name="local_response_norm", principal="size
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.LocalResponseNorm", size=self.size)
+
+
+class LayerNorm(Elementwise, name="layer_norm", family="normalization"):
+    """Normalisation over the last axis of each sample (Ba, Kiros & Hinton 2016), as torch.nn.LayerNorm.
+
+    `normalized_shape` follows from the input; given, it is the last axes of the input, and all of them are normalised.
+    """
+
+    normalized_shape: Sizes | None = None
+    eps: PositiveReal = 1e-5
+    elementwise_affine: Flag = True
+    bias: Flag = True
+
+    examples = (
+        example((2, 5, 8)),
+        example((2, 3, 4, 5), eps=1e-6),
+        example((2, 3, 4, 5), normalized_shape=[3, 4, 5]),
+        example((2, 6), bias=False),
+        example((2, 3, 4, 5, 2), normalized_shape=[5, 2], elementwise_affine=False),
+    )
+
+    def infer(self, x: Tensor) -> Tensor:
+        if x.rank < 2:
+            raise RuleError(f"`layer_norm` takes (N, ..., features), 2 axes or more, not {x}", code="NS302")
+        need_floats(self, x)
+        given = self.normalized_shape
+        if given is not None and (len(given) >= x.rank or x.shape[-len(given) :] != given):
+            said = " x ".join(map(str, given))
+            open_sizes = any(isinstance(size, Symbolic) for size in x.shape[-len(given) :])
+            code = "NS305" if open_sizes else "NS304"
+            raise RuleError(f"the last axes of {x} are not {said}", at="normalized_shape", code=code)
+        self._shape(x)
+        return x
+
+    def weights(self, x: Tensor) -> tuple[Weight, ...]:
+        if not self.elementwise_affine:
+            return ()
+        weight = Weight("weight", self._shape(x))
+        return (weight, Weight("bias", self._shape(x))) if self.bias else (weight,)
+
+    def window(self, x: Tensor) -> Window | Reach:
+        return along(x, *range(x.rank - len(self._shape(x)), x.rank))
+
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        # A mean and a deviation for each place, also at inference, while it runs.
+        axes = len(self._shape(x))
+        statistics = (Tensor((*x.shape[:-axes], *[1] * axes), x.dtype),) * 2
+        return Memory((0,), kept=statistics) if train else Memory(scratch=statistics)
+
+    def torch(self, x: Tensor) -> Layer:
+        # Torch takes a number for the last axis alone.
+        if self.normalized_shape is None:
+            return self.layer("nn.LayerNorm", normalized_shape=x.features)
+        return self.layer("nn.LayerNorm", lists=("normalized_shape",), normalized_shape=self.normalized_shape)
+
+    def label(self) -> str:
+        return "layer norm"
+
+    def _shape(self, x: Tensor) -> tuple[int, ...]:
+        return self.normalized_shape or (known_int(x.features, "the last axis of the input of `layer_norm`"),)
+
+
+class GroupNorm(Elementwise, name="group_norm", principal="num_groups", family="normalization"):
+    """Normalisation over groups of channels of each sample of (N, C, ...) (Wu & He 2018), as torch.nn.GroupNorm."""
+
+    num_groups: Positive
+    eps: PositiveReal = 1e-5
+    affine: Flag = True
+
+    examples = (
+        example((2, 6, 4, 5), num_groups=3),
+        example((2, 6, 4, 5), num_groups=2, affine=False),
+        example((2, 6, 7), num_groups=6, eps=1e-3),
+    )
+
+    def infer(self, x: Tensor) -> Tensor:
+        if x.rank < 2:
+            raise RuleError(f"`group_norm` takes (N, C, ...), 2 axes or more, not {x}", code="NS302")
+        need_floats(self, x)
+        if self._channels(x) % self.num_groups:
+            raise RuleError(f"{self.num_groups} groups do not divide {x.channels} channels", at="num_groups")
+        return x
+
+    def weights(self, x: Tensor) -> tuple[Weight, ...]:
+        channels = self._channels(x)
+        return (Weight("weight", (channels,)), Weight("bias", (channels,))) if self.affine else ()
+
+    def window(self, x: Tensor) -> Window | Reach:
+        return Reach.ALL
+
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        # A mean and a deviation for each group, also at inference, while it runs.
+        statistics = (Tensor((x.batch, self.num_groups), x.dtype),) * 2
+        return Memory((0,), kept=statistics) if train else Memory(scratch=statistics)
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.GroupNorm", num_groups=self.num_groups, num_channels=x.channels)
+
+    def _channels(self, x: Tensor) -> int:
+        return known_int(x.channels, "the number of channels of `group_norm`")
 
 
 class Dropout(Elementwise, name="dropout", principal="p", family="regularization"):

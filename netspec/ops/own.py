@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 GROUP = "netspec.ops"
-"""The entry-point group: `group_norm = "my_package.ops:GroupNorm"`."""
+"""The entry-point group: `squeeze_excitation = "my_package.ops:SqueezeExcitation"`."""
 
 
 def find_op(name: str) -> type[Op] | None:

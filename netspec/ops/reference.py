@@ -10,17 +10,19 @@ from typing import Any
 from netspec.errors import fail
 from netspec.expression import show
 from netspec.ops.base import Example, Merge, Op, takes
-from netspec.types import Call, Infix, Printed, Tensor
+from netspec.types import Call, Code, Infix, Printed, Tensor
 
 FAMILIES = {
     "convolution": "Convolutions",
     "linear": "Fully connected layers",
-    "pooling": "Pooling",
+    "attention": "Attention",
+    "pooling": "Pooling and resizing",
     "activation": "Activations",
     "normalization": "Normalisation",
     "regularization": "Dropout",
     "merge": "Merges",
     "shape": "Shapes",
+    "parameter": "Learned tensors",
 }
 """Families with their headings, in the order in which they are shown."""
 
@@ -67,7 +69,7 @@ class Reference:
     def to_markdown(self) -> str:
         """A section of docs/ops.md."""
         lines = [f"### {self.name}", "", *"\n\n".join(self.about).split("\n")]
-        torch = " or ".join(f"`{name}`" for name in self.torch)
+        torch = " or ".join(name if name.startswith("a ") else f"`{name}`" for name in self.torch)
         lines += ["", " ".join([f"Takes {self.inputs}.", *([f"In PyTorch: {torch}."] if torch else [])])]
         if self.attributes:
             lines += ["", "| attribute | takes | default |", "|---|---|---|"]
@@ -210,13 +212,21 @@ def _work_out(cls: type[Op], example: Example) -> tuple[Worked, str]:
 def _torch(printed: Printed) -> str:
     if isinstance(printed, Infix):
         return printed.operator
+    if isinstance(printed, Code):
+        # A function that the source defines, a method of the first input, an index into it, or a function of torch's.
+        if printed.helper:
+            return "a function in the source"
+        name = printed.head.rstrip("([").removeprefix("{0}")
+        return f"torch.Tensor{name}" if name.startswith(".") else f"torch.{name}" if name else "x[...]"
     name = printed.function if isinstance(printed, Call) else printed.target
     return f"torch.{name}" if name.startswith("nn.") else name
 
 
 def _inputs(cls: type[Op]) -> str:
     least, most = cls.inputs
-    count = f"{least} inputs or more" if most is None else f"{least} to {most} inputs"
+    count = (
+        f"{least} inputs or more" if most is None else f"{least} {'or' if most == least + 1 else 'to'} {most} inputs"
+    )
     count = _plural(least, "input") if least == most else count
     return f"{count}, by `from` or as `branches`" if issubclass(cls, Merge) else count
 
@@ -228,7 +238,7 @@ def _step(cls: type[Op], example: Example) -> str:
     if list(given) == [cls.principal] and not isinstance(example.attributes[cls.principal or ""], list | tuple):
         argument = next(iter(given.values()))
     step = f"{cls.opname}: {argument}" if given else cls.opname
-    if issubclass(cls, Merge):
+    if issubclass(cls, Merge) or len(example.inputs) > 1:
         values = [chr(ord("a") + number) for number in range(len(example.inputs))]
         return f"{{{step}, from: [{', '.join(values)}]}}"
     return step

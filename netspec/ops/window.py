@@ -12,14 +12,14 @@ def effective_size(kernel: int, dilation: int) -> int:
     return dilation * (kernel - 1) + 1
 
 
-def along(x: Tensor, axis: int) -> Window | Reach:
-    """What a unit sees where one spatial axis is mixed whole and the others are not: its line of the map."""
-    size, others = x.shape[axis], len(x.spatial) - 1
-    if others == 0 or not isinstance(size, int):
+def along(x: Tensor, *axes: int) -> Window | Reach:
+    """What a unit sees where some spatial axes are mixed whole and the others are not: of one, its line of the map."""
+    mixed = {axis % x.rank for axis in axes}
+    sizes = [size if axis in mixed else 1 for axis, size in enumerate(x.shape)][2:]
+    known = tuple([size for size in sizes if isinstance(size, int)])
+    if mixed >= set(range(2, x.rank)) or len(known) < len(sizes):
         return Reach.ALL
-    before = axis % x.rank - 2
-    after = others - before
-    return Window((1,) * before + (size,) + (1,) * after, (1,) * before + (0,) + (1,) * after, (0,) * (others + 1))
+    return Window(known, tuple([int(axis not in mixed) for axis in range(2, x.rank)]), (0,) * len(known))
 
 
 def slide(

@@ -135,16 +135,16 @@ def why_not(filling: Filling, weight: Weight) -> str:
     if isinstance(filling, tuple):
         if weight.shape == (len(filling),):
             return ""
-        return f"`{weight.name}` has the shape {_by(weight)}, and the list has {len(filling)} numbers"
+        return f"`{weight.called}` has the shape {_by(weight)}, and the list has {len(filling)} numbers"
     if not isinstance(filling, Init):
         return ""
     least, most = _AXES.get(filling.function, (2 if filling.function.startswith(("xavier", "kaiming")) else 1, 8))
     if not least <= len(weight.shape) <= most:
         wanted = str(least) if least == most else f"{least} or more"
-        return f"`{filling.function}` fills weights of {wanted} axes, and `{weight.name}` has the shape {_by(weight)}"
+        return f"`{filling.function}` fills weights of {wanted} axes, and `{weight.called}` has the shape {_by(weight)}"
     groups = filling.options.get("groups", 1)
     if filling.function == "dirac" and weight.shape[0] % groups:
-        return f"`dirac` has {groups} groups, which do not divide the first axis of `{weight.name}`, {_by(weight)}"
+        return f"`dirac` has {groups} groups, which do not divide the first axis of `{weight.called}`, {_by(weight)}"
     return ""
 
 

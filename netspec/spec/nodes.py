@@ -110,7 +110,7 @@ class NodeMaker:
         if key in self.initialized:
             return
         self.initialized.add(key)
-        known = {w.name: w for w in node.op.weights(*types) if w.kind == "parameter"}
+        known = {w.called: w for w in node.op.weights(*types) if w.kind == "parameter"}
         for name, filling in step.init.items():
             if name in known:
                 if misfit := why_not(filling, known[name]):

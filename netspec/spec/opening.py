@@ -155,7 +155,9 @@ class Opener(ABC):
         if block.results:
             values = tuple([inner.values.get(name) for name in block.results.values()])
         values = values[: len(step.outputs)]
-        if (given := all_known(values)) and not self.findings.diagnostics:
+        # What has sizes of its own is not the same once more.
+        again = not self.findings.diagnostics and self.builder.last_sized_by_data < mark[0]
+        if again and (given := all_known(values)):
             self.regions[key] = self.builder.region(path, entries, given, mark)
         return values
 

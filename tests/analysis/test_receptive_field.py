@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import netspec
-from netspec.analysis.receptive_field import MISALIGNED, UNPLACED, VARIES, Field, receptive_fields
+from netspec.analysis.receptive_field import MISALIGNED, UNEVEN, UNPLACED, VARIES, Field, receptive_fields
 
 Interval = tuple[int, int]
 
@@ -116,6 +116,93 @@ def test_placed_fields_are_where_the_gradient_is(name: str, size: int) -> None:
         assert seen_by_gradient(module, size, position) == predicted(field, position, size), position
 
 
+def up(kernel: str, **options: str) -> str:
+    return conv(kernel, **options).replace("conv2d", "conv_transpose2d")
+
+
+def scaled(mode: str, factor: str = "2") -> str:
+    return f"{{interpolate: {{scale_factor: {factor}, mode: {mode}}}}}"
+
+
+UPSAMPLED = {
+    "up": f"[{up('2', stride='2')}]",
+    "up-3": f"[{conv('3')}, {up('3', stride='2', padding='1', output_padding='1')}, {conv('3', padding='1')}]",
+    "up-5-by-3": f"[{up('5', stride='3', padding='2')}, {conv('2')}]",
+    "up-and-down": f"[{conv('3', stride='2', padding='1')}, {up('4', stride='2', padding='1')},"
+    f" {conv('3', stride='2')}]",
+    "uneven-axes": f"[{up('[2, 3]', stride='[2, 1]')}, {conv('3')}]",
+    "holes": f"[{up('1', stride='2')}, {conv('2')}]",
+    "dilated": f"[{up('3', stride='2', dilation='3', padding='2')}, {conv('3')}]",
+    "nearest": f"[{conv('3', stride='2')}, {scaled('nearest')}, {conv('3', padding='1')}, {conv('3', stride='2')}]",
+    "bilinear": f"[{{avg_pool2d: 2}}, {scaled('bilinear')}, {conv('3')}]",
+    "bilinear-odd": f"[{{avg_pool2d: 2}}, {scaled('bilinear', '3')}, {conv('2', stride='2')}]",
+    "bicubic": f"[{{avg_pool2d: 2}}, {scaled('bicubic', '[2, 3]')}]",
+    "twice": f"[{{avg_pool2d: 4}}, {conv('3', padding='1')}, {scaled('nearest')}, {conv('3', padding='1')},"
+    f" {up('2', stride='2')}, {conv('3')}]",
+    "skip": f"[{{{conv('3', padding='1')[1:-1]}, name: a}}, {{avg_pool2d: 2}}, {conv('3')}, {up('2', stride='2')[:-1]},"
+    " name: b}, {center_crop, from: [a, b], name: c}, {concat, from: [c, b]}, " + conv("3") + "]",
+    "pyramid": f"[{{{conv('3', padding='1')[1:-1]}, name: a}}, {{{conv('3', stride='2', padding='1')[1:-1]}, name: b}},"
+    " {interpolate, from: [b, a], name: c}, {add, from: [c, a]}]",
+}
+
+
+@pytest.mark.parametrize("name", UPSAMPLED)
+def test_fields_behind_upsampling_are_where_the_gradient_is(name: str) -> None:
+    """Of each unit apart; the field tells the most that one sees, and how far apart two see on average."""
+    made = net(UPSAMPLED[name], 24)
+    module = positive(made.compile())
+    output = made.graph.outputs[0].value
+    field = receptive_fields(made.graph)[output]["image"]
+    height, width = made.graph.types[output].spatial
+    assert isinstance(height, int)
+    assert isinstance(width, int)
+    for axis, size in enumerate((height, width)):
+        most = 0
+        for unit in range(size):
+            position = (unit, width // 2) if axis == 0 else (height // 2, unit)
+            seen = seen_or_not(module, 24, position, axis)
+            if field.spans:
+                span = field.spans[axis].of(unit)
+                promised = span and (max(0, span[0]), min(23, span[1]))
+                whole = span is None or (span[0] >= 0 and span[1] < 24)
+            else:
+                promised = predicted(field, (unit, unit), 24)[axis]
+                whole = promised[0] > 0 and promised[1] < 23
+            assert seen == (promised if promised is None or promised[0] <= promised[1] else None), (axis, unit)
+            most = max(most, seen[1] - seen[0] + 1) if seen and whole else most
+        assert most == field.size[axis]
+
+
+def seen_or_not(module: nn.Module, size: int, position: tuple[int, int], axis: int) -> Interval | None:
+    image = torch.linspace(0.5, 1.5, 2 * size * size, dtype=torch.float64).reshape(1, 2, size, size).requires_grad_()
+    (gradient,) = torch.autograd.grad(module(image)[(0, slice(None), *position)].sum(), image)
+    where = gradient[0].abs().sum(0).sum(1 - axis).nonzero().flatten().tolist()
+    return (where[0], where[-1]) if where else None
+
+
+def test_up_and_down_again_is_an_even_field() -> None:
+    """Downsampling by as much undoes the difference of units, and the field has a start again."""
+    fields = receptive_fields(net(UPSAMPLED["nearest"]).graph)
+    assert fields["interpolate"]["image"].note == UNEVEN
+    assert fields["interpolate"]["image"].stride == (1, 1)
+    assert fields["conv2d_3"]["image"] == Field((7, 7), (2, 2), (-2, -2))
+    doubled = receptive_fields(net("[{interpolate: 2}]").graph)["interpolate"]["image"]
+    assert (doubled.size, doubled.stride, doubled.start) == ((1, 1), (Fraction(1, 2),) * 2, (None, None))
+
+
+def test_what_is_upsampled_alike_may_merge() -> None:
+    other = "{conv_transpose2d: {out_channels: 2, kernel_size: 2, stride: 2}}"
+    text = f"[{{add: {{branches: {{a: [{{interpolate: 2}}], b: [{other}]}}}}}}]"
+    assert receptive_fields(net(text).graph)["add"]["image"].note == UNEVEN
+    apart = (
+        "[{add: {branches: {a: [{interpolate: 2}, {avg_pool2d: 2}], b: [{interpolate: 2}, {narrow: {dim: 2, start: 0,"
+    )
+    apart += " length: 32}}, {narrow: {dim: 3, start: 0, length: 32}}]}}}]"
+    assert receptive_fields(net(apart).graph)["add"]["image"].note == MISALIGNED
+    long = f"[{', '.join(['{interpolate: 64}', '{avg_pool2d: 63}'] * 3)}]"
+    assert receptive_fields(net(long).graph)["avg_pool2d_3"]["image"].note == VARIES
+
+
 EVERYTHING = {
     "global-pool": f"[{conv('3')}, {{adaptive_avg_pool2d: 1}}]",
     "linear": f"[{conv('3')}, {{avg_pool2d: 5}}, flatten, {{linear: 4}}]",
@@ -207,6 +294,51 @@ def test_figures_that_were_published(name: str, value: str, size: int) -> None:
     made = netspec.load(name)
     path = made.graph.scopes[value].output if value in made.graph.scopes else value
     assert receptive_fields(made.graph)[path]["image"].size == (size, size)
+
+
+SHAPES = [
+    ("googlenet", "{}", ["inception3a", "inception3b"], 97),
+    ("resnet18", "{stages: [2, 1, 1, 1]}", ["layer1", "layer2", "layer3"], 64),
+    ("resnet50", "{stages: [2, 2, 1, 1]}", ["layer1", "layer2"], 65),
+    ("resnet20_cifar", "{n: 2}", ["layer1", "layer2", "layer3"], 32),
+    ("rir", "{width: 4, depths: [1, 2, 1]}", ["stage1", "stage2", "stage3"], 32),
+]
+
+
+@pytest.mark.parametrize(("spec", "params", "values", "size"), SHAPES, ids=[case[0] for case in SHAPES])
+def test_fields_of_the_networks_shapes_are_where_the_gradient_is(
+    spec: str, params: str, values: list[str], size: int
+) -> None:
+    """Their branches, joined: the specs themselves, cut off where maps are still large."""
+    steps = f"[{{network: {{spec: {spec}, params: {params}, outputs: [{', '.join(values)}]}}, name: part}}]"
+    made = net(steps, size, channels=3)
+    module = positive(made.compile())
+    for parent in list(module.modules()):
+        for name, layer in list(parent.named_children()):
+            if isinstance(layer, nn.MaxPool2d):
+                mean = nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode)
+                setattr(parent, name, mean)
+    fields = receptive_fields(made.graph)
+    for number, output in enumerate(made.graph.outputs):
+        field = fields[output.value]["image"]
+        assert field.note == ""
+        height, width = made.graph.types[output.value].spatial
+        assert isinstance(height, int)
+        assert isinstance(width, int)
+        for position in ((0, 0), (height // 2, width // 2), (height - 1, 1)):
+            part = Taken(module, number)
+            assert seen_by_gradient(part, size, position, channels=3) == predicted(field, position, size), output.name
+
+
+class Taken(nn.Module):
+    """One of a module's outputs."""
+
+    def __init__(self, module: nn.Module, number: int) -> None:
+        super().__init__()
+        self.module, self.number = module, number
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.module(x)[self.number]
 
 
 def test_fields_are_ints_where_they_are_whole() -> None:

@@ -182,12 +182,14 @@ def python(text: str, namespace: dict[str, Any], place: str) -> None:
 
 
 def check_spec(text: str) -> None:
-    """Load a spec, and check what it claims."""
+    """Load all networks of a spec, and check what they claim."""
     import netspec
+    from netspec.source import Source
+    from netspec.spec.read import networks_of
 
-    network = netspec.loads(text)
-    _, broken = network.check_expectations()
-    assert not broken, "\n".join(map(str, broken))
+    for name in networks_of(Source("<string>", text)):
+        _, broken = netspec.loads(text, network=name).check_expectations()
+        assert not broken, "\n".join(map(str, broken))
 
 
 def loads(text: str) -> bool:

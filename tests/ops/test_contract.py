@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import itertools
 import math
-import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import reduce
 from typing import Any
 
 import pytest
 import torch
+from printed import made as module
+from printed import meaning, state
 from torch.utils.flop_counter import FlopCounterMode
 
 from netspec.dims import Dim, substitute, symbol
 from netspec.ops.base import REGISTRY, Example, Op, RuleError, make_op, takes
-from netspec.types import Call, Layer, Reach, Tensor, Window
+from netspec.types import Layer, Reach, Tensor, Upsampling, Window
 
 # torch's own remark on what the examples with an even kernel and `padding: same` are there for.
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
-
-ROOTS = {"nn": torch.nn, "torch": torch}
-INFIX = {"+": operator.add, "*": operator.mul}
 
 
 @dataclass(frozen=True)
@@ -83,28 +80,10 @@ def one_thread() -> Iterator[None]:
 # Torch's side of it.
 
 
-def resolve(dotted: str) -> Any:
-    root, _, path = dotted.partition(".")
-    return operator.attrgetter(path)(ROOTS[root])
-
-
-def module(layer: Layer, *, without: frozenset[str] = frozenset()) -> torch.nn.Module:
-    """The module a Layer stands for, in evaluation mode; `without` some of its named arguments."""
-    arguments = list(layer.arguments.items())
-    unnamed = [value for _, value in arguments[: layer.positional]]
-    named = {name: value for name, value in arguments[layer.positional :] if name not in without}
-    return resolve(layer.target)(*unnamed, **named).eval()
-
-
 def written(op: Any, xs: tuple[Tensor, ...], **to: Any) -> Callable[..., torch.Tensor]:
     """What `op.torch` describes, as a callable; `to` moves a module (dtype, device)."""
     form = op.torch(*xs)
-    if isinstance(form, Layer):
-        return module(form).to(**to)
-    if isinstance(form, Call):
-        function = resolve(form.function)
-        return lambda *values: function(*((values,) if form.listed else values), **form.arguments)
-    return lambda *values: reduce(INFIX[form.operator], values)
+    return meaning(form, module(form).to(**to) if isinstance(form, Layer) else None)
 
 
 def random(xs: tuple[Tensor, ...], **kind: Any) -> list[torch.Tensor]:
@@ -143,8 +122,8 @@ def test_weights_are_those_of_the_state_dict(case: Case) -> None:
     form, found = case.op.torch(*case.inputs), []
     if isinstance(form, Layer):
         built = module(form)
-        parameters = dict(built.named_parameters())
-        for name, value in built.state_dict().items():
+        parameters = {"": built} if form.inside else dict(built.named_parameters())
+        for name, value in state(built).items():
             found.append((name, type_of(value), "parameter" if name in parameters else "buffer"))
     assert [(w.name, Tensor(w.shape, w.dtype), w.kind) for w in case.op.weights(*case.inputs)] == found
 
@@ -159,13 +138,13 @@ def test_defaults_are_torchs(case: Case) -> None:
         assert settings(module(form)) == settings(module(form, without=silent))
 
 
-def settings(built: torch.nn.Module) -> dict[str, Any]:
+def settings(built: Any) -> dict[str, Any]:
     """The plain attributes of a module, (2, 2) being 2, and the shapes of its weights."""
     plain = {name: value for name, value in vars(built).items() if not name.startswith("_")}
     same = {
         name: value[0] if isinstance(value, tuple) and len({*value}) == 1 else value for name, value in plain.items()
     }
-    return {**same, "weights": [(name, value.shape) for name, value in built.state_dict().items()]}
+    return {**same, "weights": [(name, value.shape) for name, value in state(built).items()]}
 
 
 @each_case
@@ -198,12 +177,16 @@ def seen(case: Case) -> tuple[list[torch.Tensor], torch.Tensor]:
     return tables, before
 
 
-def promised(op: Any, window: Window | Reach, axis: int, index: int, size: int) -> set[int]:
+def promised(op: Any, window: Window | Upsampling | Reach, axis: int, index: int, size: int) -> set[int]:
     """The positions that `window` says are seen on an axis: every one, or every `dilation`-th."""
+    if isinstance(window, Upsampling):
+        period, place = divmod(index, len(window.axes[axis]))
+        ends = window.axes[axis][place]
+        return set() if ends is None else set(range(period + ends[0], period + ends[1] + 1)) & set(range(size))
     if not isinstance(window, Window):
         return {index} if window is Reach.POINT else set(range(size))
     start = window.stride[axis] * index + window.start[axis]
-    step = getattr(op, "dilation", (1, 1))[axis]
+    step = getattr(op, "dilation", (1,) * len(window.size))[axis]
     taps = set(range(math.ceil(start), math.ceil(start + window.size[axis]), step))
     if getattr(op, "padding_mode", "") == "circular":
         return {tap % size for tap in taps}
@@ -214,13 +197,16 @@ def promised(op: Any, window: Window | Reach, axis: int, index: int, size: int) 
 def test_window_is_what_a_unit_sees(case: Case) -> None:
     window = case.op.window(*case.inputs)
     tables, y = seen(case)
+    reads = len(tables) if case.op.reads is None else case.op.reads
+    assert not any(table.any() for table in tables[reads:])
+    tables = tables[:reads]
     if window in (Reach.VARIES, Reach.DATA):
         return
     if window is Reach.UNPLACED:
         for unit in itertools.product(*(range(size) for size in y.shape)):
             assert sum(int(table[..., *unit].sum()) for table in tables) == 1, unit
         return
-    for x, table in zip(case.inputs, tables, strict=True):
+    for x, table in zip(case.inputs[:reads], tables, strict=True):
         # A unit is a position: all its samples and channels together.
         spatial = len(x.spatial)
         table = table.flatten(spatial, spatial + 1).any(spatial)
@@ -317,7 +303,7 @@ def test_inputs_that_do_not_fit_are_refused(case: Case) -> None:
         assert ys == run(case.op, xs)
         assert all(weight.size for weight in case.op.weights(*xs))
         assert case.op.macs(*ys, *xs) >= 0
-        assert isinstance(case.op.window(*xs), Window | Reach)
+        assert isinstance(case.op.window(*xs), Window | Upsampling | Reach)
     picky = case.op.family not in ("activation", "regularization") and case.op.opname != "identity"
     assert refused or not picky
 
@@ -353,6 +339,17 @@ REFUSED: dict[str, list[Any]] = {
     "a probability, from 0 to 1, or null": [*NO_REAL, 2, 1.5, -1, -0.1],
     "true or false": [0, 1, 1.0, -1, None, "true"],
     "`none` or `tanh`": [True, 1, None, "sin"],
+    "an integer of 0 or more": [*NO_INT, -1, [0]],
+    "an integer, such as 0, or -1 for the last": [*NO_INT, [0]],
+    "a list of 1 to 7 positive integers": [1, [0], [-1, 1], [1.5], [True], [1] * 8, "1", True, None],
+    "a list of 1 to 7 positive integers, or null": [1, [0], [-1, 1], [1.5], [True], [1] * 8, "1", True],
+    "a list of 1 to 7 positive integers, of which one may be -1 for what remains": (
+        [1, [0], [-2], [-1, -1], [1.5], [True], [1] * 8, "1", True, None]
+    ),
+    "a list of the numbers of axes, such as [0, 2, 1]": [1, [8], [-9], [1.5], [True], [1] * 9, "1", True, None],
+    "a number greater than 0, or [height, width], or null": [True, 0, 0.0, -1, -0.5, [1], [0, 1], [1, -1.0], [True, 1]],
+    "true or false, or null": [0, 1, 1.0, -1, "true"],
+    "`nearest`, `bilinear`, `bicubic`, `area` or `nearest-exact`": [True, 1, None, "linear"],
 }
 
 
@@ -362,7 +359,8 @@ def test_attributes_of_the_wrong_kind_are_refused(cls: type[Op]) -> None:
     for name in cls.model_fields:
         words = takes(cls, name)
         bad = [value for value in REFUSED[words] if value is not None or "null" not in words]
-        for value in NEVER + bad:
+        never = [value for value in NEVER if value != [1, 2, 3] or "a list of" not in words]
+        for value in never + bad:
             op, problems = make_op(cls, {**good, name: value})
             assert op is None, (name, value)
             assert [(p.attribute, p.code) for p in problems] == [(name, "NS206")]

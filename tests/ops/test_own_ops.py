@@ -176,8 +176,8 @@ RULES = {
     "def infer(self, x): return (x, x)": "`infer` gives 2 outputs, and `output_names` has 1",
     "def weights(self, x): return []": "`weights` gives a tuple of Weights",
     "def macs(self, y, x): return 0.5": "`macs` gives a number, or None",
-    "def window(self, x): return None": "`window` gives a Window or a Reach",
-    "def torch(self, x): return 'nn.ReLU()'": "`torch` gives a Layer, a Call or an Infix",
+    "def window(self, x): return None": "`window` gives a Window, an Upsampling or a Reach",
+    "def torch(self, x): return 'nn.ReLU()'": "`torch` gives a Layer, a Call, an Infix or a Code",
     "def infer(self, x): raise RuleError('not today')": "example 1 of op `own_a`: not today",
 }
 RULE_FILE = """
@@ -314,3 +314,77 @@ def test_a_rule_with_a_fault_is_told_at_the_step(right: str, wrong: str, message
 def test_a_file_that_exits() -> None:
     with pytest.raises(netspec.NetspecError, match=r"NS218: exits.py can't be used: SystemExit: 3 \(exits.py:2\)"):
         load_ops(write("exits.py", "import sys\nsys.exit(3)\n"))
+
+
+# Sizes that only the data tell.
+
+PLACES = '''
+"""`nonzero`, whose size only the data tell."""
+
+from netspec import Op
+from netspec.types import DATA, Call, Reach, Tensor
+
+
+class Nonzero(Op, name="nonzero", family="shape"):
+    """Where a tensor is not zero, as torch.nonzero."""
+
+    def infer(self, x):
+        return Tensor((DATA, x.rank), "int64")
+
+    def weights(self, x):
+        return ()
+
+    def macs(self, y, x):
+        return y.shape[0]
+
+    def window(self, x):
+        return Reach.DATA
+
+    def torch(self, x):
+        return Call("torch.nonzero")
+'''
+
+FOUND = """
+netspec: 1
+name: places
+inputs: {map: [N, 1, H, W]}
+blocks: {found: {body: [relu, {nonzero, name: where}]}}
+network:
+  - {found, name: a}
+  - {found, from: map, name: b}
+  - {concat: {dim: 0}, from: [a, b], name: both}
+outputs: {places: both, first: a}
+"""
+
+
+def test_a_size_that_only_the_data_tell_is_a_symbol_named_after_its_step(capsys: pytest.CaptureFixture[str]) -> None:
+    load_ops(write("places_ops.py", PLACES))
+    net = netspec.loads(FOUND)
+    # Not the same nodes once more, though it is the same block on the same value: the sizes are two.
+    shapes = {node.path: str(node.type) for node in net.graph}
+    assert (shapes["a.where"], shapes["b.where"]) == ("AWhere x 4", "BWhere x 4")
+    assert shapes["both"] == "(AWhere + BWhere) x 4"
+    assert net.summary()["totals"]["macs"] is None
+    assert "fix them with `--input`" in str(net.summary())
+    fixed = netspec.loads(FOUND, inputs={"map": ["N", 1, 8, 8]})
+    assert "where only the data tell sizes" in str(fixed.summary())
+    x = torch.zeros(2, 1, 3, 3)
+    x[1, 0, 2, 1] = 5.0
+    given = net.compile()(x)
+    assert given.first.tolist() == [[1, 0, 2, 1]]
+    assert given.places.shape == (2, 4)
+    write("places.yaml", FOUND)
+    assert run(capsys, "compile", "places.yaml", "-o", "places.py")[0] == 0
+    with pytest.raises(netspec.NetspecError, match="only the data tell AWhere, BWhere of `places`"):
+        net.memory()
+
+
+def test_such_sizes_are_equal_to_no_others() -> None:
+    load_ops(write("places_ops.py", PLACES))
+    with pytest.raises(netspec.NetspecError, match=r"NS301[\s\S]*a is AWhere x 4, b is BWhere x 4"):
+        netspec.loads(FOUND.replace("concat: {dim: 0}", "add: "))
+    copies = FOUND.replace("{found, name: a}", "{found, name: a, repeat: 2}").replace("[a, b]", "[b, b]")
+    assert str(netspec.loads(copies).graph["a.1.where"].type) == "A1Where x 2"
+    # A name that an input has is taken.
+    taken = FOUND.replace("[N, 1, H, W]", "[N, 1, AWhere, W]")
+    assert str(netspec.loads(taken).graph["a.where"].type) == "AWhere_2 x 4"

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import operator
 import re
 from collections.abc import Iterator
-from functools import reduce
 from typing import Annotated, Any, Literal
 
 import pytest
 import torch
+from printed import made as built
+from printed import meaning
 from torch import nn
 
 from netspec.dims import symbol
 from netspec.errors import choices
 from netspec.ops.base import REGISTRY, Op, RuleError, UnequalShapes, make_op, takes, words_of
-from netspec.types import Call, Infix, Layer, Reach, Tensor, Weight, Window
+from netspec.types import Layer, Reach, Tensor, Weight, Window
 
 Shape = tuple[int, ...]
 
@@ -31,11 +31,7 @@ def op(name: str, **attributes: Any) -> Any:
 def module(made: Any, x: Tensor) -> nn.Module:
     form = made.torch(x)
     assert isinstance(form, Layer)
-    values = list(form.arguments.items())
-    options = dict(values[form.positional :])
-    built = getattr(nn, form.target.removeprefix("nn."))(*(v for _, v in values[: form.positional]), **options)
-    assert isinstance(built, nn.Module)
-    return built.eval()
+    return built(form)
 
 
 def torchs(made: Any, *shapes: Shape, dtype: torch.dtype = torch.float32) -> torch.Tensor | None:
@@ -43,12 +39,8 @@ def torchs(made: Any, *shapes: Shape, dtype: torch.dtype = torch.float32) -> tor
     values = [torch.rand(shape).to(dtype) for shape in shapes]
     form = made.torch(*(Tensor(shape) for shape in shapes))
     try:
-        if isinstance(form, Call):
-            return torch.cat(values, **form.arguments)
-        if isinstance(form, Infix):
-            return reduce({"+": operator.add, "*": operator.mul}[form.operator], values)
-        built = module(made, Tensor(shapes[0]))
-        return (built.to(dtype) if dtype.is_floating_point else built)(*values)
+        layer = built(form) if isinstance(form, Layer) else None
+        return meaning(form, layer.to(dtype) if layer is not None and dtype.is_floating_point else layer)(*values)
     except (RuntimeError, ValueError, IndexError):
         return None
 
@@ -128,6 +120,11 @@ def test_a_window_that_is_too_large_says_by_how_much() -> None:
 
 RANKS = {
     "conv2d": (4,),
+    "conv_transpose2d": (4,),
+    "interpolate": (4,),
+    "multihead_attention": (3,),
+    "layer_norm": (2, 3, 4, 5),
+    "group_norm": (2, 3, 4, 5),
     "max_pool2d": (4,),
     "avg_pool2d": (4,),
     "adaptive_avg_pool2d": (4,),
@@ -180,7 +177,7 @@ def test_groups_divide_what_enters_and_what_leaves() -> None:
 
 # Dtypes.
 
-FLOATS_ONLY = ["conv2d", "linear", "batch_norm"]
+FLOATS_ONLY = ["conv2d", "conv_transpose2d", "linear", "batch_norm", "layer_norm", "group_norm", "multihead_attention"]
 
 
 @pytest.mark.parametrize("name", FLOATS_ONLY)
@@ -390,11 +387,11 @@ def test_no_condition_is_named_where_none_is_enough() -> None:
         assert raised.value.help == way
 
 
-@pytest.mark.parametrize("name", ["conv2d", "linear", "batch_norm"])
+@pytest.mark.parametrize("name", ["conv2d", "conv_transpose2d", "linear", "batch_norm", "group_norm", "layer_norm"])
 def test_what_weights_are_made_for_must_be_known(name: str) -> None:
     example = REGISTRY[name].examples[0]
     made, shape = op(name, **example.attributes), example.inputs[0]
-    axis = len(shape) - 1 if name == "linear" else 1
+    axis = len(shape) - 1 if name in ("linear", "layer_norm") else 1
     assert refusal(made, Tensor((*shape[:axis], symbol("C"), *shape[axis + 1 :]))) == ("NS305", "")
 
 
@@ -421,6 +418,9 @@ def test_what_weights_are_made_for_must_be_known(name: str) -> None:
         ("dropout2d", {"p": 0.2}, ["p"]),
         ("dropout2d", {}, []),
         ("elu", {"alpha": 0.5}, []),
+        ("conv_transpose2d", {"out_channels": 4, "kernel_size": 3}, ["in_channels", "out_channels", "kernel_size"]),
+        ("group_norm", {"num_groups": 3}, ["num_groups", "num_channels"]),
+        ("layer_norm", {}, ["normalized_shape"]),
     ],
 )
 def test_arguments_that_go_without_a_name(name: str, attributes: dict[str, Any], unnamed: list[str]) -> None:
@@ -428,7 +428,9 @@ def test_arguments_that_go_without_a_name(name: str, attributes: dict[str, Any],
     made = op(name, **attributes)
     form = made.torch(x)
     assert list(form.arguments)[: form.positional] == unnamed
-    assert sorted({*form.arguments} - {"in_channels", "in_features", "num_features"}) == sorted(type(made).model_fields)
+    assert sorted({*form.arguments} - {"in_channels", "in_features", "num_features", "num_channels"}) == sorted(
+        type(made).model_fields
+    )
     assert module(made, x)
 
 
@@ -454,6 +456,25 @@ def test_arguments_that_go_without_a_name(name: str, attributes: dict[str, Any],
         ("dropout", {"p": 0.2}, "dropout, 0.2"),
         ("leaky_relu", {"negative_slope": 0.2}, "leaky relu, 0.2"),
         ("flatten", {}, "flatten"),
+        ("conv_transpose2d", {"out_channels": 8, "kernel_size": 2, "stride": 2}, "2x2 up-conv, 8, x2"),
+        (
+            "conv_transpose2d",
+            {"out_channels": 8, "kernel_size": 3, "groups": 2, "dilation": 2},
+            "3x3 up-conv, 8, 2 groups, dilation 2",
+        ),
+        ("interpolate", {"scale_factor": 2}, "upsample, x2"),
+        ("interpolate", {"size": [4, 6], "mode": "bilinear"}, "upsample, to 4x6, bilinear"),
+        ("interpolate", {}, "upsample"),
+        ("layer_norm", {}, "layer norm"),
+        ("group_norm", {"num_groups": 32}, "group norm, 32"),
+        ("multihead_attention", {"num_heads": 12}, "12-head attention"),
+        ("parameter", {"shape": [197, 768]}, "parameter, 197x768"),
+        ("permute", {"dims": [0, 2, 1]}, "permute, 0 2 1"),
+        ("transpose", {"dim0": 1, "dim1": 2}, "transpose, 1 2"),
+        ("unflatten", {"dim": 1, "unflattened_size": [2, -1]}, "unflatten, 2x-1"),
+        ("select", {"dim": 1, "index": 0}, "select, 0 of axis 1"),
+        ("narrow", {"dim": 1, "start": 2, "length": 3}, "narrow, 2 to 4 of axis 1"),
+        ("center_crop", {}, "center crop"),
     ],
 )
 def test_labels(name: str, attributes: dict[str, Any], label: str) -> None:
@@ -548,16 +569,22 @@ PRINCIPALS = {
     "log_softmax": "dim",
     "concat": "dim",
     "flatten": "start_dim",
+    "conv_transpose2d": "out_channels",
+    "group_norm": "num_groups",
+    "interpolate": "scale_factor",
+    "multihead_attention": "num_heads",
 }
 FAMILIES = {
     "activation": "relu relu6 leaky_relu prelu elu gelu silu sigmoid tanh hardswish softplus softmax log_softmax",
-    "convolution": "conv2d",
+    "attention": "multihead_attention",
+    "convolution": "conv2d conv_transpose2d",
     "linear": "linear",
     "merge": "add multiply concat",
-    "normalization": "batch_norm local_response_norm",
-    "pooling": "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d",
+    "normalization": "batch_norm local_response_norm layer_norm group_norm",
+    "parameter": "parameter",
+    "pooling": "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d interpolate",
     "regularization": "dropout dropout2d",
-    "shape": "identity flatten",
+    "shape": "identity flatten permute transpose unflatten select narrow center_crop",
 }
 
 
@@ -573,7 +600,7 @@ def test_defaults_are_those_of_torchs_signature(name: str) -> None:
     cls = REGISTRY[name]
     example = cls.examples[0]
     form = op(name, **example.attributes).torch(*map(Tensor, example.inputs))
-    if not isinstance(form, Layer):
+    if not isinstance(form, Layer) or form.inside:
         return
     theirs = inspect.signature(getattr(nn, form.target.removeprefix("nn."))).parameters
     for field in cls.model_fields:
@@ -582,5 +609,7 @@ def test_defaults_are_those_of_torchs_signature(name: str) -> None:
             assert default is inspect.Parameter.empty
         elif name in ("softmax", "log_softmax"):
             assert (said, default) == (1, None)  # torch guesses an axis, and warns
+        elif field == "normalized_shape":
+            assert (said, default) == (None, inspect.Parameter.empty)  # it follows from the input
         else:
             assert (said[0] if isinstance(said, tuple) else said) == default, field

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
-from functools import reduce
 from typing import Any
 
 import torch
+from printed import made, meaning
 from torch import nn
 
 from netspec.dims import substitute
 from netspec.graph import Graph, Node
-from netspec.types import Call, Infix, Layer
-
-OPERATORS = {"+": operator.add, "*": operator.mul}
-ROOTS = {"nn": nn, "torch": torch}
+from netspec.types import Layer
 
 
 def interpret(graph: Graph, state: Mapping[str, torch.Tensor], *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -31,24 +27,15 @@ def interpret(graph: Graph, state: Mapping[str, torch.Tensor], *inputs: torch.Te
 
 def _run(graph: Graph, node: Node, state: Mapping[str, torch.Tensor], given: list[torch.Tensor]) -> torch.Tensor:
     described = node.op.torch(*graph.input_types(node))
-    match described:
-        case Infix(sign):
-            return reduce(OPERATORS[sign], given)
-        case Call(function, options, listed):
-            called = _find(function)
-            return called(given, **options) if listed else called(*given, **options)
-        case Layer(target, arguments):
-            # Built without memory, so that no initialiser runs: every weight comes from the state dict.
-            with torch.device("meta"):
-                layer = _find(target)(**arguments)
-            own = {w.name: state[f"{node.weights_of}.{w.name}"] for w in graph.weights(node)}
-            layer.load_state_dict(own, assign=True)
-            return layer.eval()(*given)
-
-
-def _find(name: str) -> Any:
-    root, _, rest = name.partition(".")
-    return reduce(getattr, rest.split("."), ROOTS[root])
+    layer: Any = None
+    if isinstance(described, Layer) and described.inside:
+        layer = state[node.weights_of]
+    elif isinstance(described, Layer):
+        # Built without memory, so that no initialiser runs: every weight comes from the state dict.
+        with torch.device("meta"):
+            layer = made(described)
+        layer.load_state_dict({w.name: state[f"{node.weights_of}.{w.name}"] for w in graph.weights(node)}, assign=True)
+    return meaning(described, layer)(*given)
 
 
 def example_inputs(graph: Graph, seed: int = 0, batch: int = 2) -> list[torch.Tensor]:

@@ -17,7 +17,73 @@ CONV = """
 
 BLOCKS = f"blocks:{CONV}"
 
+SEQUENCE = "inputs: {tokens: [N, 5, 8]}\n"
+ENCODER = """
+blocks:
+  encoder:
+    params: {heads: int, wide: 16}
+    body:
+      - {layer_norm: {eps: 1e-6}, name: first}
+      - {multihead_attention: heads, name: attention}
+      - {add, from: [attention, input], name: attended}
+      - {linear: wide}
+      - gelu
+      - {linear: input.features, name: back}
+      - {add, from: [back, attended]}
+"""
+
 _BODIES = {
+    # Modules called in their own way, and expressions
+    "attention": SEQUENCE + "network: [{multihead_attention: 2}]",
+    "attention after attention": SEQUENCE + "network: [{multihead_attention: 2, repeat: 3}, relu]",
+    "query, key and value": "inputs: {query: [N, 5, 8], memory: [N, 7, 8]}\n"
+    "network: [{multihead_attention: {num_heads: 4, bias: false}, from: [query, memory, memory]}]",
+    "sequence blocks": SEQUENCE
+    + ENCODER
+    + "network: [{encoder: 2, repeat: 2, name: layers}, {linear: 12}, {encoder: {heads: 4, wide: 6}}]",
+    "attention in a branch": SEQUENCE
+    + "network: [{add: {branches: {a: [layer_norm, multihead_attention: 2], b: []}}}]",
+    "attention that some uses have": SEQUENCE
+    + "blocks: {a: {params: {heads: int}, body: [linear: 8, {multihead_attention: heads, when: heads > 0}, relu]}}\n"
+    "network: [a: 2, a: 0, a: 4]",
+    "parameters": SEQUENCE
+    + "params: {width: 8}\n"
+    + """
+network:
+  - {parameter: {shape: [1, width]}, name: token, init: {weight: 1}}
+  - {concat, from: [token, tokens], name: joined}
+  - {parameter: {shape: [6, width]}, name: position, init: {weight: {normal: {std: 0.02}}}}
+  - {add, from: [joined, position]}
+  - {select: {dim: 1, index: 0}}
+  - linear: width
+""",
+    "parameters of blocks": MAP
+    + """
+blocks: {shifted: {params: {shift: list}, body: [{parameter: {shape: shift}, name: offset, init: {weight: 1}}, {add, from: [input, offset]}]}}
+network: [shifted: {shift: [4, 12, 12]}, {conv2d: {out_channels: 3, kernel_size: 1}}, shifted: {shift: [3, 12, 12]}]
+""",
+    "parameters in a repeat": SEQUENCE + "network: [{parameter: {shape: [2, 4]}, repeat: 2}, relu]",
+    "parameter from an image": MAP + "network: [{parameter: {shape: [3]}}, relu]",
+    "expressions one after another": MAP
+    + "network: [{transpose: {dim0: 1, dim1: 3}}, {permute: {dims: [0, 2, 1, 3]}}, relu, {narrow: {dim: 1, start: 2, length: 3}}, {select: {dim: -1, index: 1}}]",
+    "an index into a sum": MAP
+    + "blocks: {b: [relu]}\nnetwork: [{relu, name: a}, {add, from: [a, input]}, {select: {dim: 1, index: 0}}]".replace(
+        "blocks: {b: [relu]}\n", ""
+    ),
+    "an index into a sum in a block": MAP
+    + "blocks: {b: {body: [{relu, name: a}, {add, from: [a, input]}, {select: {dim: 1, index: 0}}]}}\nnetwork: [b]",
+    "channels behind axes that moved": MAP
+    + "params: {width: 6}\nnetwork: [conv2d: {out_channels: width, kernel_size: 1}, flatten: 2, {transpose: {dim0: 1, dim1: 2}}, layer_norm, linear: 5, {transpose: {dim0: 1, dim1: 2}}, {unflatten: {dim: 2, unflattened_size: [12, 12]}}, batch_norm]",
+    "a part of the channels": MAP
+    + "network: [{narrow: {dim: 1, start: 1, length: 2}}, {conv2d: {out_channels: 3, kernel_size: 1}}]",
+    "rearranging that some uses have": MAP
+    + "blocks: {a: {params: {turned: bool}, body: [relu, {transpose: {dim0: 2, dim1: 3}, when: turned}]}}\n"
+    "network: [a: true, a: false]",
+    "up and down": MAP
+    + "network: [{conv2d: {out_channels: 8, kernel_size: 3}, name: a}, {max_pool2d: 2}, {conv_transpose2d: {out_channels: 4, kernel_size: 2, stride: 2}, name: b}, {center_crop, from: [a, b], name: center_crop}, {concat, from: [center_crop, b]}, {center_crop, from: [a, b], name: again}, {concat, from: [again, b]}]",
+    "pyramid": MAP
+    + "network: [{conv2d: {out_channels: 3, kernel_size: 3, padding: 1}, name: low}, {max_pool2d: 3, name: high}, {interpolate, from: [high, low], name: up}, {add, from: [up, low]}, {interpolate: {scale_factor: 1.5, mode: bilinear, align_corners: true}}, {interpolate: {size: 7, mode: area}}]",
+    "norms": MAP + "network: [{group_norm: 2}, {layer_norm: {normalized_shape: [12, 12], bias: false}}, layer_norm]",
     # Chains
     "one op": MAP + "network: [relu]",
     "chain": MAP + "network: [{conv2d: {out_channels: 8, kernel_size: 3}}, relu, batch_norm, {max_pool2d: 2}]",

@@ -82,7 +82,7 @@ def test_its_references_stand_in_it_and_all_definitions_are_used() -> None:
 
 def test_it_can_be_read() -> None:
     text = to_text(SCHEMA)
-    assert len(text.splitlines()) < 2500
+    assert len(text.splitlines()) < 3000
     assert '\n    "op-sigmoid": {\n      "title": "sigmoid",\n' in text
 
 

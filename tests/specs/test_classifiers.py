@@ -184,3 +184,66 @@ def test_the_plain_network_is_resnet34_without_shortcuts() -> None:
 
     assert shapes(plain) == shapes(residual)
     assert not any(node.op.opname == "add" for node in plain.graph)
+
+
+class GeneralizedLayer(nn.Module):
+    """Equation 1 of Targ, Almeida & Lyman 2016, as one convolution of both streams, whose weights are four."""
+
+    def __init__(self, before: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.both = nn.Conv2d(2 * before, 2 * width, 3, stride, 1, bias=False)
+        self.norm = nn.BatchNorm2d(2 * width)
+        self.shortcut = nn.Identity() if stride == 1 else nn.Conv2d(before, width, 1, stride, bias=False)
+
+    def forward(self, r: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        new_r, new_t = self.both(torch.cat([r, t], dim=1)).chunk(2, dim=1)
+        joined = torch.cat([new_r + self.shortcut(r), new_t], dim=1)
+        new_r, new_t = functional.relu(self.norm(joined)).chunk(2, dim=1)
+        return new_r, new_t
+
+    def take(self, state: dict[str, Tensor], path: str) -> None:
+        """The weights that `rir` has at a path."""
+        ways = [[f"{path}.{a}_to_{b}.weight" for a in "rt"] for b in "rt"]
+        weight = torch.cat([torch.cat([state[key] for key in row], dim=1) for row in ways])
+        self.both.weight.data.copy_(weight)
+        for name, value in self.norm.state_dict().items():
+            if value.ndim:
+                value.copy_(torch.cat([state[f"{path}.{s}_out.batch_norm.{name}"] for s in "rt"]))
+        if isinstance(self.shortcut, nn.Conv2d):
+            self.shortcut.weight.data.copy_(state[f"{path}.shortcut.weight"])
+
+
+@torch.no_grad()
+def test_resnet_in_resnet() -> None:
+    ours = netspec.load("rir").compile().eval()
+    randomize(ours)
+    state = ours.state_dict()
+    x = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+
+    def stem(stream: str) -> Tensor:
+        made = functional.conv2d(x, state[f"conv_{stream}.weight"], padding=1)
+        norm = [state[f"stem_{stream}.batch_norm.{n}"] for n in ("running_mean", "running_var", "weight", "bias")]
+        return functional.relu(functional.batch_norm(made, *norm))
+
+    r, t = stem("r"), stem("t")
+    layers, before = 2, 48
+    for stage, (width, depth) in enumerate(((48, 2), (96, 3), (192, 3)), start=1):
+        for block in range(depth):
+            stride = 2 if width != before else 1
+            path, entering = f"stage{stage}.{block}", r
+            for name in ("first", "second"):
+                layer = GeneralizedLayer(before, width, stride).eval()
+                layer.take(state, f"{path}.{name}")
+                (r, t), before, stride, layers = layer(r, t), width, 1, layers + 1
+            if f"{path}.shortcut.weight" in state:
+                entering = functional.conv2d(entering, state[f"{path}.shortcut.weight"], stride=2)
+            r = r + entering
+    scores = functional.conv2d(torch.cat([r, t], dim=1), state["classifier.weight"], state["classifier.bias"])
+    assert layers == 18
+    # Both stems, four 3x3 convolutions and two norms a layer, the projections where a stage begins, the classifier.
+    stages = ((48, 48, 4), (48, 96, 6), (96, 192, 6))
+    wanted = 2 * (27 * 48 + 2 * 48) + 384 * 10 + 10 + 2 * (48 * 96 + 96 * 192)
+    for entering, width, depth in stages:
+        wanted += 36 * width * (entering + (depth - 1) * width) + depth * 4 * width
+    assert sum(p.numel() for p in ours.parameters()) == wanted == 9_516_010
+    torch.testing.assert_close(ours(x), scores.mean(dim=(2, 3)), rtol=1e-4, atol=1e-5)

@@ -296,7 +296,9 @@ class _Folder:
             box.count *= copies_within
             box.small = joined(name if name != box.label else "", shape_text(output) if frame else "")
             box.small = joined(box.small, f"weights of {scope.weights_of}" if scope.weights_of else "")
-            box.skip = any(node.op.opname == "add" for node in nodes)
+            # Of several values that enter or leave, a way round the block would not tell which it carries.
+            one = len(scope.outputs) == 1 and len(set(scope.inputs.values())) == 1
+            box.skip = one and any(node.op.opname == "add" for node in nodes)
             return box
         box.family = leader.op.family
         box.kind = "merge" if box.family == "merge" else "op"

@@ -77,10 +77,13 @@ class Arguments:
     def __post_init__(self) -> None:
         for member in self.cls.members:
             names = dict(member.names)
-            for name, place in self.cls.channels.items() if member.body.scope is not None else ():
-                entering = [self.graph.types[value] for value in member.body.inputs[place : place + 1]]
-                if entering and entering[0].rank > 1:
-                    names[name] = entering[0].channels
+            for name, place in self.cls.sizes.items() if member.body.scope is not None else ():
+                for value in member.body.inputs[place : place + 1]:
+                    entering = self.graph.types[value]
+                    if name in self.cls.channels and entering.rank > 1:
+                        names[name] = entering.channels
+                    if name in self.cls.features and entering.rank == 3:
+                        names[name] = entering.features
             self.environments[id(member.body)] = names
 
     def choose(
@@ -157,7 +160,7 @@ class Arguments:
             if argument.name.startswith(hint) and argument.values == complete:
                 return argument.name
         name, number = hint, 1
-        taken = {*self.invented, *(p.name for p in self.cls.parameters), *self.graph.params, *self.cls.channels}
+        taken = {*self.invented, *(p.name for p in self.cls.parameters), *self.graph.params, *self.cls.sizes}
         while name in taken:
             number += 1
             name = f"{hint}_{number}"
@@ -169,7 +172,7 @@ class Arguments:
     def listed(self, extra: Sequence[str] = ()) -> list[Argument]:
         """The constructor's arguments: those used, required ones first."""
         found: list[Argument] = []
-        for name in self.cls.channels:
+        for name in self.cls.sizes:
             if name in self.used:
                 found.append(Argument(name, self.values_of(name)))
         for parameter in self.cls.parameters:

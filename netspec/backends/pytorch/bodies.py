@@ -8,7 +8,7 @@ from netspec.errors import fail
 from netspec.expression import Expression
 from netspec.graph.model import Graph, Node, Scope
 from netspec.graph.tree import Group, tree
-from netspec.types import Call, Layer, Printed
+from netspec.types import Call, Code, Layer, Printed
 
 
 @dataclass(slots=True, eq=False)
@@ -35,6 +35,11 @@ class Item:
     def __post_init__(self) -> None:
         self.is_module = self.body is not None or isinstance(self.printed, Layer)
         self.key = self.name, self.is_module
+
+    @property
+    def code(self) -> Code | None:
+        """The expression that stands for the item, where it is no call of a module on its inputs."""
+        return self.printed.call if isinstance(self.printed, Layer) else _code(self.printed)
 
 
 @dataclass(slots=True, eq=False)
@@ -71,6 +76,10 @@ class Body:
         return self.inputs[0] if self.inputs else None
 
 
+def _code(printed: Printed | None) -> Code | None:
+    return printed if isinstance(printed, Code) else None
+
+
 def bodies(graph: Graph) -> Body:
     """The body of the network, with all inner ones; each knows whether it prints as a class of its own."""
     root = _Reader(graph).body(tree(graph))
@@ -96,6 +105,17 @@ def modules_used(body: Body) -> set[str]:
             found.add(module)
         if item.body is not None:
             found |= modules_used(item.body)
+    return found
+
+
+def helpers_used(body: Body) -> dict[str, str]:
+    """The functions that code at or below a body calls and the file has to define: their sources, by name."""
+    found: dict[str, str] = {}
+    for item in body.items:
+        if item.code is not None and item.code.helper:
+            found[item.code.head.removesuffix("(")] = item.code.helper
+        if item.body is not None:
+            found |= helpers_used(item.body)
     return found
 
 
@@ -209,7 +229,9 @@ def is_chain(body: Body) -> bool:
         return False
     previous = body.inputs[0]
     for item in body.items:
-        if not item.is_module or item.shares or item.inputs != [previous] or len(item.outputs) != 1:
+        if not item.is_module or item.code is not None or item.shares:
+            return False
+        if item.inputs != [previous] or len(item.outputs) != 1:
             return False
         previous = item.outputs[0]
     return body.outputs == [previous]

@@ -15,7 +15,7 @@ from netspec.backends.pytorch.bodies import Body, Item
 from netspec.dims import Dim
 from netspec.graph.model import Graph, Parameter
 from netspec.naming import class_name
-from netspec.types import Call, Infix, Layer
+from netspec.types import Layer
 
 Label = tuple[str, ...]
 
@@ -55,16 +55,31 @@ class Class:
     @cached_property
     def channels(self) -> dict[str, int]:
         """The names of the arguments that say how many channels enter, with the places of these inputs."""
+        body = self.template.body
+        if body.kind == "network" and body.scope is not None and self.widths(0) is not None:
+            return {}
+        return self._entering("channels")
+
+    @cached_property
+    def features(self) -> dict[str, int]:
+        """The names of the arguments that say how many features each place of a sequence has, with their inputs."""
+        return self._entering("features")
+
+    def _entering(self, size: str) -> dict[str, int]:
+        """Arguments for a size of what enters: one for each input where they have names, else one for the first."""
         taken = {p.name for p in self.parameters}
         scope, inputs = self.template.body.scope, self.template.body.inputs
         if scope is not None and scope.block is not None and len(scope.block.inputs) > 1:
-            names = {value: name for name, value in scope.inputs.items()}
-            found = {f"{names[value]}_channels": k for k, value in enumerate(inputs) if value in names}
-            return {f"{name}_" if name in taken else name: k for name, k in found.items()}
-        if scope is not None and scope.kind == "network" and self.widths(0) is not None:
-            return {}
-        names = ("in_channels", "input_channels", "entering_channels", "_in_channels")
+            called = {value: name for name, value in scope.inputs.items()}
+            found = {f"{called[value]}_{size}": place for place, value in enumerate(inputs) if value in called}
+            return {f"{name}_" if name in taken else name: place for name, place in found.items()}
+        names = (f"in_{size}", f"input_{size}", f"entering_{size}", f"_in_{size}")
         return {next(name for name in names if name not in taken): 0}
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """The names of the arguments that follow from what enters, with the places of these inputs."""
+        return {**self.channels, **self.features}
 
 
 @dataclass(slots=True)
@@ -244,7 +259,10 @@ class _Matcher:
 
     def leave_out(self, item: Item, items: dict[int, Item | None]) -> bool:
         """Whether a step may be missing: it has a condition or copies, or is a chain of steps that all may be."""
-        if len(item.outputs) != 1 or not item.inputs or item.shares or (item.is_module and len(item.inputs) > 1):
+        # In its place stands `nn.Identity`, which is called on one value.
+        if len(item.outputs) != 1 or not item.inputs or item.shares:
+            return False
+        if item.is_module and (len(item.inputs) > 1 or item.code):
             return False
         if item.body is not None and not item.body.is_class:
             inner = [self.leave_out(part, items) for part in item.body.items]
@@ -282,10 +300,10 @@ class _Matcher:
 def _same_op(own: Item, other: Item) -> bool:
     a, b = own.printed, other.printed
     if isinstance(a, Layer) and isinstance(b, Layer):
-        return a.target == b.target and a.arguments.keys() == b.arguments.keys()
-    if isinstance(a, Call) and isinstance(b, Call):
-        return a == b
-    return isinstance(a, Infix) and a == b
+        return (
+            a.target == b.target and (a.call, a.lists) == (b.call, b.lists) and a.arguments.keys() == b.arguments.keys()
+        )
+    return a == b
 
 
 def uniform(body: Body, of_body: Mapping[int, Class]) -> bool:

@@ -6,7 +6,7 @@ import builtins
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from netspec.backends.pytorch.bodies import Body, Item, is_chain
+from netspec.backends.pytorch.bodies import Body, Item, helpers_used, is_chain
 from netspec.backends.pytorch.classes import wiring
 from netspec.backends.pytorch.layout import INDENT, Bracket, Doc, Joined, flat, statement
 from netspec.expression import python_literal
@@ -58,6 +58,7 @@ class ForwardWriter:
             self.kept.update(body.outputs)
         self.lines: list[str] = []
         self.indent = 8
+        self.functions = set(helpers_used(body))
         self.nest = len(self.items) <= 4 and body.scope is not None
 
     def write(self, returned: str = "") -> list[str]:
@@ -110,8 +111,10 @@ class ForwardWriter:
             return value in self.body.outputs and len(self.body.outputs) == 1 and not self.body.training
         merge = self.merge_after(item)
         if merge is not None and item.is_module:
-            return True
-        if not self.nest or is_listed(following) or following.inputs != [value]:
+            return _stands_once(merge, value)
+        if not self.nest or is_listed(following) or following.inputs != [value] or not _stands_once(following, value):
+            return False
+        if not following.is_module and following.name in self.conditions:
             return False
         return len(flat(doc)) < LONGEST_NEST
 
@@ -131,7 +134,8 @@ class ForwardWriter:
     def is_operand(self, item: Item, merge: Item) -> bool:
         """Whether an item's call is written in a merge, too."""
         value = item.outputs[0]
-        return item.is_module and not is_listed(item) and value in merge.inputs and self.uses[value] == 1
+        once = self.uses[value] == 1 and _stands_once(merge, value)
+        return item.is_module and not is_listed(item) and value in merge.inputs and once
 
     def copies(self, item: Item) -> None:
         """The copies of a repeat that take more than the last one's value: a loop, or a call of each."""
@@ -145,7 +149,7 @@ class ForwardWriter:
             for number, copy in enumerate(item.body.items):
                 given = [names[value] for value in copy.inputs]
                 made = [by_label[label] for label in copy.labels] or targets
-                self.state(f"{', '.join(made)} = ", Bracket(f"self.{item.name}[{number}](", given))
+                self.state(f"{', '.join(made)} = ", _called(copy, f"self.{item.name}[{number}]", given))
                 names.update(zip(copy.outputs, made, strict=True))
             for value in item.inputs:
                 self.uses[value] -= 1
@@ -164,7 +168,7 @@ class ForwardWriter:
         if item.loops:
             loop, over, called = "_", f"range({len(item.body.items)})", f"self.{item.shares}"
         self.lines.append(f"{' ' * self.indent}for {loop} in {over}:")
-        self.state(f"{', '.join(targets)} = ", Bracket(f"{called}(", given), INDENT)
+        self.state(f"{', '.join(targets)} = ", _called(item.body.items[0], called, given), INDENT)
 
     def call(self, item: Item) -> Doc:
         arguments = [self.read(value) for value in item.inputs]
@@ -176,7 +180,7 @@ class ForwardWriter:
                 first: list[Doc] = [Bracket("[", arguments, "]")] if listed else arguments
                 return Bracket(f"{function}(", [*first, *rest])
             case _:
-                return Bracket(f"self.{item.shares or item.name}(", arguments)
+                return _called(item, f"self.{item.shares or item.name}", arguments)
 
     def read(self, value: str) -> Doc:
         """A value where it is used: its variable, or the call that waited for this."""
@@ -205,19 +209,51 @@ class ForwardWriter:
         self.lines.append(f"{' ' * self.indent}if self.{self.conditions[item.name]}:")
         self.state(f"{target} = ", doc, INDENT)
 
+    def is_skip(self, item: Item) -> bool:
+        """Whether a value of the network itself is taken up again later, under a name that the spec gave it."""
+        generic = item.node.op.opname if item.node is not None else ""
+        if self.body.scope is not None or len(item.outputs) != 1 or item.name.startswith(generic or "."):
+            return False
+        place = self.items.index(item)
+        users = [n for n, other in enumerate(self.items) if item.outputs[0] in other.inputs]
+        return len(users) > 1 or any(n > place + 1 for n in users)
+
     def variable(self, item: Item, value: str, number: int, busy: Collection[str] = ()) -> str:
         """A name for a value: `x` while nothing else needs the last one, else `out`, else the step's own."""
         held = {*busy, *(name for v, name in self.names.items() if self.uses[v] > 0)}
         free = [name for name in ("x", "out") if name not in held]
-        if free and not item.labels and number == 0 and value not in self.kept:
+        if free and not item.labels and number == 0 and value not in self.kept and not self.is_skip(item):
             name = free[0]
         else:
             base = item.labels[number] if item.labels else item.name
             base = base if base.isidentifier() and base != "l" else f"copy{base}"
             name, count = base, 1
-            while name in held or name in _TAKEN:
+            while name in held or name in _TAKEN or name in self.functions:
                 count += 1
                 name = f"{base}_{count}"
         self.names = {v: n for v, n in self.names.items() if n != name}
         self.names[value] = name
         return name
+
+
+def _stands_once(item: Item, value: str) -> bool:
+    """Whether the expression of an item has this input in one place, where a call can stand as well as a variable."""
+    if item.code is None:
+        return True
+    name = f"{{{item.inputs.index(value)}}}"
+    return str(item.code).count(name) == 1 and (name in item.code.items or item.code.head.startswith(name))
+
+
+def _called(item: Item, layer: str, arguments: Sequence[Doc]) -> Doc:
+    """The call of a module, or the expression that an item has in its place."""
+    code = item.code
+    if code is None:
+        return Bracket(f"{layer}(", arguments)
+    # An operand of a sum needs brackets before a dot or an index.
+    names = [flat(doc) if isinstance(doc, str | Bracket) else f"({flat(doc)})" for doc in arguments]
+    whole = {f"{{{number}}}": doc for number, doc in enumerate(arguments)}
+
+    def filled(text: str) -> str:
+        return text.format(*names, layer=layer)
+
+    return Bracket(filled(code.head), [whole.get(i) or filled(i) for i in code.items], filled(code.tail))

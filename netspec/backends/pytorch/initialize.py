@@ -12,6 +12,7 @@ from netspec.expression import python_literal
 from netspec.graph.model import Graph, Node
 from netspec.types import Filling, Init, Layer
 
+PARAMETER = "nn.Parameter"
 Key = tuple[str, str]
 """A torch class and the name of one of its weights."""
 
@@ -48,15 +49,18 @@ def initializers(graph: Graph, networks: Sequence[Sequence[str]] = ()) -> Initia
                     if _frozen(own.get((target, weight), 0)) == _frozen(node.init[weight]):
                         done.add(f"{node.path}.{weight}")
     exceptions: dict[tuple[str, Any], list[str]] = {}
+    fillings: dict[tuple[str, Any], Filling] = {}
     for node, target, weights in layers:
         for weight, filling in node.init.items():
             rule = rules.get((target, weight))
             if weight in weights and rule is not filling and rule != filling and f"{node.path}.{weight}" not in done:
-                exceptions.setdefault((weight, _frozen(filling)), []).append(node.path)
+                # A parameter is no module that has a weight, but the weight itself.
+                attribute = "" if target == PARAMETER else f".{weight}"
+                exceptions.setdefault((attribute, _frozen(filling)), []).append(node.path)
+                fillings[attribute, _frozen(filling)] = filling
     places = _places(graph) if exceptions else {}
-    for (weight, _), paths in exceptions.items():
-        filling = graph[paths[0]].init[weight]
-        lines = _statements([_reference(places, path) for path in paths], weight, filling)
+    for key, paths in exceptions.items():
+        lines = _statements([_reference(places, path) for path in paths], key[0], fillings[key])
         found.statements.setdefault("", []).extend(lines)
     return found
 
@@ -91,7 +95,7 @@ def _layers(graph: Graph) -> list[tuple[Node, str, set[str]]]:
         # By identity, as the Builder infers: most nodes share their op and their types with others.
         key = (id(node.op), *map(id, types))
         if key not in known:
-            weights = {w.name for w in node.op.weights(*types) if w.kind == "parameter"}
+            weights = {w.called for w in node.op.weights(*types) if w.kind == "parameter"}
             printed = node.op.torch(*types) if weights else None
             known[key] = (printed.target, weights) if isinstance(printed, Layer) else ("", set())
         target, weights = known[key]
@@ -112,6 +116,8 @@ def _keys(layers: list[tuple[Node, str, set[str]]]) -> list[Key]:
 def _rule(key: Key, layers: list[tuple[Node, str, set[str]]]) -> Filling | None:
     """What fills this weight of this kind of layer; None where some such layer is left to torch's own."""
     target, weight = key
+    if target == PARAMETER:
+        return None
     fillings = [node.init.get(weight) for node, own, weights in layers if own == target and weight in weights]
     if len(fillings) < 2 or any(filling is None for filling in fillings):
         return None
@@ -163,13 +169,14 @@ def _fill(weight: str, filling: Filling) -> Doc:
     return f"nn.init.constant_({weight}, {filling!r})"
 
 
-def _statements(names: list[str], weight: str, filling: Filling) -> list[str]:
-    """Fill a weight of some layers: one by its name, several in a loop."""
+def _statements(names: list[str], attribute: str, filling: Filling) -> list[str]:
+    """Fill a weight of some layers (`.weight`), or parameters (no attribute): one by its name, several in a loop."""
     if len(names) == 1:
-        return statement("", _fill(f"{names[0]}.{weight}", filling), 8)
+        return statement("", _fill(f"{names[0]}{attribute}", filling), 8)
+    each = "layer" if attribute else "parameter"
     return [
-        *statement("for layer in ", Bracket("(", names), 8, ":"),
-        *statement("", _fill(f"layer.{weight}", filling), 12),
+        *statement(f"for {each} in ", Bracket("(", names), 8, ":"),
+        *statement("", _fill(f"{each}{attribute}", filling), 12),
     ]
 
 

@@ -153,5 +153,10 @@ def _words(doc: Doc) -> set[str]:
 def _as_list(doc: Doc) -> Doc:
     """Copies that `forward` goes through: a list of modules, unless they have names of their own."""
     if isinstance(doc, Bracket) and not flat(doc).startswith("nn.Sequential(OrderedDict("):
-        return Bracket("nn.ModuleList(", [Bracket("[", doc.items, "]")])
+        kind = (
+            "Parameter"
+            if all(flat(each).startswith(("nn.Parameter(", "*(nn.Parameter(")) for each in doc.items)
+            else "Module"
+        )
+        return Bracket(f"nn.{kind}List(", [Bracket("[", doc.items, "]")])
     return doc

@@ -8,7 +8,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 
 from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, CopiesDifferError
-from netspec.backends.pytorch.bodies import Body, bodies, modules_used
+from netspec.backends.pytorch.bodies import Body, bodies, helpers_used, modules_used
 from netspec.backends.pytorch.classes import Class, Label, Member, find_classes
 from netspec.backends.pytorch.expressions import written
 from netspec.backends.pytorch.forward import ForwardWriter
@@ -42,8 +42,10 @@ def to_source(graph: Graph) -> str:
     for number, function in reversed(list(enumerate(inits.functions))):
         name = "init_weights" if not number else f"init_weights_{number + 1}"
         sections.insert(0, "\n".join(function).replace("def init_weights(", f"def {name}("))
+    helpers = helpers_used(root)
+    sections = [*helpers.values(), *sections]
     code = "\n\n\n".join(sections)
-    return f"{_header(graph, code, modules_used(root))}\n\n\n{code}\n"
+    return f"{_header(graph, code, modules_used(root), set(helpers))}\n\n\n{code}\n"
 
 
 def _networks(classes: Sequence[Written]) -> list[list[str]]:
@@ -121,10 +123,10 @@ def _free_parameters(graph: Graph, root: Body) -> set[str]:
     return free
 
 
-def _header(graph: Graph, code: str, modules: set[str]) -> str:
+def _header(graph: Graph, code: str, modules: set[str], helpers: set[str]) -> str:
     lines = [*_docstring(f"{graph.title or graph.name} in PyTorch, {MARK} from `{graph.name}`.", 0), ""]
-    if modules:
-        _check_modules(graph, code, modules)
+    if modules or helpers:
+        _check_names(graph, code, modules, helpers)
     bare = _STRING.sub('""', code)
     standard = [
         line
@@ -153,14 +155,16 @@ def _reads(bare: str, name: str) -> bool:
     return name in bare and re.search(rf"(?<![\w.]){name}(?![\w=:])", bare) is not None
 
 
-def _check_modules(graph: Graph, code: str, modules: set[str]) -> None:
-    """Refuse modules whose names the code gives to something else."""
+def _check_names(graph: Graph, code: str, modules: set[str], helpers: set[str]) -> None:
+    """Refuse modules and functions whose names the code gives to something else."""
     nodes = list(ast.walk(ast.parse(code)))
     taken = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
     taken |= {node.arg for node in nodes if isinstance(node, ast.arg)}
     for module in sorted(modules):
         if module.partition(".")[0] in taken:
             fail("NS401", f"`{module.partition('.')[0]}` is a name in `{graph.name}`, and the module that an op needs")
+    for name in sorted(helpers & taken):
+        fail("NS401", f"`{name}` is a name in `{graph.name}`, and a function that an op needs")
 
 
 def _class(graph: Graph, found: Written, statements: Sequence[str]) -> str:
@@ -218,6 +222,10 @@ def _describe(graph: Graph, found: Written, inputs: Sequence[str]) -> str:
         member = found.cls.members[0]
         types = [graph.types[value] for value in member.body.inputs]
         before = [_shape_text(type, _entering(graph, found, n), None) for n, type in enumerate(types)]
+        for name, place in found.cls.features.items():
+            if any(a.name == name for a in found.arguments):
+                # A sequence: its length is not the class's matter.
+                before[place] = f"(N, L, {name})"
         after = [_output_text(graph, found, n) for n in range(len(body.outputs))]
         return f"Maps {' and '.join(before)} to {' and '.join(after)}."
     shapes = ", ".join(f"{name} {_plain(graph.types[name])}" for name in inputs)
@@ -251,7 +259,8 @@ def _known_channels(found: Written, number: int = 0) -> Expression | None:
 
 def _network_output(graph: Graph, found: Written, value: str) -> str:
     type = graph.types[value]
-    outputs = found.cls.template.body.outputs
+    body = found.cls.template.body
+    outputs = [*body.outputs, *body.training]
     channels = _known_channels(found, outputs.index(value)) if value in outputs else None
     if channels is not None and names_in(channels) and type.rank >= 2:
         return f"({_dim(type.shape[0])}, {written(channels)}{''.join(f', {d}' for d in type.shape[2:])})"
@@ -279,6 +288,10 @@ def _output_text(graph: Graph, found: Written, number: int) -> str:
     pairs = [(graph.types[m.body.inputs[0]], graph.types[m.body.outputs[number]]) for m in found.cls.members]
     channels = _known_channels(found, number)
     (x, y) = pairs[0]
+    features = found.outputs[number].features if y.rank == 3 else None
+    if features is not None and names_in(features) <= {a.name for a in found.arguments}:
+        length = "L" if all(a.rank == 3 and a.shape[1] == b.shape[1] for a, b in pairs) else "L_out"
+        return f"(N, {length}, {written(features)})"
     if channels is None and len({b.shape[1] for _, b in pairs if b.rank > 1}) == 1 and y.rank > 1:
         channels = Literal(y.shape[1]) if isinstance(y.shape[1], int) else None
     if x.rank != y.rank or y.rank < 3:

@@ -10,11 +10,11 @@ from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, Arguments, V
 from netspec.backends.pytorch.bodies import Body, Item, named_values
 from netspec.backends.pytorch.classes import Class, Member, agreed_parameters
 from netspec.backends.pytorch.expressions import document
-from netspec.backends.pytorch.flows import NONE, SHAPE, Flow, Names, behind, merged
+from netspec.backends.pytorch.flows import NONE, SHAPE, Flow, Names, behind, item_of, merged
+from netspec.backends.pytorch.instances import instance
 from netspec.backends.pytorch.layout import Bracket, Choice, Doc, named_sequential, statement
 from netspec.backends.pytorch.place import Matched, Place
 from netspec.backends.pytorch.repeats import repeat
-from netspec.backends.pytorch.sums import tidy
 from netspec.expression import Attribute, Binary, Conditional, Expression, Literal, Name, names_in, rewrite, simplify
 from netspec.graph.model import Graph, Parameter
 from netspec.types import Layer
@@ -34,6 +34,10 @@ class Written:
     constructor: list[str]
     conditions: dict[str, str]
     fixed: Names
+
+
+LAST_AXIS = ("in_features", "normalized_shape", "embed_dim")
+"""Arguments that follow from the last axis of the input, whatever its rank."""
 
 
 class ClassWriter:
@@ -76,7 +80,7 @@ class ClassWriter:
                 self.function(item, place, matched, lines, conditions)
         extra = ["index", *(n for n in self.graph.params if n not in self.constants)]
         arguments = self.arguments.listed(extra)
-        outputs = [self.flows[value] for value in body.outputs] or [Flow()]
+        outputs = [self.flows[value] for value in (*body.outputs, *body.training)] or [Flow()]
         return Written(self.cls, arguments, outputs, lines, conditions, frozenset(self.fixed))
 
     def entering(self, value: str, number: int) -> Flow:
@@ -85,8 +89,11 @@ class ClassWriter:
             return Flow(Literal(type.channels) if type.rank > 1 else None)
         if not self.cls.channels and (width := self.cls.widths(number)) is not None:
             return Flow(Literal(width), sizes=frozenset((SHAPE,)))
-        name = next((name for name, place in self.cls.channels.items() if place == number), None)
-        return Flow(Name(name) if name and type.rank > 1 else None, sizes=frozenset((SHAPE,)))
+        names = {place: name for name, place in self.cls.channels.items()}
+        lasts = {place: name for name, place in self.cls.features.items()}
+        channels = Name(names[number]) if number in names and type.rank > 1 else None
+        features = Name(lasts[number]) if number in lasts and type.rank == 3 else None
+        return Flow(channels, sizes=frozenset((SHAPE,)), features=features)
 
     def matched(self, item: Item) -> Matched:
         found: list[tuple[Member, Item]] = []
@@ -174,8 +181,8 @@ class ClassWriter:
     ) -> None:
         """A merge has no module; where not every use has it, an attribute says whether this one does."""
         before = self.flows.get(item.inputs[0])
-        rank = self.graph.types[item.inputs[0]].rank
-        self.follow(item, merged(item, [self.flows[value] for value in item.inputs], rank))
+        flows, types = [self.flows[value] for value in item.inputs], [self.graph.types[value] for value in item.inputs]
+        self.follow(item, merged(item, flows, types))
         if len(matched) == len(self.cls.members):
             self.rely_on(item.when, place)
             return
@@ -241,7 +248,7 @@ class ClassWriter:
         if item.body is None:
             return self.layer(item, place, matched)
         if item.body.is_class:
-            return self.instance(item, item.body, place, matched)
+            return instance(self, item, item.body, place, matched)
         if item.body.kind == "repeat":
             return repeat(self, item, item.body, place, matched)[0]
         doc = self.sequential(item.body.items, Place(item.body.entry, place.index))
@@ -268,8 +275,12 @@ class ClassWriter:
         given = [(m, _layer(i).arguments) for m, i in matched]
         for number, name in enumerate(printed.arguments):
             values = [(m, arguments[name]) for m, arguments in given]
-            if name in attributes:
-                chosen = self.verified(values, node.written.get(name), place, _hint(item, name))
+            if printed.inside:
+                chosen = self.verified(values, item_of(node, number), place, f"{item.name}_size")
+                sizes |= names_in(chosen)
+            elif name in attributes and (name not in LAST_AXIS or name in printed.lists):
+                listed = name in printed.lists
+                chosen = self.verified(values, node.written.get(name), place, _hint(item, name), listed)
             else:
                 chosen = self.sized(item, values, name)
             if name in ("bias", "affine") and any(i.node is not None and i.node.init for _, i in matched):
@@ -282,12 +293,15 @@ class ClassWriter:
             parts += argument_of(name, chosen, number < printed.positional, node.op.default(name))
         pairs = [(self.graph.types[i.inputs[0]], i.node.type) for _, i in matched if i.node is not None]
         self.follow(item, behind(node, pairs, self.flows[item.inputs[0]], out, frozenset(sizes)))
-        return Bracket(f"{printed.target}(", parts)
+        made = Bracket(f"{printed.inside or printed.target}(", parts)
+        return Bracket(f"{printed.target}(", [made]) if printed.inside else made
 
     def sized(self, item: Item, values: Sequence[tuple[Member, Any]], name: str, number: int = 0) -> Expression:
         """An argument that follows from an input's shape, such as `in_channels`."""
         flow = self.flows[item.inputs[number]]
-        wide = name == "in_features" and self.graph.types[item.inputs[number]].rank > 2
+        if isinstance(values[0][1], bool):
+            return self.arguments.choose(values, [], name)
+        wide = name in LAST_AXIS and self.graph.types[item.inputs[number]].rank > 2
         candidate = flow.features if wide else flow.channels
         share = self.arguments.share_of(candidate, values)
         chosen = self.arguments.choose(values, [candidate, None if wide else flow.exact, share], name)
@@ -296,66 +310,6 @@ class ClassWriter:
         else:
             self.fixed |= flow.names
         return chosen
-
-    def instance(self, item: Item, body: Body, place: Place, matched: Matched) -> Doc:
-        """`Bottleneck(in_channels, width, stride=stride)`: a call of another class."""
-        child = self.done[id(self.of_body[id(body)])]
-        scope = body.scope
-        is_block = scope is not None and scope.block is not None
-        parts: list[Doc] = []
-        given: dict[str, Expression] = {}
-        for argument in child.arguments:
-            values = [(m, argument.values[id(i.body)]) for m, i in matched]
-            if argument.name in child.cls.channels:
-                chosen = self.sized(item, values, argument.name, child.cls.channels[argument.name])
-            else:
-                tree = scope.written.get(argument.name) if scope else None
-                if not is_block and argument.name in (*self.own, "index"):
-                    # A scope within a block reads what the block does.
-                    tree = Name(argument.name)
-                chosen = self.verified(values, tree, place, argument.name, argument.is_list)
-            given[argument.name] = chosen
-            parts += argument_of(argument.name, chosen, argument.required, argument.default)
-        for value, flow in zip(item.outputs, self.behind_instance(item, body, place, child, given), strict=False):
-            self.flows[value] = flow
-        return Bracket(f"{child.cls.name}(", parts)
-
-    def behind_instance(
-        self, item: Item, body: Body, place: Place, child: Written, given: Mapping[str, Expression]
-    ) -> list[Flow]:
-        """What is known behind a call of another class: what it says of its outputs, with `given` for its arguments."""
-        scope = body.scope
-        flows = [self.flows[value] for value in item.inputs]
-
-        def outside(names: Names) -> Names:
-            """The names here that some names of the other class stand for."""
-            found: set[str] = set()
-            for name in names:
-                if name == SHAPE:
-                    found = found.union(*(flow.sizes | flow.doubt for flow in flows))
-                    found = found.union(*(flow.names for flow in flows[1:]))
-                    found |= names_in(flows[0].features) if flows and flows[0].features is not None else set()
-                elif name in given:
-                    found |= names_in(given[name])
-                elif name in child.cls.channels and len(flows) > child.cls.channels[name]:
-                    found |= flows[child.cls.channels[name]].names
-                elif scope is not None and scope.block is not None:
-                    found |= self.reads(scope.written.get(name), place)
-                else:
-                    found |= {name} & (self.own | {"index"})
-            return frozenset(found)
-
-        def behind(flow: Flow) -> Flow:
-            channels = flow.channels
-            if channels is not None and names_in(channels) <= given.keys():
-                channels = tidy(rewrite(channels, lambda leaf: given.get(leaf.name, leaf)))
-                if channels is not None:
-                    return Flow(channels, outside(flow.doubt), outside(flow.sizes))
-            names = outside(flow.names)
-            return Flow(None, names, names)
-
-        self.fixed |= outside(child.fixed)
-        return [behind(flow) for flow in child.outputs]
 
     def resolve(self, tree: Expression, place: Place) -> Expression | None:
         """A spec's expression in the terms of this class, or None where it can't be said in them."""
@@ -379,6 +333,8 @@ class ClassWriter:
             sized = found.attribute == "channels" or (found.attribute == "features" and rank == 2)
             if flow is not None and sized and flow.channels is not None:
                 return flow.channels
+            if flow is not None and found.attribute == "features" and rank == 3 and flow.features is not None:
+                return flow.features
             failed = True
             return found
 
@@ -386,7 +342,7 @@ class ClassWriter:
         if failed:
             return None
         resolved = simplify(resolved, {})
-        reachable = self.own | {*self.cls.channels, "index", *self.arguments.invented}
+        reachable = self.own | {*self.cls.sizes, "index", *self.arguments.invented}
         return resolved if names_in(resolved) <= reachable else None
 
 

@@ -109,8 +109,8 @@ class Googlenet(nn.Module):
 
     Szegedy et al. 2014, arXiv:1409.4842, Table 1
 
-    image (N, 3, 224, 224) -> logits (N, classes), aux1 (N, 1000) in training,
-    aux2 (N, 1000) in training
+    image (N, 3, 224, 224) -> logits (N, classes), aux1 (N, classes) in training,
+    aux2 (N, classes) in training
     """
 
     def __init__(

@@ -1,0 +1,102 @@
+"""Attention."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import ClassVar
+
+from netspec.dims import Dim, always_equal
+from netspec.ops.base import Op, RuleError, example, known_int, need_floats, need_rank
+from netspec.ops.fields import Flag, Positive, Probability
+from netspec.types import Code, Layer, Memory, Reach, Tensor, Weight
+
+
+def _count(x: Tensor) -> int:
+    """How many elements a tensor has, whose sizes are numbers."""
+    return known_int(prod(x.shape), "a size")
+
+
+class MultiheadAttention(Op, name="multihead_attention", principal="num_heads", family="attention"):
+    """Attention in several heads over (N, length, features), as torch.nn.MultiheadAttention with `batch_first`.
+
+    One input attends to itself; three are query, key and value, as wide as each other. The output has the query's shape
+    (Vaswani et al. 2017, section 3.2.2). Multiply-accumulates are those of the four projections and of both products of
+    matrices.
+    """
+
+    num_heads: Positive
+    dropout: Probability = 0.0
+    bias: Flag = True
+
+    inputs: ClassVar[tuple[int, int | None]] = (1, 3)
+    examples = (
+        example((2, 5, 8), num_heads=2),
+        example((2, 3, 8), (2, 6, 8), (2, 6, 8), num_heads=4, bias=False),
+        example((1, 4, 6), num_heads=1, dropout=0.1),
+    )
+
+    def infer(self, *xs: Tensor) -> Tensor:
+        if len(xs) == 2:
+            raise RuleError("`multihead_attention` takes 1 input, or query, key and value, not 2", code="NS302")
+        for x in xs:
+            need_rank(self, x, 3, "(N, length, features)")
+            need_floats(self, x)
+        query, key, value = xs * 3 if len(xs) == 1 else xs
+        same = [
+            ("batch", query.batch, key.batch, value.batch),
+            ("width", self._width(query), key.features, value.features),
+            ("length of key and value", key.shape[1], value.shape[1]),
+        ]
+        for what, first, *others in same:
+            if not all(always_equal(first, other) for other in others):
+                raise RuleError(f"query, key and value need one {what}, not {query}, {key} and {value}", code="NS301")
+        if len({x.dtype for x in xs}) > 1:
+            raise RuleError("query, key and value need one dtype", code="NS302")
+        if self._width(query) % self.num_heads:
+            raise RuleError(f"{self.num_heads} heads do not divide {query.features} features", at="num_heads")
+        return query
+
+    def weights(self, *xs: Tensor) -> tuple[Weight, ...]:
+        width = self._width(xs[0])
+        found = [Weight("in_proj_weight", (3 * width, width)), Weight("in_proj_bias", (3 * width,))]
+        found += [Weight("out_proj.weight", (width, width)), Weight("out_proj.bias", (width,))]
+        return tuple([weight for weight in found if self.bias or not weight.name.endswith("bias")])
+
+    def macs(self, y: Tensor, *xs: Tensor) -> Dim:
+        batch, length, _ = y.shape
+        width, memory = self._width(y), xs[-1].shape[1]
+        # The query and the output are projected, key and value; then every query meets every key, and its value.
+        return batch * (2 * length + 2 * memory) * width * width + batch * length * memory * (2 * width)
+
+    def window(self, *xs: Tensor) -> Reach:
+        return Reach.ALL
+
+    def memory(self, train: bool, y: Tensor, *xs: Tensor) -> Memory:
+        # With the fused kernel (flash attention) that torch takes on CPUs and GPUs: it holds no weights of attention,
+        # but the logarithm of each row's sum. Inputs are projected length first, which copies them but in a batch of 1.
+        kv = xs[-1]
+        sums = Tensor((y.batch, self.num_heads, y.shape[1]))
+        if not train:
+            if len(xs) == 1:
+                return Memory(scratch=(y,) * 5)
+            return Memory(scratch=(kv,) * 3 if _count(kv) >= _count(y) + _count(sums) else (kv, kv, y, sums))
+        projected = (y, kv, kv) if len(xs) == 3 else (Tensor((*y.shape[:2], 3 * self._width(y)), y.dtype),)
+        copies, inputs = (xs, ()) if y.batch != 1 else ((), tuple(range(len(xs))))
+        # With one input, the gradients of all three are there beside that of the output, and before those of the
+        # weights of their projections, which the report adds.
+        width = self._width(y)
+        more = 2 * _count(y) - 3 * width * (width + self.bias) if len(xs) == 1 else 0
+        return Memory(inputs, kept=(*copies, *projected, sums, y), backward=(Tensor((max(0, more),), y.dtype),))
+
+    def torch(self, *xs: Tensor) -> Layer:
+        values = ("{0}", "{0}", "{0}") if len(xs) == 1 else ("{0}", "{1}", "{2}")
+        # It also gives the weights of its attention, or None where they are not needed.
+        call = Code("{layer}(", (*values, "need_weights=False"), ")[0]")
+        made = self.layer("nn.MultiheadAttention", embed_dim=xs[0].features, num_heads=self.num_heads, call=call)
+        return Layer(made.target, {**made.arguments, "batch_first": True}, made.positional, call)
+
+    def label(self) -> str:
+        return f"{self.num_heads}-head attention"
+
+    def _width(self, x: Tensor) -> int:
+        return known_int(x.features, "the width of the input of `multihead_attention`")
