@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from netspec.backends.diagram.diagram import Diagram
     from netspec.backends.diagram.dot import Direction
     from netspec.backends.diagram.look import Theme
+    from netspec.weights import Fit
 
 Shape = Sequence[Dim | str]
 
@@ -58,6 +59,7 @@ class Network:
         self._result: Result = elaborate(spec, params, inputs)
         self._as_written = not params and not inputs
         self._given = frozenset(params)
+        self._inputs = inputs
         self.graph: Graph = self._result.graph
         self.params: dict[str, Any] = dict(self.graph.params)
 
@@ -164,18 +166,53 @@ class Network:
         """The network as PyTorch source: one module of classes, standing alone."""
         return self._source
 
-    def compile(self, weights: Mapping[str, TorchTensor] | str | os.PathLike[str] | None = None) -> nn.Module:
+    def compile(
+        self,
+        weights: Mapping[str, TorchTensor] | str | os.PathLike[str] | None = None,
+        *,
+        partial: bool = False,
+    ) -> nn.Module:
         """The network as an `nn.Module`, made from its source.
 
-        `weights` is a state dict or the path of one (safetensors, or torch's format); it must fit exactly,
-        else NetspecError NS501 says what is missing, unused, or of another shape.
+        `weights` is a state dict or the path of one (safetensors, or torch's format), with the network's keys or those
+        of an origin that the spec names under `weights`. It must fit, else NetspecError NS501 says what is missing,
+        unused, or of another shape; with `partial`, what fits is taken, and the rest begins as the spec says.
         """
-        from netspec.backends.pytorch import load, load_weights
+        from netspec.backends.pytorch import load
+        from netspec.backends.pytorch.load import with_weights
+        from netspec.backends.pytorch.weights import read_weights, shapes_of
+        from netspec.weights import fit
 
-        module = load(self.graph, self.to_source())
-        if weights is not None:
-            load_weights(module, weights)
-        return module
+        if weights is None:
+            return load(self.graph, self.to_source())
+        file = "" if isinstance(weights, Mapping) else os.fspath(weights)
+        state = weights if isinstance(weights, Mapping) else read_weights(weights)
+        found = fit(self.graph, shapes_of(state), self.spec.weights, self.params)
+        if not partial or not found.pairs or found.params:
+            self.refuse_weights(found, file)
+        return with_weights(self.to_source(), state, found, own=bool(file))
+
+    def refuse_weights(self, found: Fit, file: str = "") -> None:
+        """Raise NetspecError NS501 if weights do not fit, with settings of the parameters under which they do."""
+        from netspec.weights import refuse
+
+        if not found.fits:
+            refuse(found, file, self.settings_that_fit(found))
+
+    def settings_that_fit(self, found: Fit) -> list[dict[str, Any]]:
+        """Other settings of the parameters under which weights that were tried on this network fit."""
+        from netspec.errors import NetspecError
+        from netspec.weights import fit, settings_to_try
+
+        fitting: list[dict[str, Any]] = []
+        for setting in settings_to_try(found, self.spec.weights, self.params) if not found.fits else ():
+            try:
+                graph = Network(self.spec, {**self.params, **setting}, self._inputs).graph
+            except NetspecError:
+                continue
+            if fit(graph, found.shapes, self.spec.weights, graph.params).fits:
+                fitting.append(setting)
+        return fitting
 
     def __repr__(self) -> str:
         return f"Network({self.name!r}, {len(self.graph)} nodes)"

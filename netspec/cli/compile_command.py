@@ -26,7 +26,11 @@ _NOTE = "netspec.txt"
     metavar="FILE",
     help="NAME.py, NAME.pt2, or - for source on stdout.  [default: the network's name.py]",
 )
-@click.option("--weights", metavar="FILE", help="A state dict to put into the .pt2; without it, weights are fresh.")
+@click.option(
+    "--weights",
+    metavar="FILE",
+    help="A file of weights that fits: they go into the .pt2, or beside the .py as NAME.safetensors.",
+)
 @click.option("--force", is_flag=True, help="Overwrite a file that netspec did not write.")
 def command(
     network: str,
@@ -39,19 +43,21 @@ def command(
     """Write a network as PyTorch source, build the module from it, and prove it against the analysis.
 
     The proof: parameters and buffers have the names and shapes that the analysis gives, and so has the output.
-    With .pt2 the module is exported (torch.export) as a program that PyTorch loads without this source.
+    With --weights, a file that fits is written beside the source with the module's keys. With .pt2 the module is
+    exported (torch.export) as a program that PyTorch loads without this source.
 
     \b
     Examples:
       netspec compile vgg_e
       netspec compile resnet50 --set classes=10 -o model.py
+      netspec compile resnet50 --set stride_in_3x3=true --weights resnet50.pth -o resnet50.py
       netspec compile alexnet --weights alexnet.safetensors -o alexnet.pt2
     """
     suffix = Path(output).suffix if output and output != "-" else ".py"
     if suffix not in (".py", ".pt2"):
         raise click.UsageError(f"-o takes a file that ends in .py or .pt2, not `{output}`")
-    if weights is not None and suffix != ".pt2":
-        raise click.UsageError("--weights goes with -o NAME.pt2: source holds no weights")
+    if weights is not None and output == "-":
+        raise click.UsageError("--weights goes with a file: source on stdout holds no weights")
     found = open_network(network, settings, sizes)
     target = output or f"{found.name}.py"
     with working("loading torch"):
@@ -67,12 +73,27 @@ def command(
         return
     click.echo(proof, err=True)
     if suffix == ".py":
+        beside = _convert(found, Path(target), weights, force) if weights is not None else ""
         write_file(Path(target), source)
-        click.echo(f"wrote {target}: class {_class(found)}, {source.count(chr(10))} lines", err=True)
+        click.echo(f"wrote {target}: class {_class(found)}, {source.count(chr(10))} lines{beside}", err=True)
     else:
         with working(f"exporting {found.name}"):
             _export(found, Path(target), weights)
     click.echo(str(found.summary()))
+
+
+def _convert(network: Network, path: Path, weights: str, force: bool) -> str:
+    """Write weights beside a source, with the keys of its module; what was written, for the line that tells."""
+    from netspec.backends.pytorch.weights import is_ours, save_weights
+
+    beside = path.with_suffix(".safetensors")
+    if beside.exists() and beside.samefile(weights):
+        raise click.ClickException(f"{beside} is the file of weights, and would be overwritten: choose another -o")
+    if beside.is_file() and not force and not is_ours(beside):
+        raise click.ClickException(f"{beside} exists and was not written by netspec; --force overwrites it")
+    with working(f"reading {weights}"), in_place_of(beside) as file:
+        save_weights(dict(network.compile(weights).state_dict()), file)
+    return f", and its weights, {beside}"
 
 
 def _class(network: Network) -> str:

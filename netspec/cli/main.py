@@ -26,6 +26,7 @@ COMMANDS = {
     "diagram": "Draw a network, for a page or a screen.",
     "validate": "Check specs, and the claims they make.",
     "compile": "Write a network as PyTorch source, and prove it.",
+    "weights": "Check and convert files of weights.",
     "init": "Write a first spec to begin from.",
     "ops": "List the ops, or tell all about one.",
     "schema": "Print the JSON Schema of specs, for editors.",

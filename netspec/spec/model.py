@@ -14,9 +14,6 @@ from netspec.source import Span
 from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
 from netspec.spec.yaml_refusals import check_space
 
-LATER = ("weights",)
-"""Keys that the language has and this version of netspec does not."""
-
 
 class _Strict(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
@@ -55,6 +52,15 @@ class NetworkOutline(_Strict):
     expect: dict[str, Any] = {}
 
 
+class WeightsOutline(_Strict):
+    """Where state dicts come from that fit a network."""
+
+    title: str = ""
+    params: dict[str, Any] = {}
+    keys: dict[str, str | None] = {}
+    order: bool = False
+
+
 class EmbedOutline(_Strict):
     """Another spec as a step."""
 
@@ -80,7 +86,7 @@ class Outline(_Strict):
     network: Any = None
     outputs: dict[str, Any] = {}
     expect: dict[str, Any] = {}
-    weights: Any = None
+    weights: dict[str, dict[str, Any]] = {}
 
 
 _RAW = ("network", "body")
@@ -97,9 +103,6 @@ def outline(data: Data) -> Outline:
         raise NetspecError(
             Diagnostic("NS201", "a spec is a mapping that begins with `netspec: 1`", data.span, help=_BEGIN)
         )
-    for key, entry in data.entries.items():
-        if key in LATER:
-            raise NetspecError(Diagnostic("NS201", f"`{key}` is not in this version of netspec", entry.key_span))
     version = data.entries.get("netspec")
     if version is not None and plain(version.value) == 1 and type(plain(version.value)) is not int:
         fail("NS201", f"{_VERSION}, not {show(plain(version.value))}", version.value.span, help=_WRITE_VERSION)
@@ -164,6 +167,8 @@ _EXAMPLES = {
     "outputs": "such as `outputs: {logits: fc}`, where `fc` is the name of a step",
     "networks": "such as `networks: {generator: {inputs: {noise: [N, 100]}, body: [linear: 784]}}`",
     "spec": "such as `spec: resnet50`",
+    "weights": "such as `weights: {torchvision: {keys: {bn1: norm1}}}`",
+    "keys": "such as `keys: {bn1: norm1, layer*.conv: stage*.conv2d}`",
     "expect": "such as `expect: {parameters: 25.6 M}`",
 }
 """How a key is written, for those who wrote it otherwise."""

@@ -21,6 +21,7 @@ from netspec.spec.outputs import OutputDefinition, read_outputs
 from netspec.spec.parameters import read_parameters, replaced
 from netspec.spec.steps import BodyParser
 from netspec.spec.use import Blocks
+from netspec.spec.weights import WeightSource, read_sources
 
 
 @dataclass(slots=True)
@@ -38,6 +39,7 @@ class Spec:
     expect: Map | None
     definitions: list[BlockDefinition]
     """The blocks and networks of all files that it is made of, but for those of specs it embeds."""
+    weights: list[WeightSource]
     extends: str | None = None
 
 
@@ -82,6 +84,7 @@ def read_spec(source: Source, network: str = "", embedded: Embedded | None = Non
     spec = Spec(
         name, _line(data.get("title")), _line(data.get("source")), source, parameters, inputs,
         Body([], base.data.span), [], _expect(outer), [*blocks, *networks.values()],
+        _sources(files, parameters, findings),
         extends=str(plain(data["extends"].value)) if "extends" in data else None,
     )  # fmt: skip
     if "network" in base.data.entries:
@@ -172,7 +175,7 @@ def _one_network(spec: Spec, base: File, blocks: Mapping[str, BlockDefinition], 
 def _refuse_sections(files: list[File], one: bool) -> None:
     """Beside `networks` alone, what belongs to a network stands in each of them."""
     for file in files if not one else ():
-        for key in ("inputs", "outputs", "expect"):
+        for key in ("inputs", "outputs", "expect", "weights"):
             if key in file.data.entries:
                 span = file.data.entries[key].key_span
                 fail("NS201", f"`{key}` stands in each of the `networks`", span, help="indent it under the network")
@@ -204,6 +207,12 @@ def _all_definitions(spec: Spec, embedded: Embedded) -> list[BlockDefinition]:
     inner = [definition for other in embedded.specs.values() for definition in other.definitions]
     found = [*spec.definitions, *embedded.definitions.values(), *inner]
     return list({id(d.body): d for d in found if d.body is not spec.body}.values())
+
+
+def _sources(files: list[File], parameters: Mapping[str, Parameter], findings: Findings) -> list[WeightSource]:
+    """Whose weights fit: of a chain of `extends`, the first file that says it says it."""
+    file = next((file for file in files if "weights" in file.data.entries), files[-1])
+    return read_sources(file.section("weights"), parameters, findings)
 
 
 def _expect(file: File) -> Map | None:

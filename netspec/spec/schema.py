@@ -18,7 +18,6 @@ from netspec.naming import SIBLINGS
 from netspec.ops.base import Merge, Op
 from netspec.ops.fields import LARGEST
 from netspec.spec.model import (
-    LATER,
     BlockOutline,
     EmbedOutline,
     InputOutline,
@@ -53,6 +52,7 @@ from netspec.spec.schema_parts import (
     names,
     none_of,
     ref,
+    weights,
 )
 
 ID = "urn:netspec:spec:1"
@@ -67,7 +67,7 @@ def spec_schema(ops: Iterable[type[Op]]) -> Schema:
         "title": "netspec",
         "description": "A spec of a neural network in version 1 of netspec's language.",
         "type": "object",
-        "properties": {key: _section(key, ops) for key in Outline.model_fields if key not in LATER},
+        "properties": {key: _section(key, ops) for key in Outline.model_fields},
         "additionalProperties": False,
         "required": [key for key, field in Outline.model_fields.items() if field.is_required()],
         "if": {"properties": {"extends": TEXT}, "required": ["extends"]},
@@ -160,6 +160,10 @@ def _section(key: str, ops: list[type[Op]]) -> Schema:
             {"type": "object", "propertyNames": ref("output-name"), "additionalProperties": ref("output")},
         ),
         "expect": ("", ref("claims")),
+        "weights": (
+            "Whose state dicts fit, by a name for each origin, such as torchvision.",
+            {"type": "object", "additionalProperties": ref("weights")},
+        ),
     }[key]  # fmt: skip
     return described(description, schema)
 
@@ -224,6 +228,7 @@ def _definitions(ops: list[type[Op]]) -> Schema:
             "additionalProperties": False,
         },
         "embedded": _embedded(),
+        "weights": weights(),
         **_bodies(ops),
         "step": _step(ops),
         "complete-step": complete_step(ops),

@@ -181,5 +181,20 @@ def claims() -> Schema:
     }
 
 
+def weights() -> Schema:
+    """A source of weights, as a definition."""
+    key = {"type": ["string", "null"], "pattern": r"^[A-Za-z0-9_*]+(\.[A-Za-z0-9_*]+)*$"}
+    properties = {
+        "title": described("What reports call the origin.", TEXT),
+        "params": described("Parameters of this spec without which the weights would be wrong.", {"type": "object"}),
+        "keys": described(
+            "Beginnings of their keys, and what they are here; * is what stands between two dots. Null leaves it out.",
+            {"type": "object", "propertyNames": {"pattern": key["pattern"]}, "additionalProperties": key},
+        ),
+        "order": described("Whether they are the same weights in the same order.", {"type": "boolean"}),
+    }
+    return _closed(properties, "State dicts of one origin.")
+
+
 def _closed(properties: Schema, description: str) -> Schema:
     return {"description": description, "type": "object", "properties": properties, "additionalProperties": False}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import netspec
 
@@ -171,7 +171,14 @@ def test_weights_that_do_not_fit(run: Run, folder: Path) -> None:
     assert len(list(folder.iterdir())) == 4
 
 
-def test_weights_go_with_programs(run: Run) -> None:
-    result = run("compile", "tiny.yaml", "--weights", "x.pt")
+def test_weights_go_with_files(run: Run, folder: Path) -> None:
+    result = run("compile", "tiny.yaml", "--weights", "x.pt", "-o", "-")
     assert (result.status, result.out) == (2, "")
-    assert "--weights goes with -o NAME.pt2" in result.err
+    assert "--weights goes with a file" in result.err
+    made = netspec.load("tiny.yaml").compile()
+    torch.save({"state_dict": {f"module.{key}": value for key, value in made.state_dict().items()}}, folder / "x.pt")
+    result = run("compile", "tiny.yaml", "--weights", "x.pt", "-o", "tiny.py")
+    assert result.status == 0
+    assert "and its weights, tiny.safetensors" in result.err
+    found = load_file(folder / "tiny.safetensors")
+    assert all(torch.equal(value, found[key]) for key, value in made.state_dict().items())

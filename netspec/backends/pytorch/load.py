@@ -5,18 +5,17 @@ from __future__ import annotations
 import builtins
 import hashlib
 import linecache
-import os
 import sys
-from collections.abc import Mapping
 from types import ModuleType
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from netspec.backends.pytorch.classes import network_class_name
 from netspec.backends.pytorch.source import to_source
-from netspec.errors import closest, fail
+from netspec.backends.pytorch.weights import State, renamed
 from netspec.graph.model import Graph
+from netspec.weights import Fit
 
 PACKAGE = "netspec_compiled"
 """The package that compiled modules stand in, in this process only."""
@@ -55,42 +54,18 @@ def _module(name: str, source: str) -> ModuleType:
     return module
 
 
-def load_weights(module: nn.Module, weights: Mapping[str, Tensor] | str | os.PathLike[str]) -> None:
-    """Load a state dict, or a file of one; NS501 says what is missing, unused, or of another shape."""
-    state = weights if isinstance(weights, Mapping) else read_weights(weights)
-    own = module.state_dict()
-    wrong = [
-        f"`{key}` is {list(value.shape)} here and {list(own[key].shape)} in the network"
-        for key, value in state.items()
-        if key in own and value.shape != own[key].shape
-    ]
-    missing = [key for key in own if key not in state]
-    unused = [key for key in state if key not in own]
-    if wrong or missing or unused:
-        notes = [*wrong[:5]]
-        if missing:
-            notes.append(f"{len(missing)} missing, such as `{missing[0]}`")
-        if unused:
-            notes.append(f"{len(unused)} unused, such as `{unused[0]}`")
-        hint = closest(unused[0], missing) if unused and missing else ""
-        fail("NS501", "the weights do not fit the network", notes=notes, help=hint)
-    module.load_state_dict(dict(state))
+def with_weights(source: str, state: State, found: Fit, *, own: bool) -> nn.Module:
+    """The module of a graph's source with the weights of a state dict that fit it.
 
-
-def read_weights(path: str | os.PathLike[str]) -> Mapping[str, Tensor]:
-    """The state dict in a safetensors file, or in one of torch's, which is never allowed to run code."""
-    name = os.fspath(path)
-    try:
-        if name.endswith(".safetensors"):
-            from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
-
-            return load_file(name)
-        found = torch.load(name, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        fail("NS501", f"there is no file {name}")
-    except Exception as error:
-        reason = str(error).strip().splitlines()
-        fail("NS501", f"{name} can't be read as weights: {reason[0] if reason else type(error).__name__}")
-    if not isinstance(found, Mapping):
-        fail("NS501", f"{name} holds no state dict")
-    return found  # pyright: ignore[reportUnknownVariableType]
+    With `own`, nobody else has the tensors of the state dict: if they are all it needs, they become the module's, and
+    nothing is made to be overwritten. Else they are copied into a module that was made as the spec says.
+    """
+    made = renamed(state, found)
+    if own and len(made) == len(found.graph.state()):
+        with torch.device("meta"):
+            module = load(found.graph, source)
+        module.load_state_dict(made, assign=True)
+        return module
+    module = load(found.graph, source)
+    module.load_state_dict(made, strict=False)
+    return module

@@ -1,0 +1,105 @@
+"""`netspec weights`: `check` whether a file fits a network, and `convert` it to the network's own keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from netspec.cli.options import (
+    emit,
+    format_for,
+    in_place_of,
+    need,
+    network_options,
+    open_network,
+    output_options,
+)
+from netspec.cli.progress import working
+
+if TYPE_CHECKING:
+    from netspec.backends.pytorch.weights import State
+    from netspec.network import Network
+    from netspec.weights import Fit
+
+
+@click.group("weights")
+def command() -> None:
+    """Check and convert files of weights: safetensors, shards of them, and what torch.save wrote.
+
+    A file may have the network's own keys, or those of an origin that its spec names under `weights`.
+    """
+
+
+@command.command("check")
+@network_options
+@click.argument("file")
+@output_options
+@click.pass_context
+def check(
+    context: click.Context,
+    network: str,
+    file: str,
+    settings: tuple[str, ...],
+    sizes: tuple[str, ...],
+    format_: str | None,
+    output: str | None,
+) -> None:
+    """Tell how a file of weights fits a network: what is matched, missing, unused, or of another shape.
+
+    \b
+    Examples:
+      netspec weights check resnet50 resnet50.pth --set stride_in_3x3=true
+      netspec weights check vgg_d vgg16.safetensors --format json
+
+    \b
+    Exit status: 0 it fits, 1 it does not
+    """
+    from netspec.weights import weights_report
+
+    found = open_network(network, settings, sizes)
+    _, fit = _fit(found, file)
+    report = weights_report(fit, network, file, found.settings_that_fit(fit))
+    emit(report.to(format_for(format_, output)), output)
+    context.exit(0 if fit.fits else 1)
+
+
+@command.command("convert")
+@network_options
+@click.argument("file")
+@click.option("-o", "--output", required=True, metavar="FILE", help="The safetensors file to write.")
+@click.option("--partial", is_flag=True, help="Take what fits, and leave out the rest.")
+def convert(
+    network: str, file: str, settings: tuple[str, ...], sizes: tuple[str, ...], output: str, partial: bool
+) -> None:
+    """Write a file of weights anew with the network's keys, as safetensors.
+
+    \b
+    Examples:
+      netspec weights convert resnet50 resnet50.pth --set stride_in_3x3=true -o resnet50.safetensors
+    """
+    if not output.endswith(".safetensors"):
+        raise click.UsageError(f"-o takes a file that ends in .safetensors, not `{output}`")
+    found = open_network(network, settings, sizes)
+    state, fit = _fit(found, file)
+    from netspec.backends.pytorch.weights import renamed, save_weights
+
+    if not partial or not fit.pairs or fit.params:
+        found.refuse_weights(fit, file)
+    with working(f"writing {output}"), in_place_of(Path(output)) as place:
+        save_weights(renamed(state, fit), place)
+    rest = len(fit.graph.state()) - len(fit.pairs)
+    left = f", {rest} of the network left out" if rest else ""
+    click.echo(f"wrote {output}: {len(fit.pairs)} weights, by {fit.origin}{left}", err=True)
+
+
+def _fit(network: Network, file: str) -> tuple[State, Fit]:
+    """The weights of a file, and how they fit."""
+    with working("loading torch"):
+        need("torch")
+    from netspec.backends.pytorch.weights import read_weights, shapes_of
+    from netspec.weights import fit
+
+    state = read_weights(file)
+    return state, fit(network.graph, shapes_of(state), network.spec.weights, network.params)

@@ -1,0 +1,228 @@
+"""Which weights of a state dict are which of a network's: by name, or by what the spec says of their origin."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from netspec.errors import choices, fail
+from netspec.graph.model import Graph
+from netspec.graph.walk import live_nodes
+from netspec.report import Report
+from netspec.spec.weights import WeightSource
+from netspec.tables import Cell, Table
+
+Shape = tuple[int, ...]
+
+_COUNTER = "num_batches_tracked"
+"""What old state dicts have not, and nothing reads but a batch norm without momentum."""
+
+
+@dataclass(slots=True)
+class Fit:
+    """How a state dict fits a network: `pairs` maps the network's keys to those of the state dict.
+
+    `source` is the origin whose rules made the pairs, None where the keys are the network's own. `differs` are pairs
+    whose shapes are not equal; `spare` are keys of the network that may be missing: weights of training outputs, and
+    counters. `params` are those that this origin needs otherwise, with both values.
+    """
+
+    graph: Graph
+    shapes: Mapping[str, Shape]
+    source: WeightSource | None
+    pairs: dict[str, str] = field(default_factory=dict[str, str])
+    differs: dict[str, str] = field(default_factory=dict[str, str])
+    missing: list[str] = field(default_factory=list[str])
+    spare: list[str] = field(default_factory=list[str])
+    unused: list[str] = field(default_factory=list[str])
+    params: dict[str, tuple[Any, Any]] = field(default_factory=dict[str, tuple[Any, Any]])
+
+    @property
+    def fits(self) -> bool:
+        """Whether the network can be loaded from it whole, and rightly."""
+        return not (self.differs or self.missing or self.unused or self.params)
+
+    @property
+    def origin(self) -> str:
+        """Whose keys it has, in words."""
+        if self.source is None:
+            return "the network's own keys"
+        return f"keys of {self.source.title or self.source.name}"
+
+
+def fit(graph: Graph, shapes: Mapping[str, Shape], sources: Sequence[WeightSource], params: Mapping[str, Any]) -> Fit:
+    """The best way to read a state dict, of which only keys and shapes are needed: the one that pairs most weights."""
+    found = [_by_name(graph, shapes, None)]
+    for source in sources:
+        made = _by_order(graph, shapes, source) if source.order else _by_name(graph, shapes, source)
+        made.params = {name: (value, params.get(name)) for name, value in source.params.items()}
+        made.params = {name: both for name, both in made.params.items() if both[0] != both[1]}
+        found.append(made)
+    return max(found, key=lambda f: (len(f.pairs), -len(f.differs), -len(f.missing) - len(f.unused), -len(f.params)))
+
+
+def _by_name(graph: Graph, shapes: Mapping[str, Shape], source: WeightSource | None) -> Fit:
+    theirs: dict[str, str] = {}
+    ignored: set[str] = set()
+    for key in shapes:
+        name = key if source is None else source.rename(key)
+        if name is None:
+            ignored.add(key)
+        else:
+            theirs.setdefault(name, key)
+    return _compared(Fit(graph, shapes, source), theirs, ignored)
+
+
+def _by_order(graph: Graph, shapes: Mapping[str, Shape], source: WeightSource) -> Fit:
+    counters = any(key.endswith(_COUNTER) for key in shapes)
+    own = [key for key in graph.state() if counters or not key.endswith(_COUNTER)]
+    if len(own) != len(shapes):
+        own = []
+    return _compared(Fit(graph, shapes, source), dict(zip(own, shapes, strict=False)), set())
+
+
+def _compared(found: Fit, theirs: Mapping[str, str], ignored: set[str]) -> Fit:
+    """Sort the weights of a network by what a state dict has for them."""
+    state = found.graph.state()
+    live = {node.weights_of for node in live_nodes(found.graph, "inference")}
+    needed = {
+        weight.key(node.weights_of)
+        for node in found.graph.nodes
+        if node.weights_of in live
+        for weight in found.graph.weights(node)
+    }
+    for name, weight in state.items():
+        key = theirs.get(name)
+        if key is None:
+            place = found.spare if name not in needed or name.endswith(_COUNTER) else found.missing
+            place.append(name)
+        elif found.shapes[key] == weight.shape:
+            found.pairs[name] = key
+        else:
+            found.differs[name] = key
+    used = {*found.pairs.values(), *found.differs.values(), *ignored}
+    found.unused = [key for key in found.shapes if key not in used]
+    return found
+
+
+def refuse(found: Fit, file: str = "", settings: Sequence[Mapping[str, Any]] = ()) -> NoReturn:
+    """Raise NetspecError NS501 with what does not fit; `settings` of parameters are ways out."""
+    what = f"{file} does not fit" if file else "the weights do not fit"
+    help = f"they fit with {' or '.join(map(as_options, settings))}" if settings else _near(found)
+    if found.params and not (found.differs or found.missing or found.unused):
+        needs = choices(f"{name}={_shown(wanted)}" for name, (wanted, _) in found.params.items())
+        message = f"{what} the network as it is: {found.origin} have its shapes, and are for {needs}"
+        fail("NS501", message, help=help)
+    fail("NS501", f"{what} the network", notes=_lines(found), help=help)
+
+
+def settings_to_try(found: Fit, sources: Sequence[WeightSource], params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Settings of parameters under which weights may fit: those that an origin needs, other sizes, and both."""
+    needed = [{n: v for n, v in source.params.items() if params.get(n) != v} for source in sources]
+    sizes: dict[str, int] = {}
+    state = found.graph.state()
+    for name, key in found.differs.items():
+        for mine, theirs in zip(state[name].shape, found.shapes[key], strict=False):
+            # A count of classes, say, that stands in the shape as it is.
+            for parameter, value in params.items() if mine != theirs else ():
+                if type(value) is int and value == mine:
+                    sizes.setdefault(parameter, theirs)
+    settings = [*needed, sizes, *({**sizes, **need} for need in needed if sizes)]
+    return [setting for number, setting in enumerate(settings) if setting and setting not in settings[:number]]
+
+
+def as_options(setting: Mapping[str, Any]) -> str:
+    """A setting of parameters as the command line takes it."""
+    return "`" + " ".join(f"--set {name}={_shown(value).replace(' ', '')}" for name, value in setting.items()) + "`"
+
+
+def _lines(found: Fit) -> list[str]:
+    """What does not fit, in few lines."""
+    state = found.graph.state()
+    lines = [
+        f"`{key}` is {list(found.shapes[key])}, and `{name}` of the network {list(state[name].shape)}"
+        for name, key in list(found.differs.items())[:5]
+    ]
+    if found.missing:
+        lines.append(f"{len(found.missing)} missing, such as `{found.missing[0]}`")
+    if found.unused:
+        lines.append(f"{len(found.unused)} unused, such as `{found.unused[0]}`")
+    return lines
+
+
+def _near(found: Fit) -> str:
+    """The first missing weight and the unused one that may be it."""
+    for name, near in nearest(found).items():
+        return f"`{name}` may be `{near}`: rules for keys stand under `weights` of the spec"
+    return ""
+
+
+def nearest(found: Fit) -> dict[str, str]:
+    """For missing weights the unused keys that they may have: of one shape and one kind, in the order of both."""
+    state = found.graph.state()
+    waiting: dict[tuple[Shape, str], deque[str]] = {}
+    for key in found.unused:
+        waiting.setdefault((found.shapes[key], key.rpartition(".")[2]), deque()).append(key)
+    alike = {name: waiting.get((state[name].shape, name.rpartition(".")[2])) for name in found.missing}
+    return {name: keys.popleft() for name, keys in alike.items() if keys}
+
+
+class WeightsReport(Report):
+    """How a file of weights fits a network, as plain data; printed, what does not fit."""
+
+
+def weights_report(found: Fit, network: str, file: str, settings: Sequence[Mapping[str, Any]] = ()) -> WeightsReport:
+    """The report of `netspec weights check`; `settings` are those of parameters with which it would fit."""
+    state, near = found.graph.state(), nearest(found)
+    data = {
+        "network": network,
+        "file": file,
+        "fits": found.fits,
+        "source": found.source.name if found.source else None,
+        "matched": len(found.pairs),
+        "params": {name: {"needs": wanted, "has": has} for name, (wanted, has) in found.params.items()},
+        "differs": [
+            {"name": name, "key": key, "shape": list(state[name].shape), "in_file": list(found.shapes[key])}
+            for name, key in found.differs.items()
+        ],
+        "missing": [{"name": n, "shape": list(state[n].shape), "near": near.get(n)} for n in found.missing],
+        "unused": [{"key": key, "shape": list(found.shapes[key])} for key in found.unused],
+        "left_fresh": list(found.spare),
+        "fits_with": [dict(setting) for setting in settings],
+    }
+    return WeightsReport(data, lambda: _table(data, found))
+
+
+def _table(data: Mapping[str, Any], found: Fit) -> Table:
+    rows: list[Sequence[Cell]] = []
+    for entry in data["differs"]:
+        rows.append(["shape differs", entry["name"], _size(entry["shape"]), entry["key"], _size(entry["in_file"])])
+    for entry in data["missing"]:
+        rows.append(["missing", entry["name"], _size(entry["shape"]), f"{entry['near']}?" if entry["near"] else "", ""])
+    rows += [["unused", "", "", entry["key"], _size(entry["shape"])] for entry in data["unused"]]
+    says = "fits" if data["fits"] else "does not fit"
+    title = [f"{data['file']} {says} {data['network']}: {data['matched']} of {len(found.graph.state())} weights, by "
+             f"{found.origin}"]  # fmt: skip
+    notes = [
+        f"These weights are right with {name}={_shown(both['needs'])}, and the network has {_shown(both['has'])}: "
+        f"`--set {name}={_shown(both['needs'])}`"
+        for name, both in data["params"].items()
+    ]
+    if data["fits_with"]:
+        notes = [f"It fits with {' or '.join(map(as_options, data['fits_with']))}."]
+    fresh = [name for name in data["left_fresh"] if not name.endswith(_COUNTER)]
+    if fresh:
+        notes.append(f"{len(fresh)} weights of training outputs are not there, such as {fresh[0]}.")
+    return Table(["", "in the network", "shape", "in the file", "shape"], rows, title, notes=notes)
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "scalar"
+
+
+def _shown(value: Any) -> str:
+    from netspec.expression import show
+
+    return show(value)
