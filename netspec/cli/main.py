@@ -105,8 +105,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not sys.stdin:
         # Closed (`<&-`): an empty one.
         sys.stdin = io.TextIOWrapper(io.BytesIO())
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # One network of a spec on standard input looks like an option.
+    given = [f"<stdin>{each[1:]}" if each.startswith("-:") else each for each in given]
     try:
-        with cli.make_context("netspec", list(sys.argv[1:] if arguments is None else arguments)) as context:
+        with cli.make_context("netspec", given) as context:
             cli.invoke(context)
     except click.exceptions.Exit as stop:
         sys.exit(stop.exit_code)

@@ -90,6 +90,8 @@ class _Explainer:
             self.graph.name, what, self.spec.source.name, inputs, output, nodes, values, self._items(None)
         )
         data["outputs"] = self._outputs({o.name: o.value for o in self.graph.outputs})
+        # What owns weights that others share may be built in training only.
+        data["parameters"] = summary(self.graph)["totals"]["parameters"]
         return data
 
     def node(self, node: Node) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 Value = Any
 """What an expression gives: int, float, bool, str, a list of these, or a symbolic size."""
@@ -15,6 +15,14 @@ class Literal:
     """A value as it is written: `3`, `1e-5`, `true`, `'text'`."""
 
     value: Value
+
+    def __hash__(self) -> int:
+        return hash(_frozen(self.value))
+
+
+def _frozen(value: Any) -> object:
+    """A value as one that has a hash."""
+    return tuple([_frozen(item) for item in cast("list[Any]", value)]) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)

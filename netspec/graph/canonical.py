@@ -13,6 +13,11 @@ OrderKeys = dict[str, tuple[str, str]]
 FORM = "netspec-graph-1"
 """The version of the form, which every hash covers."""
 
+MOST_STEPS_BACK = 200
+"""How far twins are followed back for what tells them apart."""
+MOST_TWINS = 100
+"""Of how many that no output needs the next is looked for."""
+
 
 def canonical(graph: Graph) -> list[Any]:
     """The graph as plain data: the form, inputs, nodes, outputs; values are numbers, inputs first.
@@ -77,22 +82,36 @@ def order_keys(graph: Graph) -> OrderKeys:
     shows where one of them is used once more.
     """
     digests = _digests(graph)
-    if len(set(digests.values())) == len(digests):
-        return {value: (digest, "") for value, digest in digests.items()}
+    keys, known = digests, 0
+    # Each round tells twins apart by neighbours that the last one told apart.
+    while known < len(set(keys.values())) < len(keys):
+        known = len(set(keys.values()))
+        keys = _refined(graph, keys)
+    return {value: (digest, keys[value]) for value, digest in digests.items()}
+
+
+def _refined(graph: Graph, keys: dict[str, str]) -> dict[str, str]:
+    """Keys that tell apart what those given do, and what is used, or made, in places that they tell apart."""
     sharing: dict[str, list[str]] = {}
     for node in graph.nodes:
-        sharing.setdefault(node.weights_of, []).append(digests[node.path])
-    uses: dict[str, list[list[Any]]] = {value: [] for value in digests}
+        sharing.setdefault(node.weights_of, []).append(keys[node.path])
+    uses: dict[str, list[list[Any]]] = {value: [] for value in keys}
     for number, o in enumerate(graph.outputs):
         uses[o.value].append(["output", number, o.mode])
-    found = {i.name: (digests[i.name], "") for i in graph.inputs}
+    contexts: dict[str, str] = {}
     for node in reversed(graph.nodes):
         used = [sorted(uses[value], key=_text) for value, _ in node.values()]
-        context = sha256(_text([used, sorted(sharing[node.weights_of])]).encode()).hexdigest()
-        for value, _ in node.values():
-            found[value] = (digests[value], context)
+        made = _text([keys[node.path], used, sorted(sharing[node.weights_of])])
+        context = contexts[node.path] = sha256(made.encode()).hexdigest()
         for number, value in enumerate(node.inputs):
-            uses[value].append([digests[node.path], 0 if node.op.commutes else number, context])
+            uses[value].append([0 if node.op.commutes else number, context])
+    found = {i.name: keys[i.name] for i in graph.inputs}
+    for node in graph.nodes:
+        inputs = [found[value] for value in node.inputs]
+        made = _text([contexts[node.path], sorted(inputs) if node.op.commutes else inputs])
+        digest = sha256(made.encode()).hexdigest()
+        for number, (value, _) in enumerate(node.values()):
+            found[value] = f"{digest}:{number}"
     return found
 
 
@@ -102,20 +121,67 @@ def _inputs(node: Node, keys: OrderKeys) -> list[str]:
 
 def in_order(graph: Graph, keys: OrderKeys | None = None) -> list[Node]:
     """All nodes, each after those it reads: first what the outputs need, in their order, then the rest."""
-    keys = keys or order_keys(graph)
-    rest = sorted(graph.nodes, key=lambda node: keys[node.path], reverse=True)
-    starts = [o.value for o in graph.outputs] + [node.path for node in rest]
-    found: dict[str, Node] = {}
-    for start in starts:
+    return list(_Order(graph, keys or order_keys(graph)).found)
+
+
+class _Order:
+    """The order of a graph's nodes. Twins come in that of what they are made of, or share, as far as it is there."""
+
+    def __init__(self, graph: Graph, keys: OrderKeys) -> None:
+        self.graph = graph
+        self.keys = keys
+        self.numbers: dict[str, int] = {}
+        self.owners: dict[str, int] = {}
+        self.found: list[Node] = []
+        for output in graph.outputs:
+            self.visit(output.value)
+        # What no output needs begins at its ends, so that of twins each stands with what it was made of.
+        ends = [node for node in graph.nodes if not any(graph.users[value] for value, _ in node.values())]
+        alike: dict[tuple[str, str], list[str]] = {}
+        for node in ends:
+            alike.setdefault(keys[node.path], []).append(node.path)
+        for key in sorted(alike):
+            twins = alike[key]
+            while twins:
+                number = -1
+                if 1 < len(twins) <= MOST_TWINS:
+                    number = min(range(len(twins)), key=lambda n: self.met(twins[n]))
+                self.visit(twins.pop(number))
+
+    def visit(self, start: str) -> None:
+        """Add what a value is made of."""
         todo = [(start.partition(":")[0], False)]
         while todo:
             path, ready = todo.pop()
-            node = graph.by_path.get(path)
-            if node is None or path in found:
+            node = self.graph.by_path.get(path)
+            if node is None or path in self.numbers:
                 continue
             if ready:
-                found[path] = node
+                self.numbers[path] = len(self.found)
+                self.owners.setdefault(node.weights_of, len(self.found))
+                self.found.append(node)
                 continue
             todo.append((path, True))
-            todo += [(value.partition(":")[0], False) for value in reversed(_inputs(node, keys))]
-    return list(found.values())
+            inputs = _inputs(node, self.keys)
+            if len({self.keys[value] for value in inputs}) < len(set(inputs)) and node.op.commutes:
+                inputs.sort(key=lambda value: (self.keys[value], self.met(value)))
+            todo += [(value.partition(":")[0], False) for value in reversed(inputs)]
+
+    def met(self, value: str) -> list[int]:
+        """The numbers that a value's way back comes to first, and those of the owners of weights on it."""
+        numbers: list[int] = []
+        seen: set[str] = set()
+        todo = [value.partition(":")[0]]
+        while todo and len(seen) < MOST_STEPS_BACK:
+            path = todo.pop()
+            node = self.graph.by_path.get(path)
+            if node is None or path in seen:
+                continue
+            seen.add(path)
+            if path in self.numbers:
+                numbers.append(self.numbers[path])
+                continue
+            if node.weights_of in self.owners:
+                numbers.append(self.owners[node.weights_of])
+            todo += [each.partition(":")[0] for each in node.inputs]
+        return sorted(numbers)

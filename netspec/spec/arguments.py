@@ -124,7 +124,9 @@ class ArgumentReader:
             meant = [other for other in _FOREIGN.get(name, ()) if other in known]
             help = f"did you mean `{meant[0]}`?" if meant else _ELSEWHERE.get(name) or closest(name, known)
             none = "it takes no arguments"
-            if not isinstance(target, type):
+            if isinstance(target, BlockDefinition) and target.declared is not None:
+                none = "the networks of a file read its `params`, and take no arguments"
+            elif not isinstance(target, type):
                 none = f"a block declares them, as `params: {{{name}: int}}`"
             help = help or (f"it takes {choices(known)}" if known else none)
         fail("NS204", what, span, help=help)
@@ -204,6 +206,8 @@ class ArgumentReader:
             fail("NS208", f"`{base}` is a parameter, and has no `.{leaf.attribute}`", place, help=help)
         if base in reach.inputs:
             fail("NS208", f"`{base}` is a value; an expression takes its sizes", place, help=f"say `{base}.channels`")
+        if base in reach.bodies:
+            fail("NS208", f"`{base}` holds steps, and this takes a value", place, help=f"use it as a step: `- {base}`")
         if base == "index":
             fail(
                 "NS208",
@@ -260,6 +264,8 @@ def _way_to_name(target: Target, name: str, data: Seq) -> str:
     if isinstance(target, type) and issubclass(target, Merge):
         values = ", ".join(kind_of(item).strip("'") for item in data.items if isinstance(item, Scalar))
         return f"values to join stand beside the op, as `{{{name}, from: [{values or 'a, b'}]}}`; bodies in `branches`"
+    if isinstance(target, BlockDefinition) and target.kinds.get(target.principal or "") == "body":
+        return f"name the steps: `{name}: {{{target.principal}: [...]}}`"
     named = _named(target, plain(data))
     return f"name what it is: `{name}: {{{named}}}`" if named else f"it takes no arguments: write `- {name}`"
 

@@ -93,12 +93,13 @@ def check_classes(blocks: Iterable[BlockDefinition], network: str, findings: Fin
         name = block.info.name
         if other := classes.get(class_name(name)):
             try:
-                message = f"block `{name}` and {other} would be one class, `{class_name(name)}`"
-                fail("NS210", message, block.info.span)
+                what = "block" if block.declared is None else "network"
+                message = f"{what} `{name}` and {other} would be one class, `{class_name(name)}`"
+                fail("NS210", message, block.info.span, help="give one of them another name")
             except NetspecError as error:
                 findings.extend(error)
         else:
-            classes[class_name(name)] = f"block `{name}`"
+            classes[class_name(name)] = f"{'block' if block.declared is None else 'network'} `{name}`"
 
 
 def parse_block(block: BlockDefinition, findings: Findings) -> None:
@@ -118,8 +119,10 @@ def parse_block(block: BlockDefinition, findings: Findings) -> None:
                 message = f"there is a block `{parameter.name}`, and this parameter is steps"
                 fail("NS210", message, parameter.span, help="give the parameter another name")
         parser = BodyParser(file, file.blocks, findings)
+        before = len(findings.diagnostics)
         block.body = parser.body(block.data, reach, what=f"the body of block `{block.name}`", several=several)
-        _check_results(block, findings)
+        if len(findings.diagnostics) == before:
+            _check_results(block, findings)
     except NetspecError as error:
         findings.extend(error)
 

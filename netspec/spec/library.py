@@ -46,7 +46,7 @@ def _natural(name: str) -> tuple[str, str, int]:
 
 def find(name: str) -> Source:
     """The spec of this name or path: `vgg_e`, `specs/vgg_e.yaml`, or `-` for standard input."""
-    if name == "-":
+    if name in ("-", "<stdin>"):
         return Source("<stdin>", _decode(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>"))
     if looks_like_path(name):
         check_path(name)
@@ -74,7 +74,7 @@ def find_network(name: str) -> tuple[Source, str]:
 def named_network(name: str) -> tuple[str, str]:
     """`gan:generator` as a spec's name and that of one of its networks, which is "" where none is said."""
     spec, colon, network = name.rpartition(":")
-    return (spec, network) if colon and IDENTIFIER.match(network) and len(spec) > 1 else (name, "")
+    return (spec, network) if colon and IDENTIFIER.match(network) and (len(spec) > 1 or spec == "-") else (name, "")
 
 
 def find_beside(name: str, asker: Source, span: Span) -> Source:

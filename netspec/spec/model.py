@@ -173,6 +173,12 @@ _EXAMPLES = {
 }
 """How a key is written, for those who wrote it otherwise."""
 
+_LISTS = {
+    "inputs": "such as `inputs: [left, right]`, the names of the values that enter",
+    "outputs": "such as `outputs: [layer3]`, the names of steps there",
+}
+"""How those are written that are lists in a block or beside `spec`, and mappings elsewhere."""
+
 
 def _diagnostic(data: Map, what: str, detail: Any) -> Diagnostic:
     path = [str(part) for part in detail["loc"]]
@@ -188,7 +194,9 @@ def _diagnostic(data: Map, what: str, detail: Any) -> Diagnostic:
         words = str(detail["ctx"]["expected"]).replace("'", "`")
         return Diagnostic("NS201", f"`{'.'.join(path)}` takes {words}{shown}", place(data, path))
     wanted = _WANTED.get(detail["type"]) or str(detail["msg"]).removeprefix("Input should be ")
-    help = "put it in quotes" if wanted == "text" and isinstance(value, int | float) else _EXAMPLES.get(key, "")
+    example = _LISTS.get(key) if detail["type"] == "list_type" else None
+    example = example or ("such as `params: {classes: 10}`" if what == "`network`" else _EXAMPLES.get(key, ""))
+    help = "put it in quotes" if wanted == "text" and isinstance(value, int | float) else example
     return Diagnostic("NS201", f"`{'.'.join(path)}` takes {wanted}{shown}", place(data, path), help=help)
 
 

@@ -91,8 +91,11 @@ def parse_network(network: NetworkDefinition, findings: Findings) -> None:
     what = f"the body of network `{network.name}`"
     try:
         parser = BodyParser(file, file.blocks, findings)
+        before = len(findings.diagnostics)
         network.body = parser.body(data.entries["body"].value, reach, what=what, top=True, several=several)
         check_no_input(network.body.steps, inputs, findings)
+        if len(findings.diagnostics) > before:
+            return  # Outputs may name the steps that are wrong.
         network.outputs = read_outputs(_section(data, "outputs"), data.span, network.body, inputs, findings)
         if network.info.outputs != ONE_OUTPUT:
             network.results = {o.name: o.value for o in network.outputs if o.mode == "inference"}
@@ -170,8 +173,7 @@ class Embedded:
             spec = read_spec(source, network, self)
         except NetspecError as error:
             note = (f"embedded at {span.place}",)
-            noted = (d if d.code == "NS212" else replace(d, notes=(*d.notes, *note)) for d in error.diagnostics)
-            raise NetspecError(*noted) from None
+            raise NetspecError(*(_embedded(d, span, note) for d in error.diagnostics)) from None
         finally:
             del self.open[key]
         self.specs[key] = spec
@@ -179,6 +181,16 @@ class Embedded:
             # Where its blocks have names that others have too, its own name goes before them.
             definition.file.name = definition.file.name or spec.name
         return spec
+
+
+def _embedded(found: Diagnostic, span: Span, note: tuple[str, ...]) -> Diagnostic:
+    """What is wrong with a spec, as those are told who embed it."""
+    if found.code == "NS212":
+        return found
+    if found.code == "NS213" and (found.span is None or found.span.text == "networks"):
+        # Which network is meant is said where it is embedded.
+        return replace(found, span=span)
+    return replace(found, notes=(*found.notes, *note))
 
 
 def _key(source: Source, network: str) -> tuple[str, str, str]:

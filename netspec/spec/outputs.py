@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
 from netspec.expression import Value, show
@@ -37,12 +37,14 @@ def read_outputs(
             return [OutputDefinition(n, f"{last.called}.{n}", "inference", last.span) for n in last.outputs]
         return [OutputDefinition("output", last.called, "inference", last.span)]
     named = {value for step in body.steps if step.named for value in called_values(step.called, step.outputs)}
-    named |= set(inputs)
+    known = list(inputs)
+    named |= {*known, "input"} if len(known) == 1 else {*known}
     unnamed = {step.called for step in body.steps} - named
     found: list[OutputDefinition] = []
     for name, entry in entries.items():
         try:
-            found.append(_output(name, entry, named, unnamed))
+            output = _output(name, entry, named, unnamed)
+            found.append(output if output.value != "input" else replace(output, value=known[0]))
         except NetspecError as error:
             findings.extend(error)
             if findings.full:
@@ -70,7 +72,7 @@ def _output(name: str, entry: Entry, named: set[str], unnamed: set[str]) -> Outp
         help = f"put a `name` beside its op, and say that name here: `{name}: ...`"
         fail("NS209", f"the step `{text}` has no name, so output `{name}` can't take it", value.span, help=help)
     if not isinstance(text, str) or text not in named:
-        help = closest(str(text), named) or f"an output is a step with a `name`: {choices(sorted(named))}"
+        help = closest(str(text), named) or f"an output is an input, or a step with a `name`: {choices(sorted(named))}"
         fail(
             "NS209",
             f"there is no step `{show(text) if not isinstance(text, str) else text}` for output `{name}`",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
 from netspec.expression import names_in
@@ -16,6 +17,7 @@ from netspec.spec.data import Entry, Map, Seq, plain
 from netspec.spec.defaults import read_defaults
 from netspec.spec.extends import File, chain
 from netspec.spec.inputs import InputDefinition, read_inputs
+from netspec.spec.library import bundled_folder
 from netspec.spec.networks import Embedded, NetworkDefinition, check_no_input, parse_network, read_networks
 from netspec.spec.outputs import OutputDefinition, read_outputs
 from netspec.spec.parameters import read_parameters, replaced
@@ -95,6 +97,8 @@ def read_spec(source: Source, network: str = "", embedded: Embedded | None = Non
     check_recursion(spec.definitions)
     if network or "network" not in base.data.entries:
         _choose(spec, networks, network, base.data.entries.get("networks"))
+        if spec.extends is not None:
+            spec.expect = None  # What is claimed of a network is claimed of the file it stands in.
     if not inner:
         check_classes(_all_definitions(spec, embedded), spec.name, findings)
         findings.check()
@@ -187,7 +191,8 @@ def _choose(spec: Spec, networks: Mapping[str, NetworkDefinition], name: str, se
     if section is not None and not networks:
         help = "such as `networks: {generator: {inputs: {noise: [N, 100]}, body: [linear: 784]}}`"
         fail("NS201", "`networks` has none", span, help=help)
-    shown = spec.source.name if spec.source.name.startswith("<") else spec.name
+    shown = spec.name if Path(spec.source.name).parent == bundled_folder() else spec.source.name
+    shown = "-" if shown == "<stdin>" else shown
     if not name and len(networks) == 1:
         name = next(iter(networks))
     if not name:

@@ -20,6 +20,10 @@ def share_weights(builder: Builder, errors: ElaborationErrors, step: Step, frame
     if other is None:
         return  # What is wrong with that step is said already.
     twins = {node.path[len(other.path) :]: node for node in builder.nodes[other.since[0] : other.until[0]]}
+    if not twins and made.since != made.until:
+        message = f"`{step.share}` is left out here, and has no weights for this step"
+        help = "leave this one out as well, with the same `when`"
+        errors.fail("NS302", message, step.share_span or step.span, frame, help=help)
     one_for_all = step.repeat is not None and other.step.repeat is None
     owners: dict[str, str] = {}
     seen: dict[str, int] = {}
@@ -42,12 +46,30 @@ def share_weights(builder: Builder, errors: ElaborationErrors, step: Step, frame
             owners[node.path] = twin.weights_of
     if any(count != len(twins) for count in seen.values()) or (not seen and twins):
         message = f"`{step.share}` has other steps in it than this one, and can't share its weights"
+        counts = [_copies(builder, each.path) for each in (other, made)]
+        if step.repeat is not None and other.step.repeat is not None and counts[0] != counts[1]:
+            message = f"`{step.share}` has {counts[0]} copies, and this step {counts[1]}: each shares those of one"
         errors.fail("NS302", message, step.span, frame)
+
+    def owner(path: str) -> str:
+        """Whose weights a scope uses, where they are not its own."""
+        return builder.scopes[path].weights_of if path in builder.scopes else ""
+
+    whole = twins[""].weights_of if "" in twins else owner(other.path) or other.path
     for scope in builder.scopes_since(made.since):
         inner = scope.path[len(made.path) :]
-        if not inner or (one_for_all and inner.count(".") == 1):
-            owners[scope.path] = other.path
+        is_copy = step.repeat is not None and inner.count(".") == 1
+        if not inner or (one_for_all and is_copy):
+            owners[scope.path] = whole
+        elif is_copy and (shared := owner(other.path + inner)):
+            owners[scope.path] = shared
     builder.share(made.since, owners)
+
+
+def _copies(builder: Builder, path: str) -> int:
+    """How many copies a repeat has."""
+    paths = [node.path for node in builder.nodes if node.path.startswith(f"{path}.")]
+    return len({inner[len(path) + 1 :].partition(".")[0] for inner in paths})
 
 
 def _weights(builder: Builder, node: Node) -> tuple[Weight, ...]:

@@ -53,21 +53,22 @@ class BodyParser:
         counts: dict[str, int] = {}
         steps: list[Step] = []
         taken: dict[str, Span] = {}
+        wrong: set[str] = set()
         for item in data.items:
             try:
                 step = self.step(item, reach, counts, top)
                 if several and not steps and step.sources is None and step.takes:
                     help = f"such as `from: {next(iter(sorted(reach.inputs)))}`"
                     fail("NS209", f"{several} has several inputs: its first step needs `from`", step.span, help=help)
-                if step.share:
-                    self.check_share(step, steps)
+                if step.share and step.share not in wrong:
+                    self.check_share(step, steps, data, reach)
             except NetspecError as error:
                 self.findings.extend(error)
                 if self.findings.full:
                     break
                 # A step with a mistake still has its name, so that those who use it are not blamed.
-                for name in _name_despite(item):
-                    reach.values.add(name)
+                reach.values.add(*_name_despite(item))
+                wrong |= _name_despite(item)
                 continue
             if step.called in taken:
                 self.findings.add(_clash(step, taken[step.called]))
@@ -144,6 +145,9 @@ class BodyParser:
             both = " and ".join(f"`{name}`" for name in owners[:2])
             help = "write the block you mean into `blocks` of this file"
             raise NetspecError(Diagnostic("NS203", f"{both} both have a block `{key}`", span, help=help))
+        if key in reach.parameters and key not in self.file.parameters:
+            help = f"declare it so: `params: {{{key}: body}}`"
+            fail("NS203", f"`{key}` is a parameter, and none that holds steps", span, help=help)
         help = (
             way_to_op(key, self.known(reach)) or "`netspec ops` lists the ops; those of your own come with `--ops FILE`"
         )
@@ -185,13 +189,12 @@ class BodyParser:
         wrong.check()
         return found
 
-    def check_share(self, step: Step, before: list[Step]) -> None:
+    def check_share(self, step: Step, before: list[Step], body: Seq, reach: Reach) -> None:
         """Refuse to share the weights of what is no earlier step of this body, or is another kind of step."""
         other = next((s for s in before if s.called == step.share and s.named), None)
         span = step.share_span or step.span
         if other is None:
-            named = [s.called for s in before if s.named]
-            help = closest(step.share, named) or (f"before it are {choices(named)}" if named else "")
+            help = _way_to_share(step, before, body, reach)
             fail("NS209", f"no step `{step.share}` stands before this one in this body", span, help=help)
         if other.target is not step.target and not (
             isinstance(step.target, BodyParameter) and other.target == step.target
@@ -320,10 +323,27 @@ def _split(item: Data, known: Callable[[str], bool]) -> tuple[str, Span, Data, d
     )
 
 
+def _way_to_share(step: Step, before: list[Step], body: Seq, reach: Reach) -> str:
+    """What to write instead of the name of what is no step before this one in its body."""
+    name, named = step.share, [s.called for s in before if s.named]
+    if any(s.called == name for s in before):
+        return f"the step before it has no name: put `name: {name}` beside its op"
+    if any(name in _name_despite(item) for item in body.items):
+        return "the first of those that share has the weights: `share` stands beside the later ones"
+    if name.partition(".")[0] in named:
+        return f"a step shares all of its weights: `share: {name.partition('.')[0]}`"
+    if name in reach.values and name not in reach.inputs:
+        return "steps share weights within one body, and that one stands in the body around"
+    return closest(name, named) or (f"before it are {choices(named)}" if named else _NOTHING_TO_SHARE)
+
+
+_NOTHING_TO_SHARE = "it names a step of this body that stands before it, by its `name`"
+
+
 def _shown_under(op: Entry) -> str:
     """The scalar argument of an op by its attribute's name, for a help line that adds another."""
     cls = find_op(op.key)
-    principal = cls.principal if cls else None
+    principal = cls.principal if cls else "spec" if op.key == "network" else None
     scalar = isinstance(op.value, Scalar) and op.value.value is not None
     return f"{principal}: {plain(op.value)}, " if principal and scalar else ""
 

@@ -44,3 +44,44 @@ def test_a_width_that_depends_on_itself_is_a_minimum() -> None:
         + "network: [block, block]\n"
     )
     assert "nn.Conv2d(min(in_channels, 4), 8, 1)" in net.to_source()
+
+
+TWO = "  two: {inputs: [a, b], outputs: {l: s, r: a}, body: [{tanh, from: b, name: s}]}\n"
+
+
+def test_copies_that_change_sides_are_drawn() -> None:
+    """What entered the first copy was needed by nothing, and its box was not there."""
+    net = netspec.loads(
+        HEAD + "blocks:\n" + TWO + "network:\n  - {relu, name: x}\n  - {two, from: [image, x], repeat: 4, name: t}\n"
+        "outputs: {r: t.r}\n"
+    )
+    for depth in range(4):
+        net.diagram(depth)
+
+
+def test_copies_of_which_some_have_one_box_are_drawn() -> None:
+    """The first copy was no frame of its own and the others were: their boxes stood in no copy of it."""
+    net = netspec.loads(
+        HEAD
+        + "blocks:\n  around: {params: {inner: body}, body: [inner]}\nnetwork:\n"
+        + "  - around:\n      inner:\n        - around: {inner: [{dropout: 0.5, when: input.channels > 3}, "
+        + "{conv2d: {out_channels: 5, kernel_size: 1}}]}\n          repeat: 3\n"
+    )
+    for depth in range(5):
+        net.diagram(depth)
+
+
+def test_a_network_has_the_weights_it_shares_with_training() -> None:
+    """The step that has the weights is built in training only: the network was told to have no parameters."""
+    conv = "conv2d: {out_channels: 3, kernel_size: 1}"
+    net = netspec.loads(
+        HEAD
+        + f"network: [{{{conv}, name: a}}, {{{conv}, share: a, from: image, name: b}}]\n"
+        + "outputs: {r: b, t: {from: a, mode: train}}\n"
+    )
+    assert net.explain("")["parameters"] == net.summary()["totals"]["parameters"] == 12
+
+
+def test_the_value_that_enters_is_an_output_of_its_network() -> None:
+    """A block could give its `input`, and a network could not."""
+    assert netspec.loads(HEAD + "network: [relu]\noutputs: {same: input}\n").graph.outputs[0].value == "image"

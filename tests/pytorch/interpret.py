@@ -68,7 +68,7 @@ def assert_equal(found: tuple[torch.Tensor, ...], wanted: tuple[torch.Tensor, ..
     assert len(found) == len(wanted)
     for a, b in zip(found, wanted, strict=True):
         assert a.shape == b.shape
-        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
 def assert_means(graph: Graph, module: nn.Module) -> None:

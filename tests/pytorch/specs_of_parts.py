@@ -192,6 +192,79 @@ network:
   - {network: {spec: resnet20_cifar, params: {n: 2, classes: 5}}, from: right, name: b}
   - {add, from: [a.logits, b]}
 """,
+    # What the fuzzer of parts found, each as small as it gets
+    "a block in itself, as steps": MAP
+    + """
+blocks:
+  around: {params: {inner: body}, body: [inner, {conv2d: {out_channels: 4, kernel_size: 1}}]}
+  other: {params: {inner: body}, body: [{around: {inner: [inner]}}, tanh]}
+network: [around: {inner: [around: {inner: [other: {inner: [around: {inner: [relu]}]}]}]}, other: {inner: [other: {inner: []}]}]
+""",
+    "streams shared on one value": MAP
+    + STREAMS
+    + "network: [{streams: 4, from: [image, image], name: s}, {streams: 4, share: s, repeat: 2, name: t}, {add, from: [t.r, t.t]}]",
+    "shared by one that shares": MAP
+    + CONV
+    + "network: [{conv: 4, name: a}, {conv: 4, repeat: 2, share: a, name: b}, {conv: 4, repeat: 2, share: b}, {conv2d: {out_channels: 4, kernel_size: 1}, name: c}, {conv2d: {out_channels: 4, kernel_size: 1}, share: c, name: d}, {conv2d: {out_channels: 4, kernel_size: 1}, share: d, repeat: 2}]",
+    "streams copied and shared": MAP
+    + STREAMS
+    + "network: [{tanh, name: a}, {streams: 4, from: [image, a], repeat: 2, name: s}, {streams: 4, from: [a, s.t], share: s, repeat: 2, name: t}, {add, from: [t.r, t.t]}]",
+    "steps shared that are a class": MAP
+    + """
+blocks: {both: {params: {inner: body}, body: [{inner, name: a}, {inner, share: a, repeat: 2}]}}
+network: [both: {inner: [{conv2d: {out_channels: 4, kernel_size: 1}}, {add, from: [conv2d_, input]}]}]
+""".replace("1}}, {add", "1}, name: conv2d_}, {add"),
+    "streams that change sides": MAP
+    + """
+blocks:
+  swap: {inputs: [a, b], outputs: {l: b, r: s}, body: [{conv2d: {out_channels: 4, kernel_size: 1}, from: a}, {add, from: [conv2d_1, b], name: s}]}
+  turn: {inputs: [a, b], outputs: {l: b, r: a}, body: [{relu, from: a}]}
+network: [{tanh, name: x}, {swap, from: [image, x], repeat: 4, name: s}, {turn, from: [s.l, s.r], repeat: 3, name: t}, {concat, from: [t.l, t.r, s.r]}]
+""".replace("from: a}, {add", "from: a, name: conv2d_1}, {add"),
+    "the last copy gives what nothing uses": MAP
+    + """
+blocks: {turn: {inputs: [a, b], outputs: {l: b, r: s}, body: [{relu, from: a, name: s}]}}
+network: [{tanh, name: x}, {turn, from: [image, x], repeat: 3, name: t}, {conv2d: 4, from: t.l}]
+""".replace("conv2d: 4", "conv2d: {out_channels: 4, kernel_size: 1}"),
+    "copies that read what stands around, in a branch": MAP
+    + """
+network:
+  - {relu, name: r}
+  - add:
+      branches:
+        skip: []
+        main:
+          - {add: {branches: {a: [{leaky_relu: 0.2, from: r}, {conv2d: {out_channels: 2, kernel_size: 1}}], b: [{conv2d: {out_channels: 2, kernel_size: 1}}]}}, repeat: 2}
+          - conv2d: {out_channels: 4, kernel_size: 1}
+""",
+    "a width from a list, by the number of the copy": MAP
+    + "params: {widths: [2, 5, 3]}\nnetwork: [{concat: {branches: {a: [], b: [{conv2d: {out_channels: 'widths[index % 3]', kernel_size: 1}}]}}, repeat: 3}]",
+    "a width that enters a network": MAP
+    + """
+params: {wide: 6}
+networks:
+  head: {inputs: {x: [N, 4, H, W]}, body: [{add: {branches: {a: [{conv2d: {out_channels: 2, kernel_size: 1}}], b: [{conv2d: {out_channels: 2, kernel_size: 1}}]}}}]}
+network: [{conv2d: {out_channels: wide, kernel_size: 1}}, head]
+""",
+    "a width read from what does not enter": MAP
+    + """
+params: {wide: 6}
+network:
+  - {conv2d: {out_channels: wide, kernel_size: 1}, name: c}
+  - concat:
+      branches:
+        a: [{conv2d: {out_channels: 1, kernel_size: 1}}]
+        b: [{dropout: 0.5, from: image}, {relu, name: r}, {add, from: [r, image]}, {conv2d: {out_channels: input.channels, kernel_size: 1}}]
+    repeat: 3
+""",
+    "one initialiser for layers with long names": MAP
+    + """
+blocks:
+  some: {body: [{conv2d: {out_channels: 4, kernel_size: 1}, name: convolution, init: {weight: xavier_uniform}}, {conv2d: {out_channels: 4, kernel_size: 3, padding: 1}}]}
+network: [{some, repeat: 3, name: stage}, {conv2d: {out_channels: 4, kernel_size: 1}}, some]
+""",
+    "one initialiser of a bias that some layers have": MAP
+    + "network: [{conv2d: {out_channels: 4, kernel_size: 1}, init: {bias: 0.5}}, {conv2d: {out_channels: 4, kernel_size: 1, bias: false}}]",
 }
 
 PARTS = {name: f"netspec: 1\nname: net\n{body}" for name, body in _BODIES.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from language import check_misuse, error, errors, nodes, shapes, spec
 
 import netspec
 from netspec import NetspecError
+from netspec.cli.main import main as command
 
 PAIR = """{pair: {inputs: [a, b], outputs: {sum: s, first: x},
   body: [{tanh, from: a, name: x}, {add, from: [x, b], name: s}]}}"""
@@ -205,6 +207,31 @@ def test_a_network_takes_the_sizes_that_enter() -> None:
 def test_a_file_of_one_network_needs_no_name() -> None:
     text = "netspec: 1\nname: file\nnetworks: {only: {inputs: {x: [N, 4]}, body: [linear: 2]}}\n"
     assert netspec.loads(text).name == "only"
+
+
+def test_claims_of_networks_lapse_where_their_file_is_extended(tmp_path: Path) -> None:
+    (tmp_path / "gan.yaml").write_text(GAN)
+    (tmp_path / "wide.yaml").write_text("netspec: 1\nname: wide\nextends: gan.yaml\nparams: {hidden: 16}\n")
+    net = netspec.load(f"{tmp_path / 'wide.yaml'}:generator")
+    assert net.graph["fc1"].type.shape[-1] == 16
+    assert net.check_expectations() == (0, [])
+
+
+def test_which_network_of_a_spec_is_meant_is_said_where_it_is_embedded(tmp_path: Path) -> None:
+    (tmp_path / "gan.yaml").write_text(GAN)
+    main = tmp_path / "main.yaml"
+    for name, said in (("gan.yaml", "several networks"), ("gan.yaml:generater", "no network `generater`")):
+        main.write_text(spec(f"[network: '{name}']", inputs="{x: [N, 4]}"))
+        with pytest.raises(NetspecError, match=rf"main.yaml:4:20: error NS213: .*{said}"):
+            netspec.load(main)
+
+
+def test_one_network_of_a_spec_on_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(GAN.encode())))
+    command(["params", "-:generator"])
+    assert "generator: parameters by layer" in capsys.readouterr().out
 
 
 # Other specs

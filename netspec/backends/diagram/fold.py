@@ -102,6 +102,8 @@ class _Folder:
     keys: dict[str, str] = field(default_factory=dict[str, str])
     levels: dict[str, int] = field(default_factory=dict[str, int])
     weights: dict[str, int] = field(default_factory=dict[str, int])
+    more: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    """How many boxes more than one a scope holds, by its key and kind; of a repeat, more than it has copies."""
     varied: set[str] = field(default_factory=set[str])
     units: dict[str, dict[str, _Unit]] = field(default_factory=dict[str, dict[str, "_Unit"]])
     copies: dict[str, dict[str, None]] = field(default_factory=dict[str, dict[str, None]])
@@ -148,6 +150,12 @@ class _Folder:
         for path, own in labels.items():
             if len(own) == len(self._children(self.graph.scopes[path])) <= FEW and merged(own) is None:
                 self.varied.add(path)
+        # Scopes that are drawn as one are frames, or not, as one: that of the copy that has most decides.
+        for path, weight in self.weights.items():
+            scope = self.graph.scopes[path]
+            more = weight - (len(self._children(scope)) if scope.kind == "repeat" else 1)
+            key = self._key(path), scope.kind
+            self.more[key] = max(more, self.more.get(key, 0))
 
     def _chain(self, path: str) -> list[Scope]:
         """The scopes around and at a path, outermost first, below the part that is drawn."""
@@ -187,10 +195,10 @@ class _Folder:
 
     def _framing(self, scope: Scope) -> bool:
         """Whether a scope is drawn as a box or as a frame: it holds more than one box, and is no branch."""
+        more = self.more.get((self._key(scope.path), scope.kind), 0)
         if scope.kind == "repeat":
-            copies = len(self._children(scope))
-            return self._folded(scope) and self.weights.get(scope.path, 0) > copies
-        if scope.kind == "branch" or self.weights.get(scope.path, 0) < 2:
+            return self._folded(scope) and more > 0
+        if scope.kind == "branch" or not more:
             return False
         return not (self._is_copy(scope) and self._folded(self.graph.scopes[scope.parent]))
 
@@ -322,6 +330,9 @@ class _Folder:
             head = self.box_of[node.path]
             for value in node.inputs:
                 tail = self._tail(value, node)
+                if tail not in found.boxes:
+                    # What entered the first copy there is needed by nothing, and not drawn.
+                    tail = self.box_of[value.partition(":")[0]]
                 if tail != head:
                     edges[tail, head] = None
         boxes = found.boxes

@@ -123,6 +123,11 @@ class _Reader:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.users = graph.users
+        self.entering: dict[str, list[str]] = {}
+        """Of the values that enter uses with several inputs, the paths of the scopes that these uses stand in."""
+        for scope in graph.scopes.values():
+            for value in several_inputs(scope):
+                self.entering.setdefault(value, []).append(scope.parent)
         self.inside: tuple[str, str] = ("", "")
         """The path of the scope that shares the weights of another, and the path of that one, while it is read."""
         self.loop = ""
@@ -140,9 +145,10 @@ class _Reader:
             for value in item.inputs:
                 if value not in made and value not in body.inputs:
                     body.inputs.append(value)
-            made.update(item.outputs)
+            # What an item gives back unchanged is no new value.
+            made.update(value for value in item.outputs if value not in item.inputs)
             body.items.append(item)
-        # A scope's value may leave through the item it stands in; what an item gives back unchanged does not.
+        # A scope's value may leave through the item it stands in.
         leaving = [v for item in body.items for v in item.outputs if v not in item.inputs and self.leaves(v, body.path)]
         # What a block says that it gives, it gives in every use, used or not.
         given = [v for v in scope.outputs if v in made] if scope is not None and len(scope.outputs) > 1 else []
@@ -154,6 +160,9 @@ class _Reader:
                 body.inputs.append(group.scope.output)
         entering = [v for v in scope.inputs.values() if v in body.inputs] if scope is not None else []
         body.inputs = list(dict.fromkeys([*entering, *body.inputs]))
+        if scope is not None and (several := several_inputs(scope)):
+            # What a block says that it takes, every use is given, used or not, and where two values are one.
+            body.inputs = [*several, *(value for value in body.inputs if value not in several)]
         return body
 
     def node(self, node: Node) -> Item:
@@ -176,8 +185,6 @@ class _Reader:
         scope = group.scope
         assert scope is not None
         owner = scope.weights_of
-        while owner and (other := self.graph.scopes.get(owner)) is not None and other.weights_of:
-            owner = other.weights_of
         shares, loops, outer = "", False, (self.inside, self.loop)
         if owner:
             if not self.loop or scope.parent != self.loop:
@@ -220,7 +227,14 @@ class _Reader:
         if not path:
             return False
         below = f"{path}."
+        if any(p != path and not p.startswith(below) for p in self.entering.get(value, ())):
+            return True
         return any(u.scope != path and not u.scope.startswith(below) for u in self.users[value])
+
+
+def several_inputs(scope: Scope) -> list[str]:
+    """The values that enter a use of what has several inputs, or its copies; none where it has one."""
+    return [] if "input" in scope.inputs or len(scope.inputs) < 2 else list(scope.inputs.values())
 
 
 def is_chain(body: Body) -> bool:
@@ -233,6 +247,8 @@ def is_chain(body: Body) -> bool:
             return False
         if item.inputs != [previous] or len(item.outputs) != 1:
             return False
+        if item.body is not None and item.body.kind == "repeat" and not is_chain(item.body):
+            return False  # Its copies stand in a list.
         previous = item.outputs[0]
     return body.outputs == [previous]
 

@@ -5,7 +5,8 @@ A use that lacks steps whose `when` was false still fits the class of a use that
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ from typing import Any
 
 from netspec.backends.pytorch.bodies import Body, Item
 from netspec.dims import Dim
+from netspec.errors import fail
 from netspec.graph.model import Graph, Parameter
 from netspec.naming import class_name
 from netspec.types import Layer
@@ -70,8 +72,7 @@ class Class:
         taken = {p.name for p in self.parameters}
         scope, inputs = self.template.body.scope, self.template.body.inputs
         if scope is not None and scope.block is not None and len(scope.block.inputs) > 1:
-            called = {value: name for name, value in scope.inputs.items()}
-            found = {f"{called[value]}_{size}": place for place, value in enumerate(inputs) if value in called}
+            found = {f"{name}_{size}": place for place, name in enumerate(scope.block.inputs[: len(inputs)])}
             return {f"{name}_" if name in taken else name: place for name, place in found.items()}
         names = (f"in_{size}", f"input_{size}", f"entering_{size}", f"_in_{size}")
         return {next(name for name in names if name not in taken): 0}
@@ -100,14 +101,15 @@ def find_classes(
     for entry in found:
         types = [graph.types[value] for value in entry.member.body.inputs]
         entry.member.widths = tuple([type.channels if type.rank > 1 else None for type in types])
-    by_label: dict[Label, list[_Found]] = {}
+    kinds = _kinds(found)
+    by_kind: dict[_Kind, list[_Found]] = {}
     for entry in found:
-        by_label.setdefault(entry.label, []).append(entry)
-    labels = {id(entry.member.body): entry.label for entry in found}
+        by_kind.setdefault(kinds[id(entry.member.body)], []).append(entry)
     classes: list[Class] = []
     of_body: dict[int, Class] = {}
-    for label in _dependencies_first(by_label, labels):
-        entries = sorted(by_label[label], key=lambda e: -_size(e.member.body))
+    for kind in _dependencies_first(by_kind, kinds):
+        label = kind[0]
+        entries = sorted(by_kind[kind], key=_most_general)
         made: list[Class] = []
         for entry in entries:
             matcher = _Matcher(of_body, label in exact)
@@ -181,29 +183,56 @@ def _collect(
         if body.kind == "repeat" and item.name.isdigit():
             yield from _collect(item.body, label, {**names, "index": int(item.name)}, parameters, file)
         else:
-            yield from _collect(item.body, (*label, item.name), names, parameters, file)
+            # A step that shares weights is a call of a module there is, and has its class.
+            yield from _collect(item.body, (*label, item.shares or item.name), names, parameters, file)
+
+
+def _most_general(found: _Found) -> tuple[int, int]:
+    """Templates are the uses with the most steps, and of these those in which no two values that enter are one."""
+    return -_size(found.member.body), -len(set(found.member.body.inputs))
 
 
 def _size(body: Body) -> int:
     return sum(1 + (_size(item.body) if item.body is not None and not item.body.is_class else 0) for item in body.items)
 
 
-def _dependencies_first(by_label: dict[Label, list[_Found]], labels: dict[int, Label]) -> list[Label]:
-    uses: dict[Label, dict[Label, None]] = {label: {} for label in by_label}
-    for label, entries in by_label.items():
+_Kind = tuple[Label, int]
+"""Uses that may share a class: their label, and how deep other classes stand in them where that matters."""
+
+
+def _kinds(found: Sequence[_Found]) -> dict[int, _Kind]:
+    """The kind of every body by its id. A block that takes steps may stand in itself: then depth tells uses apart."""
+    labels = {id(entry.member.body): entry.label for entry in found}
+    inner = {id(entry.member.body): [id(body) for body in _inner_classes(entry.member.body)] for entry in found}
+    uses: dict[Label, set[Label]] = {label: set() for label in labels.values()}
+    heights: dict[int, int] = {}
+    # What stands in a body was found after it.
+    for body in reversed(inner):
+        uses[labels[body]].update(labels[other] for other in inner[body])
+        heights[body] = 1 + max((heights[other] for other in inner[body]), default=0)
+    # What uses nothing but what is done is done: what remains is a round, or uses one.
+    done: set[Label] = set()
+    while ready := [label for label in uses if label not in done and uses[label] <= done]:
+        done.update(ready)
+    return {body: (label, 0 if label in done else heights[body]) for body, label in labels.items()}
+
+
+def _dependencies_first(by_kind: dict[_Kind, list[_Found]], kinds: dict[int, _Kind]) -> list[_Kind]:
+    uses: dict[_Kind, dict[_Kind, None]] = {kind: {} for kind in by_kind}
+    for kind, entries in by_kind.items():
         for entry in entries:
             for inner in _inner_classes(entry.member.body):
-                uses[label][labels[id(inner)]] = None
-    done: dict[Label, None] = {}
+                uses[kind][kinds[id(inner)]] = None
+    done: dict[_Kind, None] = {}
 
-    def visit(label: Label) -> None:
-        for inner in uses[label]:
+    def visit(kind: _Kind) -> None:
+        for inner in uses[kind]:
             if inner not in done:
                 visit(inner)
-        done.setdefault(label)
+        done.setdefault(kind)
 
-    for label in by_label:
-        visit(label)
+    for kind in by_kind:
+        visit(kind)
     return list(done)
 
 
@@ -239,23 +268,31 @@ class _Matcher:
         if not by_key.keys() <= {item.key for item in t.items}:
             return False
         t_tokens: dict[str, Any] = {value: ("input", k) for k, value in enumerate(t.inputs)}
-        m_tokens: dict[str, Any] = {value: ("input", k) for k, value in enumerate(m.inputs)}
+        # Two values of the template may be one here.
+        m_tokens: defaultdict[str, set[Any]] = defaultdict(set)
+        for k, value in enumerate(m.inputs):
+            m_tokens[value].add(("input", k))
+
+        def alike(ours: Sequence[str], others: Sequence[str]) -> bool:
+            pairs = zip(ours, others, strict=False)
+            return len(ours) == len(others) and all(t_tokens[a] in m_tokens[b] for a, b in pairs)
+
         for own in t.items:
             other = by_key.get(own.key)
             items[id(own)] = other
-            wired = [t_tokens[v] for v in own.inputs]
             if other is None:
                 if not self.leave_out(own, items):
                     return False
-                t_tokens[own.outputs[0]] = wired[0]
+                t_tokens[own.outputs[0]] = t_tokens[own.inputs[0]]
                 continue
-            if [m_tokens.get(v) for v in other.inputs] != wired or not self.same(own, other, items):
+            if not alike(own.inputs, other.inputs) or not self.same(own, other, items):
                 return False
             if len(own.outputs) != len(other.outputs):
                 return False
             for k, (a, b) in enumerate(zip(own.outputs, other.outputs, strict=True)):
-                t_tokens[a] = m_tokens[b] = (own.key, k)
-        return [t_tokens[v] for v in t.outputs] == [m_tokens.get(v) for v in m.outputs]
+                t_tokens[a] = (own.key, k)
+                m_tokens[b].add((own.key, k))
+        return alike(t.outputs, m.outputs)
 
     def leave_out(self, item: Item, items: dict[int, Item | None]) -> bool:
         """Whether a step may be missing: it has a condition or copies, or is a chain of steps that all may be."""
@@ -319,6 +356,16 @@ def uniform(body: Body, of_body: Mapping[int, Class]) -> bool:
     return wiring(body) is not None
 
 
+def check_shared(item: Item, body: Body, of_body: Mapping[int, Class]) -> None:
+    """Refuse a step of a body whose class is another than that of the step whose module it calls."""
+    owner = next(other for other in body.items if other.name == item.shares and other.is_module).body
+    one = item.body.items[0].body if item.loops and item.body is not None else item.body
+    if one is None or owner is None or of_body.get(id(one)) is of_body.get(id(owner)):
+        return
+    what = f"`{one.path}` shares the weights of `{owner.path}`"
+    fail("NS401", f"{what}, and two values that enter one of them are the same: PyTorch source can't say that")
+
+
 def wiring(body: Body) -> list[int | str] | None:
     """What each copy of a repeat takes: the number of a value of the last copy, or a value from around.
 
@@ -328,7 +375,11 @@ def wiring(body: Body) -> list[int | str] | None:
     previous = body.chained
     several = len(previous)
     for item in body.items:
-        found.append([previous.index(value) if value in previous else value for value in item.inputs])
+        # Of two values that are one, each is taken where it is given.
+        places = enumerate(item.inputs)
+        found.append(
+            [k if previous[k : k + 1] == [v] else previous.index(v) if v in previous else v for k, v in places]
+        )
         if len(item.outputs) != several:
             return None
         previous = item.outputs

@@ -19,6 +19,8 @@ Names = frozenset[str]
 NONE: Names = frozenset()
 SHAPE = "the shape"
 """Stands among the names that something depends on for the sizes of what enters a class."""
+UNSEEN = "what stands around"
+"""Stands among them for the sizes of a value that an expression reads and that does not enter the class."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,12 @@ LONGEST_NEST = 72
 def live_items(body: Body, outputs: Iterable[str], known: Collection[Item] = ()) -> list[Item]:
     """The items that outputs depend on, beside those that are `known`.
 
-    A step that nothing uses keeps its weights and is not called.
+    A step that nothing uses, or that gives back what it takes, keeps its weights and is not called.
     """
     wanted = set(outputs)
     found: list[Item] = []
     for item in reversed(body.items):
-        if item not in known and wanted.intersection(item.outputs):
+        if item not in known and wanted.intersection(item.outputs).difference(item.inputs):
             wanted.update(item.inputs)
             found.append(item)
     return found[::-1]
@@ -35,7 +35,7 @@ def is_listed(item: Item) -> bool:
     """Whether an item is a list of copies that `forward` goes through, since they are no chain."""
     if item.loops:
         return True
-    return item.body is not None and item.body.kind == "repeat" and not item.shares and not is_chain(item.body)
+    return item.body is not None and item.body.kind == "repeat" and not is_chain(item.body)
 
 
 class ForwardWriter:
@@ -141,16 +141,10 @@ class ForwardWriter:
         """The copies of a repeat that take more than the last one's value: a loop, or a call of each."""
         assert item.body is not None
         taken = wiring(item.body)
+        module = f"self.{item.shares or item.name}"
         kept = self.names
         if taken is None:
-            names = dict(kept)
-            targets = [self.variable(item, value, number) for number, value in enumerate(item.outputs)]
-            by_label = dict(zip(item.labels or ("",), targets, strict=False))
-            for number, copy in enumerate(item.body.items):
-                given = [names[value] for value in copy.inputs]
-                made = [by_label[label] for label in copy.labels] or targets
-                self.state(f"{', '.join(made)} = ", _called(copy, f"self.{item.name}[{number}]", given))
-                names.update(zip(copy.outputs, made, strict=True))
+            self.one_by_one(item, item.body.items, module)
             for value in item.inputs:
                 self.uses[value] -= 1
             return
@@ -160,15 +154,55 @@ class ForwardWriter:
         outer = [kept[value] for value in taken if isinstance(value, str)]
         targets = [self.variable(item, value, number, outer) for number, value in enumerate(item.outputs)]
         start = [kept.get(value, "") for value in chained]
-        if start != targets and all(start):
-            self.state(f"{', '.join(targets)} = ", ", ".join(start))
+        moved = [(target, name) for target, name in zip(targets, start, strict=False) if target != name]
+        if moved and all(start):
+            self.state(f"{', '.join(target for target, _ in moved)} = ", ", ".join(name for _, name in moved))
         given = [targets[value] if isinstance(value, int) else kept[value] for value in taken]
         loop = "layer" if "layer" not in kept.values() else "copy_of_a_layer"
-        over, called = f"self.{item.name}", loop
+        over, called = module, loop
         if item.loops:
-            loop, over, called = "_", f"range({len(item.body.items)})", f"self.{item.shares}"
+            loop, over, called = "_", f"range({len(item.body.items)})", module
         self.lines.append(f"{' ' * self.indent}for {loop} in {over}:")
         self.state(f"{', '.join(targets)} = ", _called(item.body.items[0], called, given), INDENT)
+
+    def one_by_one(self, item: Item, copies: Sequence[Item], module: str) -> None:
+        """A call of each copy; what one gives may be read by any that comes later."""
+        names = dict(self.names)
+        leaving = {value: self.variable(item, value, number) for number, value in enumerate(item.outputs)}
+        by_label = dict(zip(item.labels or ("",), leaving.values(), strict=False))
+        made = {value: number for number, copy in enumerate(copies) for value in copy.outputs}
+        needed = {value: number for number, copy in enumerate(copies) for value in copy.inputs}
+        needed.update(dict.fromkeys(leaving, len(copies)))
+        # Until when a variable is free: what leaves is put into it by the copy that makes it.
+        until = {name: made.get(value, 0) for value, name in leaving.items()}
+        busy = {*names.values(), *_TAKEN}
+        holds: dict[str, str] = {}
+        wanted, live = {value for value in leaving if self.uses[value]}, list[int]()
+        for number, copy in reversed([*enumerate(copies)]):
+            if wanted.intersection(copy.outputs).difference(copy.inputs):
+                wanted.update(copy.inputs)
+                live.append(number)
+        for number, copy in enumerate(copies):
+            if number not in live:
+                continue
+            given = [names[value] for value in copy.inputs]
+            targets: list[str] = []
+            for label, value in zip(copy.labels or ("",), copy.outputs, strict=False):
+                target, count = leaving.get(value) or by_label.get(label) or f"{label or 'x'}_0", 1
+                while value not in leaving and (
+                    (target in busy and target not in until)
+                    or needed.get(value, 0) > until.get(target, len(copies))
+                    or needed.get(holds.get(target, ""), 0) > number
+                    or target in targets
+                ):
+                    count += 1
+                    target = f"{label or 'x'}_{count}"
+                targets.append(target)
+                holds[target] = value
+                if value not in copy.inputs:
+                    names[value] = target
+            called = module if item.loops else f"{module}[{number}]"
+            self.state(f"{', '.join(targets)} = ", _called(copy, called, given))
 
     def call(self, item: Item) -> Doc:
         arguments = [self.read(value) for value in item.inputs]

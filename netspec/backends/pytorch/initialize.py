@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from netspec.backends.pytorch.layout import Bracket, Doc, statement
+from netspec.backends.pytorch.layout import WIDTH, Bracket, Doc, statement
 from netspec.expression import python_literal
 from netspec.graph.model import Graph, Node
 from netspec.types import Filling, Init, Layer
@@ -142,8 +142,16 @@ def _function(rules: Mapping[Key, Filling], layers: list[tuple[Node, str, set[st
         '    """Initialize the weights of a layer."""',
     ]
     for number, targets in enumerate(merged.values()):
-        lines.append(f"    {'if' if not number else 'elif'} isinstance(module, {' | '.join(targets)}):")
-        for weight, filling in by_target[targets[0]]:
+        lead = f"    {'if' if not number else 'elif'} isinstance(module, {' | '.join(targets)})"
+        fillings = by_target[targets[0]]
+        weight, filling = fillings[0]
+        both = f"{lead} and module.{weight} is not None:"
+        last = number + 1 == len(merged) and len(fillings) == 1
+        if last and not _always(targets[0], weight, layers) and len(both) <= WIDTH:
+            lines += [both, *statement("", _fill(f"module.{weight}", filling), 8)]
+            break
+        lines.append(f"{lead}:")
+        for weight, filling in fillings:
             call = _fill(f"module.{weight}", filling)
             if _always(targets[0], weight, layers):
                 lines += statement("", call, 8)
@@ -174,8 +182,11 @@ def _statements(names: list[str], attribute: str, filling: Filling) -> list[str]
     if len(names) == 1:
         return statement("", _fill(f"{names[0]}{attribute}", filling), 8)
     each = "layer" if attribute else "parameter"
+    head = f"        for {each} in ({', '.join(names)}):"
+    # What does not fit on one line has a line for each: a tuple is not broken once.
+    lines = [f"{' ' * 12}{name}," for name in names]
     return [
-        *statement(f"for {each} in ", Bracket("(", names), 8, ":"),
+        *([head] if len(head) <= WIDTH else [f"        for {each} in (", *lines, "        ):"]),
         *statement("", _fill(f"{each}{attribute}", filling), 12),
     ]
 

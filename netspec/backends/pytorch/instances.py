@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from netspec.backends.pytorch.arguments import argument_of
 from netspec.backends.pytorch.bodies import Body, Item
-from netspec.backends.pytorch.flows import SHAPE, Flow, Names
+from netspec.backends.pytorch.flows import SHAPE, UNSEEN, Flow, Names
 from netspec.backends.pytorch.layout import Bracket, Doc
 from netspec.backends.pytorch.place import Matched, Place
 from netspec.backends.pytorch.sums import tidy
@@ -56,6 +56,8 @@ def _behind(
                 found = found.union(*(flow.sizes | flow.doubt for flow in flows))
                 found = found.union(*(flow.names for flow in flows[1:]))
                 found |= names_in(flows[0].features) if flows and flows[0].features is not None else set()
+            elif name == UNSEEN:
+                found.add(name)
             elif name in given:
                 found |= names_in(given[name])
             elif name in child.cls.sizes and len(flows) > child.cls.sizes[name]:
@@ -80,4 +82,7 @@ def _behind(
         return Flow(None, names, names, features)
 
     writer.fixed |= outside(child.fixed)
+    if not child.cls.channels:
+        # The widths that enter are numbers in it.
+        writer.fixed = writer.fixed.union(*(flow.names for flow in flows))
     return [behind(flow) for flow in child.outputs]

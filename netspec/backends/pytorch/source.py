@@ -11,6 +11,7 @@ from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, CopiesDiffer
 from netspec.backends.pytorch.bodies import Body, bodies, helpers_used, modules_used
 from netspec.backends.pytorch.classes import Class, Label, Member, find_classes
 from netspec.backends.pytorch.expressions import written
+from netspec.backends.pytorch.flows import UNSEEN
 from netspec.backends.pytorch.forward import ForwardWriter
 from netspec.backends.pytorch.initialize import initializers
 from netspec.backends.pytorch.layout import WIDTH, Bracket, Doc, statement
@@ -78,8 +79,10 @@ def _write(graph: Graph, classes: Sequence[Class], of_body: Mapping[int, Class])
     free = _free_parameters(graph, classes[-1].template.body)
     while True:
         found = ClassWriter(classes[-1], graph, of_body, done, free).write()
-        if not found.fixed & free:
+        if not free or not found.fixed & {*free, UNSEEN}:
             return [*done.values(), found]
+        if UNSEEN in found.fixed:
+            free = set[str]()
         # Some number in the source follows from such a parameter, so it has to be a number too.
         free -= found.fixed
 
@@ -198,8 +201,7 @@ def _input_names(body: Body, found: Written) -> list[str]:
         return ["x"]
     scope = body.scope
     if scope.block is not None and set(body.inputs) <= set(scope.inputs.values()):
-        names = {value: name for name, value in scope.inputs.items()}
-        return [names[value] for value in body.inputs]
+        return list(scope.block.inputs[: len(body.inputs)])
     return [f"x{number}" for number in range(1, len(body.inputs) + 1)]
 
 

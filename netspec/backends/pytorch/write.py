@@ -8,9 +8,9 @@ from typing import Any
 
 from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, Arguments, Values, argument_of
 from netspec.backends.pytorch.bodies import Body, Item, named_values
-from netspec.backends.pytorch.classes import Class, Member, agreed_parameters
+from netspec.backends.pytorch.classes import Class, Member, agreed_parameters, check_shared
 from netspec.backends.pytorch.expressions import document
-from netspec.backends.pytorch.flows import NONE, SHAPE, Flow, Names, behind, item_of, merged
+from netspec.backends.pytorch.flows import NONE, SHAPE, UNSEEN, Flow, Names, behind, item_of, merged
 from netspec.backends.pytorch.instances import instance
 from netspec.backends.pytorch.layout import Bracket, Choice, Doc, named_sequential, statement
 from netspec.backends.pytorch.place import Matched, Place
@@ -96,12 +96,8 @@ class ClassWriter:
         return Flow(channels, sizes=frozenset((SHAPE,)), features=features)
 
     def matched(self, item: Item) -> Matched:
-        found: list[tuple[Member, Item]] = []
-        for member in self.cls.members:
-            other = member.items.get(id(item))
-            if other is not None:
-                found.append((member, other))
-        return found
+        found = [(member, member.items.get(id(item))) for member in self.cls.members]
+        return [(member, other) for member, other in found if other is not None]
 
     def module(self, item: Item, place: Place, matched: Matched) -> list[str]:
         """The statement that makes a submodule; where not every use has it, with its condition."""
@@ -118,6 +114,7 @@ class ClassWriter:
         arguments = self.arguments
         saved = set(arguments.used), dict(arguments.invented), dict(arguments.environments), set(self.fixed)
         arguments.trying = True
+        check_shared(item, self.cls.template.body, self.of_body)
         if item.loops and item.body is not None:
             for number, copy in enumerate(item.body.items):
                 self.doc(copy, Place(place.entering, number), self.matched(copy))
@@ -169,7 +166,7 @@ class ClassWriter:
             elif value in self.flows:
                 found |= self.flows[value].names
             else:
-                found.add(SHAPE)
+                found.add(UNSEEN)
         return frozenset(found)
 
     def value_called(self, name: str, place: Place) -> str | None:
@@ -318,9 +315,7 @@ class ClassWriter:
             first, last = (self.resolve(tree, Place(place.entering, index)) for index in place.later)
             if first is not None and first == last:
                 return first
-        known = dict(self.constants)
-        if place.index is not None:
-            known["index"] = place.index
+        known = self.constants if place.index is None else {**self.constants, "index": place.index}
         failed = False
 
         def leaf(found: Name | Attribute) -> Expression:
