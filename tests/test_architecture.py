@@ -40,11 +40,12 @@ LAYERS = {
     "spec": f"{GRAPH}",
     "analysis": f"{GRAPH} tables report",
     "passes": f"{GRAPH} analysis",
-    "backends": f"{GRAPH} analysis passes tables",
+    "weights": f"{GRAPH} spec tables report",
+    "backends": f"{GRAPH} analysis passes tables weights",
     "expect": f"{GRAPH} spec analysis",
     "explain": f"{GRAPH} spec analysis tables report",
-    "network": f"{GRAPH} spec analysis expect explain backends tables report",
-    "cli": f"{GRAPH} spec analysis passes backends expect network tables report __init__",
+    "network": f"{GRAPH} spec analysis expect explain weights backends tables report",
+    "cli": f"{GRAPH} spec analysis passes backends expect network weights tables report __init__",
     "__main__": "cli",
 }
 FRONT_DOOR = "__init__"

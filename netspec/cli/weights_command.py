@@ -29,6 +29,11 @@ def command() -> None:
     """Check and convert files of weights: safetensors, shards of them, and what torch.save wrote.
 
     A file may have the network's own keys, or those of an origin that its spec names under `weights`.
+
+    \b
+    Examples:
+      netspec weights check vgg_d vgg16.safetensors
+      netspec weights convert resnet18 resnet18.pth -o resnet18.safetensors
     """
 
 

@@ -348,9 +348,10 @@ def outline(data: dict[str, Any], chance: random.Random) -> Mistake | None:
 
 
 @spoiler
-def later_feature(data: dict[str, Any], chance: random.Random) -> Mistake | None:
-    data["weights"] = {}
-    return Mistake(("NS201",), (("weights",),), inside=True)
+def wrong_origin(data: dict[str, Any], chance: random.Random) -> Mistake | None:
+    wrong = chance.choice(({"keys": {"a b": "c"}}, {"keys": {"a": "*"}}, {"order": 1}, {"rules": {}}, {"keys": []}))
+    data["weights"] = {"theirs": wrong}
+    return Mistake(("NS201", "NS206"), (("weights", "theirs"),), inside=True)
 
 
 @spoiler

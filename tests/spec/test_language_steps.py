@@ -251,7 +251,16 @@ MISUSE: list[tuple[str, str, str, str, str]] = [
         "name the merge",
     ),
     ("step-called-as-input", spec("[{relu, name: image}]"), "NS210", "relu", "an input and a step"),
-    ("weights-later", spec("[relu]", weights="{a: {}}"), "NS201", "weights", "not in this version"),
+    (
+        "weights-parameter",
+        spec("[relu]", params="{deep: 1}", weights="{a: {params: {dep: 2}}}"),
+        "NS204",
+        "dep",
+        "did you mean `deep`?",
+    ),
+    ("weights-stars", spec("[relu]", weights="{a: {keys: {a.*: '*.*'}}}"), "NS206", "'*.*'", "has more `*`"),
+    ("weights-key", spec("[relu]", weights="{a: {keys: {a b: c}}}"), "NS206", "a b", "is no beginning of a key"),
+    ("weights-both", spec("[relu]", weights="{a: {keys: {a: b}, order: true}}"), "NS201", "order", "one of the two"),
 ]
 
 

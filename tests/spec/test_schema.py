@@ -302,7 +302,7 @@ def test_cases_of_errors_are_seen_where_a_schema_can_know() -> None:
 
 def test_it_knows_every_key() -> None:
     definitions = SCHEMA["definitions"]
-    assert set(SCHEMA["properties"]) == set(model.Outline.model_fields) - set(model.LATER)
+    assert set(SCHEMA["properties"]) == set(model.Outline.model_fields)
     assert set(definitions["block"]["properties"]) == set(model.BlockOutline.model_fields)
     assert set(definitions["input"]["properties"]) == set(model.InputOutline.model_fields)
     assert set(definitions["output"]["properties"]) == {"from", *model.OutputOutline.model_fields}
@@ -316,6 +316,7 @@ def test_it_knows_every_key() -> None:
     assert definitions["block-params"]["additionalProperties"]["anyOf"][0]["enum"] == list(parameters.KINDS)
     assert set(definitions["one-network"]["properties"]) == set(model.NetworkOutline.model_fields)
     assert set(definitions["embedded"]["properties"]) == set(model.EmbedOutline.model_fields)
+    assert set(definitions["weights"]["properties"]) == set(model.WeightsOutline.model_fields)
 
 
 def test_it_describes_every_key() -> None:
