@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line's options."""
     parser = argparse.ArgumentParser(description="Fine-tune ResNet-18 on scikit-learn's digits.")
-    parser.add_argument("--epochs", type=positive, default=12, help="times to see every image (%(default)s)")
+    parser.add_argument("--epochs", type=positive, default=8, help="times to see every image (%(default)s)")
     parser.add_argument("--batch", type=positive, default=32, help="images in a step, all processes (%(default)s)")
     parser.add_argument("--rate", type=float, default=1e-3, help="first learning rate of fresh weights (%(default)s)")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="weights to start from, but for what doesn't fit")
