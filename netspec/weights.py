@@ -76,11 +76,24 @@ def _by_name(graph: Graph, shapes: Mapping[str, Shape], source: WeightSource | N
 
 
 def _by_order(graph: Graph, shapes: Mapping[str, Shape], source: WeightSource) -> Fit:
-    counters = any(key.endswith(_COUNTER) for key in shapes)
-    own = [key for key in graph.state() if counters or not key.endswith(_COUNTER)]
-    if len(own) != len(shapes):
-        own = []
-    return _compared(Fit(graph, shapes, source), dict(zip(own, shapes, strict=False)), set())
+    """Layer by layer: theirs by the numbers in their names, since not every file keeps an order; ours as they run."""
+    theirs: dict[str, list[str]] = {}
+    for key in shapes:
+        theirs.setdefault(key.rpartition(".")[0], []).append(key)
+    places = {head: number for number, head in enumerate(source.order)}
+    listed = [layer for layer in theirs if layer.partition(".")[0] in places]
+    listed.sort(key=lambda layer: (places[layer.partition(".")[0]], _by_numbers(layer)))
+    own = dict.fromkeys(key.rpartition(".")[0] for key in graph.state())
+    names: dict[str, str] = {}
+    if len(own) == len(listed):
+        for mine, layer in zip(own, listed, strict=True):
+            names.update({f"{mine}.{key.rpartition('.')[2]}": key for key in theirs[layer]})
+    return _compared(Fit(graph, shapes, source), names, set())
+
+
+def _by_numbers(name: str) -> list[tuple[int, str]]:
+    """What sorts `features.10` behind `features.9`."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in name.split(".")]
 
 
 def _compared(found: Fit, theirs: Mapping[str, str], ignored: set[str]) -> Fit:

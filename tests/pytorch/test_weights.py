@@ -67,6 +67,17 @@ def test_torchvisions_weights_as_they_are(ours: str, name: str, params: dict[str
     torch.testing.assert_close(module(x), wanted, rtol=1e-3, atol=1e-5 * float(wanted.abs().max()))
 
 
+def test_layers_are_counted_by_their_numbers(tmp_path: Path) -> None:
+    """A safetensors file has its keys in another order."""
+    state = {key: torch.rand(value.shape) for key, value in theirs("vgg11_bn").state_dict().items() if value.ndim}
+    save_file(state, tmp_path / "vgg.safetensors")
+    module = netspec.load("vgg_a", params={"batch_norm": True}).compile(tmp_path / "vgg.safetensors")
+    assert torch.equal(module.get_submodule("conv5.1.conv2d").weight, state["features.25.weight"])
+    assert torch.equal(module.get_submodule("fc8").bias, state["classifier.6.bias"])
+    with pytest.raises(NetspecError, match=r"they fit with `--set batch_norm=true`"):
+        netspec.load("vgg_a").compile(tmp_path / "vgg.safetensors")
+
+
 def test_googlenet_without_its_auxiliary_classifiers() -> None:
     other = theirs("googlenet", aux_logits=False)
     module = netspec.load("googlenet_bn").compile(other.state_dict())
