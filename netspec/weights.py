@@ -32,6 +32,8 @@ class Fit:
     graph: Graph
     shapes: Mapping[str, Shape]
     source: WeightSource | None
+    written: Mapping[str, Any] | None = None
+    """The parameters of the network that netspec wrote the file for, if it did."""
     pairs: dict[str, str] = field(default_factory=dict[str, str])
     differs: dict[str, str] = field(default_factory=dict[str, str])
     missing: list[str] = field(default_factory=list[str])
@@ -52,14 +54,28 @@ class Fit:
         return f"keys of {self.source.title or self.source.name}"
 
 
-def fit(graph: Graph, shapes: Mapping[str, Shape], sources: Sequence[WeightSource], params: Mapping[str, Any]) -> Fit:
-    """The best way to read a state dict, of which only keys and shapes are needed: the one that pairs most weights."""
-    found = [_by_name(graph, shapes, None)]
+def fit(
+    graph: Graph,
+    shapes: Mapping[str, Shape],
+    sources: Sequence[WeightSource],
+    params: Mapping[str, Any],
+    written: Mapping[str, Any] | None = None,
+) -> Fit:
+    """The best way to read a state dict, of which only keys and shapes are needed: the one that pairs most weights.
+
+    `written` are the parameters of the network that netspec wrote it for, if it did.
+    """
+    own = _by_name(graph, shapes, None)
+    # What decides for an origin whether its weights are right decides it for a file that was made from one.
+    decisive = {name: (written or {}).get(name) for source in sources for name in source.params}
+    own.params = {n: (v, params.get(n)) for n, v in decisive.items() if v is not None and v != params.get(n)}
+    found = [own]
     for source in sources:
         made = _by_order(graph, shapes, source) if source.order else _by_name(graph, shapes, source)
-        made.params = {name: (value, params.get(name)) for name, value in source.params.items()}
-        made.params = {name: both for name, both in made.params.items() if both[0] != both[1]}
+        made.params = {n: (v, params.get(n)) for n, v in source.params.items() if v != params.get(n)}
         found.append(made)
+    for made in found:
+        made.written = written
     return max(found, key=lambda f: (len(f.pairs), -len(f.differs), -len(f.missing) - len(f.unused), -len(f.params)))
 
 
@@ -134,6 +150,7 @@ def refuse(found: Fit, file: str = "", settings: Sequence[Mapping[str, Any]] = (
 def settings_to_try(found: Fit, sources: Sequence[WeightSource], params: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Settings of parameters under which weights may fit: those that an origin needs, other sizes, and both."""
     needed = [{n: v for n, v in source.params.items() if params.get(n) != v} for source in sources]
+    needed.insert(0, {name: wanted for name, (wanted, _) in found.params.items()})
     sizes: dict[str, int] = {}
     state = found.graph.state()
     for name, key in found.differs.items():

@@ -83,7 +83,9 @@ def test_convert(run: Run, folder: Path) -> None:
     found = load_file(folder / "out.safetensors")
     assert list(found) == sorted(state)
     assert all(torch.equal(found[key], value) for key, value in state.items())
-    assert run("weights", "check", "little.yaml", "out.safetensors").status == 0
+    assert run("weights", "check", "little.yaml", "out.safetensors", "--set", "slow=true").status == 0
+    # What it was converted for, it remembers.
+    assert run("weights", "check", "little.yaml", "out.safetensors").status == 1
 
 
 def test_convert_a_part(run: Run, folder: Path) -> None:

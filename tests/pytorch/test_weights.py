@@ -20,7 +20,7 @@ from torch import nn
 
 import netspec
 from netspec import NetspecError
-from netspec.backends.pytorch.weights import read_weights
+from netspec.backends.pytorch.weights import read_weights, save_weights, written_for
 from netspec.weights import fit, nearest, weights_report
 
 IN_3X3 = {"stride_in_3x3": True}
@@ -94,6 +94,17 @@ def test_what_fits_by_shape_and_is_wrong_is_refused_with_the_way_out() -> None:
         netspec.load("resnet50").compile(state)
     with pytest.raises(NetspecError, match=r"they fit with `--set stride_in_3x3=true`"):
         netspec.load("resnet50").compile(state, partial=True)
+
+
+def test_a_converted_file_remembers_what_it_is_for(tmp_path: Path) -> None:
+    small = {"stages": [1, 1, 1, 1], "classes": 3}
+    made = netspec.load("resnet50", params={**small, **IN_3X3})
+    path = tmp_path / "w.safetensors"
+    save_weights(dict(made.compile().state_dict()), path, made.params)
+    assert written_for(path) == made.params
+    made.compile(path)
+    with pytest.raises(NetspecError, match=r"are for `stride_in_3x3=true`\n +help: they fit with `--set stride_in_3x3"):
+        netspec.load("resnet50", params=small).compile(path)
 
 
 SPEC = """
