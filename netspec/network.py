@@ -180,14 +180,15 @@ class Network:
         """
         from netspec.backends.pytorch import load
         from netspec.backends.pytorch.load import with_weights
-        from netspec.backends.pytorch.weights import read_weights, shapes_of
+        from netspec.backends.pytorch.weights import read_weights, shapes_of, written_for
         from netspec.weights import fit
 
         if weights is None:
             return load(self.graph, self.to_source())
         file = "" if isinstance(weights, Mapping) else os.fspath(weights)
         state = weights if isinstance(weights, Mapping) else read_weights(weights)
-        found = fit(self.graph, shapes_of(state), self.spec.weights, self.params)
+        written = written_for(file) if file else None
+        found = fit(self.graph, shapes_of(state), self.spec.weights, self.params, written)
         if not partial or not found.pairs or found.params:
             self.refuse_weights(found, file)
         return with_weights(self.to_source(), state, found, own=bool(file))
@@ -210,7 +211,7 @@ class Network:
                 graph = Network(self.spec, {**self.params, **setting}, self._inputs).graph
             except NetspecError:
                 continue
-            if fit(graph, found.shapes, self.spec.weights, graph.params).fits:
+            if fit(graph, found.shapes, self.spec.weights, graph.params, found.written).fits:
                 fitting.append(setting)
         return fitting
 

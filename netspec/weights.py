@@ -32,6 +32,8 @@ class Fit:
     graph: Graph
     shapes: Mapping[str, Shape]
     source: WeightSource | None
+    written: Mapping[str, Any] | None = None
+    """The parameters of the network that netspec wrote the file for, if it did."""
     pairs: dict[str, str] = field(default_factory=dict[str, str])
     differs: dict[str, str] = field(default_factory=dict[str, str])
     missing: list[str] = field(default_factory=list[str])
@@ -52,14 +54,28 @@ class Fit:
         return f"keys of {self.source.title or self.source.name}"
 
 
-def fit(graph: Graph, shapes: Mapping[str, Shape], sources: Sequence[WeightSource], params: Mapping[str, Any]) -> Fit:
-    """The best way to read a state dict, of which only keys and shapes are needed: the one that pairs most weights."""
-    found = [_by_name(graph, shapes, None)]
+def fit(
+    graph: Graph,
+    shapes: Mapping[str, Shape],
+    sources: Sequence[WeightSource],
+    params: Mapping[str, Any],
+    written: Mapping[str, Any] | None = None,
+) -> Fit:
+    """The best way to read a state dict, of which only keys and shapes are needed: the one that pairs most weights.
+
+    `written` are the parameters of the network that netspec wrote it for, if it did.
+    """
+    own = _by_name(graph, shapes, None)
+    # What decides for an origin whether its weights are right decides it for a file that was made from one.
+    decisive = {name: (written or {}).get(name) for source in sources for name in source.params}
+    own.params = {n: (v, params.get(n)) for n, v in decisive.items() if v is not None and v != params.get(n)}
+    found = [own]
     for source in sources:
         made = _by_order(graph, shapes, source) if source.order else _by_name(graph, shapes, source)
-        made.params = {name: (value, params.get(name)) for name, value in source.params.items()}
-        made.params = {name: both for name, both in made.params.items() if both[0] != both[1]}
+        made.params = {n: (v, params.get(n)) for n, v in source.params.items() if v != params.get(n)}
         found.append(made)
+    for made in found:
+        made.written = written
     return max(found, key=lambda f: (len(f.pairs), -len(f.differs), -len(f.missing) - len(f.unused), -len(f.params)))
 
 
@@ -76,11 +92,24 @@ def _by_name(graph: Graph, shapes: Mapping[str, Shape], source: WeightSource | N
 
 
 def _by_order(graph: Graph, shapes: Mapping[str, Shape], source: WeightSource) -> Fit:
-    counters = any(key.endswith(_COUNTER) for key in shapes)
-    own = [key for key in graph.state() if counters or not key.endswith(_COUNTER)]
-    if len(own) != len(shapes):
-        own = []
-    return _compared(Fit(graph, shapes, source), dict(zip(own, shapes, strict=False)), set())
+    """Layer by layer: theirs by the numbers in their names, since not every file keeps an order; ours as they run."""
+    theirs: dict[str, list[str]] = {}
+    for key in shapes:
+        theirs.setdefault(key.rpartition(".")[0], []).append(key)
+    places = {head: number for number, head in enumerate(source.order)}
+    listed = [layer for layer in theirs if layer.partition(".")[0] in places]
+    listed.sort(key=lambda layer: (places[layer.partition(".")[0]], _by_numbers(layer)))
+    own = dict.fromkeys(key.rpartition(".")[0] for key in graph.state())
+    names: dict[str, str] = {}
+    if len(own) == len(listed):
+        for mine, layer in zip(own, listed, strict=True):
+            names.update({f"{mine}.{key.rpartition('.')[2]}": key for key in theirs[layer]})
+    return _compared(Fit(graph, shapes, source), names, set())
+
+
+def _by_numbers(name: str) -> list[tuple[int, str]]:
+    """What sorts `features.10` behind `features.9`."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in name.split(".")]
 
 
 def _compared(found: Fit, theirs: Mapping[str, str], ignored: set[str]) -> Fit:
@@ -121,6 +150,7 @@ def refuse(found: Fit, file: str = "", settings: Sequence[Mapping[str, Any]] = (
 def settings_to_try(found: Fit, sources: Sequence[WeightSource], params: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Settings of parameters under which weights may fit: those that an origin needs, other sizes, and both."""
     needed = [{n: v for n, v in source.params.items() if params.get(n) != v} for source in sources]
+    needed.insert(0, {name: wanted for name, (wanted, _) in found.params.items()})
     sizes: dict[str, int] = {}
     state = found.graph.state()
     for name, key in found.differs.items():

@@ -84,15 +84,15 @@ def command(
 
 def _convert(network: Network, path: Path, weights: str, force: bool) -> str:
     """Write weights beside a source, with the keys of its module; what was written, for the line that tells."""
-    from netspec.backends.pytorch.weights import is_ours, save_weights
+    from netspec.backends.pytorch.weights import save_weights, written_for
 
     beside = path.with_suffix(".safetensors")
     if beside.exists() and beside.samefile(weights):
         raise click.ClickException(f"{beside} is the file of weights, and would be overwritten: choose another -o")
-    if beside.is_file() and not force and not is_ours(beside):
+    if beside.is_file() and not force and written_for(beside) is None:
         raise click.ClickException(f"{beside} exists and was not written by netspec; --force overwrites it")
     with working(f"reading {weights}"), in_place_of(beside) as file:
-        save_weights(dict(network.compile(weights).state_dict()), file)
+        save_weights(dict(network.compile(weights).state_dict()), file, network.params)
     return f", and its weights, {beside}"
 
 

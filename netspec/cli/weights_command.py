@@ -93,7 +93,7 @@ def convert(
     if not partial or not fit.pairs or fit.params:
         found.refuse_weights(fit, file)
     with working(f"writing {output}"), in_place_of(Path(output)) as place:
-        save_weights(renamed(state, fit), place)
+        save_weights(renamed(state, fit), place, found.params)
     rest = len(fit.graph.state()) - len(fit.pairs)
     left = f", {rest} of the network left out" if rest else ""
     click.echo(f"wrote {output}: {len(fit.pairs)} weights, by {fit.origin}{left}", err=True)
@@ -103,8 +103,8 @@ def _fit(network: Network, file: str) -> tuple[State, Fit]:
     """The weights of a file, and how they fit."""
     with working("loading torch"):
         need("torch")
-    from netspec.backends.pytorch.weights import read_weights, shapes_of
+    from netspec.backends.pytorch.weights import read_weights, shapes_of, written_for
     from netspec.weights import fit
 
     state = read_weights(file)
-    return state, fit(network.graph, shapes_of(state), network.spec.weights, network.params)
+    return state, fit(network.graph, shapes_of(state), network.spec.weights, network.params, written_for(file))

@@ -292,6 +292,9 @@ class Rearranging(Op, family="shape"):
     def axes(self, *args: Any, **kwargs: Any) -> tuple[int | None, ...]:
         """For each axis of the output, the axis of the first input that it is; None where its size is another."""
 
+    def memory(self, train: bool, *args: Any, **kwargs: Any) -> Memory | None:
+        return Memory(view=True, hands_on=True)
+
     def weights(self, *xs: Tensor) -> tuple[Weight, ...]:
         return ()
 

@@ -84,14 +84,7 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
         )
 
     def label(self) -> str:
-        words = [f"{by_both(self.kernel_size)} conv", str(self.out_channels)]
-        if self.stride != (1, 1):
-            words.append(f"/{by(self.stride)}")
-        if self.groups > 1:
-            words.append(f"{self.groups} groups")
-        if self.dilation != (1, 1):
-            words.append(f"dilation {by(self.dilation)}")
-        return ", ".join(words)
+        return _label(self, "conv", "/")
 
     def _in_channels(self, x: Tensor) -> int:
         return known_int(x.channels, "the number of input channels of `conv2d`")
@@ -177,14 +170,7 @@ class ConvTranspose2d(Op, name="conv_transpose2d", principal="out_channels", fam
         )
 
     def label(self) -> str:
-        words = [f"{by_both(self.kernel_size)} up-conv", str(self.out_channels)]
-        if self.stride != (1, 1):
-            words.append(f"x{by(self.stride)}")
-        if self.groups > 1:
-            words.append(f"{self.groups} groups")
-        if self.dilation != (1, 1):
-            words.append(f"dilation {by(self.dilation)}")
-        return ", ".join(words)
+        return _label(self, "up-conv", "x")
 
     def _in_channels(self, x: Tensor) -> int:
         return known_int(x.channels, "the number of input channels of `conv_transpose2d`")
@@ -209,3 +195,15 @@ def _taps(kernel: int, stride: int, padding: int, dilation: int) -> tuple[tuple[
         period, place = divmod(dilation * tap - padding, stride)
         places[place].append(-period)
     return tuple((min(place), max(place)) if place else None for place in places)
+
+
+def _label(op: Conv2d | ConvTranspose2d, kind: str, step: str) -> str:
+    """`3x3 conv, 64, /2`, and what else is not as usual."""
+    words = [f"{by_both(op.kernel_size)} {kind}", str(op.out_channels)]
+    if op.stride != (1, 1):
+        words.append(f"{step}{by(op.stride)}")
+    if op.groups > 1:
+        words.append(f"{op.groups} groups")
+    if op.dilation != (1, 1):
+        words.append(f"dilation {by(op.dilation)}")
+    return ", ".join(words)

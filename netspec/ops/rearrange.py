@@ -31,9 +31,6 @@ class Permute(Rearranging, name="permute"):
     def axes(self, x: Tensor) -> tuple[int, ...]:
         return tuple([axis_of(x, axis, "dims") for axis in self.dims])
 
-    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        return Memory(view=True, hands_on=True)
-
     def torch(self, x: Tensor) -> Code:
         return Code("{0}.permute(", tuple(map(str, self.dims)))
 
@@ -59,9 +56,6 @@ class Transpose(Rearranging, name="transpose"):
     def axes(self, x: Tensor) -> tuple[int, ...]:
         first, second = axis_of(x, self.dim0, "dim0"), axis_of(x, self.dim1, "dim1")
         return tuple([{first: second, second: first}.get(axis, axis) for axis in range(x.rank)])
-
-    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        return Memory(view=True, hands_on=True)
 
     def torch(self, x: Tensor) -> Code:
         return Code("{0}.transpose(", (str(self.dim0), str(self.dim1)))
@@ -92,9 +86,6 @@ class Unflatten(Rearranging, name="unflatten"):
 
     def window(self, x: Tensor) -> Window | Upsampling | Reach:
         return Reach.UNPLACED
-
-    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        return Memory(view=True, hands_on=True)
 
     def torch(self, x: Tensor) -> Layer:
         lists = ("unflattened_size",)

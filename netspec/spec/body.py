@@ -199,17 +199,25 @@ class Reach:
 class Names:
     """Names that a body can say: its own, and those of the bodies around it, which are not copied."""
 
-    __slots__ = ("around", "own")
+    __slots__ = ("around", "broken", "own")
 
     def __init__(self, own: Iterable[str], around: Names | None = None) -> None:
         self.own = set(own)
+        self.broken: set[str] = set()
         self.around = around
 
     def add(self, *names: str) -> None:
         self.own.update(names)
 
+    def add_broken(self, *names: str) -> None:
+        """Add steps that have a mistake: what they give is not known, and any output of them is taken for one."""
+        self.own.update(names)
+        self.broken.update(names)
+
     def __contains__(self, name: str) -> bool:
-        return name in self.own or (self.around is not None and name in self.around)
+        if name in self.own or name.partition(".")[0] in self.broken:
+            return True
+        return self.around is not None and name in self.around
 
     def __iter__(self) -> Iterator[str]:
         yield from self.own

@@ -58,7 +58,7 @@ class WeightsOutline(_Strict):
     title: str = ""
     params: dict[str, Any] = {}
     keys: dict[str, str | None] = {}
-    order: bool = False
+    order: list[str] = []
 
 
 class EmbedOutline(_Strict):

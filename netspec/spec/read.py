@@ -20,9 +20,8 @@ from netspec.spec.inputs import InputDefinition, read_inputs
 from netspec.spec.library import bundled_folder
 from netspec.spec.networks import Embedded, NetworkDefinition, check_no_input, parse_network, read_networks
 from netspec.spec.outputs import OutputDefinition, read_outputs
-from netspec.spec.parameters import read_parameters, replaced
 from netspec.spec.steps import BodyParser
-from netspec.spec.use import Blocks
+from netspec.spec.use import Blocks, parameters_of
 from netspec.spec.weights import WeightSource, read_sources
 
 
@@ -55,20 +54,15 @@ def read_spec(source: Source, network: str = "", embedded: Embedded | None = Non
     files = chain(source)
     findings = Findings()
     outer, base = files[0], files[-1]
-    parameters: dict[str, Parameter] = {}
+    parameters = parameters_of(files, findings)
     inputs: dict[str, InputDefinition] = {}
     for file in reversed(files):
-        entries = file.section("params")
-        for name, parameter in read_parameters(entries, findings).items():
-            parameters[name] = replaced(parameter, parameters.get(name), entries[name], findings)
-        file.context.embed = partial(embedded.embed, asker=file.source)
-    for file in reversed(files):
         inputs.update(read_inputs(file.section("inputs"), parameters, findings))
-    names = frozenset(parameters)
+        file.context.embed = partial(embedded.embed, asker=file.source)
     library = Blocks(files, findings, embedded)
     in_reach = library.of(files)
     for file in files:
-        file.context.parameters = names
+        file.context.parameters = frozenset(parameters)
     networks = read_networks(base.section("networks"), base.context, parameters, findings)
     in_reach.update(networks)
     findings.check()

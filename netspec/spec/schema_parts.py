@@ -191,7 +191,10 @@ def weights() -> Schema:
             "Beginnings of their keys, and what they are here; * is what stands between two dots. Null leaves it out.",
             {"type": "object", "propertyNames": {"pattern": key["pattern"]}, "additionalProperties": key},
         ),
-        "order": described("Whether they are the same weights in the same order.", {"type": "boolean"}),
+        "order": described(
+            "For the same layers in the same order: the first parts of their keys, as they come.",
+            {"type": "array", "items": TEXT},
+        ),
     }
     return _closed(properties, "State dicts of one origin.")
 

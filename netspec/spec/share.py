@@ -37,10 +37,11 @@ def share_weights(builder: Builder, errors: ElaborationErrors, step: Step, frame
         seen[copy] = seen.get(copy, 0) + 1
         if twin is None or twin.op != node.op:
             _refuse(errors, step, frame, node, twin)
-        mine, others = ([(w.name, w.shape) for w in _weights(builder, n)] for n in (node, twin))
+        mine, others = (_weights(builder, n) for n in (node, twin))
         if mine != others:
-            sizes = " and ".join(" x ".join(map(str, found[0][1])) for found in (mine, others))
-            message = f"the weights of `{other.path}` do not fit here: they would be {sizes.replace(' and ', ', not ')}"
+            a, b = next(pair for pair in zip(mine, others, strict=True) if pair[0] != pair[1])
+            sizes = ", not ".join(" x ".join(map(str, weight.shape)) for weight in (a, b))
+            message = f"the weights of `{other.path}` do not fit here: they would be {sizes}"
             errors.fail("NS302", message, step.span, frame, node.path, "what enters both has to have as many channels")
         if mine:
             owners[node.path] = twin.weights_of
@@ -50,20 +51,20 @@ def share_weights(builder: Builder, errors: ElaborationErrors, step: Step, frame
         if step.repeat is not None and other.step.repeat is not None and counts[0] != counts[1]:
             message = f"`{step.share}` has {counts[0]} copies, and this step {counts[1]}: each shares those of one"
         errors.fail("NS302", message, step.span, frame)
-
-    def owner(path: str) -> str:
-        """Whose weights a scope uses, where they are not its own."""
-        return builder.scopes[path].weights_of if path in builder.scopes else ""
-
-    whole = twins[""].weights_of if "" in twins else owner(other.path) or other.path
+    whole = twins[""].weights_of if "" in twins else _owner(builder, other.path) or other.path
     for scope in builder.scopes_since(made.since):
         inner = scope.path[len(made.path) :]
         is_copy = step.repeat is not None and inner.count(".") == 1
         if not inner or (one_for_all and is_copy):
             owners[scope.path] = whole
-        elif is_copy and (shared := owner(other.path + inner)):
+        elif is_copy and (shared := _owner(builder, other.path + inner)):
             owners[scope.path] = shared
     builder.share(made.since, owners)
+
+
+def _owner(builder: Builder, path: str) -> str:
+    """Whose weights a scope uses, where they are not its own."""
+    return builder.scopes[path].weights_of if path in builder.scopes else ""
 
 
 def _copies(builder: Builder, path: str) -> int:

@@ -57,7 +57,7 @@ class BodyParser:
         for item in data.items:
             try:
                 step = self.step(item, reach, counts, top)
-                if several and not steps and step.sources is None and step.takes:
+                if several and item is data.items[0] and step.sources is None and step.takes:
                     help = f"such as `from: {next(iter(sorted(reach.inputs)))}`"
                     fail("NS209", f"{several} has several inputs: its first step needs `from`", step.span, help=help)
                 if step.share and step.share not in wrong:
@@ -67,7 +67,7 @@ class BodyParser:
                 if self.findings.full:
                     break
                 # A step with a mistake still has its name, so that those who use it are not blamed.
-                reach.values.add(*_name_despite(item))
+                reach.values.add_broken(*_name_despite(item))
                 wrong |= _name_despite(item)
                 continue
             if step.called in taken:

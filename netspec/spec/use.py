@@ -79,11 +79,7 @@ class Blocks:
         self.open[key] = source.name
         try:
             files = chain(source, body=False)
-            parameters: dict[str, Parameter] = {}
-            for file in reversed(files):
-                entries = file.section("params")
-                for name, parameter in read_parameters(entries, self.findings).items():
-                    parameters[name] = replaced(parameter, parameters.get(name), entries[name], self.findings)
+            parameters = parameters_of(files, self.findings)
             constants = {p.name: p.default for p in parameters.values() if not p.required}
             required = parameters.keys() - constants.keys()
             for file in files:
@@ -99,6 +95,16 @@ class Blocks:
             del self.open[key]
         self.known[key] = found
         return found
+
+
+def parameters_of(files: list[File], findings: Findings) -> dict[str, Parameter]:
+    """The parameters of a chain of `extends`; what a file says goes before what it extends."""
+    found: dict[str, Parameter] = {}
+    for file in reversed(files):
+        entries = file.section("params")
+        for name, parameter in read_parameters(entries, findings).items():
+            found[name] = replaced(parameter, found.get(name), entries[name], findings)
+    return found
 
 
 def _used(file: File) -> list[tuple[str, Span]]:

@@ -43,7 +43,9 @@ class KeyRule:
 
 @dataclass(frozen=True, slots=True)
 class WeightSource:
-    """State dicts of one origin: rules for their keys, or `order`, if they are the same weights in the same order.
+    """State dicts of one origin: rules for their keys, or `order`, if they have the same layers in the same order.
+
+    `order` has the first parts of their keys, as they come; within each, the layers are counted by numbers.
 
     `params` are the parameters without which the weights would fit and be wrong.
     """
@@ -52,7 +54,7 @@ class WeightSource:
     title: str
     params: Mapping[str, Any]
     keys: tuple[KeyRule, ...]
-    order: bool
+    order: tuple[str, ...]
     span: Span | None = None
 
     def rename(self, key: str) -> str | None:
@@ -83,7 +85,7 @@ def _source(name: str, entry: Entry, parameters: Mapping[str, Parameter]) -> Wei
     data = entry.value
     if not isinstance(data, Map):
         help = "such as `torchvision: {keys: {bn1: norm1}}`"
-        fail("NS201", f"source `{name}` is a mapping with `keys`, or `order: true`", data.span, help=help)
+        fail("NS201", f"source `{name}` is a mapping with `keys` or `order`", data.span, help=help)
     outline = check(WeightsOutline, data, f"source `{name}`")
     wrong = Findings()
     for parameter, value in _entries(data, "params").items():
@@ -111,7 +113,7 @@ def _source(name: str, entry: Entry, parameters: Mapping[str, Parameter]) -> Wei
         wrong.add(Diagnostic("NS201", message, data.entries["order"].key_span, help="one of the two says what fits"))
     wrong.check()
     title = " ".join(outline.title.split())
-    return WeightSource(name, title, dict(outline.params), tuple(rules), outline.order, entry.key_span)
+    return WeightSource(name, title, dict(outline.params), tuple(rules), tuple(outline.order), entry.key_span)
 
 
 def _entries(data: Map, key: str) -> dict[str, Entry]:

@@ -349,7 +349,9 @@ def outline(data: dict[str, Any], chance: random.Random) -> Mistake | None:
 
 @spoiler
 def wrong_origin(data: dict[str, Any], chance: random.Random) -> Mistake | None:
-    wrong = chance.choice(({"keys": {"a b": "c"}}, {"keys": {"a": "*"}}, {"order": 1}, {"rules": {}}, {"keys": []}))
+    wrong = chance.choice(
+        ({"keys": {"a b": "c"}}, {"keys": {"a": "*"}}, {"order": "features"}, {"rules": {}}, {"keys": []})
+    )
     data["weights"] = {"theirs": wrong}
     return Mistake(("NS201", "NS206"), (("weights", "theirs"),), inside=True)
 

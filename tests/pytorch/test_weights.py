@@ -20,7 +20,7 @@ from torch import nn
 
 import netspec
 from netspec import NetspecError
-from netspec.backends.pytorch.weights import read_weights
+from netspec.backends.pytorch.weights import read_weights, save_weights, written_for
 from netspec.weights import fit, nearest, weights_report
 
 IN_3X3 = {"stride_in_3x3": True}
@@ -67,6 +67,17 @@ def test_torchvisions_weights_as_they_are(ours: str, name: str, params: dict[str
     torch.testing.assert_close(module(x), wanted, rtol=1e-3, atol=1e-5 * float(wanted.abs().max()))
 
 
+def test_layers_are_counted_by_their_numbers(tmp_path: Path) -> None:
+    """A safetensors file has its keys in another order."""
+    state = {key: torch.rand(value.shape) for key, value in theirs("vgg11_bn").state_dict().items() if value.ndim}
+    save_file(state, tmp_path / "vgg.safetensors")
+    module = netspec.load("vgg_a", params={"batch_norm": True}).compile(tmp_path / "vgg.safetensors")
+    assert torch.equal(module.get_submodule("conv5.1.conv2d").weight, state["features.25.weight"])
+    assert torch.equal(module.get_submodule("fc8").bias, state["classifier.6.bias"])
+    with pytest.raises(NetspecError, match=r"they fit with `--set batch_norm=true`"):
+        netspec.load("vgg_a").compile(tmp_path / "vgg.safetensors")
+
+
 def test_googlenet_without_its_auxiliary_classifiers() -> None:
     other = theirs("googlenet", aux_logits=False)
     module = netspec.load("googlenet_bn").compile(other.state_dict())
@@ -83,6 +94,17 @@ def test_what_fits_by_shape_and_is_wrong_is_refused_with_the_way_out() -> None:
         netspec.load("resnet50").compile(state)
     with pytest.raises(NetspecError, match=r"they fit with `--set stride_in_3x3=true`"):
         netspec.load("resnet50").compile(state, partial=True)
+
+
+def test_a_converted_file_remembers_what_it_is_for(tmp_path: Path) -> None:
+    small = {"stages": [1, 1, 1, 1], "classes": 3}
+    made = netspec.load("resnet50", params={**small, **IN_3X3})
+    path = tmp_path / "w.safetensors"
+    save_weights(dict(made.compile().state_dict()), path, made.params)
+    assert written_for(path) == made.params
+    made.compile(path)
+    with pytest.raises(NetspecError, match=r"are for `stride_in_3x3=true`\n +help: they fit with `--set stride_in_3x3"):
+        netspec.load("resnet50", params=small).compile(path)
 
 
 SPEC = """

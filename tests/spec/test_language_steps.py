@@ -260,7 +260,7 @@ MISUSE: list[tuple[str, str, str, str, str]] = [
     ),
     ("weights-stars", spec("[relu]", weights="{a: {keys: {a.*: '*.*'}}}"), "NS206", "'*.*'", "has more `*`"),
     ("weights-key", spec("[relu]", weights="{a: {keys: {a b: c}}}"), "NS206", "a b", "is no beginning of a key"),
-    ("weights-both", spec("[relu]", weights="{a: {keys: {a: b}, order: true}}"), "NS201", "order", "one of the two"),
+    ("weights-both", spec("[relu]", weights="{a: {keys: {a: b}, order: [a]}}"), "NS201", "order", "one of the two"),
 ]
 
 

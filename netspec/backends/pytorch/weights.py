@@ -142,15 +142,17 @@ def _cast(value: Tensor, dtype: str, name: str) -> Tensor:
     return value.to(wanted)
 
 
-def save_weights(weights: dict[str, Tensor], path: FilePath) -> None:
-    """Write weights as safetensors, marked as netspec's."""
-    save_file({key: value.contiguous() for key, value in weights.items()}, path, metadata={"format": "pt", MARK: ""})
+def save_weights(weights: dict[str, Tensor], path: FilePath, params: Mapping[str, Any]) -> None:
+    """Write weights as safetensors, marked as netspec's, with the parameters of the network that they are for."""
+    metadata = {"format": "pt", MARK: json.dumps({"params": dict(params)})}
+    save_file({key: value.contiguous() for key, value in weights.items()}, path, metadata=metadata)
 
 
-def is_ours(path: FilePath) -> bool:
-    """Whether netspec wrote a file of weights."""
+def written_for(path: FilePath) -> dict[str, Any] | None:
+    """The parameters of the network that netspec wrote a file of weights for; None if it did not write it."""
     try:
         with safe_open(path, framework="pt") as file:  # pyright: ignore[reportUnknownVariableType]
-            return MARK in (file.metadata() or {})  # pyright: ignore
-    except (SafetensorError, OSError):
-        return False
+            metadata = cast("dict[str, str] | None", file.metadata())  # pyright: ignore[reportUnknownMemberType]
+        return dict(json.loads((metadata or {})[MARK])["params"])
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        return None
