@@ -180,18 +180,28 @@ class Network:
         """
         from netspec.backends.pytorch import load
         from netspec.backends.pytorch.load import with_weights
-        from netspec.backends.pytorch.weights import read_weights, shapes_of, written_for
-        from netspec.weights import fit
 
         if weights is None:
             return load(self.graph, self.to_source())
         file = "" if isinstance(weights, Mapping) else os.fspath(weights)
-        state = weights if isinstance(weights, Mapping) else read_weights(weights)
-        written = written_for(file) if file else None
-        found = fit(self.graph, shapes_of(state), self.spec.weights, self.params, written)
+        state, found = self.fit_weights(weights)
         if not partial or not found.pairs or found.params:
             self.refuse_weights(found, file)
         return with_weights(self.to_source(), state, found, own=bool(file))
+
+    def fit_weights(
+        self, weights: Mapping[str, TorchTensor] | str | os.PathLike[str]
+    ) -> tuple[Mapping[str, TorchTensor], Fit]:
+        """A state dict, or the one in a file, and how it fits: which of its weights are which of the network's.
+
+        Raises NetspecError NS501 for a file that holds no weights; what does not fit is in the answer.
+        """
+        from netspec.backends.pytorch.weights import read_weights, shapes_of, written_for
+        from netspec.weights import fit
+
+        state = weights if isinstance(weights, Mapping) else read_weights(weights)
+        written = None if isinstance(weights, Mapping) else written_for(weights)
+        return state, fit(self.graph, shapes_of(state), self.spec.weights, self.params, written)
 
     def refuse_weights(self, found: Fit, file: str = "") -> None:
         """Raise NetspecError NS501 if weights do not fit, with settings of the parameters under which they do."""

@@ -34,8 +34,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 import netspec
-from netspec.backends.pytorch.weights import read_weights, save_weights, shapes_of
-from netspec.weights import fit
+from netspec.backends.pytorch.weights import save_weights
 
 CLASSES, SIZE = 10, 32
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -124,7 +123,7 @@ def finetune(options: argparse.Namespace, me: Worker) -> nn.Module:
 
     options.output.mkdir(parents=True, exist_ok=True)
     weights, picture = options.output / "resnet18.safetensors", options.output / "confusion.png"
-    save_weights(module.state_dict(), weights)
+    save_weights(module.state_dict(), weights, network.params)
     print(f"wrote {weights}")
     again = confusion(network.compile(weights).to(me.device), held_out, me.device)
     if not torch.equal(again, counts):
@@ -142,7 +141,7 @@ def start(network: netspec.Network, weights: Path | None, me: Worker) -> tuple[n
         me.say(f"{network.title}: {len(own)} weights, all fresh")
         return network.compile().to(me.device), set(own)
     module = network.compile(weights, partial=True).to(me.device)
-    found = fit(network.graph, shapes_of(read_weights(weights)), network.spec.weights, network.params)
+    _, found = network.fit_weights(weights)
     fresh = [key for key in own if key not in found.pairs]
     me.say(f"{network.title}: {len(found.pairs)} of {len(own)} weights from {weights}, by {found.origin}")
     if fresh:

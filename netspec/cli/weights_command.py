@@ -103,8 +103,4 @@ def _fit(network: Network, file: str) -> tuple[State, Fit]:
     """The weights of a file, and how they fit."""
     with working("loading torch"):
         need("torch")
-    from netspec.backends.pytorch.weights import read_weights, shapes_of, written_for
-    from netspec.weights import fit
-
-    state = read_weights(file)
-    return state, fit(network.graph, shapes_of(state), network.spec.weights, network.params, written_for(file))
+    return network.fit_weights(file)
