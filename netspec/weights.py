@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from netspec.errors import choices, fail
+from netspec.expression import show
 from netspec.graph.model import Graph
 from netspec.graph.walk import live_nodes
 from netspec.report import Report
@@ -141,7 +142,7 @@ def refuse(found: Fit, file: str = "", settings: Sequence[Mapping[str, Any]] = (
     what = f"{file} does not fit" if file else "the weights do not fit"
     help = f"they fit with {' or '.join(map(as_options, settings))}" if settings else _near(found)
     if found.params and not (found.differs or found.missing or found.unused):
-        needs = choices(f"{name}={_shown(wanted)}" for name, (wanted, _) in found.params.items())
+        needs = choices(f"{name}={show(wanted)}" for name, (wanted, _) in found.params.items())
         message = f"{what} the network as it is: {found.origin} have its shapes, and are for {needs}"
         fail("NS501", message, help=help)
     fail("NS501", f"{what} the network", notes=_lines(found), help=help)
@@ -165,7 +166,7 @@ def settings_to_try(found: Fit, sources: Sequence[WeightSource], params: Mapping
 
 def as_options(setting: Mapping[str, Any]) -> str:
     """A setting of parameters as the command line takes it."""
-    return "`" + " ".join(f"--set {name}={_shown(value).replace(' ', '')}" for name, value in setting.items()) + "`"
+    return "`" + " ".join(f"--set {name}={show(value).replace(' ', '')}" for name, value in setting.items()) + "`"
 
 
 def _lines(found: Fit) -> list[str]:
@@ -199,11 +200,7 @@ def nearest(found: Fit) -> dict[str, str]:
     return {name: keys.popleft() for name, keys in alike.items() if keys}
 
 
-class WeightsReport(Report):
-    """How a file of weights fits a network, as plain data; printed, what does not fit."""
-
-
-def weights_report(found: Fit, network: str, file: str, settings: Sequence[Mapping[str, Any]] = ()) -> WeightsReport:
+def weights_report(found: Fit, network: str, file: str, settings: Sequence[Mapping[str, Any]] = ()) -> Report:
     """The report of `netspec weights check`; `settings` are those of parameters with which it would fit."""
     state, near = found.graph.state(), nearest(found)
     data = {
@@ -222,7 +219,7 @@ def weights_report(found: Fit, network: str, file: str, settings: Sequence[Mappi
         "left_fresh": list(found.spare),
         "fits_with": [dict(setting) for setting in settings],
     }
-    return WeightsReport(data, lambda: _table(data, found))
+    return Report(data, lambda: _table(data, found))
 
 
 def _table(data: Mapping[str, Any], found: Fit) -> Table:
@@ -236,8 +233,8 @@ def _table(data: Mapping[str, Any], found: Fit) -> Table:
     title = [f"{data['file']} {says} {data['network']}: {data['matched']} of {len(found.graph.state())} weights, by "
              f"{found.origin}"]  # fmt: skip
     notes = [
-        f"These weights are right with {name}={_shown(both['needs'])}, and the network has {_shown(both['has'])}: "
-        f"`--set {name}={_shown(both['needs'])}`"
+        f"These weights are right with {name}={show(both['needs'])}, and the network has {show(both['has'])}: "
+        f"`--set {name}={show(both['needs'])}`"
         for name, both in data["params"].items()
     ]
     if data["fits_with"]:
@@ -250,9 +247,3 @@ def _table(data: Mapping[str, Any], found: Fit) -> Table:
 
 def _size(shape: Sequence[int]) -> str:
     return " x ".join(map(str, shape)) or "scalar"
-
-
-def _shown(value: Any) -> str:
-    from netspec.expression import show
-
-    return show(value)

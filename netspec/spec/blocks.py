@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
@@ -10,7 +10,17 @@ from netspec.graph.model import Block, Parameter
 from netspec.naming import SIBLINGS, check_class_name, check_module_name, check_output_name, class_name
 from netspec.ops import REGISTRY
 from netspec.ops.own import announced
-from netspec.spec.body import ONE_OUTPUT, BlockDefinition, Body, FileContext, Names, Reach, called_values
+from netspec.spec.body import (
+    ONE_OUTPUT,
+    BlockDefinition,
+    Body,
+    FileContext,
+    Names,
+    Reach,
+    Step,
+    called_values,
+    names_of_inputs,
+)
 from netspec.spec.data import Entry, Map, Seq
 from netspec.spec.model import BlockOutline, check
 from netspec.spec.parameters import read_parameters
@@ -39,20 +49,15 @@ def read_blocks(entries: Mapping[str, Entry], file: FileContext, findings: Findi
                 message = "`network` embeds another spec in a step, and can't be a block"
                 fail("NS210", message, entry.key_span, help="give the block another name")
             outline = check(BlockOutline, data, f"block `{name}`")
-            declared = data.entries.get("params")
-            params = read_parameters(
-                declared.value.entries if declared and isinstance(declared.value, Map) else {},
-                findings,
-                of_block=True,
-            )
+            params = read_parameters(data.section("params"), findings, of_block=True)
             inputs = _inputs(data, outline, params)
-            for output, where in _entries(data, "outputs").items():
+            for output, where in data.section("outputs").items():
                 check_output_name(output, where.key_span)
             outputs = tuple(outline.outputs) or ONE_OUTPUT
             info = Block(name, tuple(params.values()), entry.key_span, inputs, outputs)
             body = data.entries["body"].value
             found[name] = BlockDefinition(name, info, file, body, results=dict(outline.outputs))
-            found[name].places = {key: e.value.span for key, e in _entries(data, "outputs").items()}
+            found[name].places = {key: e.value.span for key, e in data.section("outputs").items()}
         except NetspecError as error:
             findings.extend(error)
     return found
@@ -76,11 +81,6 @@ def _inputs(data: Map, outline: BlockOutline, params: Mapping[str, Parameter]) -
     return tuple(outline.inputs)
 
 
-def _entries(data: Map, key: str) -> dict[str, Entry]:
-    entry = data.entries.get(key)
-    return entry.value.entries if entry is not None and isinstance(entry.value, Map) else {}
-
-
 def check_classes(blocks: Iterable[BlockDefinition], network: str, findings: Findings) -> None:
     """Classes are made from these names: two that differ in a `_` or a capital only would be one class.
 
@@ -91,15 +91,15 @@ def check_classes(blocks: Iterable[BlockDefinition], network: str, findings: Fin
         if block.file.name and class_name(block.name) in classes:
             block.info = replace(block.info, name=f"{block.file.name}_{block.name}")
         name = block.info.name
+        this = f"{'block' if block.declared is None else 'network'} `{name}`"
         if other := classes.get(class_name(name)):
             try:
-                what = "block" if block.declared is None else "network"
-                message = f"{what} `{name}` and {other} would be one class, `{class_name(name)}`"
+                message = f"{this} and {other} would be one class, `{class_name(name)}`"
                 fail("NS210", message, block.info.span, help="give one of them another name")
             except NetspecError as error:
                 findings.extend(error)
         else:
-            classes[class_name(name)] = f"{'block' if block.declared is None else 'network'} `{name}`"
+            classes[class_name(name)] = this
 
 
 def parse_block(block: BlockDefinition, findings: Findings) -> None:
@@ -110,7 +110,7 @@ def parse_block(block: BlockDefinition, findings: Findings) -> None:
     bodies = frozenset(p.name for p in block.info.parameters if p.kind == "body")
     inputs = block.info.inputs
     plain = (file.parameters | own) - bodies
-    known = frozenset(inputs) if len(inputs) > 1 else frozenset((*inputs, "input"))
+    known = names_of_inputs(inputs)
     reach = Reach(plain, known, Names(known), constants=constants, bodies=bodies)
     several = f"block `{block.name}`" if len(inputs) > 1 else ""
     try:
@@ -131,16 +131,21 @@ def _check_results(block: BlockDefinition, findings: Findings) -> None:
     """Refuse outputs that are no value of the block's body."""
     steps = [step for step in block.body.steps if step.named]
     values = {value for step in steps for value in called_values(step.called, step.outputs)}
-    values.update(block.info.inputs if len(block.info.inputs) > 1 else (*block.info.inputs, "input"))
-    for step in block.body.steps:
-        if step.called in block.info.inputs:
-            message = f"`{step.called}` is an input and a step"
-            findings.add(Diagnostic("NS210", message, step.span, help="give the step another `name`"))
+    values |= names_of_inputs(block.info.inputs)
+    check_no_input(block.body.steps, block.info.inputs, findings)
     for output, value in block.results.items():
         if value not in values:
             message = f"there is no step `{value}` for output `{output}` of block `{block.name}`"
             help = closest(value, values) or f"an output is a step with a `name`: {choices(sorted(values))}"
             findings.add(Diagnostic("NS209", message, block.places[output], help=help))
+
+
+def check_no_input(steps: Iterable[Step], inputs: Collection[str], findings: Findings) -> None:
+    """Refuse steps that are called as an input of their body."""
+    for step in steps:
+        if step.called in inputs:
+            message = f"`{step.called}` is an input and a step"
+            findings.add(Diagnostic("NS210", message, step.span, help="give the step another `name`"))
 
 
 def check_recursion(blocks: Iterable[BlockDefinition]) -> None:

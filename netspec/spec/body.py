@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -88,6 +88,11 @@ ONE_OUTPUT = ("output",)
 def called_values(called: str, outputs: tuple[str, ...]) -> list[str]:
     """What a step's values are called: its name is the first, and `name.output` each where they have names."""
     return [called, *(f"{called}.{name}" for name in outputs)] if outputs != ONE_OUTPUT else [called]
+
+
+def names_of_inputs(inputs: Collection[str]) -> frozenset[str]:
+    """What steps of a body can call what enters it: by its name, and one value alone `input` too."""
+    return frozenset((*inputs, "input") if len(inputs) == 1 else inputs)
 
 
 @dataclass(slots=True)

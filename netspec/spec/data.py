@@ -49,6 +49,11 @@ class Map:
     entries: dict[str, Entry]
     span: Span
 
+    def section(self, key: str) -> dict[str, Entry]:
+        """The entries of the mapping under a key; none if none is there."""
+        entry = self.entries.get(key)
+        return entry.value.entries if entry is not None and isinstance(entry.value, Map) else {}
+
 
 Data = Scalar | Seq | Map
 

@@ -27,8 +27,7 @@ class File:
 
     def section(self, key: str) -> dict[str, Entry]:
         """The entries under a key of the file, none if it is not there."""
-        entry = self.data.entries.get(key)
-        return entry.value.entries if entry is not None and isinstance(entry.value, Map) else {}
+        return self.data.section(key)
 
 
 def chain(source: Source, *, body: bool = True) -> list[File]:

@@ -13,7 +13,8 @@ from netspec.naming import SIBLINGS, check_class_name, check_module_name
 from netspec.ops import REGISTRY
 from netspec.ops.own import announced
 from netspec.source import Source, Span
-from netspec.spec.body import ONE_OUTPUT, BlockDefinition, FileContext, Names, Reach, Step
+from netspec.spec.blocks import check_no_input
+from netspec.spec.body import ONE_OUTPUT, BlockDefinition, FileContext, Names, Reach, names_of_inputs
 from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
 from netspec.spec.inputs import read_inputs
 from netspec.spec.library import find_beside, named_network
@@ -68,11 +69,11 @@ def _network(
     if not isinstance(data, Map):
         fail("NS201", f"network `{name}` is a mapping with `inputs` and `body`", data.span)
     outline = check(NetworkOutline, data, f"network `{name}`")
-    inputs = read_inputs(_section(data, "inputs"), parameters, findings)
+    inputs = read_inputs(data.section("inputs"), parameters, findings)
     if not inputs:
         help = "such as `inputs: {image: [N, 3, 224, 224]}`"
         fail("NS201", f"network `{name}` needs `inputs`", entry.key_span, help=help)
-    given = tuple(key for key, output in _section(data, "outputs").items() if not _in_training(output.value))
+    given = tuple(key for key, output in data.section("outputs").items() if not _in_training(output.value))
     info = Block(name, (), entry.key_span, tuple(inputs), given or ONE_OUTPUT)
     claims = data.entries.get("expect")
     expect = claims.value if claims is not None and isinstance(claims.value, Map) else None
@@ -85,8 +86,8 @@ def parse_network(network: NetworkDefinition, findings: Findings) -> None:
     """Read a network's body and outputs, once all blocks and networks are known."""
     file, inputs, data = network.file, network.declared or {}, network.data
     assert isinstance(data, Map)
-    known = {*inputs, "input"} if len(inputs) == 1 else {*inputs}
-    reach = Reach(file.parameters, frozenset(known), Names(known), constants=file.constants)
+    known = names_of_inputs(inputs)
+    reach = Reach(file.parameters, known, Names(known), constants=file.constants)
     several = f"network `{network.name}`" if len(inputs) > 1 else ""
     what = f"the body of network `{network.name}`"
     try:
@@ -96,24 +97,11 @@ def parse_network(network: NetworkDefinition, findings: Findings) -> None:
         check_no_input(network.body.steps, inputs, findings)
         if len(findings.diagnostics) > before:
             return  # Outputs may name the steps that are wrong.
-        network.outputs = read_outputs(_section(data, "outputs"), data.span, network.body, inputs, findings)
+        network.outputs = read_outputs(data.section("outputs"), data.span, network.body, inputs, findings)
         if network.info.outputs != ONE_OUTPUT:
             network.results = {o.name: o.value for o in network.outputs if o.mode == "inference"}
     except NetspecError as error:
         findings.extend(error)
-
-
-def check_no_input(steps: list[Step], inputs: Mapping[str, object], findings: Findings) -> None:
-    """Refuse steps that are called as an input of their network."""
-    for step in steps:
-        if step.called in inputs:
-            message = f"`{step.called}` is an input and a step"
-            findings.add(Diagnostic("NS210", message, step.span, help="give the step another `name`"))
-
-
-def _section(data: Map, key: str) -> dict[str, Entry]:
-    entry = data.entries.get(key)
-    return entry.value.entries if entry is not None and isinstance(entry.value, Map) else {}
 
 
 def _in_training(data: Data) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
@@ -10,7 +10,7 @@ from netspec.expression import Value, show
 from netspec.graph.model import Mode
 from netspec.naming import check_output_name
 from netspec.source import Span
-from netspec.spec.body import ONE_OUTPUT, Body, called_values
+from netspec.spec.body import ONE_OUTPUT, Body, called_values, names_of_inputs
 from netspec.spec.data import Entry, Map, plain
 from netspec.spec.model import OutputOutline, check
 
@@ -26,7 +26,7 @@ class OutputDefinition:
 
 
 def read_outputs(
-    entries: Mapping[str, Entry], spec: Span, body: Body, inputs: Iterable[str], findings: Findings
+    entries: Mapping[str, Entry], spec: Span, body: Body, inputs: Collection[str], findings: Findings
 ) -> list[OutputDefinition]:
     """`{logits: fc8}`: each output names an input or a step of the network's body."""
     if not entries:
@@ -38,7 +38,7 @@ def read_outputs(
         return [OutputDefinition("output", last.called, "inference", last.span)]
     named = {value for step in body.steps if step.named for value in called_values(step.called, step.outputs)}
     known = list(inputs)
-    named |= {*known, "input"} if len(known) == 1 else {*known}
+    named |= names_of_inputs(inputs)
     unnamed = {step.called for step in body.steps} - named
     found: list[OutputDefinition] = []
     for name, entry in entries.items():

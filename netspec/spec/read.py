@@ -11,14 +11,14 @@ from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest,
 from netspec.expression import names_in
 from netspec.graph.model import Parameter
 from netspec.source import Source, printable
-from netspec.spec.blocks import check_classes, check_recursion, parse_block
-from netspec.spec.body import Argument, BlockDefinition, Body, Names, Reach
+from netspec.spec.blocks import check_classes, check_no_input, check_recursion, parse_block
+from netspec.spec.body import Argument, BlockDefinition, Body, Names, Reach, names_of_inputs
 from netspec.spec.data import Entry, Map, Seq, plain
 from netspec.spec.defaults import read_defaults
 from netspec.spec.extends import File, chain
 from netspec.spec.inputs import InputDefinition, read_inputs
 from netspec.spec.library import bundled_folder
-from netspec.spec.networks import Embedded, NetworkDefinition, check_no_input, parse_network, read_networks
+from netspec.spec.networks import Embedded, NetworkDefinition, parse_network, read_networks
 from netspec.spec.outputs import OutputDefinition, read_outputs
 from netspec.spec.steps import BodyParser
 from netspec.spec.use import Blocks, parameters_of
@@ -154,8 +154,8 @@ def _one_network(spec: Spec, base: File, blocks: Mapping[str, BlockDefinition], 
     inputs = spec.inputs
     if not inputs:
         fail("NS201", "a network needs `inputs`", base.data.span, help="such as `inputs: {image: [N, 3, 224, 224]}`")
-    known = {*inputs, "input"} if len(inputs) == 1 else {*inputs}
-    reach = Reach(base.context.parameters, frozenset(known), Names(known))
+    known = names_of_inputs(inputs)
+    reach = Reach(base.context.parameters, known, Names(known))
     parser = BodyParser(base.context, blocks, findings)
     data = base.data.entries["network"].value
     several = "the network" if len(inputs) > 1 else ""

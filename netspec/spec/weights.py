@@ -12,7 +12,7 @@ from netspec.expression import show
 from netspec.graph.model import Parameter
 from netspec.naming import check_name
 from netspec.source import Span
-from netspec.spec.data import Entry, Map, Scalar, plain
+from netspec.spec.data import Entry, Map, plain
 from netspec.spec.model import WeightsOutline, check
 from netspec.spec.parameters import fits, words_for
 
@@ -29,16 +29,17 @@ class KeyRule:
     theirs: str
     ours: str | None
 
-    def rename(self, key: str) -> str | KeyRule | None:
-        """What a key is called here, None if it is left out; the rule itself if it is not for this key."""
+    def match(self, key: str) -> re.Match[str] | None:
+        """How a key begins with `theirs`, each `*` a group; None if it does not."""
         pattern = re.escape(self.theirs).replace(r"\*", "([^.]*)")
-        found = re.match(rf"{pattern}(?=\.|\Z)", key)
-        if found is None:
-            return self
+        return re.match(rf"{pattern}(?=\.|\Z)", key)
+
+    def rename(self, found: re.Match[str]) -> str | None:
+        """What a key that begins so is called here; None if it is left out."""
         if self.ours is None:
             return None
         texts = iter(found.groups())
-        return re.sub(r"\*", lambda _: next(texts), self.ours) + key[found.end() :]
+        return re.sub(r"\*", lambda _: next(texts), self.ours) + found.string[found.end() :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +61,8 @@ class WeightSource:
     def rename(self, key: str) -> str | None:
         """What a key is called here, by the first rule that is for it; its own name if none is."""
         for rule in self.keys:
-            found = rule.rename(key)
-            if not isinstance(found, KeyRule):
-                return found
+            if found := rule.match(key):
+                return rule.rename(found)
         return key
 
 
@@ -88,7 +88,7 @@ def _source(name: str, entry: Entry, parameters: Mapping[str, Parameter]) -> Wei
         fail("NS201", f"source `{name}` is a mapping with `keys` or `order`", data.span, help=help)
     outline = check(WeightsOutline, data, f"source `{name}`")
     wrong = Findings()
-    for parameter, value in _entries(data, "params").items():
+    for parameter, value in data.section("params").items():
         declared = parameters.get(parameter)
         given = plain(value.value)
         if declared is None:
@@ -98,7 +98,7 @@ def _source(name: str, entry: Entry, parameters: Mapping[str, Parameter]) -> Wei
             message = f"`{parameter}` takes {words_for(declared.kind)}, not {show(given)}"
             wrong.add(Diagnostic("NS206", message, value.value.span))
     rules: list[KeyRule] = []
-    for theirs, ours in _entries(data, "keys").items():
+    for theirs, ours in data.section("keys").items():
         text = plain(ours.value)
         for side, span in ((theirs, ours.key_span), (text, ours.value.span)):
             if side is not None and (not isinstance(side, str) or not _KEY.match(side)):
@@ -114,10 +114,3 @@ def _source(name: str, entry: Entry, parameters: Mapping[str, Parameter]) -> Wei
     wrong.check()
     title = " ".join(outline.title.split())
     return WeightSource(name, title, dict(outline.params), tuple(rules), tuple(outline.order), entry.key_span)
-
-
-def _entries(data: Map, key: str) -> dict[str, Entry]:
-    entry = data.entries.get(key)
-    if entry is not None and isinstance(entry.value, Scalar):
-        return {}
-    return entry.value.entries if entry is not None and isinstance(entry.value, Map) else {}
