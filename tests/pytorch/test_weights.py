@@ -272,7 +272,7 @@ def broken_files(folder: Path, state: dict[str, torch.Tensor]) -> dict[str, str]
     }.items():
         buffer = io.BytesIO()
         torch.save(value, buffer)
-        said = "more than tensors" if name in ("module.pt", "code2.pt") else "holds no state dict"
+        said = "more than tensors" if name in ("module.pt", "code2.pt") else f"{name} holds no state dict"
         files[name] = (buffer.getvalue(), said)
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:

@@ -39,8 +39,8 @@ def read_weights(path: FilePath) -> State:
     if not os.path.isfile(name):
         fail("NS501", f"there is no file {name}")
     if name.endswith(_INDEX):
-        return _bare(_shards(name))
-    return _bare(_safetensors(name) if name.endswith(".safetensors") else _torch(name))
+        return _bare(_plain(_shards(name), name))
+    return _bare(_plain(_safetensors(name) if name.endswith(".safetensors") else _torch(name), name))
 
 
 def _safetensors(name: str) -> dict[str, Tensor]:
@@ -111,9 +111,8 @@ def _kind(value: Any) -> str:
     return "a module" if isinstance(value, nn.Module) else f"a {type(value).__name__}"
 
 
-def _bare(found: Any) -> dict[str, Tensor]:
+def _bare(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """A state dict without a prefix that all keys have."""
-    state = _plain(found, "the file")
     while True:
         heads = {key.partition(".")[0] for key in state}
         if len(heads) != 1 or (head := heads.pop()) not in _PREFIXES or any("." not in key for key in state):
