@@ -50,6 +50,7 @@ class NetworkOutline(_Strict):
     outputs: dict[str, Any] = {}
     title: str = ""
     expect: dict[str, Any] = {}
+    weights: dict[str, dict[str, Any]] = {}
 
 
 class WeightsOutline(_Strict):

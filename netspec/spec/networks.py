@@ -22,6 +22,7 @@ from netspec.spec.messages import kind_of
 from netspec.spec.model import EmbedOutline, NetworkOutline, check
 from netspec.spec.outputs import OutputDefinition, read_outputs
 from netspec.spec.steps import BodyParser
+from netspec.spec.weights import WeightSource, read_sources
 
 if TYPE_CHECKING:
     from netspec.spec.read import Spec
@@ -37,6 +38,7 @@ class NetworkDefinition(BlockDefinition):
     title: str = ""
     expect: Map | None = None
     outputs: list[OutputDefinition] = field(default_factory=list[OutputDefinition])
+    weights: list[WeightSource] = field(default_factory=list[WeightSource])
 
 
 def read_networks(
@@ -77,9 +79,9 @@ def _network(
     info = Block(name, (), entry.key_span, tuple(inputs), given or ONE_OUTPUT)
     claims = data.entries.get("expect")
     expect = claims.value if claims is not None and isinstance(claims.value, Map) else None
-    return NetworkDefinition(
-        name, info, file, data, declared=inputs, title=" ".join(outline.title.split()), expect=expect
-    )
+    weights = read_sources(data.section("weights"), parameters, findings)
+    title = " ".join(outline.title.split())
+    return NetworkDefinition(name, info, file, data, declared=inputs, title=title, expect=expect, weights=weights)
 
 
 def parse_network(network: NetworkDefinition, findings: Findings) -> None:

@@ -198,7 +198,7 @@ def _choose(spec: Spec, networks: Mapping[str, NetworkDefinition], name: str, se
     chosen = networks[name]
     spec.title = chosen.title or (f"{spec.title}: {name}" if spec.title else "")
     spec.name, spec.body, spec.outputs, spec.expect = name, chosen.body, chosen.outputs, chosen.expect
-    spec.inputs = dict(chosen.declared or {})
+    spec.inputs, spec.weights = dict(chosen.declared or {}), chosen.weights
 
 
 def _all_definitions(spec: Spec, embedded: Embedded) -> list[BlockDefinition]:

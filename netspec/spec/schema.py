@@ -52,6 +52,7 @@ from netspec.spec.schema_parts import (
     names,
     none_of,
     ref,
+    sources,
     weights,
 )
 
@@ -76,7 +77,7 @@ def spec_schema(ops: Iterable[type[Op]]) -> Schema:
             "if": {"required": ["networks"]},
             "then": {
                 "if": {"not": {"required": ["network"]}},
-                "then": {"properties": {"inputs": False, "outputs": False, "expect": False}},
+                "then": {"properties": {"inputs": False, "outputs": False, "expect": False, "weights": False}},
             },
             "else": {"properties": {"inputs": {"minProperties": 1}}, "required": ["inputs", "network"]},
         },
@@ -160,10 +161,7 @@ def _section(key: str, ops: list[type[Op]]) -> Schema:
             {"type": "object", "propertyNames": ref("output-name"), "additionalProperties": ref("output")},
         ),
         "expect": ("", ref("claims")),
-        "weights": (
-            "Whose state dicts fit, by a name for each origin, such as torchvision.",
-            {"type": "object", "additionalProperties": ref("weights")},
-        ),
+        "weights": ("", ref("sources")),
     }[key]  # fmt: skip
     return described(description, schema)
 
@@ -228,6 +226,7 @@ def _definitions(ops: list[type[Op]]) -> Schema:
             "additionalProperties": False,
         },
         "embedded": _embedded(),
+        "sources": sources(),
         "weights": weights(),
         **_bodies(ops),
         "step": _step(ops),
@@ -295,6 +294,7 @@ _NETWORK: Mapping[str, Schema] = {
     ),
     "title": described("What reports call the network.", TEXT),
     "expect": ref("claims"),
+    "weights": ref("sources"),
 }
 _EMBEDDED: Mapping[str, Schema] = {
     "spec": described("Its name, if it is bundled, or its path; `gan:generator` is one of several.", TEXT),

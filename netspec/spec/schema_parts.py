@@ -181,6 +181,12 @@ def claims() -> Schema:
     }
 
 
+def sources() -> Schema:
+    """`weights` of a file, or of one of its networks, as a definition."""
+    description = "Whose state dicts fit, by a name for each origin, such as torchvision."
+    return {"description": description, "type": "object", "additionalProperties": ref("weights")}
+
+
 def weights() -> Schema:
     """A source of weights, as a definition."""
     key = {"type": ["string", "null"], "pattern": r"^[A-Za-z0-9_*]+(\.[A-Za-z0-9_*]+)*$"}

@@ -309,3 +309,36 @@ def test_files_with_flipped_bits(state: dict[str, torch.Tensor], tmp_path: Path)
             path.write_bytes(bytes(data))
             with suppress(NetspecError):
                 read_weights(path)
+
+
+SEVERAL = """
+netspec: 1
+name: pair
+params: {wide: false}
+networks:
+  first:
+    inputs: {x: [N, 4]}
+    body: [{linear: 3, name: fc}]
+    weights: {theirs: {keys: {head: fc}}}
+  second:
+    inputs: {x: [N, 4]}
+    body: [{linear: 3, name: fc}]
+    weights: {others: {params: {wide: true}, keys: {tail: fc}}}
+  both:
+    inputs: {x: [N, 4]}
+    body: [first, {linear: 4, name: between}, second]
+"""
+
+
+def test_each_of_several_networks_has_origins_of_its_own() -> None:
+    heads = {"head.weight": torch.randn(3, 4), "head.bias": torch.randn(3)}
+    tails = {key.replace("head", "tail"): value for key, value in heads.items()}
+    first = netspec.loads(SEVERAL, network="first").compile(heads)
+    assert torch.equal(first.fc.weight, heads["head.weight"])
+    with pytest.raises(netspec.NetspecError, match="NS501"):
+        netspec.loads(SEVERAL, network="first").compile(tails)
+    with pytest.raises(netspec.NetspecError, match="NS501: .*wide=true"):
+        netspec.loads(SEVERAL, network="second").compile(tails)
+    second = netspec.loads(SEVERAL, network="second", params={"wide": True}).compile(tails)
+    assert torch.equal(second.fc.bias, heads["head.bias"])
+    assert netspec.loads(SEVERAL, network="both").spec.weights == []
