@@ -10,15 +10,12 @@ from typing import Any, NoReturn
 from netspec.errors import choices, fail
 from netspec.expression import show
 from netspec.graph.model import Graph
-from netspec.graph.walk import live_nodes
+from netspec.graph.walk import COUNTER, needed_keys
 from netspec.report import Report
 from netspec.spec.weights import WeightSource
 from netspec.tables import Cell, Table
 
 Shape = tuple[int, ...]
-
-_COUNTER = "num_batches_tracked"
-"""What old state dicts have not, and nothing reads but a batch norm without momentum."""
 
 
 @dataclass(slots=True)
@@ -116,18 +113,11 @@ def _by_numbers(name: str) -> list[tuple[int, str]]:
 def _compared(found: Fit, theirs: Mapping[str, str], ignored: set[str]) -> Fit:
     """Sort the weights of a network by what a state dict has for them."""
     state = found.graph.state()
-    live = {node.weights_of for node in live_nodes(found.graph, "inference")}
-    needed = {
-        weight.key(node.weights_of)
-        for node in found.graph.nodes
-        if node.weights_of in live
-        for weight in found.graph.weights(node)
-    }
+    needed = needed_keys(found.graph)
     for name, weight in state.items():
         key = theirs.get(name)
         if key is None:
-            place = found.spare if name not in needed or name.endswith(_COUNTER) else found.missing
-            place.append(name)
+            (found.missing if name in needed else found.spare).append(name)
         elif found.shapes[key] == weight.shape:
             found.pairs[name] = key
         else:
@@ -239,7 +229,7 @@ def _table(data: Mapping[str, Any], found: Fit) -> Table:
     ]
     if data["fits_with"]:
         notes = [f"It fits with {' or '.join(map(as_options, data['fits_with']))}."]
-    fresh = [name for name in data["left_fresh"] if not name.endswith(_COUNTER)]
+    fresh = [name for name in data["left_fresh"] if not name.endswith(COUNTER)]
     if fresh:
         notes.append(f"{len(fresh)} weights of training outputs are not there, such as {fresh[0]}.")
     return Table(["", "in the network", "shape", "in the file", "shape"], rows, title, notes=notes)

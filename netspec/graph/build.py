@@ -87,6 +87,7 @@ class Builder:
         dtype: str = "float32",
         nominal: Mapping[str, int] | None = None,
         span: Span | None = None,
+        written: Mapping[int, Expression] = NOTHING,
     ) -> str:
         """An input: its shape, batch first, with symbols by name (`["N", 3, "H", "W"]`)."""
         check_module_name(name, "an input", span)
@@ -94,7 +95,7 @@ class Builder:
         self._claim(name)
         self.types[name] = self._one(Tensor(dims, dtype))
         known = {s: size for s, size in (nominal or {}).items() if s in symbols(dims)}
-        self._inputs.append(Input(name, self.types[name], known, span))
+        self._inputs.append(Input(name, self.types[name], known, span, written))
         return name
 
     def add(self, op: str | Op, *inputs: str, name: str = "", **attributes: Any) -> str:

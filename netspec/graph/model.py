@@ -20,13 +20,13 @@ Mode = Literal["inference", "train"]
 Kind = Literal["block", "branch", "merge", "repeat", "network", "body"]
 
 
-class _Nothing(Mapping[str, Any]):
+class _Nothing(Mapping[Any, Any]):
     """The empty mapping; hashable, so that it may be a default."""
 
-    def __getitem__(self, key: str) -> Any:
+    def __getitem__(self, key: Any) -> Any:
         raise KeyError(key)
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Any]:
         return iter(())
 
     def __len__(self) -> int:
@@ -39,17 +39,21 @@ class _Nothing(Mapping[str, Any]):
         return id(self)
 
 
-NOTHING: Mapping[str, Any] = _Nothing()
+NOTHING: Mapping[Any, Any] = _Nothing()
 
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A graph input; `nominal` gives its symbols the sizes that totals and examples use."""
+    """A graph input; `nominal` gives its symbols the sizes that totals and examples use.
+
+    `written` holds the expressions of the spec that gave axes their sizes, by number.
+    """
 
     name: str
     type: Tensor
     nominal: Mapping[str, int] = NOTHING
     span: Span | None = None
+    written: Mapping[int, Expression] = NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,3 +27,19 @@ def live_nodes(graph: Graph, mode: Mode) -> list[Node]:
     """The nodes that the outputs of a mode need, in order."""
     needed = needed_for(graph, outputs_of(graph, mode))
     return [node for node in graph.nodes if node.path in needed]
+
+
+COUNTER = "num_batches_tracked"
+"""What old state dicts have not, and nothing reads but a batch norm without momentum."""
+
+
+def needed_keys(graph: Graph) -> set[str]:
+    """The keys of a state dict that inference can't do without: no training output's, and no counters."""
+    live = {node.weights_of for node in live_nodes(graph, "inference")}
+    return {
+        weight.key(node.weights_of)
+        for node in graph.nodes
+        if node.weights_of in live
+        for weight in graph.weights(node)
+        if weight.name.rpartition(".")[2] != COUNTER
+    }

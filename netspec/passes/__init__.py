@@ -1,5 +1,18 @@
 """Passes: functions from a graph to a graph, with what becomes of the weights."""
 
-from netspec.passes.fold_batch_norm import Folded, fold_batch_norm
+from netspec.passes.base import Derived, Transformed
+from netspec.passes.fold_batch_norm import fold_batch_norm
+from netspec.passes.fully_convolutional import fully_convolutional
+from netspec.passes.head import replace_head
+from netspec.passes.strip_dropout import strip_dropout
+from netspec.passes.truncate import truncate
 
-__all__ = ["Folded", "fold_batch_norm"]
+__all__ = [
+    "Derived",
+    "Transformed",
+    "fold_batch_norm",
+    "fully_convolutional",
+    "replace_head",
+    "strip_dropout",
+    "truncate",
+]

@@ -2,73 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from netspec.errors import closest, fail
 from netspec.graph.model import NOTHING, Graph, Node
 from netspec.graph.rebuild import Editor, rebuild
+from netspec.graph.walk import COUNTER
 from netspec.ops.convolution import Conv2d
 from netspec.ops.linear import Linear
 from netspec.ops.normalization import BatchNorm
+from netspec.passes.arrays import as_type_of, in_double
+from netspec.passes.base import Derived, Transformed, counted
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-_NEEDED = ("weight", "running_var")
-"""What folding can't do without, of a layer and of its batch norm."""
 
-
-@dataclass(frozen=True, slots=True)
-class Folded:
-    """A graph without the batch norms that were folded, what becomes of its weights, and why others stay."""
-
-    graph: Graph
-    pairs: Mapping[str, str]
-    """Each folded batch norm's path, by the path of the layer that it went into."""
-    declined: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Each batch norm that stays, with the reason."""
-    eps: Mapping[str, float] = field(default_factory=dict[str, float])
-
-    def weights(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The state dict of the new graph from that of the old.
-
-        w' = w * gamma / sqrt(var + eps), b' = (b - mean) * gamma / sqrt(var + eps) + beta, computed in float64.
-        Raises NetspecError NS501 where the state dict is not one of the old graph.
-        """
-        for key in (f"{path}.{name}" for pair in self.pairs.items() for path, name in zip(pair, _NEEDED, strict=True)):
-            if key not in state:
-                fail("NS501", f"the weights have no `{key}`", help=closest(key, state))
-        gone = tuple(f"{path}." for path in self.pairs.values())
-        found = {key: value for key, value in state.items() if not key.startswith(gone)}
-        for layer, norm in self.pairs.items():
-            weight = state[f"{layer}.weight"].double()
-            variance = state[f"{norm}.running_var"].double()
-            scale = (variance + self.eps[norm]).rsqrt()
-            shift = -state[f"{norm}.running_mean"].double()
-            if f"{layer}.bias" in state:
-                shift = shift + state[f"{layer}.bias"].double()
-            if f"{norm}.weight" in state:
-                scale = scale * state[f"{norm}.weight"].double()
-            shift = shift * scale
-            if f"{norm}.bias" in state:
-                shift = shift + state[f"{norm}.bias"].double()
-            dtype = state[f"{layer}.weight"].dtype
-            found[f"{layer}.weight"] = (weight * scale.reshape(-1, *[1] * (weight.dim() - 1))).to(dtype)
-            found[f"{layer}.bias"] = shift.to(dtype)
-        order = {key: number for number, key in enumerate(self.graph.state())}
-        return dict(sorted(found.items(), key=lambda entry: order.get(entry[0], len(order))))
-
-
-def fold_batch_norm(graph: Graph) -> Folded:
+def fold_batch_norm(graph: Graph) -> Transformed:
     """Fold every batch norm that follows a convolution or linear layer alone; blocks and names stay.
 
-    The result equals the graph in inference, where a batch norm is a fixed scale and shift.
+    The result equals the graph in inference, where a batch norm is a fixed scale and shift:
+    w' = w * gamma / sqrt(var + eps), b' = (b - mean) * gamma / sqrt(var + eps) + beta, computed in float64.
     """
-    pairs: dict[str, str] = {}
+    norms: dict[str, Node] = {}
     declined: dict[str, str] = {}
-    eps: dict[str, float] = {}
     outputs = {o.value for o in graph.outputs}
     owners = [node.weights_of for node in graph.nodes]
     for node in graph.nodes:
@@ -77,19 +33,44 @@ def fold_batch_norm(graph: Graph) -> Folded:
             if reason:
                 declined[node.path] = reason
             else:
-                pairs[node.inputs[0]] = node.path
-                eps[node.path] = node.op.eps
-    folded = set(pairs.values())
+                norms[node.inputs[0]] = node
+    folded = {norm.path for norm in norms.values()}
+    derived: dict[str, Derived] = {}
+    for path, norm in norms.items():
+        derived.update(_derived(graph, graph[path], norm))
 
     def visit(editor: Editor, node: Node, inputs: tuple[str, ...]) -> str:
         if node.path in folded:
             return inputs[0]
-        if node.path in pairs:
+        if node.path in norms:
             written = {name: tree for name, tree in node.written.items() if name != "bias"}
             return editor.keep(node, inputs, node.op.model_copy(update={"bias": True}), written=written, init=NOTHING)
         return editor.keep(node, inputs)
 
-    return Folded(rebuild(graph, visit), pairs, declined, eps)
+    done = (f"{counted(len(norms), 'batch norm')} folded into the layers before them",) if norms else ()
+    return Transformed(rebuild(graph, visit), done, declined, derived)
+
+
+def _derived(graph: Graph, layer: Node, norm: Node) -> dict[str, Derived]:
+    """The weight and bias of a layer from what it and its batch norm have."""
+    names = [w.key(node.weights_of) for node in (layer, norm) for w in graph.weights(node) if w.name != COUNTER]
+    biased, affine = f"{layer.path}.bias" in names, f"{norm.path}.weight" in names
+    eps: float = norm.op.model_dump()["eps"]
+
+    def fold(weight: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
+        rest = [in_double(tensor) for tensor in others]
+        bias = rest.pop(0) if biased else 0.0
+        gamma, beta = (rest.pop(0), rest.pop(0)) if affine else (1.0, 0.0)
+        mean, variance = rest
+        scale = gamma * (variance + eps) ** -0.5
+        folded = in_double(weight) * scale.reshape(-1, *[1] * (len(weight.shape) - 1))
+        return as_type_of(folded, weight), as_type_of((bias - mean) * scale + beta, weight)
+
+    keys = tuple(names)
+    return {
+        f"{layer.path}.weight": Derived(keys, lambda *tensors: fold(*tensors)[0]),
+        f"{layer.path}.bias": Derived(keys, lambda *tensors: fold(*tensors)[1]),
+    }
 
 
 def _reason(node: Node, op: BatchNorm, graph: Graph, outputs: set[str], owners: list[str]) -> str:

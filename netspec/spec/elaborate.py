@@ -11,7 +11,7 @@ from netspec.dims import Dim, Symbolic
 from netspec.errors import Diagnostic, Findings, NetspecError, fail
 from netspec.expression import Expression, Value, names_in, show
 from netspec.graph.build import Builder
-from netspec.graph.model import Graph, Scope
+from netspec.graph.model import NOTHING, Graph, Scope
 from netspec.source import Span
 from netspec.spec.body import Argument, BlockDefinition, Body, BodyParameter, Step, called_values
 from netspec.spec.elaborate_errors import DECIDE, Failed, notes_of
@@ -86,9 +86,13 @@ class _Elaborator(Opener):
     def input(self, name: str) -> str:
         definition = self.spec.inputs[name]
         shape = self.input_shapes.get(name)
+        written: dict[int, Expression] = {}
         if shape is None:
             shape = [self.size(name, dim, span) for dim, span in definition.dims]
-        return self.builder.input(name, shape, definition.dtype, definition.nominal, definition.span)
+            written = {axis: dim for axis, (dim, _) in enumerate(definition.dims) if not isinstance(dim, int | str)}
+        return self.builder.input(
+            name, shape, definition.dtype, definition.nominal, definition.span, written or NOTHING
+        )
 
     def size(self, name: str, dim: int | str | Expression, span: Span) -> int | str:
         """A size of an input: a number, a symbol's name, or what an expression over parameters gives."""

@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
 
 import netspec
 from netspec.graph import Builder, Graph
 from netspec.network import Network
-from netspec.passes import Folded, fold_batch_norm
+from netspec.passes import Transformed, fold_batch_norm
+
+from .modules import assert_same, images, made_of, run, trained
 
 
 def norms(graph: Graph) -> list[str]:
@@ -26,48 +27,19 @@ def classes(graph: Graph) -> list[str]:
     return re.findall(r"^class (\w+)", netspec.to_source(graph), re.MULTILINE)
 
 
-def trained(graph: Graph, dtype: torch.dtype) -> nn.Module:
-    """The graph's module with batch norms as training leaves them: no statistic is 0 or 1."""
-    generator = torch.Generator().manual_seed(0)
-
-    def draw(tensor: Tensor, low: float, high: float) -> None:
-        tensor.uniform_(low, high, generator=generator)
-
-    torch.manual_seed(0)
-    module = netspec.compile(graph).to(dtype).eval()
-    with torch.no_grad():
-        for inner in module.modules():
-            if isinstance(inner, nn.BatchNorm1d | nn.BatchNorm2d) and inner.running_mean is not None:
-                draw(inner.running_mean, -0.5, 0.5)
-                assert inner.running_var is not None
-                draw(inner.running_var, 0.3, 2.0)
-                if inner.affine:
-                    draw(inner.weight, 0.5, 1.5)
-                    draw(inner.bias, -0.5, 0.5)
-            elif isinstance(inner, nn.Conv2d | nn.Linear) and inner.bias is not None:
-                draw(inner.bias, -0.5, 0.5)
-    return module
+def folded_paths(graph: Graph, folded: Transformed) -> list[str]:
+    """The batch norms that are gone."""
+    return [path for path in norms(graph) if path not in folded.graph.by_path]
 
 
-def image_for(graph: Graph, dtype: torch.dtype) -> Tensor:
-    shape = [dim if isinstance(dim, int) else 3 for dim in graph.inputs[0].type.shape]
-    return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(1))
-
-
-def check_equal(graph: Graph, dtype: torch.dtype = torch.float64, tolerance: float = 1e-9) -> Folded:
+def check_equal(graph: Graph, dtype: torch.dtype = torch.float64, tolerance: float = 1e-9) -> Transformed:
     """Fold, and hold the folded module with the folded weights against the one there was."""
     before = trained(graph, dtype)
     folded = fold_batch_norm(graph)
-    after = netspec.compile(folded.graph).to(dtype).eval()
-    weights = folded.weights(before.state_dict())
-    assert list(weights) == list(after.state_dict())
-    assert all(tensor.dtype == dtype for key, tensor in weights.items() if "num_batches" not in key)
-    after.load_state_dict(weights, strict=True)
-    image = image_for(graph, dtype)
-    with torch.no_grad():
-        expected, found = before(image), after(image)
-    assert expected.abs().max() > 1e-3
-    torch.testing.assert_close(found, expected, rtol=tolerance, atol=tolerance * float(expected.abs().max()))
+    after = made_of(before, folded)
+    assert all(tensor.dtype == dtype for key, tensor in after.state_dict().items() if "num_batches" not in key)
+    image = images(graph, 3, dtype)
+    assert_same(run(after, *image), run(before, *image), tolerance)
     return folded
 
 
@@ -80,7 +52,7 @@ def small_resnet() -> Network:
 
 
 @pytest.fixture(scope="module")
-def resnet50(bundled: Callable[[str], Network]) -> tuple[Graph, Folded]:
+def resnet50(bundled: Callable[[str], Network]) -> tuple[Graph, Transformed]:
     graph = bundled("resnet50").graph
     return graph, fold_batch_norm(graph)
 
@@ -88,15 +60,15 @@ def resnet50(bundled: Callable[[str], Network]) -> tuple[Graph, Folded]:
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 1e-4)])
 def test_resnet18_gives_the_same(small_resnet: Network, dtype: torch.dtype, tolerance: float) -> None:
     folded = check_equal(small_resnet.graph, dtype, tolerance)
-    assert len(folded.pairs) == len(norms(small_resnet.graph)) == 20
-    assert folded.declined == {}
+    assert folded.done == ("20 batch norms folded into the layers before them",)
+    assert len(folded_paths(small_resnet.graph, folded)) == 20
+    assert (folded.declined, folded.fresh) == ({}, frozenset())
     assert norms(folded.graph) == []
 
 
-def test_resnet50_keeps_its_blocks(resnet50: tuple[Graph, Folded]) -> None:
+def test_resnet50_keeps_its_blocks(resnet50: tuple[Graph, Transformed]) -> None:
     graph, folded = resnet50
-    assert norms(graph) == list(folded.pairs.values())
-    assert len(folded.pairs) == 53
+    assert len(norms(graph)) == 53
     assert norms(folded.graph) == []
     assert set(folded.graph.scopes) == set(graph.scopes)
     kept = [node for node in graph if node.op.opname != "batch_norm"]
@@ -106,17 +78,17 @@ def test_resnet50_keeps_its_blocks(resnet50: tuple[Graph, Folded]) -> None:
     assert classes(folded.graph) == classes(graph)
 
 
-def test_resnet50_folded_counts(resnet50: tuple[Graph, Folded]) -> None:
+def test_resnet50_folded_counts(resnet50: tuple[Graph, Transformed]) -> None:
     graph, folded = resnet50
     before, after = (netspec.summary(g)["totals"] for g in (graph, folded.graph))
     # Each pair trades a scale and a shift for a bias.
-    widths = sum(graph[path].type.shape[1] for path in folded.pairs)
+    widths = sum(graph[path].type.shape[1] for path in norms(graph))
     assert after["parameters"] == before["parameters"] - widths
     assert after["buffers"] == 0
     assert after["macs"] == before["macs"]
 
 
-def test_resnet50_folded_source_is_clean(resnet50: tuple[Graph, Folded]) -> None:
+def test_resnet50_folded_source_is_clean(resnet50: tuple[Graph, Transformed]) -> None:
     source = netspec.to_source(resnet50[1].graph)
     assert "BatchNorm" not in source
     assert "bias=False" not in source
@@ -126,9 +98,9 @@ def test_resnet50_folded_source_is_clean(resnet50: tuple[Graph, Folded]) -> None
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_folding_twice_is_folding_once(resnet50: tuple[Graph, Folded]) -> None:
+def test_folding_twice_is_folding_once(resnet50: tuple[Graph, Transformed]) -> None:
     again = fold_batch_norm(resnet50[1].graph)
-    assert (again.pairs, again.declined) == ({}, {})
+    assert (again.done, again.declined, again.derived) == ((), {}, {})
     assert str(again.graph) == str(resnet50[1].graph)
 
 
@@ -169,8 +141,10 @@ def one(op: str, *, norm: Mapping[str, Any] | None = None, shape: Sequence[Any] 
 )
 def test_folds(graph: Graph) -> None:
     folded = check_equal(graph)
-    assert folded.pairs == {"layer": "norm"}
+    assert folded_paths(graph, folded) == ["norm"]
     assert folded.declined == {}
+    assert set(folded.derived) == {"layer.weight", "layer.bias"}
+    assert "norm.running_var" in folded.derived["layer.bias"].keys
     assert list(folded.graph.state()) == ["layer.weight", "layer.bias"]
 
 
@@ -252,15 +226,15 @@ def test_declines_with_a_reason(build: Callable[[Builder, str], str], declined: 
     folded = fold_batch_norm(graph)
     assert folded.declined == declined
     assert norms(folded.graph) == list(declined)
-    assert len(folded.pairs) + len(declined) == len(norms(graph))
-    if not folded.pairs:
+    assert len(folded_paths(graph, folded)) + len(declined) == len(norms(graph))
+    if not folded.done:
         assert str(folded.graph) == str(graph)
 
 
 def test_features_that_are_no_channels() -> None:
     graph = one("linear", out_features=5, shape=("N", 4, 6))
     folded = fold_batch_norm(graph)
-    assert folded.pairs == {}
+    assert folded.done == ()
     assert folded.declined == {"norm": "its channels are not the features of the linear layer before it"}
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from netspec.errors import fail
+from netspec.backends.pytorch.leaving import Leaving, several_inputs
 from netspec.expression import Expression
 from netspec.graph.model import Graph, Node, Scope
+from netspec.graph.rebuild import flat_names
+from netspec.graph.sharing import Sharing
 from netspec.graph.tree import Group, tree
 from netspec.types import Call, Code, Layer, Printed
 
@@ -122,17 +124,8 @@ def helpers_used(body: Body) -> dict[str, str]:
 class _Reader:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.users = graph.users
-        self.entering: dict[str, list[str]] = {}
-        """Of the values that enter uses with several inputs, the paths of the scopes that these uses stand in."""
-        for scope in graph.scopes.values():
-            for value in several_inputs(scope):
-                self.entering.setdefault(value, []).append(scope.parent)
-        self.inside: tuple[str, str] = ("", "")
-        """The path of the scope that shares the weights of another, and the path of that one, while it is read."""
-        self.loop = ""
-        """The path of the repeat whose copies all call one module, while it is read."""
-        self.leaving = {o.value for o in graph.outputs}
+        self.leaves = Leaving(graph).leaves
+        self.sharing = Sharing(graph, "PyTorch source can't say that")
         self.printed: dict[tuple[int, ...], Printed] = {}
         """How an op on values of some types is written, by identity: most nodes share both with others."""
 
@@ -176,65 +169,33 @@ class _Reader:
         item = Item(name, list(node.inputs), [v for v, _ in node.values()], node.when, node, printed)
         if node.op.output_names[1:]:
             item.labels = node.op.output_names
-        owner = self.local(node.weights_of)
-        if owner != node.path and (not self.loop or node.scope != self.loop):
-            item.shares = self.sibling(node.path, owner)
+        item.shares = self.sharing.of_node(node)
         return item
 
     def group(self, group: Group) -> Item:
         scope = group.scope
         assert scope is not None
-        owner = scope.weights_of
-        shares, loops, outer = "", False, (self.inside, self.loop)
-        if owner:
-            if not self.loop or scope.parent != self.loop:
-                shares = self.sibling(scope.path, owner)
-                above = self.graph.scopes.get(owner)
-                loops = scope.kind == "repeat" and (above is None or above.kind != "repeat")
-            self.inside, self.loop = (scope.path, self.owner_of(owner)), scope.path if loops else ""
-        body = self.body(group)
-        self.inside, self.loop = outer
+        shares, loops = self.sharing.of_scope(scope), self.sharing.loops(scope)
+        with self.sharing.within(scope):
+            body = self.body(group)
         item = Item(scope.name, body.inputs, body.outputs, scope.when, body=body, shares=shares, loops=loops)
-        if len(scope.outputs) > 1:
-            first = body.items[0]
-            names = scope.block.outputs if scope.block is not None else first.labels
-            item.labels = tuple([dict(zip(scope.outputs, names, strict=False)).get(v, "x") for v in body.outputs])
+        if len(scope.outputs) > 1 or len(body.outputs) > 1:
+            item.labels = _labels(scope, body)
         return item
 
-    def owner_of(self, path: str) -> str:
-        """Where the weights are of what stands at a path in the scope that is read."""
-        own, owner = self.inside
-        return owner + path[len(own) :] if path == own or path.startswith(f"{own}.") else path
 
-    def local(self, path: str) -> str:
-        """The path here of what stands at a path in the scope whose weights the one that is read shares."""
-        own, owner = self.inside
-        if own and (path == owner or path.startswith(f"{owner}.")):
-            return own + path[len(owner) :]
-        return path
-
-    def sibling(self, path: str, owner: str) -> str:
-        """The name of the step of the same body whose module a step calls."""
-        body, _, name = owner.rpartition(".")
-        if body != path.rpartition(".")[0]:
-            what = f"`{path}` shares the weights of `{owner}`"
-            fail("NS401", f"{what}, which stands in another body: PyTorch source can't say that")
-        return name
-
-    def leaves(self, value: str, path: str) -> bool:
-        if value in self.leaving:
-            return True
-        if not path:
-            return False
-        below = f"{path}."
-        if any(p != path and not p.startswith(below) for p in self.entering.get(value, ())):
-            return True
-        return any(u.scope != path and not u.scope.startswith(below) for u in self.users[value])
-
-
-def several_inputs(scope: Scope) -> list[str]:
-    """The values that enter a use of what has several inputs, or its copies; none where it has one."""
-    return [] if "input" in scope.inputs or len(scope.inputs) < 2 else list(scope.inputs.values())
+def _labels(scope: Scope, body: Body) -> tuple[str, ...]:
+    """What the values that leave a scope are called: as its block says, else after the steps that give them."""
+    copies = scope.kind == "repeat"
+    names: dict[str, str] = {}
+    for item in body.items:
+        name = f"{scope.name}_{item.name}" if copies else item.name
+        names.update(zip(item.outputs, item.labels or (name,), strict=False))
+    if len(scope.outputs) > 1 and scope.block is not None:
+        names.update(zip(scope.outputs, scope.block.outputs, strict=False))
+    elif len(scope.outputs) == 1 and not scope.name.isdigit():
+        names[scope.output] = scope.name
+    return tuple(flat_names(names.get(value, "x") for value in body.outputs))
 
 
 def is_chain(body: Body) -> bool:

@@ -344,8 +344,10 @@ def _same_op(own: Item, other: Item) -> bool:
 
 
 def uniform(body: Body, of_body: Mapping[int, Class]) -> bool:
-    """Whether the copies of a repeat are all of one class or op, wired alike, and none is left out."""
-    first = body.items[0]
+    """Whether all copies of a repeat are of one class or op, wired alike, and the last gives all that leaves it."""
+    first, last = body.items[0], body.items[-1]
+    if body.outputs != last.outputs:
+        return False
     if [item.name for item in body.items] != [str(n) for n in range(len(body.items))]:
         return False
     if first.body is not None and not first.body.is_class:

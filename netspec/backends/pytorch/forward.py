@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from netspec.backends.pytorch.bodies import Body, Item, helpers_used, is_chain
 from netspec.backends.pytorch.classes import wiring
-from netspec.backends.pytorch.layout import INDENT, Bracket, Doc, Joined, flat, statement
+from netspec.backends.pytorch.layout import INDENT, Bracket, Doc, Joined, flat, side_by_side, statement, unpacked
 from netspec.expression import python_literal
 from netspec.types import Call, Infix
 
@@ -95,8 +95,10 @@ class ForwardWriter:
         docs = [self.read(value) for value in values]
         if returned:
             self.state("return ", Bracket(f"{returned}(", docs))
+        elif len(docs) == 1:
+            self.state("return ", docs[0])
         else:
-            self.state("return ", docs[0] if len(docs) == 1 else ", ".join(map(flat, docs)))
+            self.lines += side_by_side("return ", docs, self.indent)
 
     def state(self, prefix: str, doc: Doc, deeper: int = 0) -> None:
         """A statement, at the indentation of the step or deeper."""
@@ -143,7 +145,7 @@ class ForwardWriter:
         taken = wiring(item.body)
         module = f"self.{item.shares or item.name}"
         kept = self.names
-        if taken is None:
+        if taken is None or item.outputs != item.body.items[-1].outputs:
             self.one_by_one(item, item.body.items, module)
             for value in item.inputs:
                 self.uses[value] -= 1
@@ -163,7 +165,7 @@ class ForwardWriter:
         if item.loops:
             loop, over, called = "_", f"range({len(item.body.items)})", module
         self.lines.append(f"{' ' * self.indent}for {loop} in {over}:")
-        self.state(f"{', '.join(targets)} = ", _called(item.body.items[0], called, given), INDENT)
+        self.lines += unpacked(targets, _called(item.body.items[0], called, given), self.indent + INDENT)
 
     def one_by_one(self, item: Item, copies: Sequence[Item], module: str) -> None:
         """A call of each copy; what one gives may be read by any that comes later."""
@@ -188,6 +190,9 @@ class ForwardWriter:
             given = [names[value] for value in copy.inputs]
             targets: list[str] = []
             for label, value in zip(copy.labels or ("",), copy.outputs, strict=False):
+                if value not in wanted:
+                    targets.append("_")
+                    continue
                 target, count = leaving.get(value) or by_label.get(label) or f"{label or 'x'}_0", 1
                 while value not in leaving and (
                     (target in busy and target not in until)
@@ -202,7 +207,7 @@ class ForwardWriter:
                 if value not in copy.inputs:
                     names[value] = target
             called = module if item.loops else f"{module}[{number}]"
-            self.state(f"{', '.join(targets)} = ", _called(copy, called, given))
+            self.lines += unpacked(targets, _called(copy, called, given), self.indent)
 
     def call(self, item: Item) -> Doc:
         arguments = [self.read(value) for value in item.inputs]
@@ -228,7 +233,7 @@ class ForwardWriter:
             "_" if several and not self.uses[value] else self.variable(item, value, number)
             for number, value in enumerate(item.outputs)
         ]
-        self.state(f"{', '.join(targets)} = ", doc)
+        self.lines += unpacked(targets, doc, self.indent)
 
     def conditional(self, item: Item, doc: Doc) -> None:
         """A merge that stands only where its condition holds; elsewhere its first input goes on."""

@@ -99,9 +99,35 @@ def statement(prefix: str, doc: Doc, indent: int, suffix: str = "") -> list[str]
             if beside or not below:
                 return _open(f"{lead}{prefix}", doc, indent, suffix) if items else [one]
             return [f"{lead}{prefix}(", *_inside(doc, indent + INDENT), f"{lead}){suffix}"]
+        case Joined(items=[first, (operator, Bracket(head, [_, *_]) as last)]) if (
+            len(start := f"{lead}{prefix}{flat(first[1])} {operator} ") + len(head) <= WIDTH
+        ):
+            # One operator, and a bracket that ends it all: that opens.
+            return _open(start, last, indent, suffix)
         case _:
             inner = _inside(doc, indent + INDENT)
             return [f"{lead}{prefix}(", *inner, f"{lead}){suffix}"]
+
+
+def side_by_side(prefix: str, docs: Sequence[Doc], indent: int) -> list[str]:
+    """The lines of `prefix a, b`: where they do not fit, with a line for each."""
+    lead = " " * indent
+    one = f"{lead}{prefix}{', '.join(map(flat, docs))}"
+    if len(one) <= WIDTH:
+        return [one]
+    return [f"{lead}{prefix}(", *_one_each(docs, indent + INDENT), f"{lead})"]
+
+
+def unpacked(names: Sequence[str], doc: Doc, indent: int) -> list[str]:
+    """The lines of `a, b = doc`."""
+    prefix = f"{', '.join(names)} = "
+    if len(names) == 1 or indent + len(prefix) < WIDTH:
+        return statement(prefix, doc, indent)
+    return [f"{' ' * indent}(", *_one_each(names, indent + INDENT), *statement(") = ", doc, indent)]
+
+
+def _one_each(docs: Sequence[Doc], indent: int) -> list[str]:
+    return [line for doc in docs for line in _item(doc, indent, ",")]
 
 
 def _open(start: str, doc: Bracket, indent: int, suffix: str) -> list[str]:

@@ -161,7 +161,9 @@ def _reads(bare: str, name: str) -> bool:
 def _check_names(graph: Graph, code: str, modules: set[str], helpers: set[str]) -> None:
     """Refuse modules and functions whose names the code gives to something else."""
     nodes = list(ast.walk(ast.parse(code)))
-    taken = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    fields = {id(node.target) for node in nodes if isinstance(node, ast.AnnAssign)}
+    names = [node for node in nodes if isinstance(node, ast.Name) and id(node) not in fields]
+    taken = {node.id for node in names if isinstance(node.ctx, ast.Store)}
     taken |= {node.arg for node in nodes if isinstance(node, ast.arg)}
     for module in sorted(modules):
         if module.partition(".")[0] in taken:

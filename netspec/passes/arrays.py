@@ -1,0 +1,15 @@
+"""What passes do with weights, whether these are tensors of torch or arrays of NumPy: neither is imported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def in_double(value: Any) -> Any:
+    """A tensor or array in float64."""
+    return value.double() if hasattr(value, "double") else value.astype("float64")
+
+
+def as_type_of(value: Any, other: Any) -> Any:
+    """A tensor or array in the dtype of another."""
+    return value.to(other.dtype) if hasattr(value, "to") else value.astype(other.dtype)

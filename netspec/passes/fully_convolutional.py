@@ -1,0 +1,258 @@
+"""A classifier for images of any size: its linear layers as convolutions, its global pools as sliding ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from netspec.dims import Symbolic, symbol, symbols
+from netspec.errors import Diagnostic, NetspecError, choices, fail
+from netspec.graph.model import Graph, Input, Node
+from netspec.graph.rebuild import Editor, rebuild
+from netspec.graph.walk import live_nodes, needed_for
+from netspec.ops.activation import Activation, AlongAxis, Prelu
+from netspec.ops.base import Op, Rearranging, by_both
+from netspec.ops.convolution import Conv2d
+from netspec.ops.linear import Linear
+from netspec.ops.merge import Add, Concat, Multiply
+from netspec.ops.normalization import BatchNorm, Dropout, LayerNorm
+from netspec.ops.parameter import Parameter
+from netspec.ops.pooling import AdaptiveAvgPool2d, AdaptivePool2d, AvgPool2d, MaxPool2d
+from netspec.ops.rearrange import Narrow
+from netspec.ops.resize import CenterCrop, Interpolate
+from netspec.ops.shape import Flatten, Identity
+from netspec.passes.base import Derived, Transformed, counted
+from netspec.passes.truncate import with_outputs
+from netspec.types import Init, Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor as TorchTensor
+
+Map = tuple[int, int, int]
+"""Channels, height and width."""
+
+
+class _Refused(Exception):
+    """Why a node has no equal that slides."""
+
+
+def fully_convolutional(graph: Graph) -> Transformed:
+    """Let the network slide over images of any height `H` and width `W`; at the size there was it gives the same.
+
+    As VGG is evaluated densely (Simonyan & Zisserman 2014, section 3.2; OverFeat, Sermanet et al. 2013): a linear
+    layer on a flattened C x H x W map is a convolution with a kernel of H x W, one behind it a 1x1 convolution, and a
+    global pool a pool of the whole map's size with stride 1. Where (N, classes) left, (N, classes, 1, 1) leaves at the
+    old size, and a map of scores on larger images. Names and blocks stay. Outputs of training that can't slide go.
+    Raises NetspecError NS302 for an input that is no map, NS305 for one that is open already, NS301 and NS210 where
+    its size can't be `H` x `W`, and NS401 for each node of inference that can't slide.
+    """
+    inputs = _opened(graph)
+    plan = _Plan(graph)
+    if plan.problems:
+        return _without_training(graph, plan).then(fully_convolutional)
+
+    def visit(editor: Editor, node: Node, given: tuple[str, ...]) -> str:
+        op = plan.ops[node.path]
+        if op is None:
+            return given[0]
+        return editor.keep(node, given) if op is node.op else editor.keep(node, given, op, **_fields(node, op))
+
+    made = rebuild(replace(graph, inputs=inputs), visit)
+    return Transformed(made, tuple(_done(graph, plan)), derived=_derived(plan))
+
+
+def _without_training(graph: Graph, plan: _Plan) -> Transformed:
+    """The graph without the outputs of training, and dead ends, that can't slide; an error where inference can't."""
+    if not plan.problems.keys().isdisjoint(node.path for node in live_nodes(graph, "inference")):
+        raise NetspecError(*[plan.diagnostic(path) for path in plan.problems])
+    stuck = [o for o in graph.outputs if not plan.problems.keys().isdisjoint(needed_for(graph, [o.value]))]
+    made = with_outputs(graph, [o for o in graph.outputs if o not in stuck])
+    done = (f"outputs of training that can't slide dropped: {choices(o.name for o in stuck)}",) if stuck else ()
+    return replace(made, done=done, declined=dict(plan.problems))
+
+
+def _opened(graph: Graph) -> tuple[Input, ...]:
+    """The inputs with `H` and `W` for the height and width they had."""
+    found: list[Input] = []
+    for i in graph.inputs:
+        if i.type.rank != 4:
+            fail("NS302", f"only a map (N, C, H, W) can have any size, and input `{i.name}` is {i.type}", i.span)
+        if any(isinstance(size, Symbolic) for size in i.type.spatial):
+            help = "give it the size that its layers are made for, as `--input 3x224x224` does"
+            fail("NS305", f"input `{i.name}` is open already: {i.type}", i.span, help=help)
+        if i.type.spatial != graph.inputs[0].type.spatial:
+            fail("NS301", f"inputs `{graph.inputs[0].name}` and `{i.name}` are not of one height and width", i.span)
+        nominal = dict(zip("HW", i.type.spatial, strict=True))
+        type = i.type.with_spatial(symbol("H"), symbol("W"))
+        written = {axis: tree for axis, tree in i.written.items() if axis < 2}
+        found.append(replace(i, type=type, nominal={**i.nominal, **nominal}, written=written))
+    taken = symbols([size for type in graph.types.values() for size in type.shape]) & {"H", "W"}
+    if taken:
+        fail("NS210", f"{choices(sorted(taken))} is a size of `{graph.name}` already, so its map can't be H x W")
+    return tuple(found)
+
+
+class _Plan:
+    """What becomes of each node: by its path its op, another one, or None where it goes.
+
+    A value that was flat is a map now: `maps` has the size it has on an image of the old size.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.maps: dict[str, Map] = {}
+        self.ops: dict[str, Op | None] = {}
+        self.problems: dict[str, str] = {}
+        unknown: set[str] = set()
+        for node in graph:
+            if unknown.isdisjoint(value.partition(":")[0] for value in node.inputs):
+                try:
+                    self.ops[node.path] = self.op(node)
+                    continue
+                except _Refused as reason:
+                    self.problems[node.path] = str(reason)
+            # What follows from a problem is none of its own.
+            unknown.add(node.path)
+        self.check_shared()
+
+    def changes(self) -> Iterator[tuple[Node, Op | None]]:
+        """The nodes that do not stay as they are, with their new ops."""
+        return ((node, self.ops[node.path]) for node in self.graph if self.ops[node.path] is not node.op)
+
+    def op(self, node: Node) -> Op | None:
+        """What becomes of a node; `maps` learns what it gives, where that was flat."""
+        flat = [self.maps[value] for value in node.inputs if value in self.maps]
+        if not flat:
+            return self.on_maps(node)
+        if len(flat) < len(node.inputs):
+            raise _Refused("it joins a flat value with a map")
+        op, self.maps[node.path] = _on_flat(node.op, flat)
+        return op
+
+    def on_maps(self, node: Node) -> Op | None:
+        """What becomes of a node of whose inputs none was flat."""
+        op, types = node.op, self.graph.input_types(node)
+        if isinstance(op, Flatten) and node.type.rank == 2 and op.start_dim % 4 == 1:
+            channels, height, width = (size for size in types[0].shape[1:] if isinstance(size, int))
+            self.maps[node.path] = channels, height, width
+            return None
+        if isinstance(op, AdaptivePool2d):
+            return _sliding(op, types[0])
+        for kind, stays, reason in _ON_MAPS:
+            if isinstance(op, kind) and not stays(op):
+                raise _Refused(reason)
+        if any(type.rank != 4 for type in (*types, *node.types)):
+            raise _Refused(f"it makes {node.type} of {types[0]}, and only maps have any size")
+        return op
+
+    def check_shared(self) -> None:
+        """Refuse layers with the same weights that would become different ones."""
+        first: dict[str, Node] = {}
+        for node in self.graph:
+            owner = first.setdefault(node.weights_of, node)
+            ops = [self.ops[each.path] for each in (owner, node) if each.path in self.ops]
+            if len(ops) == 2 and ops[0] != ops[1]:
+                self.problems[node.path] = f"it has the weights of `{owner.path}` and would become another layer"
+
+    def diagnostic(self, path: str) -> Diagnostic:
+        message = f"`{self.graph.name}` can't slide because of `{path}`: {self.problems[path]}"
+        return Diagnostic("NS401", message, self.graph[path].span)
+
+
+_ON_MAPS: Sequence[tuple[type[Op], Callable[[Any], bool], str]] = (
+    (Linear, lambda op: False, "it is linear over the width of a map"),
+    (LayerNorm, lambda op: False, "it normalises over the width of a map"),
+    (Parameter, lambda op: False, "it has a size of its own"),
+    (AlongAxis, lambda op: op.dim % 4 == 1, "it is a softmax over places"),
+    (Interpolate, lambda op: op.size is None, "it makes a map of a fixed size"),
+    (Rearranging, lambda op: isinstance(op, CenterCrop | Narrow), "it moves axes"),
+    (Narrow, lambda op: op.dim % 4 == 1, "it takes a part of fixed size"),
+)
+"""Ops that stay on maps only if a condition holds, with the reason where it does not; all others stay."""
+
+
+def _sliding(op: AdaptivePool2d, x: Tensor) -> Op | None:
+    """The pool with windows of one size that an adaptive one is at a known size; None where it changes nothing."""
+    kernel: list[int] = []
+    stride: list[int] = []
+    for wanted, size in zip(op.output_size, x.spatial, strict=True):
+        made = size if wanted is None else wanted
+        if not isinstance(size, int) or not isinstance(made, int) or size % made:
+            raise _Refused(f"it shares a map of {size} out over {made} windows of different sizes")
+        kernel.append(size // made)
+        # A global pool slides by 1, as what reads the whole map does.
+        stride.append(1 if made == 1 else size // made)
+    if kernel == [1, 1]:
+        return None
+    kind = AvgPool2d if isinstance(op, AdaptiveAvgPool2d) else MaxPool2d
+    return kind(kernel_size=(kernel[0], kernel[1]), stride=(stride[0], stride[1]))
+
+
+def _on_flat(op: Op, maps: Sequence[Map]) -> tuple[Op | None, Map]:
+    """What becomes of an op on values that were flat, and the map it makes of these."""
+    _, height, width = maps[0]
+    match op:
+        case Linear():
+            made = Conv2d(out_channels=op.out_features, kernel_size=(height, width), bias=op.bias)
+            return made, (op.out_features, 1, 1)
+        case Flatten():
+            return None, maps[0]
+        case Concat() if op.dim % 2 == 1 and all(other[1:] == (height, width) for other in maps):
+            return _along_channels(op), (sum(other[0] for other in maps), height, width)
+        case Add() | Multiply() if all(other == maps[0] for other in maps):
+            return op, maps[0]
+        case Activation() | Prelu(num_parameters=1) | Dropout() | Identity() if not isinstance(op, AlongAxis):
+            return op, maps[0]
+        case AlongAxis() if op.dim % 2 == 1 and (height, width) == (1, 1):
+            return _along_channels(op), maps[0]
+        case BatchNorm() | Prelu() if (height, width) == (1, 1):
+            return op, maps[0]
+        case _:
+            shapes = " and ".join(f"{' x '.join(map(str, each))}" for each in dict.fromkeys(maps))
+            raise _Refused(f"it has no equal on what was flattened, {shapes}")
+
+
+def _along_channels(op: AlongAxis | Concat) -> Op:
+    """The op along axis 1, which was the last one and is not any more."""
+    return op if op.dim == 1 else op.model_copy(update={"dim": 1})
+
+
+def _fields(node: Node, op: Op) -> dict[str, Any]:
+    """The expressions and initialisers that a node with another op keeps."""
+    written = dict(node.written)
+    if "out_features" in written:
+        written["out_channels"] = written.pop("out_features")
+    kept = {n: t for n, t in written.items() if n == "out_channels" or getattr(node.op, n) == getattr(op, n, ...)}
+    # `eye` fills nothing but matrices.
+    init = {n: f for n, f in node.init.items() if not (isinstance(f, Init) and f.function == "eye")}
+    return {"written": kept, "init": init}
+
+
+def _derived(plan: _Plan) -> dict[str, Derived]:
+    """The kernels from the matrices that they were."""
+    return {
+        f"{node.weights_of}.weight": Derived((f"{node.weights_of}.weight",), _reshaped(plan.maps[node.inputs[0]]))
+        for node, _ in plan.changes()
+        if isinstance(node.op, Linear)
+    }
+
+
+def _reshaped(shape: Map) -> Callable[[TorchTensor], TorchTensor]:
+    return lambda weight: weight.reshape(-1, *shape)
+
+
+def _done(graph: Graph, plan: _Plan) -> Iterator[str]:
+    """What was done, in words."""
+    height, width = graph.inputs[0].type.spatial
+    yield f"images may have any height and width, not {height} x {width} alone: {choices(i.name for i in graph.inputs)}"
+    layers = [f"`{node.path}` {by_both(op.kernel_size)}" for node, op in plan.changes() if isinstance(op, Conv2d)]
+    if layers:
+        yield f"{counted(len(layers), 'linear layer')} made {counted(len(layers), 'convolution')}: {', '.join(layers)}"
+    for node, op in plan.changes():
+        if isinstance(op, AvgPool2d | MaxPool2d):
+            yield f"`{node.path}` slides over the map: {op.label()}"
+    for kind, what in ((Flatten, "flatten"), (AdaptivePool2d, "pool")):
+        gone = [node for node, op in plan.changes() if op is None and isinstance(node.op, kind)]
+        if gone:
+            yield f"{counted(len(gone), what)} dropped, which {'does' if len(gone) == 1 else 'do'} nothing now"
