@@ -38,6 +38,7 @@ _HOMES = {
     "rebuild": "netspec.graph",
     "summary": "netspec.analysis.summary",
     "to_source": "netspec.backends.pytorch",
+    "to_yaml": "netspec.backends.spec",
 }
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "rebuild",
     "summary",
     "to_source",
+    "to_yaml",
 ]
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ if TYPE_CHECKING:
     from netspec.analysis.summary import summary
     from netspec.backends.diagram import diagram
     from netspec.backends.pytorch import compile, to_source
+    from netspec.backends.spec import to_yaml
     from netspec.dims import Dim
     from netspec.errors import Diagnostic, NetspecError
     from netspec.graph import Builder, Editor, Graph, Node, Scope, rebuild

@@ -41,7 +41,7 @@ LAYERS = {
     "analysis": f"{GRAPH} tables report",
     "passes": f"{GRAPH} analysis",
     "weights": f"{GRAPH} spec tables report",
-    "backends": f"{GRAPH} analysis passes tables weights",
+    "backends": f"{GRAPH} spec analysis passes tables weights",
     "expect": f"{GRAPH} spec analysis",
     "explain": f"{GRAPH} spec analysis tables report",
     "network": f"{GRAPH} spec analysis expect explain weights backends tables report",
@@ -60,6 +60,9 @@ MAY_IMPORT = {
     "graphviz": "backends",
     "rich": "cli",
     "networkx": "graph",
+    "onnx": "backends",
+    "onnxruntime": "backends",
+    "numpy": "backends",
 }
 
 

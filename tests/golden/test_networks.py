@@ -1,4 +1,4 @@
-"""Every bundled network's summary and source as they were last reviewed: a change shows as a diff.
+"""Every bundled network's summary, source and graph as a spec, as they were last reviewed: a change shows as a diff.
 
 `make golden` rewrites them.
 """
@@ -20,6 +20,7 @@ MOST_OPS = 1_000
 def goldens(name: str) -> dict[str, str]:
     network = netspec.load(name)
     found = {"summary.txt": f"{network.summary()}\n", "model.py": network.to_source()}
+    found["written.yaml"] = netspec.to_yaml(network.graph)
     if len(network.graph) <= MOST_OPS:
         found["summary.json"] = network.summary().to_json() + "\n"
     return found

@@ -1,0 +1,133 @@
+"""Steps as lines of YAML: on one line what fits on one, the rest indented."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from netspec.expression import show
+
+WIDTH = 104
+
+_OTHER = re.compile(
+    r"(?:[-+]?[\d.]|null\b|~|true\b|false\b|[-?:](?:\s|$)|[!&*|>@`%\"'#{}\[\],]|\$)"
+    r"|.*(?::(?:\s|$)|\s#)|\s|.*\s$|$",
+    re.I,
+)
+"""What YAML, or netspec's dialect of it, reads as anything else than this text."""
+
+
+@dataclass(slots=True)
+class Expr:
+    """An expression, or a value as expressions write it."""
+
+    text: str
+
+
+@dataclass(slots=True)
+class Step:
+    """A step as it is written: its op or block, the argument, and what stands beside it."""
+
+    key: str
+    argument: Any = None
+    branches: dict[str, list[Step]] | None = None
+    beside: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def scalar(value: Any, flow: bool) -> str:
+    """A scalar as YAML text; in flow style what would end it is quoted."""
+    if isinstance(value, Expr):
+        ends = value.text.startswith("'") or (flow and re.search(r"[,\[\]{}]", value.text))
+        return quoted(value.text) if ends else value.text
+    if isinstance(value, str):
+        return text(value, flow)
+    return show(value)
+
+
+def text(value: str, flow: bool = False) -> str:
+    """Text as YAML, in double quotes where it would be read as anything else."""
+    if not _OTHER.match(value) and not (flow and re.search(r"[,\[\]{}]", value)) and value.isprintable():
+        return value
+    return quoted(value)
+
+
+def quoted(value: str) -> str:
+    """Text in double quotes."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(c if c.isprintable() else _escape(c) for c in escaped) + '"'
+
+
+def _escape(character: str) -> str:
+    number = ord(character)
+    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
+
+
+def flow(value: Any) -> str:
+    """A value on one line, as it stands in a list or mapping."""
+    if isinstance(value, Step):
+        return flow_step(value)
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{k}: {flow(v)}" for k, v in value.items()) + "}"  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(flow(v) for v in value) + "]"  # pyright: ignore[reportUnknownVariableType]
+    return scalar(value, True)
+
+
+def inline(value: Any) -> str:
+    """A value on one line, after a key in block style."""
+    return flow(value) if isinstance(value, Mapping | list | tuple) else scalar(value, False)
+
+
+def flow_step(step: Step) -> str:
+    """A step on one line in a list of such."""
+    argument = step.argument if step.branches is None else {**_mapping(step.argument), "branches": step.branches}
+    head = step.key if argument is None else f"{step.key}: {flow(argument)}"
+    if not step.beside:
+        return head
+    return "{" + ", ".join([head, *(f"{key}: {flow(value)}" for key, value in step.beside.items())]) + "}"
+
+
+def lines(step: Step) -> list[str]:
+    """A step in lines that begin at its dash."""
+    argument = step.argument
+    if step.branches is None:
+        one = f"- {flow_step(step) if step.beside else _headed(step.key, argument)}"
+        if _fits(one):
+            return [one]
+    found = [f"- {_headed(step.key, argument)}"]
+    if step.branches is not None or (isinstance(argument, Mapping) and not _fits(found[0])):
+        found = [f"- {step.key}:", *(f"    {key}: {inline(value)}" for key, value in _mapping(argument).items())]
+    if step.branches is not None:
+        found.append("    branches:")
+        found += [f"      {line}" for name, body in step.branches.items() for line in _branch(name, body)]
+    if argument is None and step.branches is None:
+        found = [f"- {step.key}:"]
+    return [*found, *(f"  {key}: {inline(value)}" for key, value in step.beside.items())]
+
+
+def _branch(name: str, body: list[Step]) -> list[str]:
+    """A branch on one line, where it has two steps or fewer that fit."""
+    one = f"{name}: {flow(body)}"
+    if len(body) <= 2 and all(step.branches is None for step in body) and _fits(one):
+        return [one]
+    return [f"{name}:", *(f"  {line}" for line in block(body))]
+
+
+def _headed(key: str, argument: Any) -> str:
+    return key if argument is None else f"{key}: {inline(argument)}"
+
+
+def _fits(line: str) -> bool:
+    """Whether a line may stand as it is: what needs quotes on it is easier to read on lines of its own."""
+    return len(line) <= WIDTH and '"' not in line
+
+
+def block(body: Iterable[Step]) -> list[str]:
+    """Steps one below the other."""
+    return [line for step in body for line in lines(step)]
+
+
+def _mapping(argument: Any) -> Mapping[str, Any]:
+    return argument if isinstance(argument, Mapping) else {}  # pyright: ignore[reportUnknownVariableType]

@@ -1,0 +1,321 @@
+"""The graph as the steps of a spec: merges with their branches, uses of blocks, repeats with their copies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from netspec.errors import fail
+from netspec.expression import Expression
+from netspec.graph.model import NOTHING, Graph, Node, Parameter, Scope
+from netspec.graph.sharing import Sharing
+from netspec.graph.tree import Group, tree
+from netspec.ops.base import Merge
+
+UNSAYABLE = "a spec can't say that"
+OTHERWISE = "PyTorch source can: `-o NAME.py`"
+
+
+@dataclass(slots=True, eq=False)
+class Branch:
+    """A branch of a merge: its steps, none where it is the identity, and the value that it gives."""
+
+    name: str
+    parts: list[Part]
+    output: str
+
+
+@dataclass(slots=True, eq=False)
+class Part:
+    """A step to be: an op, a merge with branches, a use of a block, or a repeat of one of these."""
+
+    name: str
+    inputs: list[str]
+    outputs: list[str]
+    when: Expression | None = None
+    node: Node | None = None
+    branches: list[Branch] = field(default_factory=list[Branch])
+    use: Use | None = None
+    copies: dict[int, Part] = field(default_factory=dict[int, "Part"])
+    count: Expression | None = None
+    is_scope: bool = False
+    """Whether it is a merge with a name, below which its branches stand."""
+    shares: str = ""
+
+    @property
+    def is_repeat(self) -> bool:
+        return bool(self.copies)
+
+    @property
+    def key(self) -> str:
+        """The op or block that it uses, as the graph calls it."""
+        if self.copies:
+            return next(iter(self.copies.values())).key
+        return self.node.op.opname if self.node is not None else self.use.label if self.use is not None else ""
+
+    @property
+    def takes(self) -> int | None:
+        """How many values of the step before it takes if it names none; None: it always names them."""
+        if self.copies:
+            return next(iter(self.copies.values())).takes
+        if self.branches:
+            return 1
+        if self.node is not None:
+            return None if isinstance(self.node.op, Merge) else self.node.op.inputs[0]
+        return len(self.inputs)
+
+    def size(self) -> int:
+        """How many steps there are at and below it."""
+        inner = [part for branch in self.branches for part in branch.parts]
+        inner += [*self.copies.values(), *(self.use.parts if self.use is not None else ())]
+        return 1 + sum(part.size() for part in inner)
+
+    def reads(self) -> Iterator[str]:
+        """All values of the body around it that it reads, or that steps of its branches do."""
+        yield from self.inputs
+        for part in (*self.copies.values(), *(inner for branch in self.branches for inner in branch.parts)):
+            yield from part.reads()
+
+
+@dataclass(slots=True, eq=False)
+class Use:
+    """A use of a block, or the network itself: a body that sees nothing of what is around it.
+
+    `entries` are the values that enter, by name; `outputs` those that leave, the first for the whole. `names` are what
+    the spec's expressions read in it, `parameters` those of them that its block has, or may have.
+    """
+
+    path: str
+    label: str
+    entries: dict[str, str]
+    outputs: list[str]
+    names: dict[str, Any]
+    parameters: tuple[Parameter, ...] = ()
+    scope: Scope | None = None
+    parts: list[Part] = field(default_factory=list[Part])
+    output_names: tuple[str, ...] = ()
+    home: Mapping[str, Any] = NOTHING
+    """The parameters of the file, if its expressions read these."""
+
+    def size(self) -> int:
+        return sum(part.size() for part in self.parts)
+
+
+class PartsReader:
+    """Reads the parts of a graph; uses of blocks come out in `uses`, each after those in it."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.leaving = {o.value for o in graph.outputs}
+        self.sharing = Sharing(graph, UNSAYABLE)
+        self.uses: list[Use] = []
+        self.apart: set[tuple[str, str]] = set()
+        """Merges and branches that are written as steps of their own, in all uses: by label and path."""
+
+    def network(self) -> Use:
+        """The network as one use."""
+        graph = self.graph
+        while True:
+            known = len(self.apart)
+            self.uses.clear()
+            entries = {i.name: i.name for i in graph.inputs}
+            names = {**graph.params, **{i.name: i.type for i in graph.inputs}}
+            if len(graph.inputs) == 1:
+                names["input"] = graph.inputs[0].type
+            root = Use("", "", entries, [o.value for o in graph.outputs], names, home=graph.params)
+            root.parts = self.body(tree(graph), root)
+            self.uses.append(root)
+            if known == len(self.apart):
+                return root
+
+    def body(self, group: Group, use: Use) -> list[Part]:
+        """The parts of a scope, each with what stands in it."""
+        parts: list[Part] = []
+        pending: list[Group] = []
+        taken = {item.name if isinstance(item, Node) else item.path.rpartition(".")[2] for item in group.items}
+        with self.sharing.within(group.scope):
+            for item in group.items:
+                if isinstance(item, Group) and item.scope is not None and item.scope.kind == "branch":
+                    pending.append(item)
+                    continue
+                joined = self.joined(item, pending, use) if isinstance(item, Node) else []
+                parts += [self.group(each, use) for each in pending if each not in joined]
+                pending = []
+                if joined and isinstance(item, Node):
+                    (entry,) = next(each.scope.inputs.values() for each in joined if each and each.scope)
+                    parts.append(self.merge(item, joined, use, entry, taken))
+                else:
+                    parts.append(self.node(item) if isinstance(item, Node) else self.group(item, use))
+            parts += [self.group(each, use) for each in pending]
+        return parts
+
+    def place(self, use: Use, path: str) -> tuple[str, str]:
+        """A path in any use of a block, and any copy of a step in it."""
+        return use.label, re.sub(r"\.\d+(?=\.|$)", ".*", path[len(use.path) :])
+
+    def node(self, node: Node) -> Part:
+        found = Part(node.name, list(node.inputs), [value for value, _ in node.values()], node.when, node)
+        found.shares = self.sharing.of_node(node)
+        return found
+
+    def joined(self, node: Node, pending: Sequence[Group], use: Use) -> list[Group | None]:
+        """The branches right before a merge that it joins, None for one without steps, in the order it takes them.
+
+        None at all where they can't be written as its branches.
+        """
+        scopes = [group.scope for group in pending if group.scope is not None]
+        entries = {tuple(scope.inputs.values()) for scope in scopes}
+        if not isinstance(node.op, Merge) or len(node.inputs) < 2 or len(entries) != 1:
+            return []
+        if any(self.place(use, path) in self.apart for path in (node.path, *(scope.path for scope in scopes))):
+            return []
+        (entry,) = entries
+        found: list[Group | None] = []
+        left = list(pending)
+        for value in node.inputs:
+            if left and left[0].scope is not None and left[0].scope.output == value:
+                found.append(left.pop(0))
+            elif (value,) == entry:
+                found.append(None)
+            else:
+                return []
+        # What is used of a branch elsewhere leaves it by an output, and only blocks have outputs.
+        ends = {scope.output for scope in scopes if scope.output not in entry}
+        outside = {value for group in pending for value in self.leaving_values(group)}
+        alone = all(self.graph.users[v] == (node,) and v not in self.leaving for v in ends)
+        return found if not left and outside <= ends and alone else []
+
+    def merge(self, node: Node, joined: Sequence[Group | None], use: Use, entry: str, taken: set[str]) -> Part:
+        """A merge with its branches, in the order in which it takes what they give."""
+        branches: list[Branch] = []
+        for group in joined:
+            if group is not None and group.scope is not None:
+                branches.append(Branch(group.scope.name, self.body(group, use), group.scope.output))
+            else:
+                # The graph keeps no name of a branch without steps.
+                name = _free("identity", taken)
+                taken.add(name)
+                branches.append(Branch(name, [], entry))
+        return Part(node.name, [entry], [node.path], node.when, node, branches, is_scope=node.path == node.scope)
+
+    def group(self, group: Group, use: Use) -> Part:
+        """A part that is a scope: a repeat, a merge with a name, or a use."""
+        scope = group.scope
+        assert scope is not None
+        if scope.kind == "branch":
+            # Where a branch has lost its merge here, it is a block in all copies and uses.
+            self.apart.add(self.place(use, scope.path))
+        shares = self.sharing.of_scope(scope)
+        if scope.kind == "repeat":
+            made = self.repeat(group, scope, use)
+        elif scope.kind == "merge" and (merged := self.named_merge(group, scope, use)) is not None:
+            made = merged
+        else:
+            made = self.use(group, scope, use)
+        made.shares = shares
+        return made
+
+    def named_merge(self, group: Group, scope: Scope, use: Use) -> Part | None:
+        parts = self.body(group, use)
+        node = parts[0].node
+        if len(parts) == 1 and node is not None and node.path == scope.path:
+            if not parts[0].branches and {*node.inputs} == {*scope.inputs.values()}:
+                parts = [self.merge(node, [None] * len(node.inputs), use, node.inputs[0], set())]
+            parts[0].when = scope.when
+            return parts[0]
+        if any(part.node is not None and part.node.path == scope.path for part in parts):
+            what = f"what the branches of `{scope.path}` give is used elsewhere"
+            fail("NS401", f"{what}, and it has a name: {UNSAYABLE}", help=OTHERWISE)
+        return None
+
+    def repeat(self, group: Group, scope: Scope, use: Use) -> Part:
+        with self.sharing.within(scope):
+            copies = [self.node(c) if isinstance(c, Node) else self.group(c, use) for c in group.items]
+        chain = copies[0].inputs
+        for copy in copies:
+            if copy.inputs != chain:
+                what = f"the copies of `{scope.path}` do not each take what the one before gives"
+                fail("NS401", f"{what}: {UNSAYABLE}", help=OTHERWISE)
+            chain = copy.outputs
+        inner = {value for item in group.items for value in self.leaving_values(item, around=scope.path)}
+        if extra := sorted(inner - set(chain)):
+            fail("NS401", f"`{extra[0]}` is used outside the copies of `{scope.path}`: {UNSAYABLE}", help=OTHERWISE)
+        numbered = {int(copy.name): copy for copy in copies}
+        return Part(scope.name, copies[0].inputs, chain, None, copies=numbered, count=scope.count)
+
+    def use(self, group: Group, scope: Scope, around: Use) -> Part:
+        """A use of a block, or of what has to be one: a branch without its merge, steps that a parameter held."""
+        entries = self.entries(group, scope)
+        made = {value for node in group.nodes() for value, _ in node.values()}
+        leaving = self.leaving_values(group)
+        stated = [v for v in scope.outputs if v in made or v in entries.values()]
+        outputs = list(dict.fromkeys([*stated, *leaving])) or [list(group.nodes())[-1].path]
+        home = NOTHING if scope.kind == "network" and scope.params else around.home
+        parameters = scope.block.parameters if scope.block else ()
+        label = scope.block.name if scope.block else _last_name(scope.path)
+        names = {**home, **scope.params}
+        if scope.block is None:
+            # What is no block in the spec reads what the block around it does.
+            parameters = tuple([Parameter(p.name, p.kind) for p in around.parameters])
+            names = {k: v for k, v in around.names.items() if k in home or any(k == p.name for p in parameters)}
+        names.update({name: self.graph.types[value] for name, value in scope.inputs.items()})
+        names.update({name: self.graph.types[value] for name, value in entries.items()})
+        if len(entries) == 1:
+            names["input"] = self.graph.types[next(iter(entries.values()))]
+        use = Use(scope.path, label, entries, outputs, names, parameters, scope, home=home)
+        if scope.block is not None and len(scope.block.outputs) == len(scope.outputs) > 1:
+            by_value = dict(zip(scope.outputs, scope.block.outputs, strict=True))
+            use.output_names = tuple([by_value.get(value, "") for value in outputs])
+        use.parts = self.body(group, use)
+        self.uses.append(use)
+        return Part(scope.name, list(entries.values()), outputs, scope.when, use=use)
+
+    def entries(self, group: Group, scope: Scope) -> dict[str, str]:
+        """The values that enter a scope, by the names that they have in it."""
+        declared = scope.block.inputs if scope.block is not None else ("input",)
+        found = {name: value for name, value in scope.inputs.items() if name in declared}
+        steps = {item.name if isinstance(item, Node) else item.path.rpartition(".")[2] for item in group.items}
+        for value in self.entering_values(group):
+            if value not in found.values():
+                found[_free(_last_name(value.partition(":")[0]), {*found, *steps})] = value
+        if len(found) == 1 and not found.keys() <= set(declared):
+            (value,) = found.values()
+            return {"input": value}
+        if len(found) > 1 and "input" in found:
+            # Of several none can be called so.
+            return {_free("x", {*found, *steps}): found.pop("input"), **found}
+        return found
+
+    def leaving_values(self, item: Group | Node, around: str = "") -> list[str]:
+        """The values made in a scope that are used outside it; of a copy, outside all copies."""
+        path = around or (item.path if isinstance(item, Group) else item.scope)
+        nodes = item.nodes() if isinstance(item, Group) else (item,)
+        found: list[str] = []
+        for node in nodes:
+            for value, _ in node.values():
+                outside = (not (u.scope == path or u.scope.startswith(f"{path}.")) for u in self.graph.users[value])
+                if value in self.leaving or any(outside):
+                    found.append(value)
+        return found
+
+    def entering_values(self, group: Group) -> list[str]:
+        """The values that nodes of a scope read and that are not made in it."""
+        nodes = list(group.nodes())
+        made = {value for node in nodes for value, _ in node.values()}
+        return list(dict.fromkeys([v for node in nodes for v in node.inputs if v not in made]))
+
+
+def _last_name(path: str) -> str:
+    """The last part of a path that is a name, and no copy's number."""
+    return next(part for part in reversed(path.split(".")) if not part.isdigit())
+
+
+def _free(name: str, taken: Container[str]) -> str:
+    """A name that nothing has: this one, or with a number."""
+    number, found = 1, name
+    while found in taken:
+        number += 1
+        found = f"{name}_{number}"
+    return found

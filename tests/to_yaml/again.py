@@ -1,0 +1,36 @@
+"""Graphs written as specs and read again, held against each other by what is public of both."""
+
+from __future__ import annotations
+
+import netspec
+from netspec.graph import Graph
+
+
+def assert_same(a: Graph, b: Graph) -> None:
+    """One graph: what it computes, all paths, what its weights are called, and what fills them."""
+    assert b.hash() == a.hash()
+    assert [node.path for node in b] == [node.path for node in a]
+    for path, node in a.by_path.items():
+        other = b[path]
+        assert (other.op, other.inputs, other.types, other.weights_of) == (
+            *(node.op, node.inputs, node.types),
+            node.weights_of,
+        )
+        if node.weights_of == path:
+            own = {w.called for w in a.weights(node)}
+            assert {k: v for k, v in other.init.items() if k in own} == {k: v for k, v in node.init.items() if k in own}
+    assert b.state() == a.state()
+    assert [(i.name, i.type, dict(i.nominal)) for i in b.inputs] == [
+        (i.name, i.type, dict(i.nominal)) for i in a.inputs
+    ]
+    assert [(o.name, o.value, o.mode) for o in b.outputs] == [(o.name, o.value, o.mode) for o in a.outputs]
+    assert (b.name, b.title, b.source) == (a.name, a.title, a.source)
+
+
+def again(graph: Graph) -> Graph:
+    """The graph of the spec that a graph is written as; written again, that is the same text."""
+    text = netspec.to_yaml(graph)
+    found = netspec.loads(text).graph
+    assert_same(graph, found)
+    assert netspec.to_yaml(found) == text
+    return found

@@ -1,0 +1,88 @@
+"""`to_yaml`: a graph written as a spec and read back is the same graph, blocks and all."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent))
+sys.path.append(str(Path(__file__).parent.parent / "pytorch"))
+
+from again import again
+from specs_of_every_form import FORMS
+from specs_of_parts import PARTS
+
+import netspec
+from netspec.graph import Graph
+from netspec.network import Network
+
+OTHERS = sorted((Path(__file__).parent.parent / "specs" / "other").glob("*.yaml"))
+
+
+def blocks(graph: Graph) -> dict[str, str]:
+    """The uses of blocks, by path, with the name of the block."""
+    return {path: scope.block.name for path, scope in graph.scopes.items() if scope.block is not None}
+
+
+@pytest.mark.parametrize("name", netspec.names())
+def test_bundled_networks(name: str, bundled: Callable[[str], Network]) -> None:
+    graph = bundled(name).graph
+    found = again(graph)
+    assert blocks(found) == blocks(graph)
+    assert [(s.path, s.kind) for s in found.scopes.values()] == [(s.path, s.kind) for s in graph.scopes.values()]
+
+
+@pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)
+def test_other_networks(path: Path) -> None:
+    graph = netspec.load(path).graph
+    assert blocks(again(graph)).keys() == blocks(graph).keys()
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form(name: str) -> None:
+    text = FORMS[name]
+    again(netspec.loads(text).graph)
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parts(name: str) -> None:
+    again(netspec.loads(PARTS[name]).graph)
+
+
+@pytest.mark.parametrize("name", ["resnet50", "googlenet", "vgg_d"])
+def test_source_is_the_same(name: str, bundled: Callable[[str], Network]) -> None:
+    graph = bundled(name).graph
+    assert netspec.to_source(netspec.loads(netspec.to_yaml(graph)).graph) == netspec.to_source(graph)
+
+
+def test_parameters_stay_parameters(bundled: Callable[[str], Network]) -> None:
+    text = netspec.to_yaml(bundled("resnet50").graph)
+    for params in ({"classes": 10}, {"stages": [2, 2, 2, 2]}, {"stride_in_3x3": True}):
+        changed = netspec.loads(text, params=params).graph
+        assert changed.hash() == netspec.load("resnet50", params=params).graph.hash()
+
+
+def test_sizes_stay_expressions() -> None:
+    text = netspec.to_yaml(netspec.load(OTHERS[-1]).graph)
+    assert "inputs: {image: [N, 3, size, size]}" in text
+    assert netspec.loads(text, params={"size": 256}).graph.inputs[0].type.shape[2:] == (256, 256)
+
+
+def test_a_graph_that_was_built_in_python() -> None:
+    b = netspec.Builder("built", title="Built: by hand")
+    x = b.input("image", ["N", 3, "H", "W"], nominal={"H": 64, "W": 48})
+    x = b.add("conv2d", x, name="conv1", out_channels=16, kernel_size=(3, 5), padding=(1, 2))
+    for number in range(2):
+        with b.scope(f"stage{number}", block="stage", width=8 * (number + 1)):
+            y = b.add("conv2d", x, out_channels=8 * (number + 1), kernel_size=1)
+            x = b.add("relu", y)
+    with b.scope("head"):
+        x = b.add("adaptive_avg_pool2d", x, output_size=1)
+        x = b.add("flatten", x)
+        x = b.add("linear", x, name="fc", out_features=10)
+    b.output("logits", x)
+    b.output("features", y)
+    again(b.build())
