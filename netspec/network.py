@@ -196,7 +196,8 @@ class Network:
 
         Raises NetspecError NS501 for a file that holds no weights; what does not fit is in the answer.
         """
-        from netspec.backends.pytorch.weights import read_weights, shapes_of, written_for
+        from netspec.backends.marks import written_for
+        from netspec.backends.pytorch.weights import read_weights, shapes_of
         from netspec.weights import fit
 
         state = weights if isinstance(weights, Mapping) else read_weights(weights)

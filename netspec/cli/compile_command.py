@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from netspec.cli.options import in_place_of, need, network_options, open_network, write_file
+from netspec.cli.ours import is_our_source, refuse_to_lose, weights_beside
 from netspec.cli.progress import working
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def command(
     with working("loading torch"):
         need("torch")
     if target != "-" and not force:
-        _refuse_to_lose(Path(target), suffix)
+        refuse_to_lose(Path(target), is_our_source if suffix == ".py" else _is_our_program)
     with working(f"building {found.name} with torch, and proving it"):
         source = found.to_source()
         proof = _prove(found)
@@ -84,13 +85,9 @@ def command(
 
 def _convert(network: Network, path: Path, weights: str, force: bool) -> str:
     """Write weights beside a source, with the keys of its module; what was written, for the line that tells."""
-    from netspec.backends.pytorch.weights import save_weights, written_for
+    from netspec.backends.pytorch.weights import save_weights
 
-    beside = path.with_suffix(".safetensors")
-    if beside.exists() and beside.samefile(weights):
-        raise click.ClickException(f"{beside} is the file of weights, and would be overwritten: choose another -o")
-    if beside.is_file() and not force and written_for(beside) is None:
-        raise click.ClickException(f"{beside} exists and was not written by netspec; --force overwrites it")
+    beside = weights_beside(path, weights, force)
     with working(f"reading {weights}"), in_place_of(beside) as file:
         save_weights(dict(network.compile(weights).state_dict()), file, network.params)
     return f", and its weights, {beside}"
@@ -100,25 +97,6 @@ def _class(network: Network) -> str:
     from netspec.backends.pytorch.classes import network_class_name
 
     return network_class_name(network.graph)
-
-
-def _refuse_to_lose(path: Path, suffix: str) -> None:
-    """An existing file is overwritten if netspec wrote it, or on request."""
-    if (
-        path.is_file()
-        and path.stat().st_size
-        and not (_is_our_source(path) if suffix == ".py" else _is_our_program(path))
-    ):
-        raise click.ClickException(f"{path} exists and was not written by netspec; --force overwrites it")
-
-
-def _is_our_source(path: Path) -> bool:
-    from netspec.backends.pytorch.source import MARK
-
-    with path.open("rb") as file:
-        start = file.read(4096).decode("utf-8", "replace")
-    # The docstring has the mark, perhaps wrapped over two lines.
-    return start.startswith('"""') and MARK in " ".join(start.split('"""')[1].split())
 
 
 def _is_our_program(path: Path) -> bool:

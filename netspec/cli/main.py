@@ -26,6 +26,7 @@ COMMANDS = {
     "diagram": "Draw a network, for a page or a screen.",
     "validate": "Check specs, and the claims they make.",
     "compile": "Write a network as PyTorch source, and prove it.",
+    "transform": "Fold, cut or change a network, and write it as a spec or as source.",
     "weights": "Check and convert files of weights.",
     "init": "Write a first spec to begin from.",
     "ops": "List the ops, or tell all about one.",

@@ -20,7 +20,8 @@ from torch import nn
 
 import netspec
 from netspec import NetspecError
-from netspec.backends.pytorch.weights import read_weights, save_weights, written_for
+from netspec.backends.marks import written_for
+from netspec.backends.pytorch.weights import read_weights, save_weights
 from netspec.weights import fit, nearest, weights_report
 
 IN_3X3 = {"stride_in_3x3": True}
@@ -337,7 +338,7 @@ def test_each_of_several_networks_has_origins_of_its_own() -> None:
     assert torch.equal(first.fc.weight, heads["head.weight"])
     with pytest.raises(netspec.NetspecError, match="NS501"):
         netspec.loads(SEVERAL, network="first").compile(tails)
-    with pytest.raises(netspec.NetspecError, match="NS501: .*wide=true"):
+    with pytest.raises(netspec.NetspecError, match=r"NS501: .*wide=true"):
         netspec.loads(SEVERAL, network="second").compile(tails)
     second = netspec.loads(SEVERAL, network="second", params={"wide": True}).compile(tails)
     assert torch.equal(second.fc.bias, heads["head.bias"])

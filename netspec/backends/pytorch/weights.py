@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor, nn
 
+from netspec.backends.marks import MARK
 from netspec.errors import choices, fail
 from netspec.weights import Fit
 
@@ -24,8 +25,6 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weigh
 _PREFIXES = ("module", "_orig_mod", "model")
 """What data-parallel training, torch.compile and training frameworks put before every key."""
 _INDEX = ".index.json"
-MARK = "netspec"
-"""Stands in the metadata of every file of weights that netspec writes."""
 
 
 def read_weights(path: FilePath) -> State:
@@ -145,13 +144,3 @@ def save_weights(weights: dict[str, Tensor], path: FilePath, params: Mapping[str
     """Write weights as safetensors, marked as netspec's, with the parameters of the network that they are for."""
     metadata = {"format": "pt", MARK: json.dumps({"params": dict(params)})}
     save_file({key: value.contiguous() for key, value in weights.items()}, path, metadata=metadata)
-
-
-def written_for(path: FilePath) -> dict[str, Any] | None:
-    """The parameters of the network that netspec wrote a file of weights for; None if it did not write it."""
-    try:
-        with safe_open(path, framework="pt") as file:  # pyright: ignore[reportUnknownVariableType]
-            metadata = cast("dict[str, str] | None", file.metadata())  # pyright: ignore[reportUnknownMemberType]
-        return dict(json.loads((metadata or {})[MARK])["params"])
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
-        return None

@@ -1,0 +1,22 @@
+"""The mark in files of weights that netspec writes, by which it knows them again; read without torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, cast
+
+from safetensors import SafetensorError, safe_open
+
+MARK = "netspec"
+"""Stands in the metadata of every file of weights that netspec writes."""
+
+
+def written_for(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """The parameters of the network that netspec wrote a file of weights for; None if it did not write it."""
+    try:
+        with safe_open(path, framework="np") as file:  # pyright: ignore[reportUnknownVariableType]
+            metadata = cast("dict[str, str] | None", file.metadata())  # pyright: ignore[reportUnknownMemberType]
+        return dict(json.loads((metadata or {})[MARK])["params"])
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        return None

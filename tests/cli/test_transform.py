@@ -1,0 +1,241 @@
+"""`netspec transform`: specs and source of transformed networks, weights beside them, and what is told of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import netspec
+
+from .conftest import Run
+
+SPEC = """\
+netspec: 1
+name: small
+title: A small network
+params: {classes: 6}
+inputs: {image: [N, 3, 16, 16]}
+blocks:
+  conv:
+    params: {width: int}
+    body:
+      - conv2d: {out_channels: width, kernel_size: 3, padding: 1, bias: false}
+      - batch_norm
+      - relu
+network:
+  - {conv: 8, name: conv1}
+  - {max_pool2d: 2, name: pool1}
+  - {conv: 12, name: conv2, repeat: 2}
+  - {max_pool2d: 2, name: pool2}
+  - flatten
+  - {linear: 20, name: fc1}
+  - relu
+  - dropout: 0.5
+  - {linear: classes, name: fc2}
+outputs: {logits: fc2}
+"""
+
+
+@pytest.fixture
+def state(folder: Path) -> dict[str, torch.Tensor]:
+    """The spec as `small.yaml`, and trained weights of it, which are `w.safetensors` too."""
+    (folder / "small.yaml").write_text(SPEC)
+    torch.manual_seed(0)
+    found = netspec.loads(SPEC).compile().state_dict()
+    for key, tensor in found.items():
+        if key.endswith(("running_mean", "running_var")):
+            tensor.uniform_(0.5, 2)
+    save_file(found, folder / "w.safetensors")
+    return found
+
+
+IMAGE = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+def scores(path: Path, weights: Path | None = None, image: torch.Tensor = IMAGE) -> torch.Tensor:
+    """What the network of a spec gives, with the weights beside it."""
+    module = netspec.load(path).compile(load_file(weights or path.with_suffix(".safetensors"))).eval()
+    with torch.inference_mode():
+        return module(image)
+
+
+def test_folded_and_stripped(run: Run, folder: Path, state: dict[str, torch.Tensor]) -> None:
+    arguments = ("--fold-batch-norm", "--strip-dropout", "--weights", "w.safetensors", "-o", "lean.yaml")
+    result = run("transform", "small.yaml", *arguments)
+    assert (result.status, result.out) == (0, "")
+    told = result.err.splitlines()
+    assert told[0] == "1 dropout dropped"
+    assert told[1] == "3 batch norms folded into the layers before them"
+    assert told[2].startswith("proved with these weights: outputs equal to ")
+    assert told[3] == (
+        "wrote lean.yaml: 16 -> 12 nodes, 6,426 -> 6,394 parameters, 197,496 -> 197,496 MACs;"
+        " and its weights, lean.safetensors"
+    )
+    text = (folder / "lean.yaml").read_text()
+    assert text.splitlines()[:4] == [
+        "# Written by netspec from a graph.",
+        "# from small.yaml",
+        "# 1 dropout dropped",
+        "# 3 batch norms folded into the layers before them",
+    ]
+    assert "batch_norm" not in text
+    assert "- {conv: 12, name: conv2, repeat: 2}" in text
+    found = scores(folder / "lean.yaml")
+    torch.testing.assert_close(found, scores(folder / "small.yaml", folder / "w.safetensors"), rtol=1e-4, atol=1e-5)
+
+
+def test_source_with_weights(run: Run, folder: Path, state: dict[str, torch.Tensor]) -> None:
+    result = run("transform", "small.yaml", "--until", "pool2", "--weights", "w.safetensors", "-o", "features.py")
+    assert result.status == 0
+    assert "11 of 16 nodes kept" in result.err
+    names: dict[str, object] = {}
+    exec(compile((folder / "features.py").read_text(), "features.py", "exec"), names)
+    module = names["Small"]()  # type: ignore[operator]
+    module.load_state_dict(load_file(folder / "features.safetensors"))
+    assert module.eval()(IMAGE).shape == (2, 12, 4, 4)
+    whole = netspec.loads(SPEC).compile(state).eval()
+    caught: list[torch.Tensor] = []
+    whole.pool2.register_forward_hook(lambda _, __, y: caught.append(y))
+    whole(IMAGE)
+    torch.testing.assert_close(module(IMAGE), caught[0])
+
+
+def test_a_head_of_other_classes(run: Run, folder: Path, state: dict[str, torch.Tensor]) -> None:
+    result = run("transform", "small.yaml", "--head", "classes=4", "--weights", "w.safetensors", "-o", "mine.yaml")
+    assert result.status == 0
+    assert "no proof: weights that are fresh give other outputs" in result.err
+    assert result.err.endswith("; and its weights, mine.safetensors, of which fc2.bias, fc2.weight are fresh\n")
+    assert "params: {classes: 4}" in (folder / "mine.yaml").read_text()
+    made = load_file(folder / "mine.safetensors")
+    assert made["fc2.weight"].shape == (4, 20)
+    assert all(torch.equal(made[key], state[key]) for key in state if not key.startswith("fc2"))
+    assert scores(folder / "mine.yaml").shape == (2, 4)
+
+
+def test_any_image(run: Run, folder: Path, state: dict[str, torch.Tensor]) -> None:
+    result = run("transform", "small.yaml", "--fully-convolutional", "--weights", "w.safetensors", "-o", "dense.yaml")
+    assert result.status == 0
+    same = scores(folder / "dense.yaml")
+    assert same.shape == (2, 6, 1, 1)
+    torch.testing.assert_close(same.flatten(1), scores(folder / "small.yaml", folder / "w.safetensors"))
+    assert scores(folder / "dense.yaml", image=torch.randn(1, 3, 24, 32)).shape == (1, 6, 3, 5)
+
+
+def test_on_stdout(run: Run, folder: Path, state: dict[str, torch.Tensor]) -> None:
+    result = run("transform", "small.yaml", "--outputs", "conv1, conv2.0", "--no-proof")
+    assert result.status == 0
+    assert "proved" not in result.err
+    graph = netspec.loads(result.out).graph
+    assert [(o.name, o.value) for o in graph.outputs] == [("conv1", "conv1.relu"), ("conv2_0", "conv2.0.relu")]
+
+
+def test_without_a_transform_it_is_written_as_it_is(run: Run, folder: Path) -> None:
+    result = run("transform", "resnet34", "--set", "classes=10", "--input", "3x64x64")
+    assert (result.status, result.err) == (0, "")
+    assert "extends" not in result.out
+    expected = netspec.load("resnet34", params={"classes": 10}, inputs={"image": ["N", 3, 64, 64]})
+    assert netspec.loads(result.out).graph.hash() == expected.graph.hash()
+
+
+def test_what_is_declined_is_told(run: Run, folder: Path) -> None:
+    (folder / "norms.yaml").write_text(
+        "netspec: 1\nname: norms\ninputs: {x: [N, 4, 8, 8]}\n"
+        "network: [{batch_norm, name: stem, repeat: 7}, {conv2d: {out_channels: 4, kernel_size: 1}}, batch_norm]\n"
+    )
+    result = run("transform", "norms.yaml", "--fold-batch-norm")
+    assert result.status == 0
+    assert result.err.splitlines()[:2] == [
+        "1 batch norm folded into the layers before them",
+        "declined `stem.0`, `stem.1`, `stem.2`, `stem.3`, `stem.4` and 2 more: "
+        "no convolution or linear layer is right before it",
+    ]
+
+
+def test_what_a_spec_cannot_say(run: Run, folder: Path) -> None:
+    result = run("transform", "resnet18", "--outputs", "layer1.0,layer2", "-o", "x.yaml")
+    assert (result.status, result.out) == (1, "")
+    assert "error NS401: `layer1.0.relu` is used outside the copies of `layer1`" in result.err
+    assert "help: PyTorch source can: `-o NAME.py`" in result.err
+    assert not (folder / "x.yaml").exists()
+    assert run("transform", "resnet18", "--outputs", "layer1.0,layer2", "-o", "x.py").status == 0
+
+
+# Files that are there, and usage.
+
+
+@pytest.mark.parametrize("name", ["x.yaml", "x.py"])
+def test_keeps_a_file_that_is_not_ours(run: Run, folder: Path, name: str) -> None:
+    (folder / name).write_text("# mine\n")
+    refused = run("transform", "alexnet", "--no-proof", "-o", name)
+    assert refused.status == 1
+    assert f"{name} exists and was not written by netspec; --force overwrites it" in refused.err
+    assert (folder / name).read_text() == "# mine\n"
+    assert run("transform", "alexnet", "--no-proof", "--force", "-o", name).status == 0
+    # What it wrote itself it writes again.
+    assert run("transform", "alexnet", "--no-proof", "-o", name).status == 0
+
+
+def test_keeps_the_file_of_weights(run: Run, folder: Path, state: dict[str, torch.Tensor]) -> None:
+    before = (folder / "w.safetensors").read_bytes()
+    result = run("transform", "small.yaml", "--strip-dropout", "--weights", "w.safetensors", "-o", "w.yaml")
+    assert result.status == 1
+    assert "w.safetensors is the file of weights, and would be overwritten" in result.err
+    assert (folder / "w.safetensors").read_bytes() == before
+    assert not (folder / "w.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--until", "conv1", "--outputs", "conv1"), "--until NAME is short for --outputs NAME"),
+        (("--head", "10"), "--head takes classes=N, such as classes=10, not `10`"),
+        (("--head", "classes=x"), "--head takes classes=N, such as classes=10, not `classes=x`"),
+        (("-o", "x.onnx"), "-o takes a file that ends in .yaml or .py, not `x.onnx`"),
+        (("--weights", "w.safetensors"), "--weights goes with a file"),
+    ],
+)
+def test_usage(run: Run, folder: Path, arguments: tuple[str, ...], said: str) -> None:
+    result = run("transform", "resnet18", *arguments)
+    assert (result.status, result.out) == (2, "")
+    assert said in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--until", "layer9"), "`resnet18` has no value `layer9`"),
+        (("--outputs", "layer1,layer1"), "`layer1` is named twice"),
+        (("--until", "image"), "`image` is an input"),
+        (("--head", "classes=0"), "classes"),
+        (("--weights", "nothing.pt", "-o", "x.py"), "there is no file nothing.pt"),
+    ],
+)
+def test_what_is_wrong_is_said(run: Run, folder: Path, arguments: tuple[str, ...], said: str) -> None:
+    result = run("transform", "resnet18", *arguments)
+    assert (result.status, result.out) == (1, "")
+    assert said in result.err
+    assert "Traceback" not in result.err
+    assert not list(folder.glob("x.*"))
+
+
+def test_an_unproved_transform_is_not_written(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from netspec import passes
+
+    right = passes.strip_dropout
+
+    def wrong(graph: netspec.Graph) -> passes.Transformed:
+        """A pass that loses what it says it keeps."""
+        made = right(graph)
+        keys = [key for key in made.graph.state() if key.endswith("fc6.bias")]
+        return passes.Transformed(
+            made.graph, derived={key: passes.Derived((key,), lambda bias: bias + 1) for key in keys}
+        )
+
+    monkeypatch.setattr(passes, "strip_dropout", wrong)
+    result = run("transform", "alexnet", "--strip-dropout", "-o", "x.yaml")
+    assert result.status == 1
+    assert "error NS402: output `logits` of the new graph differs" in result.err
+    assert not (folder / "x.yaml").exists()
