@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from netspec.analysis.layers import layer_table
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from netspec.backends.diagram.diagram import Diagram
     from netspec.backends.diagram.dot import Direction
     from netspec.backends.diagram.look import Theme
+    from netspec.backends.onnx.export import Exported
     from netspec.weights import Fit
 
 Shape = Sequence[Dim | str]
@@ -188,6 +190,41 @@ class Network:
         if not partial or not found.pairs or found.params:
             self.refuse_weights(found, file)
         return with_weights(self.to_source(), state, found, own=bool(file))
+
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str],
+        weights: nn.Module | Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        *,
+        seed: int = 0,
+        fold: bool = True,
+        fp16: bool = False,
+        opset: int = 21,
+        called: str = "",
+    ) -> Exported:
+        """Write the network as an ONNX model for inference, with batch norms folded unless they are to stay.
+
+        `weights` is a module, a state dict, or a file that fits (see `compile`), else they are made from a seed as the
+        spec begins them. Raises NetspecError NS501 for weights that do not fit, NS401 for what ONNX has no form for.
+        `called` is the name that the file is going to have, after which weights of more than 2 GB are called.
+        """
+        from netspec.backends.marks import written_for
+        from netspec.backends.onnx.export import export
+        from netspec.backends.onnx.seeded import SeededWeights
+        from netspec.backends.onnx.weights import Renamed, arrays_of, shapes_of
+        from netspec.weights import fit
+
+        target = Path(path)
+        state: Mapping[str, Any] = SeededWeights(self.graph, seed)
+        if weights is not None:
+            file = os.fspath(weights) if isinstance(weights, str | os.PathLike) else ""
+            arrays = arrays_of(weights)
+            written = written_for(file) if file else None
+            found = fit(self.graph, shapes_of(arrays), self.spec.weights, self.params, written)
+            self.refuse_weights(found, file)
+            state = Renamed(arrays, found)
+        data = target.with_name(f"{called or target.name}.data")
+        return export(self.graph, state, target, fold=fold, half=fp16, opset=opset, data=data)
 
     def fit_weights(
         self, weights: Mapping[str, TorchTensor] | str | os.PathLike[str]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from fractions import Fraction
 from math import prod
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from netspec.dims import Dim, substitute, symbol
 
@@ -192,6 +192,40 @@ class Infix:
 
 
 Printed = Layer | Call | Infix | Code
+
+
+class OnnxWriter(Protocol):
+    """What an op's rule writes ONNX with: `g.Conv(x, g.weight("weight"), strides=[2, 2])` adds a node.
+
+    Values go by their names: those that enter the rule, and those that it gets here. `g.Split(x, outputs=3)` gives
+    three of them. Attributes are ONNX's; what is None is left out.
+    """
+
+    opset: int
+
+    def type(self, value: str) -> Tensor:
+        """The type of a value that enters the rule."""
+        ...
+
+    def weight(self, name: str) -> str:
+        """A weight of the op, by its name in the rule `weights`."""
+        ...
+
+    def constant(
+        self,
+        value: float | Sequence[float] | Sequence[Sequence[float]],
+        dtype: str = "int64",
+        shape: tuple[int, ...] | None = None,
+    ) -> str:
+        """A constant: a number, a list, or a list of lists; with a shape, one that is filled with a number.
+
+        `"like"` is the dtype of the op's first input.
+        """
+        ...
+
+    def __getattr__(self, op_type: str) -> Callable[..., Any]:
+        """The ONNX op of a name, as a function of its inputs and attributes."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

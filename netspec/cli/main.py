@@ -27,6 +27,7 @@ COMMANDS = {
     "validate": "Check specs, and the claims they make.",
     "compile": "Write a network as PyTorch source, and prove it.",
     "transform": "Fold, cut or change a network, and write it as a spec or as source.",
+    "export": "Write a network as an ONNX model for inference.",
     "weights": "Check and convert files of weights.",
     "init": "Write a first spec to begin from.",
     "ops": "List the ops, or tell all about one.",

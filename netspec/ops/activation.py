@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from netspec.ops.base import Elementwise, RuleError, example, need_floats, need_numbers
+from netspec.ops.base import Elementwise, RuleError, example, is_float, need_floats, need_numbers
 from netspec.ops.fields import Axis, Positive, PositiveReal, Real, Takes
 from netspec.ops.window import along
-from netspec.types import Layer, Memory, Reach, Tensor, Weight, Window
+from netspec.ops.writing import per_channel
+from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
 
 _MAP = (2, 3, 4, 4)
 
@@ -40,6 +41,9 @@ class Relu(Activation, name="relu"):
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.ReLU")
 
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.Relu(x) if is_float(g.type(x)) else g.Max(x, g.constant(0, "like"))
+
 
 class Relu6(Activation, name="relu6"):
     """min(max(0, x), 6), as torch.nn.ReLU6."""
@@ -50,6 +54,9 @@ class Relu6(Activation, name="relu6"):
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.ReLU6")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.Clip(x, g.constant(0, "like"), g.constant(6, "like"))
 
 
 class LeakyRelu(Activation, name="leaky_relu", principal="negative_slope"):
@@ -63,6 +70,9 @@ class LeakyRelu(Activation, name="leaky_relu", principal="negative_slope"):
         # One argument reads well without its name, unless it says nothing.
         default = self.negative_slope == type(self).default("negative_slope")
         return self.layer("nn.LeakyReLU") if default else self.layer("nn.LeakyReLU", negative_slope=self.negative_slope)
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.LeakyRelu(x, alpha=self.negative_slope)
 
 
 class Prelu(Elementwise, name="prelu", principal="num_parameters", family="activation"):
@@ -89,6 +99,9 @@ class Prelu(Elementwise, name="prelu", principal="num_parameters", family="activ
         default = self.num_parameters == type(self).default("num_parameters")
         return self.layer("nn.PReLU") if default else self.layer("nn.PReLU", num_parameters=self.num_parameters)
 
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.PRelu(x, per_channel(g, x, g.weight("weight")) if self.num_parameters > 1 else g.weight("weight"))
+
 
 class Elu(Activation, name="elu", principal="alpha"):
     """x where positive, else alpha * (exp(x) - 1), as torch.nn.ELU."""
@@ -99,6 +112,9 @@ class Elu(Activation, name="elu", principal="alpha"):
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.ELU")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.Elu(x, alpha=self.alpha)
 
 
 class Gelu(Activation, name="gelu", principal="approximate"):
@@ -111,6 +127,9 @@ class Gelu(Activation, name="gelu", principal="approximate"):
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.GELU")
 
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.Gelu(x, approximate=self.approximate)
+
 
 class Silu(Activation, name="silu"):
     """x * sigmoid(x), as torch.nn.SiLU."""
@@ -119,6 +138,9 @@ class Silu(Activation, name="silu"):
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.SiLU")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.Mul(x, g.Sigmoid(x))
 
 
 class Sigmoid(Activation, name="sigmoid"):
@@ -131,6 +153,9 @@ class Sigmoid(Activation, name="sigmoid"):
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Sigmoid")
 
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.Sigmoid(x)
+
 
 class Tanh(Activation, name="tanh"):
     """Hyperbolic tangent, as torch.nn.Tanh."""
@@ -142,6 +167,9 @@ class Tanh(Activation, name="tanh"):
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Tanh")
 
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.Tanh(x)
+
 
 class Hardswish(Activation, name="hardswish"):
     """x * relu6(x + 3) / 6, as torch.nn.Hardswish."""
@@ -150,6 +178,9 @@ class Hardswish(Activation, name="hardswish"):
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Hardswish")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.HardSwish(x)
 
 
 class Softplus(Activation, name="softplus", principal="beta"):
@@ -162,6 +193,16 @@ class Softplus(Activation, name="softplus", principal="beta"):
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Softplus")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        scaled = g.Mul(x, g.constant(self.beta, "like")) if self.beta != 1 else x
+        y = g.Softplus(scaled)
+        if self.beta != 1:
+            y = g.Div(y, g.constant(self.beta, "like"))
+        # From 20 on, log(1 + exp(x)) is x as a float32 anyway.
+        if self.threshold >= 20:
+            return y
+        return g.Where(g.Greater(scaled, g.constant(self.threshold, "like")), x, y)
 
 
 class AlongAxis(Activation):
@@ -189,6 +230,9 @@ class Softmax(AlongAxis, name="softmax", principal="dim"):
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Softmax", dim=self.dim)
 
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.Softmax(x, axis=self.dim)
+
 
 class LogSoftmax(AlongAxis, name="log_softmax", principal="dim"):
     """Logarithm of softmax along `dim`, as torch.nn.LogSoftmax; the axis is 1 unless said."""
@@ -197,3 +241,6 @@ class LogSoftmax(AlongAxis, name="log_softmax", principal="dim"):
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.LogSoftmax", dim=self.dim)
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.LogSoftmax(x, axis=self.dim)

@@ -8,7 +8,9 @@ from typing import ClassVar
 from netspec.dims import Dim, always_equal
 from netspec.ops.base import Op, RuleError, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Positive, Probability
-from netspec.types import Code, Layer, Memory, Reach, Tensor, Weight
+from netspec.ops.linear import project
+from netspec.ops.writing import weight_and_bias
+from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Weight
 
 
 def _count(x: Tensor) -> int:
@@ -94,6 +96,26 @@ class MultiheadAttention(Op, name="multihead_attention", principal="num_heads", 
         call = Code("{layer}(", (*values, "need_weights=False"), ")[0]")
         made = self.layer("nn.MultiheadAttention", embed_dim=xs[0].features, num_heads=self.num_heads, call=call)
         return Layer(made.target, {**made.arguments, "batch_first": True}, made.positional, call)
+
+    def onnx(self, g: OnnxWriter, *xs: str) -> str:
+        width = self._width(g.type(xs[0]))
+        query, key, value = [
+            g.Reshape(part, g.constant([0, 0, self.num_heads, width // self.num_heads]))
+            for part in self._projected(g, *xs)
+        ]
+        query = g.Mul(query, g.constant((width // self.num_heads) ** -0.5, "like"))
+        scores = g.MatMul(g.Transpose(query, perm=[0, 2, 1, 3]), g.Transpose(key, perm=[0, 2, 3, 1]))
+        heads = g.MatMul(g.Softmax(scores, axis=-1), g.Transpose(value, perm=[0, 2, 1, 3]))
+        joined = g.Reshape(g.Transpose(heads, perm=[0, 2, 1, 3]), g.constant([0, 0, width]))
+        return project(g, joined, *weight_and_bias(g, self.bias, "out_proj."))
+
+    def _projected(self, g: OnnxWriter, *xs: str) -> tuple[str, ...]:
+        """In ONNX, queries, keys and values: one product if all are of one value, since their weights stand in one."""
+        both = weight_and_bias(g, self.bias, "in_proj_")
+        if len(xs) == 1:
+            return g.Split(project(g, xs[0], *both), outputs=3, num_outputs=3, axis=-1)
+        parts = [g.Split(each, outputs=3, num_outputs=3) for each in both]
+        return tuple([project(g, x, *part) for x, *part in zip(xs, *parts, strict=True)])
 
     def label(self) -> str:
         return f"{self.num_heads}-head attention"

@@ -16,7 +16,7 @@ from netspec.dims import Dim, always_equal, condition
 from netspec.errors import choices, closest
 from netspec.naming import check_module_name
 from netspec.ops.fields import LARGEST, Takes
-from netspec.types import Code, Layer, Memory, Printed, Reach, Tensor, Upsampling, Weight, Window
+from netspec.types import Code, Layer, Memory, OnnxWriter, Printed, Reach, Tensor, Upsampling, Weight, Window
 
 
 class RuleError(Exception):
@@ -113,6 +113,13 @@ class Op(BaseModel):
     @abstractmethod
     def torch(self, *args: Any, **kwargs: Any) -> Printed:
         """How PyTorch writes it."""
+
+    def onnx(self, g: OnnxWriter, *args: Any, **kwargs: Any) -> str | tuple[str, ...]:
+        """Writes its ONNX nodes for inference, from its inputs' values, which go by name; gives its outputs' values.
+
+        An op of one's own may be without: then its networks can't be exported.
+        """
+        raise RuleError(f"`{self.opname}` has no rule for ONNX", code="NS401", help="give its class a rule `onnx`")
 
     def layer(self, target: str, *, call: Code | None = None, lists: tuple[str, ...] = (), **arguments: Any) -> Layer:
         """A Layer whose unnamed arguments are these and whose options are the remaining attributes."""
@@ -243,9 +250,14 @@ def known_int(size: Dim, what: str, *, at: str = "", help: str = "") -> int:
     raise RuleError(f"{what} must be known, and is {size}", at=at, code="NS305", help=help)
 
 
+def is_float(x: Tensor) -> bool:
+    """Whether a tensor holds floats."""
+    return x.dtype.startswith(("float", "bfloat"))
+
+
 def need_floats(op: Op, x: Tensor) -> None:
     """Refuse a tensor of integers: the op's weights are floats."""
-    if not x.dtype.startswith(("float", "bfloat")):
+    if not is_float(x):
         raise RuleError(f"`{op.opname}` takes floats, and its input is {x.dtype}", code="NS302")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import prod
 
 from netspec.dims import Dim
 from netspec.ops.base import Op, RuleError, by, by_both, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Padding, PaddingMode, PaddingPair, Pair, Positive
 from netspec.ops.window import effective_size, slide
-from netspec.types import Layer, Memory, Reach, Tensor, Upsampling, Weight, Window
+from netspec.ops.writing import per_channel, weight_and_bias
+from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Weight, Window
 
 MOST_TAPS = 1 << 16
 """Up to how many taps the receptive field of a transposed convolution is told."""
@@ -81,6 +83,23 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
     def torch(self, x: Tensor) -> Layer:
         return self.layer(
             "nn.Conv2d", in_channels=x.channels, out_channels=self.out_channels, kernel_size=self.kernel_size
+        )
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        (top, bottom), (left, right) = self._around()
+        pads = [top, left, bottom, right]
+        if self.padding_mode != "zeros" and any(pads):
+            mode = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[self.padding_mode]
+            x = g.Pad(x, g.constant([0, 0, top, left, 0, 0, bottom, right]), mode=mode)
+            pads = [0, 0, 0, 0]
+        return g.Conv(
+            x,
+            *weight_and_bias(g, self.bias),
+            kernel_shape=self.kernel_size,
+            strides=self.stride,
+            pads=pads,
+            dilations=self.dilation,
+            group=self.groups,
         )
 
     def label(self) -> str:
@@ -168,6 +187,19 @@ class ConvTranspose2d(Op, name="conv_transpose2d", principal="out_channels", fam
         return self.layer(
             "nn.ConvTranspose2d", in_channels=x.channels, out_channels=self.out_channels, kernel_size=self.kernel_size
         )
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        weight, *bias = weight_and_bias(g, self.bias)
+        options = {"kernel_shape": self.kernel_size, "strides": self.stride, "dilations": self.dilation}
+        transposed = partial(g.ConvTranspose, x, weight, **options, group=self.groups)
+        if all(more < stride for more, stride in zip(self.output_padding, self.stride, strict=True)):
+            return transposed(*bias, pads=self.padding * 2, output_padding=self.output_padding)
+        # ONNX Runtime takes no output padding as large as the stride: less is cut off, and what lacks is only bias.
+        after = [p - more for p, more in zip(self.padding, self.output_padding, strict=True)]
+        y = transposed(pads=[*self.padding, *[max(0, rest) for rest in after]])
+        if min(after) < 0:
+            y = g.Pad(y, g.constant([0, 0, 0, 0, 0, 0, *[max(0, -rest) for rest in after]]))
+        return g.Add(y, per_channel(g, x, *bias)) if bias else y
 
     def label(self) -> str:
         return _label(self, "up-conv", "x")

@@ -8,7 +8,8 @@ from netspec.dims import Dim
 from netspec.ops.base import Op, RuleError, example, known_int, need_floats
 from netspec.ops.fields import Flag, Positive
 from netspec.ops.window import along
-from netspec.types import Layer, Memory, Reach, Tensor, Weight, Window
+from netspec.ops.writing import weight_and_bias
+from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
 
 
 class Linear(Op, name="linear", principal="out_features", family="linear"):
@@ -47,9 +48,20 @@ class Linear(Op, name="linear", principal="out_features", family="linear"):
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Linear", in_features=x.features, out_features=self.out_features)
 
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        if g.type(x).rank == 2:
+            return g.Gemm(x, *weight_and_bias(g, self.bias), transB=1)
+        return project(g, x, *weight_and_bias(g, self.bias))
+
     def _in_features(self, x: Tensor) -> int:
         return known_int(
             x.features,
             "the number of input features of `linear`",
             help="fix H and W (`--input 3x224x224`), or pool globally first (`adaptive_avg_pool2d: 1`)",
         )
+
+
+def project(g: OnnxWriter, x: str, weight: str, bias: str = "") -> str:
+    """In ONNX, the product of the last axis with a weight as torch has it, (out, in), which runtimes turn once."""
+    y = g.MatMul(x, g.Transpose(weight, perm=[1, 0]))
+    return g.Add(y, bias) if bias else y

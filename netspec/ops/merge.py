@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 from netspec.dims import Dim
-from netspec.ops.base import Merge, RuleError, example, need_equal
+from netspec.ops.base import Merge, RuleError, example, is_float, need_equal
 from netspec.ops.fields import Axis
-from netspec.types import Call, Infix, Memory, Reach, Tensor, Window
+from netspec.types import Call, Infix, Memory, OnnxWriter, Reach, Tensor, Window
 
 
 class Add(Merge, name="add"):
@@ -23,6 +25,12 @@ class Add(Merge, name="add"):
 
     def torch(self, *xs: Tensor) -> Infix:
         return Infix("+")
+
+    def onnx(self, g: OnnxWriter, *xs: str) -> str:
+        type = g.type(xs[0])
+        if len(xs) > 2 and is_float(type):
+            return g.Sum(*xs)
+        return reduce(g.Or if type.dtype == "bool" else g.Add, xs)
 
 
 class Multiply(Merge, name="multiply"):
@@ -42,6 +50,9 @@ class Multiply(Merge, name="multiply"):
 
     def torch(self, *xs: Tensor) -> Infix:
         return Infix("*")
+
+    def onnx(self, g: OnnxWriter, *xs: str) -> str:
+        return reduce(g.And if g.type(xs[0]).dtype == "bool" else g.Mul, xs)
 
 
 class Concat(Merge, name="concat", principal="dim"):
@@ -70,3 +81,6 @@ class Concat(Merge, name="concat", principal="dim"):
 
     def torch(self, *xs: Tensor) -> Call:
         return Call("torch.cat", {"dim": self.dim}, listed=True)
+
+    def onnx(self, g: OnnxWriter, *xs: str) -> str:
+        return g.Concat(*xs, axis=self.dim)

@@ -6,7 +6,8 @@ from netspec.dims import Symbolic
 from netspec.ops.base import Elementwise, RuleError, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Positive, PositiveReal, Probability, Real, Sizes
 from netspec.ops.window import along
-from netspec.types import Layer, Memory, Reach, Tensor, Weight, Window
+from netspec.ops.writing import per_channel, reshape, weight_and_bias
+from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
 
 
 class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
@@ -57,6 +58,22 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.BatchNorm2d" if x.rank == 4 else "nn.BatchNorm1d", num_features=x.channels)
 
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        type = g.type(x)
+
+        def filled(number: int) -> str:
+            return g.constant(number, "like", (self._channels(type),))
+
+        scale = weight_and_bias(g, True) if self.affine else [filled(1), filled(0)]
+        if self.track_running_stats:
+            statistics = [g.weight("running_mean"), g.weight("running_var")]
+        else:
+            # Those of the batch, which first loses its mean.
+            axes = g.constant([axis for axis in range(type.rank) if axis != 1])
+            x = g.Sub(x, g.ReduceMean(x, axes))
+            statistics = [filled(0), g.ReduceMean(g.Mul(x, x), axes, keepdims=0)]
+        return g.BatchNormalization(x, *scale, *statistics, epsilon=self.eps)
+
     def _channels(self, x: Tensor) -> int:
         return known_int(x.channels, "the number of channels of `batch_norm`")
 
@@ -92,6 +109,20 @@ class LocalResponseNorm(Elementwise, name="local_response_norm", principal="size
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.LocalResponseNorm", size=self.size)
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        type = g.type(x)
+        if self.size % 2 and type.rank == 4 and self.alpha > 0 and self.beta > 0:
+            return g.LRN(x, size=self.size, alpha=self.alpha, beta=self.beta, bias=self.k)
+        # An even window of torch's begins one channel earlier than ONNX's.
+        before, after = self.size // 2, (self.size - 1) // 2
+        squares = g.Unsqueeze(g.Reshape(g.Mul(x, x), g.constant([0, 0, -1])), g.constant([1]))
+        means = g.AveragePool(
+            squares, kernel_shape=[self.size, 1], strides=[1, 1], pads=[before, 0, after, 0], count_include_pad=1
+        )
+        means = reshape(g, g.Squeeze(means, g.constant([1])), type.shape, kept=2, of=x)
+        scaled = g.Add(g.Mul(means, g.constant(self.alpha, "like")), g.constant(self.k, "like"))
+        return g.Div(x, g.Pow(scaled, g.constant(self.beta, "like")))
 
 
 class LayerNorm(Elementwise, name="layer_norm", family="normalization"):
@@ -147,6 +178,11 @@ class LayerNorm(Elementwise, name="layer_norm", family="normalization"):
             return self.layer("nn.LayerNorm", normalized_shape=x.features)
         return self.layer("nn.LayerNorm", lists=("normalized_shape",), normalized_shape=self.normalized_shape)
 
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        shape = self._shape(g.type(x))
+        scale = weight_and_bias(g, self.bias) if self.elementwise_affine else [g.constant(1, "like", shape)]
+        return g.LayerNormalization(x, *scale, axis=-len(shape), epsilon=self.eps)
+
     def label(self) -> str:
         return "layer norm"
 
@@ -190,6 +226,17 @@ class GroupNorm(Elementwise, name="group_norm", principal="num_groups", family="
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.GroupNorm", num_groups=self.num_groups, num_channels=x.channels)
 
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        # GroupNormalization takes other weights in opset 21 than before; this is the same in both.
+        type, groups = g.type(x), (self.num_groups,)
+        ones, zeros = g.constant(1, "like", groups), g.constant(0, "like", groups)
+        grouped = g.Reshape(x, g.constant([0, self.num_groups, -1]))
+        y = reshape(g, g.InstanceNormalization(grouped, ones, zeros, epsilon=self.eps), type.shape, kept=1, of=x)
+        if not self.affine:
+            return y
+        weight, bias = [per_channel(g, x, name) for name in weight_and_bias(g, True)]
+        return g.Add(g.Mul(y, weight), bias)
+
     def _channels(self, x: Tensor) -> int:
         return known_int(x.channels, "the number of channels of `group_norm`")
 
@@ -206,6 +253,9 @@ class Dropout(Elementwise, name="dropout", principal="p", family="regularization
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Dropout", p=self.p) if self.p != 0.5 else self.layer("nn.Dropout")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return x
 
 
 class Dropout2d(Elementwise, name="dropout2d", principal="p", family="regularization"):
@@ -224,3 +274,6 @@ class Dropout2d(Elementwise, name="dropout2d", principal="p", family="regulariza
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Dropout2d", p=self.p) if self.p != 0.5 else self.layer("nn.Dropout2d")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return x

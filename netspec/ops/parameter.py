@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from netspec.ops.base import Op, RuleError, example
+from netspec.ops.base import Op, RuleError, example, is_float
 from netspec.ops.fields import Sizes
-from netspec.types import Code, Layer, Memory, Reach, Tensor, Weight
+from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Weight
 
 
 class Parameter(Op, name="parameter", family="parameter"):
@@ -28,7 +28,7 @@ class Parameter(Op, name="parameter", family="parameter"):
     def infer(self, x: Tensor) -> Tensor:
         if not x.rank:
             raise RuleError("`parameter` takes an input with a batch, and this one has no axis", code="NS302")
-        dtype = x.dtype if x.dtype.startswith(("float", "bfloat")) else "float32"
+        dtype = x.dtype if is_float(x) else "float32"
         return Tensor((x.batch, *self.shape), dtype)
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
@@ -47,6 +47,10 @@ class Parameter(Op, name="parameter", family="parameter"):
         sizes = {str(axis): size for axis, size in enumerate((1, *self.shape))}
         call = Code("{layer}.expand(", ("{0}.shape[0]", *["-1"] * len(self.shape)))
         return Layer("nn.Parameter", sizes, len(sizes), call, inside="torch.zeros")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        batch = g.Shape(x, start=0, end=1)
+        return g.Expand(g.weight(""), g.Concat(batch, g.constant([1] * len(self.shape)), axis=0))
 
     def label(self) -> str:
         return f"parameter, {'x'.join(map(str, self.shape))}"

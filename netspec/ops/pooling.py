@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import product
+from math import inf, prod
+from typing import Literal
+
 from netspec.dims import Dim
-from netspec.ops.base import Op, RuleError, by, by_both, example, need_floats, need_numbers, need_rank
-from netspec.ops.fields import Flag, OutputSize, PaddingPair, Pair, Positive
-from netspec.ops.window import effective_size, slide
-from netspec.types import Layer, Memory, Reach, Tensor, Weight, Window
+from netspec.ops.base import Op, RuleError, by, by_both, example, is_float, need_floats, need_numbers, need_rank
+from netspec.ops.fields import LARGEST, Flag, OutputSize, PaddingPair, Pair, Positive
+from netspec.ops.window import ceil_padding, effective_size, slide
+from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
+
+LOWEST = {"int64": -(2**63), "int32": -(2**31)}
+"""The lowest integer of a dtype."""
 
 
 def with_indices(train: bool, y: Tensor) -> Memory:
@@ -50,6 +58,15 @@ class Pool2d(Op, family="pooling"):
             tuple(-p for p in self.padding),
         )
 
+    def _pads(self, dilation: tuple[int, int], ceil_mode: bool) -> list[int]:
+        """The paddings before all axes and after them, for ONNX.
+
+        ONNX has a ceil mode too, which has had different meanings: more padding after the map always means the same.
+        """
+        each = zip(self.padding, self.kernel_size, dilation, self._stride(), strict=True)
+        after = [ceil_padding(p, effective_size(k, d), s) if ceil_mode else p for p, k, d, s in each]
+        return [*self.padding, *after]
+
     def _stride(self) -> tuple[int, int]:
         return self.stride or self.kernel_size
 
@@ -81,6 +98,28 @@ class MaxPool2d(Pool2d, name="max_pool2d", principal="kernel_size"):
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.MaxPool2d", kernel_size=self.kernel_size)
 
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        pads = self._pads(self.dilation, self.ceil_mode)
+        if is_float(g.type(x)) and all(p < k for p, k in zip(pads, self.kernel_size * 2, strict=True)):
+            return g.MaxPool(
+                x, kernel_shape=self.kernel_size, strides=self._stride(), pads=pads, dilations=self.dilation
+            )
+        return self._largest(g, x, pads)
+
+    def _largest(self, g: OnnxWriter, x: str, pads: list[int]) -> str:
+        """In ONNX, the pool of what no MaxPool takes, integers or more padding than a kernel: place by place."""
+        if any(pads):
+            lowest = g.constant(LOWEST.get(g.type(x).dtype, -inf), "like")
+            x = g.Pad(x, g.constant([0, 0, *pads[:2], 0, 0, *pads[2:]]), lowest)
+        axes, steps = g.constant([2, 3]), g.constant(self._stride())
+        places: list[str] = []
+        for at in product(*map(range, self.kernel_size)):
+            starts = [d * place for d, place in zip(self.dilation, at, strict=True)]
+            left = [d * (k - 1) - start for d, k, start in zip(self.dilation, self.kernel_size, starts, strict=True)]
+            ends = g.constant([-rest if rest else LARGEST for rest in left])
+            places.append(g.Slice(x, g.constant(starts), ends, axes, steps))
+        return g.Max(*places)
+
 
 class AvgPool2d(Pool2d, name="avg_pool2d", principal="kernel_size"):
     """Mean of each window over (N, C, H, W), as torch.nn.AvgPool2d."""
@@ -110,6 +149,23 @@ class AvgPool2d(Pool2d, name="avg_pool2d", principal="kernel_size"):
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.AvgPool2d", kernel_size=self.kernel_size)
 
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        pads = self._pads((1, 1), self.ceil_mode)
+        in_ceil_mode = pads[2:] != pads[:2]
+        count = self.count_include_pad and not in_ceil_mode
+        if self.divisor_override is not None:
+            count = True
+        elif self.count_include_pad and in_ceil_mode and any(self.padding):
+            # Torch counts the padding that is said, and not what ceil mode adds after it.
+            x = g.Pad(x, g.constant([0, 0, *self.padding, 0, 0, *self.padding]))
+            pads = [0, 0, *[after - p for after, p in zip(pads[2:], self.padding, strict=True)]]
+        y = g.AveragePool(
+            x, kernel_shape=self.kernel_size, strides=self._stride(), pads=pads, count_include_pad=int(count)
+        )
+        if self.divisor_override is None:
+            return y
+        return g.Mul(y, g.constant(prod(self.kernel_size) / self.divisor_override, "like"))
+
 
 class AdaptivePool2d(Op, family="pooling"):
     """What the adaptive pools share: the output size is given, and windows follow from it."""
@@ -119,7 +175,7 @@ class AdaptivePool2d(Op, family="pooling"):
     def infer(self, x: Tensor) -> Tensor:
         need_rank(self, x, 4, "(N, C, H, W)")
         need_floats(self, x)
-        return x.with_spatial(*(own if own is not None else size for own, size in self._sizes(x)))
+        return x.with_spatial(*self._spatial(x))
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
         return ()
@@ -146,6 +202,9 @@ class AdaptivePool2d(Op, family="pooling"):
         kind = "max" if "max" in self.opname else "average"
         return f"global {kind} pool" if self.output_size == (1, 1) else f"adaptive {kind} pool, {by(self.output_size)}"
 
+    def _spatial(self, x: Tensor) -> list[Dim]:
+        return [own if own is not None else size for own, size in self._sizes(x)]
+
     def _sizes(self, x: Tensor) -> list[tuple[int | None, Dim]]:
         return list(zip(self.output_size, x.spatial, strict=True))
 
@@ -166,6 +225,9 @@ class AdaptiveAvgPool2d(AdaptivePool2d, name="adaptive_avg_pool2d", principal="o
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.AdaptiveAvgPool2d", output_size=self.output_size)
 
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return share_out(g, x, self._spatial(g.type(x)), "Average")
+
 
 class AdaptiveMaxPool2d(AdaptivePool2d, name="adaptive_max_pool2d", principal="output_size"):
     """Largest value over windows that share out the map, as torch.nn.AdaptiveMaxPool2d."""
@@ -180,3 +242,46 @@ class AdaptiveMaxPool2d(AdaptivePool2d, name="adaptive_max_pool2d", principal="o
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.AdaptiveMaxPool2d", output_size=self.output_size)
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return share_out(g, x, self._spatial(g.type(x)), "Max")
+
+
+def share_out(g: OnnxWriter, x: str, wanted: Sequence[Dim], kind: Literal["Average", "Max"]) -> str:
+    """In ONNX, an adaptive pool of a map that enters the rule, to a size."""
+    sizes = g.type(x).spatial
+    if all(own == 1 for own in wanted):
+        return getattr(g, f"Global{kind}Pool")(x)
+    kernel = [_window_of(size, own) for size, own in zip(sizes, wanted, strict=True)]
+    if all(kernel):
+        return x if kernel == [1, 1] else getattr(g, f"{kind}Pool")(x, kernel_shape=kernel, strides=kernel)
+    # Windows are rows times columns, so that axis after axis gives the same.
+    for axis, (size, own) in enumerate(zip(sizes, wanted, strict=True), start=2):
+        if own == 1:
+            x = (g.ReduceMean if kind == "Average" else g.ReduceMax)(x, g.constant([axis]))
+        elif own != size:
+            x = _share_out_axis(g, x, axis, size, own, kind)
+    return x
+
+
+def _share_out_axis(g: OnnxWriter, x: str, axis: int, size: Dim, own: Dim, kind: str) -> str:
+    if not isinstance(size, int) or not isinstance(own, int):
+        message = f"ONNX has no adaptive pool of a map of {size} to {own}: its size must be known"
+        raise RuleError(message, at="output_size", code="NS401", help="fix H and W (`--input 3x224x224`)")
+    windows = [(place * size // own, -(-(place + 1) * size // own)) for place in range(own)]
+    if kind == "Max":
+        # Shorter windows take their last element once more.
+        most = max(end - start for start, end in windows)
+        places = [[min(start + n, end - 1) for n in range(most)] for start, end in windows]
+        return g.ReduceMax(g.Gather(x, g.constant(places), axis=axis), g.constant([axis + 1]), keepdims=0)
+    shares = [[(start <= n < end) / (end - start) for n in range(size)] for start, end in windows]
+    if axis == 2:
+        return g.MatMul(g.constant(shares, "like"), x)
+    return g.MatMul(x, g.constant(list(zip(*shares, strict=True)), "like"))
+
+
+def _window_of(size: Dim, own: Dim) -> int:
+    """The window of an adaptive pool whose windows are all of one size and do not overlap; 0 where they are not."""
+    if size == own:
+        return 1
+    return size // own if isinstance(size, int) and isinstance(own, int) and size % own == 0 else 0

@@ -7,7 +7,8 @@ from math import prod
 from netspec.dims import Dim, Symbolic
 from netspec.ops.base import Rearranging, RuleError, axis_of, example
 from netspec.ops.fields import Axes, Axis, Index, Parts, Positive, Start
-from netspec.types import Code, Layer, Memory, Reach, Tensor, Upsampling, Window
+from netspec.ops.writing import reshape
+from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Window
 
 
 class Permute(Rearranging, name="permute"):
@@ -34,6 +35,9 @@ class Permute(Rearranging, name="permute"):
     def torch(self, x: Tensor) -> Code:
         return Code("{0}.permute(", tuple(map(str, self.dims)))
 
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.Transpose(x, perm=self.axes(g.type(x)))
+
     def label(self) -> str:
         return f"permute, {' '.join(map(str, self.dims))}"
 
@@ -59,6 +63,9 @@ class Transpose(Rearranging, name="transpose"):
 
     def torch(self, x: Tensor) -> Code:
         return Code("{0}.transpose(", (str(self.dim0), str(self.dim1)))
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.Transpose(x, perm=self.axes(g.type(x)))
 
     def label(self) -> str:
         return f"transpose, {self.dim0} {self.dim1}"
@@ -90,6 +97,10 @@ class Unflatten(Rearranging, name="unflatten"):
     def torch(self, x: Tensor) -> Layer:
         lists = ("unflattened_size",)
         return self.layer("nn.Unflatten", lists=lists, dim=self.dim, unflattened_size=self.unflattened_size)
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        type = g.type(x)
+        return reshape(g, x, self.infer(type).shape, kept=axis_of(type, self.dim, "dim"))
 
     def label(self) -> str:
         return f"unflatten, {'x'.join(map(str, self.unflattened_size))}"
@@ -135,6 +146,9 @@ class Select(Rearranging, name="select"):
     def torch(self, x: Tensor) -> Code:
         return Code("{0}[", _index(self.dim, str(self.index)), "]")
 
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.Gather(x, g.constant(self.index), axis=self.dim)
+
     def label(self) -> str:
         return f"select, {self.index} of axis {self.dim}"
 
@@ -176,6 +190,10 @@ class Narrow(Rearranging, name="narrow"):
     def torch(self, x: Tensor) -> Code:
         part = f"{self.start or ''}:{self.start + self.length}"
         return Code("{0}[", _index(self.dim, part), "]")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        start, end, axes = [self.start], [self.start + self.length], [self.dim]
+        return g.Slice(x, g.constant(start), g.constant(end), g.constant(axes))
 
     def label(self) -> str:
         return f"narrow, {self.start} to {self.start + self.length - 1} of axis {self.dim}"

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from fractions import Fraction
 from math import floor
+from struct import pack, unpack
 from typing import Annotated, ClassVar, Literal
 
 from netspec.dims import Dim
 from netspec.ops.base import Op, Rearranging, RuleError, by, example, known_int, need_floats, need_rank
-from netspec.ops.fields import Flag, Pair, Scale, Takes
-from netspec.types import Code, Layer, Memory, Reach, Tensor, Upsampling, Weight, Window
+from netspec.ops.fields import LARGEST, Flag, Pair, Scale, Takes
+from netspec.ops.pooling import share_out
+from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Weight, Window
 
 _MODES = Literal["nearest", "bilinear", "bicubic", "area", "nearest-exact"]
+_RESIZE = {
+    "nearest": ("nearest", "asymmetric", "floor"),
+    "nearest-exact": ("nearest", "half_pixel", "round_prefer_ceil"),
+    "area": ("nearest", "asymmetric", "floor"),
+    "bilinear": ("linear", "half_pixel", None),
+    "bicubic": ("cubic", "half_pixel", None),
+}
+"""The mode of ONNX's Resize, where it takes elements from, and which is the nearest. `area` is for larger maps."""
 MOST = 64
 """Up to which factor the receptive field of a larger map is told."""
 
@@ -77,6 +87,45 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
         options += [f"align_corners={self.align_corners}"] if self.align_corners is not None else []
         return Code("nn.functional.interpolate(", ("{0}", "size={1}.shape[-2:]", *options))
 
+    def onnx(self, g: OnnxWriter, x: str, *like: str) -> str:
+        map, wanted = g.type(x).spatial, self._spatial(*[g.type(value) for value in (x, *like)])
+        factors = [self._step(*axis) for axis in zip(wanted, map, self._factors(), strict=True)]
+        times = [_times(*axis) for axis in zip(wanted, map, factors, strict=True)]
+        if times == [1, 1]:
+            return x
+        if self.mode == "area" and not all(times):
+            return share_out(g, x, wanted, "Average")
+        if self.mode in ("nearest", "nearest-exact") and not all(times):
+            places = [self._places(*axis) for axis in zip(wanted, map, factors, strict=True)]
+            if all(places):
+                # Where a place is a whole number, ONNX Runtime's Resize may round it down to the element before.
+                return g.Gather(g.Gather(x, g.constant(places[0]), axis=2), g.constant(places[1]), axis=3)
+        if self.mode == "bicubic" and tuple(wanted) == map:
+            message = f"ONNX has no `bicubic` by {by(self.scale_factor)} from {map[0]} x {map[1]} to the same size"
+            raise RuleError(message, code="NS401", help="take the step out, or another `mode`")
+        known = [size for size in wanted if isinstance(size, int)]
+        if all(times):
+            target = [g.constant([count or 1 for count in times], "float32")]
+        elif None not in factors or (self.scale_factor is not None and len(known) < 2):
+            steps = [step or factor or 1 for step, factor in zip(factors, self._factors(), strict=True)]
+            target = [g.constant([_scale(*axis) for axis in zip(wanted, map, steps, strict=True)], "float32")]
+        else:
+            target = ["", g.constant(known) if len(known) == 2 else g.Shape(like[0], start=2, end=4)]
+        return self._resized(g, x, target)
+
+    def _resized(self, g: OnnxWriter, x: str, target: list[str]) -> str:
+        mode, origin, rounding = _RESIZE[self.mode]
+        return g.Resize(
+            x,
+            "",
+            *target,
+            axes=[2, 3],
+            mode=mode,
+            coordinate_transformation_mode="align_corners" if self.align_corners else origin,
+            nearest_mode=rounding,
+            cubic_coeff_a=-0.75 if mode == "cubic" else None,
+        )
+
     def label(self) -> str:
         words = ["upsample"]
         if self.scale_factor is not None:
@@ -91,9 +140,26 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
             return list(like[0].spatial)
         if self.size is not None:
             return list(self.size)
-        assert self.scale_factor is not None
-        scale = self.scale_factor if isinstance(self.scale_factor, tuple) else (self.scale_factor,) * 2
-        return [_scaled(size, factor) for size, factor in zip(x.spatial, scale, strict=True)]
+        return [_scaled(size, factor or 1) for size, factor in zip(x.spatial, self._factors(), strict=True)]
+
+    def _factors(self) -> tuple[float | None, float | None]:
+        return self.scale_factor if isinstance(self.scale_factor, tuple) else (self.scale_factor, self.scale_factor)
+
+    def _step(self, wanted: Dim, size: Dim, factor: float | None) -> float | None:
+        """The factor by which torch steps along an axis; None where it takes that which the sizes come to."""
+        if self.mode == "area" or self.align_corners:
+            return None
+        return 1 if self.mode == "bilinear" and wanted == size else factor
+
+    def _places(self, wanted: Dim, size: Dim, factor: float | None) -> list[int]:
+        """Which element of an axis each one of the result is, in torch's arithmetic; none where sizes are open."""
+        if not isinstance(size, int) or not isinstance(wanted, int):
+            return []
+        if self.mode == "nearest" and wanted in (size, 2 * size):
+            return [place * size // wanted for place in range(wanted)]
+        step = _float32(1 / factor if factor else size / wanted)
+        shift = 0 if self.mode == "nearest" else 0.5
+        return [min(int(_float32((place + shift) * step)), size - 1) for place in range(wanted)]
 
     def _seen(self, place: int, factor: int) -> tuple[int, int]:
         """What a unit at a place in its period sees: its centre falls on a unit of the input, or between two."""
@@ -119,6 +185,25 @@ def _scaled(size: Dim, factor: float) -> Dim:
     if share.is_integer() and int(share).bit_count() == 1:
         return size // int(share)
     return known_int(size, f"the size of a map that is scaled by {factor}", at="scale_factor")
+
+
+def _float32(number: float) -> float:
+    return unpack("f", pack("f", number))[0]
+
+
+def _times(wanted: Dim, size: Dim, factor: float | None) -> int | None:
+    """How many times as large an axis becomes, if that is a whole number and the factor too."""
+    times = _factor(wanted, size)
+    return times if factor in (None, times) else None
+
+
+def _scale(wanted: Dim, size: Dim, factor: float) -> float:
+    """The float32 of a factor, or one next to it, with which ONNX comes to the size that torch comes to."""
+    if not isinstance(size, int):
+        return factor
+    near = [_float32(factor * (1 + error)) for error in (0, 2**-23, -(2**-23), 2**-22, -(2**-22))]
+    # ONNX multiplies in float32 in one place, and not in another.
+    return next(scale for scale in near if int(size * scale) == int(_float32(size * scale)) == wanted)
 
 
 def _factor(big: Dim, small: Dim) -> int | None:
@@ -173,6 +258,19 @@ class CenterCrop(Rearranging, name="center_crop"):
 
     def torch(self, x: Tensor, like: Tensor) -> Code:
         return Code("center_crop(", ("{0}", "{1}"), helper=_CENTER_CROP)
+
+    def onnx(self, g: OnnxWriter, x: str, like: str) -> str:
+        spare = [whole - part for whole, part in zip(g.type(x).spatial, g.type(like).spatial, strict=True)]
+        if spare == [0, 0]:
+            return x
+        known = [size for size in spare if isinstance(size, int)]
+        if len(known) == 2:
+            starts = [size // 2 for size in known]
+            ends = [start - size or LARGEST for start, size in zip(starts, known, strict=True)]
+            return g.Slice(x, g.constant(starts), g.constant(ends), g.constant([2, 3]))
+        part = g.Shape(like, start=2, end=4)
+        start = g.Div(g.Sub(g.Shape(x, start=2, end=4), part), g.constant([2]))
+        return g.Slice(x, start, g.Add(start, part), g.constant([2, 3]))
 
 
 _CENTER_CROP = '''\

@@ -7,7 +7,8 @@ from math import prod
 from netspec.dims import Dim
 from netspec.ops.base import Elementwise, Op, RuleError, example
 from netspec.ops.fields import Around, Axis, Real
-from netspec.types import Layer, Memory, Reach, Tensor, Weight, Window
+from netspec.ops.writing import reshape
+from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
 
 
 class Identity(Elementwise, name="identity", family="shape"):
@@ -20,6 +21,9 @@ class Identity(Elementwise, name="identity", family="shape"):
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Identity")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return x
 
 
 class Flatten(Elementwise, name="flatten", principal="start_dim", family="shape"):
@@ -51,6 +55,13 @@ class Flatten(Elementwise, name="flatten", principal="start_dim", family="shape"
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Flatten")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        type = g.type(x)
+        first, last = self._axes(type)
+        if (first, last) == (1, type.rank - 1) and type.rank > 2:
+            return g.Flatten(x, axis=1)
+        return reshape(g, x, self.infer(type).shape, kept=first)
 
     def _axes(self, x: Tensor) -> tuple[int, int]:
         for attribute, axis in (("start_dim", self.start_dim), ("end_dim", self.end_dim)):
@@ -105,6 +116,11 @@ class Pad(Op, name="pad", family="shape"):
         if self.value:
             return Layer(f"nn.ConstantPad{axes}d", {"padding": self.padding, "value": self.value}, positional=2)
         return Layer(f"nn.ZeroPad{axes}d", {"padding": self.padding}, positional=1)
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        type = g.type(x)
+        before, after = zip(*[self._of(type, axis) for axis in range(type.rank)], strict=True)
+        return g.Pad(x, g.constant([*before, *after]), g.constant(self.value, "like"), mode="constant")
 
     def label(self) -> str:
         return "pad " + ", ".join(f"{before}+{after}" for before, after in reversed(self._around()))

@@ -22,6 +22,15 @@ def along(x: Tensor, *axes: int) -> Window | Reach:
     return Window(known, tuple([int(axis not in mixed) for axis in range(2, x.rank)]), (0,) * len(known))
 
 
+def ceil_padding(after: int, span: int, stride: int) -> int:
+    """How much padding after an axis makes windows as many as ceil mode does.
+
+    In ceil mode torch leaves out a last window that would start in the padding on the right
+    (`pooling_output_shape` in ATen's Pool.h): the smaller of two floors of one stride, so one floor.
+    """
+    return min(after + stride - 1, span - 1)
+
+
 def slide(
     op: Op,
     x: Tensor,
@@ -31,18 +40,12 @@ def slide(
     dilation: tuple[int, ...],
     ceil_mode: bool = False,
 ) -> tuple[Dim, ...]:
-    """The spatial sizes after a window has slid over the map, as torch computes them.
-
-    In ceil mode torch leaves out a last window that would start in the padding on the right
-    (`pooling_output_shape` in ATen's Pool.h): the smaller of two floors of one stride, so one floor.
-    """
+    """The spatial sizes after a window has slid over the map, as torch computes them."""
     sizes: list[Dim] = []
     for axis, size in enumerate(x.spatial):
         before, after = around[axis]
         span = effective_size(kernel[axis], dilation[axis])
-        extra = before + after - span
-        if ceil_mode:
-            extra = min(extra + stride[axis] - 1, before - 1)
+        extra = before + (ceil_padding(after, span, stride[axis]) if ceil_mode else after) - span
         if isinstance(size, int) and size + extra < 0:
             padded = f" (with padding {size + before + after})" if before + after else ""
             help = "take a smaller kernel_size, more padding, or pool less before this step"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -64,22 +64,44 @@ class Transformed:
         What inference does not need may be missing from it, and is missing then. Raises NetspecError NS501 where
         anything else is.
         """
-        if self.before is not None:
-            state = self.before.weights(state)
-        needed = needed_keys(self.graph)
-        found: dict[str, T] = {}
-        for key in self.graph.state():
-            if key in self.fresh:
+        return dict(Made(self, state))
+
+
+class Made(Mapping[str, T]):
+    """The weights of a transformed graph, each made from those of the old one when it is asked for."""
+
+    def __init__(self, made: Transformed, state: Mapping[str, T]) -> None:
+        self.derived = made.derived
+        self.state: Mapping[str, T] = state if made.before is None else Made(made.before, state)
+        needed = needed_keys(made.graph)
+        self.keys_of: dict[str, None] = {}
+        for key in made.graph.state():
+            if key in made.fresh:
                 continue
-            derived = self.derived.get(key)
-            sources = derived.keys if derived is not None else (key,)
-            missing = [source for source in sources if source not in state]
+            missing = [source for source in self.sources(key) if source not in self.state]
             if not missing:
-                tensors = [state[source] for source in sources]
-                found[key] = derived.make(*tensors) if derived is not None else tensors[0]
+                self.keys_of[key] = None
             elif key in needed:
-                fail("NS501", f"the weights have no `{missing[0]}`", help=closest(missing[0], state))
-        return found
+                fail("NS501", f"the weights have no `{missing[0]}`", help=closest(missing[0], self.state))
+
+    def sources(self, key: str) -> tuple[str, ...]:
+        """The keys of the weights that one is made from."""
+        return self.derived[key].keys if key in self.derived else (key,)
+
+    def __getitem__(self, key: str) -> T:
+        if key not in self.keys_of:
+            raise KeyError(key)
+        tensors = [self.state[source] for source in self.sources(key)]
+        return self.derived[key].make(*tensors) if key in self.derived else tensors[0]
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.keys_of
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys_of)
+
+    def __len__(self) -> int:
+        return len(self.keys_of)
 
 
 def counted(number: int, what: str) -> str:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from netspec.graph.model import NOTHING, Graph, Node
 from netspec.graph.rebuild import Editor, rebuild
-from netspec.graph.walk import COUNTER
 from netspec.ops.convolution import Conv2d
 from netspec.ops.linear import Linear
 from netspec.ops.normalization import BatchNorm
@@ -53,23 +52,32 @@ def fold_batch_norm(graph: Graph) -> Transformed:
 
 def _derived(graph: Graph, layer: Node, norm: Node) -> dict[str, Derived]:
     """The weight and bias of a layer from what it and its batch norm have."""
-    names = [w.key(node.weights_of) for node in (layer, norm) for w in graph.weights(node) if w.name != COUNTER]
-    biased, affine = f"{layer.path}.bias" in names, f"{norm.path}.weight" in names
+    own = {w.name: w.key(layer.weights_of) for w in graph.weights(layer)}
+    of_norm = {w.name: w.key(norm.weights_of) for w in graph.weights(norm)}
+    biased, affine = "bias" in own, "weight" in of_norm
     eps: float = norm.op.model_dump()["eps"]
 
-    def fold(weight: Tensor, *others: Tensor) -> tuple[Tensor, Tensor]:
-        rest = [in_double(tensor) for tensor in others]
-        bias = rest.pop(0) if biased else 0.0
-        gamma, beta = (rest.pop(0), rest.pop(0)) if affine else (1.0, 0.0)
-        mean, variance = rest
-        scale = gamma * (variance + eps) ** -0.5
-        folded = in_double(weight) * scale.reshape(-1, *[1] * (len(weight.shape) - 1))
-        return as_type_of(folded, weight), as_type_of((bias - mean) * scale + beta, weight)
+    def scale(variance: Tensor, gamma: Tensor | None = None) -> Tensor:
+        found = (in_double(variance) + eps) ** -0.5
+        return found if gamma is None else found * in_double(gamma)
 
-    keys = tuple(names)
+    def weight(old: Tensor, *statistics: Tensor) -> Tensor:
+        by = scale(*statistics)
+        return as_type_of(in_double(old) * by.reshape(-1, *[1] * (len(old.shape) - 1)), old)
+
+    def bias(variance: Tensor, mean: Tensor, *others: Tensor) -> Tensor:
+        rest = list(others)
+        gamma, beta = (rest.pop(0), in_double(rest.pop(0))) if affine else (None, 0.0)
+        old = in_double(rest.pop(0)) if biased else 0.0
+        return as_type_of((old - in_double(mean)) * scale(variance, gamma) + beta, variance)
+
+    gamma = [of_norm["weight"]] if affine else []
+    shift = [of_norm["weight"], of_norm["bias"]] if affine else []
+    old = [own["bias"]] if biased else []
+    variance, mean = of_norm["running_var"], of_norm["running_mean"]
     return {
-        f"{layer.path}.weight": Derived(keys, lambda *tensors: fold(*tensors)[0]),
-        f"{layer.path}.bias": Derived(keys, lambda *tensors: fold(*tensors)[1]),
+        f"{layer.path}.weight": Derived((own["weight"], variance, *gamma), weight),
+        f"{layer.path}.bias": Derived((variance, mean, *shift, *old), bias),
     }
 
 

@@ -1,0 +1,110 @@
+"""`to_onnx`: a graph and its weights as an ONNX file for inference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from netspec.backends.onnx.lower import OPSETS, lower
+from netspec.backends.onnx.write import Array, model_of, write_model
+from netspec.errors import NetspecError, choices, fail
+from netspec.graph.model import Graph
+from netspec.passes.base import Made, Transformed
+from netspec.passes.fold_batch_norm import fold_batch_norm
+from netspec.passes.strip_dropout import strip_dropout
+
+PRODUCER = "netspec"
+_HEAD = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written: how many nodes and weights, the bytes of these, and what the passes did and declined."""
+
+    nodes: int
+    weights: int
+    nbytes: int
+    apart: bool
+    explained: tuple[str, ...]
+
+    def __str__(self) -> str:
+        where = ", in a file beside it" if self.apart else ""
+        return f"{self.nodes:,} nodes, {self.weights:,} weights, {self.nbytes / 1e6:,.1f} MB{where}"
+
+
+def for_inference(graph: Graph, fold: bool = True) -> Transformed:
+    """What of a graph an ONNX file holds: what inference needs, without dropout, and with batch norms folded."""
+    outputs = tuple([o for o in graph.outputs if o.mode == "inference"])
+    made = Transformed(replace(graph, outputs=outputs)).then(strip_dropout)
+    return made.then(fold_batch_norm) if fold else made
+
+
+def export(
+    graph: Graph,
+    weights: Mapping[str, Array],
+    path: Path,
+    *,
+    fold: bool = True,
+    half: bool = False,
+    opset: int = OPSETS[-1],
+    data: Path | None = None,
+) -> Exported:
+    """Write a graph with weights, by its own keys, as an ONNX model.
+
+    More than 2 GB of weights go to `data`, by default the file of the same name with `.data` after it. Raises
+    NetspecError NS401 for what ONNX has no form for, NS501 where weights are missing.
+    """
+    if opset not in OPSETS:
+        fail("NS401", f"opset {opset} is not written: {choices(map(str, OPSETS))} is")
+    made = for_inference(graph, fold)
+    lowered = lower(made.graph, opset, half=half)
+    state = Made(made, weights)
+    metadata = _metadata(made.graph)
+    model = model_of(lowered, graph.name, opset, metadata)
+    beside = data or path.with_name(f"{path.name}.data")
+
+    def get(key: str) -> Array:
+        return _as_wide_as(state[key], lowered.weights[key].dtype, key)
+
+    apart = write_model(model, lowered.weights, get, path, beside)
+    nbytes = sum(weight.size * (2 if weight.dtype == "float16" else 4) for weight in lowered.weights.values())
+    return Exported(len(lowered.nodes), len(lowered.weights), nbytes, apart, _explained(made))
+
+
+def _as_wide_as(array: Array, dtype: str, key: str) -> Array:
+    """A weight in the dtype that the model has it in."""
+    if str(array.dtype) == dtype:
+        return array
+    largest = float(np.abs(array).max(initial=0))
+    if dtype == "float16" and largest > np.finfo("float16").max:
+        what = f"`{key}` has {largest:.3g}, and half precision ends at 65,504"
+        fail("NS501", what, help="leave --fp16 out, or --no-fold if folding made it so large")
+    return array.astype(dtype)
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is an ONNX model that netspec wrote."""
+    with path.open("rb") as file:
+        return PRODUCER.encode() in file.read(_HEAD)
+
+
+def _metadata(graph: Graph) -> dict[str, str]:
+    """What a model says of itself: where it is from, and the spec of its graph, from which it can be made again."""
+    from netspec.backends.spec import to_yaml
+
+    found = {"netspec.version": version("netspec"), "netspec.hash": graph.hash()}
+    found.update({f"netspec.{k}": v for k, v in (("title", graph.title), ("source", graph.source)) if v})
+    # What the language has no words for is an ONNX model all the same.
+    with suppress(NetspecError):
+        found["netspec.spec"] = to_yaml(graph)
+    return found
+
+
+def _explained(made: Transformed) -> tuple[str, ...]:
+    declined = [f"`{path}` stays: {reason}" for path, reason in made.declined.items()]
+    return (*made.done, *declined)

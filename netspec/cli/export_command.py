@@ -1,0 +1,69 @@
+"""`netspec export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from netspec.cli.options import in_place_of, need, network_options, open_network
+from netspec.cli.ours import refuse_to_lose
+from netspec.cli.progress import working
+
+
+@click.command("export")
+@network_options
+@click.option("-o", "--output", metavar="FILE", help="NAME.onnx.  [default: the network's name.onnx]")
+@click.option("--weights", metavar="FILE", help="A file of weights that fits.")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), help="Weights from a seed, as the spec begins them.  [default: 0]"
+)
+@click.option("--fp16", is_flag=True, help="Weights and values in half precision; inputs and outputs stay as they are.")
+@click.option("--no-fold", is_flag=True, help="Keep batch norms as they are.")
+@click.option(
+    "--opset", type=click.Choice(["20", "21"]), default="21", show_default=True, help="The version of ONNX's ops."
+)
+@click.option("--explain", is_flag=True, help="Tell which rewrites were done, and which were not and why.")
+@click.option("--force", is_flag=True, help="Overwrite a file that netspec did not write.")
+def command(
+    network: str,
+    settings: tuple[str, ...],
+    sizes: tuple[str, ...],
+    output: str | None,
+    weights: str | None,
+    seed: int | None,
+    fp16: bool,
+    no_fold: bool,
+    opset: str,
+    explain: bool,
+    force: bool,
+) -> None:
+    """Write a network as an ONNX model for inference, lowered op by op from its graph.
+
+    Nodes are called after their paths, weights after their keys. Symbolic sizes stay open: the batch, and height and
+    width where the network takes any. More than 2 GB of weights go to FILE.data beside the model.
+
+    \b
+    Examples:
+      netspec export resnet50 --weights resnet50.safetensors
+      netspec export vgg_e --seed 1 --fp16 -o vgg_e.onnx
+    """
+    if weights is not None and seed is not None:
+        raise click.UsageError("--weights FILE and --seed N are two sources of weights: give one of them")
+    if output is not None and Path(output).suffix != ".onnx":
+        raise click.UsageError(f"-o takes a file that ends in .onnx, not `{output}`")
+    found = open_network(network, settings, sizes)
+    target = Path(output or f"{found.name}.onnx")
+    with working("loading onnx"):
+        need("onnx")
+    from netspec.backends.onnx.export import is_ours
+
+    if not force:
+        refuse_to_lose(target, is_ours)
+    with working(f"writing {target}"), in_place_of(target) as file:
+        done = found.to_onnx(
+            file, weights, seed=seed or 0, fold=not no_fold, fp16=fp16, opset=int(opset), called=target.name
+        )
+    for line in done.explained if explain else ():
+        click.echo(line, err=True)
+    click.echo(f"wrote {target}: {done}", err=True)

@@ -1,0 +1,303 @@
+"""Ops in random configurations, beyond their examples: their ONNX nodes compute what torch does."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from onnx_models import by_torch, check, expressible, graph_of, model_for, opened, random, runtime, same
+from test_contract import inferred, made
+
+from netspec import Builder
+from netspec.backends.onnx.lower import OPSETS, lower
+from netspec.ops.base import REGISTRY, RuleError
+from netspec.types import Tensor
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+
+PAIRS = [1, 2, 3, 4, [1, 3], [2, 1], [3, 2], [5, 4]]
+FEW = [0, 0, 1, 2, [0, 1], [1, 0], [2, 1]]
+SIZES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12]
+YES_OR_NO = [False, True]
+
+Rank = int | str
+"""A rank of one input; or `like`: a map and a smaller one, `map, map`: two maps, `same`: several of one shape."""
+
+CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
+    "conv2d": (
+        [4],
+        {
+            "out_channels": [4, 8],
+            "kernel_size": PAIRS,
+            "stride": [1, 1, 2, [2, 1], 3],
+            "padding": [*FEW, "same", "same", "valid"],
+            "dilation": [1, 1, 2, [1, 3]],
+            "groups": [1, 2, 4],
+            "bias": YES_OR_NO,
+            "padding_mode": ["zeros", "reflect", "replicate", "circular"],
+        },
+    ),
+    "conv_transpose2d": (
+        [4],
+        {
+            "out_channels": [4, 8],
+            "kernel_size": PAIRS,
+            "stride": PAIRS,
+            "padding": [*FEW, 3],
+            "output_padding": FEW,
+            "groups": [1, 2, 4],
+            "bias": YES_OR_NO,
+            "dilation": [1, 1, 2, [1, 3]],
+        },
+    ),
+    "max_pool2d": (
+        [4],
+        {
+            "kernel_size": PAIRS,
+            "stride": [*PAIRS, None],
+            "padding": FEW,
+            "dilation": [1, 1, 2, [3, 1]],
+            "ceil_mode": YES_OR_NO,
+        },
+    ),
+    "avg_pool2d": (
+        [4],
+        {
+            "kernel_size": PAIRS,
+            "stride": [*PAIRS, None],
+            "padding": FEW,
+            "ceil_mode": YES_OR_NO,
+            "count_include_pad": YES_OR_NO,
+            "divisor_override": [None, None, 3],
+        },
+    ),
+    "adaptive_avg_pool2d": ([4], {"output_size": [1, 2, 3, 7, [1, None], [None, 4], [2, 1], [13, 5]]}),
+    "adaptive_max_pool2d": ([4], {"output_size": [1, 2, 3, 7, [1, None], [None, 4], [2, 1], [13, 5]]}),
+    "interpolate": (
+        [4, "map, map"],
+        {
+            "size": [None, 1, 7, [3, 8], [12, 6]],
+            "scale_factor": [None, 2, 3, [1, 4], 0.5, [1.5, 0.7], [2.3, 1.25], 0.29],
+            "mode": ["nearest", "bilinear", "bicubic", "area", "nearest-exact"],
+            "align_corners": [None, None, True, False],
+        },
+    ),
+    "center_crop": (["like"], {}),
+    "linear": ([2, 3, 4, 5], {"out_features": [1, 3], "bias": YES_OR_NO}),
+    "multihead_attention": ([3], {"num_heads": [1, 2, 4], "bias": YES_OR_NO}),
+    "prelu": ([1, 2, 3, 4, 5], {"num_parameters": [1, 4]}),
+    "leaky_relu": ([2], {"negative_slope": [0.0, 0.3, -0.5, 2.0]}),
+    "elu": ([2], {"alpha": [0.3, 1.0, 2.0]}),
+    "softplus": ([3], {"beta": [0.5, 1.0, 3.0], "threshold": [-2.0, 0.0, 1.0, 5.0, 20.0, 40.0]}),
+    "softmax": ([1, 2, 3, 4], {"dim": [-2, -1, 0, 1, 2, 3]}),
+    "log_softmax": ([1, 2, 3, 4], {"dim": [-2, -1, 0, 1, 2, 3]}),
+    "batch_norm": ([2, 3, 4], {"eps": [1e-5, 0.1], "affine": YES_OR_NO, "track_running_stats": YES_OR_NO}),
+    "local_response_norm": (
+        [3, 4, 4, 4, 5],
+        {"size": [1, 2, 3, 4, 5, 9], "alpha": [1e-4, 0.5, 0.0, -0.01], "beta": [0.75, 0.5, 0.0], "k": [1.0, 2.0]},
+    ),
+    "layer_norm": (
+        [2, 3, 4, 5],
+        {"normalized_shape": [None], "eps": [1e-5, 0.1], "elementwise_affine": YES_OR_NO, "bias": YES_OR_NO},
+    ),
+    "group_norm": ([2, 3, 4, 5], {"num_groups": [1, 2, 4], "eps": [1e-5, 0.1], "affine": YES_OR_NO}),
+    "concat": (["same"], {"dim": [-3, -2, -1, 0, 1, 2, 3]}),
+    "add": (["same"], {}),
+    "multiply": (["same"], {}),
+    "flatten": ([1, 2, 3, 4, 5], {"start_dim": [-3, -2, -1, 0, 1, 2], "end_dim": [-2, -1, 0, 1, 2, 3]}),
+    "unflatten": ([2, 3, 4], {"dim": [0, 1, 2, -1], "unflattened_size": [[-1], [2, -1], [-1, 2], [2, 2, -1], [1, -1]]}),
+    "permute": ([3], {"dims": [list(order) for order in itertools.permutations((0, -2, 2))]}),
+    "transpose": ([2, 3, 4], {"dim0": [0, 1, -1], "dim1": [-2, 0, 1, 2]}),
+    "select": ([1, 2, 3, 4], {"dim": [-1, 0, 1, 2], "index": [-2, -1, 0, 1, 2]}),
+    "narrow": ([1, 2, 3, 4], {"dim": [-1, 0, 1, 2], "start": [0, 1, 2], "length": [1, 2, 3]}),
+    "pad": ([2, 3, 4], {"padding": [[1, 0], [0, 2, 1, 1], [1, 2, 3, 0, 0, 1]], "value": [0.0, 1.5, -2.0]}),
+    "parameter": ([1, 2, 4], {"shape": [[1], [3], [2, 3], [1, 2, 1]]}),
+}
+MANY = {"conv2d": 40, "conv_transpose2d": 30, "max_pool2d": 40, "avg_pool2d": 40, "interpolate": 80}
+"""How many configurations are tried; of the others 20."""
+
+
+def test_all_that_can_be_configured_is() -> None:
+    only_dropout = {"dropout", "dropout2d"}
+    attributes = {name for name, cls in REGISTRY.items() if cls.model_fields}
+    assert attributes - CONFIGURATIONS.keys() - only_dropout == {"gelu"}
+    for name, (_, choices) in CONFIGURATIONS.items():
+        assert REGISTRY[name].model_fields.keys() - choices.keys() <= {"momentum", "dropout"}
+
+
+def shapes(rank: Rank, rng: Random) -> list[tuple[int, ...]]:
+    """Small inputs: two samples, or one; four channels, so that groups divide them."""
+    first = (rng.choice([1, 2]), 4, *(rng.choice(SIZES) for _ in range(3)))
+    if rank == "same":
+        return [first[: rng.choice([2, 3, 4])]] * rng.choice([2, 3, 4])
+    if isinstance(rank, int):
+        return [first[:rank]]
+    if rank == "map, map":
+        return [first[:4], (*first[:2], rng.choice(SIZES), rng.choice(SIZES))]
+    return [first[:4], (first[0], 3, *(rng.randint(1, size) for size in first[2:4]))]
+
+
+def configurations(name: str) -> Iterator[tuple[Any, tuple[Tensor, ...]]]:
+    """Ops with inputs that they take, the same in every run."""
+    ranks, choices = CONFIGURATIONS[name]
+    rng, count = Random(name), 0
+    while count < MANY.get(name, 20):
+        attributes = {key: rng.choice(values) for key, values in choices.items()}
+        given = {key: value for key, value in attributes.items() if value is not None}
+        xs = tuple(Tensor(shape) for shape in shapes(rng.choice(ranks), rng))
+        if name == "layer_norm" and xs[0].rank > 2 and rng.random() < 0.5:
+            given["normalized_shape"] = list(xs[0].shape[2:])
+        op = made(REGISTRY[name], given)
+        if not isinstance(inferred(op, xs), RuleError):
+            count += 1
+            yield op, xs
+
+
+def holds(op: Any, xs: tuple[Tensor, ...], opset: int, folder: Path) -> bool:
+    """Whether ONNX can say it; then it is what torch does, also where the model does not know the sizes."""
+    graph, right, values = graph_of(op, xs), by_torch(op, xs), random(xs)
+    if not expressible(graph):
+        return False
+    try:
+        expected = right(*values)
+    except ValueError:
+        # Torch takes no variance of one value.
+        assert op.opname in ("batch_norm", "group_norm")
+        return False
+    if not all(np.isfinite(y).all() for y in expected):
+        # A dilated window may miss a small map: its largest is -inf for torch, and the lowest float for others.
+        assert op.opname == "max_pool2d"
+        return False
+    any_size = tuple(map(opened, xs))
+    graphs = [graph] if isinstance(inferred(op, any_size), RuleError) else [graph, graph_of(op, any_size)]
+    for each in filter(expressible, graphs):
+        model = model_for(each, right.weights, folder, opset)
+        check(model, each)
+        same(runtime(model)(values), expected)
+    return True
+
+
+@pytest.mark.parametrize("name", CONFIGURATIONS)
+def test_configurations(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    tried = sum(holds(op, xs, OPSETS[n % 2], tmp_path) for n, (op, xs) in enumerate(configurations(name)))
+    assert tried >= 15
+
+
+# Where an attribute or a size has a meaning of its own, in ONNX or in a runtime.
+EDGES: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
+    # Output padding as large as the stride, and less and more of it than of padding.
+    ("conv_transpose2d", {"out_channels": 2, "kernel_size": 3, "dilation": 2, "output_padding": 1}, (1, 2, 4, 5)),
+    (
+        "conv_transpose2d",
+        {
+            "out_channels": 2,
+            "kernel_size": 2,
+            "dilation": 3,
+            "padding": [0, 1],
+            "output_padding": [2, 1],
+            "bias": False,
+        },
+        (2, 2, 4, 5),
+    ),
+    ("conv_transpose2d", {"out_channels": 2, "kernel_size": 2, "padding": 3}, (1, 2, 8, 9)),
+    # A factor other than 1 that leaves one axis as large as it is.
+    ("interpolate", {"scale_factor": [1.1, 2.3], "mode": "bilinear"}, (1, 2, 5, 6)),
+    ("interpolate", {"scale_factor": [2, 1.1], "mode": "bicubic"}, (1, 2, 5, 6)),
+    ("interpolate", {"scale_factor": 1.1, "mode": "bilinear"}, (1, 2, 5, 6)),
+    ("interpolate", {"scale_factor": 1.1, "mode": "nearest-exact"}, (1, 2, 5, 6)),
+    # A factor whose float32 gives another size.
+    ("interpolate", {"scale_factor": [0.9, 2.3], "mode": "bilinear"}, (1, 2, 10, 10)),
+    # More padding than a kernel has, in the last dilated window.
+    ("max_pool2d", {"kernel_size": 2, "dilation": 3, "stride": 4, "padding": 1, "ceil_mode": True}, (1, 2, 9, 10)),
+    # A last window that would start in the padding.
+    ("avg_pool2d", {"kernel_size": 2, "stride": 3, "padding": 1, "ceil_mode": True}, (1, 2, 5, 6)),
+    ("avg_pool2d", {"kernel_size": 4, "stride": 3, "padding": [2, 0], "ceil_mode": True}, (1, 2, 7, 8)),
+    ("avg_pool2d", {"kernel_size": 3, "stride": 2, "ceil_mode": True, "divisor_override": 5}, (1, 2, 6, 7)),
+    ("local_response_norm", {"size": 3, "alpha": 0.0}, (1, 4, 2, 2)),
+    ("local_response_norm", {"size": 9}, (1, 4, 2, 2)),
+]
+
+
+@pytest.mark.parametrize("edge", EDGES, ids=lambda edge: f"{edge[0]}-{edge[2]}")
+def test_edges(edge: tuple[str, dict[str, Any], tuple[int, ...]], tmp_path: Path) -> None:
+    name, attributes, shape = edge
+    torch.manual_seed(0)
+    for opset in OPSETS:
+        assert holds(made(REGISTRY[name], attributes), (Tensor(shape),), opset, tmp_path)
+
+
+@pytest.mark.parametrize(("mode", "size"), [("nearest", [2, 4]), ("nearest-exact", [4, 37])])
+def test_elements_that_runtimes_miss(mode: str, size: list[int], tmp_path: Path) -> None:
+    """Places that are whole numbers, which ONNX Runtime's Resize rounds down to the element before."""
+    op, xs = made(REGISTRY["interpolate"], {"size": size, "mode": mode}), (Tensor((1, 2, 56, 12)),)
+    graph, right, values = graph_of(op, xs), by_torch(op, xs), random(xs)
+    same(runtime(model_for(graph, {}, tmp_path, OPSETS[0]))(values), right(*values))
+    # So it is where sizes are open, and nothing can be done but to close them.
+    any_size = graph_of(op, tuple(map(opened, xs)))
+    with pytest.raises(AssertionError):
+        same(runtime(model_for(any_size, {}, tmp_path, OPSETS[0]))(values), right(*values))
+
+
+# Models stay lean: the nodes of ops that have several forms.
+NODES: list[tuple[str, dict[str, Any], list[Any], str]] = [
+    ("flatten", {}, ["N", 6], ""),
+    ("flatten", {}, ["N", 6, 2, 2], "Flatten"),
+    ("flatten", {"start_dim": 2}, ["N", 6, "H", "W"], "Reshape"),
+    ("unflatten", {"dim": 1, "unflattened_size": [-1]}, ["N", 6], ""),
+    ("unflatten", {"dim": 1, "unflattened_size": [2, -1]}, ["N", 6, "H", 2], "Reshape"),
+    ("dropout", {}, ["N", 6], ""),
+    ("identity", {}, ["N", 6], ""),
+    ("interpolate", {"size": [4, 5]}, ["N", 3, 4, 5], ""),
+    ("interpolate", {"scale_factor": 1, "mode": "bicubic"}, ["N", 3, "H", "W"], ""),
+    ("interpolate", {"scale_factor": 2}, ["N", 3, "H", "W"], "Resize"),
+    ("interpolate", {"size": [8, 10]}, ["N", 3, 4, 5], "Resize"),
+    ("interpolate", {"size": 12, "mode": "area"}, ["N", 3, 6, 4], "Resize"),
+    ("interpolate", {"size": 2, "mode": "area"}, ["N", 3, 6, 4], "AveragePool"),
+    ("interpolate", {"size": 1, "mode": "area"}, ["N", 3, "H", "W"], "GlobalAveragePool"),
+    ("adaptive_avg_pool2d", {"output_size": 1}, ["N", 3, "H", "W"], "GlobalAveragePool"),
+    ("adaptive_max_pool2d", {"output_size": 1}, ["N", 3, "H", "W"], "GlobalMaxPool"),
+    ("adaptive_avg_pool2d", {"output_size": [None, 1]}, ["N", 3, "H", "W"], "ReduceMean"),
+    ("adaptive_avg_pool2d", {"output_size": 3}, ["N", 3, 9, 6], "AveragePool"),
+    ("adaptive_avg_pool2d", {"output_size": 3}, ["N", 3, 3, 3], ""),
+    ("adaptive_avg_pool2d", {"output_size": 3}, ["N", 3, 9, 7], "MatMul MatMul"),
+    ("adaptive_max_pool2d", {"output_size": [3, None]}, ["N", 3, 7, "W"], "Gather ReduceMax"),
+    ("group_norm", {"num_groups": 2, "affine": False}, ["N", 4, "L"], "Reshape InstanceNormalization Reshape"),
+    ("avg_pool2d", {"kernel_size": 3, "stride": 2, "ceil_mode": True}, ["N", 3, "H", "W"], "AveragePool"),
+    ("local_response_norm", {"size": 5}, ["N", 3, "H", "W"], "LRN"),
+    ("linear", {"out_features": 2}, ["N", 3], "Gemm"),
+    ("gelu", {}, ["N", 3], "Gelu"),
+]
+
+
+@pytest.mark.parametrize("case", NODES, ids=lambda case: f"{case[0]}-{case[2]}")
+def test_models_are_lean(case: tuple[str, dict[str, Any], list[Any], str]) -> None:
+    name, attributes, shape, expected = case
+    b = Builder("one")
+    b.output("y", b.add(name, b.input("x", shape), **attributes))
+    nodes = [node.op_type for node in lower(b.build()).nodes]
+    # An output that is the input is a copy of it.
+    assert nodes == (expected.split() or ["Identity"])
+
+
+def test_constants_are_shared_and_told_apart(tmp_path: Path) -> None:
+    b = Builder("one")
+    x = b.input("x0", (2, 4, 5))
+    y = b.add("narrow", x, dim=1, start=1, length=1)
+    z = b.add("narrow", x, dim=1, start=1, length=2)
+    b.output("y", b.add("concat", b.add("select", x, dim=1, index=1), b.add("flatten", z)))
+    b.output("z", y)
+    graph = b.build()
+    model = model_for(graph, {}, tmp_path, OPSETS[0])
+    check(model, graph)
+    names = [tensor.name for tensor in model.graph.initializer]
+    assert names == ["constant/int64/1/1", "constant/int64/1/2", "constant/int64/1/3", "constant/int64/one/1"]
+    value = random((Tensor((2, 4, 5)),))[0]
+    expected = (torch.cat([value[:, 1], value[:, 1:3].flatten(1)], 1).numpy(), value[:, 1:2].numpy())
+    same(runtime(model)([value]), expected)
