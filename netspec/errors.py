@@ -43,6 +43,7 @@ CODES: dict[str, str] = {
     "NS402": "a compiled module that disagrees with the analysis",
     "NS403": "a diagram that can't be laid out",
     "NS501": "weights that do not fit",
+    "NS502": "an ONNX model that can't be used",
 }
 """Every code with its meaning: 1xx syntax, 2xx spec, 3xx shape, 4xx backend, 5xx weights and data."""
 

@@ -63,6 +63,7 @@ MAY_IMPORT = {
     "onnx": "backends",
     "onnxruntime": "backends",
     "numpy": "backends",
+    "google": "backends",
 }
 
 

@@ -28,6 +28,7 @@ COMMANDS = {
     "compile": "Write a network as PyTorch source, and prove it.",
     "transform": "Fold, cut or change a network, and write it as a spec or as source.",
     "export": "Write a network as an ONNX model for inference.",
+    "import": "Make a spec of an ONNX model that netspec exported.",
     "weights": "Check and convert files of weights.",
     "init": "Write a first spec to begin from.",
     "ops": "List the ops, or tell all about one.",

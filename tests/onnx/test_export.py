@@ -53,7 +53,9 @@ def test_every_bundled_network(name: str, bundled: Bundled, tmp_path: Path) -> N
     for node in model.graph.node:
         where = {entry.key: entry.value for entry in node.metadata_props}
         assert node.name.startswith(f"/{where['netspec.path'].replace('.', '/')}/{node.op_type}")
-        assert where["netspec.at"].startswith(str(graph[where["netspec.path"]].span.source.name))  # type: ignore[union-attr]
+        span = graph[where["netspec.path"]].span
+        assert span is not None
+        assert where["netspec.at"] == f"{Path(span.source.name).name}:{':'.join(span.place.split(':')[-2:])}"
 
 
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)

@@ -64,7 +64,7 @@ def export(
     made = for_inference(graph, fold)
     lowered = lower(made.graph, opset, half=half)
     state = Made(made, weights)
-    metadata = _metadata(made.graph)
+    metadata = _metadata(made.graph) | ({"netspec.half": "true"} if half else {})
     model = model_of(lowered, graph.name, opset, metadata)
     beside = data or path.with_name(f"{path.name}.data")
 

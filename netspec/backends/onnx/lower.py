@@ -217,7 +217,8 @@ class _Lowering:
         """Where a node comes from."""
         found = {"netspec.path": self.node.path, "netspec.op": self.node.op.opname}
         if self.node.span is not None:
-            found["netspec.at"] = self.node.span.place
+            # Where the file lies on this machine is no one else's matter.
+            found["netspec.at"] = self.node.span.place.replace("\\", "/").rpartition("/")[2]
         return found
 
 

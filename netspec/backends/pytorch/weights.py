@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor, nn
 
-from netspec.backends.marks import MARK
+from netspec.backends.marks import metadata_for
 from netspec.errors import choices, fail
 from netspec.weights import Fit
 
@@ -142,5 +142,4 @@ def _cast(value: Tensor, dtype: str, name: str) -> Tensor:
 
 def save_weights(weights: dict[str, Tensor], path: FilePath, params: Mapping[str, Any]) -> None:
     """Write weights as safetensors, marked as netspec's, with the parameters of the network that they are for."""
-    metadata = {"format": "pt", MARK: json.dumps({"params": dict(params)})}
-    save_file({key: value.contiguous() for key, value in weights.items()}, path, metadata=metadata)
+    save_file({key: value.contiguous() for key, value in weights.items()}, path, metadata=metadata_for(params))

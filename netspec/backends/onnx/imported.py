@@ -1,0 +1,83 @@
+"""`netspec import`: the spec and the weights of a model that netspec exported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from netspec.backends.onnx.lower import lower
+from netspec.backends.onnx.read import Initializers, read_model
+from netspec.backends.onnx.write import Array
+from netspec.errors import NetspecError, fail
+from netspec.graph.model import Graph
+from netspec.source import Source
+from netspec.spec.elaborate import elaborate
+from netspec.spec.read import read_spec
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What a model stands for: the text of its spec, the graph, and its weights by the graph's keys."""
+
+    text: str
+    graph: Graph
+    weights: dict[str, Array]
+
+
+def import_model(path: Path) -> Imported:
+    """The spec in an ONNX file that netspec wrote, held against the file's nodes, and its weights.
+
+    Raises NetspecError NS502 for a file of another origin, or one that was changed since.
+    """
+    model = read_model(path)
+    said = {entry.key: entry.value for entry in model.metadata_props}
+    if "netspec.spec" not in said:
+        by = model.producer_name or "another program"
+        what = f"{path} was written by {by}" if by != "netspec" else f"{path} is of a graph that no spec can say"
+        fail("NS502", f"{what}, and holds no spec", help="a model that `netspec export` wrote can be imported")
+    try:
+        graph = elaborate(read_spec(Source(f"{path}: netspec.spec", said["netspec.spec"]))).graph
+        versions = [entry.version for entry in model.opset_import if not entry.domain]
+        lowered = lower(graph, versions[0] if versions else 0, half=said.get("netspec.half") == "true")
+    except NetspecError as error:
+        fail("NS502", f"{path} holds a spec that can't be read", notes=[error.diagnostics[0].message])
+    if changed := _first_change(list(model.graph.node), lowered.nodes):
+        help = "export the spec again, or ask who changed the model"
+        fail("NS502", f"{path} is not what its spec says: {changed}", help=help)
+    arrays = Initializers(model, path)
+    for constant in lowered.constants:
+        wanted = numpy_helper.to_array(constant)
+        if constant.name not in arrays or not np.array_equal(arrays[constant.name], wanted):
+            fail("NS502", f"{path} is not what its spec says: the constant `{constant.name}` is another, or missing")
+    weights: dict[str, Array] = {}
+    for key, weight in lowered.weights.items():
+        array = arrays.get(key)
+        if array is None or array.shape != weight.shape:
+            shape = "missing" if array is None else f"{list(array.shape)}, and {list(weight.shape)} in its spec"
+            fail("NS502", f"{path} is not what its spec says: `{key}` is {shape}")
+        weights[key] = array
+    return Imported(said["netspec.spec"], graph, weights)
+
+
+def _first_change(found: list[onnx.NodeProto], wanted: list[onnx.NodeProto]) -> str:
+    """The first node that is not as the spec has it, in words; "" where all are."""
+    for ours, theirs in zip(wanted, found, strict=False):
+        if _plain(ours) != _plain(theirs):
+            return f"where `{ours.name}` was stands another node, {theirs.op_type} {theirs.name}"
+    return "" if len(found) == len(wanted) else f"it has {len(found):,} nodes, and its spec {len(wanted):,}"
+
+
+def _plain(node: onnx.NodeProto) -> bytes:
+    """What a node computes, without what is only said of it."""
+    made = onnx.NodeProto()
+    made.CopyFrom(node)
+    made.ClearField("metadata_props")
+    made.ClearField("doc_string")
+    attributes = sorted(made.attribute, key=lambda attribute: attribute.name)
+    made.ClearField("attribute")
+    made.attribute.extend(attributes)
+    return made.SerializeToString(deterministic=True)
