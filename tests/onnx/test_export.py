@@ -73,6 +73,24 @@ def test_kept_batch_norms_in_both_opsets(name: str, opset: int, bundled: Bundled
     assert norms == sum(node.op.opname == "batch_norm" for node in network.graph)
 
 
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "rir", "resnet20_cifar"])
+def test_half_precision(name: str, bundled: Bundled, tmp_path: Path) -> None:
+    model = held_against_torch(bundled(name), tmp_path / "m.onnx", tolerance=5e-3, fp16=True)
+    halves = {t.name for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT16}
+    assert {t.name for t in model.graph.initializer if "/" not in t.name} <= halves
+    inside = {v.type.tensor_type.elem_type for v in model.graph.value_info}
+    assert inside == {onnx.TensorProto.FLOAT16}
+
+
+def test_weights_beyond_half_precision(tmp_path: Path) -> None:
+    network = netspec.load("resnet20_cifar")
+    state = trained(network)
+    state["fc.bias"][0] = 1e5
+    with pytest.raises(netspec.NetspecError, match=r"NS501: `fc\.bias` has 1e\+05, and half precision ends at 65,504"):
+        network.to_onnx(tmp_path / "m.onnx", state, fp16=True)
+    assert not list(tmp_path.iterdir())
+
+
 def values_of(model: onnx.ModelProto) -> list[onnx.ValueInfoProto]:
     """What a model says of its values, but for its inputs."""
     return [*model.graph.value_info, *model.graph.output]
@@ -213,3 +231,28 @@ def test_every_bit_of_the_weights_is_there(tmp_path: Path) -> None:
     found = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer if "/" not in t.name}
     assert found.keys() == {key for key in state if "num_batches" not in key}
     assert all(np.array_equal(found[key], state[key].numpy()) for key in found)
+
+
+@pytest.mark.parametrize("largest", [500_000, 2**31])
+def test_nothing_is_lost_where_writing_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bundled: Bundled, largest: int
+) -> None:
+    import netspec.backends.onnx.write as write
+
+    monkeypatch.setattr(write, "LARGEST", largest)
+    network = bundled("resnet20_cifar")
+    network.to_onnx(tmp_path / "m.onnx", seed=1)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    right, count = write._write_array, 0
+
+    def full(*arguments: object) -> None:
+        nonlocal count
+        count += 1
+        if count == 20:
+            raise OSError(28, "No space left on device")
+        right(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(write, "_write_array", full)
+    with pytest.raises(OSError, match="No space left"):
+        network.to_onnx(tmp_path / "m.onnx", seed=2)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +20,7 @@ from netspec.passes.fold_batch_norm import fold_batch_norm
 from netspec.passes.strip_dropout import strip_dropout
 
 PRODUCER = "netspec"
+LARGEST_HALF = 65_504
 _HEAD = 256
 
 
@@ -71,9 +73,22 @@ def export(
     def get(key: str) -> Array:
         return _as_wide_as(state[key], lowered.weights[key].dtype, key)
 
-    apart = write_model(model, lowered.weights, get, path, beside)
+    with _whole(beside) as data_file, _whole(path) as file:
+        apart = write_model(model, lowered.weights, get, file, data_file, beside.name)
     nbytes = sum(weight.size * (2 if weight.dtype == "float16" else 4) for weight in lowered.weights.values())
     return Exported(len(lowered.nodes), len(lowered.weights), nbytes, apart, _explained(made))
+
+
+@contextmanager
+def _whole(path: Path) -> Generator[Path]:
+    """A name for a file that takes the place of another once all is written; if it is written at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield partial
+        if partial.exists():
+            os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _as_wide_as(array: Array, dtype: str, key: str) -> Array:
@@ -81,8 +96,8 @@ def _as_wide_as(array: Array, dtype: str, key: str) -> Array:
     if str(array.dtype) == dtype:
         return array
     largest = float(np.abs(array).max(initial=0))
-    if dtype == "float16" and largest > np.finfo("float16").max:
-        what = f"`{key}` has {largest:.3g}, and half precision ends at 65,504"
+    if dtype == "float16" and largest > LARGEST_HALF:
+        what = f"`{key}` has {largest:.3g}, and half precision ends at {LARGEST_HALF:,}"
         fail("NS501", what, help="leave --fp16 out, or --no-fold if folding made it so large")
     return array.astype(dtype)
 

@@ -36,13 +36,15 @@ def model_of(lowered: Lowered, name: str, opset: int, metadata: Mapping[str, str
     return model
 
 
-def write_model(model: onnx.ModelProto, weights: Mapping[str, Weight], get: Weights, path: Path, data: Path) -> bool:
-    """Write a model with its weights to a file, those of more than 2 GB to another beside it; whether that was needed.
+def write_model(
+    model: onnx.ModelProto, weights: Mapping[str, Weight], get: Weights, path: Path, data: Path, called: str
+) -> bool:
+    """Write a model with its weights to a file, those of more than 2 GB to another; whether that was needed.
 
-    `data` is where that other one is written, and has the name that it keeps.
+    `data` is where that other one is written, and `called` the name it is going to have, beside the model.
     """
     apart = sum(_nbytes(weight) for weight in weights.values()) + model.ByteSize() > LARGEST
-    headers = dict(_external(weights, data.name) if apart else _headers(weights))
+    headers = dict(_external(weights, called) if apart else _headers(weights))
     rest = onnx.ModelProto()
     rest.CopyFrom(model)
     rest.ClearField("graph")
