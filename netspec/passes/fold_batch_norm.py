@@ -9,7 +9,7 @@ from netspec.graph.rebuild import Editor, rebuild
 from netspec.ops.convolution import Conv2d
 from netspec.ops.linear import Linear
 from netspec.ops.normalization import BatchNorm
-from netspec.passes.arrays import as_type_of, in_double
+from netspec.passes.arrays import as_type_of, in_double, scaled
 from netspec.passes.base import Derived, Transformed, counted
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _derived(graph: Graph, layer: Node, norm: Node) -> dict[str, Derived]:
 
     def weight(old: Tensor, *statistics: Tensor) -> Tensor:
         by = scale(*statistics)
-        return as_type_of(in_double(old) * by.reshape(-1, *[1] * (len(old.shape) - 1)), old)
+        return scaled(old, by.reshape(-1, *[1] * (len(old.shape) - 1)))
 
     def bias(variance: Tensor, mean: Tensor, *others: Tensor) -> Tensor:
         rest = list(others)
