@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from netspec.dims import Dim
-from netspec.errors import NetspecError, choices, fail
+from netspec.errors import choices, fail
 from netspec.graph.build import located
 from netspec.graph.model import Graph, Node, Output
 from netspec.graph.rebuild import rebuild
@@ -249,6 +249,3 @@ def _value(name: str, type: Tensor) -> onnx.ValueInfoProto:
 
 def _dim(size: Dim) -> int | str:
     return size if isinstance(size, int) else str(size)
-
-
-__all__ = ["IR_VERSION", "OPSETS", "Lowered", "NetspecError", "lower"]

@@ -61,7 +61,7 @@ class Definition:
 
 
 class Definitions:
-    """Finds the definitions of all uses; `definition(use)` is one's own."""
+    """Finds the definitions of all uses; `by_use` has each by the use's id."""
 
     def __init__(self, graph: Graph, uses: Sequence[Use], common: Mapping[str, Fillings]) -> None:
         self.graph = graph
@@ -111,13 +111,12 @@ class Definitions:
                 continue
             if (copied or home.copied) and len(home.outputs) != len(use.outputs):
                 continue
-            home.copied |= copied
             member = self.matched(home.template, use, home)
+            if member is None and _generality(use) > _generality(home.template):
+                member = self.matched(use, use, home)
+                member = member if member is not None and self.take_over(home, member) else None
             if member is not None:
-                return self.add(home, member)
-            larger = _generality(use) > _generality(home.template)
-            member = self.matched(use, use, home) if larger else None
-            if member is not None and self.take_over(home, member):
+                home.copied |= copied
                 return self.add(home, member)
         home = Definition(use.label, use, copied=copied)
         member = self.matched(use, use, home)
@@ -144,7 +143,7 @@ class Definitions:
         old = home.template
         home.template, home.members, home.by_use = new.use, members, {id(m.use): m for m in members}
         tokens = [home.by_use[id(old)].tokens[value] for value in values]
-        tokens[0] &= new.tokens[new.use.outputs[0]]
+        tokens[0] = tokens[0] & new.tokens[new.use.outputs[0]]
         home.outputs = [min(each, key=str) for each in tokens]
         return True
 
@@ -173,7 +172,7 @@ class Definitions:
             return None
         if [(p.name, p.kind) for p in template.parameters] != [(p.name, p.kind) for p in use.parameters]:
             return None
-        matcher = _Matcher(self, home, template is use)
+        matcher = _Matcher(self, home)
         for number, (a, b) in enumerate(zip(template.entries.values(), use.entries.values(), strict=True)):
             matcher.know(a, b, ("input", number))
         match = Match()
@@ -185,10 +184,11 @@ class Definitions:
 
 
 class _Matcher:
-    def __init__(self, definitions: Definitions, home: Definition, itself: bool) -> None:
+    """Holds a use against a template: its tokens say of each of its values what it is there."""
+
+    def __init__(self, definitions: Definitions, home: Definition) -> None:
         self.definitions = definitions
         self.home = home
-        self.itself = itself
         self.around = ""
         """The branch that is read, which tells its steps from others of their names."""
         self.of_template: dict[str, Token] = {}
@@ -289,7 +289,7 @@ class _Matcher:
             self.home.copy_of[id(part)] = model
         found = match.copies[id(part)] = {}
         for number, copy in other.copies.items():
-            inner = _Matcher(self.definitions, self.home, False)
+            inner = _Matcher(self.definitions, self.home)
             for k, (a, b) in enumerate(zip(model.inputs, copy.inputs, strict=False)):
                 inner.know(a, b, ("input", k))
             for value in model.reads():

@@ -9,7 +9,7 @@ from typing import Any
 from netspec.backends.spec.definitions import Definition, Definitions, Match, Token
 from netspec.backends.spec.initial import fillings, plain_fillings
 from netspec.backends.spec.layout import Expr, Step
-from netspec.backends.spec.parts import OTHERWISE, UNSAYABLE, Branch, Part, Use
+from netspec.backends.spec.parts import OTHERWISE, UNSAYABLE, Branch, Part
 from netspec.backends.spec.values import WHOLE, Chooser, Occurrence, collapsed, same
 from netspec.errors import fail
 from netspec.expression import Expression, ListOf, Literal, Name, to_text
@@ -381,6 +381,3 @@ def _principal(found: dict[str, Any], principal: str | None) -> Any:
     if len(found) == 1 and only is not None and not isinstance(only, list):
         return only
     return found
-
-
-__all__ = ["BodyWriter", "NeedsNameError", "Use", "Written"]
