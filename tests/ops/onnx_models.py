@@ -79,7 +79,12 @@ def model_for(graph: Graph, weights: Mapping[str, torch.Tensor], folder: Path, o
     lowered = lower(graph, opset)
     path = folder / "one.onnx"
     write_model(
-        model_of(lowered, "one", opset, {}), lowered.weights, lambda key: weights[key].numpy(), path, folder / "data"
+        model_of(lowered, "one", opset, {}),
+        lowered.weights,
+        lambda key: weights[key].numpy(),
+        path,
+        folder / "data",
+        "data",
     )
     return onnx.load(path)
 
