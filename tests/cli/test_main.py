@@ -82,6 +82,8 @@ def test_examples_in_help_work(line: str, run: Run, folder: Path) -> None:
     (folder / "tiny.yaml").rename("mine.yaml")
     (folder / "nets").mkdir()
     (folder / "my_ops.py").write_text(MY_OPS)
+    if line.startswith("netspec import"):
+        assert run("export", "resnet20_cifar", "-o", "resnet50.onnx").status == 0
     result = run(*shlex.split(line)[1:])
     # The examples of diff have something to tell, and its status says so.
     assert result.status == line.startswith("netspec diff"), result.err
