@@ -200,31 +200,26 @@ class Network:
         fold: bool = True,
         fp16: bool = False,
         opset: int = 21,
-        called: str = "",
     ) -> Exported:
         """Write the network as an ONNX model for inference, with batch norms folded unless they are to stay.
 
         `weights` is a module, a state dict, or a file that fits (see `compile`), else they are made from a seed as the
-        spec begins them. Raises NetspecError NS501 for weights that do not fit, NS401 for what ONNX has no form for.
-        `called` is the name that the file is going to have, after which weights of more than 2 GB are called.
+        spec begins them; more than 2 GB go to `path.data`. Raises NetspecError NS501 for weights that do not fit, NS401
+        for what ONNX has no form for.
         """
-        from netspec.backends.marks import written_for
         from netspec.backends.onnx.export import export
-        from netspec.backends.onnx.seeded import SeededWeights
-        from netspec.backends.onnx.weights import Renamed, arrays_of, shapes_of
-        from netspec.weights import fit
+        from netspec.backends.onnx.seeded import seeded_weights
+        from netspec.backends.onnx.weights import arrays_of, fitting
 
-        target = Path(path)
-        state: Mapping[str, Any] = SeededWeights(self.graph, seed)
-        if weights is not None:
+        if weights is None:
+            state = seeded_weights(self.graph, seed)
+        else:
             file = os.fspath(weights) if isinstance(weights, str | os.PathLike) else ""
             arrays = arrays_of(weights)
-            written = written_for(file) if file else None
-            found = fit(self.graph, shapes_of(arrays), self.spec.weights, self.params, written)
+            found = self._fit(arrays.shapes, file)
             self.refuse_weights(found, file)
-            state = Renamed(arrays, found)
-        data = target.with_name(f"{called or target.name}.data")
-        return export(self.graph, state, target, fold=fold, half=fp16, opset=opset, data=data)
+            state = fitting(arrays, found)
+        return export(self.graph, state, Path(path), fold=fold, half=fp16, opset=opset)
 
     def fit_weights(
         self, weights: Mapping[str, TorchTensor] | str | os.PathLike[str]
@@ -233,13 +228,19 @@ class Network:
 
         Raises NetspecError NS501 for a file that holds no weights; what does not fit is in the answer.
         """
-        from netspec.backends.marks import written_for
         from netspec.backends.pytorch.weights import read_weights, shapes_of
+
+        if isinstance(weights, Mapping):
+            return weights, self._fit(shapes_of(weights))
+        state = read_weights(weights)
+        return state, self._fit(shapes_of(state), os.fspath(weights))
+
+    def _fit(self, shapes: Mapping[str, tuple[int, ...]], file: str = "") -> Fit:
+        """How weights of these shapes fit, those of a file by what it says of itself."""
+        from netspec.backends.marks import written_for
         from netspec.weights import fit
 
-        state = weights if isinstance(weights, Mapping) else read_weights(weights)
-        written = None if isinstance(weights, Mapping) else written_for(weights)
-        return state, fit(self.graph, shapes_of(state), self.spec.weights, self.params, written)
+        return fit(self.graph, shapes, self.spec.weights, self.params, written_for(file) if file else None)
 
     def refuse_weights(self, found: Fit, file: str = "") -> None:
         """Raise NetspecError NS501 if weights do not fit, with settings of the parameters under which they do."""

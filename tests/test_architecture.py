@@ -39,13 +39,15 @@ LAYERS = {
     "graph": f"{BASE} ops",
     "spec": f"{GRAPH}",
     "analysis": f"{GRAPH} tables report",
-    "passes": f"{GRAPH} analysis",
+    "lazily": "",
+    "files": "",
+    "passes": f"{GRAPH} analysis lazily",
     "weights": f"{GRAPH} spec tables report",
-    "backends": f"{GRAPH} spec analysis passes tables weights",
+    "backends": f"{GRAPH} spec analysis passes tables weights lazily files",
     "expect": f"{GRAPH} spec analysis",
     "explain": f"{GRAPH} spec analysis tables report",
     "network": f"{GRAPH} spec analysis expect explain weights backends tables report",
-    "cli": f"{GRAPH} spec analysis passes backends expect network weights tables report __init__",
+    "cli": f"{GRAPH} spec analysis passes backends expect network weights tables report files __init__",
     "__main__": "cli",
 }
 FRONT_DOOR = "__init__"

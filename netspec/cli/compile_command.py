@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netspec.cli.options import in_place_of, need, network_options, open_network, write_file
+from netspec.cli.options import in_place_of, need, network_options, open_network, overwrite, write_file
 from netspec.cli.ours import is_our_source, refuse_to_lose, weights_beside
 from netspec.cli.progress import working
 
@@ -32,7 +32,7 @@ _NOTE = "netspec.txt"
     metavar="FILE",
     help="A file of weights that fits: they go into the .pt2, or beside the .py as NAME.safetensors.",
 )
-@click.option("--force", is_flag=True, help="Overwrite a file that netspec did not write.")
+@overwrite
 def command(
     network: str,
     settings: tuple[str, ...],

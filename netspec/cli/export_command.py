@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from netspec.cli.options import in_place_of, need, network_options, open_network
+from netspec.cli.options import need, network_options, open_network, overwrite, writing
 from netspec.cli.ours import refuse_to_lose
 from netspec.cli.progress import working
 
@@ -24,7 +24,7 @@ from netspec.cli.progress import working
     "--opset", type=click.Choice(["20", "21"]), default="21", show_default=True, help="The version of ONNX's ops."
 )
 @click.option("--explain", is_flag=True, help="Tell which rewrites were done, and which were not and why.")
-@click.option("--force", is_flag=True, help="Overwrite a file that netspec did not write.")
+@overwrite
 def command(
     network: str,
     settings: tuple[str, ...],
@@ -60,10 +60,8 @@ def command(
 
     if not force:
         refuse_to_lose(target, is_ours)
-    with working(f"writing {target}"), in_place_of(target) as file:
-        done = found.to_onnx(
-            file, weights, seed=seed or 0, fold=not no_fold, fp16=fp16, opset=int(opset), called=target.name
-        )
+    with working(f"writing {target}"), writing(target):
+        done = found.to_onnx(target, weights, seed=seed or 0, fold=not no_fold, fp16=fp16, opset=int(opset))
     for line in done.explained if explain else ():
         click.echo(line, err=True)
     click.echo(f"wrote {target}: {done}", err=True)

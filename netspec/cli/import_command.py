@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from netspec.cli.options import in_place_of, need, own_ops, write_file
+from netspec.cli.options import in_place_of, need, overwrite, own_ops, write_file
 from netspec.cli.ours import is_our_spec, refuse_to_lose, weights_beside
 from netspec.cli.progress import working
 
@@ -15,7 +15,7 @@ from netspec.cli.progress import working
 @click.argument("model")
 @own_ops
 @click.option("-o", "--output", required=True, metavar="FILE", help="The spec to write, NAME.yaml.")
-@click.option("--force", is_flag=True, help="Overwrite a file that netspec did not write.")
+@overwrite
 def command(model: str, output: str, force: bool) -> None:
     """Make a spec of an ONNX model that netspec exported, and a file of its weights.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib import import_module
@@ -11,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from netspec.files import replacing
 
 if TYPE_CHECKING:
     from netspec.dims import Dim
@@ -59,6 +59,8 @@ own_ops = click.option(
     expose_value=False,
     help="Run a Python file that defines ops of your own; may be repeated.",
 )
+
+overwrite = click.option("--force", is_flag=True, help="Overwrite a file that netspec did not write.")
 
 
 class MissingPart(click.ClickException):
@@ -180,35 +182,20 @@ def _size(text: str) -> int | str | None:
 
 
 @contextmanager
-def in_place_of(path: Path) -> Generator[Path]:
-    """A new file beside `path` that takes its place when all has gone well; else `path` stays as it was."""
+def writing(path: Path) -> Generator[None]:
+    """While a file is written: what the system says against it in words, and no traceback."""
     try:
-        if path.exists() and not path.is_file():
-            # /dev/null and pipes are written to, never replaced; a folder says what it is.
-            yield path
-            return
-        target = Path(os.path.realpath(path))
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}.", suffix=target.suffix)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            yield temporary
-            temporary.chmod(_mode(target))
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        yield
     except OSError as error:
         reason = "there is no such folder" if not path.parent.exists() else (error.strerror or str(error)).lower()
         raise click.ClickException(f"{path} can't be written: {reason}") from None
 
 
-def _mode(path: Path) -> int:
-    """The permissions of a file that is there already, else those of any new file: mkstemp's are private."""
-    if path.exists():
-        return path.stat().st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
+@contextmanager
+def in_place_of(path: Path) -> Generator[Path]:
+    """A new file beside `path` that takes its place when all has gone well; else `path` stays as it was."""
+    with writing(path), replacing(path) as file:
+        yield file
 
 
 def write_file(path: Path, text: str) -> None:

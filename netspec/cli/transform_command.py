@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.cli.options import in_place_of, need, network_options, open_network, write_file
+from netspec.cli.options import in_place_of, need, network_options, open_network, overwrite, write_file
 from netspec.cli.ours import is_our_source, is_our_spec, refuse_to_lose, weights_beside
 from netspec.cli.progress import working
 
@@ -32,7 +32,7 @@ _MOST_TOLD = 5
 @click.option("-o", "--output", metavar="FILE", help="NAME.yaml, NAME.py, or - for YAML on stdout.  [default: -]")
 @click.option("--weights", metavar="FILE", help="A file of weights that fits; the new ones go into NAME.safetensors.")
 @click.option("--no-proof", is_flag=True, help="Don't run both networks to see that they give the same.")
-@click.option("--force", is_flag=True, help="Overwrite a file that netspec did not write.")
+@overwrite
 def command(
     network: str,
     settings: tuple[str, ...],
@@ -74,20 +74,12 @@ def command(
     if target != "-" and not force:
         refuse_to_lose(Path(target), is_our_source if suffix == ".py" else is_our_spec)
 
-    from netspec import passes
-
-    made = passes.Transformed(found.graph)
-    if values:
-        made = made.then(passes.truncate, values)
-    kept = made.graph.outputs
-    if classes is not None:
-        made = made.then(passes.replace_head, classes)
-    if strip_dropout:
-        made = made.then(passes.strip_dropout)
-    if fold_batch_norm:
-        made = made.then(passes.fold_batch_norm)
-    if fully_convolutional:
-        made = made.then(passes.fully_convolutional)
+    flags = {
+        "strip_dropout": strip_dropout,
+        "fold_batch_norm": fold_batch_norm,
+        "fully_convolutional": fully_convolutional,
+    }
+    made, kept = _transformed(found.graph, values, classes, [name for name, wanted in flags.items() if wanted])
     _tell(made)
     text = _text(made, suffix, network)
     state = _weights(found, weights) if weights is not None else None
@@ -99,6 +91,23 @@ def command(
     beside = _save(made, state, Path(target), weights, force) if state is not None and weights is not None else ""
     write_file(Path(target), text)
     click.echo(f"wrote {target}: {_difference(found.graph, made.graph)}{beside}", err=True)
+
+
+def _transformed(
+    graph: Graph, values: list[str], classes: int | None, others: list[str]
+) -> tuple[Transformed, tuple[Output, ...]]:
+    """What the passes make of a graph, and the values of the graph that the outputs of that stand for."""
+    from netspec import passes
+
+    made = passes.Transformed(graph)
+    if values:
+        made = made.then(passes.truncate, values)
+    kept = made.graph.outputs
+    if classes is not None:
+        made = made.then(passes.replace_head, classes)
+    for name in others:
+        made = made.then(getattr(passes, name))
+    return made, kept
 
 
 def _classes(text: str) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from netspec.errors import closest, fail
 from netspec.graph.model import NOTHING, Graph
 from netspec.graph.walk import needed_keys
+from netspec.lazily import Lazily
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -64,44 +65,31 @@ class Transformed:
         What inference does not need may be missing from it, and is missing then. Raises NetspecError NS501 where
         anything else is.
         """
-        return dict(Made(self, state))
+        return dict(made_weights(self, state))
 
 
-class Made(Mapping[str, T]):
-    """The weights of a transformed graph, each made from those of the old one when it is asked for."""
+def made_weights(made: Transformed, state: Mapping[str, T]) -> Mapping[str, T]:
+    """The weights of a transformed graph, as `Transformed.weights` has them, each made when it is asked for."""
+    old = state if made.before is None else made_weights(made.before, state)
+    needed = needed_keys(made.graph)
 
-    def __init__(self, made: Transformed, state: Mapping[str, T]) -> None:
-        self.derived = made.derived
-        self.state: Mapping[str, T] = state if made.before is None else Made(made.before, state)
-        needed = needed_keys(made.graph)
-        self.keys_of: dict[str, None] = {}
-        for key in made.graph.state():
-            if key in made.fresh:
-                continue
-            missing = [source for source in self.sources(key) if source not in self.state]
-            if not missing:
-                self.keys_of[key] = None
-            elif key in needed:
-                fail("NS501", f"the weights have no `{missing[0]}`", help=closest(missing[0], self.state))
+    def sources(key: str) -> tuple[str, ...]:
+        return made.derived[key].keys if key in made.derived else (key,)
 
-    def sources(self, key: str) -> tuple[str, ...]:
-        """The keys of the weights that one is made from."""
-        return self.derived[key].keys if key in self.derived else (key,)
+    def make(key: str) -> T:
+        values = [old[source] for source in sources(key)]
+        return made.derived[key].make(*values) if key in made.derived else values[0]
 
-    def __getitem__(self, key: str) -> T:
-        if key not in self.keys_of:
-            raise KeyError(key)
-        tensors = [self.state[source] for source in self.sources(key)]
-        return self.derived[key].make(*tensors) if key in self.derived else tensors[0]
-
-    def __contains__(self, key: object) -> bool:
-        return key in self.keys_of
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.keys_of)
-
-    def __len__(self) -> int:
-        return len(self.keys_of)
+    keys: list[str] = []
+    for key in made.graph.state():
+        if key in made.fresh:
+            continue
+        missing = [source for source in sources(key) if source not in old]
+        if not missing:
+            keys.append(key)
+        elif key in needed:
+            fail("NS501", f"the weights have no `{missing[0]}`", help=closest(missing[0], old))
+    return Lazily(keys, make)
 
 
 def counted(number: int, what: str) -> str:

@@ -83,7 +83,7 @@ def model_for(graph: Graph, weights: Mapping[str, torch.Tensor], folder: Path, o
         lowered.weights,
         lambda key: weights[key].numpy(),
         path,
-        folder / "data",
+        None,
         "data",
     )
     return onnx.load(path)

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from netspec.backends.onnx.lower import OPSETS, lower
-from netspec.backends.onnx.write import Array, model_of, write_model
+from netspec.backends.onnx.lower import OPSETS, Array, lower
+from netspec.backends.onnx.write import PRODUCER, model_of, nbytes_of, too_large, write_model
 from netspec.errors import NetspecError, choices, fail
+from netspec.files import replacing
 from netspec.graph.model import Graph
-from netspec.passes.base import Made, Transformed
+from netspec.passes.base import Transformed, made_weights
 from netspec.passes.fold_batch_norm import fold_batch_norm
 from netspec.passes.strip_dropout import strip_dropout
 
-PRODUCER = "netspec"
 LARGEST_HALF = 65_504
 _HEAD = 256
 
@@ -54,41 +53,28 @@ def export(
     fold: bool = True,
     half: bool = False,
     opset: int = OPSETS[-1],
-    data: Path | None = None,
 ) -> Exported:
     """Write a graph with weights, by its own keys, as an ONNX model.
 
-    More than 2 GB of weights go to `data`, by default the file of the same name with `.data` after it. Raises
-    NetspecError NS401 for what ONNX has no form for, NS501 where weights are missing.
+    More than 2 GB of weights go to the file of the same name with `.data` after it. Raises NetspecError NS401 for what
+    ONNX has no form for, NS501 where weights are missing.
     """
     if opset not in OPSETS:
         fail("NS401", f"opset {opset} is not written: {choices(map(str, OPSETS))} is")
     made = for_inference(graph, fold)
     lowered = lower(made.graph, opset, half=half)
-    state = Made(made, weights)
+    state = made_weights(made, weights)
     metadata = _metadata(made.graph) | ({"netspec.half": "true"} if half else {})
     model = model_of(lowered, graph.name, opset, metadata)
-    beside = data or path.with_name(f"{path.name}.data")
+    beside = path.with_name(f"{path.name}.data")
 
     def get(key: str) -> Array:
         return _as_wide_as(state[key], lowered.weights[key].dtype, key)
 
-    with _whole(beside) as data_file, _whole(path) as file:
-        apart = write_model(model, lowered.weights, get, file, data_file, beside.name)
-    nbytes = sum(weight.size * (2 if weight.dtype == "float16" else 4) for weight in lowered.weights.values())
-    return Exported(len(lowered.nodes), len(lowered.weights), nbytes, apart, _explained(made))
-
-
-@contextmanager
-def _whole(path: Path) -> Generator[Path]:
-    """A name for a file that takes the place of another once all is written; if it is written at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield partial
-        if partial.exists():
-            os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    apart = too_large(model, lowered.weights)
+    with replacing(beside) if apart else nullcontext() as data, replacing(path) as file:
+        write_model(model, lowered.weights, get, file, data, beside.name)
+    return Exported(len(lowered.nodes), len(lowered.weights), nbytes_of(lowered.weights), apart, _explained(made))
 
 
 def _as_wide_as(array: Array, dtype: str, key: str) -> Array:

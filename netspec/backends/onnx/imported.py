@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from netspec.backends.onnx.lower import lower
+from netspec.backends.onnx.lower import Array, lower
 from netspec.backends.onnx.read import Initializers, read_model
-from netspec.backends.onnx.write import Array
+from netspec.backends.onnx.write import PRODUCER
 from netspec.errors import NetspecError, fail
 from netspec.graph.model import Graph
 from netspec.source import Source
@@ -37,7 +38,7 @@ def import_model(path: Path) -> Imported:
     said = {entry.key: entry.value for entry in model.metadata_props}
     if "netspec.spec" not in said:
         by = model.producer_name or "another program"
-        what = f"{path} was written by {by}" if by != "netspec" else f"{path} is of a graph that no spec can say"
+        what = f"{path} was written by {by}" if by != PRODUCER else f"{path} is of a graph that no spec can say"
         fail("NS502", f"{what}, and holds no spec", help="a model that `netspec export` wrote can be imported")
     try:
         graph = elaborate(read_spec(Source(f"{path}: netspec.spec", said["netspec.spec"]))).graph
@@ -46,21 +47,25 @@ def import_model(path: Path) -> Imported:
     except NetspecError as error:
         fail("NS502", f"{path} holds a spec that can't be read", notes=[error.diagnostics[0].message])
     if changed := _first_change(list(model.graph.node), lowered.nodes):
-        help = "export the spec again, or ask who changed the model"
-        fail("NS502", f"{path} is not what its spec says: {changed}", help=help)
+        _refuse(path, changed)
     arrays = Initializers(model, path)
     for constant in lowered.constants:
         wanted = numpy_helper.to_array(constant)
         if constant.name not in arrays or not np.array_equal(arrays[constant.name], wanted):
-            fail("NS502", f"{path} is not what its spec says: the constant `{constant.name}` is another, or missing")
+            _refuse(path, f"the constant `{constant.name}` is another, or missing")
     weights: dict[str, Array] = {}
     for key, weight in lowered.weights.items():
         array = arrays.get(key)
         if array is None or array.shape != weight.shape:
             shape = "missing" if array is None else f"{list(array.shape)}, and {list(weight.shape)} in its spec"
-            fail("NS502", f"{path} is not what its spec says: `{key}` is {shape}")
+            _refuse(path, f"`{key}` is {shape}")
         weights[key] = array
     return Imported(said["netspec.spec"], graph, weights)
+
+
+def _refuse(path: Path, change: str) -> NoReturn:
+    help = "export the spec again, or ask who changed the model"
+    fail("NS502", f"{path} is not what its spec says: {change}", help=help)
 
 
 def _first_change(found: list[onnx.NodeProto], wanted: list[onnx.NodeProto]) -> str:

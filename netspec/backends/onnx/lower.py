@@ -14,7 +14,7 @@ from netspec.dims import Dim
 from netspec.errors import choices, fail
 from netspec.graph.build import located
 from netspec.graph.model import Graph, Node, Output
-from netspec.graph.rebuild import rebuild
+from netspec.graph.rebuild import Editor, rebuild
 from netspec.graph.walk import live_nodes
 from netspec.ops.base import RuleError, is_float
 from netspec.ops.check import said
@@ -54,7 +54,7 @@ def _halved(graph: Graph) -> Graph:
     halves = [
         replace(i, type=Tensor(i.type.shape, "float16")) if i.type.dtype == "float32" else i for i in graph.inputs
     ]
-    return rebuild(replace(graph, inputs=tuple(halves)), lambda editor, node, inputs: editor.keep(node, inputs))
+    return rebuild(replace(graph, inputs=tuple(halves)), Editor.keep)
 
 
 class _Lowering:

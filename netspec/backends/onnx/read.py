@@ -12,7 +12,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
-from netspec.backends.onnx.write import Array
+from netspec.backends.onnx.lower import Array
 from netspec.errors import fail
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from math import prod, sqrt
 from zlib import crc32
 
 import numpy as np
 
-from netspec.backends.onnx.write import Array
+from netspec.backends.onnx.lower import Array
 from netspec.graph.model import Graph, Node
+from netspec.lazily import Lazily
 from netspec.types import Filling, Init, Weight
 
 _AS_LAYERS = Init("kaiming_uniform", {"a": sqrt(5)})
@@ -23,28 +24,20 @@ _BEGIN: dict[tuple[str, str], Filling] = {
 }
 
 
-class SeededWeights(Mapping[str, Array]):
-    """A state dict whose weights are made when they are asked for: each depends on the seed and its key alone."""
+def seeded_weights(graph: Graph, seed: int) -> Mapping[str, Array]:
+    """A state dict from a seed, each weight made when it is asked for: it depends on the seed and its key alone."""
+    sources: dict[str, tuple[Weight, Filling]] = {}
+    for node in graph.nodes:
+        weights = graph.weights(node)
+        for weight in weights:
+            sources.setdefault(weight.key(node.weights_of), (weight, _filling(node, weight, weights)))
 
-    def __init__(self, graph: Graph, seed: int) -> None:
-        self.seed = seed
-        self.sources: dict[str, tuple[Weight, Filling]] = {}
-        for node in graph.nodes:
-            weights = graph.weights(node)
-            for weight in weights:
-                key = weight.key(node.weights_of)
-                self.sources.setdefault(key, (weight, _filling(node, weight, weights)))
-
-    def __getitem__(self, key: str) -> Array:
-        weight, filling = self.sources[key]
-        generator = np.random.default_rng([self.seed, crc32(key.encode())])
+    def make(key: str) -> Array:
+        weight, filling = sources[key]
+        generator = np.random.default_rng([seed, crc32(key.encode())])
         return filled(filling, weight.shape, generator).astype(weight.dtype, copy=False)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.sources)
-
-    def __len__(self) -> int:
-        return len(self.sources)
+    return Lazily(sources, make)
 
 
 def _filling(node: Node, weight: Weight, weights: tuple[Weight, ...]) -> Filling:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from netspec.backends.onnx.lower import IR_VERSION, ONNX_DTYPES, Lowered
+from netspec.backends.onnx.lower import IR_VERSION, ONNX_DTYPES, Array, Lowered
 from netspec.types import Weight
 
-Array = np.ndarray[Any, Any]
 Weights = Callable[[str], Array]
 """Gives a weight by its key."""
 
+PRODUCER = "netspec"
+"""What a model says that wrote it."""
 LARGEST = 2**31 - 2**20
 """How many bytes a file may have: protobuf reads no message of 2 GiB. Larger weights stand in a file beside it."""
 ALIGNED = 4096
@@ -31,39 +32,49 @@ def model_of(lowered: Lowered, name: str, opset: int, metadata: Mapping[str, str
         lowered.nodes, name, lowered.inputs, lowered.outputs, lowered.constants, value_info=lowered.values
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=IR_VERSION)
-    model.producer_name = "netspec"
+    model.producer_name = PRODUCER
     helper.set_model_props(model, dict(metadata))
     return model
 
 
-def write_model(
-    model: onnx.ModelProto, weights: Mapping[str, Weight], get: Weights, path: Path, data: Path, called: str
-) -> bool:
-    """Write a model with its weights to a file, those of more than 2 GB to another; whether that was needed.
+def too_large(model: onnx.ModelProto, weights: Mapping[str, Weight]) -> bool:
+    """Whether a model can't have its weights in its own file."""
+    return nbytes_of(weights) + model.ByteSize() > LARGEST
 
-    `data` is where that other one is written, and `called` the name it is going to have, beside the model.
+
+def nbytes_of(weights: Mapping[str, Weight]) -> int:
+    """How many bytes weights have."""
+    return sum(map(_nbytes, weights.values()))
+
+
+def write_model(
+    model: onnx.ModelProto, weights: Mapping[str, Weight], get: Weights, path: Path, data: Path | None, called: str
+) -> None:
+    """Write a model with its weights to a file, or, where there is one, these to another, `data`.
+
+    That one is going to be `called` so, and to stand beside the model.
     """
-    apart = sum(_nbytes(weight) for weight in weights.values()) + model.ByteSize() > LARGEST
-    headers = dict(_external(weights, called) if apart else _headers(weights))
+    headers = dict(_headers(weights) if data is None else _external(weights, called))
     rest = onnx.ModelProto()
     rest.CopyFrom(model)
     rest.ClearField("graph")
     graph = model.graph.SerializeToString()
-    sizes = {key: len(header) + (0 if apart else _raw_size(_nbytes(weights[key]))) for key, header in headers.items()}
+    sizes = {
+        key: len(header) + (_raw_size(_nbytes(weights[key])) if data is None else 0) for key, header in headers.items()
+    }
     length = len(graph) + sum(len(_field(_INITIALIZER, size)) + size for size in sizes.values())
     with path.open("wb") as file:
         file.write(rest.SerializeToString() + _field(_GRAPH, length) + graph)
         for key, header in headers.items():
             file.write(_field(_INITIALIZER, sizes[key]) + header)
-            if not apart:
+            if data is None:
                 file.write(_field(_RAW_DATA, _nbytes(weights[key])))
                 _write_array(file, get(key), weights[key])
-    if apart:
+    if data is not None:
         with data.open("wb") as file:
             for key, weight in weights.items():
                 file.write(bytes(-file.tell() % ALIGNED))
                 _write_array(file, get(key), weight)
-    return apart
 
 
 def _write_array(file: IO[bytes], array: Array, weight: Weight) -> None:

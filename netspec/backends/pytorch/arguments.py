@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from netspec.backends.collapse import collapse
 from netspec.backends.pytorch.classes import Class, Label, Member
 from netspec.backends.pytorch.expressions import document, tupled
 from netspec.backends.pytorch.layout import Doc, prefixed
@@ -44,16 +45,6 @@ class Argument:
     @property
     def required(self) -> bool:
         return self.default is ...
-
-
-def collapse(value: Any) -> Any:
-    """A value as it is written: `(3, 3)` is 3, a list is a tuple."""
-    if not isinstance(value, list | tuple):
-        return value
-    items: tuple[Any, ...] = tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    if len(items) > 1 and all(item == items[0] and type(item) is type(items[0]) for item in items):
-        return items[0]
-    return items
 
 
 def same(a: Any, b: Any) -> bool:

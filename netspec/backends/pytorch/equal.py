@@ -14,7 +14,7 @@ from netspec.backends.pytorch.source import to_source
 from netspec.backends.pytorch.weights import State
 from netspec.errors import fail
 from netspec.graph.model import Graph, Output
-from netspec.graph.rebuild import rebuild
+from netspec.graph.rebuild import Editor, rebuild
 from netspec.passes.base import Transformed
 
 TOLERANCE = 1e-9
@@ -28,7 +28,7 @@ def prove_equal(graph: Graph, made: Transformed, outputs: tuple[Output, ...], we
     they are random, batch norm's statistics too. Sizes are the nominal ones; a map of one unit equals the vector that
     it was. Raises NetspecError NS402 where outputs differ, which is a fault of netspec.
     """
-    whole = rebuild(replace(graph, outputs=outputs), lambda editor, node, inputs: editor.keep(node, inputs))
+    whole = rebuild(replace(graph, outputs=outputs), Editor.keep)
     before = compile(whole).double().eval()
     if weights is not None:
         before.load_state_dict(weights, strict=False)

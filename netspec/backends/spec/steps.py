@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from netspec.backends.collapse import collapse
 from netspec.backends.spec.definitions import Definition, Definitions, Match, Token
 from netspec.backends.spec.initial import fillings, plain_fillings
 from netspec.backends.spec.layout import Expr, Step
 from netspec.backends.spec.parts import OTHERWISE, UNSAYABLE, Branch, Part
-from netspec.backends.spec.values import WHOLE, Chooser, Occurrence, collapsed, same
+from netspec.backends.spec.values import WHOLE, Chooser, Occurrence, same
 from netspec.errors import fail
 from netspec.expression import Expression, ListOf, Literal, Name, to_text
 from netspec.graph.model import Parameter
@@ -83,10 +84,10 @@ class BodyWriter:
     def outputs(self) -> dict[str, str]:
         """The values of the template that are the block's outputs, by the names these have."""
         use = self.definition.template
-        member = next(m for m in self.definition.members if m.use is use)
+        tokens_of = self.definition.by_use[id(use)].tokens
         found: dict[str, str] = {}
         for number, token in enumerate(self.definition.outputs):
-            value = next(value for value, tokens in member.tokens.items() if token in tokens)
+            value = next(value for value, tokens in tokens_of.items() if token in tokens)
             found[output_name(self.definition, number)] = value
         return found
 
@@ -351,7 +352,7 @@ def _plain(value: Any) -> Any:
 
 def _short(cls: type[Op], name: str, value: Any, given: Mapping[str, Any]) -> Any:
     """A value as it is written: one number for a pair of equal ones, where the op takes that."""
-    short = collapsed(value)
+    short = collapse(value)
     if short is not value and not isinstance(short, tuple):
         op, _ = make_op(cls, {**given, name: short})
         if op is not None and same(getattr(op, name), value):

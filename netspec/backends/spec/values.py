@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from netspec.backends.collapse import collapse
 from netspec.backends.spec.definitions import Definition, Match, Member
 from netspec.backends.spec.parts import OTHERWISE, UNSAYABLE, Part, Use
 from netspec.errors import fail
@@ -49,21 +50,11 @@ _INDEX = Name("index")
 Values = Sequence[tuple[Occurrence, Any]]
 
 
-def collapsed(value: Any) -> Any:
-    """A list or tuple as a tuple, and one of equal numbers as that number."""
-    if not isinstance(value, list | tuple):
-        return value
-    items: tuple[Any, ...] = tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    if len(items) > 1 and all(type(item) is type(items[0]) and item == items[0] for item in items):
-        return items[0]
-    return items
-
-
 def same(a: Any, b: Any) -> bool:
     """Equal, and of one type; an int for a float is as good."""
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return tuple(a) == tuple(b)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    a, b = collapsed(a), collapsed(b)
+    a, b = collapse(a), collapse(b)
     return (type(a) is type(b) or (type(a) is int and type(b) is float)) and a == b
 
 
