@@ -23,7 +23,7 @@ PACKAGE = Path(netspec.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Each layer with the layers it may import besides itself: all imports count, wherever in a file they stand.
-BASE = "source errors collector dims expression types naming"
+BASE = "source errors collector dims expression types naming preprocess labels"
 GRAPH = f"{BASE} ops graph"
 LAYERS = {
     "source": "",
@@ -35,6 +35,8 @@ LAYERS = {
     "expression": "source errors dims",
     "types": "source errors dims expression",
     "naming": "source errors expression",
+    "preprocess": "",
+    "labels": "",
     "ops": BASE,
     "graph": f"{BASE} ops",
     "spec": f"{GRAPH}",

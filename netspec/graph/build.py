@@ -11,6 +11,7 @@ from netspec.dims import MAX_SIZE, Dim, TooLargeError, symbol, symbols
 from netspec.errors import Diagnostic, NetspecError, choices, closest, fail
 from netspec.expression import Expression
 from netspec.graph.model import NOTHING, Block, Graph, Input, Kind, Mode, Node, Output, Parameter, Scope
+from netspec.labels import Labels
 from netspec.naming import (
     check_class_name,
     check_module_name,
@@ -24,6 +25,7 @@ from netspec.naming import (
 from netspec.ops.base import Op, RuleError, make_op
 from netspec.ops.check import check_use
 from netspec.ops.own import find_op, op_names
+from netspec.preprocess import Preprocess
 from netspec.source import Span
 from netspec.types import DATA, Filling, Tensor
 
@@ -88,6 +90,7 @@ class Builder:
         nominal: Mapping[str, int] | None = None,
         span: Span | None = None,
         written: Mapping[int, Expression] = NOTHING,
+        preprocess: Preprocess | None = None,
     ) -> str:
         """An input: its shape, batch first, with symbols by name (`["N", 3, "H", "W"]`)."""
         check_module_name(name, "an input", span)
@@ -95,7 +98,7 @@ class Builder:
         self._claim(name)
         self.types[name] = self._one(Tensor(dims, dtype))
         known = {s: size for s, size in (nominal or {}).items() if s in symbols(dims)}
-        self._inputs.append(Input(name, self.types[name], known, span, written))
+        self._inputs.append(Input(name, self.types[name], known, span, written, preprocess))
         return name
 
     def add(self, op: str | Op, *inputs: str, name: str = "", **attributes: Any) -> str:
@@ -133,13 +136,18 @@ class Builder:
             inputs = {"input": entering[0]} if entering else NOTHING
             self.open(Scope(path, kind, outer, (inside[-1].path,), made, params, inputs=inputs))
 
-    def output(self, name: str, value: str, mode: Mode = "inference", span: Span | None = None) -> None:
-        """Make a value an output of the graph; with `mode="train"` one that is built in training only."""
+    def output(
+        self, name: str, value: str, mode: Mode = "inference", span: Span | None = None, labels: Labels = ()
+    ) -> None:
+        """Make a value an output of the graph; with `mode="train"` one that is built in training only.
+
+        `labels` are the names of its classes.
+        """
         self.need(value, span=span)
         check_output_name(name, span)
         if name in self._outputs:
             fail("NS210", f"two outputs are called `{name}`", span)
-        self._outputs[name] = Output(name, value, mode, span)
+        self._outputs[name] = Output(name, value, mode, span, labels)
 
     def build(self) -> Graph:
         """The graph as it stands."""

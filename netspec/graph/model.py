@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from netspec.errors import closest
 from netspec.expression import Expression
+from netspec.labels import Labels
 from netspec.ops.base import Op
+from netspec.preprocess import Preprocess
 from netspec.source import Span
 from netspec.types import Filling, Tensor, Weight
 
@@ -46,7 +48,8 @@ NOTHING: Mapping[Any, Any] = _Nothing()
 class Input:
     """A graph input; `nominal` gives its symbols the sizes that totals and examples use.
 
-    `written` holds the expressions of the spec that gave axes their sizes, by number.
+    `written` holds the expressions of the spec that gave axes their sizes, by number. `preprocess` says how an image
+    becomes this input.
     """
 
     name: str
@@ -54,16 +57,21 @@ class Input:
     nominal: Mapping[str, int] = NOTHING
     span: Span | None = None
     written: Mapping[int, Expression] = NOTHING
+    preprocess: Preprocess | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A graph output: its name, the value it stands for, and whether it is built in training only."""
+    """A graph output: its name, the value it stands for, and whether it is built in training only.
+
+    `labels` names the classes that it scores, along its axis 1; () where it has none.
+    """
 
     name: str
     value: str
     mode: Mode = "inference"
     span: Span | None = None
+    labels: Labels = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,9 @@ def rebuild(graph: Graph, visit: Visit) -> Graph:
     """
     editor = Editor(graph)
     for i in graph.inputs:
-        editor.values[i.name] = editor.builder.input(i.name, i.type.shape, i.type.dtype, i.nominal, i.span, i.written)
+        editor.values[i.name] = editor.builder.input(
+            i.name, i.type.shape, i.type.dtype, i.nominal, i.span, i.written, i.preprocess
+        )
     for node in graph.nodes:
         inputs = tuple([editor.values[value] for value in node.inputs])
         made = visit(editor, node, inputs)
@@ -67,7 +69,7 @@ def rebuild(graph: Graph, visit: Visit) -> Graph:
             # Further outputs follow the first where the node is kept; one that is dropped has no others.
             editor.values[value[0]] = f"{made}:{name}"
     for o in graph.outputs:
-        editor.builder.output(o.name, editor.values[o.value], o.mode, o.span)
+        editor.builder.output(o.name, editor.values[o.value], o.mode, o.span, o.labels)
     _Scopes(graph, editor).keep()
     return editor.builder.build()
 

@@ -86,7 +86,8 @@ def _opened(graph: Graph) -> tuple[Input, ...]:
         nominal = dict(zip("HW", i.type.spatial, strict=True))
         type = i.type.with_spatial(symbol("H"), symbol("W"))
         written = {axis: tree for axis, tree in i.written.items() if axis < 2}
-        found.append(replace(i, type=type, nominal={**i.nominal, **nominal}, written=written))
+        whole = replace(i.preprocess, crop=None) if i.preprocess is not None else None
+        found.append(replace(i, type=type, nominal={**i.nominal, **nominal}, written=written, preprocess=whole))
     taken = symbols([size for type in graph.types.values() for size in type.shape]) & {"H", "W"}
     if taken:
         fail("NS210", f"{choices(sorted(taken))} is a size of `{graph.name}` already, so its map can't be H x W")

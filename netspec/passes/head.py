@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from netspec.errors import choices, fail
 from netspec.graph.model import Graph, Node, Output
@@ -150,7 +150,10 @@ def _rebuilt(graph: Graph, ways: Iterable[_Way], classes: int) -> Graph:
         op = _widened(node.op, classes) if node.path in layers else None
         return editor.keep(node, inputs, op, init=init if node.path in resized else node.init)
 
-    return rebuild(with_width(graph, layers, classes), visit)
+    names = {way.output.name for way in ways}
+    # The labels are those of the old classes.
+    outputs = tuple([replace(o, labels=()) if o.name in names else o for o in graph.outputs])
+    return rebuild(with_width(replace(graph, outputs=outputs), layers, classes), visit)
 
 
 def _done(ways: Iterable[_Way], classes: int) -> tuple[str, ...]:

@@ -7,21 +7,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from netspec.collector import without_collector
-from netspec.dims import Dim, Symbolic
+from netspec.dims import Dim, Symbolic, symbol
 from netspec.errors import Diagnostic, Findings, NetspecError, fail
 from netspec.expression import Expression, Value, names_in, show
 from netspec.graph.build import Builder
 from netspec.graph.model import NOTHING, Graph, Scope
+from netspec.labels import Labels
+from netspec.preprocess import Preprocess
 from netspec.source import Span
 from netspec.spec.body import Argument, BlockDefinition, Body, BodyParameter, Step, called_values
 from netspec.spec.elaborate_errors import DECIDE, Failed, notes_of
 from netspec.spec.frame import Frame, Home, Made, origins_of
 from netspec.spec.inputs import SIZE, is_size
+from netspec.spec.labels import check_labels
 from netspec.spec.nodes import Values, all_known
 from netspec.spec.opening import Opener
 from netspec.spec.parameters import resolve_params
+from netspec.spec.preprocess import check_preprocess
 from netspec.spec.read import Spec
 from netspec.spec.share import share_weights
+from netspec.types import Tensor
 
 MAX_REPEAT = 100_000
 MAX_DEPTH = 64
@@ -56,6 +61,7 @@ class _Elaborator(Opener):
         self.home = Home(given, {name: frozenset((name,)) for name in given})
         super().__init__(Builder(spec.name, title=spec.title, source=spec.source_note, params=given))
         self.input_shapes = inputs
+        self.overridden = bool(params or inputs)
         self.steps: dict[str, str] = {}
 
     def run(self) -> Result:
@@ -79,7 +85,9 @@ class _Elaborator(Opener):
         self.body(self.spec.body, frame, entering, top=True)
         self.findings.check()
         for o in self.spec.outputs:
-            self.builder.output(o.name, self.steps.get(o.value) or o.value, o.mode, o.span)
+            value = self.steps.get(o.value) or o.value
+            self.builder.output(o.name, value, o.mode, o.span, self.labels(o.name, value))
+        self.findings.check()
         graph = self.builder.build()
         return Result(graph, _unused(self.spec, graph), self.steps)
 
@@ -90,9 +98,43 @@ class _Elaborator(Opener):
         if shape is None:
             shape = [self.size(name, dim, span) for dim, span in definition.dims]
             written = {axis: dim for axis, (dim, _) in enumerate(definition.dims) if not isinstance(dim, int | str)}
+        type = Tensor(tuple([symbol(d) if isinstance(d, str) else d for d in shape]), definition.dtype)
         return self.builder.input(
-            name, shape, definition.dtype, definition.nominal, definition.span, written or NOTHING
+            name,
+            shape,
+            definition.dtype,
+            definition.nominal,
+            definition.span,
+            written or NOTHING,
+            self.preprocess(name, type),
         )
+
+    def preprocess(self, name: str, type: Tensor) -> Preprocess | None:
+        """How an image becomes an input; it lapses where another shape was asked for that it does not fit."""
+        definition = self.spec.preprocess.get(name)
+        if definition is None:
+            return None
+        try:
+            check_preprocess(name, type, definition)
+        except NetspecError:
+            if name in self.input_shapes:
+                return None
+            raise
+        height, width = (size if isinstance(size, int) else None for size in type.spatial)
+        return definition.value.for_size(height, width)
+
+    def labels(self, name: str, value: str) -> Labels:
+        """The names of an output's classes; they lapse where parameters gave it others."""
+        definition = self.spec.labels.get(name)
+        if definition is None:
+            return ()
+        try:
+            check_labels(name, self.builder.types[value], definition)
+        except NetspecError as error:
+            if not (definition.inherited or self.overridden):
+                self.findings.extend(error)
+            return ()
+        return definition.value
 
     def size(self, name: str, dim: int | str | Expression, span: Span) -> int | str:
         """A size of an input: a number, a symbol's name, or what an expression over parameters gives."""

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
 from netspec.expression import show
+from netspec.preprocess import Channels, Interpolation
 from netspec.source import Span
 from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
 from netspec.spec.yaml_refusals import check_space
@@ -33,6 +34,18 @@ class OutputOutline(_Strict):
     mode: Literal["train", "inference"] = "inference"
 
 
+class PreprocessOutline(_Strict):
+    """How an image becomes an input."""
+
+    resize: Any = None
+    crop: Any = None
+    interpolation: Interpolation = "bilinear"
+    channels: Channels = "rgb"
+    rescale: bool = True
+    mean: Any = 0.0
+    std: Any = 1.0
+
+
 class BlockOutline(_Strict):
     """A block: parameters, a body, and names for what enters and leaves where that is several values."""
 
@@ -51,6 +64,8 @@ class NetworkOutline(_Strict):
     title: str = ""
     expect: dict[str, Any] = {}
     weights: dict[str, dict[str, Any]] = {}
+    preprocess: dict[str, Any] = {}
+    labels: dict[str, Any] = {}
 
 
 class WeightsOutline(_Strict):
@@ -88,6 +103,8 @@ class Outline(_Strict):
     outputs: dict[str, Any] = {}
     expect: dict[str, Any] = {}
     weights: dict[str, dict[str, Any]] = {}
+    preprocess: dict[str, Any] = {}
+    labels: dict[str, Any] = {}
 
 
 _RAW = ("network", "body")
@@ -171,6 +188,9 @@ _EXAMPLES = {
     "weights": "such as `weights: {torchvision: {keys: {bn1: norm1}}}`",
     "keys": "such as `keys: {bn1: norm1, layer*.conv: stage*.conv2d}`",
     "expect": "such as `expect: {parameters: 25.6 M}`",
+    "preprocess": "such as `preprocess: {image: {resize: 256, mean: 0.5, std: 0.5}}`",
+    "labels": "such as `labels: {logits: [cat, dog]}`",
+    "rescale": "false leaves pixels from 0 to 255",
 }
 """How a key is written, for those who wrote it otherwise."""
 
@@ -206,6 +226,7 @@ _WANTED = {
     "dict_type": "a mapping",
     "list_type": "a list",
     "int_type": "an int",
+    "bool_type": "true or false",
 }
 
 

@@ -17,10 +17,12 @@ from netspec.spec.blocks import check_no_input
 from netspec.spec.body import ONE_OUTPUT, BlockDefinition, FileContext, Names, Reach, names_of_inputs
 from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
 from netspec.spec.inputs import read_inputs
+from netspec.spec.labels import LabelsDefinition, read_labels
 from netspec.spec.library import find_beside, named_network
 from netspec.spec.messages import kind_of
 from netspec.spec.model import EmbedOutline, NetworkOutline, check
 from netspec.spec.outputs import OutputDefinition, read_outputs
+from netspec.spec.preprocess import PreprocessDefinition, read_preprocess
 from netspec.spec.steps import BodyParser
 from netspec.spec.weights import WeightSource, read_sources
 
@@ -39,6 +41,8 @@ class NetworkDefinition(BlockDefinition):
     expect: Map | None = None
     outputs: list[OutputDefinition] = field(default_factory=list[OutputDefinition])
     weights: list[WeightSource] = field(default_factory=list[WeightSource])
+    preprocess: dict[str, PreprocessDefinition] = field(default_factory=dict[str, PreprocessDefinition])
+    labels: dict[str, LabelsDefinition] = field(default_factory=dict[str, LabelsDefinition])
 
 
 def read_networks(
@@ -100,6 +104,9 @@ def parse_network(network: NetworkDefinition, findings: Findings) -> None:
         if len(findings.diagnostics) > before:
             return  # Outputs may name the steps that are wrong.
         network.outputs = read_outputs(data.section("outputs"), data.span, network.body, inputs, findings)
+        network.preprocess = read_preprocess(data.section("preprocess"), inputs, findings)
+        names = [o.name for o in network.outputs]
+        network.labels = read_labels(data.section("labels"), names, False, findings)
         if network.info.outputs != ONE_OUTPUT:
             network.results = {o.name: o.value for o in network.outputs if o.mode == "inference"}
     except NetspecError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -17,9 +17,11 @@ from netspec.spec.data import Entry, Map, Seq, plain
 from netspec.spec.defaults import read_defaults
 from netspec.spec.extends import File, chain
 from netspec.spec.inputs import InputDefinition, read_inputs
+from netspec.spec.labels import LabelsDefinition, read_labels
 from netspec.spec.library import bundled_folder
 from netspec.spec.networks import Embedded, NetworkDefinition, parse_network, read_networks
 from netspec.spec.outputs import OutputDefinition, read_outputs
+from netspec.spec.preprocess import PreprocessDefinition, read_preprocess
 from netspec.spec.steps import BodyParser
 from netspec.spec.use import Blocks, parameters_of
 from netspec.spec.weights import WeightSource, read_sources
@@ -42,6 +44,8 @@ class Spec:
     """The blocks and networks of all files that it is made of, but for those of specs it embeds."""
     weights: list[WeightSource]
     extends: str | None = None
+    preprocess: dict[str, PreprocessDefinition] = field(default_factory=dict[str, PreprocessDefinition])
+    labels: dict[str, LabelsDefinition] = field(default_factory=dict[str, LabelsDefinition])
 
 
 def read_spec(source: Source, network: str = "", embedded: Embedded | None = None) -> Spec:
@@ -85,6 +89,7 @@ def read_spec(source: Source, network: str = "", embedded: Embedded | None = Non
     )  # fmt: skip
     if "network" in base.data.entries:
         _one_network(spec, base, in_reach, findings)
+        _images(spec, files, findings)
     findings.check()
     if networks:
         _refuse_sections(files, "network" in base.data.entries)
@@ -170,10 +175,18 @@ def _one_network(spec: Spec, base: File, blocks: Mapping[str, BlockDefinition], 
     spec.outputs = read_outputs(base.section("outputs"), base.data.span, spec.body, inputs, findings)
 
 
+def _images(spec: Spec, files: list[File], findings: Findings) -> None:
+    """Read `preprocess` and `labels`: of a chain of `extends`, those of the outer file replace others by their keys."""
+    outputs = [o.name for o in spec.outputs]
+    for file in reversed(files):
+        spec.preprocess.update(read_preprocess(file.section("preprocess"), spec.inputs, findings))
+        spec.labels.update(read_labels(file.section("labels"), outputs, file is not files[0], findings))
+
+
 def _refuse_sections(files: list[File], one: bool) -> None:
     """Beside `networks` alone, what belongs to a network stands in each of them."""
     for file in files if not one else ():
-        for key in ("inputs", "outputs", "expect", "weights"):
+        for key in ("inputs", "outputs", "expect", "weights", "preprocess", "labels"):
             if key in file.data.entries:
                 span = file.data.entries[key].key_span
                 fail("NS201", f"`{key}` stands in each of the `networks`", span, help="indent it under the network")
@@ -199,6 +212,7 @@ def _choose(spec: Spec, networks: Mapping[str, NetworkDefinition], name: str, se
     spec.title = chosen.title or (f"{spec.title}: {name}" if spec.title else "")
     spec.name, spec.body, spec.outputs, spec.expect = name, chosen.body, chosen.outputs, chosen.expect
     spec.inputs, spec.weights = dict(chosen.declared or {}), chosen.weights
+    spec.preprocess, spec.labels = chosen.preprocess, chosen.labels
 
 
 def _all_definitions(spec: Spec, embedded: Embedded) -> list[BlockDefinition]:

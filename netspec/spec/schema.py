@@ -10,9 +10,7 @@ import json
 import keyword
 import textwrap
 from collections.abc import Iterable, Mapping
-from typing import Any, get_args
-
-from pydantic import BaseModel
+from typing import Any
 
 from netspec.naming import SIBLINGS
 from netspec.ops.base import Merge, Op
@@ -20,12 +18,11 @@ from netspec.ops.fields import LARGEST
 from netspec.spec.model import (
     BlockOutline,
     EmbedOutline,
-    InputOutline,
     NetworkOutline,
     Outline,
-    OutputOutline,
 )
 from netspec.spec.parameters import KINDS
+from netspec.spec.schema_ends import images, inputs_and_outputs
 from netspec.spec.schema_ops import (
     bare,
     beside,
@@ -38,11 +35,9 @@ from netspec.spec.schema_ops import (
     required,
 )
 from netspec.spec.schema_parts import (
-    EXPRESSION,
     NAME,
     SIBLING,
     TEXT,
-    VALUE,
     Schema,
     claims,
     described,
@@ -54,9 +49,13 @@ from netspec.spec.schema_parts import (
     ref,
     sources,
     weights,
+    words,
 )
 
 ID = "urn:netspec:spec:1"
+
+_OF_ONE_NETWORK = ("inputs", "outputs", "expect", "weights", "preprocess", "labels")
+"""What beside `networks` alone stands in each of them."""
 
 
 def spec_schema(ops: Iterable[type[Op]]) -> Schema:
@@ -77,7 +76,7 @@ def spec_schema(ops: Iterable[type[Op]]) -> Schema:
             "if": {"required": ["networks"]},
             "then": {
                 "if": {"not": {"required": ["network"]}},
-                "then": {"properties": {"inputs": False, "outputs": False, "expect": False, "weights": False}},
+                "then": {"properties": dict.fromkeys(_OF_ONE_NETWORK, False)},
             },
             "else": {"properties": {"inputs": {"minProperties": 1}}, "required": ["inputs", "network"]},
         },
@@ -113,7 +112,7 @@ def _section(key: str, ops: list[type[Op]]) -> Schema:
     """What may stand under a key of the file."""
     not_blocks = {"pattern": none_of([*SIBLINGS, "network", *(cls.opname for cls in ops)])}
     description, schema = {
-        "netspec": ("The version of the language.", {"enum": _words(Outline, "netspec")}),
+        "netspec": ("The version of the language.", {"enum": words(Outline, "netspec")}),
         "name": ("The name of the network; the compiled class is named after it.", name(keyword.kwlist, "A-Za-z_")),
         "title": ("What reports call the network.", TEXT),
         "source": ("Where the network is from: a paper, a repository.", TEXT),
@@ -162,6 +161,8 @@ def _section(key: str, ops: list[type[Op]]) -> Schema:
         ),
         "expect": ("", ref("claims")),
         "weights": ("", ref("sources")),
+        "preprocess": ("", ref("preprocess")),
+        "labels": ("", ref("labels")),
     }[key]  # fmt: skip
     return described(description, schema)
 
@@ -212,7 +213,7 @@ def _definitions(ops: list[type[Op]]) -> Schema:
             "items": {"type": ["number", "boolean", "string", "array"]},
         },
         "size": {"type": "integer", "minimum": 1, "maximum": LARGEST},
-        **_inputs_and_outputs(),
+        **inputs_and_outputs(),
         "block": {
             "type": "object",
             "properties": {key: _BLOCK[key] for key in BlockOutline.model_fields},
@@ -227,6 +228,7 @@ def _definitions(ops: list[type[Op]]) -> Schema:
         },
         "embedded": _embedded(),
         "sources": sources(),
+        **images(),
         "weights": weights(),
         **_bodies(ops),
         "step": _step(ops),
@@ -247,24 +249,6 @@ def _definitions(ops: list[type[Op]]) -> Schema:
     }
 
 
-def _words(model: type[BaseModel], key: str) -> list[Any]:
-    """The words that a key of the language takes."""
-    return list(get_args(model.model_fields[key].annotation))
-
-
-_DIM = {"anyOf": [ref("size"), EXPRESSION]}
-_DTYPES = _words(InputOutline, "dtype")
-_INPUT: Mapping[str, Schema] = {
-    "shape": described("Sizes, batch first.", {"type": "array", "items": _DIM, "minItems": 1}),
-    "dtype": described("The type of its elements.", {"enum": _DTYPES, "default": "float32"}),
-    "nominal": described(
-        "Sizes for symbols, at which totals are given: {H: 600, W: 1000}.",
-        {"type": "object", "propertyNames": ref("symbol"), "additionalProperties": ref("size")},
-    ),
-}
-_OUTPUT: Mapping[str, Schema] = {
-    "mode": described("`train`: it is built in training only.", {"enum": _words(OutputOutline, "mode")}),
-}
 _BLOCK: Mapping[str, Schema] = {
     "params": ref("block-params"),
     "inputs": described(
@@ -295,6 +279,8 @@ _NETWORK: Mapping[str, Schema] = {
     "title": described("What reports call the network.", TEXT),
     "expect": ref("claims"),
     "weights": ref("sources"),
+    "preprocess": ref("preprocess"),
+    "labels": ref("labels"),
 }
 _EMBEDDED: Mapping[str, Schema] = {
     "spec": described("Its name, if it is bundled, or its path; `gan:generator` is one of several.", TEXT),
@@ -317,30 +303,6 @@ _USE: Schema = {
     "propertyNames": ref("parameter-name"),
     "additionalProperties": {"type": ["string", "number", "boolean", "array"]},
 }
-
-
-def _inputs_and_outputs() -> Schema:
-    return {
-        "input": {
-            "description": "A shape: sizes, batch first; each an int, an expression over parameters, or a capital for "
-            "a size that stays open. Or shape, dtype and nominal sizes by name.",
-            "type": ["array", "object"],
-            "items": _DIM,
-            "minItems": 1,
-            "properties": {key: _INPUT[key] for key in InputOutline.model_fields},
-            "required": ["shape"],
-            "additionalProperties": False,
-        },
-        "output": {
-            "description": "The step, or input, whose value it is.",
-            "type": ["string", "object"],
-            "pattern": VALUE,
-            "properties": {"from": ref("value"), **{key: _OUTPUT[key] for key in OutputOutline.model_fields}},
-            "required": ["from"],
-            "additionalProperties": False,
-        },
-        "value": {"type": "string", "pattern": VALUE},
-    }
 
 
 def _bodies(ops: list[type[Op]]) -> Schema:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_args
+
+from pydantic import BaseModel
 
 from netspec.expression import FUNCTIONS as EXPRESSION_FUNCTIONS
 from netspec.expression import MAX_LENGTH
@@ -56,6 +58,11 @@ def name(taken: Iterable[str], first: str) -> Schema:
         "patternErrorMessage": "this can't be a name here: it is taken, or not formed as one",
         "maxLength": MAX_NAME,
     }
+
+
+def words(model: type[BaseModel], key: str) -> list[Any]:
+    """The words that a key of the language takes."""
+    return list(get_args(model.model_fields[key].annotation))
 
 
 def names() -> Schema:
@@ -171,12 +178,12 @@ def claims() -> Schema:
     }
     network = {
         **totals,
-        "train": _closed(totals, "Claims about the network in training."),
+        "train": closed(totals, "Claims about the network in training."),
         "steps": described("Claims about steps, by their paths.", steps),
     }
     return {
-        "claims": _closed(network, "Claims about the network, which netspec validate checks."),
-        "step-claims": _closed(step, "Claims about the step, which netspec validate checks."),
+        "claims": closed(network, "Claims about the network, which netspec validate checks."),
+        "step-claims": closed(step, "Claims about the step, which netspec validate checks."),
         "path": {"type": "string"},
     }
 
@@ -202,8 +209,9 @@ def weights() -> Schema:
             {"type": "array", "items": TEXT},
         ),
     }
-    return _closed(properties, "State dicts of one origin.")
+    return closed(properties, "State dicts of one origin.")
 
 
-def _closed(properties: Schema, description: str) -> Schema:
+def closed(properties: Schema, description: str) -> Schema:
+    """A mapping that has no other keys."""
     return {"description": description, "type": "object", "properties": properties, "additionalProperties": False}

@@ -317,6 +317,8 @@ def test_it_knows_every_key() -> None:
     assert set(definitions["one-network"]["properties"]) == set(model.NetworkOutline.model_fields)
     assert set(definitions["embedded"]["properties"]) == set(model.EmbedOutline.model_fields)
     assert set(definitions["weights"]["properties"]) == set(model.WeightsOutline.model_fields)
+    images = definitions["preprocess"]["additionalProperties"]
+    assert set(images["properties"]) == set(model.PreprocessOutline.model_fields)
 
 
 def test_it_describes_every_key() -> None:

@@ -26,8 +26,8 @@ def prove(graph: Graph, text: str) -> None:
 def _described(graph: Graph) -> dict[str, Any]:
     """All that a graph says but for its blocks, by what it says it of."""
     found: dict[str, Any] = {node.path: _node(graph, node) for node in graph.nodes}
-    found.update({f"input {i.name}": (i.type, dict(i.nominal)) for i in graph.inputs})
-    found.update({f"output {o.name}": (o.value, o.mode) for o in graph.outputs})
+    found.update({f"input {i.name}": (i.type, dict(i.nominal), i.preprocess) for i in graph.inputs})
+    found.update({f"output {o.name}": (o.value, o.mode, o.labels) for o in graph.outputs})
     return {**found, "the order of the inputs": [i.name for i in graph.inputs]}
 
 

@@ -15,6 +15,7 @@ from netspec.dims import Dim
 from netspec.errors import fail
 from netspec.expression import Expression, ExpressionError, evaluate, names_in, to_text
 from netspec.graph.model import Graph, Input, Parameter
+from netspec.labels import Labels
 from netspec.naming import SIBLINGS, class_name
 from netspec.ops.own import op_names
 
@@ -115,6 +116,12 @@ def _file(graph: Graph, definitions: Definitions, written: list[Written], used: 
         for name, step in network.outputs.items():
             outputs[name] = {"from": step, "mode": "train"} if modes[name] == "train" else step
         lines += ["", *_mapping("outputs", outputs)]
+    if preprocess := {i.name: i.preprocess.to_dict() for i in graph.inputs if i.preprocess is not None}:
+        lines += ["", "preprocess:"]
+        lines += [f"  {name}: {inline(value)}" for name, value in preprocess.items()]
+    labels: dict[str, Labels] = {o.name: o.labels for o in graph.outputs if o.labels}
+    if labels:
+        lines += ["", *_labels(labels)]
     return "\n".join(lines) + "\n"
 
 
@@ -142,6 +149,17 @@ def _mapping(key: str, values: dict[str, Any]) -> list[str]:
     if len(one) <= WIDTH and not (key == "outputs" and len(values) > 1):
         return [one]
     return [f"{key}:", *(f"  {name}: {inline(value)}" for name, value in values.items())]
+
+
+def _labels(labels: dict[str, Labels]) -> list[str]:
+    """`labels`: names that do not fit on one line stand each on one."""
+    if all(len(flow({name: value})) <= WIDTH for name, value in labels.items()):
+        return _mapping("labels", dict(labels))
+    lines = ["labels:"]
+    for name, value in labels.items():
+        one = f"  {name}: {inline(value)}"
+        lines += [one] if len(one) <= WIDTH else [f"  {name}:", *(f"    - {inline(label)}" for label in value)]
+    return lines
 
 
 def _input(graph: Graph, i: Input, used: set[str]) -> Any:

@@ -1,0 +1,66 @@
+"""`Preprocess`: how an image becomes the input of a network, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+Interpolation = Literal["nearest", "bilinear", "bicubic"]
+Channels = Literal["rgb", "bgr"]
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """What is done to an image, in this order: resized, cropped at its centre, made numbers, normalised.
+
+    `resize` is what the shorter side becomes, or height and width; without it, the image just covers `crop`. Numbers
+    are from 0 to 1, or with `rescale=False` from 0 to 255; of each channel `mean` is taken away, and what is left is
+    divided by `std`: one number for all channels, or one for each, in the order of `channels`.
+    """
+
+    resize: int | Size | None = None
+    crop: Size | None = None
+    interpolation: Interpolation = "bilinear"
+    channels: Channels = "rgb"
+    rescale: bool = True
+    mean: float | tuple[float, ...] = 0.0
+    std: float | tuple[float, ...] = 1.0
+
+    def for_size(self, height: int | None, width: int | None) -> Preprocess:
+        """The same for an input of this size: the crop is the whole input, and `resize` keeps its ratio to the crop.
+
+        An input whose size is open (None) leaves both as they are.
+        """
+        if height is None or width is None:
+            return self
+        old, new = self.crop or (height, width), (height, width)
+        resize = self.resize
+        if isinstance(resize, int):
+            ratio = max(new[0] / old[0], new[1] / old[1])
+            resize = max(round(resize * ratio), min(new))
+        elif resize is not None:
+            resize = (max(round(resize[0] * height / old[0]), height), max(round(resize[1] * width / old[1]), width))
+        return replace(self, resize=resize, crop=new)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What it says beyond the defaults; pairs of equal sizes are one number, as a spec has them."""
+        found: dict[str, Any] = {}
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value != field.default:
+                equal = field.name == "crop" and value[0] == value[1]
+                found[field.name] = value[0] if equal else [*value] if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownVariableType]
+        return found
+
+    @classmethod
+    def from_dict(cls, given: Mapping[str, Any]) -> Preprocess:
+        """The inverse of `to_dict`."""
+        values: dict[str, Any] = {**given}
+        for name, value in given.items():
+            if isinstance(value, list):
+                values[name] = tuple(value)  # pyright: ignore[reportUnknownArgumentType]
+            elif name == "crop":
+                values[name] = (value, value)
+        return cls(**values)

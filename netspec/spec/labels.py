@@ -1,0 +1,73 @@
+"""`labels`: the names of the classes that an output scores, as a spec declares them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import get_args
+
+from netspec.errors import Findings, NetspecError, choices, closest, fail
+from netspec.labels import KNOWN, KnownLabels, Labels
+from netspec.source import Span
+from netspec.spec.data import Data, Entry, Scalar, Seq
+from netspec.spec.messages import kind_of
+from netspec.types import Tensor
+
+
+@dataclass(slots=True)
+class LabelsDefinition:
+    """The names of an output's classes; `inherited` from a spec that this one extends."""
+
+    value: Labels
+    span: Span
+    inherited: bool
+
+
+def read_labels(
+    entries: Mapping[str, Entry], outputs: Collection[str], inherited: bool, findings: Findings
+) -> dict[str, LabelsDefinition]:
+    """`{logits: [cat, dog]}` or `{logits: imagenet}`: for outputs by their names."""
+    found: dict[str, LabelsDefinition] = {}
+    for name, entry in entries.items():
+        try:
+            if name not in outputs:
+                help = closest(name, outputs) or f"it has {choices(outputs)}"
+                fail("NS209", f"there is no output `{name}`", entry.key_span, help=help)
+            found[name] = LabelsDefinition(_labels(name, entry.value), entry.value.span, inherited)
+        except NetspecError as error:
+            findings.extend(error)
+            findings.check_full()
+    return found
+
+
+def check_labels(name: str, type: Tensor, definition: LabelsDefinition) -> None:
+    """Refuse names that are not as many as the output's classes."""
+    labels = definition.value
+    number = KNOWN[labels] if isinstance(labels, str) else len(labels)
+    if type.rank < 2:
+        fail("NS206", f"`labels` are for classes, N x classes, and `{name}` is {type}", definition.span)
+    if isinstance(type.channels, int) and number != type.channels:
+        fail("NS206", f"`{name}` has {type.channels:,} classes, and {number:,} labels", definition.span)
+
+
+def _labels(name: str, data: Data) -> Labels:
+    if isinstance(data, Scalar):
+        for known in get_args(KnownLabels):
+            if data.value == known:
+                return known
+        what = f"`labels` of `{name}` are a list of names, or {choices(get_args(KnownLabels))}, not {kind_of(data)}"
+        fail("NS206", what, data.span, help=closest(str(data.value), get_args(KnownLabels)))
+    if not isinstance(data, Seq) or not data.items:
+        fail("NS201", f"`labels` of `{name}` are a list of names", data.span, help="such as `logits: [cat, dog]`")
+    return tuple([_label(item) for item in data.items])
+
+
+def _label(item: Data) -> str:
+    value = item.value if isinstance(item, Scalar) else None
+    # Digits are classes with numbers for names.
+    if type(value) is int:
+        return str(value)
+    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+        help = "put it in quotes" if isinstance(value, bool | float) else ""
+        fail("NS206", f"a label is text on one line, not {kind_of(item)}", item.span, help=help)
+    return value

@@ -1,0 +1,152 @@
+"""`preprocess` and `labels`: what a spec says of images and classes, and where it lapses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import netspec
+from netspec.graph.model import Graph
+from netspec.labels import names_of
+from netspec.passes import fold_batch_norm, fully_convolutional, replace_head, truncate
+from netspec.preprocess import Preprocess
+
+SPEC = """
+netspec: 1
+name: images
+params: {classes: 2, side: 32}
+inputs: {image: [N, 3, side, side]}
+network:
+  - {conv2d: {out_channels: 4, kernel_size: 3}, name: conv}
+  - batch_norm
+  - adaptive_avg_pool2d: 1
+  - flatten
+  - {linear: classes, name: fc}
+outputs: {logits: fc}
+preprocess: {image: {resize: 40, crop: 32, mean: [0.5, 0.4, 0.3], std: 2, channels: bgr}}
+labels: {logits: [cat, 7]}
+"""
+
+
+def of(graph: Graph) -> tuple[Preprocess | None, object]:
+    return graph.inputs[0].preprocess, graph.outputs[0].labels
+
+
+def given(**changes: object) -> Preprocess:
+    values = {"resize": 40, "crop": (32, 32), "mean": (0.5, 0.4, 0.3), "std": 2, "channels": "bgr", **changes}
+    return Preprocess(**values)  # type: ignore[arg-type]
+
+
+def test_they_stand_in_the_graph() -> None:
+    assert of(netspec.loads(SPEC).graph) == (given(), ("cat", "7"))
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted"),
+    [
+        (["N", 3, 64, 64], given(resize=80, crop=(64, 64))),
+        (["N", 3, 64, 96], given(resize=120, crop=(64, 96))),
+        (["N", 3, 30, 30], given(resize=38, crop=(30, 30))),
+        (["N", 3, "H", "W"], given()),
+        (["N", 1, 32, 32], None),
+    ],
+)
+def test_another_input(shape: list[int | str], wanted: Preprocess | None) -> None:
+    """The crop is the input, `resize` keeps its ratio to it; means of three channels say nothing of one."""
+    assert of(netspec.loads(SPEC, inputs={"image": shape}).graph)[0] == wanted
+
+
+def test_a_parameter_that_sizes_the_input() -> None:
+    assert of(netspec.loads(SPEC, params={"side": 48}).graph)[0] == given(resize=60, crop=(48, 48))
+
+
+def test_an_image_is_never_smaller_than_its_input() -> None:
+    text = SPEC.replace("crop: 32, ", "").replace("resize: 40", "resize: 8")
+    assert of(netspec.loads(text).graph)[0] == given(resize=32)
+    text = SPEC.replace("resize: 40, crop: 32", "resize: [8, 50]")
+    assert of(netspec.loads(text).graph)[0] == given(resize=(32, 50))
+
+
+def test_labels_lapse_under_other_classes() -> None:
+    assert of(netspec.loads(SPEC, params={"classes": 3}).graph)[1] == ()
+    assert netspec.load("vgg_a", params={"classes": 10}).graph.outputs[0].labels == ()
+    assert netspec.load("vgg_a").graph.outputs[0].labels == "imagenet"
+
+
+def test_extends_replaces_by_key(tmp_path: Path) -> None:
+    (tmp_path / "images.yaml").write_text(SPEC)
+    (tmp_path / "pets.yaml").write_text("netspec: 1\nname: pets\nextends: images.yaml\nparams: {classes: 3}\n")
+    assert of(netspec.load(tmp_path / "pets.yaml").graph) == (given(), ())
+    with (tmp_path / "pets.yaml").open("a") as file:
+        file.write("labels: {logits: [cat, dog, horse]}\npreprocess: {image: {mean: 0.5}}\n")
+    wanted = (Preprocess(crop=(32, 32), mean=0.5), ("cat", "dog", "horse"))
+    assert of(netspec.load(tmp_path / "pets.yaml").graph) == wanted
+
+
+def test_each_of_several_networks_has_its_own() -> None:
+    text = """
+netspec: 1
+name: two
+networks:
+  a:
+    inputs: {x: [N, 3, 8, 8]}
+    body: [adaptive_avg_pool2d: 1, {flatten, name: scores}]
+    outputs: {scores: scores}
+    preprocess: {x: {mean: 0.5}}
+    labels: {scores: [a, b, c]}
+  b:
+    inputs: {y: [N, 3, 8, 8]}
+    body: [a]
+"""
+    assert of(netspec.loads(text, network="a").graph) == (Preprocess(crop=(8, 8), mean=0.5), ("a", "b", "c"))
+    assert of(netspec.loads(text, network="b").graph) == (None, ())
+
+
+def test_passes_keep_what_still_holds() -> None:
+    graph = netspec.loads(SPEC).graph
+    assert of(fold_batch_norm(graph).graph) == (given(), ("cat", "7"))
+    assert of(truncate(graph, ["conv"]).graph) == (given(), ())
+    assert of(replace_head(graph, 5).graph) == (given(), ())
+    vgg = fully_convolutional(netspec.load("vgg_a").graph).graph
+    preprocess, labels = of(vgg)
+    assert isinstance(preprocess, Preprocess)
+    assert (preprocess.resize, preprocess.crop, labels) == (256, None, "imagenet")
+
+
+def test_they_do_not_change_what_the_network_is() -> None:
+    bare = netspec.loads(SPEC[: SPEC.index("preprocess")]).graph
+    assert bare.hash() == netspec.loads(SPEC).graph.hash()
+
+
+def test_a_spec_that_is_written_has_them() -> None:
+    graph = netspec.loads(SPEC).graph
+    assert of(netspec.loads(netspec.to_yaml(graph)).graph) == of(graph)
+
+
+def test_long_lists_of_labels_are_written_one_on_a_line() -> None:
+    names = [f"class number {number}: 'quoted', \"twice\"" for number in range(40)]
+    text = SPEC.replace("[cat, 7]", json.dumps(names)).replace("classes: 2", "classes: 40")
+    graph = netspec.loads(text).graph
+    written = netspec.to_yaml(graph)
+    assert max(map(len, written.splitlines())) <= 120
+    assert of(netspec.loads(written).graph) == of(graph)
+
+
+def test_imagenets_names_are_those_of_torchvision() -> None:
+    from torchvision.models import ResNet50_Weights
+
+    assert names_of("imagenet") == tuple(ResNet50_Weights.DEFAULT.meta["categories"])
+
+
+def test_without_torchvision_there_are_no_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netspec.labels.find_spec", lambda name: None)
+    assert names_of("imagenet") is None
+
+
+@pytest.mark.parametrize("name", netspec.names())
+def test_bundled_networks_name_their_classes(name: str) -> None:
+    graph = netspec.load(name).graph
+    assert names_of(graph.outputs[0].labels)
+    assert (graph.inputs[0].preprocess is not None) == (name != "rir"), "the paper of rir has no word of it"
