@@ -25,6 +25,7 @@ _HOMES = {
     "Op": "netspec.ops.base",
     "Report": "netspec.report",
     "Scope": "netspec.graph",
+    "Session": "netspec.backends.onnx.session",
     "Summary": "netspec.network",
     "Tensor": "netspec.types",
     "compile": "netspec.backends.pytorch",
@@ -53,6 +54,7 @@ __all__ = [
     "Op",
     "Report",
     "Scope",
+    "Session",
     "Summary",
     "Tensor",
     "compile",
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from netspec.analysis.diff import diff
     from netspec.analysis.summary import summary
     from netspec.backends.diagram import diagram
+    from netspec.backends.onnx.session import Session
     from netspec.backends.pytorch import compile, to_source
     from netspec.backends.spec import to_yaml
     from netspec.dims import Dim

@@ -44,8 +44,11 @@ CODES: dict[str, str] = {
     "NS403": "a diagram that can't be laid out",
     "NS501": "weights that do not fit",
     "NS502": "an ONNX model that can't be used",
+    "NS503": "data that a network can't take: an array, an image",
+    "NS601": "a part that is not installed, or not as it has to be",
+    "NS602": "a device that is not there",
 }
-"""Every code with its meaning: 1xx syntax, 2xx spec, 3xx shape, 4xx backend, 5xx weights and data."""
+"""Every code with its meaning: 1xx syntax, 2xx spec, 3xx shape, 4xx backend, 5xx weights and data, 6xx the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,13 @@ class NetspecError(Exception):
 
     def __str__(self) -> str:
         return "\n".join(str(d) for d in self.diagnostics)
+
+
+class MissingPart(NetspecError):
+    """What netspec raises when it lacks a package, with the command that installs it; exit status 3."""
+
+    def __init__(self, message: str, help: str) -> None:
+        super().__init__(Diagnostic("NS601", message, help=help))
 
 
 @dataclass(slots=True)

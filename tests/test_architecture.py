@@ -45,7 +45,7 @@ LAYERS = {
     "files": "",
     "passes": f"{GRAPH} analysis lazily",
     "weights": f"{GRAPH} spec tables report",
-    "backends": f"{GRAPH} spec analysis passes tables weights lazily files",
+    "backends": f"{GRAPH} spec analysis passes tables report weights lazily files",
     "expect": f"{GRAPH} spec analysis",
     "explain": f"{GRAPH} spec analysis tables report",
     "network": f"{GRAPH} spec analysis expect explain weights backends tables report",
@@ -67,6 +67,7 @@ MAY_IMPORT = {
     "onnx": "backends",
     "onnxruntime": "backends",
     "numpy": "backends",
+    "PIL": "backends",
     "google": "backends",
 }
 

@@ -7,7 +7,7 @@ from typing import cast
 
 import click
 
-from netspec.cli.options import MissingPart, in_place_of, network_options, open_network
+from netspec.cli.options import in_place_of, network_options, open_network
 from netspec.cli.progress import working
 
 _FORMATS = ("svg", "png", "pdf", "dot")
@@ -98,7 +98,7 @@ def _need_graphviz(format: str) -> None:
     from netspec.backends.diagram.render import system_dot
 
     if system_dot() is None:
-        raise MissingPart(
-            f"{format.upper()} by `dot` needs an installed Graphviz\n"
-            "   help: see https://graphviz.org/download/ (apt install graphviz); SVG and PNG need none"
-        )
+        from netspec.errors import MissingPart
+
+        help = "see https://graphviz.org/download/ (apt install graphviz); SVG and PNG need none"
+        raise MissingPart(f"{format.upper()} by `dot` needs an installed Graphviz", help)

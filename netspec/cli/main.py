@@ -28,6 +28,7 @@ COMMANDS = {
     "compile": "Write a network as PyTorch source, and prove it.",
     "transform": "Fold, cut or change a network, and write it as a spec or as source.",
     "export": "Write a network as an ONNX model for inference.",
+    "run": "Run an ONNX model, and tell what it sees in images.",
     "import": "Make a spec of an ONNX model that netspec exported.",
     "weights": "Check and convert files of weights.",
     "init": "Write a first spec to begin from.",
@@ -99,7 +100,7 @@ def cli(context: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; the exit status is 0, 1 (a spec is wrong), 2 (usage) or 3 (a part is missing)."""
-    from netspec.errors import NetspecError
+    from netspec.errors import MissingPart, NetspecError
 
     out: Any = sys.stdout
     if isinstance(out, io.TextIOWrapper):
@@ -121,7 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(error.exit_code)
     except NetspecError as error:
         click.echo(str(error), err=True)
-        sys.exit(1)
+        sys.exit(3 if isinstance(error, MissingPart) else 1)
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         sys.exit(130)

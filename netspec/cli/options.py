@@ -63,12 +63,6 @@ own_ops = click.option(
 overwrite = click.option("--force", is_flag=True, help="Overwrite a file that netspec did not write.")
 
 
-class MissingPart(click.ClickException):
-    """Something that is not installed: exit status 3, with the command that installs it."""
-
-    exit_code = 3
-
-
 def need(module: str) -> None:
     """Import a module that a command can't do without, or raise MissingPart."""
     try:
@@ -76,9 +70,9 @@ def need(module: str) -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != module:
             raise
-        raise MissingPart(
-            f"this command needs {module}, which is not installed\n   help: pip install {module}"
-        ) from None
+        from netspec.errors import MissingPart
+
+        raise MissingPart(f"this command needs {module}, which is not installed", f"pip install {module}") from None
 
 
 def spec_options(command: Command) -> Command:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
+from PIL import Image
 
 import netspec
 from netspec.cli.main import COMMANDS, LazyGroup, cli
@@ -82,8 +83,10 @@ def test_examples_in_help_work(line: str, run: Run, folder: Path) -> None:
     (folder / "tiny.yaml").rename("mine.yaml")
     (folder / "nets").mkdir()
     (folder / "my_ops.py").write_text(MY_OPS)
-    if line.startswith("netspec import"):
+    if line.startswith(("netspec import", "netspec run")):
         assert run("export", "resnet20_cifar", "-o", "resnet50.onnx").status == 0
+        for name in ("cat.jpg", "dog.jpg"):
+            Image.new("RGB", (40, 50)).save(folder / name)
     result = run(*shlex.split(line)[1:])
     # The examples of diff have something to tell, and its status says so.
     assert result.status == line.startswith("netspec diff"), result.err
@@ -230,7 +233,7 @@ def test_torch_that_is_not_installed(spawn: Run, folder: Path) -> None:
     code = "import sys; sys.modules['torch'] = None; from netspec.cli.main import main; main(sys.argv[1:])"
     result = spawn("compile", "tiny.yaml", code=code)
     assert (result.status, result.out) == (3, "")
-    assert result.err == "Error: this command needs torch, which is not installed\n   help: pip install torch\n"
+    assert result.err == "error NS601: this command needs torch, which is not installed\n   help: pip install torch\n"
     assert not (folder / "tiny.py").exists()
     # All else works without it.
     for arguments in (["list"], ["summary", "vgg_e"], ["validate", "resnet50"], ["show", "resnet18", "--expanded"]):

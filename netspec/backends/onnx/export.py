@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 from netspec.backends.onnx.lower import OPSETS, Array, lower
+from netspec.backends.onnx.metadata import metadata_of
 from netspec.backends.onnx.write import PRODUCER, model_of, nbytes_of, too_large, write_model
-from netspec.errors import NetspecError, choices, fail
+from netspec.errors import choices, fail
 from netspec.files import replacing
 from netspec.graph.model import Graph
 from netspec.passes.base import Transformed, made_weights
@@ -64,7 +64,7 @@ def export(
     made = for_inference(graph, fold)
     lowered = lower(made.graph, opset, half=half)
     state = made_weights(made, weights)
-    metadata = _metadata(made.graph) | ({"netspec.half": "true"} if half else {})
+    metadata = metadata_of(made.graph) | ({"netspec.half": "true"} if half else {})
     model = model_of(lowered, graph.name, opset, metadata)
     beside = path.with_name(f"{path.name}.data")
 
@@ -92,18 +92,6 @@ def is_ours(path: Path) -> bool:
     """Whether a file is an ONNX model that netspec wrote."""
     with path.open("rb") as file:
         return PRODUCER.encode() in file.read(_HEAD)
-
-
-def _metadata(graph: Graph) -> dict[str, str]:
-    """What a model says of itself: where it is from, and the spec of its graph, from which it can be made again."""
-    from netspec.backends.spec import to_yaml
-
-    found = {"netspec.version": version("netspec"), "netspec.hash": graph.hash()}
-    found.update({f"netspec.{k}": v for k, v in (("title", graph.title), ("source", graph.source)) if v})
-    # What the language has no words for is an ONNX model all the same.
-    with suppress(NetspecError):
-        found["netspec.spec"] = to_yaml(graph)
-    return found
 
 
 def _explained(made: Transformed) -> tuple[str, ...]:

@@ -11,7 +11,8 @@ import onnx
 from onnx import numpy_helper
 
 from netspec.backends.onnx.lower import Array, lower
-from netspec.backends.onnx.read import Initializers, read_model
+from netspec.backends.onnx.metadata import SPEC
+from netspec.backends.onnx.read import Initializers, metadata_in, read_model
 from netspec.backends.onnx.write import PRODUCER
 from netspec.errors import NetspecError, fail
 from netspec.graph.model import Graph
@@ -35,13 +36,13 @@ def import_model(path: Path) -> Imported:
     Raises NetspecError NS502 for a file of another origin, or one that was changed since.
     """
     model = read_model(path)
-    said = {entry.key: entry.value for entry in model.metadata_props}
-    if "netspec.spec" not in said:
+    said = metadata_in(model)
+    if SPEC not in said:
         by = model.producer_name or "another program"
         what = f"{path} was written by {by}" if by != PRODUCER else f"{path} is of a graph that no spec can say"
         fail("NS502", f"{what}, and holds no spec", help="a model that `netspec export` wrote can be imported")
     try:
-        graph = elaborate(read_spec(Source(f"{path}: netspec.spec", said["netspec.spec"]))).graph
+        graph = elaborate(read_spec(Source(f"{path}: {SPEC}", said[SPEC]))).graph
         versions = [entry.version for entry in model.opset_import if not entry.domain]
         lowered = lower(graph, versions[0] if versions else 0, half=said.get("netspec.half") == "true")
     except NetspecError as error:
@@ -60,7 +61,7 @@ def import_model(path: Path) -> Imported:
             shape = "missing" if array is None else f"{list(array.shape)}, and {list(weight.shape)} in its spec"
             _refuse(path, f"`{key}` is {shape}")
         weights[key] = array
-    return Imported(said["netspec.spec"], graph, weights)
+    return Imported(said[SPEC], graph, weights)
 
 
 def _refuse(path: Path, change: str) -> NoReturn:

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from onnx import TensorProto, helper, numpy_helper
 
 from netspec.backends.onnx.lower import Array
@@ -27,6 +27,31 @@ def read_model(path: Path) -> onnx.ModelProto:
     if not model.graph.node and not model.graph.output:
         _refuse(path, "it holds no graph")
     return model
+
+
+def metadata_in(model: onnx.ModelProto) -> dict[str, str]:
+    """What a model says of itself."""
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def check_files_beside(model: onnx.ModelProto, path: Path) -> None:
+    """Refuse a model whose tensors are said to stand in files that are not beside it, or are cut off."""
+    beside = Initializers(model, path)
+    for tensor in tensors_of(model):
+        if tensor.data_location == TensorProto.EXTERNAL:
+            beside.external(tensor)
+
+
+def tensors_of(message: Message) -> Iterator[TensorProto]:
+    """Every tensor in a model: initializers, and those in attributes, functions and inner graphs."""
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for each in (value,) if isinstance(value, Message) else value:
+            if isinstance(each, TensorProto):
+                yield each
+            else:
+                yield from tensors_of(each)
 
 
 class Initializers(Mapping[str, Array]):

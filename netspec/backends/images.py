@@ -1,0 +1,104 @@
+"""Images as the inputs of networks, as `preprocess` says: read, resized, cropped, made numbers, normalised."""
+
+from __future__ import annotations
+
+import os
+import struct
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from netspec.errors import fail
+from netspec.preprocess import Preprocess
+
+Array = np.ndarray[Any, np.dtype[Any]]
+ImageLike = str | os.PathLike[str] | Image.Image | Array
+"""A file, an image of Pillow, or an array of pixels: height x width, or height x width x 3, of uint8."""
+
+_RESAMPLING = {
+    "nearest": Image.Resampling.NEAREST,
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+
+
+def prepare(image: ImageLike, how: Preprocess, channels: int = 3, dtype: str = "float32") -> Array:
+    """An image as an input without its batch: channels x height x width.
+
+    Photographs are turned as their EXIF data say. Raises NetspecError NS503 for what is no image, or one that is
+    smaller than the crop after it was resized.
+    """
+    name = "the image" if isinstance(image, Image.Image | np.ndarray) else os.fspath(image)
+    picture = _read(image, "RGB" if channels == 3 else "L")
+    picture = _cropped(_resized(picture, how), how, name)
+    pixels = np.asarray(picture, dtype="float32")
+    pixels = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+    if how.channels == "bgr":
+        pixels = pixels[::-1]
+    if how.rescale:
+        pixels = pixels / np.float32(255)
+    mean, std = (np.asarray(each, dtype="float32").reshape(-1, 1, 1) for each in (how.mean, how.std))
+    return np.ascontiguousarray((pixels - mean) / std, dtype=dtype)
+
+
+def _read(image: ImageLike, mode: str) -> Image.Image:
+    """An image upright, in the mode that is wanted, with its pixels in memory."""
+    if isinstance(image, np.ndarray):
+        _check_pixels(image)
+        return Image.fromarray(image).convert(mode)
+    name = "the image" if isinstance(image, Image.Image) else os.fspath(image)
+    try:
+        if isinstance(image, Image.Image):
+            return ImageOps.exif_transpose(image).convert(mode)
+        with Path(image).open("rb") as file, Image.open(file) as picture:
+            return ImageOps.exif_transpose(picture).convert(mode)
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        _refuse(name, (error.strerror or str(error)).lower())
+    except UnidentifiedImageError:
+        _refuse(name, "it is no image")
+    except Image.DecompressionBombError as error:
+        _refuse(name, "it is too large", error)
+    except (OSError, EOFError, SyntaxError, ValueError, struct.error) as error:
+        _refuse(name, "it is cut off, or damaged", error)
+
+
+def _check_pixels(array: Array) -> None:
+    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
+        shape = " x ".join(map(str, array.shape))
+        help = "height x width x 3, or height x width, of uint8; what is prepared already goes to `run`"
+        fail("NS503", f"this is no array of pixels: {shape}, {array.dtype}", help=help)
+
+
+def _resized(picture: Image.Image, how: Preprocess) -> Image.Image:
+    width, height = picture.size
+    if isinstance(how.resize, tuple):
+        new = how.resize
+    elif how.resize is not None:
+        short, long = sorted((width, height))
+        # The longer side is rounded down, as torchvision does.
+        longer = int(how.resize * long / short)
+        new = (how.resize, longer) if height < width else (longer, how.resize)
+    elif how.crop is not None:
+        scale = max(how.crop[0] / height, how.crop[1] / width)
+        new = (max(round(height * scale), how.crop[0]), max(round(width * scale), how.crop[1]))
+    else:
+        return picture
+    return picture.resize((new[1], new[0]), _RESAMPLING[how.interpolation]) if new != (height, width) else picture
+
+
+def _cropped(picture: Image.Image, how: Preprocess, name: str) -> Image.Image:
+    if how.crop is None:
+        return picture
+    (height, width), (has_width, has_height) = how.crop, picture.size
+    if has_height < height or has_width < width:
+        message = f"{name} is {has_height} x {has_width} once resized, and {height} x {width} are cropped from it"
+        fail("NS503", message, help="without `resize` in `preprocess`, an image is resized to cover the crop")
+    top, left = round((has_height - height) / 2), round((has_width - width) / 2)
+    return picture.crop((left, top, left + width, top + height))
+
+
+def _refuse(name: str, why: str, error: Exception | None = None) -> NoReturn:
+    said = str(error).partition("\n")[0][:200] if error is not None else ""
+    fail("NS503", f"{name} can't be used: {why}", notes=[said] if said else ())

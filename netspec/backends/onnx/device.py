@@ -1,0 +1,80 @@
+"""Where ONNX Runtime runs a model: on a GPU with CUDA where there is one, else on the CPU; and why."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any, Literal
+
+from netspec.errors import fail
+
+Device = Literal["cuda", "cpu"]
+
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+_WINDOWS = sys.platform == "win32"
+_DRIVER = "nvcuda.dll" if _WINDOWS else "libcuda.so.1"
+_PROVIDER = "onnxruntime_providers_cuda.dll" if _WINDOWS else "libonnxruntime_providers_cuda.so"
+
+
+def choose(runtime: Any, wanted: Device | None) -> tuple[Device, str]:
+    """The device to run on, and why it is the CPU where it is.
+
+    ONNX Runtime lists CUDA wherever its package was built for it, and falls back to the CPU without an error: so what
+    CUDA needs is looked at first. Raises NetspecError NS602 where CUDA was asked for and can't be had.
+    """
+    if wanted == "cpu":
+        return "cpu", ""
+    problem = cuda_problem(runtime)
+    if problem and wanted == "cuda":
+        fail("NS602", f"CUDA can't be used: {problem}", help="leave the device out, and the CPU is taken")
+    return ("cpu", problem) if problem else ("cuda", "")
+
+
+def cuda_problem(runtime: Any) -> str:
+    """What stands against CUDA on this machine, in words; "" where nothing does."""
+    if CUDA not in runtime.get_available_providers():
+        return "the installed package of ONNX Runtime is the one for CPUs"
+    driver = _load(_DRIVER)
+    if isinstance(driver, str):
+        return f"there is no NVIDIA driver ({_DRIVER})"
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0 or count.value < 1:
+        return "the NVIDIA driver finds no GPU"
+    provider = str(Path(runtime.__file__).parent / "capi" / _PROVIDER)
+    if isinstance(_load(provider), str):
+        # Its libraries may stand in packages of their own, where the system does not look; torch brings most of them.
+        with redirect_stdout(StringIO()):
+            runtime.preload_dlls()
+    missing = _load(provider)
+    if isinstance(missing, str):
+        return f'{missing.partition(":")[0]} is missing; pip install "netspec[gpu]" brings it'
+    return ""
+
+
+def _load(library: str) -> Any:
+    """A shared library, or the system's words why it can't be loaded."""
+    try:
+        return ctypes.CDLL(library)
+    except OSError as error:
+        return str(error)
+
+
+def providers(device: Device, *, fixed: bool, graph: bool, options: dict[str, str]) -> list[Any]:
+    """ONNX Runtime's providers for a device, with the options that suit networks of convolutions.
+
+    `fixed` sizes are worth a search for the fastest algorithm of each convolution; with `graph` the kernels of a whole
+    run are launched at once.
+    """
+    if device == "cpu":
+        return [CPU]
+    cuda = {
+        "cudnn_conv_algo_search": "EXHAUSTIVE" if fixed else "HEURISTIC",
+        "prefer_nhwc": "1",
+        "fuse_conv_bias": "1",
+        "enable_cuda_graph": "1" if graph else "0",
+        **options,
+    }
+    return [(CUDA, cuda), CPU]

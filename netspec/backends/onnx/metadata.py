@@ -1,0 +1,85 @@
+"""What a model says of itself in its metadata: its spec, how images become inputs, and what its classes are called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import NoReturn
+
+from netspec.backends.onnx.signature import Value
+from netspec.dims import symbol
+from netspec.errors import Findings, NetspecError, fail
+from netspec.graph.model import Graph
+from netspec.labels import names_of
+from netspec.preprocess import Preprocess
+from netspec.source import Source
+from netspec.spec.data import Entry, Map
+from netspec.spec.labels import check_labels, read_labels
+from netspec.spec.preprocess import check_preprocess, read_preprocess
+from netspec.spec.yaml import read
+from netspec.types import Tensor
+
+SPEC, PREPROCESS, LABELS = "netspec.spec", "netspec.preprocess", "netspec.labels"
+
+
+def metadata_of(graph: Graph) -> dict[str, str]:
+    """What a model of a graph says of itself: where it is from, and the spec from which it can be made again."""
+    from netspec.backends.spec import to_yaml
+
+    found = {"netspec.version": version("netspec"), "netspec.hash": graph.hash()}
+    found.update({f"netspec.{k}": v for k, v in (("title", graph.title), ("source", graph.source)) if v})
+    preprocess = {i.name: i.preprocess.to_dict() for i in graph.inputs if i.preprocess is not None}
+    # Where torchvision is not installed, `imagenet` stays a word, which may be understood where the model runs.
+    labels = {o.name: names_of(o.labels) or o.labels for o in graph.outputs if o.labels}
+    found.update({key: json.dumps(said) for key, said in ((PREPROCESS, preprocess), (LABELS, labels)) if said})
+    # What the language has no words for is an ONNX model all the same.
+    with suppress(NetspecError):
+        found[SPEC] = to_yaml(graph)
+    return found
+
+
+def preprocess_in(said: Mapping[str, str], path: Path, inputs: Mapping[str, Value]) -> dict[str, Preprocess]:
+    """How images become inputs, by their names. Raises NetspecError NS502 for what can't be that."""
+    findings = Findings()
+    try:
+        found = read_preprocess(_entries(said, PREPROCESS, path), inputs, findings)
+        findings.check()
+        for name, definition in found.items():
+            check_preprocess(name, _type(inputs[name]), definition)
+    except NetspecError as error:
+        _refuse(path, PREPROCESS, error)
+    return {name: definition.value for name, definition in found.items()}
+
+
+def labels_in(said: Mapping[str, str], path: Path, outputs: Mapping[str, Value]) -> dict[str, tuple[str, ...]]:
+    """The names of the classes, by outputs. Raises NetspecError NS502 for what can't be that."""
+    findings = Findings()
+    try:
+        found = read_labels(_entries(said, LABELS, path), outputs, False, findings)
+        findings.check()
+        for name, definition in found.items():
+            check_labels(name, _type(outputs[name]), definition)
+    except NetspecError as error:
+        _refuse(path, LABELS, error)
+    names = {name: names_of(definition.value) for name, definition in found.items()}
+    return {name: known for name, known in names.items() if known}
+
+
+def _entries(said: Mapping[str, str], key: str, path: Path) -> Mapping[str, Entry]:
+    if key not in said:
+        return {}
+    data = read(Source(f"{path}: {key}", said[key]))
+    if not isinstance(data, Map):
+        fail("NS502", "it is no mapping", data.span)
+    return data.entries
+
+
+def _type(value: Value) -> Tensor:
+    return Tensor(tuple([size if isinstance(size, int) else symbol("N") for size in value.shape]), value.dtype)
+
+
+def _refuse(path: Path, key: str, error: NetspecError) -> NoReturn:
+    fail("NS502", f"{path} can't be used: its `{key}` is wrong", notes=[error.diagnostics[0].message])

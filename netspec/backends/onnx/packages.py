@@ -1,0 +1,32 @@
+"""ONNX Runtime, of whose packages one has to be installed, and only one."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import packages_distributions
+from importlib.util import find_spec
+from typing import Any
+
+from netspec.errors import MissingPart
+
+INSTALL = 'pip install "netspec[gpu]" where there is an NVIDIA GPU, else pip install "netspec[cpu]"'
+
+
+def onnx_runtime() -> Any:
+    """The module `onnxruntime`, if what is installed of it is whole.
+
+    Its packages (onnxruntime, onnxruntime-gpu, ...) hold files of the same names: of two the last one installed works,
+    and when one is taken away, none does. Raises MissingPart, with the commands that mend it.
+    """
+    packages = sorted(set(packages_distributions().get("onnxruntime", ())))
+    if len(packages) > 1:
+        message = f"{' and '.join(packages)} are both installed, and each has overwritten files of the other"
+        raise MissingPart(message, f"pip uninstall -y {' '.join(packages)}, then {INSTALL}")
+    if not packages and find_spec("onnxruntime") is None:
+        raise MissingPart("ONNX models are run by ONNX Runtime, which is not installed", INSTALL)
+    module = import_module("onnxruntime")
+    if not hasattr(module, "InferenceSession"):
+        package = packages[0] if packages else "onnxruntime"
+        message = f"{package} is there without its files, as when another package of ONNX Runtime was uninstalled"
+        raise MissingPart(message, f"pip install --force-reinstall --no-deps {package}")
+    return module

@@ -1,0 +1,113 @@
+"""`netspec run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+
+from netspec.cli.options import emit, format_for, in_place_of, need, output_options
+from netspec.cli.progress import working
+
+if TYPE_CHECKING:
+    from netspec.backends.onnx.device import Device
+    from netspec.backends.onnx.session import Session
+    from netspec.report import Report
+
+AT_A_TIME = 64
+"""How many images are read before they are run."""
+
+
+@click.command("run")
+@click.argument("model")
+@click.option("--image", "images", multiple=True, metavar="FILE", help="An image to classify; may be repeated.")
+@click.option(
+    "--array", "arrays", multiple=True, metavar="NAME=FILE", help="An input from a file .npy; may be repeated."
+)
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to tell.")
+@click.option("--device", type=click.Choice(["cuda", "cpu"]), help="Where to run.  [default: CUDA where it can be had]")
+@click.option("--save", metavar="FILE", help="Write all outputs as arrays, to FILE.npz.")
+@output_options
+def command(
+    model: str,
+    images: tuple[str, ...],
+    arrays: tuple[str, ...],
+    top: int,
+    device: str | None,
+    save: str | None,
+    format_: str | None,
+    output: str | None,
+) -> None:
+    """Run an ONNX model with ONNX Runtime, and tell what it sees in images.
+
+    What becomes of an image, and what the classes are called, the model says itself: `netspec export` takes it from the
+    spec. A model without labels has numbers for classes. On standard error stands where it runs, and why.
+
+    \b
+    Examples:
+      netspec run resnet50.onnx --image cat.jpg
+      netspec run resnet50.onnx --image cat.jpg --image dog.jpg --top 3 --format json
+    """
+    if bool(images) == bool(arrays):
+        raise click.UsageError("give images, as --image cat.jpg, or arrays, as --array noise=noise.npy")
+    if save is not None and Path(save).suffix != ".npz":
+        raise click.UsageError(f"--save takes a file that ends in .npz, not `{save}`")
+    _check_is_exported(model)
+    with working("loading onnx"):
+        need("onnx")
+        if images:
+            need("PIL")
+    from netspec.backends.onnx.session import Session
+
+    with working(f"loading {model}"):
+        session = Session(model, cast("Device | None", device))
+    where = "CUDA" if session.device == "cuda" else "the CPU"
+    click.echo(f"{session.runtime} on {where}" + (f": {session.why}" if session.why else ""), err=True)
+    with working("running"):
+        report, outputs = _of_images(session, images, top) if images else _of_arrays(session, arrays)
+    if save is not None:
+        _save(outputs, Path(save))
+    emit(report.to(format_for(format_, output)), output)
+
+
+def _check_is_exported(model: str) -> None:
+    """Tell those who name a network that it becomes a model first."""
+    from netspec.errors import fail
+    from netspec.spec.library import bundled_names
+
+    if not Path(model).exists() and model.partition(":")[0] in bundled_names():
+        fail("NS502", f"`{model}` is a network, and no model yet", help=f"netspec export {model}")
+    if Path(model).suffix in (".yaml", ".yml", ".json"):
+        fail("NS502", f"{model} is a spec, and no model yet", help=f"netspec export {model}")
+
+
+def _of_images(session: Session, images: tuple[str, ...], top: int) -> tuple[Report, list[dict[str, Any]]]:
+    from netspec.backends.onnx.reports import seen
+
+    outputs = [session.run(session.images(list(images[i : i + AT_A_TIME]))) for i in range(0, len(images), AT_A_TIME)]
+    scores = next(iter(session.outputs))
+    found = [predictions for part in outputs for predictions in session.predictions(part[scores], top)]
+    return seen(session, images, found), outputs
+
+
+def _of_arrays(session: Session, arrays: tuple[str, ...]) -> tuple[Report, list[dict[str, Any]]]:
+    from netspec.backends.onnx.reports import given
+    from netspec.backends.onnx.saved import read_array
+
+    inputs: dict[str, Any] = {}
+    for text in arrays:
+        name, sign, file = text.partition("=")
+        if not (name and sign and file) or name in inputs:
+            raise click.UsageError(f"--array takes NAME=FILE, each name once, not `{text}`")
+        inputs[name] = read_array(Path(file))
+    outputs = session.run(inputs)
+    return given(session, outputs), [outputs]
+
+
+def _save(outputs: list[dict[str, Any]], target: Path) -> None:
+    from netspec.backends.onnx.saved import write_arrays
+
+    with in_place_of(target) as file:
+        write_arrays(outputs, file)
+    click.echo(f"wrote {target}", err=True)

@@ -1,0 +1,157 @@
+"""`netspec run`: what a model sees in images, and all that may be wrong with them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_sample_image
+
+import netspec
+from netspec.backends.onnx import packages
+
+from .conftest import TINY, Run
+
+WITH_IMAGES = (
+    TINY.replace("classes: 10", "classes: 3")
+    + "preprocess: {image: {resize: 40, crop: 32, mean: 0.5, std: 0.25}}\nlabels: {logits: [cat, dog, horse]}\n"
+)
+
+
+@pytest.fixture
+def model(folder: Path) -> Path:
+    (folder / "tiny.yaml").write_text(WITH_IMAGES.replace("expect: {parameters: 162}\n", ""))
+    netspec.load(folder / "tiny.yaml").to_onnx(folder / "tiny.onnx", seed=1)
+    for name in ("china", "flower"):
+        Image.fromarray(load_sample_image(f"{name}.jpg")).save(folder / f"{name}.png")
+    np.save(folder / "a.npy", np.random.default_rng(0).random((2, 3, 32, 32), dtype="float32"))
+    return folder / "tiny.onnx"
+
+
+def test_a_table(run: Run, model: Path) -> None:
+    result = run("run", "tiny.onnx", "--image", "china.png", "--image", "flower.png", "--top", "2", "--device", "cpu")
+    assert result.status == 0
+    lines = [line.split() for line in result.out.splitlines()]
+    assert lines[0] == ["image", "class", "label", "%"]
+    session = netspec.Session(model, "cpu")
+    wanted = [
+        [image, str(each.index), each.label, f"{100 * each.probability:.1f}"]
+        for image in ("china.png", "flower.png")
+        for each in session.classify(image, top=2)[0]
+    ]
+    assert lines[2:] == wanted
+    assert result.err.startswith("ONNX Runtime ")
+    assert result.err.endswith(" on the CPU\n")
+
+
+def test_it_says_why_it_is_the_cpu(run: Run, model: Path) -> None:
+    session = netspec.Session(model)
+    result = run("run", "tiny.onnx", "--image", "china.png")
+    where = "CUDA" if session.device == "cuda" else f"the CPU: {session.why}"
+    assert result.err == f"{session.runtime} on {where}\n"
+
+
+def test_json_and_a_file(run: Run, model: Path, folder: Path) -> None:
+    result = run("run", "tiny.onnx", "--image", "china.png", "--device", "cpu", "-o", "seen.json")
+    assert (result.status, result.out) == (0, "")
+    found = json.loads((folder / "seen.json").read_text())
+    assert (found["model"], found["device"]) == ("tiny.onnx", "cpu")
+    ((image,),) = (found["images"],)
+    assert image["image"] == "china.png"
+    assert {each["label"] for each in image["predictions"]} == {"cat", "dog", "horse"}
+    assert sum(each["probability"] for each in image["predictions"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_one_image_named_twice_is_told_twice(run: Run, model: Path) -> None:
+    result = run("run", "tiny.onnx", "--image", "china.png", "--image", "china.png", "--top", "1", "--format", "csv")
+    assert len(result.out.splitlines()) == 3
+
+
+def test_all_outputs(run: Run, model: Path, folder: Path) -> None:
+    images = [part for _ in range(70) for part in ("--image", "china.png")]
+    result = run("run", "tiny.onnx", *images, "--save", "scores.npz", "--device", "cpu")
+    assert result.status == 0
+    assert "wrote scores.npz" in result.err
+    with np.load(folder / "scores.npz") as saved:
+        assert saved["logits"].shape == (70, 3)
+
+
+def test_arrays(run: Run, model: Path, folder: Path) -> None:
+    result = run("run", "tiny.onnx", "--array", "image=a.npy", "--format", "json", "--device", "cpu")
+    (row,) = json.loads(result.out)["outputs"]
+    expected = netspec.Session(model, "cpu").run(image=np.load(folder / "a.npy"))["logits"]
+    assert (row["output"], row["shape"], row["dtype"]) == ("logits", [2, 3], "float32")
+    assert (row["min"], row["max"]) == pytest.approx((float(expected.min()), float(expected.max())))
+    assert "2 x 3" in run("run", "tiny.onnx", "--array", "image=a.npy").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("tiny.onnx", "--image", "none.png"), "NS503", "none.png can't be used: no such file"),
+        (("tiny.onnx", "--image", "tiny.yaml"), "NS503", "tiny.yaml can't be used: it is no image"),
+        (("tiny.onnx", "--array", "image=none.npy"), "NS503", "there is no file none.npy"),
+        (("tiny.onnx", "--array", "image=china.png"), "NS503", "china.png is no array of numpy"),
+        (("tiny.onnx", "--array", "img=a.npy"), "NS503", "did you mean `image`?"),
+        (("none.onnx", "--image", "china.png"), "NS502", "there is no file none.onnx"),
+        (("china.png", "--image", "china.png"), "NS502", "china.png can't be used: it is cut off, or no ONNX model"),
+        (("resnet18", "--image", "china.png"), "NS502", "`resnet18` is a network, and no model yet"),
+        (("tiny.yaml", "--image", "china.png"), "NS502", "help: netspec export tiny.yaml"),
+    ],
+)
+def test_what_is_wrong(run: Run, model: Path, arguments: tuple[str, ...], code: str, words: str) -> None:
+    result = run("run", *arguments)
+    assert (result.status, result.out) == (1, "")
+    assert f"error {code}: " in result.err
+    assert words in result.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("tiny.onnx",),
+        ("tiny.onnx", "--image", "china.png", "--array", "image=a.npy"),
+        ("tiny.onnx", "--array", "a.npy"),
+        ("tiny.onnx", "--array", "image=a.npy", "--array", "image=a.npy"),
+        ("tiny.onnx", "--image", "china.png", "--top", "0"),
+        ("tiny.onnx", "--image", "china.png", "--device", "tpu"),
+        ("tiny.onnx", "--image", "china.png", "--save", "x.txt"),
+    ],
+)
+def test_usage(run: Run, model: Path, arguments: tuple[str, ...]) -> None:
+    assert run("run", *arguments).status == 2
+
+
+def test_a_model_that_says_nothing_of_images(run: Run, model: Path, folder: Path) -> None:
+    netspec.loads(TINY).to_onnx(folder / "bare.onnx")
+    result = run("run", "bare.onnx", "--image", "china.png")
+    assert (result.status, "say it in the spec under `preprocess`" in result.err) == (1, True)
+
+
+def test_arrays_that_hold_objects_are_not_opened(run: Run, model: Path, folder: Path) -> None:
+    np.save(folder / "o.npy", np.array([print], dtype=object), allow_pickle=True)
+    result = run("run", "tiny.onnx", "--array", "image=o.npy")
+    assert (result.status, "o.npy is no array of numpy" in result.err) == (1, True)
+
+
+def test_two_packages_of_onnx_runtime(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    both = {"onnxruntime": ["onnxruntime", "onnxruntime-gpu"]}
+    monkeypatch.setattr(packages, "packages_distributions", lambda: both)
+    result = run("run", "tiny.onnx", "--image", "china.png")
+    assert (result.status, result.out) == (3, "")
+    assert "help: pip uninstall -y onnxruntime onnxruntime-gpu" in result.err
+
+
+def test_it_runs_without_torch(spawn: Run, model: Path) -> None:
+    code = (
+        "import sys; from netspec.cli.main import main\n"
+        "try: main(['run', 'tiny.onnx', '--image', 'china.png'])\n"
+        "except SystemExit as stop: assert not stop.code\n"
+        "assert not {'torch', 'torchvision'} & sys.modules.keys()"
+    )
+    result = spawn(code=code)
+    assert result.status == 0, result.err
+    assert "horse" in result.out

@@ -1,0 +1,191 @@
+"""Images as inputs: held against torchvision's transforms, pixel by pixel, and what is no image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.datasets import load_sample_images
+from torchvision.models import (
+    AlexNet_Weights,
+    GoogLeNet_Weights,
+    ResNet18_Weights,
+    ResNet50_Weights,
+    VGG16_Weights,
+    VGG19_BN_Weights,
+    googlenet,
+)
+from torchvision.transforms import v2
+
+import netspec
+from netspec.backends.images import Array, prepare
+from netspec.preprocess import Preprocess
+
+PHOTOGRAPHS: list[Array] = load_sample_images().images
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def portrait() -> Array:
+    """A photograph that is higher than wide, of odd sizes."""
+    return np.ascontiguousarray(PHOTOGRAPHS[1].transpose(1, 0, 2)[:501, :333])
+
+
+IMAGES = {"china": PHOTOGRAPHS[0], "flower": PHOTOGRAPHS[1], "portrait": portrait(), "small": PHOTOGRAPHS[0][:90, :61]}
+
+
+@pytest.mark.parametrize("image", IMAGES)
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [
+        ("resnet18", ResNet18_Weights.IMAGENET1K_V1),
+        ("resnet50", ResNet50_Weights.IMAGENET1K_V1),
+        ("vgg_d", VGG16_Weights.IMAGENET1K_V1),
+        ("vgg_e", VGG19_BN_Weights.IMAGENET1K_V1),
+        ("alexnet_owt", AlexNet_Weights.IMAGENET1K_V1),
+    ],
+)
+def test_bundled_networks_get_what_torchvision_gives_its_own(name: str, weights: Any, image: str) -> None:
+    how = netspec.load(name).graph.inputs[0].preprocess
+    assert how is not None
+    expected = weights.transforms()(Image.fromarray(IMAGES[image]))
+    np.testing.assert_allclose(prepare(IMAGES[image], how), expected.numpy(), atol=2e-6)
+
+
+def test_googlenets_own_normalisation() -> None:
+    """torchvision's GoogLeNet with weights makes other means and deviations of those that its transforms gave."""
+    how = netspec.load("googlenet_bn").graph.inputs[0].preprocess
+    assert how is not None
+    theirs = googlenet(transform_input=True, init_weights=False, aux_logits=False)
+    given = GoogLeNet_Weights.DEFAULT.transforms()(Image.fromarray(PHOTOGRAPHS[0]))
+    expected = theirs._transform_input(given[None])[0]
+    np.testing.assert_allclose(prepare(PHOTOGRAPHS[0], how), expected.numpy(), atol=2e-6)
+
+
+def transforms(*steps: Callable[[Any], Any]) -> Callable[[Image.Image], torch.Tensor]:
+    return v2.Compose([*steps, v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)])
+
+
+@pytest.mark.parametrize("image", IMAGES)
+@pytest.mark.parametrize(
+    ("how", "theirs"),
+    [
+        (Preprocess(resize=64, crop=(48, 48)), transforms(v2.Resize(64), v2.CenterCrop(48))),
+        (Preprocess(resize=65, crop=(48, 61)), transforms(v2.Resize(65), v2.CenterCrop((48, 61)))),
+        (Preprocess(resize=(40, 70)), transforms(v2.Resize((40, 70)))),
+        (Preprocess(resize=33), transforms(v2.Resize(33))),
+        (
+            Preprocess(resize=64, crop=(64, 64), interpolation="bicubic"),
+            transforms(v2.Resize(64, v2.InterpolationMode.BICUBIC), v2.CenterCrop(64)),
+        ),
+        (
+            Preprocess(resize=64, crop=(63, 63), interpolation="nearest"),
+            transforms(v2.Resize(64, v2.InterpolationMode.NEAREST), v2.CenterCrop(63)),
+        ),
+        (Preprocess(), transforms()),
+    ],
+    ids=str,
+)
+def test_every_way_is_torchvisions(how: Preprocess, theirs: Any, image: str) -> None:
+    expected = theirs(Image.fromarray(IMAGES[image]))
+    np.testing.assert_allclose(prepare(IMAGES[image], how), expected.numpy(), atol=1e-6)
+
+
+def test_numbers() -> None:
+    pixels = np.array([[[0, 51, 255], [255, 102, 0]]], "uint8")
+    plain = prepare(pixels, Preprocess())
+    np.testing.assert_allclose(plain, np.array([[[0, 1]], [[0.2, 0.4]], [[1, 0]]]), atol=1e-7)
+    np.testing.assert_allclose(prepare(pixels, Preprocess(channels="bgr")), plain[::-1])
+    caffe = prepare(pixels, Preprocess(channels="bgr", rescale=False, mean=(104, 117, 123)))
+    np.testing.assert_allclose(caffe, [[[151, -104]], [[-66, -15]], [[-123, 132]]])
+    halves = prepare(pixels, Preprocess(mean=0.5, std=(0.5, 1, 2)))
+    np.testing.assert_allclose(halves, (plain - 0.5) / np.array([0.5, 1, 2]).reshape(3, 1, 1), atol=1e-7)
+
+
+def test_without_resize_an_image_covers_the_crop() -> None:
+    for image in IMAGES.values():
+        for crop in ((32, 32), (100, 20), (20, 100), (700, 700)):
+            assert prepare(image, Preprocess(crop=crop)).shape == (3, *crop)
+    wide = np.zeros((10, 40, 3), "uint8")
+    wide[:, 15:25] = 255
+    # As high as the crop, and of its width the middle.
+    np.testing.assert_array_equal(prepare(wide, Preprocess(crop=(10, 10))), np.ones((3, 10, 10)))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "I;16", "LA"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_files_of_every_kind(mode: str, channels: int, tmp_path: Path) -> None:
+    picture = Image.fromarray(PHOTOGRAPHS[0][:40, :40])
+    picture = picture.convert("L").convert("I;16") if mode == "I;16" else picture.convert(mode)
+    path = tmp_path / ("x.tiff" if mode == "CMYK" else "x.png")
+    picture.save(path)
+    found = prepare(path, Preprocess(crop=(32, 32)), channels)
+    assert found.shape == (channels, 32, 32)
+    assert found.dtype == np.float32
+
+
+def test_a_photograph_that_lies_on_its_side(tmp_path: Path) -> None:
+    picture = Image.fromarray(PHOTOGRAPHS[0])
+    exif = picture.getexif()
+    exif[0x0112] = 6  # the camera was turned: show it turned by 90 degrees
+    picture.save(tmp_path / "x.png", exif=exif)
+    found = prepare(tmp_path / "x.png", Preprocess(resize=32))
+    np.testing.assert_array_equal(found, prepare(np.rot90(PHOTOGRAPHS[0], -1).copy(), Preprocess(resize=32)))
+
+
+def refused(words: str) -> pytest.RaisesExc[netspec.NetspecError]:
+    return pytest.raises(netspec.NetspecError, match=f"(?s)error NS503: .*{words}")
+
+
+def test_what_is_no_image(tmp_path: Path) -> None:
+    (tmp_path / "x.jpg").write_text("not an image")
+    with refused("x.jpg can't be used: it is no image"):
+        prepare(tmp_path / "x.jpg", Preprocess())
+    with refused("y.jpg can't be used: no such file or directory"):
+        prepare(tmp_path / "y.jpg", Preprocess())
+    with refused("can't be used: is a directory"):
+        prepare(tmp_path, Preprocess())
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data", "ignore:Truncated File Read")
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tiff", "webp", "gif"])
+def test_an_image_that_is_cut_off(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"x.{suffix}"
+    Image.fromarray(PHOTOGRAPHS[0]).save(path)
+    whole = path.read_bytes()
+    for cut in (1, 3, 10, 100, len(whole) // 2):
+        path.write_bytes(whole[:cut])
+        with refused(f"x.{suffix} can't be used: it "):
+            prepare(path, Preprocess(crop=(32, 32)))
+
+
+def test_an_image_that_is_open_and_cut_off(tmp_path: Path) -> None:
+    Image.fromarray(PHOTOGRAPHS[0]).save(tmp_path / "x.png")
+    (tmp_path / "x.png").write_bytes((tmp_path / "x.png").read_bytes()[:10_000])
+    with Image.open(tmp_path / "x.png") as picture, refused("the image can't be used: it is cut off"):
+        prepare(picture, Preprocess(crop=(32, 32)))
+
+
+def test_an_image_made_to_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    Image.new("1", (80, 80)).save(tmp_path / "bomb.png")
+    with refused("bomb.png can't be used: it is too large.*decompression bomb"):
+        prepare(tmp_path / "bomb.png", Preprocess())
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [np.zeros((8, 8, 3)), np.zeros((3, 8, 8), "uint8"), np.zeros((1, 8, 8, 3), "uint8"), np.zeros(8, "uint8")],
+)
+def test_an_array_that_is_no_image(pixels: Array) -> None:
+    with refused("this is no array of pixels"):
+        prepare(pixels, Preprocess())
+
+
+def test_an_image_that_is_smaller_than_the_crop() -> None:
+    with refused("the image is 20 x 40 once resized, and 32 x 32 are cropped from it"):
+        prepare(np.zeros((10, 20, 3), "uint8"), Preprocess(resize=20, crop=(32, 32)))
