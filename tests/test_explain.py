@@ -257,3 +257,12 @@ def test_every_output_of_a_network_is_told() -> None:
         ("given", "left"),
     ]
     assert "output middle: N x 3 x 8 x 8 from both" in str(report).splitlines()
+
+
+def test_what_becomes_of_an_image() -> None:
+    found = values(netspec.load("resnet18").explain("image"))
+    assert found["preprocess.resize"] == (256, "spec")
+    assert found["preprocess.mean"] == ([0.485, 0.456, 0.406], "spec")
+    found = values(netspec.load("resnet18", inputs={"image": ["N", 3, 288, 288]}).explain("image"))
+    assert found["preprocess.resize"] == (329, "its size")
+    assert found["preprocess.crop"] == (288, "its size")

@@ -63,8 +63,8 @@ own_ops = click.option(
 overwrite = click.option("--force", is_flag=True, help="Overwrite a file that netspec did not write.")
 
 
-def need(module: str) -> None:
-    """Import a module that a command can't do without, or raise MissingPart."""
+def need(module: str, package: str = "") -> None:
+    """Import a module that a command can't do without, or raise MissingPart; its package may have another name."""
     try:
         import_module(module)
     except ModuleNotFoundError as error:
@@ -72,7 +72,8 @@ def need(module: str) -> None:
             raise
         from netspec.errors import MissingPart
 
-        raise MissingPart(f"this command needs {module}, which is not installed", f"pip install {module}") from None
+        name = package or module
+        raise MissingPart(f"this command needs {name}, which is not installed", f"pip install {name}") from None
 
 
 def spec_options(command: Command) -> Command:

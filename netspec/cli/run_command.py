@@ -57,7 +57,7 @@ def command(
     with working("loading onnx"):
         need("onnx")
         if images:
-            need("PIL")
+            need("PIL", "pillow")
     from netspec.backends.onnx.session import Session
 
     with working(f"loading {model}"):

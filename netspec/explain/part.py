@@ -17,6 +17,7 @@ from netspec.graph.tree import Group, tree
 from netspec.graph.walk import live_nodes
 from netspec.report import Report
 from netspec.spec.body import Step
+from netspec.spec.data import plain
 from netspec.spec.read import Spec
 from netspec.tables import Cell, Table
 from netspec.types import Filling, Init
@@ -152,7 +153,21 @@ class _Explainer:
             else:
                 values.append(Origin(name, size, "spec", span.text.strip("\"'"), span.place))
                 values += self.values.of_names(dim, "", (), 1)
+        values += self._preprocess(i)
         return self._data(i.name, f"an input, {i.type.dtype}", place(i.span), output=i.name, values=values)
+
+    def _preprocess(self, i: Input) -> Iterable[Origin]:
+        """What becomes of an image; what the spec does not say in these words follows from the size of the input."""
+        definition = self.spec.preprocess.get(i.name)
+        if definition is None or i.preprocess is None:
+            return
+        said = definition.data.entries
+        for key, value in i.preprocess.to_dict().items():
+            given = said[key].value if key in said else None
+            if given is not None and plain(given) == value:
+                yield Origin(f"preprocess.{key}", value, "spec", "", given.span.place)
+            else:
+                yield Origin(f"preprocess.{key}", value, "its size", "", "")
 
     def _siblings(self, part: Node | Scope, step: Step | None) -> Iterable[Origin]:
         """`when` of what is there, and `repeat` of copies."""

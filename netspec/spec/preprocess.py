@@ -11,7 +11,7 @@ from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest,
 from netspec.expression import show
 from netspec.preprocess import Preprocess
 from netspec.source import Span
-from netspec.spec.data import Data, Entry, Map, plain
+from netspec.spec.data import Entry, Map, plain
 from netspec.spec.messages import kind_of
 from netspec.spec.model import PreprocessOutline, check, place
 from netspec.types import Tensor
@@ -28,7 +28,7 @@ class PreprocessDefinition:
 
     value: Preprocess
     key_span: Span
-    data: Data
+    data: Map
 
 
 def read_preprocess(
@@ -41,7 +41,7 @@ def read_preprocess(
             if name not in inputs:
                 help = closest(name, inputs) or f"it has {choices(inputs)}"
                 fail("NS209", f"there is no input `{name}`", entry.key_span, help=help)
-            found[name] = PreprocessDefinition(_preprocess(name, entry.value), entry.key_span, entry.value)
+            found[name] = _preprocess(name, entry)
         except NetspecError as error:
             findings.extend(error)
             findings.check_full()
@@ -60,7 +60,8 @@ def check_preprocess(name: str, type: Tensor, definition: PreprocessDefinition) 
             fail("NS206", message, place(definition.data, (key,)), help="or one number for all")
 
 
-def _preprocess(name: str, data: Data) -> Preprocess:
+def _preprocess(name: str, entry: Entry) -> PreprocessDefinition:
+    data = entry.value
     if not isinstance(data, Map):
         help = "such as `image: {resize: 256, mean: 0.5, std: 0.5}`"
         fail("NS201", f"`preprocess` of `{name}` is a mapping, not {kind_of(data)}", data.span, help=help)
@@ -78,7 +79,7 @@ def _preprocess(name: str, data: Data) -> Preprocess:
             message = f"`{key}` is {number}, or a list of one for each channel, not {show(plain(value))}"
             wrong.add(Diagnostic("NS206", message, value.span))
     wrong.check()
-    return Preprocess.from_dict(plain(data))
+    return PreprocessDefinition(Preprocess.from_dict(plain(data)), entry.key_span, data)
 
 
 def _is_size(value: Any) -> bool:
