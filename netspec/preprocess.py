@@ -28,21 +28,24 @@ class Preprocess:
     mean: float | tuple[float, ...] = 0.0
     std: float | tuple[float, ...] = 1.0
 
-    def for_size(self, height: int | None, width: int | None) -> Preprocess:
-        """The same for an input of this size: the crop is the whole input, and `resize` keeps its ratio to the crop.
-
-        An input whose size is open (None) leaves both as they are.
-        """
-        if height is None or width is None:
-            return self
-        old, new = self.crop or (height, width), (height, width)
+    def for_size(self, new: Size, old: Size) -> Preprocess:
+        """The same for an input of another size: the crop is the whole input, and `resize` keeps its ratio to it."""
+        ratios = [after / before for after, before in zip(new, old, strict=True)]
         resize = self.resize
         if isinstance(resize, int):
-            ratio = max(new[0] / old[0], new[1] / old[1])
-            resize = max(round(resize * ratio), min(new))
+            resize = round(resize * max(ratios))
         elif resize is not None:
-            resize = (max(round(resize[0] * height / old[0]), height), max(round(resize[1] * width / old[1]), width))
+            resize = (round(resize[0] * ratios[0]), round(resize[1] * ratios[1]))
         return replace(self, resize=resize, crop=new)
+
+    @property
+    def covers(self) -> bool:
+        """Whether what an image is resized to can hold the crop."""
+        if self.resize is None or self.crop is None:
+            return True
+        if isinstance(self.resize, int):
+            return self.resize >= min(self.crop)
+        return self.resize[0] >= self.crop[0] and self.resize[1] >= self.crop[1]
 
     def to_dict(self) -> dict[str, Any]:
         """What it says beyond the defaults; pairs of equal sizes are one number, as a spec has them."""

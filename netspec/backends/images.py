@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import os
-import struct
 from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from netspec.errors import fail
+from netspec.errors import NetspecError, fail
 from netspec.preprocess import Preprocess
 
 Array = np.ndarray[Any, np.dtype[Any]]
 ImageLike = str | os.PathLike[str] | Image.Image | Array
 """A file, an image of Pillow, or an array of pixels: height x width, or height x width x 3, of uint8."""
 
+LARGEST_AREA = 2**26
+"""How many pixels an image may have once resized: one that is long and thin becomes very large."""
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -30,9 +31,12 @@ def prepare(image: ImageLike, how: Preprocess, channels: int = 3, dtype: str = "
     Photographs are turned as their EXIF data say. Raises NetspecError NS503 for what is no image, or one that is
     smaller than the crop after it was resized.
     """
+    if not isinstance(image, str | os.PathLike | Image.Image | np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
+        what = f"an image is a file, one of Pillow's, or an array of pixels, not {type(image).__name__}"
+        fail("NS503", what)
     name = "the image" if isinstance(image, Image.Image | np.ndarray) else os.fspath(image)
     picture = _read(image, "RGB" if channels == 3 else "L")
-    picture = _cropped(_resized(picture, how), how, name)
+    picture = _cropped(_resized(picture, how, name), how, name)
     pixels = np.asarray(picture, dtype="float32")
     pixels = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
     if how.channels == "bgr":
@@ -51,27 +55,41 @@ def _read(image: ImageLike, mode: str) -> Image.Image:
     name = "the image" if isinstance(image, Image.Image) else os.fspath(image)
     try:
         if isinstance(image, Image.Image):
-            return ImageOps.exif_transpose(image).convert(mode)
+            return _as_bytes(ImageOps.exif_transpose(image), name).convert(mode)
         with Path(image).open("rb") as file, Image.open(file) as picture:
-            return ImageOps.exif_transpose(picture).convert(mode)
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        _refuse(name, (error.strerror or str(error)).lower())
+            return _as_bytes(ImageOps.exif_transpose(picture), name).convert(mode)
+    except NetspecError:
+        raise
     except UnidentifiedImageError:
         _refuse(name, "it is no image")
     except Image.DecompressionBombError as error:
         _refuse(name, "it is too large", error)
-    except (OSError, EOFError, SyntaxError, ValueError, struct.error) as error:
+    except Exception as error:
+        # What Pillow's readers of formats raise for what is damaged is of any kind.
+        if isinstance(error, OSError) and error.errno is not None:
+            _refuse(name, (error.strerror or str(error)).lower())
         _refuse(name, "it is cut off, or damaged", error)
 
 
+def _as_bytes(picture: Image.Image, name: str) -> Image.Image:
+    """An image whose pixels are bytes: Pillow by itself cuts off what is larger."""
+    if 0 in picture.size:
+        _refuse(name, "it is empty")
+    if picture.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(picture) // 257).astype("uint8"))
+    if picture.mode in ("I", "F"):
+        _refuse(name, f"its pixels are no bytes (mode {picture.mode}), and what is white is not said")
+    return picture
+
+
 def _check_pixels(array: Array) -> None:
-    if array.dtype != np.uint8 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
+    if array.dtype != np.uint8 or array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
         shape = " x ".join(map(str, array.shape))
         help = "height x width x 3, or height x width, of uint8; what is prepared already goes to `run`"
         fail("NS503", f"this is no array of pixels: {shape}, {array.dtype}", help=help)
 
 
-def _resized(picture: Image.Image, how: Preprocess) -> Image.Image:
+def _resized(picture: Image.Image, how: Preprocess, name: str) -> Image.Image:
     width, height = picture.size
     if isinstance(how.resize, tuple):
         new = how.resize
@@ -85,6 +103,8 @@ def _resized(picture: Image.Image, how: Preprocess) -> Image.Image:
         new = (max(round(height * scale), how.crop[0]), max(round(width * scale), how.crop[1]))
     else:
         return picture
+    if new[0] * new[1] > LARGEST_AREA:
+        _refuse(name, f"it is {height:,} x {width:,}, and would be {new[0]:,} x {new[1]:,} once resized")
     return picture.resize((new[1], new[0]), _RESAMPLING[how.interpolation]) if new != (height, width) else picture
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -66,9 +67,9 @@ def command(
     click.echo(f"{session.runtime} on {where}" + (f": {session.why}" if session.why else ""), err=True)
     with working("running"):
         report, outputs = _of_images(session, images, top) if images else _of_arrays(session, arrays)
+    emit(report.to(format_for(format_, output)), output)
     if save is not None:
         _save(outputs, Path(save))
-    emit(report.to(format_for(format_, output)), output)
 
 
 def _check_is_exported(model: str) -> None:
@@ -83,11 +84,17 @@ def _check_is_exported(model: str) -> None:
 
 
 def _of_images(session: Session, images: tuple[str, ...], top: int) -> tuple[Report, list[dict[str, Any]]]:
-    from netspec.backends.onnx.reports import seen
+    from netspec.backends.onnx.reports import given, seen
 
-    outputs = [session.run(session.images(list(images[i : i + AT_A_TIME]))) for i in range(0, len(images), AT_A_TIME)]
-    scores = next(iter(session.outputs))
-    found = [predictions for part in outputs for predictions in session.predictions(part[scores], top)]
+    batch = next((value.shape[0] for value in session.inputs.values() if value.shape), 1)
+    step = batch if isinstance(batch, int) and batch > 0 else AT_A_TIME
+    # Pillow warns of what it can read all the same.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        outputs = [session.run(session.images(images[i : i + step])) for i in range(0, len(images), step)]
+    if not session.scores:
+        return given(session, outputs), outputs
+    found = [predictions for part in outputs for predictions in session.predictions(part, top)]
     return seen(session, images, found), outputs
 
 
@@ -101,8 +108,8 @@ def _of_arrays(session: Session, arrays: tuple[str, ...]) -> tuple[Report, list[
         if not (name and sign and file) or name in inputs:
             raise click.UsageError(f"--array takes NAME=FILE, each name once, not `{text}`")
         inputs[name] = read_array(Path(file))
-    outputs = session.run(inputs)
-    return given(session, outputs), [outputs]
+    outputs = [session.run(inputs)]
+    return given(session, outputs), outputs
 
 
 def _save(outputs: list[dict[str, Any]], target: Path) -> None:

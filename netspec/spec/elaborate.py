@@ -9,7 +9,7 @@ from typing import Any
 from netspec.collector import without_collector
 from netspec.dims import Dim, Symbolic, symbol
 from netspec.errors import Diagnostic, Findings, NetspecError, fail
-from netspec.expression import Expression, Value, names_in, show
+from netspec.expression import Expression, ExpressionError, Value, evaluate, names_in, show
 from netspec.graph.build import Builder
 from netspec.graph.model import NOTHING, Graph, Scope
 from netspec.labels import Labels
@@ -23,7 +23,7 @@ from netspec.spec.labels import check_labels
 from netspec.spec.nodes import Values, all_known
 from netspec.spec.opening import Opener
 from netspec.spec.parameters import resolve_params
-from netspec.spec.preprocess import check_preprocess
+from netspec.spec.preprocess import fitted
 from netspec.spec.read import Spec
 from netspec.spec.share import share_weights
 from netspec.types import Tensor
@@ -110,18 +110,27 @@ class _Elaborator(Opener):
         )
 
     def preprocess(self, name: str, type: Tensor) -> Preprocess | None:
-        """How an image becomes an input; it lapses where another shape was asked for that it does not fit."""
+        """How an image becomes an input; it lapses where the input has become another, which it does not fit."""
         definition = self.spec.preprocess.get(name)
         if definition is None:
             return None
         try:
-            check_preprocess(name, type, definition)
+            return fitted(name, type, self.declared_size(name), definition)
         except NetspecError:
-            if name in self.input_shapes:
+            if definition.inherited or self.overridden:
                 return None
             raise
-        height, width = (size if isinstance(size, int) else None for size in type.spatial)
-        return definition.value.for_size(height, width)
+
+    def declared_size(self, name: str) -> tuple[int, int] | None:
+        """The height and width that an input has by the file's own parameters; None where they are open."""
+        defaults = {p.name: p.default for p in self.spec.parameters.values() if not p.required}
+        try:
+            sizes = [
+                d if isinstance(d, int | str) else evaluate(d, defaults) for d, _ in self.spec.inputs[name].dims[2:]
+            ]
+        except ExpressionError:
+            return None
+        return (sizes[0], sizes[1]) if len(sizes) == 2 and is_size(sizes[0]) and is_size(sizes[1]) else None
 
     def labels(self, name: str, value: str) -> Labels:
         """The names of an output's classes; they lapse where parameters gave it others."""

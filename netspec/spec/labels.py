@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import get_args
@@ -44,9 +45,9 @@ def check_labels(name: str, type: Tensor, definition: LabelsDefinition) -> None:
     """Refuse names that are not as many as the output's classes."""
     labels = definition.value
     number = KNOWN[labels] if isinstance(labels, str) else len(labels)
-    if type.rank < 2:
-        fail("NS206", f"`labels` are for classes, N x classes, and `{name}` is {type}", definition.span)
-    if isinstance(type.channels, int) and number != type.channels:
+    if type.rank < 2 or not isinstance(type.channels, int):
+        fail("NS206", f"`labels` are for a number of classes, N x classes, and `{name}` is {type}", definition.span)
+    if number != type.channels:
         fail("NS206", f"`{name}` has {type.channels:,} classes, and {number:,} labels", definition.span)
 
 
@@ -67,7 +68,12 @@ def _label(item: Data) -> str:
     # Digits are classes with numbers for names.
     if type(value) is int:
         return str(value)
-    if not isinstance(value, str) or not value.strip() or not value.isprintable():
+    if not isinstance(value, str) or not value.strip() or not all(map(_is_text, value)):
         help = "put it in quotes" if isinstance(value, bool | float) else ""
         fail("NS206", f"a label is text on one line, not {kind_of(item)}", item.span, help=help)
     return value
+
+
+def _is_text(character: str) -> bool:
+    """Whether a character may stand in a label: what is seen, spaces, and what joins letters or keeps them apart."""
+    return character.isprintable() or unicodedata.category(character) == "Zs" or character in "\u200c\u200d"

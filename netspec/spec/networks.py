@@ -104,7 +104,7 @@ def parse_network(network: NetworkDefinition, findings: Findings) -> None:
         if len(findings.diagnostics) > before:
             return  # Outputs may name the steps that are wrong.
         network.outputs = read_outputs(data.section("outputs"), data.span, network.body, inputs, findings)
-        network.preprocess = read_preprocess(data.section("preprocess"), inputs, findings)
+        network.preprocess = read_preprocess(data.section("preprocess"), inputs, False, findings)
         names = [o.name for o in network.outputs]
         network.labels = read_labels(data.section("labels"), names, False, findings)
         if network.info.outputs != ONE_OUTPUT:

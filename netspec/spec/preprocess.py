@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any, cast
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
@@ -18,21 +17,27 @@ from netspec.types import Tensor
 
 IMAGES = (1, 3)
 """How many channels an image may have."""
-LARGEST_SIDE = 16_384
+DTYPES = ("float16", "float32", "float64")
+LARGEST_SIDE = 8_192
 """How high or wide an image may become: a spec from elsewhere must not fill the memory."""
+LARGEST_NUMBER, SMALLEST_STD = 1e6, 1e-6
+"""Between what `mean` and `std` keep pixels to numbers that float32 holds."""
+
+Size = tuple[int, int]
 
 
 @dataclass(slots=True)
 class PreprocessDefinition:
-    """How an image becomes one input, as a spec declares it."""
+    """How an image becomes one input, as a spec declares it; `inherited` from a spec that this one extends."""
 
     value: Preprocess
     key_span: Span
     data: Map
+    inherited: bool
 
 
 def read_preprocess(
-    entries: Mapping[str, Entry], inputs: Collection[str], findings: Findings
+    entries: Mapping[str, Entry], inputs: Collection[str], inherited: bool, findings: Findings
 ) -> dict[str, PreprocessDefinition]:
     """`{image: {resize: 256, mean: 0.5, std: 0.5}}`: for inputs by their names."""
     found: dict[str, PreprocessDefinition] = {}
@@ -41,26 +46,48 @@ def read_preprocess(
             if name not in inputs:
                 help = closest(name, inputs) or f"it has {choices(inputs)}"
                 fail("NS209", f"there is no input `{name}`", entry.key_span, help=help)
-            found[name] = _preprocess(name, entry)
+            found[name] = _preprocess(name, entry, inherited)
         except NetspecError as error:
             findings.extend(error)
             findings.check_full()
     return found
 
 
-def check_preprocess(name: str, type: Tensor, definition: PreprocessDefinition) -> None:
-    """Refuse what does not fit the type of its input."""
+def fitted(name: str, type: Tensor, declared: Size | None, definition: PreprocessDefinition) -> Preprocess:
+    """What becomes of an image for an input of this type, which the spec declares in the size `declared`.
+
+    Raises NetspecError NS206 where it does not fit the input.
+    """
+    value = definition.value
     channels = type.shape[1] if type.rank == 4 else None
-    if channels not in IMAGES or not type.dtype.endswith(("float16", "float32", "float64")):
-        what = f"`preprocess` is for images, N x 3 x H x W or N x 1 x H x W, and `{name}` is {type}"
+    if channels not in IMAGES or type.dtype not in DTYPES:
+        what = "`preprocess` is for images, floats of N x 3 x H x W or N x 1 x H x W"
+        what += f", and `{name}` is {type}, {type.dtype}"
         fail("NS206", what, definition.key_span)
-    for key, given in (("mean", definition.value.mean), ("std", definition.value.std)):
+    for key, given in (("mean", value.mean), ("std", value.std)):
         if isinstance(given, tuple) and len(given) != channels:
             message = f"`{key}` has {len(given)} numbers, and `{name}` {channels} channels"
             fail("NS206", message, place(definition.data, (key,)), help="or one number for all")
+    height, width = type.spatial
+    if isinstance(height, int) != isinstance(width, int):
+        message = f"`preprocess` needs height and width that are both fixed or both open, and `{name}` is {type}"
+        fail("NS206", message, definition.key_span)
+    if isinstance(height, int) and isinstance(width, int):
+        value = value.for_size((height, width), value.crop or declared or (height, width))
+        if not value.covers:
+            what = f"images are resized to {_shown(value.resize)}, and `{name}` is {type}"
+            fail("NS206", what, place(definition.data, ("resize",)))
+        if max(value.resize if isinstance(value.resize, tuple) else (value.resize or 0,)) > LARGEST_SIDE:
+            what = f"for `{name}`, which is {type}, images would be resized to {_shown(value.resize)}"
+            fail("NS206", what, place(definition.data, ("resize",)), help=f"at most {LARGEST_SIDE:,}")
+    return value
 
 
-def _preprocess(name: str, entry: Entry) -> PreprocessDefinition:
+def _shown(size: int | Size | None) -> str:
+    return " x ".join(map(str, size)) if isinstance(size, tuple) else str(size)
+
+
+def _preprocess(name: str, entry: Entry, inherited: bool) -> PreprocessDefinition:
     data = entry.value
     if not isinstance(data, Map):
         help = "such as `image: {resize: 256, mean: 0.5, std: 0.5}`"
@@ -75,11 +102,15 @@ def _preprocess(name: str, entry: Entry) -> PreprocessDefinition:
     for key in ("mean", "std"):
         if key in data.entries and not _is_numbers(getattr(outline, key), positive=key == "std"):
             value = data.entries[key].value
-            number = "a number more than 0" if key == "std" else "a number"
+            number = "a number from 1e-6 to 1e6" if key == "std" else "a number from -1e6 to 1e6"
             message = f"`{key}` is {number}, or a list of one for each channel, not {show(plain(value))}"
             wrong.add(Diagnostic("NS206", message, value.span))
     wrong.check()
-    return PreprocessDefinition(Preprocess.from_dict(plain(data)), entry.key_span, data)
+    found = Preprocess.from_dict(plain(data))
+    if not found.covers:
+        what = f"images are resized to {_shown(found.resize)}, and {_shown(found.crop)} are cropped from them"
+        fail("NS206", what, data.entries["resize"].value.span)
+    return PreprocessDefinition(found, entry.key_span, data, inherited)
 
 
 def _is_size(value: Any) -> bool:
@@ -94,4 +125,5 @@ def _is_side(value: Any) -> bool:
 
 def _is_numbers(value: Any, *, positive: bool) -> bool:
     values = cast("list[Any]", value if isinstance(value, list) else [value])
-    return bool(values) and all(type(v) in (int, float) and isfinite(v) and (v > 0 or not positive) for v in values)
+    least = SMALLEST_STD if positive else -LARGEST_NUMBER
+    return bool(values) and all(type(v) in (int, float) and least <= v <= LARGEST_NUMBER for v in values)

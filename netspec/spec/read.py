@@ -179,8 +179,9 @@ def _images(spec: Spec, files: list[File], findings: Findings) -> None:
     """Read `preprocess` and `labels`: of a chain of `extends`, those of the outer file replace others by their keys."""
     outputs = [o.name for o in spec.outputs]
     for file in reversed(files):
-        spec.preprocess.update(read_preprocess(file.section("preprocess"), spec.inputs, findings))
-        spec.labels.update(read_labels(file.section("labels"), outputs, file is not files[0], findings))
+        inherited = file is not files[0]
+        spec.preprocess.update(read_preprocess(file.section("preprocess"), spec.inputs, inherited, findings))
+        spec.labels.update(read_labels(file.section("labels"), outputs, inherited, findings))
 
 
 def _refuse_sections(files: list[File], one: bool) -> None:

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
@@ -94,7 +96,7 @@ def test_arrays(run: Run, model: Path, folder: Path) -> None:
         (("tiny.onnx", "--image", "none.png"), "NS503", "none.png can't be used: no such file"),
         (("tiny.onnx", "--image", "tiny.yaml"), "NS503", "tiny.yaml can't be used: it is no image"),
         (("tiny.onnx", "--array", "image=none.npy"), "NS503", "there is no file none.npy"),
-        (("tiny.onnx", "--array", "image=china.png"), "NS503", "china.png is no array of numpy"),
+        (("tiny.onnx", "--array", "image=china.png"), "NS503", "china.png is no array of numpy, or damaged"),
         (("tiny.onnx", "--array", "img=a.npy"), "NS503", "did you mean `image`?"),
         (("none.onnx", "--image", "china.png"), "NS502", "there is no file none.onnx"),
         (("china.png", "--image", "china.png"), "NS502", "china.png can't be used: it is cut off, or no ONNX model"),
@@ -155,3 +157,76 @@ def test_it_runs_without_torch(spawn: Run, model: Path) -> None:
     result = spawn(code=code)
     assert result.status == 0, result.err
     assert "horse" in result.out
+
+
+def test_a_batch_of_a_fixed_size(run: Run, model: Path, folder: Path) -> None:
+    """So many images are run at a time as the model takes, and no other number."""
+    (folder / "two.yaml").write_text((folder / "tiny.yaml").read_text().replace("[N, 3, 32, 32]", "[2, 3, 32, 32]"))
+    netspec.load(folder / "two.yaml").to_onnx(folder / "two.onnx", seed=1)
+    images = ["--image", "china.png", "--image", "flower.png"]
+    together = run("run", "two.onnx", *images, *images, "--format", "csv")
+    assert together.out == run("run", "tiny.onnx", *images, *images, "--format", "csv").out
+    result = run("run", "two.onnx", *images, *images[:2])
+    assert (result.status, "`image` is 2 x 3 x 32 x 32, and was given as 1 x 3" in result.err) == (1, True)
+
+
+def test_outputs_that_score_no_classes(run: Run, model: Path, folder: Path) -> None:
+    text = (folder / "tiny.yaml").read_text().replace("outputs: {logits: fc}", "outputs: {file: conv, all: fc}")
+    (folder / "two.yaml").write_text(text[: text.index("labels:")])
+    netspec.load(folder / "two.yaml").to_onnx(folder / "two.onnx", seed=1)
+    result = run("run", "two.onnx", "--image", "china.png", "--save", "x.npz")
+    assert result.status == 0
+    assert [line.split()[0] for line in result.out.splitlines()[2:]] == ["file", "all"]
+    with np.load(folder / "x.npz") as saved:
+        assert {name: saved[name].shape for name in saved} == {"file": (1, 4, 32, 32), "all": (1, 3)}
+
+
+def other_model(folder: Path, *nodes: onnx.NodeProto, output: tuple[str, int, list[int | str]]) -> None:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N"])
+    y = helper.make_tensor_value_info(*output)
+    made = helper.make_model(
+        helper.make_graph(list(nodes), "other", [x], [y]),
+        opset_imports=[helper.make_opsetid("", 21)],
+        ir_version=10,
+    )
+    (folder / "other.onnx").write_bytes(made.SerializeToString())
+    np.save(folder / "x.npy", np.zeros(3, "float32"))
+
+
+def test_outputs_that_have_no_range(run: Run, folder: Path) -> None:
+    other_model(folder, helper.make_node("NonZero", ["x"], ["y"]), output=("y", TensorProto.INT64, [1, "K"]))
+    result = run("run", "other.onnx", "--array", "x=x.npy", "--save", "y.npz")
+    assert result.out.splitlines()[-1].split() == ["y", "1", "x", "0", "int64", "-", "-", "-"]
+    node = helper.make_node("Cast", ["x"], ["y"], to=TensorProto.STRING)
+    other_model(folder, node, output=("y", TensorProto.STRING, ["N"]))
+    assert run("run", "other.onnx", "--array", "x=x.npy").out.splitlines()[-1].split()[-3:] == ["-", "-", "-"]
+    other_model(folder, helper.make_node("Log", ["x"], ["y"]), output=("y", TensorProto.FLOAT, ["N"]))
+    (row,) = json.loads(run("run", "other.onnx", "--array", "x=x.npy", "--format", "json").out)["outputs"]
+    assert (row["min"], row["mean"], row["max"]) == (None, None, None)
+
+
+def test_a_scalar_is_saved(run: Run, folder: Path) -> None:
+    node = helper.make_node("ReduceSum", ["x"], ["y"], keepdims=0)
+    other_model(folder, node, output=("y", TensorProto.FLOAT, []))
+    assert run("run", "other.onnx", "--array", "x=x.npy", "--save", "y.npz").status == 0
+    with np.load(folder / "y.npz") as saved:
+        assert saved["y"].shape == ()
+
+
+def test_names_that_a_terminal_would_obey(run: Run, folder: Path) -> None:
+    name = "\x1b[31mred\x1b[0m"
+    other_model(folder, helper.make_node("Relu", ["x"], [name]), output=(name, TensorProto.FLOAT, ["N"]))
+    result = run("run", "other.onnx", "--array", "x=x.npy")
+    assert (result.status, "\x1b" in result.out) == (0, False)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY\x01\x00v\x00{'descr': ", b"x" * 100])
+def test_arrays_that_are_damaged(run: Run, model: Path, folder: Path, content: bytes) -> None:
+    (folder / "bad.npy").write_bytes(content)
+    result = run("run", "tiny.onnx", "--array", "image=bad.npy")
+    assert (result.status, "bad.npy is no array of numpy, or damaged" in result.err) == (1, True)
+
+
+def test_a_report_that_can_not_be_written_leaves_nothing(run: Run, model: Path, folder: Path) -> None:
+    result = run("run", "tiny.onnx", "--image", "china.png", "--save", "x.npz", "-o", "no/such/folder.json")
+    assert (result.status, (folder / "x.npz").exists()) == (1, False)

@@ -6,6 +6,9 @@ No GPU is needed: what ONNX Runtime would do with CUDA is done by stand-ins, whi
 from __future__ import annotations
 
 import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -17,6 +20,7 @@ import pytest
 import netspec
 from netspec.backends.onnx import device as devices
 from netspec.backends.onnx import packages
+from netspec.backends.onnx import session as sessions
 from netspec.backends.onnx.cuda import LARGEST_GRAPH, MOST_GRAPHS, CudaRunner
 from netspec.backends.onnx.device import CPU, CUDA, choose, cuda_problem, providers
 from netspec.backends.onnx.packages import onnx_runtime
@@ -57,6 +61,16 @@ def test_one_package_without_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
     installed(monkeypatch, "onnxruntime-gpu")
     monkeypatch.setitem(sys.modules, "onnxruntime", ModuleType("onnxruntime"))
     with pytest.raises(MissingPart, match="help: pip install --force-reinstall --no-deps onnxruntime-gpu"):
+        onnx_runtime()
+
+
+def test_a_package_that_can_not_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(name: str) -> ModuleType:
+        raise ImportError("DLL load failed")
+
+    installed(monkeypatch, "onnxruntime")
+    monkeypatch.setattr(packages, "import_module", load)
+    with pytest.raises(MissingPart, match=r"onnxruntime can't be loaded: DLL load failed\n   help: pip install"):
         onnx_runtime()
 
 
@@ -114,6 +128,12 @@ def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert (preloads, capsys.readouterr().out) == (["dlls"], "")
 
 
+@pytest.mark.parametrize("words", ["Could not find module 'C:\\\\x.dll'", "/site/p.so: undefined symbol: cudnnX"])
+def test_a_library_that_is_not_named(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    libraries(monkeypatch, Driver(1), lambda: words)
+    assert cuda_problem(runtime(CUDA, CPU)).startswith("a library of CUDA or cuDNN is missing; pip install")
+
+
 def test_a_library_that_only_onnx_runtime_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     preloads: list[str] = []
     libraries(monkeypatch, Driver(1), lambda: object() if preloads else "libcurand.so.10: cannot open")
@@ -121,9 +141,11 @@ def test_a_library_that_only_onnx_runtime_finds(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_cuda_is_taken_where_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    preloads: list[str] = []
     libraries(monkeypatch, Driver(1), lambda: object())
-    assert choose(runtime(CUDA, CPU), None) == ("cuda", "")
+    assert choose(runtime(CUDA, CPU, preloads=preloads), None) == ("cuda", "")
     assert choose(runtime(CUDA, CPU), "cpu") == ("cpu", "")
+    assert preloads == []
 
 
 def test_cuda_that_was_asked_for() -> None:
@@ -197,6 +219,7 @@ class Runs:
 
     def __init__(self, captures: bool = True) -> None:
         self.graphs: list[str] = []
+        self.threads: list[int] = []
         self.captures = captures
 
     def io_binding(self) -> Binding:
@@ -205,6 +228,7 @@ class Runs:
     def run_with_iobinding(self, binding: Binding, options: Any) -> None:
         graph = options.said.get("gpu_graph_id", "")
         self.graphs.append(graph)
+        self.threads.append(threading.get_ident())
         if not self.captures and graph not in ("", "-1"):
             raise RuntimeError("a node that can't be captured")
         doubled = 2 * binding.inputs["x"].array
@@ -233,7 +257,7 @@ def run(runner: CudaRunner, batch: int, value: float) -> None:
 
 def test_small_batches_have_graphs_of_their_own() -> None:
     session = Runs()
-    runner = CudaRunner(RUNTIME, session, OUTPUTS, graph=True)
+    runner = CudaRunner(RUNTIME, session, OUTPUTS, graphs=True)
     for batch, value in [(1, 1.0), (1, 2.0), (4, 3.0), (1, 4.0), (LARGEST_GRAPH + 1, 5.0)]:
         run(runner, batch, value)
     assert session.graphs == ["1", "1", "4", "1", "-1"]
@@ -241,7 +265,7 @@ def test_small_batches_have_graphs_of_their_own() -> None:
 
 def test_graphs_are_so_many_and_no_more() -> None:
     session = Runs()
-    runner = CudaRunner(RUNTIME, session, OUTPUTS, graph=True)
+    runner = CudaRunner(RUNTIME, session, OUTPUTS, graphs=True)
     for batch in range(1, MOST_GRAPHS + 3):
         run(runner, batch, 1.0)
     assert session.graphs[-3:] == [str(MOST_GRAPHS), "-1", "-1"]
@@ -249,17 +273,171 @@ def test_graphs_are_so_many_and_no_more() -> None:
 
 def test_what_can_not_be_captured_runs_as_it_is() -> None:
     session = Runs(captures=False)
-    runner = CudaRunner(RUNTIME, session, OUTPUTS, graph=True)
+    runner = CudaRunner(RUNTIME, session, OUTPUTS, graphs=True)
     run(runner, 1, 1.0)
     run(runner, 1, 2.0)
     assert session.graphs == ["1", "-1", "-1"]
 
 
+def test_a_replay_that_fails_is_run_as_it_is() -> None:
+    session = Runs()
+    runner = CudaRunner(RUNTIME, session, OUTPUTS, graphs=True)
+    run(runner, 1, 1.0)
+    session.captures = False
+    run(runner, 1, 2.0)
+    run(runner, 1, 3.0)
+    assert session.graphs == ["1", "1", "-1", "-1"]
+
+
+def test_all_threads_share_the_graphs() -> None:
+    """ONNX Runtime captures a graph anew for each thread: so one thread does all the runs."""
+    session = Runs()
+    runner = CudaRunner(RUNTIME, session, OUTPUTS, graphs=True)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda value: run(runner, 2, value), range(40)))
+    assert len(set(session.threads)) == 1
+    assert threading.get_ident() not in session.threads
+
+
+def test_the_gpu_that_was_asked_for() -> None:
+    made: list[tuple[str, int]] = []
+
+    class Noted(OnGpu):
+        @classmethod
+        def ortvalue_from_numpy(cls, array: Any, device: str, number: int) -> OnGpu:
+            made.append((device, number))
+            return OnGpu(array.copy())
+
+        @classmethod
+        def ortvalue_from_shape_and_type(cls, shape: list[int], dtype: Any, device: str, number: int) -> OnGpu:
+            made.append((device, number))
+            return OnGpu(np.empty(shape, dtype))
+
+    runtime = SimpleNamespace(OrtValue=Noted, RunOptions=Options)
+    runner = CudaRunner(runtime, Runs(), OUTPUTS, graphs=True, device_id=3)
+    run(runner, 1, 1.0)
+    run(runner, LARGEST_GRAPH + 1, 1.0)
+    assert set(made) == {("cuda", 3)}
+
+
+def test_outputs_of_a_fixed_size() -> None:
+    session = Runs()
+    runner = CudaRunner(RUNTIME, session, {"y": Value("y", (4, 3), "float32")}, graphs=True)
+    run(runner, 4, 1.0)
+    assert session.graphs == ["4"]
+
+
 def test_open_sizes_have_no_graphs() -> None:
     session = Runs()
-    runner = CudaRunner(RUNTIME, session, OUTPUTS, graph=False)
+    runner = CudaRunner(RUNTIME, session, OUTPUTS, graphs=False)
     run(runner, 1, 1.0)
     assert session.graphs == [""]
+
+
+# What a session makes of all that.
+
+
+class Opened:
+    """A session of ONNX Runtime with these providers."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def get_providers(self) -> list[str]:
+        return list(self.names)
+
+
+def opening(monkeypatch: pytest.MonkeyPatch, open_: Callable[[dict[str, str] | None], Opened]) -> list[Any]:
+    """Let ONNX Runtime answer so for the options of CUDA, or None for the CPU; gives what it was asked for."""
+    asked: list[Any] = []
+
+    def session(path: str, options: Any, *, providers: list[Any], enable_fallback: int) -> Opened:
+        assert (enable_fallback, options.log_severity_level) == (0, 4)
+        cuda = providers[0][1] if isinstance(providers[0], tuple) else None
+        asked.append(cuda)
+        return open_(cuda)
+
+    fake = SimpleNamespace(
+        InferenceSession=session, SessionOptions=lambda: SimpleNamespace(), __version__="1", RunOptions=Options
+    )
+    monkeypatch.setattr(sessions, "onnx_runtime", lambda: fake)
+    monkeypatch.setattr(sessions, "choose", lambda runtime, wanted: ("cpu" if wanted == "cpu" else "cuda", ""))
+    return asked
+
+
+def model(folder: Path, batch: str = "N", width: str = "4") -> Path:
+    network = netspec.loads(f"netspec: 1\nname: x\ninputs: {{a: [{batch}, {width}]}}\nnetwork: [relu]\n")
+    network.to_onnx(folder / "m.onnx")
+    return folder / "m.onnx"
+
+
+def said(asked: list[Any]) -> list[tuple[str, str] | None]:
+    return [(each["cudnn_conv_algo_search"], each["enable_cuda_graph"]) if each else None for each in asked]
+
+
+@pytest.mark.parametrize("batch", ["N", "1", "8"])
+def test_fixed_sizes_have_graphs_and_a_search(batch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = opening(monkeypatch, lambda cuda: Opened(CUDA, CPU))
+    session = netspec.Session(model(tmp_path, batch))
+    assert (session.device, session.why, said(asked)) == ("cuda", "", [("EXHAUSTIVE", "1")])
+
+
+def test_open_sizes_have_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = opening(monkeypatch, lambda cuda: Opened(CUDA, CPU))
+    netspec.Session(model(tmp_path, width="W"))
+    assert said(asked) == [("HEURISTIC", "0")]
+
+
+def test_graphs_that_are_not_wanted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = opening(monkeypatch, lambda cuda: Opened(CUDA, CPU))
+    netspec.Session(model(tmp_path), options={"enable_cuda_graph": "0", "use_tf32": "0"})
+    assert said(asked) == [("EXHAUSTIVE", "0")]
+    assert asked[0]["use_tf32"] == "0"
+
+
+def test_a_model_that_is_no_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A node without a kernel for CUDA: ONNX Runtime refuses graphs, and runs the rest on the GPU."""
+
+    def open_(cuda: dict[str, str] | None) -> Opened:
+        if cuda and cuda["enable_cuda_graph"] == "1":
+            raise RuntimeError("all nodes have to be on CUDA")
+        return Opened(CUDA, CPU)
+
+    asked = opening(monkeypatch, open_)
+    assert netspec.Session(model(tmp_path)).device == "cuda"
+    assert said(asked) == [("EXHAUSTIVE", "1"), ("EXHAUSTIVE", "0")]
+
+
+REFUSAL = "[ONNXRuntimeError] : 1 : FAIL : CUDA failure 35: the driver is too old"
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_cuda_that_does_not_begin(silent: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_(cuda: dict[str, str] | None) -> Opened:
+        if cuda and not silent:
+            raise RuntimeError(REFUSAL)
+        return Opened(CPU)
+
+    opening(monkeypatch, open_)
+    session = netspec.Session(model(tmp_path))
+    reason = "ONNX Runtime gives no reason" if silent else "CUDA failure 35: the driver is too old"
+    assert (session.device, session.why) == ("cpu", f"CUDA could not begin: {reason}")
+    with pytest.raises(netspec.NetspecError, match=rf"error NS602: CUDA can't be used.*\n   note: {reason}"):
+        netspec.Session(model(tmp_path), "cuda")
+
+
+def test_a_model_that_no_device_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def open_(cuda: dict[str, str] | None) -> Opened:
+        raise RuntimeError("/onnxruntime_src/core/graph.cc:12 void ort::Graph::f(int, g(int)) at most 3 (or 4) axes")
+
+    opening(monkeypatch, open_)
+    with pytest.raises(netspec.NetspecError, match=r"error NS502: .*refuses it\n   note: at most 3 \(or 4\) axes$"):
+        netspec.Session(model(tmp_path))
+
+
+def test_a_device_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(netspec.NetspecError, match="error NS602: there is no device `gpu`"):
+        netspec.Session(model(tmp_path), "gpu")  # type: ignore[arg-type]
 
 
 def test_a_session_on_a_machine_without_cuda(tmp_path: Path) -> None:

@@ -116,16 +116,31 @@ def test_without_resize_an_image_covers_the_crop() -> None:
     np.testing.assert_array_equal(prepare(wide, Preprocess(crop=(10, 10))), np.ones((3, 10, 10)))
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "I;16", "LA"])
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "LA"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_files_of_every_kind(mode: str, channels: int, tmp_path: Path) -> None:
-    picture = Image.fromarray(PHOTOGRAPHS[0][:40, :40])
-    picture = picture.convert("L").convert("I;16") if mode == "I;16" else picture.convert(mode)
+    picture = Image.fromarray(PHOTOGRAPHS[0][:40, :40]).convert(mode)
     path = tmp_path / ("x.tiff" if mode == "CMYK" else "x.png")
     picture.save(path)
-    found = prepare(path, Preprocess(crop=(32, 32)), channels)
-    assert found.shape == (channels, 32, 32)
-    assert found.dtype == np.float32
+    expected = transforms(v2.Resize(32), v2.CenterCrop(32))(picture.convert("RGB" if channels == 3 else "L"))
+    for image in (path, picture):
+        found = prepare(image, Preprocess(resize=32, crop=(32, 32)), channels)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected.numpy(), atol=1e-6)
+
+
+def test_files_of_sixteen_bits(tmp_path: Path) -> None:
+    """White is 65535; Pillow's own conversion makes white of all above 255."""
+    ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype("uint16")
+    Image.fromarray(ramp).save(tmp_path / "x.png")
+    np.testing.assert_allclose(prepare(tmp_path / "x.png", Preprocess(), 1)[0], ramp / 65535, atol=1 / 255)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_pixels_that_are_no_bytes(dtype: str, tmp_path: Path) -> None:
+    Image.fromarray(np.ones((8, 8), dtype)).save(tmp_path / "x.tiff")
+    with refused("x.tiff can't be used: its pixels are no bytes"):
+        prepare(tmp_path / "x.tiff", Preprocess())
 
 
 def test_a_photograph_that_lies_on_its_side(tmp_path: Path) -> None:
@@ -184,6 +199,33 @@ def test_an_image_made_to_fill_the_memory(tmp_path: Path, monkeypatch: pytest.Mo
 def test_an_array_that_is_no_image(pixels: Array) -> None:
     with refused("this is no array of pixels"):
         prepare(pixels, Preprocess())
+
+
+def test_a_long_thin_image_that_would_fill_the_memory(tmp_path: Path) -> None:
+    Image.new("RGB", (60_000, 1)).save(tmp_path / "x.png")
+    with refused("x.png can't be used: it is 1 x 60,000, and would be 256 x 15,360,000 once resized"):
+        prepare(tmp_path / "x.png", Preprocess(resize=256, crop=(224, 224)))
+
+
+@pytest.mark.parametrize("error", [RuntimeError, NotImplementedError, MemoryError, KeyError])
+def test_whatever_a_reader_of_a_format_raises(
+    error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.fromarray(PHOTOGRAPHS[0]).save(tmp_path / "x.png")
+
+    def broken(self: Image.Image) -> None:
+        raise error("damaged")
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", broken)
+    with refused("x.png can't be used: it is cut off, or damaged"):
+        prepare(tmp_path / "x.png", Preprocess())
+
+
+def test_images_of_nothing() -> None:
+    with refused("the image can't be used: it is empty"):
+        prepare(Image.new("RGB", (0, 0)), Preprocess())
+    with refused("this is no array of pixels: 0 x 5"):
+        prepare(np.zeros((0, 5), "uint8"), Preprocess())
 
 
 def test_an_image_that_is_smaller_than_the_crop() -> None:

@@ -62,11 +62,43 @@ def test_a_parameter_that_sizes_the_input() -> None:
     assert of(netspec.loads(SPEC, params={"side": 48}).graph)[0] == given(resize=60, crop=(48, 48))
 
 
-def test_an_image_is_never_smaller_than_its_input() -> None:
-    text = SPEC.replace("crop: 32, ", "").replace("resize: 40", "resize: 8")
-    assert of(netspec.loads(text).graph)[0] == given(resize=32)
-    text = SPEC.replace("resize: 40, crop: 32", "resize: [8, 50]")
-    assert of(netspec.loads(text).graph)[0] == given(resize=(32, 50))
+def test_resize_keeps_its_ratio_where_no_crop_is_said() -> None:
+    text = SPEC.replace("crop: 32, ", "")
+    assert of(netspec.loads(text).graph)[0] == given()
+    assert of(netspec.loads(text, inputs={"image": ["N", 3, 64, 48]}).graph)[0] == given(resize=80, crop=(64, 48))
+    text = SPEC.replace("resize: 40, crop: 32", "resize: [40, 50]")
+    shape: list[int | str] = ["N", 3, 64, 96]
+    assert of(netspec.loads(text, inputs={"image": shape}).graph)[0] == given(resize=(80, 150), crop=(64, 96))
+
+
+@pytest.mark.parametrize(
+    ("changes", "shape"),
+    [
+        ({"[N, 3, side, side]": "[N, 1, 28, 28]"}, "N x 1"),
+        ({"[N, 3, side, side]": "[N, 4, 32, 32]"}, "N x 4"),
+        ({"[N, 3, side, side]": "[N, 3, H, 32]"}, "N x 3"),
+    ],
+)
+def test_what_is_inherited_lapses_with_the_input(changes: dict[str, str], shape: str, tmp_path: Path) -> None:
+    (tmp_path / "images.yaml").write_text(SPEC)
+    ((old, new),) = changes.items()
+    (tmp_path / "mine.yaml").write_text(f"netspec: 1\nname: mine\nextends: images.yaml\ninputs: {{image: {new}}}\n")
+    graph = netspec.load(tmp_path / "mine.yaml").graph
+    assert str(graph.inputs[0].type).startswith(shape)
+    assert graph.inputs[0].preprocess is None
+    with pytest.raises(netspec.NetspecError, match="NS206"):
+        netspec.loads(SPEC.replace(old, new))
+
+
+def test_bundled_specs_extend_to_images_of_one_channel() -> None:
+    text = "netspec: 1\nname: mnist\nextends: resnet18\nparams: {classes: 10}\ninputs: {image: [N, 1, 28, 28]}\n"
+    assert of(netspec.loads(text).graph) == (None, ())
+
+
+def test_parameters_that_change_the_channels() -> None:
+    text = SPEC.replace("params: {", "params: {ch: 3, ").replace("[N, 3, ", "[N, ch, ")
+    assert of(netspec.loads(text).graph)[0] == given()
+    assert of(netspec.loads(text, params={"ch": 4}).graph)[0] is None
 
 
 def test_labels_lapse_under_other_classes() -> None:
@@ -122,6 +154,31 @@ def test_they_do_not_change_what_the_network_is() -> None:
 
 def test_a_spec_that_is_written_has_them() -> None:
     graph = netspec.loads(SPEC).graph
+    assert of(netspec.loads(netspec.to_yaml(graph)).graph) == of(graph)
+
+
+def test_what_is_not_square_is_written() -> None:
+    text = SPEC.replace("side, side]", "32, 48]").replace("resize: 40, crop: 32", "resize: [40, 60], crop: [32, 48]")
+    graph = netspec.loads(text.replace("params: {classes: 2, side: 32}", "params: {classes: 2}")).graph
+    assert of(graph)[0] == given(resize=(40, 60), crop=(32, 48))
+    assert of(netspec.loads(netspec.to_yaml(graph)).graph) == of(graph)
+
+
+@pytest.mark.parametrize("change", [("0.5, 0.4", "0.5, 0.5"), ("[cat,", "[dog,")])
+def test_what_is_written_is_proved(change: tuple[str, str]) -> None:
+    from netspec.backends.spec.prove import prove
+
+    graph = netspec.loads(SPEC).graph
+    with pytest.raises(netspec.NetspecError, match=r"NS401: .*would be another"):
+        prove(graph, netspec.to_yaml(graph).replace(*change))
+
+
+@pytest.mark.parametrize(
+    "label", ["arrêt\u00a0!", "柴犬", "\u0645\u06cc\u200c\u062e\u0648", "no", "3.5", "a: b", "'", '"']
+)
+def test_labels_of_every_script(label: str) -> None:
+    graph = netspec.loads(SPEC.replace("[cat, 7]", json.dumps([label, "x"]))).graph
+    assert of(graph)[1] == (label, "x")
     assert of(netspec.loads(netspec.to_yaml(graph)).graph) == of(graph)
 
 

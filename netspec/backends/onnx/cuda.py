@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from threading import Lock
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,76 +19,78 @@ _NO_GRAPH = "-1"
 
 
 class CudaRunner:
-    """Runs of a session on the GPU, one at a time: CUDA graphs know no threads, and the GPU is one anyway."""
+    """Runs of a session on a GPU, all in one thread: ONNX Runtime captures a graph for each thread that asks for it."""
 
-    def __init__(self, runtime: Any, session: Any, outputs: Mapping[str, Value], *, graph: bool) -> None:
-        self._runtime = runtime
-        self._session = session
-        self._outputs = outputs
-        self._graph = graph
+    def __init__(
+        self, runtime: Any, session: Any, outputs: Mapping[str, Value], *, graphs: bool, device_id: int = 0
+    ) -> None:
+        self.runtime = runtime
+        self.session = session
+        self.outputs = outputs
+        self.device_id = device_id
+        self._graphs = graphs
+        self._most = MOST_GRAPHS if graphs else 0
         self._bound: dict[int, Bound] = {}
-        self._most = MOST_GRAPHS
-        self._lock = Lock()
+        self._thread = ThreadPoolExecutor(1, "netspec-cuda")
 
     def run(self, arrays: Mapping[str, Array]) -> list[Array]:
         """The outputs for these inputs."""
-        batch = next(iter(arrays.values())).shape[0]
-        with self._lock:
-            if batch in self._bound:
-                bound = self._bound[batch]
+        return self._thread.submit(self._run, arrays).result()
+
+    def _run(self, arrays: Mapping[str, Array]) -> list[Array]:
+        batch = batch_of(arrays)
+        if batch in self._bound or (batch <= LARGEST_GRAPH and len(self._bound) < self._most):
+            try:
+                bound = self._bound.get(batch) or Bound(self, arrays, str(batch))
                 bound.update(arrays)
                 bound.run()
-                return bound.outputs()
-            if self._graph and batch <= LARGEST_GRAPH and len(self._bound) < self._most:
-                try:
-                    bound = self.bind(arrays)
-                    bound.run()
-                except Exception:
-                    # What can't be captured, or finds no room for its own inputs and outputs, runs as it is.
-                    self._most = 0
-                else:
-                    self._bound[batch] = bound
-                    return bound.outputs()
-            return self._once(arrays)
-
-    def bind(self, arrays: Mapping[str, Array]) -> Bound:
-        """Runs of the size of these inputs, on the GPU alone; only the batch may be open in the model."""
-        batch = next(iter(arrays.values())).shape[0]
-        graph = "" if not self._graph else str(batch) if batch <= LARGEST_GRAPH else _NO_GRAPH
-        return Bound(self._runtime, self._session, arrays, self._outputs, graph)
+                found = bound.outputs()
+            except Exception:
+                # What can't be captured, or finds no room for its own inputs and outputs, runs as it is.
+                self._most = 0
+                self._bound.clear()
+            else:
+                self._bound[batch] = bound
+                return found
+        return self._once(arrays)
 
     def _once(self, arrays: Mapping[str, Array]) -> list[Array]:
-        binding = self._session.io_binding()
+        binding = self.session.io_binding()
         for name, array in arrays.items():
-            binding.bind_ortvalue_input(name, self._runtime.OrtValue.ortvalue_from_numpy(array, "cuda", 0))
-        for name in self._outputs:
+            binding.bind_ortvalue_input(name, self.on_gpu(array))
+        for name in self.outputs:
             binding.bind_output(name, "cpu")
-        options = self._runtime.RunOptions()
-        if self._graph:
-            options.add_run_config_entry("gpu_graph_id", _NO_GRAPH)
-        self._session.run_with_iobinding(binding, options)
+        self.session.run_with_iobinding(binding, self.options(_NO_GRAPH))
         return list(binding.copy_outputs_to_cpu())
+
+    def on_gpu(self, array: Array) -> Any:
+        """An array, copied to the GPU."""
+        return self.runtime.OrtValue.ortvalue_from_numpy(array, "cuda", self.device_id)
+
+    def options(self, graph: str) -> Any:
+        """Options of a run that belongs to a graph, where the session has any."""
+        found = self.runtime.RunOptions()
+        if self._graphs:
+            found.add_run_config_entry("gpu_graph_id", graph)
+        return found
 
 
 class Bound:
-    """Runs of one size whose inputs and outputs stay where they are on the GPU; a `graph` by its number is replayed."""
+    """Runs of one size whose inputs and outputs stay where they are on the GPU; those of a graph are replays of it."""
 
-    def __init__(
-        self, runtime: Any, session: Any, arrays: Mapping[str, Array], outputs: Mapping[str, Value], graph: str
-    ) -> None:
-        values = runtime.OrtValue
-        self._session = session
-        self._options = runtime.RunOptions()
-        if graph:
-            self._options.add_run_config_entry("gpu_graph_id", graph)
-        self._binding = session.io_binding()
-        self._inputs = {name: values.ortvalue_from_numpy(array, "cuda", 0) for name, array in arrays.items()}
+    def __init__(self, runner: CudaRunner, arrays: Mapping[str, Array], graph: str) -> None:
+        self._session = runner.session
+        self._options = runner.options(graph)
+        self._binding = runner.session.io_binding()
+        self._inputs = {name: runner.on_gpu(array) for name, array in arrays.items()}
         for name, value in self._inputs.items():
             self._binding.bind_ortvalue_input(name, value)
         self._outputs: list[Any] = []
-        batch = next(iter(arrays.values())).shape[0]
-        for name, output in outputs.items():
-            made = values.ortvalue_from_shape_and_type([batch, *output.shape[1:]], np.dtype(output.dtype), "cuda", 0)
+        batch = batch_of(arrays)
+        for name, output in runner.outputs.items():
+            shape = [batch if isinstance(size, str) else size for size in output.shape]
+            dtype = np.dtype(output.dtype)
+            made = runner.runtime.OrtValue.ortvalue_from_shape_and_type(shape, dtype, "cuda", runner.device_id)
             self._binding.bind_ortvalue_output(name, made)
             self._outputs.append(made)
 
@@ -104,3 +106,8 @@ class Bound:
     def outputs(self) -> list[Array]:
         """What the last run gave, copied from the GPU."""
         return [value.numpy() for value in self._outputs]
+
+
+def batch_of(arrays: Mapping[str, Array]) -> int:
+    """The first size of the first input; 1 where there is none."""
+    return next((array.shape[0] for array in arrays.values() if array.ndim), 1)

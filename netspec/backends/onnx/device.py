@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import sys
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from netspec.errors import fail
+from netspec.errors import choices, fail
 
 Device = Literal["cuda", "cpu"]
 
@@ -25,6 +26,8 @@ def choose(runtime: Any, wanted: Device | None) -> tuple[Device, str]:
     ONNX Runtime lists CUDA wherever its package was built for it, and falls back to the CPU without an error: so what
     CUDA needs is looked at first. Raises NetspecError NS602 where CUDA was asked for and can't be had.
     """
+    if wanted not in (None, *get_args(Device)):
+        fail("NS602", f"there is no device `{wanted}`", help=f"there are {choices(get_args(Device))}")
     if wanted == "cpu":
         return "cpu", ""
     problem = cuda_problem(runtime)
@@ -50,7 +53,9 @@ def cuda_problem(runtime: Any) -> str:
             runtime.preload_dlls()
     missing = _load(provider)
     if isinstance(missing, str):
-        return f'{missing.partition(":")[0]} is missing; pip install "netspec[gpu]" brings it'
+        named = re.match(r"lib\S+\.so[.\d]*(?=:)", missing)
+        what = named.group() if named else "a library of CUDA or cuDNN"
+        return f'{what} is missing; pip install "netspec[gpu]" brings it'
     return ""
 
 

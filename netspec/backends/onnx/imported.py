@@ -36,7 +36,7 @@ def import_model(path: Path) -> Imported:
     Raises NetspecError NS502 for a file of another origin, or one that was changed since.
     """
     model = read_model(path)
-    said = metadata_in(model)
+    said = metadata_in(model, path)
     if SPEC not in said:
         by = model.producer_name or "another program"
         what = f"{path} was written by {by}" if by != PRODUCER else f"{path} is of a graph that no spec can say"

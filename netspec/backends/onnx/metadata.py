@@ -18,7 +18,7 @@ from netspec.preprocess import Preprocess
 from netspec.source import Source
 from netspec.spec.data import Entry, Map
 from netspec.spec.labels import check_labels, read_labels
-from netspec.spec.preprocess import check_preprocess, read_preprocess
+from netspec.spec.preprocess import fitted, read_preprocess
 from netspec.spec.yaml import read
 from netspec.types import Tensor
 
@@ -45,10 +45,10 @@ def preprocess_in(said: Mapping[str, str], path: Path, inputs: Mapping[str, Valu
     """How images become inputs, by their names. Raises NetspecError NS502 for what can't be that."""
     findings = Findings()
     try:
-        found = read_preprocess(_entries(said, PREPROCESS, path), inputs, findings)
+        found = read_preprocess(_entries(said, PREPROCESS, path), inputs, False, findings)
         findings.check()
         for name, definition in found.items():
-            check_preprocess(name, _type(inputs[name]), definition)
+            fitted(name, _type(inputs[name]), None, definition)
     except NetspecError as error:
         _refuse(path, PREPROCESS, error)
     return {name: definition.value for name, definition in found.items()}
@@ -78,6 +78,7 @@ def _entries(said: Mapping[str, str], key: str, path: Path) -> Mapping[str, Entr
 
 
 def _type(value: Value) -> Tensor:
+    """The type of a value, as far as it is fixed: all that is open is one symbol here."""
     return Tensor(tuple([size if isinstance(size, int) else symbol("N") for size in value.shape]), value.dtype)
 
 

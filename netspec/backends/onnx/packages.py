@@ -24,9 +24,12 @@ def onnx_runtime() -> Any:
         raise MissingPart(message, f"pip uninstall -y {' '.join(packages)}, then {INSTALL}")
     if not packages and find_spec("onnxruntime") is None:
         raise MissingPart("ONNX models are run by ONNX Runtime, which is not installed", INSTALL)
-    module = import_module("onnxruntime")
-    if not hasattr(module, "InferenceSession"):
-        package = packages[0] if packages else "onnxruntime"
-        message = f"{package} is there without its files, as when another package of ONNX Runtime was uninstalled"
-        raise MissingPart(message, f"pip install --force-reinstall --no-deps {package}")
-    return module
+    package = packages[0] if packages else "onnxruntime"
+    message = f"{package} is there without its files, as when another package of ONNX Runtime was uninstalled"
+    try:
+        module = import_module("onnxruntime")
+        if hasattr(module, "InferenceSession"):
+            return module
+    except ImportError as error:
+        message = f"{package} can't be loaded: {error}"
+    raise MissingPart(message, f"pip install --force-reinstall --no-deps {package}")

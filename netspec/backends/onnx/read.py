@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import onnx
@@ -14,6 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from netspec.backends.onnx.lower import Array
 from netspec.errors import fail
+
+_HALF_BYTES = (TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1)
+"""Dtypes of which two values stand in a byte."""
 
 
 def read_model(path: Path) -> onnx.ModelProto:
@@ -29,17 +33,20 @@ def read_model(path: Path) -> onnx.ModelProto:
     return model
 
 
-def metadata_in(model: onnx.ModelProto) -> dict[str, str]:
+def metadata_in(model: onnx.ModelProto, path: Path) -> dict[str, str]:
     """What a model says of itself."""
-    return {entry.key: entry.value for entry in model.metadata_props}
+    said: dict[Any, Any] = {entry.key: entry.value for entry in model.metadata_props}
+    # Protobuf gives text that is no UTF-8 as bytes.
+    if not all(isinstance(text, str) for entry in said.items() for text in entry):
+        _refuse(path, "what it says of itself is no text")
+    return said
 
 
 def check_files_beside(model: onnx.ModelProto, path: Path) -> None:
     """Refuse a model whose tensors are said to stand in files that are not beside it, or are cut off."""
-    beside = Initializers(model, path)
     for tensor in tensors_of(model):
         if tensor.data_location == TensorProto.EXTERNAL:
-            beside.external(tensor)
+            external_place(tensor, path)
 
 
 def tensors_of(message: Message) -> Iterator[TensorProto]:
@@ -64,7 +71,9 @@ class Initializers(Mapping[str, Array]):
     def __getitem__(self, key: str) -> Array:
         tensor = self.tensors[key]
         if tensor.data_location == TensorProto.EXTERNAL:
-            return self.external(tensor)
+            file, begin = external_place(tensor, self.path)
+            dtype, shape = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type)), tuple(tensor.dims)
+            return np.memmap(file, dtype, "r", begin, shape) if prod(shape) else np.empty(shape, dtype)
         try:
             return numpy_helper.to_array(tensor)
         except (ValueError, TypeError) as error:
@@ -76,20 +85,31 @@ class Initializers(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self.tensors)
 
-    def external(self, tensor: TensorProto) -> Array:
-        """A weight in a file beside the model, which is checked to be there and whole."""
-        place = {entry.key: entry.value for entry in tensor.external_data}
-        name = place.get("location", "")
-        if not name or name in (".", "..") or os.path.basename(name) != name:
-            _refuse(self.path, f"`{tensor.name}` is said to stand in {name!r}, which is no file beside it")
-        file = self.path.with_name(name)
-        if file.is_symlink() or not file.is_file():
-            _refuse(self.path, f"there is no file {file} beside it, which holds its weights")
-        dtype, shape = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type)), tuple(tensor.dims)
-        begin, length = int(place.get("offset", "0")), int(np.prod(shape, dtype="int64")) * dtype.itemsize
-        if begin < 0 or min(shape, default=0) < 0 or begin + length > file.stat().st_size:
-            _refuse(self.path, f"{file} is cut off: `{tensor.name}` ends at {begin + length:,} bytes")
-        return np.memmap(file, dtype, "r", begin, shape) if length else np.empty(shape, dtype)
+
+def external_place(tensor: TensorProto, path: Path) -> tuple[Path, int]:
+    """The file beside a model that holds a tensor, and where in it; it is checked to be there, and whole."""
+    try:
+        place = {str(entry.key): str(entry.value) for entry in tensor.external_data}
+        begin, name = int(place.get("offset", "0")), os.path.normpath(place.get("location") or "..")
+        dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
+    except (ValueError, KeyError, TypeError) as error:
+        _refuse(path, f"`{tensor.name}` is said to stand in another file, and not in which", error)
+    if name in (".", "..") or os.path.basename(name) != name:
+        _refuse(path, f"`{tensor.name}` is said to stand in {name!r}, which is no file beside it")
+    file = path.with_name(name)
+    count = prod(tensor.dims)
+    end = begin + ((count + 1) // 2 if tensor.data_type in _HALF_BYTES else count * dtype.itemsize)
+    try:
+        if file.is_symlink():
+            _refuse(path, f"its weights stand in {file}, which is a link: it may lead out of the folder")
+        size = file.stat().st_size if file.is_file() else -1
+    except OSError as error:
+        _refuse(path, f"there is no file {name!r} beside it, which holds its weights", error)
+    if size < 0:
+        _refuse(path, f"there is no file {file} beside it, which holds its weights")
+    if begin < 0 or min(tensor.dims, default=0) < 0 or end > size:
+        _refuse(path, f"{file} is cut off: `{tensor.name}` ends at {end:,} bytes")
+    return file, begin
 
 
 def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from netspec.backends.onnx.lower import Array
 from netspec.backends.onnx.session import Prediction, Session
 from netspec.report import Report
+from netspec.source import printable
 from netspec.tables import Cell, Table
 
 _RANGE = ("min", "mean", "max")
@@ -31,30 +33,43 @@ def _seen_table(pairs: Sequence[tuple[str, Sequence[Prediction]]]) -> Table:
     for image, found in pairs:
         for each in found:
             label = [each.label] if named else []
-            rows.append([image, each.index, *label, round(100 * each.probability, 4)])
+            rows.append([printable(image), each.index, *label, round(100 * each.probability, 4)])
     return Table(["image", "class", *(["label"] if named else []), "%"], rows)
 
 
-def given(session: Session, outputs: Mapping[str, Array]) -> Report:
-    """The outputs of a model: their shapes, and between what their values are."""
+def given(session: Session, outputs: Sequence[Mapping[str, Array]]) -> Report:
+    """The outputs of a model in one run or several: their shapes, and between what their values are."""
     rows = [
         {
             "output": name,
             "shape": list(array.shape),
             "dtype": str(array.dtype),
-            **{what: float(getattr(array, what)()) for what in _RANGE},
+            **{what: _number(array, what) for what in _RANGE},
         }
-        for name, array in outputs.items()
+        for each in outputs
+        for name, array in each.items()
     ]
     return Report({**_run(session), "outputs": rows}, lambda: _given_table(rows))
 
 
+def _number(array: Array, what: str) -> float | None:
+    """The least, mean or largest value; None where there is none, or it is no number."""
+    if array.size == 0 or array.dtype.kind not in "fiub":
+        return None
+    found = float(getattr(array, what)())
+    return found if isfinite(found) else None
+
+
 def _given_table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    cells: list[Sequence[Cell]] = [
-        [row["output"], " x ".join(map(str, row["shape"])), row["dtype"], *(f"{row[what]:.4g}" for what in _RANGE)]
-        for row in rows
-    ]
+    cells: list[Sequence[Cell]] = []
+    for row in rows:
+        shape = " x ".join(map(str, row["shape"]))
+        cells.append([printable(row["output"]), shape, row["dtype"], *(_shown(row[what]) for what in _RANGE)])
     return Table(["output", "shape", "dtype", *_RANGE], cells)
+
+
+def _shown(number: float | None) -> str | None:
+    return None if number is None else f"{number:.4g}"
 
 
 def _run(session: Session) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
@@ -17,17 +17,27 @@ def read_array(path: Path) -> Array:
     if not path.is_file():
         fail("NS503", f"there is no file {path}" if not path.exists() else f"{path} is no file")
     try:
-        found: object = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError):
-        # What numpy says of other files is how to open what is pickled.
-        fail("NS503", f"{path} is no array of numpy, or cut off", help="`numpy.save` writes one, as NAME.npy")
-    if not isinstance(found, np.ndarray):
-        fail("NS503", f"{path} holds several arrays", help="save each by `numpy.save`, as NAME.npy")
-    return cast(Array, found)
+        # Of a file that is damaged numpy raises errors of any kind.
+        return np.lib.format.open_memmap(path, mode="r")
+    except Exception:
+        fail("NS503", f"{path} is no array of numpy, or damaged", help="`numpy.save` writes one, as NAME.npy")
 
 
 def write_arrays(outputs: Sequence[Mapping[str, Array]], path: Path) -> None:
-    """Write outputs, those of several runs joined, as a file `.npz`."""
-    joined = {name: np.concatenate([each[name] for each in outputs]) for name in outputs[0]}
-    with path.open("wb") as file:
-        np.savez(file, allow_pickle=False, **joined)
+    """Write outputs, those of several runs joined, as a file `.npz`.
+
+    Raises NetspecError NS503 where those of several runs have several sizes.
+    """
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in outputs[0]:
+            # `numpy.savez` has names of its own, which an output may have too.
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, _joined(name, [each[name] for each in outputs]), allow_pickle=False)
+
+
+def _joined(name: str, parts: Sequence[Array]) -> Array:
+    if len(parts) == 1:
+        return parts[0]
+    if any(part.ndim == 0 or part.shape[1:] != parts[0].shape[1:] for part in parts):
+        fail("NS503", f"`{name}` has another size for each image, and can't be one array", help="save them one by one")
+    return np.concatenate(parts)

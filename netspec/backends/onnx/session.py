@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from netspec.analysis.memory import memory
-from netspec.backends.onnx.cuda import CudaRunner
+from netspec.backends.onnx.cuda import CudaRunner, batch_of
 from netspec.backends.onnx.device import CUDA, Device, choose, providers
 from netspec.backends.onnx.lower import Array
-from netspec.backends.onnx.metadata import SPEC, labels_in, preprocess_in
+from netspec.backends.onnx.metadata import labels_in, preprocess_in
 from netspec.backends.onnx.packages import onnx_runtime
 from netspec.backends.onnx.read import check_files_beside, metadata_in, read_model
-from netspec.backends.onnx.scores import probabilities, scored_by
-from netspec.backends.onnx.signature import batch_axis, fit, is_fixed, values_of
-from netspec.errors import Diagnostic, NetspecError, choices, fail
+from netspec.backends.onnx.samples import Samples
+from netspec.backends.onnx.scores import are_probabilities, probabilities
+from netspec.backends.onnx.signature import batch_axis, example, fit, is_fixed, values_of
+from netspec.errors import Diagnostic, MissingPart, NetspecError, choices, fail
 from netspec.preprocess import Preprocess
-from netspec.source import Source
-from netspec.spec.elaborate import elaborate
-from netspec.spec.read import read_spec
 
 if TYPE_CHECKING:
     from netspec.backends.images import ImageLike
@@ -43,8 +40,8 @@ class Prediction:
     probability: float
 
 
-class _OutOfMemory(NetspecError):
-    """What ONNX Runtime says when a batch does not fit into memory."""
+class OutOfMemory(NetspecError):
+    """A batch that does not fit into memory."""
 
 
 class Session:
@@ -74,73 +71,81 @@ class Session:
         weights = {tensor.name for tensor in model.graph.initializer}
         self.inputs = values_of(self.path, (info for info in model.graph.input if info.name not in weights))
         self.outputs = values_of(self.path, model.graph.output)
-        self.metadata = metadata_in(model)
-        self._scored_by = scored_by(model)
+        self.metadata = metadata_in(model, self.path)
+        self._probabilities = are_probabilities(model)
         del model
         self.preprocess = preprocess_in(self.metadata, self.path, self.inputs)
         self.labels = labels_in(self.metadata, self.path, self.outputs)
+        self.runtime = f"ONNX Runtime {runtime.__version__}"
         self.device: Device
         self.device, self.why = choose(runtime, device)
-        self.runtime = f"ONNX Runtime {runtime.__version__}"
         self._session, self._cuda = self._open(runtime, device, dict(options or {}))
-        self._splits = batch_axis(self.inputs, self.outputs)
-        self._memory = memory if memory is not None else BUDGET[self.device]
-        self._largest = 2**31
-        self._samples: dict[tuple[tuple[int, ...], ...], int] = {}
+        self._samples = Samples(self.metadata, BUDGET[self.device] if memory is None else memory)
 
     def _open(self, runtime: Any, wanted: Device | None, options: dict[str, str]) -> tuple[Any, CudaRunner | None]:
-        """A session of ONNX Runtime, and what runs it on the GPU."""
+        """A session of ONNX Runtime on the device, else on the CPU; and what runs it on the GPU."""
         quiet = runtime.SessionOptions()
         quiet.log_severity_level = 4
-        fixed = is_fixed(self.inputs, self.outputs) and batch_axis(self.inputs, self.outputs)
+        fixed = is_fixed(self.inputs, self.outputs)
+        said = "ONNX Runtime gives no reason"
+        found: Any = None
+        for device, graphs in _ways(self.device, fixed and options.get("enable_cuda_graph") != "0"):
+            chosen = providers(device, fixed=fixed, graph=graphs, options=options)
+            try:
+                # Its own fallback prints to standard output.
+                found = runtime.InferenceSession(str(self.path), quiet, providers=chosen, enable_fallback=0)
+            except Exception as error:
+                # With graphs: a node that CUDA has no kernel for runs on the CPU, and such a run is no graph.
+                said = words_of(error)
+                continue
+            if device == "cuda" and found.get_providers()[0] == CUDA:
+                number = int(options.get("device_id", "0"))
+                return found, CudaRunner(runtime, found, self.outputs, graphs=graphs, device_id=number)
+        if found is None:
+            fail("NS502", f"{self.path} can't be used: ONNX Runtime refuses it", notes=[said])
+        if wanted == "cuda":
+            fail("NS602", "CUDA can't be used: it could not begin", notes=[said])
+        if self.device == "cuda":
+            self.device, self.why = "cpu", f"CUDA could not begin: {said}"
+        return found, None
 
-        def opened(graph: bool) -> Any:
-            chosen = providers(self.device, fixed=fixed, graph=graph, options=options)
-            # Its own fallback prints to standard output.
-            return runtime.InferenceSession(str(self.path), quiet, providers=chosen, enable_fallback=0)
+    def run(self, inputs: Any = None, /, **named: Any) -> dict[str, Array]:
+        """The outputs by their names, for arrays by the names of the inputs: `run(image=x)` or `run({"image": x})`.
 
-        try:
-            if self.device == "cuda" and fixed:
-                try:
-                    session, graph = opened(True), True
-                except Exception:
-                    # A node that CUDA has no kernel for runs on the CPU, and such a run is no CUDA graph.
-                    session, graph = opened(False), False
-            else:
-                session, graph = opened(False), False
-        except Exception as error:
-            fail("NS502", f"{self.path} can't be used: ONNX Runtime refuses it", notes=[_said(error)])
-        if self.device == "cuda" and session.get_providers()[0] != CUDA:
-            self.device, self.why = "cpu", "ONNX Runtime could not begin with CUDA"
-            if wanted == "cuda":
-                fail("NS602", f"CUDA can't be used: {self.why}")
-        runner = CudaRunner(runtime, session, self.outputs, graph=graph) if self.device == "cuda" else None
-        return session, runner
-
-    def run(self, inputs: Mapping[str, Any] | None = None, /, **named: Any) -> dict[str, Array]:
-        """The outputs by their names, for arrays by the names of the inputs: `run(image=array)`.
-
-        Raises NetspecError NS503 for arrays whose names, shapes or dtypes are not the model's.
+        The array of a model's only input may stand alone. Raises NetspecError NS503 for arrays whose names, shapes or
+        dtypes are not the model's.
         """
-        arrays = fit(self.inputs, {**(inputs or {}), **named})
-        batch = next(iter(arrays.values())).shape[0] if self._splits else 1
-        found = self._in_chunks(arrays, batch) if batch > 1 else [self._run(arrays)]
-        parts = zip(*found, strict=True)
+        arrays = fit(self.inputs, {**self._by_name(inputs), **named})
+        batch = batch_of(arrays)
+        if batch == 1 or not batch_axis(self.inputs, self.outputs) or not self._samples.are_apart:
+            return dict(zip(self.outputs, self._run(arrays), strict=True))
+        parts = zip(*self._in_chunks(arrays, batch), strict=True)
         return dict(zip(self.outputs, (p[0] if len(p) == 1 else np.concatenate(p) for p in parts), strict=True))
+
+    def _by_name(self, inputs: Any) -> Mapping[str, Any]:
+        """Arrays by names, of which the only one may have none."""
+        if inputs is None:
+            return {}
+        if isinstance(inputs, Mapping):
+            return cast("Mapping[str, Any]", inputs)
+        if len(self.inputs) != 1:
+            message = f"the model takes {choices(self.inputs)}, and was given one thing without a name"
+            fail("NS503", message, help=example(self.inputs))
+        return dict.fromkeys(self.inputs, inputs)
 
     def _in_chunks(self, arrays: Mapping[str, Array], batch: int) -> list[list[Array]]:
         """What the chunks of a batch give; one that does not fit into memory is halved."""
         found: list[list[Array]] = []
-        begin = 0
+        begin, size = 0, min(self._samples.at_a_time(arrays), batch)
         while begin < batch:
-            size = min(self._chunk(arrays), batch - begin)
             try:
                 found.append(self._run({name: array[begin : begin + size] for name, array in arrays.items()}))
                 begin += size
-            except _OutOfMemory:
+            except OutOfMemory:
                 if size == 1:
                     raise
-                self._largest = size // 2
+                size //= 2
+                self._samples.fewer(arrays, size)
         return found
 
     def _run(self, arrays: Mapping[str, Array]) -> list[Array]:
@@ -150,25 +155,21 @@ class Session:
             return self._session.run(list(self.outputs), dict(arrays))
         except Exception as error:
             if _OUT_OF_MEMORY.search(str(error)):
-                raise _OutOfMemory(*_no_memory(self.path, error).diagnostics) from None
-            fail("NS502", f"{self.path} failed", notes=[_said(error)])
+                message = f"{self.path} and a batch of {batch_of(arrays)} do not fit into memory"
+                raise OutOfMemory(Diagnostic("NS502", message, notes=(words_of(error),))) from None
+            fail("NS502", f"{self.path} failed", notes=[words_of(error)])
 
-    def _chunk(self, arrays: Mapping[str, Array]) -> int:
-        """How many samples are run at a time: as many as the values between layers may take memory for."""
-        shapes = tuple([array.shape[1:] for array in arrays.values()])
-        if shapes not in self._samples:
-            self._samples[shapes] = self._memory // max(_bytes_of_a_sample(self.metadata, arrays), 1)
-        return max(1, min(self._samples[shapes], self._largest))
-
-    def images(self, images: ImageLike | list[ImageLike]) -> dict[str, Array]:
+    def images(self, images: ImageLike | Sequence[ImageLike]) -> dict[str, Array]:
         """Images as the input of a model that takes one: an image or a list of them, each a file, Pillow's or pixels.
 
         Raises NetspecError NS503 for what is no image, and for models that say nothing of images.
         """
-        from netspec.backends.images import prepare
-
+        try:
+            from netspec.backends.images import prepare
+        except ModuleNotFoundError:
+            raise MissingPart("images are read by Pillow, which is not installed", "pip install pillow") from None
         name, how = self._image_input()
-        listed = images if isinstance(images, list) else [images]
+        listed = cast("Sequence[ImageLike]", images if isinstance(images, list | tuple) else [images])
         value = self.inputs[name]
         channels = value.shape[1]
         prepared = [prepare(image, how, channels if isinstance(channels, int) else 3, value.dtype) for image in listed]
@@ -178,19 +179,29 @@ class Session:
             fail("NS503", "these images have several sizes, and a batch has one", help="run them one by one")
         return {name: np.stack(prepared)}
 
-    def classify(self, images: ImageLike | list[ImageLike], top: int = 5) -> list[list[Prediction]]:
+    def classify(self, images: ImageLike | Sequence[ImageLike], top: int = 5) -> list[list[Prediction]]:
         """For each image the classes that the model finds most probable, the first of them first."""
-        scores = next(iter(self.run(self.images(images)).values()))
-        return self.predictions(scores, top)
+        return self.predictions(self.run(self.images(images)), top)
 
-    def predictions(self, scores: Array, top: int = 5) -> list[list[Prediction]]:
-        """The most probable classes by the first output, for each sample of it."""
-        name, value = next(iter(self.outputs.items()))
-        if scores.ndim < 2:
-            fail("NS503", f"`{name}` is {value}: it scores no classes")
+    @property
+    def scores(self) -> str:
+        """The output that scores classes: the one with labels, or the only one of samples x classes; "" for none."""
+        if self.labels:
+            return next(iter(self.labels)) if len(self.labels) == 1 else ""
+        found = [name for name, value in self.outputs.items() if len(value.shape) == 2 and value.shape[1] != 1]
+        return found[0] if len(found) == len(self.outputs) == 1 else ""
+
+    def predictions(self, outputs: Mapping[str, Array], top: int = 5) -> list[list[Prediction]]:
+        """The most probable classes for each sample, by what `run` gave."""
+        name = self.scores
+        if not name:
+            message = f"{self.path} has no output that scores classes: {choices(self.outputs)}"
+            fail("NS503", message, help="`labels` in the spec say which one does")
+        if not np.all(outputs[name] < np.inf):
+            fail("NS503", f"`{name}` is not finite, and scores no classes")
         labels = self.labels.get(name)
         found: list[list[Prediction]] = []
-        for row in probabilities(scores, self._scored_by[name]):
+        for row in probabilities(outputs[name], self._probabilities[name]):
             best = np.argsort(-row, kind="stable")[:top]
             found.append([Prediction(labels[i] if labels else "", i, float(row[i])) for i in map(int, best)])
         return found
@@ -208,23 +219,14 @@ class Session:
         return f"Session({str(self.path)!r}, {self.device!r})"
 
 
-def _bytes_of_a_sample(metadata: Mapping[str, str], arrays: Mapping[str, Array]) -> int:
-    """What the values between layers take for one sample, by the spec in the metadata; 0 where there is none."""
-    try:
-        graph = elaborate(read_spec(Source("the model", metadata[SPEC]))).graph
-        at = {str(d): n for i in graph.inputs for d, n in zip(i.type.shape, arrays[i.name].shape, strict=True)}
-        found = memory(graph, at={name: size for name, size in at.items() if name[:1].isalpha() and name != "N"})
-    except (NetspecError, KeyError, ValueError):
-        return 0
-    return found.peak - found.parameters - found.buffers
+def _ways(device: Device, graphs: bool) -> list[tuple[Device, bool]]:
+    """What is tried, one after the other: a device, and whether its runs are CUDA graphs."""
+    cuda: list[tuple[Device, bool]] = [("cuda", True), ("cuda", False)] if graphs else [("cuda", False)]
+    return [*(cuda if device == "cuda" else []), ("cpu", False)]
 
 
-def _no_memory(path: Path, error: Exception) -> NetspecError:
-    message = f"{path} does not fit into memory, one sample at a time"
-    return NetspecError(Diagnostic("NS502", message, notes=(_said(error),)))
-
-
-def _said(error: Exception) -> str:
-    """The words of ONNX Runtime, without its numbers and the places in its own source."""
+def words_of(error: Exception) -> str:
+    """What ONNX Runtime says, without its numbers and the places in its own source."""
     line = str(error).strip().partition("\n")[0]
-    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : |/onnxruntime_src/.*\) ", "", line)[:300]
+    line = re.sub(r"^.*\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
+    return re.sub(r"\S*(?:onnxruntime_src|_work)[/\\]\S+(?: [^()]*\([^()]*(?:\([^()]*\)[^()]*)*\))? ?", "", line)[:300]

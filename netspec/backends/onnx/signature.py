@@ -14,6 +14,9 @@ from onnx import helper
 from netspec.backends.onnx.lower import Array
 from netspec.errors import choices, closest, fail
 
+UNKNOWN = "..."
+"""The shape of what is said to have none."""
+
 
 @dataclass(frozen=True, slots=True)
 class Value:
@@ -35,15 +38,20 @@ def values_of(path: Path, infos: Iterable[onnx.ValueInfoProto]) -> dict[str, Val
     found: dict[str, Value] = {}
     for info in infos:
         tensor = info.type.tensor_type
-        if not info.type.HasField("tensor_type") or not tensor.HasField("shape"):
-            fail("NS502", f"{path} can't be used: `{info.name}` is no tensor with a shape")
-        dims = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in tensor.shape.dim]
+        if not info.type.HasField("tensor_type"):
+            fail("NS502", f"{path} can't be used: `{info.name}` is no tensor")
         try:
             dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
         except (KeyError, ValueError, TypeError):
             fail("NS502", f"{path} can't be used: `{info.name}` has a dtype that numpy lacks")
-        found[info.name] = Value(info.name, tuple(dims), str(dtype))
+        dims = tuple(map(_size, tensor.shape.dim)) if tensor.HasField("shape") else (UNKNOWN,)
+        found[info.name] = Value(info.name, dims, str(dtype))
     return found
+
+
+def _size(dim: onnx.TensorShapeProto.Dimension) -> int | str:
+    known = dim.HasField("dim_value") and dim.dim_value >= 0
+    return dim.dim_value if known else dim.dim_param or "?"
 
 
 def fit(wanted: Mapping[str, Value], given: Mapping[str, Any]) -> dict[str, Array]:
@@ -53,16 +61,16 @@ def fit(wanted: Mapping[str, Value], given: Mapping[str, Any]) -> dict[str, Arra
     """
     for name in given:
         if name not in wanted:
-            help = closest(name, wanted) or f"it takes {choices(wanted)}"
+            help = closest(str(name), wanted) or (f"it takes {choices(wanted)}" if wanted else "it takes none")
             fail("NS503", f"the model has no input `{name}`", help=help)
     missing = [name for name in wanted if name not in given]
     if missing:
-        fail("NS503", f"the model needs {choices(missing)}", help=_example(wanted))
+        fail("NS503", f"the model needs {choices(missing)}", help=example(wanted))
     found = {name: _array(value, given[name]) for name, value in wanted.items()}
     sizes: dict[str, tuple[int, str]] = {}
     for name, value in wanted.items():
-        for symbol, size in zip(value.shape, found[name].shape, strict=True):
-            if isinstance(symbol, str) and symbol != "?":
+        for symbol, size in zip(value.shape, found[name].shape, strict=value.shape != (UNKNOWN,)):
+            if isinstance(symbol, str) and symbol not in ("?", UNKNOWN):
                 first, other = sizes.setdefault(symbol, (size, name))
                 if first != size:
                     fail("NS503", f"`{symbol}` is {first} in `{other}`, and {size} in `{name}`")
@@ -73,35 +81,51 @@ def _array(wanted: Value, given: Any) -> Array:
     try:
         array = cast(Array, np.asarray(given))
     except (TypeError, ValueError, RuntimeError) as error:
-        help = "a tensor: `.detach().cpu().numpy()`" if type(given).__module__.partition(".")[0] == "torch" else ""
+        help = (
+            "a tensor: `.detach().float().cpu().numpy()`" if type(given).__module__.partition(".")[0] == "torch" else ""
+        )
         said = str(error).partition("\n")[0]
         fail("NS503", f"`{wanted.name}` can't be made an array", notes=[said[:200]], help=help)
     if str(array.dtype) != wanted.dtype:
         help = f'`.astype("{wanted.dtype}")`' if array.dtype.kind in "fiub" else ""
         fail("NS503", f"`{wanted.name}` is {wanted.dtype}, and was given as {array.dtype}", help=help)
-    if array.ndim != len(wanted.shape) or any(
-        size != given_size for size, given_size in zip(wanted.shape, array.shape, strict=True) if isinstance(size, int)
-    ):
+    if wanted.shape != (UNKNOWN,) and not _has_shape(array, wanted.shape):
         shape = " x ".join(map(str, array.shape)) or "a scalar"
         one_less = array.ndim + 1 == len(wanted.shape) and wanted.shape[0] in ("N", 1)
         help = f"a batch of one: `{wanted.name}[None]`" if one_less else ""
-        fail("NS503", f"`{wanted.name}` is {' x '.join(map(str, wanted.shape))}, and was given as {shape}", help=help)
-    if array.size == 0:
+        needed = " x ".join(map(str, wanted.shape)) or "a scalar"
+        fail("NS503", f"`{wanted.name}` is {needed}, and was given as {shape}", help=help)
+    if array.size == 0 and 0 not in wanted.shape:
         fail("NS503", f"`{wanted.name}` is empty: {' x '.join(map(str, array.shape))}")
-    return np.ascontiguousarray(array)
+    return np.asarray(array, order="C")
 
 
-def _example(wanted: Mapping[str, Value]) -> str:
+def _has_shape(array: Array, shape: tuple[int | str, ...]) -> bool:
+    sizes = zip(shape, array.shape, strict=False)
+    return array.ndim == len(shape) and all(size == given for size, given in sizes if isinstance(size, int))
+
+
+def example(wanted: Mapping[str, Value]) -> str:
+    """How a model is run, for those who did it otherwise."""
     return f"such as `run({', '.join(f'{name}=array' for name in wanted)})`"
 
 
 def batch_axis(inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> bool:
-    """Whether all inputs and outputs have one open size for their first axis: a batch, which may be split."""
+    """Whether all inputs and outputs have one open size for their first axis: a batch."""
     first = {value.shape[0] if value.shape else "" for value in (*inputs.values(), *outputs.values())}
-    return len(first) == 1 and isinstance(symbol := next(iter(first)), str) and symbol not in ("", "?")
+    symbol = first.pop() if len(first) == 1 and inputs else ""
+    return isinstance(symbol, str) and symbol not in ("", "?", UNKNOWN)
 
 
 def is_fixed(inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> bool:
-    """Whether nothing but the batch is open."""
-    others = [size for value in (*inputs.values(), *outputs.values()) for size in value.shape[1:]]
-    return all(isinstance(size, int) for size in others)
+    """Whether nothing but the batch is open, the first axis of all inputs."""
+    batches = {value.shape[0] if value.shape else 0 for value in inputs.values()}
+    sizes = [size for value in (*inputs.values(), *outputs.values()) for size in value.shape[1:]]
+    firsts = [value.shape[0] for value in outputs.values() if value.shape]
+    known = all(isinstance(size, int) for size in sizes)
+    return (
+        known
+        and len(batches) == 1
+        and not batches & {"?", UNKNOWN}
+        and all(isinstance(size, int) or size in batches for size in firsts)
+    )
