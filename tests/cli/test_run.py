@@ -14,6 +14,7 @@ from sklearn.datasets import load_sample_image
 
 import netspec
 from netspec.backends.onnx import packages
+from netspec.cli import run_command
 
 from .conftest import TINY, Run
 
@@ -72,13 +73,25 @@ def test_one_image_named_twice_is_told_twice(run: Run, model: Path) -> None:
     assert len(result.out.splitlines()) == 3
 
 
-def test_all_outputs(run: Run, model: Path, folder: Path) -> None:
-    images = [part for _ in range(70) for part in ("--image", "china.png")]
-    result = run("run", "tiny.onnx", *images, "--save", "scores.npz", "--device", "cpu")
-    assert result.status == 0
+def test_all_outputs_of_many_images(run: Run, model: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_command, "AT_A_TIME", 3)
+    read: list[int] = []
+    images_of = netspec.Session.images
+
+    def images(self: netspec.Session, given: list[str]) -> dict[str, np.ndarray]:
+        read.append(len(given))
+        return images_of(self, given)
+
+    monkeypatch.setattr(netspec.Session, "images", images)
+    names = ["china.png", "flower.png"] * 4
+    given = [part for name in names for part in ("--image", name)]
+    result = run("run", "tiny.onnx", *given, "--save", "scores.npz", "--device", "cpu")
+    assert (result.status, read) == (0, [3, 3, 2])
     assert "wrote scores.npz" in result.err
+    session = netspec.Session(model, "cpu")
+    expected = session.run(images_of(session, names))["logits"]
     with np.load(folder / "scores.npz") as saved:
-        assert saved["logits"].shape == (70, 3)
+        np.testing.assert_allclose(saved["logits"], expected, rtol=1e-5, atol=1e-6)
 
 
 def test_arrays(run: Run, model: Path, folder: Path) -> None:

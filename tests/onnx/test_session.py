@@ -23,6 +23,8 @@ from files import inputs_for, session, trained, worst
 
 import netspec
 from netspec.backends.images import Array
+from netspec.backends.onnx.export import for_inference
+from netspec.backends.onnx.samples import Samples
 from netspec.backends.onnx.scores import are_probabilities
 from netspec.backends.onnx.session import Prediction
 
@@ -170,8 +172,8 @@ def test_large_scores_are_no_infinity(tmp_path: Path) -> None:
 
 def test_equal_scores_come_in_the_order_of_the_classes(tmp_path: Path) -> None:
     other = opened(model([helper.make_node("Relu", ["x"], ["y"])]), tmp_path)
-    (found,) = other.predictions({"y": np.zeros((1, 4), "float32")}, 4)
-    assert [each.index for each in found] == [0, 1, 2, 3]
+    (found,) = other.predictions({"y": np.tile(np.array([[0, 1]], "float32"), 200)}, 400)
+    assert [each.index for each in found] == [*range(1, 400, 2), *range(0, 400, 2)]
 
 
 def test_the_output_with_labels_scores_the_classes(tmp_path: Path) -> None:
@@ -298,6 +300,12 @@ def test_chunks_give_what_the_whole_batch_gives(resnet18: netspec.Session) -> No
     assert worst([found], torch.from_numpy(resnet18.run(image=images)["logits"])) < 1e-6
 
 
+@pytest.mark.parametrize("name", netspec.names())
+def test_samples_of_the_bundled_networks_never_meet(name: str) -> None:
+    graph = for_inference(netspec.load(name).graph).graph
+    assert Samples({"netspec.spec": netspec.to_yaml(graph)}, 2**30).are_apart
+
+
 @pytest.mark.parametrize("step", ["softmax: 0", "softmax: -2", "log_softmax: 0"])
 def test_what_mixes_samples_is_never_run_in_chunks(step: str, tmp_path: Path) -> None:
     text = TINY.replace("name: fc}\n", f"name: fc}}\n  - {{{step}, name: last}}\n").replace(
@@ -307,6 +315,17 @@ def test_what_mixes_samples_is_never_run_in_chunks(step: str, tmp_path: Path) ->
     images = np.random.default_rng(0).standard_normal((5, 3, 8, 8), dtype="float32")
     chunked = netspec.Session(whole.path, "cpu", memory=1)
     np.testing.assert_array_equal(chunked.run(images)["logits"], whole.run(images)["logits"])
+
+
+def test_samples_that_meet_along_another_axis(tmp_path: Path) -> None:
+    """Where the batch is not the first axis in between, a softmax over another one may be one over the batch."""
+    steps = "{transpose: {dim0: 0, dim1: 1}}\n  - softmax: 1\n  - {transpose: {dim0: 0, dim1: 1}, name: last}"
+    text = TINY.replace("name: fc}\n", f"name: fc}}\n  - {steps}\n")
+    whole = exported(text.replace("logits: fc", "logits: last"), tmp_path)
+    images = np.random.default_rng(0).standard_normal((5, 3, 8, 8), dtype="float32")
+    chunked = netspec.Session(whole.path, "cpu", memory=1)
+    np.testing.assert_array_equal(chunked.run(images)["logits"], whole.run(images)["logits"])
+    np.testing.assert_allclose(whole.run(images)["logits"].sum(0), np.ones(3), rtol=1e-5)
 
 
 def test_nothing_is_known_of_the_samples_of_other_programs(tmp_path: Path) -> None:

@@ -71,6 +71,12 @@ def test_resize_keeps_its_ratio_where_no_crop_is_said() -> None:
     assert of(netspec.loads(text, inputs={"image": shape}).graph)[0] == given(resize=(80, 150), crop=(64, 96))
 
 
+def test_resize_is_the_shorter_side() -> None:
+    """A photograph of 3 x 4 just covers an input of 30 x 40 when its shorter side is 30."""
+    text = SPEC.replace("side, side]", "30, side + 8]").replace("resize: 40, crop: 32, ", "resize: 30, ")
+    assert of(netspec.loads(text).graph)[0] == given(resize=30, crop=(30, 40))
+
+
 @pytest.mark.parametrize(
     ("changes", "shape"),
     [
@@ -145,6 +151,13 @@ def test_passes_keep_what_still_holds() -> None:
     preprocess, labels = of(vgg)
     assert isinstance(preprocess, Preprocess)
     assert (preprocess.resize, preprocess.crop, labels) == (256, None, "imagenet")
+
+
+def test_another_head_keeps_the_labels_of_other_outputs() -> None:
+    text = SPEC.replace("outputs: {logits: fc}", "outputs: {logits: fc, features: conv}")
+    graph = netspec.loads(text.replace("labels: {", "labels: {features: [a, b, c, d], ")).graph
+    found = {o.name: o.labels for o in replace_head(graph, 5).graph.outputs}
+    assert found == {"logits": (), "features": ("a", "b", "c", "d")}
 
 
 def test_they_do_not_change_what_the_network_is() -> None:

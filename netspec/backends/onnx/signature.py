@@ -81,9 +81,8 @@ def _array(wanted: Value, given: Any) -> Array:
     try:
         array = cast(Array, np.asarray(given))
     except (TypeError, ValueError, RuntimeError) as error:
-        help = (
-            "a tensor: `.detach().float().cpu().numpy()`" if type(given).__module__.partition(".")[0] == "torch" else ""
-        )
+        of_torch = type(given).__module__.partition(".")[0] == "torch"
+        help = "a tensor: `.detach().float().cpu().numpy()`" if of_torch else ""
         said = str(error).partition("\n")[0]
         fail("NS503", f"`{wanted.name}` can't be made an array", notes=[said[:200]], help=help)
     if str(array.dtype) != wanted.dtype:
