@@ -63,8 +63,8 @@ own_ops = click.option(
 overwrite = click.option("--force", is_flag=True, help="Overwrite a file that netspec did not write.")
 
 
-def need(module: str, package: str = "") -> None:
-    """Import a module that a command can't do without, or raise MissingPart; its package may have another name."""
+def need(module: str) -> None:
+    """Import a module that a command can't do without, or raise MissingPart."""
     try:
         import_module(module)
     except ModuleNotFoundError as error:
@@ -72,8 +72,7 @@ def need(module: str, package: str = "") -> None:
             raise
         from netspec.errors import MissingPart
 
-        name = package or module
-        raise MissingPart(f"this command needs {name}, which is not installed", f"pip install {name}") from None
+        raise MissingPart(f"this command needs {module}, which is not installed", f"pip install {module}") from None
 
 
 def spec_options(command: Command) -> Command:

@@ -57,14 +57,14 @@ def command(
     _check_is_exported(model)
     with working("loading onnx"):
         need("onnx")
-        if images:
-            need("PIL", "pillow")
     from netspec.backends.onnx.session import Session
 
     with working(f"loading {model}"):
         session = Session(model, cast("Device | None", device))
     where = "CUDA" if session.device == "cuda" else "the CPU"
     click.echo(f"{session.runtime} on {where}" + (f": {session.why}" if session.why else ""), err=True)
+    if "netspec.labels" in session.metadata and not session.labels:
+        click.echo('its labels are names that torchvision has: pip install "netspec[vision]" to see them', err=True)
     with working("running"):
         report, outputs = _of_images(session, images, top) if images else _of_arrays(session, arrays)
     emit(report.to(format_for(format_, output)), output)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -243,3 +244,22 @@ def test_arrays_that_are_damaged(run: Run, model: Path, folder: Path, content: b
 def test_a_report_that_can_not_be_written_leaves_nothing(run: Run, model: Path, folder: Path) -> None:
     result = run("run", "tiny.onnx", "--image", "china.png", "--save", "x.npz", "-o", "no/such/folder.json")
     assert (result.status, (folder / "x.npz").exists()) == (1, False)
+
+
+def test_labels_that_only_torchvision_has(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("netspec.labels.find_spec", lambda name: None)
+    netspec.load("resnet18").to_onnx(folder / "r.onnx")
+    Image.fromarray(load_sample_image("china.jpg")).save(folder / "china.png")
+    result = run("run", "r.onnx", "--image", "china.png", "--top", "1")
+    assert (result.status, result.out.splitlines()[0].split()) == (0, ["image", "class", "%"])
+    assert 'pip install "netspec[vision]" to see them' in result.err
+
+
+def test_without_pillow(run: Run, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "netspec.backends.images", raising=False)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    result = run("run", "tiny.onnx", "--image", "china.png")
+    assert (result.status, result.out) == (3, "")
+    assert result.err.endswith(
+        "error NS601: images are read by Pillow, which is not installed\n   help: pip install pillow\n"
+    )
