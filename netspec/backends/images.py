@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from netspec.backends.onnx.lower import Array
 from netspec.errors import NetspecError, fail
 from netspec.preprocess import Preprocess
 
-Array = np.ndarray[Any, np.dtype[Any]]
 ImageLike = str | os.PathLike[str] | Image.Image | Array
 """A file, an image of Pillow, or an array of pixels: height x width, or height x width x 3, of uint8."""
 
@@ -35,7 +35,7 @@ def prepare(image: ImageLike, how: Preprocess, channels: int = 3, dtype: str = "
         what = f"an image is a file, one of Pillow's, or an array of pixels, not {type(image).__name__}"
         fail("NS503", what)
     name = "the image" if isinstance(image, Image.Image | np.ndarray) else os.fspath(image)
-    picture = _read(image, "RGB" if channels == 3 else "L")
+    picture = _read(image, "RGB" if channels == 3 else "L", name)
     picture = _cropped(_resized(picture, how, name), how, name)
     pixels = np.asarray(picture, dtype="float32")
     pixels = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
@@ -47,12 +47,11 @@ def prepare(image: ImageLike, how: Preprocess, channels: int = 3, dtype: str = "
     return np.ascontiguousarray((pixels - mean) / std, dtype=dtype)
 
 
-def _read(image: ImageLike, mode: str) -> Image.Image:
+def _read(image: ImageLike, mode: str, name: str) -> Image.Image:
     """An image upright, in the mode that is wanted, with its pixels in memory."""
     if isinstance(image, np.ndarray):
         _check_pixels(image)
         return Image.fromarray(image).convert(mode)
-    name = "the image" if isinstance(image, Image.Image) else os.fspath(image)
     try:
         if isinstance(image, Image.Image):
             return _as_bytes(ImageOps.exif_transpose(image), name).convert(mode)

@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from netspec.errors import Findings, NetspecError, choices, closest, fail
+from netspec.errors import Findings, choices, closest, fail
 from netspec.labels import KNOWN, KnownLabels, Labels
 from netspec.source import Span
 from netspec.spec.data import Data, Entry, Scalar, Seq
+from netspec.spec.ends import read_for
 from netspec.spec.messages import kind_of
 from netspec.types import Tensor
 
@@ -28,17 +29,7 @@ def read_labels(
     entries: Mapping[str, Entry], outputs: Collection[str], inherited: bool, findings: Findings
 ) -> dict[str, LabelsDefinition]:
     """`{logits: [cat, dog]}` or `{logits: imagenet}`: for outputs by their names."""
-    found: dict[str, LabelsDefinition] = {}
-    for name, entry in entries.items():
-        try:
-            if name not in outputs:
-                help = closest(name, outputs) or f"it has {choices(outputs)}"
-                fail("NS209", f"there is no output `{name}`", entry.key_span, help=help)
-            found[name] = LabelsDefinition(_labels(name, entry.value), entry.value.span, inherited)
-        except NetspecError as error:
-            findings.extend(error)
-            findings.check_full()
-    return found
+    return read_for(entries, "output", outputs, lambda name, entry: _definition(name, entry, inherited), findings)
 
 
 def check_labels(name: str, type: Tensor, definition: LabelsDefinition) -> None:
@@ -49,6 +40,10 @@ def check_labels(name: str, type: Tensor, definition: LabelsDefinition) -> None:
         fail("NS206", f"`labels` are for a number of classes, N x classes, and `{name}` is {type}", definition.span)
     if number != type.channels:
         fail("NS206", f"`{name}` has {type.channels:,} classes, and {number:,} labels", definition.span)
+
+
+def _definition(name: str, entry: Entry, inherited: bool) -> LabelsDefinition:
+    return LabelsDefinition(_labels(name, entry.value), entry.value.span, inherited)
 
 
 def _labels(name: str, data: Data) -> Labels:

@@ -68,6 +68,10 @@ class NetworkOutline(_Strict):
     labels: dict[str, Any] = {}
 
 
+OF_ONE_NETWORK = tuple(key for key in NetworkOutline.model_fields if key not in ("body", "title"))
+"""What beside `networks` alone stands in each of them."""
+
+
 class WeightsOutline(_Strict):
     """Where state dicts come from that fit a network."""
 

@@ -6,11 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
+from netspec.errors import Diagnostic, Findings, fail
 from netspec.expression import show
-from netspec.preprocess import Preprocess
+from netspec.preprocess import Preprocess, Size
 from netspec.source import Span
 from netspec.spec.data import Entry, Map, plain
+from netspec.spec.ends import read_for
 from netspec.spec.messages import kind_of
 from netspec.spec.model import PreprocessOutline, check, place
 from netspec.types import Tensor
@@ -22,8 +23,6 @@ LARGEST_SIDE = 8_192
 """How high or wide an image may become: a spec from elsewhere must not fill the memory."""
 LARGEST_NUMBER, SMALLEST_STD = 1e6, 1e-6
 """Between what `mean` and `std` keep pixels to numbers that float32 holds."""
-
-Size = tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -40,17 +39,7 @@ def read_preprocess(
     entries: Mapping[str, Entry], inputs: Collection[str], inherited: bool, findings: Findings
 ) -> dict[str, PreprocessDefinition]:
     """`{image: {resize: 256, mean: 0.5, std: 0.5}}`: for inputs by their names."""
-    found: dict[str, PreprocessDefinition] = {}
-    for name, entry in entries.items():
-        try:
-            if name not in inputs:
-                help = closest(name, inputs) or f"it has {choices(inputs)}"
-                fail("NS209", f"there is no input `{name}`", entry.key_span, help=help)
-            found[name] = _preprocess(name, entry, inherited)
-        except NetspecError as error:
-            findings.extend(error)
-            findings.check_full()
-    return found
+    return read_for(entries, "input", inputs, lambda name, entry: _preprocess(name, entry, inherited), findings)
 
 
 def fitted(name: str, type: Tensor, declared: Size | None, definition: PreprocessDefinition) -> Preprocess:

@@ -19,6 +19,7 @@ from netspec.spec.extends import File, chain
 from netspec.spec.inputs import InputDefinition, read_inputs
 from netspec.spec.labels import LabelsDefinition, read_labels
 from netspec.spec.library import bundled_folder
+from netspec.spec.model import OF_ONE_NETWORK
 from netspec.spec.networks import Embedded, NetworkDefinition, parse_network, read_networks
 from netspec.spec.outputs import OutputDefinition, read_outputs
 from netspec.spec.preprocess import PreprocessDefinition, read_preprocess
@@ -187,7 +188,7 @@ def _images(spec: Spec, files: list[File], findings: Findings) -> None:
 def _refuse_sections(files: list[File], one: bool) -> None:
     """Beside `networks` alone, what belongs to a network stands in each of them."""
     for file in files if not one else ():
-        for key in ("inputs", "outputs", "expect", "weights", "preprocess", "labels"):
+        for key in OF_ONE_NETWORK:
             if key in file.data.entries:
                 span = file.data.entries[key].key_span
                 fail("NS201", f"`{key}` stands in each of the `networks`", span, help="indent it under the network")

@@ -16,6 +16,7 @@ from netspec.naming import SIBLINGS
 from netspec.ops.base import Merge, Op
 from netspec.ops.fields import LARGEST
 from netspec.spec.model import (
+    OF_ONE_NETWORK,
     BlockOutline,
     EmbedOutline,
     NetworkOutline,
@@ -54,9 +55,6 @@ from netspec.spec.schema_parts import (
 
 ID = "urn:netspec:spec:1"
 
-_OF_ONE_NETWORK = ("inputs", "outputs", "expect", "weights", "preprocess", "labels")
-"""What beside `networks` alone stands in each of them."""
-
 
 def spec_schema(ops: Iterable[type[Op]]) -> Schema:
     """The schema of specs that use these ops."""
@@ -76,7 +74,7 @@ def spec_schema(ops: Iterable[type[Op]]) -> Schema:
             "if": {"required": ["networks"]},
             "then": {
                 "if": {"not": {"required": ["network"]}},
-                "then": {"properties": dict.fromkeys(_OF_ONE_NETWORK, False)},
+                "then": {"properties": dict.fromkeys(OF_ONE_NETWORK, False)},
             },
             "else": {"properties": {"inputs": {"minProperties": 1}}, "required": ["inputs", "network"]},
         },

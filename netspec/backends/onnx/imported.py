@@ -11,14 +11,11 @@ import onnx
 from onnx import numpy_helper
 
 from netspec.backends.onnx.lower import Array, lower
-from netspec.backends.onnx.metadata import SPEC
+from netspec.backends.onnx.metadata import SPEC, graph_in
 from netspec.backends.onnx.read import Initializers, metadata_in, read_model
 from netspec.backends.onnx.write import PRODUCER
 from netspec.errors import NetspecError, fail
 from netspec.graph.model import Graph
-from netspec.source import Source
-from netspec.spec.elaborate import elaborate
-from netspec.spec.read import read_spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,7 @@ def import_model(path: Path) -> Imported:
         what = f"{path} was written by {by}" if by != PRODUCER else f"{path} is of a graph that no spec can say"
         fail("NS502", f"{what}, and holds no spec", help="a model that `netspec export` wrote can be imported")
     try:
-        graph = elaborate(read_spec(Source(f"{path}: {SPEC}", said[SPEC]))).graph
+        graph = graph_in(said, str(path))
         versions = [entry.version for entry in model.opset_import if not entry.domain]
         lowered = lower(graph, versions[0] if versions else 0, half=said.get("netspec.half") == "true")
     except NetspecError as error:

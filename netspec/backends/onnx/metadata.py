@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
 
+from netspec.backends.onnx.read import refuse
 from netspec.backends.onnx.signature import Value
 from netspec.dims import symbol
 from netspec.errors import Findings, NetspecError, fail
@@ -17,8 +17,10 @@ from netspec.labels import names_of
 from netspec.preprocess import Preprocess
 from netspec.source import Source
 from netspec.spec.data import Entry, Map
+from netspec.spec.elaborate import elaborate
 from netspec.spec.labels import check_labels, read_labels
 from netspec.spec.preprocess import fitted, read_preprocess
+from netspec.spec.read import read_spec
 from netspec.spec.yaml import read
 from netspec.types import Tensor
 
@@ -41,6 +43,11 @@ def metadata_of(graph: Graph) -> dict[str, str]:
     return found
 
 
+def graph_in(said: Mapping[str, str], model: str) -> Graph:
+    """The graph that a model was exported from. Raises NetspecError where its spec is wrong, KeyError without one."""
+    return elaborate(read_spec(Source(f"{model}: {SPEC}", said[SPEC]))).graph
+
+
 def preprocess_in(said: Mapping[str, str], path: Path, inputs: Mapping[str, Value]) -> dict[str, Preprocess]:
     """How images become inputs, by their names. Raises NetspecError NS502 for what can't be that."""
     findings = Findings()
@@ -50,7 +57,7 @@ def preprocess_in(said: Mapping[str, str], path: Path, inputs: Mapping[str, Valu
         for name, definition in found.items():
             fitted(name, _type(inputs[name]), None, definition)
     except NetspecError as error:
-        _refuse(path, PREPROCESS, error)
+        refuse(path, f"its `{PREPROCESS}` is wrong", error.diagnostics[0].message)
     return {name: definition.value for name, definition in found.items()}
 
 
@@ -63,7 +70,7 @@ def labels_in(said: Mapping[str, str], path: Path, outputs: Mapping[str, Value])
         for name, definition in found.items():
             check_labels(name, _type(outputs[name]), definition)
     except NetspecError as error:
-        _refuse(path, LABELS, error)
+        refuse(path, f"its `{LABELS}` is wrong", error.diagnostics[0].message)
     names = {name: names_of(definition.value) for name, definition in found.items()}
     return {name: known for name, known in names.items() if known}
 
@@ -80,7 +87,3 @@ def _entries(said: Mapping[str, str], key: str, path: Path) -> Mapping[str, Entr
 def _type(value: Value) -> Tensor:
     """The type of a value, as far as it is fixed: all that is open is one symbol here."""
     return Tensor(tuple([size if isinstance(size, int) else symbol("N") for size in value.shape]), value.dtype)
-
-
-def _refuse(path: Path, key: str, error: NetspecError) -> NoReturn:
-    fail("NS502", f"{path} can't be used: its `{key}` is wrong", notes=[error.diagnostics[0].message])

@@ -27,9 +27,9 @@ def read_model(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.ModelProto.FromString(path.read_bytes())
     except (DecodeError, ValueError, OSError) as error:
-        _refuse(path, "it is cut off, or no ONNX model", error)
+        refuse(path, "it is cut off, or no ONNX model", error)
     if not model.graph.node and not model.graph.output:
-        _refuse(path, "it holds no graph")
+        refuse(path, "it holds no graph")
     return model
 
 
@@ -38,7 +38,7 @@ def metadata_in(model: onnx.ModelProto, path: Path) -> dict[str, str]:
     said: dict[Any, Any] = {entry.key: entry.value for entry in model.metadata_props}
     # Protobuf gives text that is no UTF-8 as bytes.
     if not all(isinstance(text, str) for entry in said.items() for text in entry):
-        _refuse(path, "what it says of itself is no text")
+        refuse(path, "what it says of itself is no text")
     return said
 
 
@@ -77,7 +77,7 @@ class Initializers(Mapping[str, Array]):
         try:
             return numpy_helper.to_array(tensor)
         except (ValueError, TypeError) as error:
-            _refuse(self.path, f"`{key}` is not as long as its shape says", error)
+            refuse(self.path, f"`{key}` is not as long as its shape says", error)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.tensors)
@@ -93,25 +93,26 @@ def external_place(tensor: TensorProto, path: Path) -> tuple[Path, int]:
         begin, name = int(place.get("offset", "0")), os.path.normpath(place.get("location") or "..")
         dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
     except (ValueError, KeyError, TypeError) as error:
-        _refuse(path, f"`{tensor.name}` is said to stand in another file, and not in which", error)
+        refuse(path, f"`{tensor.name}` is said to stand in another file, and not in which", error)
     if name in (".", "..") or os.path.basename(name) != name:
-        _refuse(path, f"`{tensor.name}` is said to stand in {name!r}, which is no file beside it")
+        refuse(path, f"`{tensor.name}` is said to stand in {name!r}, which is no file beside it")
     file = path.with_name(name)
     count = prod(tensor.dims)
     end = begin + ((count + 1) // 2 if tensor.data_type in _HALF_BYTES else count * dtype.itemsize)
     try:
         if file.is_symlink():
-            _refuse(path, f"its weights stand in {file}, which is a link: it may lead out of the folder")
+            refuse(path, f"its weights stand in {file}, which is a link: it may lead out of the folder")
         size = file.stat().st_size if file.is_file() else -1
     except OSError as error:
-        _refuse(path, f"there is no file {name!r} beside it, which holds its weights", error)
+        refuse(path, f"there is no file {name!r} beside it, which holds its weights", error)
     if size < 0:
-        _refuse(path, f"there is no file {file} beside it, which holds its weights")
+        refuse(path, f"there is no file {file} beside it, which holds its weights")
     if begin < 0 or min(tensor.dims, default=0) < 0 or end > size:
-        _refuse(path, f"{file} is cut off: `{tensor.name}` ends at {end:,} bytes")
+        refuse(path, f"{file} is cut off: `{tensor.name}` ends at {end:,} bytes")
     return file, begin
 
 
-def _refuse(path: Path, why: str, error: Exception | None = None) -> NoReturn:
-    said = str(error).strip().splitlines() if error is not None else []
-    fail("NS502", f"{path} can't be used: {why}", notes=[said[0][:200]] if said else ())
+def refuse(path: Path, why: str, said: Exception | str = "") -> NoReturn:
+    """Raise NetspecError NS502 for a model: why it can't be used, and what another program said of it."""
+    lines = str(said).strip().splitlines()
+    fail("NS502", f"{path} can't be used: {why}", notes=[lines[0][:300]] if lines else ())

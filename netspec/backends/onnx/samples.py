@@ -7,12 +7,9 @@ from functools import cached_property
 
 from netspec.analysis.memory import memory
 from netspec.backends.onnx.lower import Array
-from netspec.backends.onnx.metadata import SPEC
+from netspec.backends.onnx.metadata import graph_in
 from netspec.errors import NetspecError
 from netspec.graph.model import Graph, Node
-from netspec.source import Source
-from netspec.spec.elaborate import elaborate
-from netspec.spec.read import read_spec
 
 
 class Samples:
@@ -27,7 +24,7 @@ class Samples:
     def graph(self) -> Graph | None:
         """The graph that the model was exported from."""
         try:
-            return elaborate(read_spec(Source(f"the model: {SPEC}", self._metadata[SPEC]))).graph
+            return graph_in(self._metadata, "the model")
         except (NetspecError, KeyError):
             return None
 

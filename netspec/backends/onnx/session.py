@@ -16,7 +16,7 @@ from netspec.backends.onnx.device import CUDA, Device, choose, providers
 from netspec.backends.onnx.lower import Array
 from netspec.backends.onnx.metadata import labels_in, preprocess_in
 from netspec.backends.onnx.packages import onnx_runtime
-from netspec.backends.onnx.read import check_files_beside, metadata_in, read_model
+from netspec.backends.onnx.read import check_files_beside, metadata_in, read_model, refuse
 from netspec.backends.onnx.samples import Samples
 from netspec.backends.onnx.scores import are_probabilities, probabilities
 from netspec.backends.onnx.signature import batch_axis, example, fit, is_fixed, values_of
@@ -71,6 +71,7 @@ class Session:
         weights = {tensor.name for tensor in model.graph.initializer}
         self.inputs = values_of(self.path, (info for info in model.graph.input if info.name not in weights))
         self.outputs = values_of(self.path, model.graph.output)
+        self._in_batches = batch_axis(self.inputs, self.outputs)
         self.metadata = metadata_in(model, self.path)
         self._probabilities = are_probabilities(model)
         del model
@@ -102,7 +103,7 @@ class Session:
                 number = int(options.get("device_id", "0"))
                 return found, CudaRunner(runtime, found, self.outputs, graphs=graphs, device_id=number)
         if found is None:
-            fail("NS502", f"{self.path} can't be used: ONNX Runtime refuses it", notes=[said])
+            refuse(self.path, "ONNX Runtime refuses it", said)
         if wanted == "cuda":
             fail("NS602", "CUDA can't be used: it could not begin", notes=[said])
         if self.device == "cuda":
@@ -117,7 +118,7 @@ class Session:
         """
         arrays = fit(self.inputs, {**self._by_name(inputs), **named})
         batch = batch_of(arrays)
-        if batch == 1 or not batch_axis(self.inputs, self.outputs) or not self._samples.are_apart:
+        if batch == 1 or not self._in_batches or not self._samples.are_apart:
             return dict(zip(self.outputs, self._run(arrays), strict=True))
         parts = zip(*self._in_chunks(arrays, batch), strict=True)
         return dict(zip(self.outputs, (p[0] if len(p) == 1 else np.concatenate(p) for p in parts), strict=True))

@@ -12,6 +12,7 @@ import onnx
 from onnx import helper
 
 from netspec.backends.onnx.lower import Array
+from netspec.backends.onnx.read import refuse
 from netspec.errors import choices, closest, fail
 
 UNKNOWN = "..."
@@ -39,11 +40,11 @@ def values_of(path: Path, infos: Iterable[onnx.ValueInfoProto]) -> dict[str, Val
     for info in infos:
         tensor = info.type.tensor_type
         if not info.type.HasField("tensor_type"):
-            fail("NS502", f"{path} can't be used: `{info.name}` is no tensor")
+            refuse(path, f"`{info.name}` is no tensor")
         try:
             dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
         except (KeyError, ValueError, TypeError):
-            fail("NS502", f"{path} can't be used: `{info.name}` has a dtype that numpy lacks")
+            refuse(path, f"`{info.name}` has a dtype that numpy lacks")
         dims = tuple(map(_size, tensor.shape.dim)) if tensor.HasField("shape") else (UNKNOWN,)
         found[info.name] = Value(info.name, dims, str(dtype))
     return found
