@@ -152,7 +152,7 @@ class _Explainer:
                 values.append(Origin(name, size, origin, "", span.place))
             else:
                 values.append(Origin(name, size, "spec", span.text.strip("\"'"), span.place))
-                values += self.values.of_names(dim, "", (), 1)
+                values += self.values.of_names(dim, "", "", 1)
         values += self._preprocess(i)
         return self._data(i.name, f"an input, {i.type.dtype}", place(i.span), output=i.name, values=values)
 
@@ -205,8 +205,7 @@ class _Explainer:
                 if absent == path:
                     argument = step.when if step.when is not None else step.repeat
                     assert argument is not None
-                    scopes = (scope, *self.places.around(scope)) if scope else ()
-                    values = list(self.values.condition(argument, path, scopes, entry))
+                    values = list(self.values.condition(argument, scope.path if scope else "", path, entry))
                     return self._data(path, "a step that was left out", step.span.place, values=values)
         return None
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from netspec.graph.model import Graph, Node, Scope
 from netspec.source import Span
-from netspec.spec.body import BlockDefinition, Body, Step
+from netspec.spec.body import Argument, BlockDefinition, Body, Step
 from netspec.spec.read import Spec
 
 
@@ -48,6 +48,11 @@ class Places:
         if scope.block is not None and step is not None and isinstance(step.target, BlockDefinition):
             return step.target.body
         return None
+
+    def argument(self, use: Scope, name: str) -> Argument | None:
+        """What the spec wrote for a parameter of a block where it is used; None where the default holds."""
+        step = self.step(use)
+        return step.arguments.get(name) if step is not None else None
 
     def around(self, part: Node | Scope) -> Iterator[Scope]:
         """The scopes around a part, innermost first."""
@@ -91,18 +96,3 @@ class Places:
 def decided(step: Step) -> bool:
     """Whether a condition or a number of copies decides if a step is there."""
     return step.when is not None or step.repeat is not None
-
-
-def lexical(around: tuple[Scope, ...]) -> Iterator[Scope]:
-    """Of the scopes around a part, innermost first, those whose parameters it can name.
-
-    The steps that a `body` parameter was given know the place they were written in, not the block that has them.
-    """
-    given = 0
-    for scope in around:
-        if scope.kind == "body":
-            given += 1
-        elif not given:
-            yield scope
-        elif scope.block is not None:
-            given -= 1

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 Mode = Literal["inference", "train"]
-Kind = Literal["block", "branch", "merge", "repeat", "network", "body"]
+Kind = Literal["block", "branch", "merge", "repeat", "network", "body", "part"]
 
 
 class _Nothing(Mapping[Any, Any]):

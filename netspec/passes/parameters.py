@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from netspec.expression import Attribute, Expression, ExpressionError, Name, evaluate, leaves
+from netspec.graph.lexicon import Lexicon
 from netspec.graph.model import Graph, Node, Scope
 
 _Site = tuple[str, str]
@@ -20,7 +21,8 @@ class _Reading:
     tree: Expression
     scope: str
     value: Any
-    argument_of: _Site | None = None
+    path: str = ""
+    """Of the part that it belongs to, which tells the number of a copy."""
 
 
 def with_width(graph: Graph, layers: Mapping[str, str], width: int) -> Graph:
@@ -36,6 +38,7 @@ def with_width(graph: Graph, layers: Mapping[str, str], width: int) -> Graph:
 class _Parameters:
     def __init__(self, graph: Graph, layers: Mapping[str, str], width: int) -> None:
         self.graph = graph
+        self.lexicon = Lexicon(graph)
         self.layers = layers
         self.width = width
         self.sites = {site for path, attribute in layers.items() for site in self.of(graph[path], attribute)}
@@ -51,25 +54,15 @@ class _Parameters:
     def of(self, node: Node, attribute: str) -> Iterator[_Site]:
         """The parameters that say an attribute by their names alone, from the innermost out."""
         tree, scope = node.written.get(attribute), node.scope
-        while isinstance(tree, Name) and (site := self.site(scope, tree.name)) is not None:
+        while isinstance(tree, Name) and (binding := self.lexicon.binding(scope, tree.name)) is not None:
+            site = binding.site
+            if binding.owner is not None and binding.owner.block is None:
+                return  # The number of a copy.
             if not site[0] and site[1] in self.graph.decided:
                 return  # It says more than the graph shows.
             yield site
-            use = self.graph.scopes.get(site[0])
+            use = binding.owner
             tree, scope = (use.written.get(tree.name), use.parent) if use is not None else (None, "")
-
-    def site(self, scope: str, name: str) -> _Site | None:
-        """The parameter that an expression in a scope calls by a name; None where that is not known here."""
-        while scope:
-            around = self.graph.scopes[scope]
-            if around.kind == "body":
-                return None  # Its steps read what the place knows where they were written.
-            if name in around.params:
-                return scope, name
-            if around.kind == "network" and around.params:
-                return None  # Another spec's network has parameters of its own.
-            scope = around.parent
-        return ("", name) if name in self.graph.params else None
 
     def value(self, site: _Site) -> Any:
         """The value of a parameter, new for those that change."""
@@ -83,22 +76,22 @@ class _Parameters:
 
     def read(self, reading: _Reading) -> Set[_Site]:
         """The parameters that change which an expression reads."""
-        found: set[_Site] = set()
-        for leaf in leaves(reading.tree):
-            site = self.site(reading.scope, leaf.name) if isinstance(leaf, Name) else None
-            # A name that is not known here may be that of any.
-            found |= {each for each in self.sites if each == site or (site is None and each[1] == leaf.name)}
-        return found
+        names = {leaf.name for leaf in leaves(reading.tree) if isinstance(leaf, Name)}
+        bindings = [self.lexicon.binding(reading.scope, name, reading.path) for name in names]
+        return {binding.site for binding in bindings if binding is not None} & self.sites
 
     def holds(self, reading: _Reading) -> bool:
         """Whether an expression gives what is there, or reads nothing that changes."""
         if not self.read(reading):
             return True
-        sites = {leaf.name: self.site(reading.scope, leaf.name) for leaf in leaves(reading.tree)}
-        if None in sites.values() or any(isinstance(leaf, Attribute) for leaf in leaves(reading.tree)):
-            return False
+        names: dict[str, Any] = {}
+        for leaf in leaves(reading.tree):
+            binding = self.lexicon.binding(reading.scope, leaf.name, reading.path)
+            if binding is None or isinstance(leaf, Attribute):
+                return False
+            names[leaf.name] = self.width if binding.site in self.sites else binding.value
         try:
-            found = evaluate(reading.tree, {name: self.value(site) for name, site in sites.items() if site})
+            found = evaluate(reading.tree, names)
         except ExpressionError:
             return False
         return type(found) is type(reading.value) and found == reading.value
@@ -111,17 +104,17 @@ class _Parameters:
             changing = self.layers.get(node.path)
             for name, tree in node.written.items():
                 if name != changing:
-                    yield _Reading(tree, node.scope, getattr(node.op, name))
+                    yield _Reading(tree, node.scope, getattr(node.op, name), node.path)
             if node.when is not None:
-                yield _Reading(node.when, node.scope, True)
+                yield _Reading(node.when, node.scope, True, node.path)
         for path, scope in self.graph.scopes.items():
             for name, tree in scope.written.items():
                 if (path, name) not in self.sites:
-                    yield _Reading(tree, scope.parent, scope.params.get(name))
+                    yield _Reading(tree, scope.parent, scope.params.get(name), path)
             if scope.when is not None:
-                yield _Reading(scope.when, scope.parent, True)
+                yield _Reading(scope.when, scope.parent, True, path)
             if scope.count is not None:
-                yield _Reading(scope.count, scope.parent, ...)
+                yield _Reading(scope.count, scope.parent, ..., path)
 
     def scope(self, scope: Scope) -> Scope:
         """A scope with the arguments it has now, and their expressions that hold."""
@@ -130,14 +123,18 @@ class _Parameters:
             return scope
         params = {name: self.value((scope.path, name)) for name in scope.params}
         trees = scope.written.items()
-        kept = {n: t for n, t in trees if n not in own or self.holds_now(_Reading(t, scope.parent, self.width))}
+        kept = {
+            n: t for n, t in trees if n not in own or self.holds_now(_Reading(t, scope.parent, self.width, scope.path))
+        }
         return replace(scope, params=params, written=kept)
 
     def node(self, node: Node) -> Node:
         """A layer with those of its expressions that hold."""
         attribute = self.layers[node.path]
         trees = node.written.items()
-        kept = {n: t for n, t in trees if n != attribute or self.holds_now(_Reading(t, node.scope, self.width))}
+        kept = {
+            n: t for n, t in trees if n != attribute or self.holds_now(_Reading(t, node.scope, self.width, node.path))
+        }
         return replace(node, written=kept)
 
     def holds_now(self, reading: _Reading) -> bool:

@@ -205,7 +205,10 @@ def _definition(spec: Spec, wanted: list[tuple[str, Span]] | None) -> BlockDefin
                 help = closest(name, named) or f"it has {choices(named)}"
                 fail("NS209", f"`{spec.name}` has no step `{name}` with a name", span, help=help)
         results = {name: name for name, _ in wanted}
-    info = Block(spec.name, tuple(spec.parameters.values()), spec.body.span, tuple(spec.inputs), tuple(results))
+    names = tuple(results)
+    if wanted is None and list(results.values()) == [step.called for step in spec.body.steps[-1:] if not step.named]:
+        results = {}  # It gives what its last step does, which has no name.
+    info = Block(spec.name, tuple(spec.parameters.values()), spec.body.span, tuple(spec.inputs), names)
     data = Scalar(None, spec.body.span, False)
     return BlockDefinition(
         spec.name, info, FileContext(spec.name), data, spec.body, results, declared=spec.inputs, own=True

@@ -304,9 +304,21 @@ def test_steps_that_a_block_was_given() -> None:
         "network: [{around: {steps: [{linear: classes, name: l}]}, name: a}]\n"
     )
     _, found = made(body)
-    # Where the steps were written is not known any more, nor what their names mean.
-    assert found.graph.params["classes"] == 6
-    assert found.graph["a.s.l"].written == {}
+    # They read the parameters of the place that they were written in.
+    assert found.graph.params["classes"] == 3
+    assert set(found.graph["a.s.l"].written) == {"out_features"}
+
+
+def test_steps_that_a_block_of_the_same_parameter_was_given() -> None:
+    body = (
+        "blocks: {around: {params: {classes: int, steps: body}, body: [flatten, {steps, name: s}, linear: classes]}}\n"
+        "network: [{around: {classes: 5, steps: [{linear: classes, name: l}]}, name: a}, relu, {linear: classes}]\n"
+    )
+    graph = netspec.loads(HEAD + body).graph
+    found = replace_head(graph, 3).graph
+    # The steps read the file's, which the new head can't have.
+    assert found.params["classes"] == 6
+    assert (found["a.linear"].op, found["a.s.l"].op) == (graph["a.linear"].op, graph["a.s.l"].op)
 
 
 def test_a_network_within() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from netspec.backends.pytorch.bodies import Body, Item
 from netspec.dims import Dim
 from netspec.errors import fail
+from netspec.graph.lexicon import Lexicon
 from netspec.graph.model import Graph, Parameter
 from netspec.naming import class_name
 from netspec.types import Layer
@@ -97,7 +98,7 @@ def find_classes(
 
     Uses whose label is in `exact` share a class only where their repeats have equal numbers of copies.
     """
-    found = list(_collect(root, ("",), graph.params, [], graph.params))
+    found = list(_collect(Lexicon(graph), root, ("",), []))
     for entry in found:
         types = [graph.types[value] for value in entry.member.body.inputs]
         entry.member.widths = tuple([type.channels if type.rank > 1 else None for type in types])
@@ -113,7 +114,8 @@ def find_classes(
         made: list[Class] = []
         for entry in entries:
             matcher = _Matcher(of_body, label in exact)
-            home = next((c for c in made if matcher.fits(c, entry.member)), None)
+            alike = [c for c in made if _names(c.parameters) == _names(entry.parameters)]
+            home = next((c for c in alike if matcher.fits(c, entry.member)), None)
             if home is None:
                 home = Class(label, entry.member, entry.parameters)
                 matcher.fits(home, entry.member)
@@ -123,6 +125,10 @@ def find_classes(
         classes += made
     _name_classes(graph, classes)
     return classes, of_body
+
+
+def _names(parameters: Sequence[Parameter]) -> list[str]:
+    return [parameter.name for parameter in parameters]
 
 
 def agreed_parameters(cls: Class) -> dict[str, Any]:
@@ -164,27 +170,20 @@ def _name_classes(graph: Graph, classes: list[Class]) -> None:
         taken.add(cls.name)
 
 
-def _collect(
-    body: Body, label: Label, names: Mapping[str, Any], parameters: list[Parameter], file: Mapping[str, Any]
-) -> Iterator[_Found]:
+def _collect(lexicon: Lexicon, body: Body, label: Label, parameters: list[Parameter]) -> Iterator[_Found]:
     """All bodies that print as classes, with the label that says which may share one."""
     scope = body.scope
     if scope is not None and scope.block is not None:
-        # Expressions in a block read its own parameters and the file's; another spec's see none from here.
-        file = scope.params if scope.kind == "network" and scope.params else file
-        names = {**file, **scope.params}
         label = ("block", scope.block.name)
         parameters = list(scope.block.parameters)
     if body.is_class:
-        yield _Found(label, Member(body, names, file), parameters)
+        member = Member(body, lexicon.environment(body.path), lexicon.file_parameters(body.path))
+        yield _Found(label, member, parameters)
     for item in body.items:
-        if item.body is None:
-            continue
-        if body.kind == "repeat" and item.name.isdigit():
-            yield from _collect(item.body, label, {**names, "index": int(item.name)}, parameters, file)
-        else:
+        if item.body is not None:
             # A step that shares weights is a call of a module there is, and has its class.
-            yield from _collect(item.body, (*label, item.shares or item.name), names, parameters, file)
+            copy = body.kind == "repeat" and item.name.isdigit()
+            yield from _collect(lexicon, item.body, label if copy else (*label, item.shares or item.name), parameters)
 
 
 def _most_general(found: _Found) -> tuple[int, int]:

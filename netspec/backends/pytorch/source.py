@@ -19,6 +19,8 @@ from netspec.backends.pytorch.write import ClassWriter, Written
 from netspec.dims import Dim
 from netspec.errors import fail
 from netspec.expression import Expression, Literal, Name, names_in
+from netspec.graph.handed_on import hand_on
+from netspec.graph.lexicon import Lexicon
 from netspec.graph.model import Graph
 from netspec.types import Tensor
 
@@ -34,6 +36,7 @@ def to_source(graph: Graph) -> str:
     """
     if not isinstance(graph, Graph):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"it takes a Graph, not {graph!r}; a Network has one as `network.graph`")
+    graph = hand_on(graph)
     root = bodies(graph)
     written_classes = _classes(graph, root)
     inits = initializers(graph, _networks(written_classes))
@@ -95,34 +98,31 @@ def _free_parameters(graph: Graph, root: Body) -> set[str]:
     """
     free = {n for n, v in graph.params.items() if isinstance(v, bool | int | float | str)} - UNSAYABLE
     free -= {i.name for i in graph.inputs} | graph.decided
-    seen: set[tuple[int, frozenset[str]]] = set()
+    lexicon = Lexicon(graph)
+    seen: set[tuple[int, str]] = set()
 
-    def visit(body: Body, inside: bool, own: frozenset[str]) -> None:
+    def visit(body: Body, inside: bool) -> None:
+        own = lexicon.use(body.path)
+        block = own.block.name if own is not None and own.block is not None else ""
         for item in body.items:
             scope = item.body.scope if item.body is not None else None
             trees = [item.when, scope.count if scope is not None else None]
             if inside:
                 trees += item.node.written.values() if item.node is not None else ()
                 trees += scope.written.values() if scope is not None else ()
+            elif scope is not None and scope.kind == "network":
+                # What a whole network does with its parameters is not followed here.
+                trees += scope.written.values()
             for tree in trees:
                 # All uses of a block have the same expressions.
-                if tree is not None and (id(tree), own) not in seen:
-                    seen.add((id(tree), own))
-                    free.difference_update(names_in(tree) - own)
-            if item.body is not None and scope is not None:
-                shadowing = own
-                if scope.block is not None:
-                    shadowing = frozenset(p.name for p in scope.block.parameters)
-                if scope.kind == "body":
-                    # Its steps read what the place knows where they were written.
-                    shadowing = frozenset[str]()
-                if scope.kind == "network":
-                    # What a whole network does with its parameters is not followed here.
-                    for tree in scope.written.values():
-                        free.difference_update(names_in(tree))
-                visit(item.body, inside or item.body.is_class, shadowing)
+                if tree is not None and (id(tree), block) not in seen:
+                    seen.add((id(tree), block))
+                    bindings = [lexicon.binding(body.path, name) for name in names_in(tree)]
+                    free.difference_update(b.name for b in bindings if b is not None and b.owner is None)
+            if item.body is not None:
+                visit(item.body, inside or item.body.is_class)
 
-    visit(root, False, frozenset())
+    visit(root, False)
     return free
 
 

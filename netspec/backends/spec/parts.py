@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from netspec.errors import fail
 from netspec.expression import Expression
-from netspec.graph.model import NOTHING, Graph, Node, Parameter, Scope
+from netspec.graph.lexicon import Lexicon
+from netspec.graph.model import Graph, Node, Parameter, Scope
 from netspec.graph.sharing import Sharing
 from netspec.graph.tree import Group, tree
 from netspec.ops.base import Merge
+from netspec.source import Span
 
 UNSAYABLE = "a spec can't say that"
 OTHERWISE = "PyTorch source can: `-o NAME.py`"
@@ -96,8 +98,11 @@ class Use:
     scope: Scope | None = None
     parts: list[Part] = field(default_factory=list[Part])
     output_names: tuple[str, ...] = ()
-    home: Mapping[str, Any] = NOTHING
-    """The parameters of the file, if its expressions read these."""
+
+    @property
+    def given(self) -> Span | None:
+        """Where the steps stand in the spec that a block was given as an argument: others may read other names."""
+        return self.scope.span if self.scope is not None and self.scope.kind == "part" else None
 
     def size(self) -> int:
         return sum(part.size() for part in self.parts)
@@ -108,6 +113,7 @@ class PartsReader:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.lexicon = Lexicon(graph)
         self.leaving = {o.value for o in graph.outputs}
         self.sharing = Sharing(graph, UNSAYABLE)
         self.uses: list[Use] = []
@@ -124,7 +130,7 @@ class PartsReader:
             names = {**graph.params, **{i.name: i.type for i in graph.inputs}}
             if len(graph.inputs) == 1:
                 names["input"] = graph.inputs[0].type
-            root = Use("", "", entries, [o.value for o in graph.outputs], names, home=graph.params)
+            root = Use("", "", entries, [o.value for o in graph.outputs], names)
             root.parts = self.body(tree(graph), root)
             self.uses.append(root)
             if known == len(self.apart):
@@ -252,19 +258,16 @@ class PartsReader:
         leaving = self.leaving_values(group)
         stated = [v for v in scope.outputs if v in made or v in entries.values()]
         outputs = list(dict.fromkeys([*stated, *leaving])) or [list(group.nodes())[-1].path]
-        home = NOTHING if scope.kind == "network" and scope.params else around.home
-        parameters = scope.block.parameters if scope.block else ()
         label = scope.block.name if scope.block else _last_name(scope.path)
-        names = {**home, **scope.params}
-        if scope.block is None:
-            # What is no block in the spec reads what the block around it does.
-            parameters = tuple([Parameter(p.name, p.kind) for p in around.parameters])
-            names = {k: v for k, v in around.names.items() if k in home or any(k == p.name for p in parameters)}
+        # What is no block in the spec reads what the block around it does.
+        around_it = tuple([Parameter(p.name, p.kind) for p in around.parameters])
+        parameters = scope.block.parameters if scope.block else around_it
+        names = self.lexicon.parameters(scope.path)
         names.update({name: self.graph.types[value] for name, value in scope.inputs.items()})
         names.update({name: self.graph.types[value] for name, value in entries.items()})
         if len(entries) == 1:
             names["input"] = self.graph.types[next(iter(entries.values()))]
-        use = Use(scope.path, label, entries, outputs, names, parameters, scope, home=home)
+        use = Use(scope.path, label, entries, outputs, names, parameters, scope)
         if scope.block is not None and len(scope.block.outputs) == len(scope.outputs) > 1:
             by_value = dict(zip(scope.outputs, scope.block.outputs, strict=True))
             use.output_names = tuple([by_value.get(value, "") for value in outputs])

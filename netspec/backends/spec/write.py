@@ -14,6 +14,7 @@ from netspec.backends.spec.steps import BodyWriter, NeedsNameError, Written
 from netspec.dims import Dim
 from netspec.errors import fail
 from netspec.expression import Expression, ExpressionError, evaluate, names_in, to_text
+from netspec.graph.handed_on import hand_on
 from netspec.graph.model import Graph, Input, Parameter
 from netspec.labels import Labels
 from netspec.naming import SIBLINGS, class_name
@@ -30,7 +31,7 @@ def to_yaml(graph: Graph, note: str = "") -> str:
     as they hold for all uses. The text is read back and compared before it is given. Raises NetspecError NS401 where
     the language has no words for a graph.
     """
-    found = _written(graph, note)
+    found = _written(hand_on(graph, networks=True), note)
     prove(graph, found)
     return found
 

@@ -1,0 +1,118 @@
+"""Steps that a block was given, made to read no more than the block they stand in: what printers need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from netspec.expression import Attribute, Expression, Name, rewrite
+from netspec.graph.lexicon import Binding, Lexicon
+from netspec.graph.model import Graph, Node, Parameter, Scope
+
+
+def hand_on(graph: Graph, *, networks: bool = False) -> Graph:
+    """The graph in which the steps of `body` arguments read parameters of the block around them alone.
+
+    A parameter of the place that the steps were written in is handed on to them: each block between has one more,
+    under a name that is free there. Such a scope is a "part" then, in which names mean what they mean around it. With
+    `networks`, an embedded network becomes a block: blocks in it are handed the parameters of its file, too.
+    """
+    kinds = {"body": "part", "network": "block"} if networks else {"body": "part"}
+    if not any(scope.kind in kinds for scope in graph.scopes.values()):
+        return graph
+    return _HandingOn(graph, kinds).done()
+
+
+class _HandingOn:
+    def __init__(self, graph: Graph, kinds: Mapping[Any, Any]) -> None:
+        self.graph = graph
+        scopes = {path: replace(s, kind=kinds.get(s.kind, s.kind)) for path, s in graph.scopes.items()}
+        self.plain = replace(graph, scopes=scopes)
+        self.written = Lexicon(graph)
+        self.stands = Lexicon(self.plain)
+        self.extra: dict[str, dict[str, tuple[Binding, Expression]]] = {}
+        """By the path of a use its further arguments, by name."""
+        self.names: dict[tuple[str, tuple[str, str]], str] = {}
+
+    def done(self) -> Graph:
+        nodes = tuple([self.node(node) for node in self.graph.nodes])
+        scopes = {path: self.scope(scope) for path, scope in self.plain.scopes.items()}
+        return replace(self.graph, nodes=nodes, scopes={path: self.with_extra(s) for path, s in scopes.items()})
+
+    def node(self, node: Node) -> Node:
+        written = self.trees(node.written, node.scope, node.path)
+        when = self.tree(node.when, node.scope, node.path)
+        return node if written is node.written and when is node.when else replace(node, written=written, when=when)
+
+    def scope(self, scope: Scope) -> Scope:
+        written = self.trees(scope.written, scope.parent, scope.path)
+        when, count = (self.tree(tree, scope.parent, scope.path) for tree in (scope.when, scope.count))
+        return replace(scope, written=written, when=when, count=count)
+
+    def with_extra(self, scope: Scope) -> Scope:
+        """A use with the arguments that it hands on."""
+        extra = self.extra.get(scope.path)
+        if extra is None or scope.block is None:
+            return scope
+        parameters = [Parameter(name, kind_of(binding)) for name, (binding, _) in extra.items()]
+        return replace(
+            scope,
+            block=replace(scope.block, parameters=(*scope.block.parameters, *parameters)),
+            params={**scope.params, **{name: binding.value for name, (binding, _) in extra.items()}},
+            written={**scope.written, **{name: tree for name, (_, tree) in extra.items()}},
+        )
+
+    def trees(self, trees: Mapping[str, Expression], scope: str, path: str) -> Mapping[str, Expression]:
+        found = {name: self.tree(tree, scope, path) for name, tree in trees.items()}
+        changed = any(found[name] is not tree for name, tree in trees.items())
+        return {name: tree for name, tree in found.items() if tree is not None} if changed else trees
+
+    def tree(self, tree: Expression | None, scope: str, path: str) -> Expression | None:
+        """An expression as it reads where it stands; the same object where that is as it was written."""
+        if tree is None:
+            return None
+        changed = False
+
+        def leaf(found: Name | Attribute) -> Expression:
+            nonlocal changed
+            binding = None if isinstance(found, Attribute) else self.written.binding(scope, found.name, path)
+            name = self.name(scope, binding, path) if binding is not None else found.name
+            changed = changed or name != found.name
+            return found if name == found.name else Name(name)
+
+        new = rewrite(tree, leaf)
+        return new if changed else tree
+
+    def name(self, scope: str, binding: Binding, path: str) -> str:
+        """What a parameter, or a copy's number, is called in a scope: blocks on the way to it hand it on."""
+        here = self.stands.binding(scope, binding.name, path)
+        if here is not None and here.site == binding.site:
+            return binding.name
+        use = self.stands.use(scope)
+        assert use is not None
+        assert use.block is not None
+        key = use.path, binding.site
+        if key not in self.names:
+            outer = self.name(use.parent, binding, use.path)
+            extra = self.extra.setdefault(use.path, {})
+            own = (*use.block.inputs, *use.params, *(p.name for p in use.block.parameters))
+            name = _free(binding.name, {"index", *self.stands.file_parameters(use.path), *own, *extra})
+            self.names[key] = name
+            extra[name] = binding, Name(outer)
+        return self.names[key]
+
+
+def kind_of(binding: Binding) -> str:
+    """The kind of a parameter, as blocks declare it."""
+    block = binding.owner.block if binding.owner is not None else None
+    declared = {p.name: p.kind for p in block.parameters} if block is not None else {}
+    return declared.get(binding.name) or ("list" if isinstance(binding.value, tuple) else type(binding.value).__name__)
+
+
+def _free(name: str, taken: Iterable[str]) -> str:
+    free, number = name, 1
+    while free in taken:
+        number += 1
+        free = f"{name}_{number}"
+    return free

@@ -1,0 +1,249 @@
+"""Specs in which one name means different things at different places, each with other values of its parameters."""
+
+HEAD = "netspec: 1\nname: scopes\n"
+
+SPECS: dict[str, str] = {
+    "argument and file": """
+params: {width: 6, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {width: int, inner: body}
+    body:
+      - {conv2d: {out_channels: width, kernel_size: 1}}
+      - inner
+network:
+  - b: {width: 2*other, inner: [{conv2d: {out_channels: width, kernel_size: 1}}]}
+""",
+    "steps in a repeat": """
+params: {width: 6, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {width: int, inner: body}
+    body:
+      - {inner, repeat: 2}
+      - {conv2d: {out_channels: width, kernel_size: 1}}
+network:
+  - b: {width: width, inner: [{conv2d: {out_channels: other + index, kernel_size: 1}}]}
+    repeat: other - 1
+""",
+    "steps with a repeat": """
+params: {width: 6, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {width: 4, inner: body}
+    body:
+      - conv2d: {out_channels: width, kernel_size: 1}
+      - inner
+network:
+  - b:
+      width: other + index
+      inner:
+        - {conv2d: {out_channels: width + index, kernel_size: 1}, repeat: other - 1}
+        - {conv2d: {out_channels: width * (index + 1), kernel_size: 1}}
+    repeat: 2
+""",
+    "steps in steps": """
+params: {width: 6, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {width: int, inner: body}
+    body:
+      - {conv2d: {out_channels: width, kernel_size: 1}}
+      - inner
+      - {conv2d: {out_channels: other, kernel_size: 1}}
+network:
+  - b:
+      width: 2*other
+      inner:
+        - b: {width: other, inner: [{conv2d: {out_channels: width + other, kernel_size: 1}}]}
+        - {conv2d: {out_channels: width, kernel_size: 1}}
+""",
+    "steps passed on": """
+params: {width: 6, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {width: int, inner: body}
+    body:
+      - {conv2d: {out_channels: width, kernel_size: 1}}
+      - inner
+  c:
+    params: {width: int, inner: body}
+    body:
+      - b: {width: 2*width, inner: [inner, {conv2d: {out_channels: width, kernel_size: 1}}]}
+      - b: {width: other, inner: [inner]}
+network:
+  - c: {width: other, inner: [{conv2d: {out_channels: width, kernel_size: 1}}]}
+""",
+    "a default": """
+params: {width: 6, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {width: 6, inner: body}
+    body:
+      - {conv2d: {out_channels: width, kernel_size: 1}}
+      - inner
+network:
+  - b: {inner: [{conv2d: {out_channels: width, kernel_size: 1}}]}
+  - b: {width: other, inner: [{conv2d: {out_channels: width, kernel_size: 1}}]}
+  - b: {width: width, inner: [{conv2d: {out_channels: other, kernel_size: 1}}]}
+""",
+    "networks": """
+params: {width: 6, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {width: int, inner: body}
+    body:
+      - {conv2d: {out_channels: width, kernel_size: 1}}
+      - inner
+networks:
+  trunk:
+    inputs: {image: [N, 3, 8, 8]}
+    body:
+      - b: {width: 2*other, inner: [{conv2d: {out_channels: width, kernel_size: 1}}]}
+      - {conv2d: {out_channels: other, kernel_size: 1}}
+network:
+  - trunk
+  - {conv2d: {out_channels: width, kernel_size: 1}}
+""",
+    "an embedded network": """
+params: {width: 5, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {width: int, inner: body}
+    body:
+      - {conv2d: {out_channels: width, kernel_size: 1}}
+      - inner
+network:
+  - network: {spec: embedded.yaml, params: {width: 2*other}}
+  - b: {width: 2*other, inner: [{conv2d: {out_channels: width, kernel_size: 1}}]}
+""",
+    "conditions": """
+params: {width: 6, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {width: int, inner: body}
+    body:
+      - {conv2d: {out_channels: width, kernel_size: 1}}
+      - {inner, when: width > 3}
+      - {inner, when: width > 3, name: again}
+network:
+  - b:
+      width: 2*other
+      inner:
+        - {conv2d: {out_channels: width, kernel_size: 1}, when: width > 4}
+        - {relu, when: width != 3}
+        - {conv2d: {out_channels: 3, kernel_size: 1}, repeat: width - 4}
+  - b: {width: other + 1, inner: [{conv2d: {out_channels: width, kernel_size: 1}, when: width == 6}]}
+""",
+    "shadowed twice": """
+params: {width: 6, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  a:
+    params: {width: int, inner: body}
+    body:
+      - {conv2d: {out_channels: width, kernel_size: 1}}
+      - inner
+  b:
+    params: {width: int, inner: body}
+    body:
+      - a: {width: width + 1, inner: [{conv2d: {out_channels: width, kernel_size: 1}}, inner]}
+network:
+  - b:
+      width: 2*other
+      inner:
+        - {conv2d: {out_channels: width, kernel_size: 1}}
+        - {conv2d: {out_channels: input.channels + width, kernel_size: 1}}
+""",
+    "branches": """
+params: {width: 6, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {width: int, inner: body}
+    body:
+      - concat:
+          branches:
+            left: [inner, {conv2d: {out_channels: width, kernel_size: 1}}]
+            right: [{conv2d: {out_channels: width, kernel_size: 1}}, inner]
+network:
+  - b:
+      width: other
+      inner:
+        - concat:
+            branches:
+              one: [{conv2d: {out_channels: width, kernel_size: 1}}]
+              two:
+                - {conv2d: {out_channels: other, kernel_size: 1}}
+                - {conv2d: {out_channels: width + other, kernel_size: 3, padding: 1}}
+""",
+    "equal by chance": """
+params: {width: 6, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {inner: body}
+    body:
+      - inner
+      - {conv2d: {out_channels: 4, kernel_size: 1}}
+network:
+  - b: {inner: [{conv2d: {out_channels: width, kernel_size: 1}}]}
+  - b: {inner: [{conv2d: {out_channels: 2*other, kernel_size: 1}}]}
+""",
+    "two uses": """
+params: {width: 6, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {width: int, inner: body}
+    body:
+      - {conv2d: {out_channels: width, kernel_size: 1}}
+      - inner
+  w:
+    params: {width: int}
+    body:
+      - b: {width: 2*width, inner: [{conv2d: {out_channels: width, kernel_size: 1}}]}
+      - b: {width: 4, inner: [{conv2d: {out_channels: 3, kernel_size: 1}}]}
+network:
+  - w: 2*other
+  - w: width
+  - b: {width: 2*other, inner: [{conv2d: {out_channels: width, kernel_size: 1}}]}
+""",
+}
+
+EMBEDDED = """netspec: 1
+name: embedded
+params: {width: 4, other: 2}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {inner: body}
+    body:
+      - {conv2d: {out_channels: width + 1, kernel_size: 1}}
+      - inner
+  c:
+    params: {width: int}
+    body:
+      - b: {inner: [{conv2d: {out_channels: width, kernel_size: 1}}]}
+network:
+  - b: {inner: [{conv2d: {out_channels: width, kernel_size: 1}}]}
+  - c: {width: width + other}
+  - {conv2d: {out_channels: 3, kernel_size: 1}}
+"""
+
+EXTENDED = """netspec: 1
+extends: scopes.yaml
+name: extended
+params: {width: 7}
+"""
+
+SETTINGS = ({"other": 5}, {"width": 9}, {"width": 7, "other": 4})
