@@ -61,7 +61,7 @@ class Values:
         for leaf in dict.fromkeys(leaves(tree)):
             if isinstance(leaf, Attribute):
                 yield from self._size(leaf, scope, depth, entry)
-            elif (binding := self.lexicon.binding(scope, leaf.name, path)) is not None:
+            elif (binding := self.lexicon.binding(scope, leaf, path)) is not None:
                 yield from self._bound(binding, depth)
 
     def _bound(self, binding: Binding, depth: int) -> Iterator[Origin]:

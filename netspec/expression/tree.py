@@ -27,10 +27,11 @@ def _frozen(value: Any) -> object:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A parameter or `index`: `width`."""
+    """A parameter or `index`: `width`; one `of_file` is the file's, whatever the blocks around call so."""
 
     name: str
     at: int = field(default=0, compare=False)
+    of_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)

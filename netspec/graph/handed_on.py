@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from netspec.expression import Attribute, Expression, Name, rewrite
+from netspec.expression import Attribute, Expression, Name, leaves, rewrite
 from netspec.graph.lexicon import Binding, Lexicon
 from netspec.graph.model import Graph, Node, Parameter, Scope
 
@@ -19,7 +19,7 @@ def hand_on(graph: Graph, *, networks: bool = False) -> Graph:
     `networks`, an embedded network becomes a block: blocks in it are handed the parameters of its file, too.
     """
     kinds = {"body": "part", "network": "block"} if networks else {"body": "part"}
-    if not any(scope.kind in kinds for scope in graph.scopes.values()):
+    if not any(scope.kind in kinds for scope in graph.scopes.values()) and not _has_defaults(graph):
         return graph
     return _HandingOn(graph, kinds).done()
 
@@ -76,10 +76,12 @@ class _HandingOn:
 
         def leaf(found: Name | Attribute) -> Expression:
             nonlocal changed
-            binding = None if isinstance(found, Attribute) else self.written.binding(scope, found.name, path)
-            name = self.name(scope, binding, path) if binding is not None else found.name
-            changed = changed or name != found.name
-            return found if name == found.name else Name(name)
+            binding = None if isinstance(found, Attribute) else self.written.binding(scope, found, path)
+            if binding is None:
+                return found
+            new = Name(self.name(scope, binding, path))
+            changed = changed or new != found
+            return new
 
         new = rewrite(tree, leaf)
         return new if changed else tree
@@ -101,6 +103,12 @@ class _HandingOn:
             self.names[key] = name
             extra[name] = binding, Name(outer)
         return self.names[key]
+
+
+def _has_defaults(graph: Graph) -> bool:
+    """Whether a file's `defaults` name a parameter, which a block may have one of the same name for."""
+    trees = {id(tree): tree for node in graph.nodes for tree in node.written.values()}
+    return any(isinstance(leaf, Name) and leaf.of_file for tree in trees.values() for leaf in leaves(tree))
 
 
 def kind_of(binding: Binding) -> str:

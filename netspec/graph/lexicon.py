@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from netspec.expression import Attribute, Name
 from netspec.graph.model import Graph, Scope
 
 
@@ -28,7 +29,7 @@ class Lexicon:
 
     Parameters are lexical. A step reads those of the block or network that it is written in, then those of that file:
     the spec's own, or those of the embedded network around it. Steps that a `body` parameter was given are written
-    where that block is used. `index` is the number of the innermost copy, up to the block. `input`, and the names of
+    where that block is used; those of `defaults` read the file's alone. `index` is the number of the innermost copy, up to the block. `input`, and the names of
     several inputs, are values that enter the innermost body: a block, a network, a branch, or steps that were given.
 
     Places are told by the path of the scope that an expression stands in, "" for the network itself; where that is a
@@ -93,12 +94,14 @@ class Lexicon:
                 return Binding(here, "index", int(number))
         return None
 
-    def binding(self, scope: str, name: str, copy: str = "") -> Binding | None:
+    def binding(self, scope: str, leaf: Name | Attribute | str, copy: str = "") -> Binding | None:
         """What a name stands for in a scope; None where it stands for nothing."""
+        name = leaf if isinstance(leaf, str) else leaf.name
         if name == "index":
             return self.index(scope, copy)
         file = self.file(scope)
-        for owner in (self.use(scope), file):
+        of_file = isinstance(leaf, Name) and leaf.of_file
+        for owner in (None if of_file else self.use(scope), file):
             if owner is not None and name in owner.params:
                 return Binding(owner, name, owner.params[name])
         if file is None and name in self.graph.params:

@@ -54,7 +54,7 @@ class _Parameters:
     def of(self, node: Node, attribute: str) -> Iterator[_Site]:
         """The parameters that say an attribute by their names alone, from the innermost out."""
         tree, scope = node.written.get(attribute), node.scope
-        while isinstance(tree, Name) and (binding := self.lexicon.binding(scope, tree.name)) is not None:
+        while isinstance(tree, Name) and (binding := self.lexicon.binding(scope, tree)) is not None:
             site = binding.site
             if binding.owner is not None and binding.owner.block is None:
                 return  # The number of a copy.
@@ -76,7 +76,7 @@ class _Parameters:
 
     def read(self, reading: _Reading) -> Set[_Site]:
         """The parameters that change which an expression reads."""
-        names = {leaf.name for leaf in leaves(reading.tree) if isinstance(leaf, Name)}
+        names = {leaf for leaf in leaves(reading.tree) if isinstance(leaf, Name)}
         bindings = [self.lexicon.binding(reading.scope, name, reading.path) for name in names]
         return {binding.site for binding in bindings if binding is not None} & self.sites
 
@@ -86,7 +86,7 @@ class _Parameters:
             return True
         names: dict[str, Any] = {}
         for leaf in leaves(reading.tree):
-            binding = self.lexicon.binding(reading.scope, leaf.name, reading.path)
+            binding = self.lexicon.binding(reading.scope, leaf, reading.path)
             if binding is None or isinstance(leaf, Attribute):
                 return False
             names[leaf.name] = self.width if binding.site in self.sites else binding.value

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from netspec.errors import Diagnostic, Findings, NetspecError, closest, fail
+from netspec.expression import Attribute, Expression, Name, rewrite
 from netspec.ops.base import Op, make_op
 from netspec.ops.own import find_op, op_names
 from netspec.spec.arguments import ArgumentReader
@@ -39,11 +41,17 @@ def read_defaults(
             arguments, _ = reader.arguments(cls, entry.key_span, rest, reach)
             for argument in arguments.values():
                 argument.of_file = True
+                if argument.expression is not None:
+                    argument.expression = rewrite(argument.expression, _of_file)
             _check_values(cls, arguments, findings)
             file.defaults[op] = Defaults(arguments, read_init(init.value) if init else {}, places_of(init))
         except NetspecError as error:
             findings.extend(error)
             findings.check_full()
+
+
+def _of_file(leaf: Name | Attribute) -> Expression:
+    return replace(leaf, of_file=True) if isinstance(leaf, Name) else leaf
 
 
 def _check_values(cls: type[Op], arguments: Mapping[str, Argument], findings: Findings) -> None:

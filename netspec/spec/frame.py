@@ -74,7 +74,10 @@ NOWHERE = frozenset[str]()
 
 def origins_of(tree: Expression, frame: Frame) -> frozenset[str]:
     """The spec's parameters that an expression's value comes from, through the arguments of blocks."""
-    if isinstance(tree, Name):
+    if isinstance(tree, Name) and not tree.of_file:
         return frame.origins.get(tree.name, NOWHERE)
-    found = [frame.origins.get(leaf.name, NOWHERE) for leaf in leaves(tree)]
+    found = [
+        (frame.home.origins if isinstance(leaf, Name) and leaf.of_file else frame.origins).get(leaf.name, NOWHERE)
+        for leaf in leaves(tree)
+    ]
     return NOWHERE.union(*found)

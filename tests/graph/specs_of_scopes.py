@@ -199,6 +199,56 @@ network:
   - b: {inner: [{conv2d: {out_channels: width, kernel_size: 1}}]}
   - b: {inner: [{conv2d: {out_channels: 2*other, kernel_size: 1}}]}
 """,
+    "defaults": """
+params: {width: 6, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+defaults: {conv2d: {out_channels: width}}
+blocks:
+  b:
+    params: {width: int, inner: body}
+    body:
+      - {conv2d: {kernel_size: 1}}
+      - {conv2d: {out_channels: width, kernel_size: 1}}
+      - inner
+network:
+  - b: {width: 2*other, inner: [{conv2d: {kernel_size: 1}}, {conv2d: {out_channels: other, kernel_size: 1}}]}
+""",
+    "shared weights": """
+params: {width: 6, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {width: int, inner: body}
+    body:
+      - {conv2d: {out_channels: width, kernel_size: 1}}
+      - {conv2d: {out_channels: 3, kernel_size: 1}}
+      - {inner, name: i}
+      - {conv2d: {out_channels: 3, kernel_size: 1}}
+      - {inner, share: i}
+      - {conv2d: {out_channels: 3, kernel_size: 1}}
+network:
+  - {b: {width: 2*other, inner: [{conv2d: {out_channels: width, kernel_size: 1}}]}, name: q}
+  - {b: {width: 2*other, inner: [{conv2d: {out_channels: width, kernel_size: 1}}]}, share: q}
+""",
+    "kinds of parameters": """
+params: {width: 6, other: 3, widths: [4, 5, 6], mode: 'reflect', rate: 0.5, wide: true}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {widths: [1, 2], mode: 'zeros', rate: 0.1, wide: false, inner: body}
+    body:
+      - {conv2d: {out_channels: 'widths[0]', kernel_size: 3, padding: 1, padding_mode: $mode, bias: wide}}
+      - dropout: rate
+      - inner
+network:
+  - b:
+      rate: rate/2
+      inner:
+        - {conv2d: {out_channels: 'widths[index]', kernel_size: 3, padding: 1, padding_mode: $mode, bias: wide}}
+        - dropout: rate
+    repeat: len(widths)
+  - {conv2d: {out_channels: width + other, kernel_size: 1}}
+""",
     "two uses": """
 params: {width: 6, other: 3}
 inputs: {image: [N, 3, 8, 8]}

@@ -55,9 +55,10 @@ def assert_agrees(graph: Graph) -> int:
                 assert entering is not None, (path, leaf)
                 names[leaf.name] = graph.types[entering]
             else:
-                binding = lexicon.binding(scope, leaf.name, path)
+                binding = lexicon.binding(scope, leaf, path)
                 assert binding is not None, (path, leaf)
-                assert binding.value == names[leaf.name]
+                assert leaf.of_file or binding.value == names[leaf.name]
+                names[leaf.name] = binding.value
         given = evaluate(tree, names)
         assert (given, given) == value if isinstance(value, tuple) and isinstance(given, int) else given == value, path
     return len(readings(graph))
@@ -88,7 +89,7 @@ def test_explain_gives_the_values_that_make_a_value(spec: Open) -> None:
                     break
                 if other["depth"] == row["depth"] + 1:
                     names[other["name"]] = other["value"]
-            given = evaluate(parse(row["written"]), names)
+            given = evaluate(parse(row["written"].lstrip("$")), names)
             assert given == row["value"], (node.path, row)
             rows += 1
     assert rows

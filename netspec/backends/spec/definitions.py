@@ -168,7 +168,7 @@ class Definitions:
 
     def matched(self, template: Use, use: Use, home: Definition, force: bool = False) -> Member | None:
         """A use held against a template, step by step; None where it does not fit."""
-        if list(template.entries) != list(use.entries) or template.given != use.given:
+        if list(template.entries) != list(use.entries) or (template.given != use.given and not force):
             return None
         if [(p.name, p.kind) for p in template.parameters] != [(p.name, p.kind) for p in use.parameters]:
             return None
