@@ -30,7 +30,7 @@ MODULE_ATTRIBUTES = frozenset(
 """Public names of torch.nn.Module and its containers, which a submodule would hide; a test holds them against torch."""
 
 _SHADOWING = frozenset(("self", "torch", "nn", "super", "F"))
-_EXPRESSION_WORDS = frozenset(("index", "input", "true", "false", *FUNCTIONS))
+_EXPRESSION_WORDS = frozenset(("index", "input", "true", "false", "null", *FUNCTIONS))
 
 
 def check_name(name: str, what: str, span: Span | None) -> str:

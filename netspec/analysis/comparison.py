@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from netspec.analysis.layers import COUNTING
+from netspec.analysis.receptive_field import is_one_field
 from netspec.analysis.summary import summary
 from netspec.graph.model import Graph, Mode
 from netspec.report import Report
@@ -26,7 +27,7 @@ def comparison(graphs: Iterable[Graph], mode: Mode = "inference") -> Report:
 
 def _row(graph: Graph, data: Mapping[str, Any]) -> dict[str, Any]:
     fields = [layer["receptive_field"] for layer in data["layers"]]
-    sliding = [field for field in fields if field and "size" in field and _slides(field)]
+    sliding = [field for field in fields if field and is_one_field(field) and _slides(field)]
     return {
         "network": data["network"],
         "title": graph.title,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netspec.analysis.receptive_field import is_one_field
 from netspec.expression import show
 from netspec.graph.model import Graph, Mode, Node, Scope
 from netspec.graph.tree import Group, tree
@@ -150,7 +151,7 @@ def _sees(layer: Mapping[str, Any]) -> str:
     field: Any = layer.get("receptive_field")
     if not field:
         return ""
-    if "size" not in field:
+    if not is_one_field(field):
         return "; ".join(f"{name} {_sees({'receptive_field': f})}" for name, f in field.items())
     if field["size"][0] is None:
         return str(field["note"]).partition(":")[0]

@@ -209,6 +209,11 @@ def _whole(value: Any) -> Any:
     return int(value) if type(value) is Fraction and value.denominator == 1 else value
 
 
+def is_one_field(plain: Mapping[str, Any]) -> bool:
+    """Whether a layer's entry in a report is one field, and not one for each input, of which one may be called `size`."""
+    return isinstance(plain.get("size"), list)
+
+
 def plain_field(field: Field) -> dict[str, object]:
     """A receptive field for JSON: ints, fractions as text, None where there is no such number, with the reason."""
 

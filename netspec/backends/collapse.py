@@ -6,10 +6,10 @@ from typing import Any
 
 
 def collapse(value: Any) -> Any:
-    """A value as it is written: `(3, 3)` is 3, a list is a tuple."""
+    """A value as it is written: `(3, 3)` is 3, a list is a tuple. No size at all is said for each axis."""
     if not isinstance(value, list | tuple):
         return value
     items: tuple[Any, ...] = tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    if len(items) > 1 and all(item == items[0] and type(item) is type(items[0]) for item in items):
+    if len(items) > 1 and items[0] is not None and all(item == items[0] and type(item) is type(items[0]) for item in items):
         return items[0]
     return items

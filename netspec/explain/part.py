@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, cast
 
+from netspec.analysis.receptive_field import is_one_field
 from netspec.analysis.shapes import plain_shape
 from netspec.analysis.summary import summary
 from netspec.dims import Symbolic
@@ -335,7 +336,7 @@ def _weight(weight: Mapping[str, Any]) -> str:
 
 def _field(field: Mapping[str, Any]) -> str:
     """A receptive field in words; one for each input where there are several."""
-    if "size" not in field:
+    if not is_one_field(field):
         return "; ".join(f"of {name} {_field(inner)}" for name, inner in field.items())
     if field["size"] and field["size"][0] is None:
         return str(field["note"])

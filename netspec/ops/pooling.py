@@ -200,7 +200,9 @@ class AdaptivePool2d(Op, family="pooling"):
 
     def label(self) -> str:
         kind = "max" if "max" in self.opname else "average"
-        return f"global {kind} pool" if self.output_size == (1, 1) else f"adaptive {kind} pool, {by(self.output_size)}"
+        # An axis that keeps its size goes by its letter.
+        sizes = by(tuple([own or letter for own, letter in zip(self.output_size, "HW", strict=True)]))
+        return f"global {kind} pool" if self.output_size == (1, 1) else f"adaptive {kind} pool, {sizes}"
 
     def _spatial(self, x: Tensor) -> list[Dim]:
         return [own if own is not None else size for own, size in self._sizes(x)]

@@ -190,10 +190,15 @@ def annotation_of(values: Iterable[Any]) -> str:
     kinds: dict[str, None] = {}
     for value in values:
         if isinstance(value, tuple):
-            kinds[f"tuple[{', '.join(type(v).__name__ for v in value)}]"] = None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            kinds[f"tuple[{', '.join(_type_of(v) for v in value)}]"] = None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         else:
-            kinds["None" if value is None else type(value).__name__] = None
+            kinds[_type_of(value)] = None
     return " | ".join(sorted(kinds, key=lambda k: k == "None"))
+
+
+def _type_of(value: Any) -> str:
+    """The type of a value, as a type hint calls it."""
+    return "None" if value is None else type(value).__name__
 
 
 def annotation_of_lists(values: Iterable[Sequence[Any]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from netspec.backends.pytorch.leaving import Leaving, several_inputs
+from netspec.errors import fail
 from netspec.expression import Expression
 from netspec.graph.model import Graph, Node, Scope
 from netspec.graph.rebuild import flat_names
@@ -37,6 +38,11 @@ class Item:
     def __post_init__(self) -> None:
         self.is_module = self.body is not None or isinstance(self.printed, Layer)
         self.key = self.name, self.is_module
+
+    @property
+    def word(self) -> str:
+        """Its name as a part of names in the source."""
+        return self.name.replace(".", "_")
 
     @property
     def code(self) -> Code | None:
@@ -134,13 +140,13 @@ class _Reader:
         made: set[str] = set()
         scope = group.scope
         for member in group.items:
-            item = self.node(member) if isinstance(member, Node) else self.group(member)
-            for value in item.inputs:
-                if value not in made and value not in body.inputs:
-                    body.inputs.append(value)
-            # What an item gives back unchanged is no new value.
-            made.update(value for value in item.outputs if value not in item.inputs)
-            body.items.append(item)
+            for item in [self.node(member)] if isinstance(member, Node) else self.group(member):
+                for value in item.inputs:
+                    if value not in made and value not in body.inputs:
+                        body.inputs.append(value)
+                # What an item gives back unchanged is no new value.
+                made.update(value for value in item.outputs if value not in item.inputs)
+                body.items.append(item)
         # A scope's value may leave through the item it stands in.
         leaving = [v for item in body.items for v in item.outputs if v not in item.inputs and self.leaves(v, body.path)]
         # What a block says that it gives, it gives in every use, used or not.
@@ -169,19 +175,32 @@ class _Reader:
         item = Item(name, list(node.inputs), [v for v, _ in node.values()], node.when, node, printed)
         if node.op.output_names[1:]:
             item.labels = node.op.output_names
-        item.shares = self.sharing.of_node(node)
+        # An expression has no module that it could call again.
+        item.shares = self.sharing.of_node(node) if item.is_module else ""
         return item
 
-    def group(self, group: Group) -> Item:
+    def group(self, group: Group) -> list[Item]:
+        """A scope as one step; the copies of a repeat that are no modules each as a step of its own."""
         scope = group.scope
         assert scope is not None
-        shares, loops = self.sharing.of_scope(scope), self.sharing.loops(scope)
         with self.sharing.within(scope):
             body = self.body(group)
+        if scope.kind == "repeat" and not all(item.is_module for item in body.items):
+            return self.expressions(scope, body)
+        shares, loops = self.sharing.of_scope(scope), self.sharing.loops(scope)
         item = Item(scope.name, body.inputs, body.outputs, scope.when, body=body, shares=shares, loops=loops)
         if len(scope.outputs) > 1 or len(body.outputs) > 1:
             item.labels = _labels(scope, body)
-        return item
+        return [item]
+
+    def expressions(self, scope: Scope, body: Body) -> list[Item]:
+        """The copies of a repeat whose op is written as an expression, by names that no other step has."""
+        if any(item.is_module for item in body.items):
+            fail("NS401", f"some copies of `{scope.path}` are modules and some are not: PyTorch source can't say that")
+        for item in body.items:
+            item.name = f"{scope.name}.{item.name}"
+            item.key = item.name, item.is_module
+        return body.items
 
 
 def _labels(scope: Scope, body: Body) -> tuple[str, ...]:

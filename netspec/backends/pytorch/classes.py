@@ -156,10 +156,18 @@ def network_class_name(graph: Graph) -> str:
     return f"{name}Network" if name in RESERVED else name
 
 
+def output_class_name(graph: Graph) -> str:
+    """The name of the class of what a network gives, which no input may hide in `forward`."""
+    name = f"{network_class_name(graph)}Output"
+    while any(i.name == name for i in graph.inputs):
+        name += "s"
+    return name
+
+
 def _name_classes(graph: Graph, classes: list[Class]) -> None:
     """Blocks take their names first, then the scopes that print as classes too."""
     network = network_class_name(graph)
-    taken = {*RESERVED, network, f"{network}Output"}
+    taken = {*RESERVED, network, output_class_name(graph)}
     classes[-1].name = network
     for cls in sorted(classes[:-1], key=lambda cls: (cls.label[:1], len(cls.label)) != (("block",), 2)):
         base = cls.name = "".join(class_name(part) for part in cls.label[1:])

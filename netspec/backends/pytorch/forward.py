@@ -38,6 +38,15 @@ def is_listed(item: Item) -> bool:
     return item.body is not None and item.body.kind == "repeat" and not is_chain(item.body)
 
 
+def free_name(base: str, taken: Collection[str]) -> str:
+    """A name that nothing has: this one, or with a number."""
+    name, count = base, 1
+    while name in taken:
+        count += 1
+        name = f"{base}_{count}"
+    return name
+
+
 class ForwardWriter:
     """Writes `forward` for one body; `arguments` are its parameters' names, in the order of the body's inputs."""
 
@@ -58,11 +67,13 @@ class ForwardWriter:
             self.kept.update(body.outputs)
         self.lines: list[str] = []
         self.indent = 8
-        self.functions = set(helpers_used(body))
+        self.called = set(helpers_used(body))
+        """Functions and classes of the file that are called here, whose names no variable may have."""
         self.nest = len(self.items) <= 4 and body.scope is not None
 
     def write(self, returned: str = "") -> list[str]:
         """The lines of the body; `returned` is the class to return several outputs in."""
+        self.called.add(returned)
         self.steps()
         if self.body.training:
             # What is built in training only comes last: the steps before are the same in both.
@@ -136,8 +147,9 @@ class ForwardWriter:
     def is_operand(self, item: Item, merge: Item) -> bool:
         """Whether an item's call is written in a merge, too."""
         value = item.outputs[0]
-        once = self.uses[value] == 1 and _stands_once(merge, value)
-        return item.is_module and not is_listed(item) and value in merge.inputs and once
+        # What stands between need not enter the merge: only an input of it has a place there.
+        enters = value in merge.inputs and self.uses[value] == 1 and _stands_once(merge, value)
+        return item.is_module and not is_listed(item) and len(item.outputs) == 1 and enters
 
     def copies(self, item: Item) -> None:
         """The copies of a repeat that take more than the last one's value: a loop, or a call of each."""
@@ -160,7 +172,7 @@ class ForwardWriter:
         if moved and all(start):
             self.state(f"{', '.join(target for target, _ in moved)} = ", ", ".join(name for _, name in moved))
         given = [targets[value] if isinstance(value, int) else kept[value] for value in taken]
-        loop = "layer" if "layer" not in kept.values() else "copy_of_a_layer"
+        loop = free_name("layer", {*kept.values(), *targets, *self.called})
         over, called = module, loop
         if item.loops:
             loop, over, called = "_", f"range({len(item.body.items)})", module
@@ -264,12 +276,9 @@ class ForwardWriter:
         if free and not item.labels and number == 0 and value not in self.kept and not self.is_skip(item):
             name = free[0]
         else:
-            base = item.labels[number] if item.labels else item.name
+            base = item.labels[number] if item.labels else item.word
             base = base if base.isidentifier() and base != "l" else f"copy{base}"
-            name, count = base, 1
-            while name in held or name in _TAKEN or name in self.functions:
-                count += 1
-                name = f"{base}_{count}"
+            name = free_name(base, {*held, *_TAKEN, *self.called})
         self.names = {v: n for v, n in self.names.items() if n != name}
         self.names[value] = name
         return name

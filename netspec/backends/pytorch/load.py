@@ -49,7 +49,8 @@ def _module(name: str, source: str) -> ModuleType:
     module = ModuleType(full)
     module.__file__ = file
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    exec(builtins.compile(source, file, "exec"), module.__dict__)
+    # Without the `from __future__` of this file, which a file with the same source has not.
+    exec(builtins.compile(source, file, "exec", dont_inherit=True), module.__dict__)
     sys.modules[full] = module
     return module
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, CopiesDifferError
 from netspec.backends.pytorch.bodies import Body, bodies, helpers_used, modules_used
-from netspec.backends.pytorch.classes import Class, Label, Member, find_classes
+from netspec.backends.pytorch.classes import Class, Label, Member, find_classes, output_class_name
 from netspec.backends.pytorch.expressions import written
 from netspec.backends.pytorch.flows import UNSEEN
 from netspec.backends.pytorch.forward import ForwardWriter
@@ -42,7 +42,7 @@ def to_source(graph: Graph) -> str:
     inits = initializers(graph, _networks(written_classes))
     sections = [_class(graph, w, inits.statements.get(w.cls.template.body.path, [])) for w in written_classes]
     if len(graph.outputs) > 1:
-        sections.insert(-1, _output_class(graph, written_classes[-1].cls.name))
+        sections.insert(-1, _output_class(graph))
     for number, function in reversed(list(enumerate(inits.functions))):
         name = "init_weights" if not number else f"init_weights_{number + 1}"
         sections.insert(0, "\n".join(function).replace("def init_weights(", f"def {name}("))
@@ -186,7 +186,7 @@ def _class(graph: Graph, found: Written, statements: Sequence[str]) -> str:
     lines += statements
     lines.append("")
     several = len(body.outputs) > 1
-    returned = f"{found.cls.name}Output" if network and (several or body.training) else ""
+    returned = output_class_name(graph) if network and (several or body.training) else ""
     result = returned or ("tuple[" + ", ".join("Tensor" for _ in body.outputs) + "]" if several else "Tensor")
     if body.training and not several:
         result = f"Tensor | {returned}"
@@ -212,8 +212,8 @@ def _parameter(argument: Argument) -> str:
     return f"{argument.name}: {argument.annotation}{default}"
 
 
-def _output_class(graph: Graph, name: str) -> str:
-    lines = [f"class {name}Output(NamedTuple):", *_docstring(f"What {graph.title or graph.name} gives.", 4), ""]
+def _output_class(graph: Graph) -> str:
+    lines = [f"class {output_class_name(graph)}(NamedTuple):", *_docstring(f"What {graph.title or graph.name} gives.", 4), ""]
     always = [f"    {o.name}: Tensor" for o in graph.outputs if o.mode == "inference"]
     training = [f"    {o.name}: Tensor | None = None" for o in graph.outputs if o.mode == "train"]
     return "\n".join([*lines, *always, *training])

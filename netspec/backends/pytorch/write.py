@@ -184,7 +184,7 @@ class ClassWriter:
             self.rely_on(item.when, place)
             return
         self.doubt_it(item, place, before)
-        attribute, taken = f"with_{item.name}", {other.name for other in self.cls.template.body.items}
+        attribute, taken = f"with_{item.word}", {other.name for other in self.cls.template.body.items}
         while attribute in taken or attribute in conditions.values():
             attribute += "_"
         conditions[item.name] = attribute
@@ -226,7 +226,7 @@ class ClassWriter:
         if tree is None and item.body is not None and item.body.kind == "repeat":
             count = item.body.scope.count if item.body.scope is not None else None
             tree = item.body.items[0].when or (None if count is None else Binary(">", count, Literal(0)))
-        return self.verified(values, tree, place, f"with_{item.name}")
+        return self.verified(values, tree, place, f"with_{item.word}")
 
     def verified(
         self, values: Values, tree: Expression | None, place: Place, hint: str, is_list: bool = False

@@ -18,6 +18,9 @@ _OTHER = re.compile(
 )
 """What YAML, or netspec's dialect of it, reads as anything else than this text."""
 
+_NO_EXPRESSION = re.compile(r"[!&*|>@%\"'#{}\[\],]|[-?](?:\s|$)|.*(?::(?:\s|$)|\s#)")
+"""What YAML reads as anything else than this expression; what begins as a number does is one to both."""
+
 
 @dataclass(slots=True)
 class Expr:
@@ -39,7 +42,7 @@ class Step:
 def scalar(value: Any, flow: bool) -> str:
     """A scalar as YAML text; in flow style what would end it is quoted."""
     if isinstance(value, Expr):
-        ends = value.text.startswith("'") or (flow and re.search(r"[,\[\]{}]", value.text))
+        ends = _NO_EXPRESSION.match(value.text) or (flow and re.search(r"[,\[\]{}]", value.text))
         return quoted(value.text) if ends else value.text
     if isinstance(value, str):
         return text(value, flow)
@@ -83,7 +86,7 @@ def inline(value: Any) -> str:
 def flow_step(step: Step) -> str:
     """A step on one line in a list of such."""
     argument = step.argument if step.branches is None else {**_mapping(step.argument), "branches": step.branches}
-    head = step.key if argument is None else f"{step.key}: {flow(argument)}"
+    head = text(step.key, True) if argument is None else f"{step.key}: {flow(argument)}"
     if not step.beside:
         return head
     return "{" + ", ".join([head, *(f"{key}: {flow(value)}" for key, value in step.beside.items())]) + "}"
@@ -116,7 +119,7 @@ def _branch(name: str, body: list[Step]) -> list[str]:
 
 
 def _headed(key: str, argument: Any) -> str:
-    return key if argument is None else f"{key}: {inline(argument)}"
+    return text(key) if argument is None else f"{key}: {inline(argument)}"
 
 
 def _fits(line: str) -> bool:

@@ -230,14 +230,14 @@ class BodyWriter:
         found: dict[str, Any] = {}
         for name, field_ in cls.model_fields.items():
             nodes = [other.node for _, other in present if other.node is not None]
-            values = [(each, getattr(node.op, name)) for (each, _), node in zip(present, nodes, strict=True)]
+            written = _shortest(cls, name, [node.op for node in nodes])
+            values = [(each, value) for (each, _), value in zip(present, written, strict=True)]
             candidates = dict.fromkeys(node.written.get(name) for node in nodes)
             chosen = self.chooser.choose(values, candidates, name)
             if isinstance(chosen, Literal):
                 if not field_.is_required() and same(chosen.value, field_.default):
                     continue
-                given = {n: _plain(getattr(nodes[0].op, n)) for n in cls.model_fields}
-                found[name] = _short(cls, name, chosen.value, given)
+                found[name] = _argument(cls, name, chosen.value)
             else:
                 found[name] = _written(chosen, words_of(cls, name), values)
         return _principal(found, cls.principal)
@@ -350,13 +350,22 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
-def _short(cls: type[Op], name: str, value: Any, given: Mapping[str, Any]) -> Any:
-    """A value as it is written: one number for a pair of equal ones, where the op takes that."""
-    short = collapse(value)
-    if short is not value and not isinstance(short, tuple):
-        op, _ = make_op(cls, {**given, name: short})
-        if op is not None and same(getattr(op, name), value):
-            return short
+def _shortest(cls: type[Op], name: str, ops: Sequence[Op]) -> list[Any]:
+    """The values of an attribute: one number for each pair of equal ones, if the op takes that and all are such."""
+    values = [getattr(op, name) for op in ops]
+    short = [collapse(value) for value in values]
+    if isinstance(short[0], tuple) or len({type(value) for value in short}) > 1:
+        return values
+    given = {n: _plain(getattr(ops[0], n)) for n in cls.model_fields}
+    for new, old in dict(zip(short, values, strict=True)).items():
+        op, _ = make_op(cls, {**given, name: new})
+        if op is None or not same(getattr(op, name), old):
+            return values
+    return short
+
+
+def _argument(cls: type[Op], name: str, value: Any) -> Any:
+    """A value as it is written where it is no expression."""
     value = _plain(value)
     return Expr(f"'{value}'") if isinstance(value, str) and value not in words_of(cls, name) else value
 

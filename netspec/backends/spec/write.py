@@ -92,7 +92,7 @@ def _name_definitions(graph: Graph, definitions: list[Definition]) -> None:
 
 def _file(graph: Graph, definitions: Definitions, written: list[Written], used: set[str], note: str) -> str:
     lines = [f"# {line}" for line in [MARK, *note.splitlines()]]
-    lines += ["netspec: 1", f"name: {graph.name}"]
+    lines += ["netspec: 1", f"name: {text(graph.name)}"]
     if graph.title:
         lines.append(f"title: {text(graph.title)}")
     if graph.source:
