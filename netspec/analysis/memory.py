@@ -14,6 +14,7 @@ from typing import Literal
 
 from netspec.dims import symbols
 from netspec.errors import fail
+from netspec.graph.infer import check_sizes
 from netspec.graph.model import Graph, Mode, Node
 from netspec.graph.walk import live_nodes, outputs_of
 from netspec.types import Memory, Tensor
@@ -174,6 +175,8 @@ def memory(
     if open_sizes:
         names = ", ".join(open_sizes) + f" of `{graph.name}` " + ("is" if len(open_sizes) == 1 else "are")
         fail("NS305", f"memory follows from sizes, and {names} open", help="fix them with `--input`")
+    if at or batch != 1:
+        check_sizes(graph, sizes)
     plan = _Schedule(graph, mode, sizes, dtype)
     parameters, buffers = _weights(graph, plan.nodes, dtype)
     ledger = Ledger()

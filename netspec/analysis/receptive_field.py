@@ -210,7 +210,7 @@ def _whole(value: Any) -> Any:
 
 
 def is_one_field(plain: Mapping[str, Any]) -> bool:
-    """Whether a layer's entry in a report is one field, and not one for each input, of which one may be called `size`."""
+    """Whether a layer's entry in a report is one field, and not a field for each input, one of which is `size`."""
     return isinstance(plain.get("size"), list)
 
 

@@ -10,6 +10,7 @@ from netspec.analysis.receptive_field import Field, plain_field, receptive_field
 from netspec.analysis.shapes import plain_dim, plain_shape
 from netspec.collector import without_collector
 from netspec.dims import Symbolic, symbols
+from netspec.graph.infer import check_sizes
 from netspec.graph.model import Graph, Mode
 from netspec.graph.walk import live_nodes, outputs_of
 
@@ -19,7 +20,7 @@ def summary(graph: Graph, mode: Mode = "inference", at: Mapping[str, int] | None
 
     Totals stand for a batch of 1 and the inputs' nominal sizes, or those in `at`. `parameters` and `macs`
     are those of the graph of the mode, `parameters_training` of all that the module holds. Raises ValueError
-    for another mode, or a size of a symbol that the inputs do not have.
+    for another mode, or a size of a symbol that the inputs do not have, NetspecError for sizes that an op can't take.
     """
     if mode not in ("inference", "train"):
         raise ValueError(f'the mode is "inference" or "train", not {mode!r}')
@@ -27,6 +28,8 @@ def summary(graph: Graph, mode: Mode = "inference", at: Mapping[str, int] | None
     if unknown:
         raise ValueError(f"`{graph.name}` has no symbolic size {', '.join(sorted(unknown))}")
     with without_collector():
+        if at:
+            check_sizes(graph, {**graph.nominal, **at})
         return _summary(graph, mode, at or {})
 
 

@@ -10,6 +10,5 @@ def collapse(value: Any) -> Any:
     if not isinstance(value, list | tuple):
         return value
     items: tuple[Any, ...] = tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    if len(items) > 1 and items[0] is not None and all(item == items[0] and type(item) is type(items[0]) for item in items):
-        return items[0]
-    return items
+    alike = all(item == items[0] and type(item) is type(items[0]) for item in items)
+    return items[0] if len(items) > 1 and alike and items[0] is not None else items

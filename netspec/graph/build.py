@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from netspec.dims import MAX_SIZE, Dim, TooLargeError, symbol, symbols
+from netspec.dims import Dim, symbol, symbols
 from netspec.errors import Diagnostic, NetspecError, choices, closest, fail
 from netspec.expression import Expression
+from netspec.graph.infer import check_sizes, infer, located
 from netspec.graph.model import NOTHING, Block, Graph, Input, Kind, Mode, Node, Output, Parameter, Scope
 from netspec.labels import Labels
 from netspec.naming import (
@@ -23,7 +24,6 @@ from netspec.naming import (
     is_symbol,
 )
 from netspec.ops.base import Op, RuleError, make_op
-from netspec.ops.check import check_use
 from netspec.ops.own import find_op, op_names
 from netspec.preprocess import Preprocess
 from netspec.source import Span
@@ -150,10 +150,10 @@ class Builder:
         self._outputs[name] = Output(name, value, mode, span, labels)
 
     def build(self) -> Graph:
-        """The graph as it stands."""
+        """The graph as it stands; refused where it can't be at the nominal sizes of its inputs."""
         if not self._outputs:
             fail("NS201", f"`{self.name}` has no output", help="name one with `output`")
-        return Graph(
+        graph = Graph(
             self.name,
             tuple(self._inputs),
             tuple(self._outputs.values()),
@@ -164,6 +164,8 @@ class Builder:
             self.source,
             frozenset(self.decided),
         )
+        check_sizes(graph, {s: size for i in self._inputs for s, size in i.nominal.items()}, "the nominal sizes ")
+        return graph
 
     def need(self, *values: str, span: Span | None = None) -> None:
         """Refuse values that are not made yet."""
@@ -194,7 +196,7 @@ class Builder:
         key = (id(op), *map(id, given))
         known = self._inferred.get(key)
         if known is None:
-            known = self._inferred[key] = (op, given, tuple([self._one(t) for t in _infer(op, given)]))
+            known = self._inferred[key] = (op, given, tuple([self._one(t) for t in infer(op, given)]))
         inferred = known[2]
         if any(DATA in type.shape for type in inferred):
             inferred = self._sized_by_data(path, inferred)
@@ -325,28 +327,3 @@ def _op_of(op: str | Op, attributes: Mapping[str, Any]) -> Op:
 def _listed(value: Any) -> Any:
     """A tuple as the list that attributes take."""
     return list(cast(tuple[Any, ...], value)) if isinstance(value, tuple) else value
-
-
-def _infer(op: Op, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    least, most = op.inputs
-    if len(given) < least or (most is not None and len(given) > most):
-        wanted = str(least) if most == least else f"{least} or more" if most is None else f"{least} to {most}"
-        raise RuleError(
-            f"`{op.opname}` takes {wanted} input{'s' if wanted != '1' else ''}, not {len(given)}", code="NS302"
-        )
-    check_use(op, given)
-    try:
-        result = op.infer(*given)
-        found = result if isinstance(result, tuple) else (result,)
-        if any(isinstance(size, int) and size > MAX_SIZE for type in found for size in type.shape):
-            raise TooLargeError
-    except TooLargeError as error:
-        raise RuleError(str(error), code="NS214") from None
-    return found
-
-
-def located(error: RuleError, path: str, span: Span | None = None, notes: Sequence[str] = ()) -> NetspecError:
-    """An op's complaint as an error with the node's path and, if known, its place."""
-    label = path if span else ""
-    message = error.message if span else f"{path}: {error.message}"
-    return NetspecError(Diagnostic(error.code, message, span, label, tuple(notes), error.help))

@@ -8,7 +8,8 @@ from dataclasses import replace
 from itertools import chain, count
 from typing import Any
 
-from netspec.graph.build import Builder, located
+from netspec.graph.build import Builder
+from netspec.graph.infer import located
 from netspec.graph.model import Graph, Node, Scope
 from netspec.naming import MAX_NAME
 from netspec.ops.base import Op, RuleError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import NoReturn
 
 from netspec.errors import Diagnostic, Findings, NetspecError
-from netspec.expression import Value, show, to_text
+from netspec.expression import Value, to_text
+from netspec.graph.infer import use_notes
 from netspec.ops.base import LARGER, RuleError, UnequalShapes
 from netspec.source import Span
 from netspec.spec.body import Argument, Step
@@ -74,13 +75,7 @@ class ElaborationErrors:
 
 def notes_of(uses: tuple[Use, ...]) -> tuple[str, ...]:
     """The block uses around a place, innermost first."""
-    notes: list[str] = []
-    for use in reversed(uses):
-        params = ", ".join(f"{name}={show(value)}" for name, value in use.params.items())
-        notes.append(f"{use.what} used at {use.span.place}" + (f" with {params}" if params else ""))
-    if len(notes) > 6:
-        notes[5:] = [f"and {len(notes) - 5} more blocks around it"]
-    return tuple(notes)
+    return use_notes((use.what, use.span, use.params) for use in reversed(uses))
 
 
 def way_to_int(argument: Argument | None, value: Value) -> str:

@@ -9,7 +9,7 @@ from netspec.graph.model import Node
 from netspec.spec.body import Step
 from netspec.spec.elaborate_errors import ElaborationErrors
 from netspec.spec.frame import Frame, Made
-from netspec.types import Weight
+from netspec.types import Printed, Weight
 
 
 def share_weights(builder: Builder, errors: ElaborationErrors, step: Step, frame: Frame, made: Made) -> None:
@@ -43,6 +43,12 @@ def share_weights(builder: Builder, errors: ElaborationErrors, step: Step, frame
             sizes = ", not ".join(" x ".join(map(str, weight.shape)) for weight in (a, b))
             message = f"the weights of `{other.path}` do not fit here: they would be {sizes}"
             errors.fail("NS302", message, step.span, frame, node.path, "what enters both has to have as many channels")
+        if _printed(builder, node) != _printed(builder, twin):
+            what = f"`{node.op.opname}` is another module of PyTorch there"
+            message = f"this can't share the weights of `{other.path}`: {what}, on {_entering(builder, twin)}"
+            label = f"{node.path}: input is {_entering(builder, node)}"
+            help = "what enters both has to have as many axes, of the same widths"
+            errors.fail("NS302", message, step.share_span or step.span, frame, label, help)
         if mine:
             owners[node.path] = twin.weights_of
     if any(count != len(twins) for count in seen.values()) or (not seen and twins):
@@ -75,6 +81,15 @@ def _copies(builder: Builder, path: str) -> int:
 
 def _weights(builder: Builder, node: Node) -> tuple[Weight, ...]:
     return node.op.weights(*[builder.types[value] for value in node.inputs])
+
+
+def _printed(builder: Builder, node: Node) -> Printed:
+    """How PyTorch writes a node: one module, called twice, is one class with one set of arguments."""
+    return node.op.torch(*[builder.types[value] for value in node.inputs])
+
+
+def _entering(builder: Builder, node: Node) -> str:
+    return " and ".join(str(builder.types[value]) for value in node.inputs)
 
 
 def _refuse(errors: ElaborationErrors, step: Step, frame: Frame, node: Node, twin: Node | None) -> NoReturn:

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from netspec.dims import Dim
 from netspec.errors import choices, fail
-from netspec.graph.build import located
+from netspec.graph.infer import located
 from netspec.graph.model import Graph, Node, Output
 from netspec.graph.rebuild import Editor, rebuild
 from netspec.graph.walk import live_nodes

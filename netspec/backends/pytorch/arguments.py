@@ -12,6 +12,7 @@ from typing import Any
 
 from netspec.backends.collapse import collapse
 from netspec.backends.pytorch.classes import Class, Label, Member
+from netspec.backends.pytorch.exact import Exact
 from netspec.backends.pytorch.expressions import document, tupled
 from netspec.backends.pytorch.layout import Doc, prefixed
 from netspec.expression import Binary, Expression, ExpressionError, Literal, Name, evaluate, names_in
@@ -198,6 +199,8 @@ def annotation_of(values: Iterable[Any]) -> str:
 
 def _type_of(value: Any) -> str:
     """The type of a value, as a type hint calls it."""
+    if isinstance(value, Exact):
+        return value.kind
     return "None" if value is None else type(value).__name__
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from netspec.backends.pytorch.exact import exactly
 from netspec.backends.pytorch.leaving import Leaving, several_inputs
 from netspec.errors import fail
 from netspec.expression import Expression
@@ -169,7 +170,7 @@ class _Reader:
         key = (id(node.op), *map(id, types))
         printed = self.printed.get(key)
         if printed is None:
-            printed = self.printed[key] = node.op.torch(*types)
+            printed = self.printed[key] = exactly(node, node.op.torch(*types))
         # A named merge has its scope's path, which in a repeat ends in the number of the copy.
         name = node.op.opname if node.path == node.scope else node.name
         item = Item(name, list(node.inputs), [v for v, _ in node.values()], node.when, node, printed)

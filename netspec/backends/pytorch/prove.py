@@ -10,16 +10,23 @@ from netspec.backends.pytorch.classes import network_class_name
 from netspec.backends.pytorch.load import load
 from netspec.dims import symbols
 from netspec.errors import fail
+from netspec.graph.infer import check_sizes, refused_at
 from netspec.graph.model import Graph, Mode
 
-_UNKNOWN = 256
-"""The size a symbol without a nominal one gets in the proof."""
+_UNKNOWN = ((2, 256), (2, 1024), (32, 256), (256, 4096))
+"""How many samples the proof has, and the size of symbols without a nominal one: the first two that fit are taken."""
 
 
 def sizes_for(graph: Graph) -> dict[str, int]:
-    """A size for every symbol of the inputs: 2 samples, nominal sizes, else one that every network takes."""
-    found = dict.fromkeys(symbols([d for i in graph.inputs for d in i.type.shape]), _UNKNOWN)
-    return {**found, **graph.nominal, "N": 2}
+    """A size for every symbol of the inputs: few samples, nominal sizes, else sizes that all ops take."""
+    names = sorted(symbols([d for i in graph.inputs for d in i.type.shape]))
+    for samples, unknown in _UNKNOWN:
+        sizes = {**dict.fromkeys(names, unknown), **graph.nominal, "N": samples}
+        if refused_at(graph, sizes) is None:
+            return sizes
+    sizes = {**dict.fromkeys(names, _UNKNOWN[0][1]), **graph.nominal, "N": _UNKNOWN[0][0]}
+    check_sizes(graph, sizes, "sizes that were tried: ")
+    return sizes
 
 
 def example_inputs(graph: Graph, device: str) -> tuple[torch.Tensor, ...]:

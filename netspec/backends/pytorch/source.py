@@ -213,7 +213,8 @@ def _parameter(argument: Argument) -> str:
 
 
 def _output_class(graph: Graph) -> str:
-    lines = [f"class {output_class_name(graph)}(NamedTuple):", *_docstring(f"What {graph.title or graph.name} gives.", 4), ""]
+    lines = [f"class {output_class_name(graph)}(NamedTuple):"]
+    lines += [*_docstring(f"What {graph.title or graph.name} gives.", 4), ""]
     always = [f"    {o.name}: Tensor" for o in graph.outputs if o.mode == "inference"]
     training = [f"    {o.name}: Tensor | None = None" for o in graph.outputs if o.mode == "train"]
     return "\n".join([*lines, *always, *training])

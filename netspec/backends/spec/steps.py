@@ -353,8 +353,8 @@ def _plain(value: Any) -> Any:
 def _shortest(cls: type[Op], name: str, ops: Sequence[Op]) -> list[Any]:
     """The values of an attribute: one number for each pair of equal ones, if the op takes that and all are such."""
     values = [getattr(op, name) for op in ops]
-    short = [collapse(value) for value in values]
-    if isinstance(short[0], tuple) or len({type(value) for value in short}) > 1:
+    short: list[Any] = [collapse(value) for value in values]
+    if isinstance(short[0], tuple) or any(type(value) is not type(short[0]) for value in short):  # pyright: ignore[reportUnknownArgumentType]
         return values
     given = {n: _plain(getattr(ops[0], n)) for n in cls.model_fields}
     for new, old in dict(zip(short, values, strict=True)).items():

@@ -1,0 +1,97 @@
+"""The types that an op gives: its rule, asked with all that is asked of its inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from netspec.dims import MAX_SIZE, TooLargeError, symbols
+from netspec.errors import Diagnostic, NetspecError
+from netspec.expression import show
+from netspec.graph.model import Graph, Node
+from netspec.ops.base import Op, RuleError
+from netspec.ops.check import check_use
+from netspec.source import Span
+from netspec.types import Tensor
+
+
+def infer(op: Op, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The types of an op's outputs; RuleError where the inputs do not fit."""
+    least, most = op.inputs
+    if len(given) < least or (most is not None and len(given) > most):
+        wanted = str(least) if most == least else f"{least} or more" if most is None else f"{least} to {most}"
+        raise RuleError(
+            f"`{op.opname}` takes {wanted} input{'s' if wanted != '1' else ''}, not {len(given)}", code="NS302"
+        )
+    check_use(op, given)
+    try:
+        result = op.infer(*given)
+        found = result if isinstance(result, tuple) else (result,)
+        if any(isinstance(size, int) and size > MAX_SIZE for type in found for size in type.shape):
+            raise TooLargeError
+    except TooLargeError as error:
+        raise RuleError(str(error), code="NS214") from None
+    return found
+
+
+def refused_at(graph: Graph, sizes: Mapping[str, int]) -> tuple[Node, RuleError] | None:
+    """The first node whose rule refuses its inputs once symbols have these sizes, and what it says."""
+    seen: set[tuple[int, ...]] = set()
+    for node in graph.nodes:
+        given = graph.input_types(node)
+        key = (id(node.op), *map(id, given))
+        if key in seen:
+            continue
+        seen.add(key)
+        if sizes.keys() & symbols([size for type in given for size in type.shape]):
+            try:
+                infer(node.op, tuple([type.at(sizes) for type in given]))
+            except RuleError as error:
+                return node, error
+    return None
+
+
+def check_sizes(graph: Graph, sizes: Mapping[str, int], what: str = "") -> None:
+    """Refuse sizes of symbols that some op can't take, as where maps would be empty; `what` says whose they are.
+
+    Raises NetspecError as the op's rule does. With symbols, rules ask only what holds for all sizes.
+    """
+    refused = refused_at(graph, sizes) if sizes else None
+    if refused is None:
+        return
+    node, error = refused
+    said = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+    error.message = f"{error.message}, at {what}{said}"
+    error.help = f"give other sizes, or {error.help}" if error.help else "give other sizes"
+    values = ", ".join(f"{value} is {graph.types[value].at(sizes)}" for value in node.inputs)
+    raise located(error, node.path, node.span, use_notes(_uses(graph, node)), values)
+
+
+def _uses(graph: Graph, node: Node) -> Iterator[tuple[str, Span, Mapping[str, Any]]]:
+    """The uses of blocks and networks around a node, innermost first."""
+    scope = graph.scopes.get(node.scope)
+    while scope is not None:
+        if scope.block is not None and scope.span is not None:
+            kind = "network" if scope.kind == "network" else "block"
+            yield f"{kind} `{scope.block.name}`", scope.span, scope.params
+        scope = graph.scopes.get(scope.parent)
+
+
+def use_notes(uses: Iterable[tuple[str, Span, Mapping[str, Any]]]) -> tuple[str, ...]:
+    """The notes of an error that say how its place was reached: what is used where, with which arguments."""
+    notes: list[str] = []
+    for what, span, params in uses:
+        given = ", ".join(f"{name}={show(value)}" for name, value in params.items())
+        notes.append(f"{what} used at {span.place}" + (f" with {given}" if given else ""))
+    if len(notes) > 6:
+        notes[5:] = [f"and {len(notes) - 5} more blocks around it"]
+    return tuple(notes)
+
+
+def located(
+    error: RuleError, path: str, span: Span | None = None, notes: Sequence[str] = (), values: str = ""
+) -> NetspecError:
+    """An op's complaint as an error with the node's path and, if known, its place and what values enter there."""
+    label = (f"{path}: {values}" if values else path) if span else ""
+    message = error.message if span else f"{path}: {error.message}"
+    return NetspecError(Diagnostic(error.code, message, span, label, tuple(notes), error.help))
