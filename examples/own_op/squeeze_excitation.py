@@ -44,6 +44,9 @@ class SqueezeExcitation(Elementwise, name="squeeze_excitation", principal="reduc
     def macs(self, y: Tensor, x: Tensor) -> Dim:
         return x.batch * (2 * self._channels(x) * self._narrow(x))
 
+    def per_sample(self, x: Tensor) -> bool:
+        return True
+
     def window(self, x: Tensor) -> Reach:
         return Reach.ALL  # the means are over all positions
 

@@ -14,7 +14,7 @@ _MAP = (2, 3, 4, 4)
 
 
 class Activation(Elementwise, family="activation"):
-    """An activation without weights, written as the torch.nn class of its name."""
+    """An activation without weights, element by element, written as the torch.nn class of its name."""
 
     of_output: ClassVar[bool] = False
     """Whether its gradient follows from the output, which most networks keep anyway; else from the input."""
@@ -25,6 +25,9 @@ class Activation(Elementwise, family="activation"):
     def infer(self, x: Tensor) -> Tensor:
         (need_floats if self.of_floats else need_numbers)(self, x)
         return x
+
+    def per_sample(self, x: Tensor) -> bool:
+        return True
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         return Memory(output=True) if self.of_output else Memory(inputs=(0,))
@@ -90,6 +93,9 @@ class Prelu(Elementwise, name="prelu", principal="num_parameters", family="activ
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
         return (Weight("weight", (self.num_parameters,)),)
+
+    def per_sample(self, x: Tensor) -> bool:
+        return True
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         # The gradient of the slopes is made for every element, and then summed.
@@ -217,6 +223,9 @@ class AlongAxis(Activation):
         if not -x.rank <= self.dim < x.rank:
             raise RuleError(f"there is no axis {self.dim} in {x}", at="dim", code="NS302")
         return x
+
+    def per_sample(self, x: Tensor) -> bool:
+        return self.dim % x.rank != 0
 
     def window(self, x: Tensor) -> Window | Reach:
         return along(x, self.dim) if self.dim % x.rank >= 2 else Reach.POINT

@@ -73,6 +73,9 @@ class MultiheadAttention(Op, name="multihead_attention", principal="num_heads", 
     def window(self, *xs: Tensor) -> Reach:
         return Reach.ALL
 
+    def per_sample(self, *xs: Tensor) -> bool:
+        return True
+
     def memory(self, train: bool, y: Tensor, *xs: Tensor) -> Memory:
         # With the fused kernel (flash attention) that torch takes on CPUs and GPUs: it holds no weights of attention,
         # but the logarithm of each row's sum. Inputs are projected length first, which copies them but in a batch of 1.

@@ -103,6 +103,14 @@ class Op(BaseModel):
     def window(self, *args: Any, **kwargs: Any) -> Window | Upsampling | Reach:
         """What one unit of the output sees of each input that the op reads."""
 
+    def per_sample(self, *args: Any, **kwargs: Any) -> bool:
+        """Whether, at inference, place n of each output's first axis follows from place n of each input's alone.
+
+        Then a batch may be run in parts. An op that says nothing of it is taken to mix samples, as a softmax over the
+        batch does. Other sizes than that of the first axis may be read from anywhere in an input.
+        """
+        return False
+
     def memory(self, train: bool, *args: Any, **kwargs: Any) -> Memory | None:
         """What is held beside the inputs and the output, from the first output's type and the inputs'; None: unknown.
 

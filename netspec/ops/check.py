@@ -62,6 +62,7 @@ def _check_rules(op: Any, xs: tuple[Tensor, ...]) -> None:
     macs = op.macs(ys[0], *xs)
     _need(macs is None or type(macs) is int or isinstance(macs, Symbolic), "macs", "a number, or None for unknown")
     _need(isinstance(op.window(*xs), Window | Upsampling | Reach), "window", "a Window, an Upsampling or a Reach")
+    _need(isinstance(op.per_sample(*xs), bool), "per_sample", "true or false")
     _need(isinstance(op.torch(*xs), Layer | Call | Infix | Code), "torch", "a Layer, a Call, an Infix or a Code")
     op.label()
     _check_memory(op, xs)

@@ -70,6 +70,9 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
             tuple(-before for before, _ in self._around()),
         )
 
+    def per_sample(self, x: Tensor) -> bool:
+        return True
+
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         # What a convolution can't pad by itself, torch pads first, in a tensor of its own: the odd row or column of
         # `same`, and all that is not zeros.
@@ -179,6 +182,9 @@ class ConvTranspose2d(Op, name="conv_transpose2d", principal="out_channels", fam
         if max(self.kernel_size) > MOST_TAPS or max(self.stride) > MOST_TAPS:
             return Reach.VARIES
         return Upsampling(tuple(_taps(*axis) for axis in each))
+
+    def per_sample(self, x: Tensor) -> bool:
+        return True
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         return Memory(inputs=(0,))

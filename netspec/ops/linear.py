@@ -42,6 +42,9 @@ class Linear(Op, name="linear", principal="out_features", family="linear"):
         # Over (N, C, H, W) it mixes the last axis only, and that is one of the spatial axes.
         return along(x, -1) if x.rank > 3 else Reach.ALL
 
+    def per_sample(self, x: Tensor) -> bool:
+        return True
+
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         return Memory(inputs=(0,))
 

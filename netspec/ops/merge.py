@@ -20,6 +20,9 @@ class Add(Merge, name="add"):
         need_equal(self, xs)
         return xs[0]
 
+    def per_sample(self, *xs: Tensor) -> bool:
+        return True
+
     def memory(self, train: bool, y: Tensor, *xs: Tensor) -> Memory:
         return Memory(scratch=(y,) if len(xs) > 2 else (), hands_on=True)
 
@@ -42,6 +45,9 @@ class Multiply(Merge, name="multiply"):
     def infer(self, *xs: Tensor) -> Tensor:
         need_equal(self, xs)
         return xs[0]
+
+    def per_sample(self, *xs: Tensor) -> bool:
+        return True
 
     def memory(self, train: bool, y: Tensor, *xs: Tensor) -> Memory:
         # a * b * c makes and keeps a * b.
@@ -75,6 +81,9 @@ class Concat(Merge, name="concat", principal="dim"):
 
     def window(self, *xs: Tensor) -> Window | Reach:
         return Reach.UNPLACED if self.dim % xs[0].rank >= 2 else Reach.POINT
+
+    def per_sample(self, *xs: Tensor) -> bool:
+        return self.dim % xs[0].rank != 0
 
     def memory(self, train: bool, y: Tensor, *xs: Tensor) -> Memory:
         return Memory(hands_on=True)

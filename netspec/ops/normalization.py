@@ -50,6 +50,9 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
         # Without running statistics it takes those of the batch, at inference too.
         return Reach.POINT if self.track_running_stats else Reach.ALL
 
+    def per_sample(self, x: Tensor) -> bool:
+        return self.track_running_stats
+
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         # Mean and deviation of the batch, in float32 also where the input is not.
         statistics = (Tensor((self._channels(x),)),) * 2
@@ -99,6 +102,9 @@ class LocalResponseNorm(Elementwise, name="local_response_norm", principal="size
             raise RuleError(f"`local_response_norm` takes (N, C, ...), 3 axes or more, not {x}", code="NS302")
         need_floats(self, x)
         return x
+
+    def per_sample(self, x: Tensor) -> bool:
+        return True
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         # torch squares, pads by size - 1 channels, pools, scales, adds k, and divides by a power of that.
@@ -166,6 +172,9 @@ class LayerNorm(Elementwise, name="layer_norm", family="normalization"):
     def window(self, x: Tensor) -> Window | Reach:
         return along(x, *range(x.rank - len(self._shape(x)), x.rank))
 
+    def per_sample(self, x: Tensor) -> bool:
+        return True
+
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         # A mean and a deviation for each place, also at inference, while it runs.
         axes = len(self._shape(x))
@@ -218,6 +227,9 @@ class GroupNorm(Elementwise, name="group_norm", principal="num_groups", family="
     def window(self, x: Tensor) -> Window | Reach:
         return Reach.ALL
 
+    def per_sample(self, x: Tensor) -> bool:
+        return True
+
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         # A mean and a deviation for each group, also at inference, while it runs.
         statistics = (Tensor((x.batch, self.num_groups), x.dtype),) * 2
@@ -248,6 +260,9 @@ class Dropout(Elementwise, name="dropout", principal="p", family="regularization
 
     examples = (example((2, 8), p=0.3),)
 
+    def per_sample(self, x: Tensor) -> bool:
+        return True
+
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         return Memory(kept=(x,)) if train else Memory(view=True)
 
@@ -268,6 +283,9 @@ class Dropout2d(Elementwise, name="dropout2d", principal="p", family="regulariza
     def infer(self, x: Tensor) -> Tensor:
         need_rank(self, x, 4, "(N, C, H, W)")
         return x
+
+    def per_sample(self, x: Tensor) -> bool:
+        return True
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         return Memory(kept=(x.with_spatial(1, 1),)) if train else Memory(view=True)

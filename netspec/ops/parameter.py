@@ -40,6 +40,9 @@ class Parameter(Op, name="parameter", family="parameter"):
     def window(self, x: Tensor) -> Reach:
         return Reach.POINT
 
+    def per_sample(self, x: Tensor) -> bool:
+        return True
+
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         return Memory(view=True)
 

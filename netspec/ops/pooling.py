@@ -36,6 +36,9 @@ class Pool2d(Op, family="pooling"):
     def macs(self, y: Tensor, x: Tensor) -> int:
         return 0
 
+    def per_sample(self, x: Tensor) -> bool:
+        return True
+
     def label(self) -> str:
         kind = "max" if self.opname.startswith("max") else "average"
         return f"{by_both(self.kernel_size)} {kind} pool" + (
@@ -197,6 +200,9 @@ class AdaptivePool2d(Op, family="pooling"):
             else:
                 return Reach.VARIES
         return Window(tuple(sizes), tuple(sizes), (0,) * len(sizes))
+
+    def per_sample(self, x: Tensor) -> bool:
+        return True
 
     def label(self) -> str:
         kind = "max" if "max" in self.opname else "average"

@@ -32,6 +32,9 @@ class Permute(Rearranging, name="permute"):
     def axes(self, x: Tensor) -> tuple[int, ...]:
         return tuple([axis_of(x, axis, "dims") for axis in self.dims])
 
+    def per_sample(self, x: Tensor) -> bool:
+        return self.axes(x)[0] == 0
+
     def torch(self, x: Tensor) -> Code:
         return Code("{0}.permute(", tuple(map(str, self.dims)))
 
@@ -60,6 +63,9 @@ class Transpose(Rearranging, name="transpose"):
     def axes(self, x: Tensor) -> tuple[int, ...]:
         first, second = axis_of(x, self.dim0, "dim0"), axis_of(x, self.dim1, "dim1")
         return tuple([{first: second, second: first}.get(axis, axis) for axis in range(x.rank)])
+
+    def per_sample(self, x: Tensor) -> bool:
+        return self.axes(x)[0] == 0
 
     def torch(self, x: Tensor) -> Code:
         return Code("{0}.transpose(", (str(self.dim0), str(self.dim1)))
@@ -93,6 +99,9 @@ class Unflatten(Rearranging, name="unflatten"):
 
     def window(self, x: Tensor) -> Window | Upsampling | Reach:
         return Reach.UNPLACED
+
+    def per_sample(self, x: Tensor) -> bool:
+        return axis_of(x, self.dim, "dim") != 0
 
     def torch(self, x: Tensor) -> Layer:
         lists = ("unflattened_size",)
@@ -140,6 +149,9 @@ class Select(Rearranging, name="select"):
         gone = axis_of(x, self.dim, "dim")
         return tuple([axis for axis in range(x.rank) if axis != gone])
 
+    def per_sample(self, x: Tensor) -> bool:
+        return axis_of(x, self.dim, "dim") != 0
+
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         return Memory(view=True)
 
@@ -182,6 +194,9 @@ class Narrow(Rearranging, name="narrow"):
         spatial = range(2, x.rank)
         start = tuple([self.start if axis == axis_of(x, self.dim, "dim") else 0 for axis in spatial])
         return Window((1,) * len(start), (1,) * len(start), start) if any(start) else Reach.POINT
+
+    def per_sample(self, x: Tensor) -> bool:
+        return axis_of(x, self.dim, "dim") != 0
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         # A whole axis is not sliced.

@@ -77,6 +77,9 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
             return Reach.VARIES
         return Upsampling(tuple(tuple(self._seen(place, factor) for place in range(factor)) for factor in known))
 
+    def per_sample(self, *xs: Tensor) -> bool:
+        return True
+
     def memory(self, train: bool, y: Tensor, *xs: Tensor) -> Memory:
         return Memory(inputs=(0,)) if self.mode == "area" else Memory()
 
@@ -248,6 +251,9 @@ class CenterCrop(Rearranging, name="center_crop"):
         spare = [whole - part for whole, part in zip(x.spatial, like.spatial, strict=True)]
         start = tuple([size // 2 for size in spare if isinstance(size, int)])
         return Window((1, 1), (1, 1), start) if len(start) == len(spare) else Reach.UNPLACED
+
+    def per_sample(self, x: Tensor, like: Tensor) -> bool:
+        return True
 
     def memory(self, train: bool, y: Tensor, x: Tensor, like: Tensor) -> Memory:
         # An axis that stays as it is, is not sliced. Behind two slices there is a gradient between them.

@@ -16,6 +16,9 @@ class Identity(Elementwise, name="identity", family="shape"):
 
     examples = (example((2, 3, 4)),)
 
+    def per_sample(self, x: Tensor) -> bool:
+        return True
+
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         return Memory(view=True, hands_on=True)
 
@@ -49,6 +52,9 @@ class Flatten(Elementwise, name="flatten", principal="start_dim", family="shape"
         first, last = self._axes(x)
         moved = x.shape[max(first, 2) : last + 1]
         return Reach.POINT if all(size == 1 for size in moved) else Reach.UNPLACED
+
+    def per_sample(self, x: Tensor) -> bool:
+        return self._axes(x)[0] > 0
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         return Memory(view=True, hands_on=True)
@@ -107,6 +113,9 @@ class Pad(Op, name="pad", family="shape"):
         if not any(before for before, _ in around):
             return Reach.POINT
         return Window((1,) * len(around), (1,) * len(around), tuple(-before for before, _ in around))
+
+    def per_sample(self, x: Tensor) -> bool:
+        return True
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         return Memory()

@@ -27,6 +27,8 @@ from netspec.backends.onnx.export import for_inference
 from netspec.backends.onnx.samples import Samples
 from netspec.backends.onnx.scores import are_probabilities
 from netspec.backends.onnx.session import Prediction
+from netspec.ops.base import REGISTRY, Elementwise
+from netspec.types import Code, OnnxWriter, Tensor
 
 IMAGENET = ResNet18_Weights.DEFAULT.meta["categories"]
 
@@ -326,6 +328,70 @@ def test_samples_that_meet_along_another_axis(tmp_path: Path) -> None:
     chunked = netspec.Session(whole.path, "cpu", memory=1)
     np.testing.assert_array_equal(chunked.run(images)["logits"], whole.run(images)["logits"])
     np.testing.assert_allclose(whole.run(images)["logits"].sum(0), np.ones(3), rtol=1e-5)
+
+
+class BatchCenter(Elementwise, name="batch_center"):
+    """An op of one's own that says nothing of samples: x less its mean over the batch."""
+
+    def torch(self, x: Tensor) -> Code:
+        return Code("center(", ("{0}",), helper="def center(x: Tensor) -> Tensor:\n    return x - x.mean(0, True)")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.Sub(x, g.ReduceMean(x, g.constant([0])))
+
+
+del REGISTRY["batch_center"]
+
+
+def in_one_and_in_parts(text: str, folder: Path, **inputs: Array) -> None:
+    """A session that may hold one sample at a time gives what one without bounds gives."""
+    whole = exported(f"netspec: 1\nname: met\n{text}", folder)
+    chunked = netspec.Session(whole.path, "cpu", memory=1)
+    expected = whole.run(inputs)
+    for name, value in chunked.run(inputs).items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        "{batch_norm: {track_running_stats: false}}",
+        "{softmax: -4}",
+        "{permute: {dims: [3, 1, 2, 0]}}, {softmax: 3}, {permute: {dims: [3, 1, 2, 0]}}",
+        "{unflatten: {dim: 0, unflattened_size: [-1, 1]}}, {softmax: 0}, {flatten: {start_dim: 0, end_dim: 1}}",
+        "{flatten: {start_dim: 0, end_dim: 1}}, {unflatten: {dim: 0, unflattened_size: [-1, 3]}}",
+        "{concat: 0, from: [x, x]}, {narrow: {dim: 0, start: 1, length: 1}, name: one}, {concat: 0, from: [one, x]}",
+        "{select: {dim: 0, index: 2}, name: of_two}, {parameter: {shape: [4]}, from: x, name: p}, {linear: 2}",
+        "{batch_center}",
+    ],
+)
+def test_samples_that_meet_are_run_together(steps: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(REGISTRY, "batch_center", BatchCenter)
+    x = np.random.default_rng(0).standard_normal((5, 3, 4, 4), dtype="float32")
+    in_one_and_in_parts(f"inputs: {{x: [N, 3, 4, 4]}}\nnetwork: [{steps}]\n", tmp_path, x=x)
+
+
+def test_samples_that_meet_in_training_alone_are_run_apart(tmp_path: Path) -> None:
+    text = TINY.replace("outputs: {logits: fc}", "outputs: {logits: fc, all: {from: last, mode: train}}")
+    graph = netspec.loads(text.replace("name: fc}\n", "name: fc}\n  - {softmax: 0, name: last}\n")).graph
+    assert Samples({"netspec.spec": netspec.to_yaml(graph)}, 1).are_apart
+
+
+@pytest.mark.parametrize(
+    ("inputs", "network"),
+    [
+        ("{x: [N, 3], m: [N, N]}", "[{softmax: 1, from: m}, {linear: 2, from: x, name: y}]"),
+        ("{x: [N, 3], m: [1, 3]}", "[{linear: 2, from: m}, {linear: 2, from: x, name: y}]"),
+        ("{x: [N, 3], m: [3, N]}", "[{softmax: 0, from: m, name: b}, {linear: 2, from: x, name: y}]"),
+        ("{x: [4, 3]}", "[{linear: 2, name: y}]"),
+    ],
+)
+def test_inputs_without_the_batch_as_their_first_axis(inputs: str, network: str, tmp_path: Path) -> None:
+    text = f"inputs: {inputs}\nnetwork: {network}\noutputs: {{y: y}}\n"
+    rng = np.random.default_rng(0)
+    network_ = netspec.loads(f"netspec: 1\nname: met\n{text}")
+    arrays = {i.name: rng.standard_normal(i.type.at({"N": 4}).shape, dtype="float32") for i in network_.graph.inputs}
+    in_one_and_in_parts(text, tmp_path, **arrays)
 
 
 def test_nothing_is_known_of_the_samples_of_other_programs(tmp_path: Path) -> None:

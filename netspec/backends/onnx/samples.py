@@ -8,8 +8,10 @@ from functools import cached_property
 from netspec.analysis.memory import memory
 from netspec.backends.onnx.lower import Array
 from netspec.backends.onnx.metadata import graph_in
+from netspec.dims import symbols
 from netspec.errors import NetspecError
-from netspec.graph.model import Graph, Node
+from netspec.graph.model import Graph
+from netspec.graph.walk import live_nodes
 
 
 class Samples:
@@ -32,13 +34,19 @@ class Samples:
     def are_apart(self) -> bool:
         """Whether each sample's outputs follow from its own inputs, so that a batch may be run in chunks.
 
-        So it is where the batch is the first axis of all values, and no op works along that axis.
+        So it is where every op says that it keeps samples apart, and the batch is the first axis of all values. Other
+        sizes then depend on neither the batch nor the data.
         """
-        graph = self.graph
-        if graph is None:
+        if self.graph is None:
             return False
-        batches = {str(type.shape[0]) if type.rank else "" for type in graph.types.values()}
-        return len(batches) == 1 and not any(map(_mixes_samples, graph.nodes))
+        inputs, nodes = [i.type for i in self.graph.inputs], live_nodes(self.graph, "inference")
+        types = [*inputs, *[type for node in nodes for type in node.types]]
+        batches = {type.shape[:1] for type in types}
+        if len(batches) != 1 or () in batches:
+            return False
+        known = symbols([size for type in inputs for size in type.shape[1:]]) - symbols(*batches)
+        others = symbols([size for type in types for size in type.shape[1:]])
+        return others <= known and all(node.op.per_sample(*self.graph.input_types(node)) for node in nodes)
 
     def at_a_time(self, arrays: Mapping[str, Array]) -> int:
         """As many samples as the values between layers may take memory for."""
@@ -70,8 +78,3 @@ class Samples:
 
 def _shapes(arrays: Mapping[str, Array]) -> tuple[tuple[int, ...], ...]:
     return tuple([array.shape[1:] for array in arrays.values()])
-
-
-def _mixes_samples(node: Node) -> bool:
-    """Whether an op works along the first axis, and leaves it there, as a softmax over it does."""
-    return getattr(node.op, "dim", None) in (0, -node.type.rank)

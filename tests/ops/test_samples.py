@@ -1,0 +1,125 @@
+"""Whether the samples of a batch meet, as each op says: held against torch, which is given them together and one by one."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+sys.path.append(str(Path(__file__).parent))
+
+from test_contract import infer, inferred, written
+
+from netspec.dims import symbol
+from netspec.ops.base import REGISTRY, Elementwise, Merge, Op, Rearranging, RuleError, make_op
+from netspec.types import Tensor
+
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+
+BATCH = 3
+AXES = [*itertools.permutations(range(4)), *itertools.permutations(range(3)), (1, 0), (-1, 0), (0, -1)]
+ONES: list[Any] = [0, 1, 2, 3, -1, -2, -3, -4, True, False, "circular", "reflect", "area", "bilinear"]
+VALUES: list[Any] = [*ONES, *map(list, AXES), [3], [3, 1], [1, 3], [1, 2], [2, 1], [4, 5], [5]]
+"""What any attribute may be, tried on all of them: axes most of all."""
+
+
+def variants(cls: type[Op]) -> Iterator[tuple[Op, tuple[Tensor, ...]]]:
+    """An op as in its examples and with one or two attributes changed, on inputs of three samples."""
+    for sample in cls.examples:
+        shapes = tuple([(BATCH, *shape[1:]) for shape in sample.inputs])
+        for xs in {shapes, *[(shape,) * len(shapes) for shape in [(BATCH, 4, 5), (BATCH, 3), (BATCH,)]]}:
+            types = tuple(map(Tensor, xs))
+            for attributes in changed(cls, dict(sample.attributes)):
+                op, _ = make_op(cls, attributes)
+                if op is not None and not isinstance(inferred(op, types), RuleError):
+                    yield op, types
+
+
+def changed(cls: type[Op], given: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield given
+    for name in cls.model_fields:
+        yield from ({**given, name: value} for value in VALUES)
+    axes = [name for name in cls.model_fields if "dim" in name]
+    if len(axes) == 2:
+        for pair in itertools.product(range(-4, 4), repeat=2):
+            yield {**given, **dict(zip(axes, pair, strict=True))}
+
+
+def meet(op: Op, xs: tuple[Tensor, ...]) -> bool:
+    """Whether torch gives the samples other values together than one by one."""
+    torch.manual_seed(0)
+    function = written(op, xs, dtype=torch.float64)
+    values = [torch.randn(x.shape, dtype=torch.float64) for x in xs]
+    together = all_of(function(*values))
+    for n in range(BATCH):
+        try:
+            alone = all_of(function(*[value[n : n + 1] for value in values]))
+        except ValueError:
+            # Torch takes no variance of one value.
+            return not op.per_sample(*xs)
+        except (RuntimeError, IndexError):
+            return True
+        for whole, part in zip(together, alone, strict=True):
+            if not whole.ndim or part.shape != (1, *whole.shape[1:]) or whole.shape[0] != BATCH:
+                return True
+            if not torch.allclose(whole[n : n + 1], part, rtol=1e-9, atol=1e-12, equal_nan=True):
+                return True
+    return False
+
+
+def does_nothing(op: Op, xs: tuple[Tensor, ...]) -> bool:
+    """Whether an op leaves its input as it is: an axis made one, all of an axis taken."""
+    values = [torch.randn(x.shape) for x in xs]
+    return torch.equal(all_of(written(op, xs)(*values))[0], values[0])
+
+
+def all_of(values: Any) -> tuple[torch.Tensor, ...]:
+    return values if isinstance(values, tuple) else (values,)
+
+
+@pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in REGISTRY.items()])
+def test_an_op_says_whether_samples_meet(cls: type[Op]) -> None:
+    tried = 0
+    for op, xs in variants(cls):
+        opened = tuple([Tensor((symbol("N"), *x.shape[1:])) for x in xs])
+        try:
+            infer(op, opened)
+        except RuleError:
+            # An axis of a batch that is open can't be made several, say.
+            opened = xs
+        said = op.per_sample(*xs)
+        assert op.per_sample(*opened) == said
+        assert said != meet(op, xs) or does_nothing(op, xs), (op, [x.shape for x in xs])
+        tried += 1
+    assert tried >= len(cls.examples)
+
+
+MIXING = {
+    "softmax",
+    "log_softmax",
+    "concat",
+    "batch_norm",
+    "permute",
+    "transpose",
+    "unflatten",
+    "select",
+    "narrow",
+    "flatten",
+}
+
+
+def test_the_variants_reach_the_ops_that_mix() -> None:
+    """Without this, variants that keep all samples apart would prove nothing."""
+    mixing = {name for name, cls in REGISTRY.items() if any(not op.per_sample(*xs) for op, xs in variants(cls))}
+    assert mixing == MIXING
+
+
+@pytest.mark.parametrize("base", [Op, Elementwise, Merge, Rearranging])
+def test_an_op_that_says_nothing_mixes(base: Any) -> None:
+    """The bases that ops of one's own inherit from do not say it for them: a batch norm is elementwise by its shape."""
+    assert base.per_sample(object(), Tensor((2, 3))) is False
