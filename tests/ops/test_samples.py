@@ -1,4 +1,4 @@
-"""Whether the samples of a batch meet, as each op says: held against torch, which is given them together and one by one."""
+"""Whether the samples of a batch meet, as each op says: torch is given them together and one by one."""
 
 from __future__ import annotations
 
