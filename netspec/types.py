@@ -70,12 +70,17 @@ DATA: Dim = symbol("Data")
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A parameter or buffer that an op owns, by its name in a state dict; `""` is a weight that is the op itself."""
+    """A parameter or buffer that an op owns, by its name in a state dict; `""` is a weight that is the op itself.
+
+    `start` is what PyTorch fills it with when the layer is made: a function of torch.nn.init, such as `uniform(0.25)`,
+    or a number. None: the op does not say.
+    """
 
     name: str
     shape: tuple[int, ...]
     kind: Literal["parameter", "buffer"] = "parameter"
     dtype: str = "float32"
+    start: Filling | None = field(default=None, compare=False)
 
     @property
     def size(self) -> int:
@@ -234,6 +239,11 @@ class Init:
 
     function: str
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def uniform(bound: float) -> Init:
+    """Numbers between -bound and bound, all alike likely."""
+    return Init("uniform", {"a": -bound, "b": bound})
 
 
 Filling = Init | float | tuple[float, ...]

@@ -7,10 +7,13 @@ Hu, Shen, Albanie, Sun & Wu, "Squeeze-and-Excitation Networks", arXiv:1709.01507
 
 from __future__ import annotations
 
+from math import sqrt
+
 from netspec.dims import Dim
 from netspec.ops.base import Elementwise, RuleError, example, known_int, need_rank
 from netspec.ops.fields import Positive
-from netspec.types import Layer, Reach, Tensor, Weight
+from netspec.ops.writing import KAIMING
+from netspec.types import Layer, Reach, Tensor, Weight, uniform
 
 
 class SqueezeExcitation(Elementwise, name="squeeze_excitation", principal="reduction", family="normalization"):
@@ -35,10 +38,10 @@ class SqueezeExcitation(Elementwise, name="squeeze_excitation", principal="reduc
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
         channels, narrow = self._channels(x), self._narrow(x)
         return (
-            Weight("fc1.weight", (narrow, channels, 1, 1)),
-            Weight("fc1.bias", (narrow,)),
-            Weight("fc2.weight", (channels, narrow, 1, 1)),
-            Weight("fc2.bias", (channels,)),
+            Weight("fc1.weight", (narrow, channels, 1, 1), start=KAIMING),
+            Weight("fc1.bias", (narrow,), start=uniform(1 / sqrt(channels))),
+            Weight("fc2.weight", (channels, narrow, 1, 1), start=KAIMING),
+            Weight("fc2.bias", (channels,), start=uniform(1 / sqrt(narrow))),
         )
 
     def macs(self, y: Tensor, x: Tensor) -> Dim:

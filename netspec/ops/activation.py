@@ -92,7 +92,7 @@ class Prelu(Elementwise, name="prelu", principal="num_parameters", family="activ
         return x
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        return (Weight("weight", (self.num_parameters,)),)
+        return (Weight("weight", (self.num_parameters,), start=0.25),)
 
     def per_sample(self, x: Tensor) -> bool:
         return True

@@ -9,8 +9,8 @@ from netspec.dims import Dim, always_equal
 from netspec.ops.base import Op, RuleError, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Positive, Probability
 from netspec.ops.linear import project
-from netspec.ops.writing import weight_and_bias
-from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Weight
+from netspec.ops.writing import KAIMING, weight_and_bias
+from netspec.types import Code, Init, Layer, Memory, OnnxWriter, Reach, Tensor, Weight
 
 
 def _count(x: Tensor) -> int:
@@ -60,9 +60,10 @@ class MultiheadAttention(Op, name="multihead_attention", principal="num_heads", 
 
     def weights(self, *xs: Tensor) -> tuple[Weight, ...]:
         width = self._width(xs[0])
-        found = [Weight("in_proj_weight", (3 * width, width)), Weight("in_proj_bias", (3 * width,))]
-        found += [Weight("out_proj.weight", (width, width)), Weight("out_proj.bias", (width,))]
-        return tuple([weight for weight in found if self.bias or not weight.name.endswith("bias")])
+        weights = [Weight("in_proj_weight", (3 * width, width), start=Init("xavier_uniform"))]
+        weights += [Weight("in_proj_bias", (3 * width,), start=0.0)] if self.bias else []
+        weights += [Weight("out_proj.weight", (width, width), start=KAIMING)]
+        return (*weights, *([Weight("out_proj.bias", (width,), start=0.0)] if self.bias else []))
 
     def macs(self, y: Tensor, *xs: Tensor) -> Dim:
         batch, length, _ = y.shape

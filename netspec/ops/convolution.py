@@ -9,7 +9,7 @@ from netspec.dims import Dim
 from netspec.ops.base import Op, RuleError, by, by_both, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Padding, PaddingMode, PaddingPair, Pair, Positive
 from netspec.ops.window import effective_size, slide
-from netspec.ops.writing import per_channel, weight_and_bias
+from netspec.ops.writing import layer_weights, per_channel, weight_and_bias
 from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Weight, Window
 
 MOST_TAPS = 1 << 16
@@ -55,8 +55,8 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
         return x.with_channels(self.out_channels).with_spatial(*spatial)
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        weight = Weight("weight", (self.out_channels, self._in_channels(x) // self.groups, *self.kernel_size))
-        return (weight, Weight("bias", (self.out_channels,))) if self.bias else (weight,)
+        shape = (self.out_channels, self._in_channels(x) // self.groups, *self.kernel_size)
+        return layer_weights(shape, self.out_channels, self.bias)
 
     def macs(self, y: Tensor, x: Tensor) -> Dim:
         # prod() starts from 1, so it takes symbolic sizes too.
@@ -167,8 +167,8 @@ class ConvTranspose2d(Op, name="conv_transpose2d", principal="out_channels", fam
         return x.with_channels(self.out_channels).with_spatial(*self._spatial(x))
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        weight = Weight("weight", (self._in_channels(x), self.out_channels // self.groups, *self.kernel_size))
-        return (weight, Weight("bias", (self.out_channels,))) if self.bias else (weight,)
+        shape = (self._in_channels(x), self.out_channels // self.groups, *self.kernel_size)
+        return layer_weights(shape, self.out_channels, self.bias)
 
     def macs(self, y: Tensor, x: Tensor) -> Dim:
         return prod(x.shape, start=self.out_channels // self.groups * prod(self.kernel_size))

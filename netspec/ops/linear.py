@@ -8,7 +8,7 @@ from netspec.dims import Dim
 from netspec.ops.base import Op, RuleError, example, known_int, need_floats
 from netspec.ops.fields import Flag, Positive
 from netspec.ops.window import along
-from netspec.ops.writing import weight_and_bias
+from netspec.ops.writing import layer_weights, weight_and_bias
 from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
 
 
@@ -32,8 +32,7 @@ class Linear(Op, name="linear", principal="out_features", family="linear"):
         return Tensor((*x.shape[:-1], self.out_features), x.dtype)
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        weight = Weight("weight", (self.out_features, self._in_features(x)))
-        return (weight, Weight("bias", (self.out_features,))) if self.bias else (weight,)
+        return layer_weights((self.out_features, self._in_features(x)), self.out_features, self.bias)
 
     def macs(self, y: Tensor, x: Tensor) -> Dim:
         return prod(y.shape, start=self._in_features(x))

@@ -6,7 +6,7 @@ from netspec.dims import Symbolic
 from netspec.ops.base import Elementwise, RuleError, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Positive, PositiveReal, Probability, Real, Sizes
 from netspec.ops.window import along
-from netspec.ops.writing import per_channel, reshape, weight_and_bias
+from netspec.ops.writing import per_channel, reshape, scale_and_shift, weight_and_bias
 from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
 
 
@@ -35,16 +35,15 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
         channels = self._channels(x)
-        found: list[Weight] = []
-        if self.affine:
-            found += [Weight("weight", (channels,)), Weight("bias", (channels,))]
-        if self.track_running_stats:
-            found += [
-                Weight("running_mean", (channels,), "buffer"),
-                Weight("running_var", (channels,), "buffer"),
-                Weight("num_batches_tracked", (), "buffer", "int64"),
-            ]
-        return tuple(found)
+        weights = scale_and_shift((channels,)) if self.affine else ()
+        if not self.track_running_stats:
+            return weights
+        return (
+            *weights,
+            Weight("running_mean", (channels,), "buffer", start=0.0),
+            Weight("running_var", (channels,), "buffer", start=1.0),
+            Weight("num_batches_tracked", (), "buffer", "int64", start=0.0),
+        )
 
     def window(self, x: Tensor) -> Window | Reach:
         # Without running statistics it takes those of the batch, at inference too.
@@ -164,10 +163,7 @@ class LayerNorm(Elementwise, name="layer_norm", family="normalization"):
         return x
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        if not self.elementwise_affine:
-            return ()
-        weight = Weight("weight", self._shape(x))
-        return (weight, Weight("bias", self._shape(x))) if self.bias else (weight,)
+        return scale_and_shift(self._shape(x), self.bias) if self.elementwise_affine else ()
 
     def window(self, x: Tensor) -> Window | Reach:
         return along(x, *range(x.rank - len(self._shape(x)), x.rank))
@@ -222,7 +218,7 @@ class GroupNorm(Elementwise, name="group_norm", principal="num_groups", family="
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
         channels = self._channels(x)
-        return (Weight("weight", (channels,)), Weight("bias", (channels,))) if self.affine else ()
+        return scale_and_shift((channels,)) if self.affine else ()
 
     def window(self, x: Tensor) -> Window | Reach:
         return Reach.ALL

@@ -32,7 +32,7 @@ class Parameter(Op, name="parameter", family="parameter"):
         return Tensor((x.batch, *self.shape), dtype)
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        return (Weight("", (1, *self.shape)),)
+        return (Weight("", (1, *self.shape), start=0.0),)
 
     def macs(self, y: Tensor, x: Tensor) -> int:
         return 0

@@ -1,11 +1,28 @@
-"""What rules for ONNX share."""
+"""What rules for weights and for ONNX share."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod, sqrt
 
 from netspec.dims import Dim
-from netspec.types import OnnxWriter
+from netspec.types import Init, OnnxWriter, Weight, uniform
+
+KAIMING = Init("kaiming_uniform", {"a": sqrt(5)})
+"""What the weights of torch.nn's convolutions and linear layers begin as."""
+
+
+def layer_weights(shape: tuple[int, ...], units: int, bias: bool) -> tuple[Weight, ...]:
+    """The weight of a convolution or linear layer and its bias of so many units, which begin as torch.nn's do."""
+    weight = Weight("weight", shape, start=KAIMING)
+    # The bound is that of the inputs of a unit, as torch counts them: axis 1 times the kernel.
+    return (weight, Weight("bias", (units,), start=uniform(1 / sqrt(prod(shape[1:]))))) if bias else (weight,)
+
+
+def scale_and_shift(shape: tuple[int, ...], bias: bool = True) -> tuple[Weight, ...]:
+    """The weight and bias of a normalisation, which begin as ones and zeros."""
+    weight = Weight("weight", shape, start=1.0)
+    return (weight, Weight("bias", shape, start=0.0)) if bias else (weight,)
 
 
 def weight_and_bias(g: OnnxWriter, bias: bool, before: str = "") -> list[str]:

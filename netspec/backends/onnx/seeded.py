@@ -1,4 +1,4 @@
-"""Weights from a seed, without torch: what the spec says fills them, else what torch's layers begin with."""
+"""Weights from a seed, without torch: what the spec says fills them, else what their ops say they begin as."""
 
 from __future__ import annotations
 
@@ -9,50 +9,44 @@ from zlib import crc32
 import numpy as np
 
 from netspec.backends.onnx.lower import Array
+from netspec.errors import fail
 from netspec.graph.model import Graph, Node
 from netspec.lazily import Lazily
 from netspec.types import Filling, Init, Weight
 
-_AS_LAYERS = Init("kaiming_uniform", {"a": sqrt(5)})
-"""torch.nn's convolutions and linear layers begin so."""
-_BEGIN: dict[tuple[str, str], Filling] = {
-    ("prelu", "weight"): 0.25,
-    ("parameter", ""): 0.0,
-    ("multihead_attention", "in_proj_weight"): Init("xavier_uniform"),
-    ("multihead_attention", "in_proj_bias"): 0.0,
-    ("multihead_attention", "out_proj.bias"): 0.0,
-}
-
 
 def seeded_weights(graph: Graph, seed: int) -> Mapping[str, Array]:
-    """A state dict from a seed, each weight made when it is asked for: it depends on the seed and its key alone."""
+    """A state dict from a seed, each weight made when it is asked for: it depends on the seed and its key alone.
+
+    Raises NetspecError NS501 where neither the spec nor an op of one's own says what a weight begins as.
+    """
     sources: dict[str, tuple[Weight, Filling]] = {}
     for node in graph.nodes:
-        weights = graph.weights(node)
-        for weight in weights:
-            sources.setdefault(weight.key(node.weights_of), (weight, _filling(node, weight, weights)))
+        for weight in graph.weights(node):
+            if weight.key(node.weights_of) not in sources:
+                sources[weight.key(node.weights_of)] = weight, _filling(node, weight)
 
     def make(key: str) -> Array:
         weight, filling = sources[key]
         generator = np.random.default_rng([seed, crc32(key.encode())])
-        return filled(filling, weight.shape, generator).astype(weight.dtype, copy=False)
+        try:
+            return filled(filling, weight.shape, generator).astype(weight.dtype, copy=False)
+        except (LookupError, TypeError, ValueError) as error:
+            # What a spec says was checked; an op of one's own may say anything.
+            shape = " x ".join(map(str, weight.shape))
+            fail("NS501", f"`{key}` of {shape} can't begin as {filling}: {error}", help="its op says so in `start`")
 
     return Lazily(sources, make)
 
 
-def _filling(node: Node, weight: Weight, weights: tuple[Weight, ...]) -> Filling:
-    if weight.called in node.init:
-        return node.init[weight.called]
-    if (node.op.opname, weight.name) in _BEGIN:
-        return _BEGIN[node.op.opname, weight.name]
-    last = weight.name.rpartition(".")[2]
-    if len(weight.shape) > 1:
-        return _AS_LAYERS
-    matrix = next((w for w in weights if len(w.shape) > 1), None)
-    if last == "bias" and matrix is not None:
-        bound = 1 / sqrt(_fans(matrix.shape)[0])
-        return Init("uniform", {"a": -bound, "b": bound})
-    return 1.0 if last in ("weight", "running_var") else 0.0
+def _filling(node: Node, weight: Weight) -> Filling:
+    """What the spec says fills a weight, else what its op says."""
+    filling = node.init.get(weight.called, weight.start)
+    if filling is None:
+        message = f"op `{node.op.opname}` does not say what its weight `{weight.called}` begins as"
+        ways = f"or `init: {{{weight.called}: ...}}` in the spec, or weights from a file"
+        fail("NS501", message, node.span, help=f"`Weight({weight.name!r}, ..., start=...)` in its class, {ways}")
+    return filling
 
 
 def filled(filling: Filling, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
