@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from netspec.backends.diagram.dot import Direction
     from netspec.backends.diagram.look import Theme
     from netspec.backends.onnx.export import Exported
-    from netspec.weights import Fit
+    from netspec.weights import Fit, Known
 
 Shape = Sequence[Dim | str]
 
@@ -173,12 +173,14 @@ class Network:
         weights: Mapping[str, TorchTensor] | str | os.PathLike[str] | None = None,
         *,
         partial: bool = False,
+        key: str = "",
     ) -> nn.Module:
         """The network as an `nn.Module`, made from its source.
 
         `weights` is a state dict or the path of one (safetensors, or torch's format), with the network's keys or those
-        of an origin that the spec names under `weights`. It must fit, else NetspecError NS501 says what is missing,
-        unused, or of another shape; with `partial`, what fits is taken, and the rest begins as the spec says.
+        of an origin that the spec names under `weights`; `key` tells where in a checkpoint it stands, such as
+        `checkpoint.model`. It must fit, else NetspecError NS501 says what is missing, unused, or of another shape; with
+        `partial`, what fits is taken, and the rest begins as the spec says.
         """
         from netspec.backends.pytorch import load
         from netspec.backends.pytorch.load import with_weights
@@ -186,7 +188,7 @@ class Network:
         if weights is None:
             return load(self.graph, self.to_source())
         file = "" if isinstance(weights, Mapping) else os.fspath(weights)
-        state, found = self.fit_weights(weights)
+        state, found = self.fit_weights(weights, key)
         if not partial or not found.pairs or found.params:
             self.refuse_weights(found, file)
         return with_weights(self.to_source(), state, found, own=bool(file))
@@ -196,6 +198,7 @@ class Network:
         path: str | os.PathLike[str],
         weights: nn.Module | Mapping[str, Any] | str | os.PathLike[str] | None = None,
         *,
+        key: str = "",
         seed: int = 0,
         fold: bool = True,
         fp16: bool = False,
@@ -203,9 +206,9 @@ class Network:
     ) -> Exported:
         """Write the network as an ONNX model for inference, with batch norms folded unless they are to stay.
 
-        `weights` is a module, a state dict, or a file that fits (see `compile`), else they are made from a seed as the
-        spec begins them; more than 2 GB go to `path.data`. Raises NetspecError NS501 for weights that do not fit, NS401
-        for what ONNX has no form for.
+        `weights` is a module, a state dict, or a file that fits, at `key` (see `compile`), else they are made from a
+        seed as the spec begins them; more than 2 GB go to `path.data`. Raises NetspecError NS501 for weights that do
+        not fit, NS401 for what ONNX has no form for.
         """
         from netspec.backends.onnx.export import export
         from netspec.backends.onnx.seeded import seeded_weights
@@ -215,24 +218,27 @@ class Network:
             state = seeded_weights(self.graph, seed)
         else:
             file = os.fspath(weights) if isinstance(weights, str | os.PathLike) else ""
-            arrays = arrays_of(weights)
+            arrays = arrays_of(weights, key)
             found = self._fit(arrays.shapes, file)
             self.refuse_weights(found, file)
             state = fitting(arrays, found)
         return export(self.graph, state, Path(path), fold=fold, half=fp16, opset=opset)
 
     def fit_weights(
-        self, weights: Mapping[str, TorchTensor] | str | os.PathLike[str]
+        self, weights: Mapping[str, TorchTensor] | str | os.PathLike[str], key: str = ""
     ) -> tuple[Mapping[str, TorchTensor], Fit]:
         """A state dict, or the one in a file, and how it fits: which of its weights are which of the network's.
 
-        Raises NetspecError NS501 for a file that holds no weights; what does not fit is in the answer.
+        `key` tells where in a checkpoint it stands. Raises NetspecError NS501 for what holds no weights; what does not
+        fit is in the answer.
         """
+        from netspec.backends.pytorch.state_dicts import state_dict_given
         from netspec.backends.pytorch.weights import read_weights, shapes_of
 
         if isinstance(weights, Mapping):
-            return weights, self._fit(shapes_of(weights))
-        state = read_weights(weights)
+            state = state_dict_given(weights, key)
+            return state, self._fit(shapes_of(state))
+        state = read_weights(weights, key)
         return state, self._fit(shapes_of(state), os.fspath(weights))
 
     def _fit(self, shapes: Mapping[str, tuple[int, ...]], file: str = "") -> Fit:
@@ -247,7 +253,8 @@ class Network:
         from netspec.weights import refuse
 
         if not found.fits:
-            refuse(found, file, self.settings_that_fit(found))
+            settings = self.settings_that_fit(found)
+            refuse(found, file, settings, None if settings else known_as(found))
 
     def settings_that_fit(self, found: Fit) -> list[dict[str, Any]]:
         """Other settings of the parameters under which weights that were tried on this network fit."""
@@ -328,6 +335,21 @@ def check_inputs(spec: Spec, given: Mapping[str, Shape]) -> dict[str, list[Dim |
                 fail("NS206", f"a size of `{name}` is {SIZE}, or a symbol such as `H`, not {show(size)}")
         found[name] = list(shape)
     return found
+
+
+def known_as(found: Fit) -> Known | None:
+    """The bundled network whose weights those are that do not fit another; None where they are of none."""
+    from netspec.weights import Known, fit, may_be_of
+
+    ways: list[Known] = []
+    for name in names():
+        network = load(name)
+        if may_be_of(found, network.graph):
+            tried = fit(network.graph, found.shapes, network.spec.weights, network.params, found.written)
+            settings = network.settings_that_fit(tried)
+            ways += [Known(name, setting) for setting in ([{}] if tried.fits else settings[:1])]
+    # A variant of a network may take its weights, too, under another setting.
+    return min(ways, key=lambda known: len(known.params), default=None)
 
 
 def names() -> list[str]:

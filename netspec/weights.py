@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from itertools import takewhile
+from typing import Any, NamedTuple, NoReturn
 
 from netspec.errors import choices, fail
 from netspec.expression import show
@@ -16,6 +17,8 @@ from netspec.spec.weights import WeightSource
 from netspec.tables import Cell, Table
 
 Shape = tuple[int, ...]
+
+_MOST_PREFIXES, _ALIKE, _MOST_ROWS = 8, 0.6, 12
 
 
 @dataclass(slots=True)
@@ -30,6 +33,8 @@ class Fit:
     graph: Graph
     shapes: Mapping[str, Shape]
     source: WeightSource | None
+    prefix: str = ""
+    """What all keys of the state dict begin with, such as `module.`, and was left out of account."""
     written: Mapping[str, Any] | None = None
     """The parameters of the network that netspec wrote the file for, if it did."""
     pairs: dict[str, str] = field(default_factory=dict[str, str])
@@ -47,9 +52,20 @@ class Fit:
     @property
     def origin(self) -> str:
         """Whose keys it has, in words."""
+        behind = f" behind `{self.prefix}`" if self.prefix else ""
         if self.source is None:
-            return "the network's own keys"
-        return f"keys of {self.source.title or self.source.name}"
+            return f"the network's own keys{behind}"
+        return f"keys of {self.source.title or self.source.name}{behind}"
+
+
+class Known(NamedTuple):
+    """A bundled network, and the settings of its parameters under which it takes weights that another does not."""
+
+    network: str
+    params: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return f"`{self.network}`" + (f" with {as_options(self.params)}" if self.params else "")
 
 
 def fit(
@@ -63,46 +79,58 @@ def fit(
 
     `written` are the parameters of the network that netspec wrote it for, if it did.
     """
-    own = _by_name(graph, shapes, None)
     # What decides for an origin whether its weights are right decides it for a file that was made from one.
     decisive = {name: (written or {}).get(name) for source in sources for name in source.params}
-    own.params = {n: (v, params.get(n)) for n, v in decisive.items() if v is not None and v != params.get(n)}
-    found = [own]
-    for source in sources:
-        made = _by_order(graph, shapes, source) if source.order else _by_name(graph, shapes, source)
-        made.params = {n: (v, params.get(n)) for n, v in source.params.items() if v != params.get(n)}
-        found.append(made)
-    for made in found:
+    decided = {name: value for name, value in decisive.items() if value is not None}
+    ways: list[Fit] = []
+    for prefix in _prefixes(shapes):
+        keys = {key: key[len(prefix) :] for key in shapes}
+        ways.append(_by_name(Fit(graph, shapes, None, prefix), keys))
+        for source in sources:
+            made = Fit(graph, shapes, source, prefix)
+            ways.append(_by_order(made, keys, source) if source.order else _by_name(made, keys))
+    for made in ways:
         made.written = written
-    return max(found, key=lambda f: (len(f.pairs), -len(f.differs), -len(f.missing) - len(f.unused), -len(f.params)))
+        needed = made.source.params if made.source else decided
+        made.params = {n: (v, params.get(n)) for n, v in needed.items() if v != params.get(n)}
+    return max(ways, key=lambda f: (len(f.pairs), -len(f.differs), -len(f.missing) - len(f.unused), -len(f.params)))
 
 
-def _by_name(graph: Graph, shapes: Mapping[str, Shape], source: WeightSource | None) -> Fit:
+def _prefixes(keys: Collection[str]) -> list[str]:
+    """What all keys begin with, at dots: nothing, then the `module.` of data-parallel training, say, and more."""
+    first, last = min(keys, default=""), max(keys, default="")
+    equal = list(takewhile(lambda signs: signs[0] == signs[1], zip(first, last, strict=False)))
+    ends = [0, *(number for number, (sign, _) in enumerate(equal, 1) if sign == ".")]
+    return [first[:end] for end in ends[:_MOST_PREFIXES]]
+
+
+def _by_name(made: Fit, keys: Mapping[str, str]) -> Fit:
+    """`keys` maps those of the state dict to what is behind the prefix."""
     theirs: dict[str, str] = {}
     ignored: set[str] = set()
-    for key in shapes:
-        name = key if source is None else source.rename(key)
+    for key, short in keys.items():
+        name = short if made.source is None else made.source.rename(short)
         if name is None:
             ignored.add(key)
         else:
             theirs.setdefault(name, key)
-    return _compared(Fit(graph, shapes, source), theirs, ignored)
+    return _compared(made, theirs, ignored)
 
 
-def _by_order(graph: Graph, shapes: Mapping[str, Shape], source: WeightSource) -> Fit:
+def _by_order(made: Fit, keys: Mapping[str, str], source: WeightSource) -> Fit:
     """Layer by layer: theirs by the numbers in their names, since not every file keeps an order; ours as they run."""
     theirs: dict[str, list[str]] = {}
-    for key in shapes:
-        theirs.setdefault(key.rpartition(".")[0], []).append(key)
+    for key, short in keys.items():
+        theirs.setdefault(short.rpartition(".")[0], []).append(key)
     places = {head: number for number, head in enumerate(source.order)}
     listed = [layer for layer in theirs if layer.partition(".")[0] in places]
     listed.sort(key=lambda layer: (places[layer.partition(".")[0]], _by_numbers(layer)))
-    own = dict.fromkeys(key.rpartition(".")[0] for key in graph.state())
+    own = dict.fromkeys(key.rpartition(".")[0] for key in made.graph.state())
     names: dict[str, str] = {}
     if len(own) == len(listed):
         for mine, layer in zip(own, listed, strict=True):
             names.update({f"{mine}.{key.rpartition('.')[2]}": key for key in theirs[layer]})
-    return _compared(Fit(graph, shapes, source), names, set())
+    return _compared(made, names, set())
 
 
 def _by_numbers(name: str) -> list[tuple[int, str]]:
@@ -127,15 +155,21 @@ def _compared(found: Fit, theirs: Mapping[str, str], ignored: set[str]) -> Fit:
     return found
 
 
-def refuse(found: Fit, file: str = "", settings: Sequence[Mapping[str, Any]] = ()) -> NoReturn:
-    """Raise NetspecError NS501 with what does not fit; `settings` of parameters are ways out."""
+def refuse(
+    found: Fit, file: str = "", settings: Sequence[Mapping[str, Any]] = (), known: Known | None = None
+) -> NoReturn:
+    """Raise NetspecError NS501 with what does not fit; `settings` of parameters are ways out.
+
+    `known` is the bundled network that the weights are of, if they are of another one.
+    """
     what = f"{file} does not fit" if file else "the weights do not fit"
     help = f"they fit with {' or '.join(map(as_options, settings))}" if settings else _near(found)
     if found.params and not (found.differs or found.missing or found.unused):
         needs = choices(f"{name}={show(wanted)}" for name, (wanted, _) in found.params.items())
         message = f"{what} the network as it is: {found.origin} have its shapes, and are for {needs}"
         fail("NS501", message, help=help)
-    fail("NS501", f"{what} the network", notes=_lines(found), help=help)
+    notes = [f"these are the weights of {known}"] if known else []
+    fail("NS501", f"{what} the network", notes=[*notes, *_lines(found)], help=help)
 
 
 def settings_to_try(found: Fit, sources: Sequence[WeightSource], params: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -152,6 +186,14 @@ def settings_to_try(found: Fit, sources: Sequence[WeightSource], params: Mapping
                     sizes.setdefault(parameter, theirs)
     settings = [*needed, sizes, *({**sizes, **need} for need in needed if sizes)]
     return [setting for number, setting in enumerate(settings) if setting and setting not in settings[:number]]
+
+
+def may_be_of(found: Fit, graph: Graph) -> bool:
+    """Whether weights may be those of another network, by the shapes of most of its matrices and kernels."""
+    theirs = Counter(shape for shape in found.shapes.values() if len(shape) > 1)
+    own = Counter(weight.shape for weight in graph.state().values() if len(weight.shape) > 1)
+    shared = (theirs & own).total()
+    return shared >= _ALIKE * max(theirs.total(), own.total()) > 0
 
 
 def as_options(setting: Mapping[str, Any]) -> str:
@@ -190,14 +232,20 @@ def nearest(found: Fit) -> dict[str, str]:
     return {name: keys.popleft() for name, keys in alike.items() if keys}
 
 
-def weights_report(found: Fit, network: str, file: str, settings: Sequence[Mapping[str, Any]] = ()) -> Report:
-    """The report of `netspec weights check`; `settings` are those of parameters with which it would fit."""
+def weights_report(
+    found: Fit, network: str, file: str, settings: Sequence[Mapping[str, Any]] = (), known: Known | None = None
+) -> Report:
+    """The report of `netspec weights check`; `settings` are those of parameters with which it would fit.
+
+    `known` is the bundled network that the weights are of, if they are of another one.
+    """
     state, near = found.graph.state(), nearest(found)
     data = {
         "network": network,
         "file": file,
         "fits": found.fits,
         "source": found.source.name if found.source else None,
+        "prefix": found.prefix,
         "matched": len(found.pairs),
         "params": {name: {"needs": wanted, "has": has} for name, (wanted, has) in found.params.items()},
         "differs": [
@@ -208,6 +256,7 @@ def weights_report(found: Fit, network: str, file: str, settings: Sequence[Mappi
         "unused": [{"key": key, "shape": list(found.shapes[key])} for key in found.unused],
         "left_fresh": list(found.spare),
         "fits_with": [dict(setting) for setting in settings],
+        "weights_of": {"network": known.network, "params": dict(known.params)} if known else None,
     }
     return Report(data, lambda: _table(data, found))
 
@@ -219,10 +268,16 @@ def _table(data: Mapping[str, Any], found: Fit) -> Table:
     for entry in data["missing"]:
         rows.append(["missing", entry["name"], _size(entry["shape"]), f"{entry['near']}?" if entry["near"] else "", ""])
     rows += [["unused", "", "", entry["key"], _size(entry["shape"])] for entry in data["unused"]]
+    notes: list[str] = []
+    if data["weights_of"]:
+        notes.append(f"These are the weights of {Known(**data['weights_of'])}.")
+        if len(rows) > _MOST_ROWS:
+            notes.append(f"{len(rows)} weights are missing, unused or of another shape: --format json has them all.")
+            rows = []
     says = "fits" if data["fits"] else "does not fit"
     title = [f"{data['file']} {says} {data['network']}: {data['matched']} of {len(found.graph.state())} weights, by "
              f"{found.origin}"]  # fmt: skip
-    notes = [
+    notes += [
         f"These weights are right with {name}={show(both['needs'])}, and the network has {show(both['has'])}: "
         f"`--set {name}={show(both['needs'])}`"
         for name, both in data["params"].items()

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from typing import Any, cast
+import re
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariableType]
+
+from netspec.backends.stored import SafetensorsFile
+from netspec.errors import NetspecError
 
 MARK = "netspec"
 """Stands in the metadata of every file of weights that netspec writes."""
@@ -16,7 +21,21 @@ MARK = "netspec"
 
 def save_arrays(weights: Mapping[str, Any], path: str | os.PathLike[str], params: Mapping[str, Any]) -> None:
     """Write arrays as safetensors, marked as netspec's, with the parameters of the network that they are for."""
-    save_file(dict(weights), path, metadata=metadata_for(params))
+    with errors_of_the_system():
+        save_file(dict(weights), path, metadata=metadata_for(params))
+
+
+@contextmanager
+def errors_of_the_system() -> Generator[None]:
+    """While safetensors writes: what the system says against it is an OSError, as it is of Python's own files."""
+    try:
+        yield
+    except SafetensorError as error:
+        # Its words, such as "(os error 28)", or `Os { code: 28, ... }` in older releases.
+        code = re.search(r"\b(?:os error |code: )(\d+)", str(error))
+        if code is None:
+            raise OSError(str(error)) from None
+        raise OSError(int(code[1]), os.strerror(int(code[1]))) from None
 
 
 def metadata_for(params: Mapping[str, Any]) -> dict[str, str]:
@@ -27,8 +46,6 @@ def metadata_for(params: Mapping[str, Any]) -> dict[str, str]:
 def written_for(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     """The parameters of the network that netspec wrote a file of weights for; None if it did not write it."""
     try:
-        with safe_open(path, framework="np") as file:  # pyright: ignore[reportUnknownVariableType]
-            metadata = cast("dict[str, str] | None", file.metadata())  # pyright: ignore[reportUnknownMemberType]
-        return dict(json.loads((metadata or {})[MARK])["params"])
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        return dict(json.loads(SafetensorsFile(os.fsdecode(path)).metadata[MARK])["params"])
+    except (NetspecError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netspec.cli.options import in_place_of, need, network_options, open_network, overwrite, write_file
+from netspec.cli.options import in_place_of, need, network_options, open_network, overwrite, weights_key, write_file
 from netspec.cli.ours import is_our_source, refuse_to_lose, weights_beside
 from netspec.cli.progress import working
 
@@ -32,6 +32,7 @@ _NOTE = "netspec.txt"
     metavar="FILE",
     help="A file of weights that fits: they go into the .pt2, or beside the .py as NAME.safetensors.",
 )
+@weights_key
 @overwrite
 def command(
     network: str,
@@ -39,6 +40,7 @@ def command(
     sizes: tuple[str, ...],
     output: str | None,
     weights: str | None,
+    key: str,
     force: bool,
 ) -> None:
     """Write a network as PyTorch source, build the module from it, and prove it against the analysis.
@@ -59,6 +61,8 @@ def command(
         raise click.UsageError(f"-o takes a file that ends in .py or .pt2, not `{output}`")
     if weights is not None and output == "-":
         raise click.UsageError("--weights goes with a file: source on stdout holds no weights")
+    if key and weights is None:
+        raise click.UsageError("--key goes with --weights")
     found = open_network(network, settings, sizes)
     target = output or f"{found.name}.py"
     with working("loading torch"):
@@ -74,22 +78,22 @@ def command(
         return
     click.echo(proof, err=True)
     if suffix == ".py":
-        beside = _convert(found, Path(target), weights, force) if weights is not None else ""
+        beside = _convert(found, Path(target), weights, key, force) if weights is not None else ""
         write_file(Path(target), source)
         click.echo(f"wrote {target}: class {_class(found)}, {source.count(chr(10))} lines{beside}", err=True)
     else:
         with working(f"exporting {found.name}"):
-            _export(found, Path(target), weights)
+            _export(found, Path(target), weights, key)
     click.echo(str(found.summary()))
 
 
-def _convert(network: Network, path: Path, weights: str, force: bool) -> str:
+def _convert(network: Network, path: Path, weights: str, key: str, force: bool) -> str:
     """Write weights beside a source, with the keys of its module; what was written, for the line that tells."""
     from netspec.backends.pytorch.weights import save_weights
 
     beside = weights_beside(path, weights, force)
     with working(f"reading {weights}"), in_place_of(beside) as file:
-        save_weights(dict(network.compile(weights).state_dict()), file, network.params)
+        save_weights(dict(network.compile(weights, key=key).state_dict()), file, network.params)
     return f", and its weights, {beside}"
 
 
@@ -113,7 +117,7 @@ def _prove(network: Network) -> str:
     return prove(network.graph, network.to_source())
 
 
-def _export(network: Network, path: Path, weights: str | None) -> None:
+def _export(network: Network, path: Path, weights: str | None, key: str) -> None:
     """Write the module as a program of torch.export whose symbolic sizes stay open where torch can keep them so."""
     import torch
 
@@ -121,7 +125,7 @@ def _export(network: Network, path: Path, weights: str | None) -> None:
     from netspec.backends.pytorch.prove import example_inputs
 
     with in_place_of(path) as file:
-        module: Any = network.compile(weights).eval()
+        module: Any = network.compile(weights, key=key).eval()
         inputs = network.graph.inputs
         auto: Any = torch.export.Dim.AUTO
         open_dims = tuple(

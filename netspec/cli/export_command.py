@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from netspec.cli.options import need, network_options, open_network, overwrite, writing
+from netspec.cli.options import need, network_options, open_network, overwrite, weights_key, writing
 from netspec.cli.ours import refuse_to_lose
 from netspec.cli.progress import working
 
@@ -15,6 +15,7 @@ from netspec.cli.progress import working
 @network_options
 @click.option("-o", "--output", metavar="FILE", help="NAME.onnx.  [default: the network's name.onnx]")
 @click.option("--weights", metavar="FILE", help="A file of weights that fits.")
+@weights_key
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), help="Weights from a seed, as the spec begins them.  [default: 0]"
 )
@@ -31,6 +32,7 @@ def command(
     sizes: tuple[str, ...],
     output: str | None,
     weights: str | None,
+    key: str,
     seed: int | None,
     fp16: bool,
     no_fold: bool,
@@ -50,6 +52,8 @@ def command(
     """
     if weights is not None and seed is not None:
         raise click.UsageError("--weights FILE and --seed N are two sources of weights: give one of them")
+    if key and weights is None:
+        raise click.UsageError("--key goes with --weights")
     if output is not None and Path(output).suffix != ".onnx":
         raise click.UsageError(f"-o takes a file that ends in .onnx, not `{output}`")
     found = open_network(network, settings, sizes)
@@ -61,7 +65,7 @@ def command(
     if not force:
         refuse_to_lose(target, is_ours)
     with working(f"writing {target}"), writing(target):
-        done = found.to_onnx(target, weights, seed=seed or 0, fold=not no_fold, fp16=fp16, opset=int(opset))
+        done = found.to_onnx(target, weights, key=key, seed=seed or 0, fold=not no_fold, fp16=fp16, opset=int(opset))
     for line in done.explained if explain else ():
         click.echo(line, err=True)
     click.echo(f"wrote {target}: {done}", err=True)

@@ -60,6 +60,10 @@ own_ops = click.option(
     help="Run a Python file that defines ops of your own; may be repeated.",
 )
 
+weights_key = click.option(
+    "--key", default="", metavar="NAME", help="Where in a checkpoint the state dict stands, such as checkpoint.model."
+)
+
 overwrite = click.option("--force", is_flag=True, help="Overwrite a file that netspec did not write.")
 
 

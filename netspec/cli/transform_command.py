@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.cli.options import in_place_of, need, network_options, open_network, overwrite, write_file
+from netspec.cli.options import in_place_of, need, network_options, open_network, overwrite, weights_key, write_file
 from netspec.cli.ours import is_our_source, is_our_spec, refuse_to_lose, weights_beside
 from netspec.cli.progress import working
 
@@ -31,6 +31,7 @@ _MOST_TOLD = 5
 @click.option("--fully-convolutional", is_flag=True, help="Turn linear layers into convolutions, for any larger image.")
 @click.option("-o", "--output", metavar="FILE", help="NAME.yaml, NAME.py, or - for YAML on stdout.  [default: -]")
 @click.option("--weights", metavar="FILE", help="A file of weights that fits; the new ones go into NAME.safetensors.")
+@weights_key
 @click.option("--no-proof", is_flag=True, help="Don't run both networks to see that they give the same.")
 @overwrite
 def command(
@@ -45,6 +46,7 @@ def command(
     fully_convolutional: bool,
     output: str | None,
     weights: str | None,
+    key: str,
     no_proof: bool,
     force: bool,
 ) -> None:
@@ -66,6 +68,8 @@ def command(
         raise click.UsageError(f"-o takes a file that ends in .yaml or .py, not `{output}`")
     if weights is not None and target == "-":
         raise click.UsageError("--weights goes with a file: a spec on stdout holds no weights")
+    if key and weights is None:
+        raise click.UsageError("--key goes with --weights")
     if until is not None and outputs is not None:
         raise click.UsageError("--until NAME is short for --outputs NAME: give one of them")
     values = [part.strip() for part in outputs.split(",")] if outputs is not None else [until] if until else []
@@ -82,7 +86,7 @@ def command(
     made, kept = _transformed(found.graph, values, classes, [name for name, wanted in flags.items() if wanted])
     _tell(made)
     text = _text(made, suffix, network)
-    state = _weights(found, weights) if weights is not None else None
+    state = _weights(found, weights, key) if weights is not None else None
     if not no_proof and made.before is not None:
         click.echo(_proof(found.graph, made, kept, state), err=True)
     if target == "-":
@@ -140,13 +144,13 @@ def _text(made: Transformed, suffix: str, network: str) -> str:
     return to_yaml(made.graph, "\n".join([f"from {Path(network).name}", *made.done]))
 
 
-def _weights(network: Network, weights: str) -> State:
+def _weights(network: Network, weights: str, key: str) -> State:
     """The weights of a file by the network's own keys."""
     with working("loading torch"):
         need("torch")
     from netspec.backends.pytorch.weights import renamed
 
-    state, fit = network.fit_weights(weights)
+    state, fit = network.fit_weights(weights, key)
     network.refuse_weights(fit, weights)
     return renamed(state, fit)
 

@@ -15,6 +15,7 @@ from netspec.cli.options import (
     network_options,
     open_network,
     output_options,
+    weights_key,
 )
 from netspec.cli.progress import working
 
@@ -40,12 +41,14 @@ def command() -> None:
 @command.command("check")
 @network_options
 @click.argument("file")
+@weights_key
 @output_options
 @click.pass_context
 def check(
     context: click.Context,
     network: str,
     file: str,
+    key: str,
     settings: tuple[str, ...],
     sizes: tuple[str, ...],
     format_: str | None,
@@ -61,11 +64,14 @@ def check(
     \b
     Exit status: 0 it fits, 1 it does not
     """
+    from netspec.network import known_as
     from netspec.weights import weights_report
 
     found = open_network(network, settings, sizes)
-    _, fit = _fit(found, file)
-    report = weights_report(fit, network, file, found.settings_that_fit(fit))
+    _, fit = _fit(found, file, key)
+    settings_that_fit = found.settings_that_fit(fit)
+    known = None if fit.fits or settings_that_fit else known_as(fit)
+    report = weights_report(fit, network, file, settings_that_fit, known)
     emit(report.to(format_for(format_, output)), output)
     context.exit(0 if fit.fits else 1)
 
@@ -73,10 +79,11 @@ def check(
 @command.command("convert")
 @network_options
 @click.argument("file")
+@weights_key
 @click.option("-o", "--output", required=True, metavar="FILE", help="The safetensors file to write.")
 @click.option("--partial", is_flag=True, help="Take what fits, and leave out the rest.")
 def convert(
-    network: str, file: str, settings: tuple[str, ...], sizes: tuple[str, ...], output: str, partial: bool
+    network: str, file: str, key: str, settings: tuple[str, ...], sizes: tuple[str, ...], output: str, partial: bool
 ) -> None:
     """Write a file of weights anew with the network's keys, as safetensors.
 
@@ -87,7 +94,7 @@ def convert(
     if not output.endswith(".safetensors"):
         raise click.UsageError(f"-o takes a file that ends in .safetensors, not `{output}`")
     found = open_network(network, settings, sizes)
-    state, fit = _fit(found, file)
+    state, fit = _fit(found, file, key)
     from netspec.backends.pytorch.weights import renamed, save_weights
 
     if not partial or not fit.pairs or fit.params:
@@ -99,8 +106,8 @@ def convert(
     click.echo(f"wrote {output}: {len(fit.pairs)} weights, by {fit.origin}{left}", err=True)
 
 
-def _fit(network: Network, file: str) -> tuple[State, Fit]:
+def _fit(network: Network, file: str, key: str) -> tuple[State, Fit]:
     """The weights of a file, and how they fit."""
     with working("loading torch"):
         need("torch")
-    return network.fit_weights(file)
+    return network.fit_weights(file, key)

@@ -62,7 +62,7 @@ def tensors_of(message: Message) -> Iterator[TensorProto]:
 
 
 class Initializers(Mapping[str, Array]):
-    """The initializers of a model; those in a file beside it are mapped from there."""
+    """The initializers of a model; those in a file beside it are read from there, each time they are asked for."""
 
     def __init__(self, model: onnx.ModelProto, path: Path) -> None:
         self.path = path
@@ -73,7 +73,10 @@ class Initializers(Mapping[str, Array]):
         if tensor.data_location == TensorProto.EXTERNAL:
             file, begin = external_place(tensor, self.path)
             dtype, shape = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type)), tuple(tensor.dims)
-            return np.memmap(file, dtype, "r", begin, shape) if prod(shape) else np.empty(shape, dtype)
+            array = np.fromfile(file, dtype, prod(shape), offset=begin)
+            if array.size != prod(shape):
+                refuse(self.path, f"{file} was cut off while `{key}` was read")
+            return array.reshape(shape)
         try:
             return numpy_helper.to_array(tensor)
         except (ValueError, TypeError) as error:

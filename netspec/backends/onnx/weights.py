@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from netspec.backends.onnx.lower import Array
+from netspec.backends.opened import opened
+from netspec.backends.stored import SafetensorsFile, is_safetensors
 from netspec.errors import fail
 from netspec.lazily import Lazily
 from netspec.weights import Fit
@@ -30,20 +30,26 @@ class StateDict(Lazily[Array]):
         self.shapes = shapes
 
 
-def arrays_of(source: Source) -> StateDict:
+def arrays_of(source: Source, key: str = "") -> StateDict:
     """The weights of a module, state dict or file by their own keys.
 
-    A safetensors file is read without torch, mapped into memory. Raises NetspecError NS501 for a file without weights.
+    A safetensors file is read without torch, each weight when it is asked for. Raises NetspecError NS501 for a file
+    without weights, and for one that changes before all were read.
     """
     if isinstance(source, str | os.PathLike):
-        path = os.fspath(cast("str | os.PathLike[str]", source))
-        if path.endswith(".safetensors") and (found := _safetensors(path)) is not None:
-            return found
+        path = os.fsdecode(cast("str | os.PathLike[str]", source))
+        if not key and (state := _safetensors(path)) is not None:
+            return state
         from netspec.backends.pytorch.weights import read_weights
 
-        return _of_tensors(read_weights(path))
+        return _of_tensors(read_weights(path, key))
     if isinstance(source, Mapping):
-        return _of_tensors(cast("Mapping[str, Any]", source))
+        given = cast("Mapping[str, Any]", source)
+        if not key and all(isinstance(value, np.ndarray) for value in given.values()):
+            return _of_arrays(given)
+        from netspec.backends.pytorch.state_dicts import state_dict_given
+
+        return _of_tensors(state_dict_given(given, key))
     return _of_tensors(cast("nn.Module", source).state_dict())
 
 
@@ -63,12 +69,13 @@ def fitting(arrays: Mapping[str, Array], found: Fit) -> Mapping[str, Array]:
     return Lazily(found.pairs, make)
 
 
+def _of_arrays(values: Mapping[str, Array]) -> StateDict:
+    return StateDict({key: value.shape for key, value in values.items()}, values.__getitem__)
+
+
 def _of_tensors(values: Mapping[str, Any]) -> StateDict:
     def make(key: str) -> Array:
-        value = values[key]
-        if isinstance(value, np.ndarray):
-            return cast(Array, value)
-        value = value.detach().cpu()
+        value = values[key].detach().cpu()
         # NumPy has no bfloat16.
         return (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
 
@@ -76,42 +83,18 @@ def _of_tensors(values: Mapping[str, Any]) -> StateDict:
 
 
 def _safetensors(path: str) -> StateDict | None:
-    """The weights in a safetensors file, which stay there; None where NumPy has not all its dtypes."""
-    if not os.path.isfile(path):
-        fail("NS501", f"there is no file {path}")
-    try:
-        # The library checks the whole header against the file.
-        with safe_open(path, framework="np"):  # pyright: ignore[reportUnknownMemberType]
-            pass
-    except (SafetensorError, OSError, ValueError) as error:
-        notes = [str(error).splitlines()[0][:200]]
-        fail("NS501", f"{path} can't be read as weights: it is cut off, or no safetensors file", notes=notes)
-    with open(path, "rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        tensors: dict[str, dict[str, Any]] = json.loads(file.read(size))
-    tensors.pop("__metadata__", None)
-    if any(tensor["dtype"] not in _DTYPES for tensor in tensors.values()):
+    """The weights in a safetensors file, which stay there; None where it is none, or NumPy has not all its dtypes."""
+    with opened(path) as file:
+        if not is_safetensors(file.read(9)):
+            return None
+    stored = SafetensorsFile(path)
+    if not all(hasattr(np, tensor.dtype) for tensor in stored.tensors.values()):
         return None
-    # An empty file can't be mapped.
-    empty = os.path.getsize(path) == 8 + size
-    data: Array = np.empty(0, "u1") if empty else np.memmap(path, "u1", "r", 8 + size)
 
     def make(key: str) -> Array:
-        begin, end = tensors[key]["data_offsets"]
-        return data[begin:end].view(_DTYPES[tensors[key]["dtype"]]).reshape(tensors[key]["shape"])
+        tensor = stored.tensors[key]
+        array: Array = np.empty(tensor.size, "u1")
+        stored.read({key: array.data})
+        return array.view(np.dtype(tensor.dtype).newbyteorder("<")).reshape(tensor.shape)
 
-    return StateDict({key: tuple(tensor["shape"]) for key, tensor in tensors.items()}, make)
-
-
-_DTYPES = {
-    "F64": "<f8",
-    "F32": "<f4",
-    "F16": "<f2",
-    "BOOL": "?",
-    "I64": "<i8",
-    "I32": "<i4",
-    "I16": "<i2",
-    "I8": "i1",
-    "U8": "u1",
-}
-"""NumPy's names of the dtypes in safetensors files."""
+    return StateDict({key: tensor.shape for key, tensor in stored.tensors.items()}, make)

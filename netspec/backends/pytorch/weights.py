@@ -4,119 +4,124 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import warnings
 from collections.abc import Mapping
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
-from torch import Tensor, nn
+from torch import Tensor
 
-from netspec.backends.marks import metadata_for
-from netspec.errors import choices, fail
+from netspec.backends.foreign import what_is
+from netspec.backends.marks import errors_of_the_system, metadata_for
+from netspec.backends.opened import opened, unreadable
+from netspec.backends.pytorch.state_dicts import State, state_dict_in
+from netspec.backends.stored import SafetensorsFile, is_safetensors
+from netspec.errors import fail
 from netspec.weights import Fit
 
-State = Mapping[str, Tensor]
 FilePath = str | os.PathLike[str]
 
-_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights")
-"""Under which names training scripts save a state dict beside other things."""
-_PREFIXES = ("module", "_orig_mod", "model")
-"""What data-parallel training, torch.compile and training frameworks put before every key."""
-_INDEX = ".index.json"
+_MAP = b'"weight_map"'
+"""What an index of shards has."""
+_LARGEST_INDEX = 2**26
 
 
-def read_weights(path: FilePath) -> State:
-    """The state dict in a file: safetensors, its shards by their `.index.json`, or torch's own format.
+def read_weights(path: FilePath, key: str = "") -> State:
+    """The state dict in a file: safetensors, its shards by their index, or torch's own format; by content, not suffix.
 
-    Nothing in a file is ever run. A checkpoint's state dict is found, and a prefix that all keys have is taken off.
-    Tensors are mapped from the file where its format allows, so that it is not held in memory twice. Raises
-    NetspecError NS501 for a file that is cut off, holds code, or no state dict.
+    Nothing in a file is ever run. The state dict of a checkpoint is found, or stands at `key`. The tensors are in
+    memory, once, and of their own: what happens to the file later is nothing to them. Raises NetspecError NS501 for a
+    file that is cut off, holds code, or no state dict.
     """
-    name = os.fspath(path)
-    if not os.path.isfile(name):
-        fail("NS501", f"there is no file {name}")
-    if name.endswith(_INDEX):
-        return _bare(_plain(_shards(name), name))
-    return _bare(_plain(_safetensors(name) if name.endswith(".safetensors") else _torch(name), name))
+    name = os.fsdecode(path)
+    return state_dict_in(_read(name), name, key)
+
+
+def _read(name: str) -> Any:
+    """What a file holds."""
+    with opened(name) as file:
+        begin = file.read(16)
+        if is_safetensors(begin):
+            return _safetensors(name)
+        if name.endswith(".index.json") or begin.lstrip().startswith(b"{"):
+            file.seek(0)
+            text = file.read(_LARGEST_INDEX)
+            if name.endswith(".index.json") or _MAP in text:
+                return _shards(name, text)
+        return _torch(file, name)
 
 
 def _safetensors(name: str) -> dict[str, Tensor]:
-    try:
-        with safe_open(name, framework="pt") as file:  # pyright: ignore[reportUnknownVariableType]
-            return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # pyright: ignore
-    except (SafetensorError, OSError, ValueError) as error:
-        _unreadable(name, error, "it is cut off, or no safetensors file")
+    stored = SafetensorsFile(name)
+    tensors: dict[str, Tensor] = {}
+    memory: dict[str, memoryview] = {}
+    for key, (dtype, shape, size, _) in stored.tensors.items():
+        whole = torch.empty(size, dtype=torch.uint8)
+        memory[key] = whole.numpy().data
+        tensors[key] = whole.view(getattr(torch, dtype)).reshape(shape)
+    stored.read(memory)
+    return tensors
 
 
-def _shards(name: str) -> dict[str, Tensor]:
+def _shards(name: str, text: bytes) -> dict[str, Any]:
     """The tensors of all files that an index names, which stand beside it."""
     try:
-        files = set(json.loads(Path(name).read_text("utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        _unreadable(name, error, "it is no index of shards, which maps keys to files under `weight_map`")
-    found: dict[str, Tensor] = {}
-    for file in sorted(map(str, files)):
+        places: dict[str, str] = {key: str(file) for key, file in json.loads(text)["weight_map"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        unreadable(name, "it is no index of shards, which maps keys to files under `weight_map`", error)
+    tensors: dict[str, Any] = {}
+    for file in sorted(set(places.values())):
         if Path(file).name != file:
             fail("NS501", f"{name} names {file!r}, which is not beside it")
         shard = str(Path(name).parent / file)
         if not os.path.isfile(shard):
             fail("NS501", f"there is no file {shard}, which {name} names")
-        found.update(_safetensors(shard) if file.endswith(".safetensors") else _plain(_torch(shard), shard))
-    return found
+        state = state_dict_in(_read(shard), shard)
+        tensors.update({key: value for key, value in state.items() if places.get(key, file) == file})
+    for key in places:
+        if key not in tensors:
+            fail("NS501", f"{name} says that `{key}` is in {places[key]}, which lacks it")
+    return tensors
 
 
-def _torch(name: str) -> Any:
+def _torch(file: BufferedReader, name: str) -> Any:
+    """What torch.load reads into memory; where it maps a file instead, it takes what is compressed for numbers."""
+    file.seek(0)
     try:
-        try:
-            return torch.load(name, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError as error:
-            if "mmap" not in str(error):
-                raise
-            # The format from before torch 1.6 can't be mapped.
-            return torch.load(name, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # Of protocols of pickle, and of what torch is going to drop.
+            warnings.simplefilter("ignore")
+            return torch.load(file, map_location="cpu", weights_only=True, mmap=False)
+    except OSError:
+        raise
     except Exception as error:
-        with open(name, "rb") as file:
-            begins = file.read(2)
-        # As an archive or as a pickle, the two forms of torch.save: what it can't read is more than tensors.
-        if begins in (b"PK", b"\x80\x02") and ("weights_only" in str(error) or "Unsupported" in str(error)):
-            help = "load it where you trust it, and save the module's state_dict() alone"
-            fail("NS501", f"{name} holds more than tensors, and what else it holds may be code", help=help)
-        _unreadable(name, error, "it is cut off, or not one that torch.save wrote")
+        _refuse(file, name, error)
 
 
-def _unreadable(name: str, error: Exception, why: str) -> NoReturn:
-    said = str(error).strip().splitlines()
-    fail("NS501", f"{name} can't be read as weights: {why}", notes=[said[0][:200]] if said else ())
-
-
-def _plain(found: Any, name: str) -> dict[str, Tensor]:
-    """A state dict, or the one in a checkpoint."""
-    if not isinstance(found, Mapping):
-        fail("NS501", f"{name} holds no state dict, but {_kind(found)}")
-    state = cast("Mapping[Any, Any]", found)
-    if state and all(isinstance(value, Tensor) for value in state.values()):
-        return {str(key): value for key, value in state.items()}
-    inner = next((state[key] for key in _WRAPPERS if isinstance(state.get(key), Mapping) and state[key]), None)
-    if inner is None:
-        strange = [str(key) for key, value in state.items() if not isinstance(value, Tensor)]
-        what = f": {choices(strange[:4])} are no tensors" if strange else ", but an empty one"
-        fail("NS501", f"{name} holds no state dict{what}")
-    return _plain(inner, name)
-
-
-def _kind(value: Any) -> str:
-    return "a module" if isinstance(value, nn.Module) else f"a {type(value).__name__}"
-
-
-def _bare(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict without a prefix that all keys have."""
-    while True:
-        heads = {key.partition(".")[0] for key in state}
-        if len(heads) != 1 or (head := heads.pop()) not in _PREFIXES or any("." not in key for key in state):
-            return state
-        state = {key[len(head) + 1 :]: value for key, value in state.items()}
+def _refuse(file: BufferedReader, name: str, error: Exception) -> NoReturn:
+    """Say what a file is that torch.load does not read."""
+    if known := what_is(file):
+        unreadable(name, known[0], help=known[1])
+    file.seek(0)
+    begin = file.read(2)
+    if begin == b"PK" or begin[:1] == b"\x80":
+        said = str(error)
+        code = re.search(r"GLOBAL (\S+)", said)
+        if code or ("weights_only" in said and "Unsupported operand" not in said):
+            what = f", such as `{code[1]}`" if code else ""
+            help = (
+                "load it where you trust it, with `torch.load(FILE, weights_only=False)`, and save its state dict alone"
+            )
+            fail("NS501", f"{name} holds more than tensors, and what else it holds may be code{what}", help=help)
+        if "Unsupported operand" in said or "magic number" in said:
+            why = "it is a pickle, and not one that torch.save wrote as it does by default: it may hold code"
+            unreadable(name, why, help="load it where you trust it, and save its state dict with `torch.save`")
+    form = "no safetensors file" if name.endswith(".safetensors") else "not one that torch.save wrote"
+    unreadable(name, f"it is cut off, or {form}", error)
 
 
 def shapes_of(state: State) -> dict[str, tuple[int, ...]]:
@@ -125,21 +130,36 @@ def shapes_of(state: State) -> dict[str, tuple[int, ...]]:
 
 
 def renamed(state: State, found: Fit) -> dict[str, Tensor]:
-    """The weights of a state dict that fit, by the network's keys and in its order, in its dtypes."""
+    """The weights of a state dict that fit, by the network's keys and in its order, in its dtypes, each by itself."""
     own = found.graph.state()
-    return {name: _cast(state[found.pairs[name]], own[name].dtype, name) for name in own if name in found.pairs}
+    made: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name in own:
+        if name in found.pairs:
+            value = _apart(_cast(state[found.pairs[name]], own[name].dtype, name), taken)
+            taken.add(value.untyped_storage().data_ptr())
+            made[name] = value
+    return made
+
+
+def _apart(value: Tensor, taken: set[int]) -> Tensor:
+    """A tensor whose numbers lie as in a new one, and are nobody else's: a view or a tied one is copied."""
+    storage = value.untyped_storage()
+    alone = storage.nbytes() == value.nbytes and storage.data_ptr() not in taken
+    return value if alone and value.is_contiguous() else value.clone(memory_format=torch.contiguous_format)
 
 
 def _cast(value: Tensor, dtype: str, name: str) -> Tensor:
     wanted: torch.dtype = getattr(torch, dtype)
     if value.dtype == wanted:
         return value
-    if value.is_floating_point() != wanted.is_floating_point or value.is_quantized:
+    if value.is_floating_point() != wanted.is_floating_point:
         given = str(value.dtype).removeprefix("torch.")
         fail("NS501", f"`{name}` is {dtype}, and {given} in the file: its numbers are others", help="convert it first")
     return value.to(wanted)
 
 
-def save_weights(weights: dict[str, Tensor], path: FilePath, params: Mapping[str, Any]) -> None:
+def save_weights(weights: Mapping[str, Tensor], path: FilePath, params: Mapping[str, Any]) -> None:
     """Write weights as safetensors, marked as netspec's, with the parameters of the network that they are for."""
-    save_file({key: value.contiguous() for key, value in weights.items()}, path, metadata=metadata_for(params))
+    with errors_of_the_system():
+        save_file({key: value.contiguous() for key, value in weights.items()}, path, metadata=metadata_for(params))
