@@ -259,16 +259,22 @@ class Network:
     def settings_that_fit(self, found: Fit) -> list[dict[str, Any]]:
         """Other settings of the parameters under which weights that were tried on this network fit."""
         from netspec.errors import NetspecError
-        from netspec.weights import fit, settings_to_try
+        from netspec.weights import fit, settings_to_try, sizes_that_differ
 
         fitting: list[dict[str, Any]] = []
-        for setting in settings_to_try(found, self.spec.weights, self.params) if not found.fits else ():
+        settings = settings_to_try(found, self.spec.weights, self.params) if not found.fits else []
+        for setting in settings:
             try:
                 graph = Network(self.spec, {**self.params, **setting}, self._inputs).graph
             except NetspecError:
                 continue
-            if fit(graph, found.shapes, self.spec.weights, graph.params, found.written).fits:
+            tried = fit(graph, found.shapes, self.spec.weights, graph.params, found.written)
+            # Layers that have partners only now may show other sizes.
+            further = {**setting, **sizes_that_differ(tried, graph.params)}
+            if tried.fits:
                 fitting.append(setting)
+            elif further not in settings:
+                settings.append(further)
         return fitting
 
     def __repr__(self) -> str:

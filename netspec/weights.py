@@ -176,16 +176,21 @@ def settings_to_try(found: Fit, sources: Sequence[WeightSource], params: Mapping
     """Settings of parameters under which weights may fit: those that an origin needs, other sizes, and both."""
     needed = [{n: v for n, v in source.params.items() if params.get(n) != v} for source in sources]
     needed.insert(0, {name: wanted for name, (wanted, _) in found.params.items()})
+    sizes = sizes_that_differ(found, params)
+    settings = [*needed, sizes, *({**sizes, **need} for need in needed if sizes)]
+    return [setting for number, setting in enumerate(settings) if setting and setting not in settings[:number]]
+
+
+def sizes_that_differ(found: Fit, params: Mapping[str, Any]) -> dict[str, int]:
+    """Parameters that stand in the shapes as they are, such as a count of classes, as the weights have them."""
     sizes: dict[str, int] = {}
     state = found.graph.state()
     for name, key in found.differs.items():
         for mine, theirs in zip(state[name].shape, found.shapes[key], strict=False):
-            # A count of classes, say, that stands in the shape as it is.
             for parameter, value in params.items() if mine != theirs else ():
                 if type(value) is int and value == mine:
                     sizes.setdefault(parameter, theirs)
-    settings = [*needed, sizes, *({**sizes, **need} for need in needed if sizes)]
-    return [setting for number, setting in enumerate(settings) if setting and setting not in settings[:number]]
+    return sizes
 
 
 def may_be_of(found: Fit, graph: Graph) -> bool:

@@ -122,6 +122,7 @@ def _export(network: Network, path: Path, weights: str | None, key: str) -> None
     import torch
 
     from netspec import __version__
+    from netspec.backends.pytorch.programs import save_program
     from netspec.backends.pytorch.prove import example_inputs
 
     with in_place_of(path) as file:
@@ -132,7 +133,7 @@ def _export(network: Network, path: Path, weights: str | None, key: str) -> None
             {axis: auto for axis, dim in enumerate(i.type.shape) if not isinstance(dim, int)} for i in inputs
         )
         program: Any = torch.export.export(module, example_inputs(network.graph, "cpu"), dynamic_shapes=open_dims)
-        torch.export.save(program, file, extra_files={_NOTE: f"compiled by netspec {__version__} from {network.name}"})
+        save_program(program, file, {_NOTE: f"compiled by netspec {__version__} from {network.name}"})
     nodes = {node.name: node for node in program.graph.nodes}
     shown: list[str] = []
     for i in inputs:
