@@ -8,7 +8,7 @@ from io import BufferedReader
 
 _EXPORT = "save its weights from the program that made it, with `torch.save` or as safetensors"
 _UNPACK = "unpack it first"
-_AGAIN = "download it again"
+_AGAIN = "download it again, or save it again"
 
 _BEGINNINGS: list[tuple[int, bytes, str, str]] = [
     (0, b"version https://git-lfs", "it is a pointer of git-lfs, and not the file itself", "`git lfs pull` fetches it"),
@@ -99,6 +99,6 @@ def _text(begin: bytes) -> tuple[str, str] | None:
     except UnicodeDecodeError:
         return None
     line = text.strip().partition("\n")[0].strip()
-    if not text.isascii() or not line.isprintable():
+    if not line.isprintable():
         return None
     return f"it is a text, which begins with `{line[:60]}`, and not one that torch.save wrote", ""

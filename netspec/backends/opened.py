@@ -57,7 +57,7 @@ def _open(name: str) -> BufferedReader:
         fail("NS501", f"{name} is a folder, and no file of weights", help=help)
     if not os.path.isfile(name):
         there = os.path.exists(name)
-        fail("NS501", f"{name} is no file that can be read twice" if there else f"there is no file {name}")
+        fail("NS501", f"{name} is no file, but a pipe or a device" if there else f"there is no file {name}")
     try:
         return open(name, "rb")
     except OSError as error:

@@ -43,6 +43,7 @@ def state_dict_in(given: Any, name: str, key: str = "") -> dict[str, Tensor]:
     values that are no tensors, or tensors of another kind than a module has.
     """
     value = _at(given, key, name) if key else given
+    name = f"`{key}` of {name}" if key else name
     if not isinstance(value, Mapping | list | tuple):
         fail("NS501", f"{name} holds no state dict, but {_kind(cast(object, value))}")
     state = _meant(cast("Any", value), name, key)
@@ -68,7 +69,9 @@ def _at(value: Any, key: str, name: str) -> Any:
     for inner in _ways(value, key):
         return inner
     wholes = _wholes(value)
-    help = f"it has state dicts at {choices(path or 'its top' for path in wholes)}" if wholes else ""
+    help = f"it has state dicts at {choices(wholes)}" if wholes else ""
+    if "" in wholes:
+        help = f"it is a state dict itself, whose first key is `{next(iter(wholes['']))}`"
     return fail("NS501", f"{name} has nothing at `{key}`", help=help)
 
 
@@ -102,11 +105,15 @@ def _meant(value: Any, name: str, path: str) -> dict[str, Any]:
     if len(wholes) == 1 and not beside:
         return next(iter(wholes.values()))
     if wholes and (named or not beside):
-        listed = choices(f"{whole} ({len(state)} tensors)" for whole, state in wholes.items())
+        listed = choices(f"{whole} ({_count(state)})" for whole, state in wholes.items())
         first = next(iter(wholes))
         help = f"`--key {first}` takes the first, and so does `key={first!r}` in Python"
         fail("NS501", f"{name} holds several state dicts", notes=[listed], help=help)
     return _no_state_dict(value, inside, name)
+
+
+def _count(state: Mapping[str, Any]) -> str:
+    return f"{len(state)} tensor{'s' if len(state) > 1 else ''}"
 
 
 def _no_state_dict(value: Any, inside: Mapping[str, Any], name: str) -> NoReturn:
@@ -124,7 +131,8 @@ def _no_state_dict(value: Any, inside: Mapping[str, Any], name: str) -> NoReturn
         fail("NS501", f"{name} holds no state dict, but an empty one")
     kinds = sorted({_kind(given[key]) for key in strange})
     help = _PLAIN if len(strange) < len(given) else ""
-    what = f"{choices(strange[:4])} {'is' if len(strange) == 1 else 'are'} no tensor, but {' or '.join(kinds[:3])}"
+    are = "is no tensor" if len(strange) == 1 else "are no tensors"
+    what = f"{choices(strange, 4)} {are}, but {' or '.join(kinds[:3])}"
     fail("NS501", f"{name} holds no state dict: {what}", help=help)
 
 

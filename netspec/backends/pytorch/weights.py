@@ -25,8 +25,8 @@ from netspec.weights import Fit
 
 FilePath = str | os.PathLike[str]
 
-_MAP = b'"weight_map"'
-"""What an index of shards has."""
+_INDEX, _MAP = ".index.json", b'"weight_map"'
+"""What the name of an index of shards ends in, and what it has."""
 _LARGEST_INDEX = 2**26
 
 
@@ -47,10 +47,10 @@ def _read(name: str) -> Any:
         begin = file.read(16)
         if is_safetensors(begin):
             return _safetensors(name)
-        if name.endswith(".index.json") or begin.lstrip().startswith(b"{"):
+        if begin.lstrip().startswith((b"{", b"[")):
             file.seek(0)
             text = file.read(_LARGEST_INDEX)
-            if name.endswith(".index.json") or _MAP in text:
+            if name.endswith(_INDEX) or _MAP in text:
                 return _shards(name, text)
         return _torch(file, name)
 
@@ -120,7 +120,8 @@ def _refuse(file: BufferedReader, name: str, error: Exception) -> NoReturn:
         if "Unsupported operand" in said or "magic number" in said:
             why = "it is a pickle, and not one that torch.save wrote as it does by default: it may hold code"
             unreadable(name, why, help="load it where you trust it, and save its state dict with `torch.save`")
-    form = "no safetensors file" if name.endswith(".safetensors") else "not one that torch.save wrote"
+    forms = {".safetensors": "no safetensors file", _INDEX: "no index of shards"}
+    form = next((form for suffix, form in forms.items() if name.endswith(suffix)), "not one that torch.save wrote")
     unreadable(name, f"it is cut off, or {form}", error)
 
 
