@@ -71,7 +71,7 @@ def command(
         _need_graphviz(format)
     from netspec.backends.diagram import diagram
     from netspec.backends.diagram.dot import Direction
-    from netspec.backends.diagram.fold import DEEPEST
+    from netspec.backends.diagram.view import DEEPEST
     from netspec.backends.diagram.look import Theme
 
     drawn = diagram(

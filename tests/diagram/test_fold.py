@@ -14,8 +14,9 @@ import pytest
 
 import netspec
 from netspec.backends.diagram.atoms import atoms
-from netspec.backends.diagram.fold import DEEPEST, fold
+from netspec.backends.diagram.fold import fold
 from netspec.backends.diagram.picture import Picture
+from netspec.backends.diagram.view import DEEPEST
 from netspec.graph.walk import live_nodes
 
 sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("fuzz", "pytorch")]
@@ -62,7 +63,7 @@ def test_bundled_networks(name: str, view: Any) -> None:
     picture = fold(graph, *view)
     check(picture, graph)
     # Every op stands below or at just one of the paths that boxes stand for.
-    of_op = {atom.leader.path for atom in atoms(graph, live_nodes(graph, "inference")).values()}
+    of_op = {atom.leader.path for atom in atoms(graph, live_nodes(graph, "inference"))}
     shown = [path for box in picture.boxes.values() for path in box.paths]
     for path in of_op:
         assert sum(path == one or path.startswith(f"{one}.") for one in shown) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netspec.graph.model import Graph, Node
@@ -25,26 +25,28 @@ class Atom:
         return [self.leader, *self.followers]
 
 
-def atoms(graph: Graph, nodes: Sequence[Node]) -> dict[str, Atom]:
-    """The atom of each node by the node's path; what follows alone begins one of its own."""
-    found: dict[str, Atom] = {}
+def atoms(graph: Graph, nodes: Sequence[Node], walls: Collection[str] = ()) -> list[Atom]:
+    """The atoms in the order of their leaders; none goes on outside a scope of `walls` in which it began."""
+    by_path: dict[str, Atom] = {}
+    made: list[Atom] = []
     outputs = {o.value for o in graph.outputs}
     inside = Counter(path for node in nodes for path in _around(graph, node))
     for node in nodes:
-        before = found.get(node.inputs[0]) if len(node.inputs) == 1 else None
+        before = by_path.get(node.inputs[0]) if len(node.inputs) == 1 else None
         if (
             before is not None
             and node.op.family in FOLLOWERS
             and len(graph.users[node.inputs[0]]) == 1
             and node.inputs[0] not in outputs
-            and _reaches(graph, before, node.scope, inside)
+            and _reaches(graph, before, node.scope, inside, walls)
         ):
             before.followers.append(node)
             before.home = node.scope
-            found[node.path] = before
+            by_path[node.path] = before
         else:
-            found[node.path] = Atom(node, node.scope)
-    return found
+            by_path[node.path] = Atom(node, node.scope)
+            made.append(by_path[node.path])
+    return made
 
 
 def _around(graph: Graph, node: Node) -> Iterator[str]:
@@ -55,11 +57,11 @@ def _around(graph: Graph, node: Node) -> Iterator[str]:
         path = graph.scopes[path].parent
 
 
-def _reaches(graph: Graph, atom: Atom, scope: str, inside: Mapping[str, int]) -> bool:
+def _reaches(graph: Graph, atom: Atom, scope: str, inside: Mapping[str, int], walls: Collection[str]) -> bool:
     """Whether an atom may go on in a scope: its own, or one around it, of which all between hold nothing else."""
     path = atom.home
     while path != scope:
-        if not path or inside[path] > len(atom.nodes):
+        if not path or inside[path] > len(atom.nodes) or path in walls:
             return False
         path = graph.scopes[path].parent
     return True

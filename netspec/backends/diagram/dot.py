@@ -45,13 +45,6 @@ def _joint(into: Mapping[str, list[str]], order: Mapping[str, int], key: str) ->
     return list(ahead)
 
 
-_SUM = {"shape": "circle", "style": "filled", "width": "0.2", "height": "0.2", "margin": "0", "fixedsize": "true"}
-
-
-def _group(attributes: dict[str, str]) -> dict[str, str]:
-    return {"group": attributes["group"]} if "group" in attributes else {}
-
-
 class _Writer:
     def __init__(self, picture: Picture, direction: Direction, look: Look, highlight: Collection[str]) -> None:
         self.picture = picture
@@ -246,13 +239,6 @@ class _Writer:
         if box.key in self.spine:
             attributes["group"] = f"spine{self.column[box.key]}"
         dot.node(name, label=f"<{label}>", **attributes)
-        if box.skip:
-            dot.node(f"{name}p", label="<<B>+</B>>", **_SUM, fillcolor=self.look.fill("merge"), **_group(attributes))
-            dot.edge(name, f"{name}p", weight="100")
-            with dot.subgraph() as row:
-                row.attr(rank="same")
-                row.node(f"{name}r", shape="point", width="0.012", color=self.look.line)
-                row.edge(name, f"{name}r", style="invis")
         if box.figures and self.chain and self.direction == "TB":
             lines = [self._small(text, 9) for text in box.figures.split("\n")]
             self._beside(dot, name, "".join(f'{line}<BR ALIGN="RIGHT"/>' for line in lines))
@@ -288,18 +274,10 @@ class _Writer:
                 self.dot.edge(tail, gate, arrowhead="none", weight="100")
             tail = gate
         self.dot.edge(tail, self.ids[head], **weight, **({"style": "dashed"} if rare else {}))
-        if self.picture.boxes[head].skip:
-            self._round(tail, head)
-
-    def _round(self, tail: str, key: str) -> None:
-        """The way round a closed block: by a point to the right of it, so that it keeps to that side."""
-        name = self.ids[key]
-        self.dot.edge(tail, f"{name}r", arrowhead="none")
-        self.dot.edge(f"{name}r", f"{name}p")
 
     def _out(self, key: str) -> str:
-        """The node that a box's value leaves from: behind a closed residual block, the sum."""
-        return f"{self.ids[key]}p" if self.picture.boxes[key].skip else self.ids[key]
+        """The node that a box's value leaves from."""
+        return self.ids[key]
 
     def _small(self, text: str, size: int) -> str:
         return f'<FONT POINT-SIZE="{size}" COLOR="{self.look.faint}">{_text(text)}</FONT>' if text else ""

@@ -1,47 +1,37 @@
-"""A graph as a picture: which blocks are opened, what repeats stand for, and which boxes there are."""
+"""A graph as a picture: which boxes, frames and lines there are, and what stands on them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections import Counter
+from collections.abc import Collection, Hashable, Iterable, Sequence
 
-from netspec.analysis.summary import summary
-from netspec.backends.diagram.atoms import Atom, atoms
+from netspec.analysis.cost import Cost, costs
+from netspec.backends.diagram.across import differing, shapes_of, which
+from netspec.backends.diagram.lines import Lines
 from netspec.backends.diagram.picture import Box, Edge, Frame, Picture
+from netspec.backends.diagram.plan import Layout, Opened, Plan, Unit
+from netspec.backends.diagram.residual import is_residual
+from netspec.backends.diagram.view import DEEPEST, View, check_expanded, nodes_of, part_of
 from netspec.backends.diagram.words import (
-    closed_label,
+    Shapes,
+    block_words,
     figures,
     followers,
-    frame_title,
     joined,
-    merged,
+    label_of,
     name_of,
-    shape_text,
     totals_text,
-    varying,
-    which,
+    weights_of,
 )
-from netspec.errors import closest, fail
+from netspec.collector import without_collector
+from netspec.dims import symbols
+from netspec.errors import fail
 from netspec.graph.model import Graph, Mode, Node, Scope
-from netspec.graph.walk import live_nodes
+from netspec.types import Tensor
 
 COMFORTABLE = 40
 """How many boxes a diagram may have for its depth to be chosen by itself."""
 MAX_BOXES = 3_000
-FEW = 8
-"""As many copies that differ are drawn one by one."""
-DEEPEST = 64
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What is opened: blocks down to `depth`, and the copies of the repeats in `expand` (`all`: of all)."""
-
-    depth: int = 1
-    expand: frozenset[str] = frozenset()
-    part: str = ""
-    mode: Mode = "inference"
 
 
 def fold(
@@ -49,326 +39,247 @@ def fold(
 ) -> Picture:
     """The picture of a graph in a mode, or of one scope of it.
 
-    `depth` None opens as much as a page holds. Raises NetspecError NS209 for a name that there is not, NS401 where
-    there are too many boxes to draw.
+    `depth` None opens as much as a page holds. `part` is the path of a scope, or a block, for its first use. Raises
+    NetspecError NS209 for a name that there is not, NS401 where there are too many boxes to draw.
     """
-    _check_names(graph, expand, part)
-    if depth is None:
-        depth = _comfortable(graph, part, mode)
-    found = _Folder(graph, View(depth, frozenset(expand), part, mode)).picture()
-    if len(found.boxes) > MAX_BOXES:
-        message = f"the diagram of `{graph.name}` would have {len(found.boxes):,} boxes, and at most {MAX_BOXES:,} fit"
+    check_expanded(graph, expand)
+    with without_collector():
+        return _fold(graph, depth, expand, part, mode)
+
+
+def _fold(graph: Graph, depth: int | None, expand: Collection[str], part: str, mode: Mode) -> Picture:
+    view = View(depth if depth is not None else DEEPEST, frozenset(expand), part_of(graph, part, mode), mode)
+    nodes = nodes_of(graph, view.part, mode)
+    layout = Layout(graph, nodes, view)
+    ends = _Ends(graph, view, nodes)
+    more = len(ends.entering) + len(ends.leaving)
+    depth = _comfortable(layout, more) if depth is None else depth
+    count = len(layout.boxes(depth)) + more
+    if count > MAX_BOXES:
+        message = f"the diagram of `{graph.name}` would have {count:,} boxes, and at most {MAX_BOXES:,} fit"
         fail("NS401", message, help="draw less of it: a smaller `--depth`, fewer `--expand`, or one `--part`")
-    return found
+    return _Folder(graph, view, nodes, ends, Plan(layout, depth)).picture()
 
 
-def _comfortable(graph: Graph, part: str, mode: Mode) -> int:
+def _comfortable(layout: Layout, more: int) -> int:
     """The depth down to which blocks may be opened, so that a page holds all with repeats drawn once."""
-    boxes = _Folder(graph, View(0, frozenset(), part, mode)).picture().boxes.keys()
+    boxes = layout.boxes(0)
     for depth in range(1, DEEPEST):
-        deeper = _Folder(graph, View(depth, frozenset(), part, mode)).picture().boxes.keys()
-        if len(deeper) > COMFORTABLE or deeper == boxes:
+        deeper = layout.boxes(depth)
+        if len(deeper) + more > COMFORTABLE or deeper == boxes:
             return depth - 1
         boxes = deeper
     return DEEPEST
 
 
-def _check_names(graph: Graph, expand: Collection[str], part: str) -> None:
-    for name in (*expand, *([part] if part else [])):
-        if name not in graph.scopes and (name != "all" or name == part):
-            help = closest(name, graph.scopes) or "`netspec explain` without a part lists what stands at the top"
-            fail("NS209", f"`{graph.name}` has no block, branch or repeat `{name}`", help=help)
+class _Ends:
+    """What enters and leaves a picture: by the key of its box, its name and its value."""
+
+    def __init__(self, graph: Graph, view: View, nodes: Sequence[Node]) -> None:
+        if not view.part:
+            outputs = [o for o in graph.outputs if view.mode == "train" or o.mode == "inference"]
+            self.entering = {f"from {i.name}": (i.name, i.name) for i in graph.inputs}
+            self.leaving = {f"to {o.name}": (o.name, o.value) for o in outputs}
+            return
+        made = {value for node in nodes for value, _ in node.values()}
+        values = dict.fromkeys(value for node in nodes for value in node.inputs if value not in made)
+        self.entering = {f"from {value}": ("input", value) for value in values}
+        scope = graph.scopes[view.part]
+        names = scope.block.outputs if scope.block is not None and len(scope.outputs) > 1 else ("output",)
+        named = zip(scope.outputs, (*names, *scope.outputs[len(names) :]), strict=False)
+        self.leaving = {f"to {name}": (name, value) for value, name in named}
 
 
-@dataclass(slots=True)
-class _Unit:
-    """What a box stands for in one copy: an atom, or a scope that is closed."""
-
-    atom: Atom
-    scope: Scope | None
-    copy: str
-    """The copy of the frame that it stands in."""
-    inner: tuple[Scope, ...]
-    """The scopes around it in the frame, and itself if it is one."""
-
-
-@dataclass(slots=True)
 class _Folder:
-    graph: Graph
-    view: View
-    nodes: list[Node] = field(default_factory=list[Node])
-    atoms: dict[str, Atom] = field(default_factory=dict[str, Atom])
-    layers: dict[str, Any] = field(default_factory=dict[str, Any])
-    keys: dict[str, str] = field(default_factory=dict[str, str])
-    levels: dict[str, int] = field(default_factory=dict[str, int])
-    weights: dict[str, int] = field(default_factory=dict[str, int])
-    more: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
-    """How many boxes more than one a scope holds, by its key and kind; of a repeat, more than it has copies."""
-    varied: set[str] = field(default_factory=set[str])
-    units: dict[str, dict[str, _Unit]] = field(default_factory=dict[str, dict[str, "_Unit"]])
-    copies: dict[str, dict[str, None]] = field(default_factory=dict[str, dict[str, None]])
-    real: dict[str, Scope] = field(default_factory=dict[str, Scope])
-    box_of: dict[str, str] = field(default_factory=dict[str, str])
-    homes: dict[str, str] = field(default_factory=dict[str, str])
+    """Says what stands on the boxes and frames of a plan."""
+
+    def __init__(self, graph: Graph, view: View, nodes: Sequence[Node], ends: _Ends, plan: Plan) -> None:
+        self.graph = graph
+        self.view = view
+        self.nodes = nodes
+        self.ends = ends
+        self.plan = plan
+        self.costs = costs(graph, nodes)
+        self.shapes = Shapes(graph)
+        self.left = {value for _, value in ends.leaving.values()}
 
     def picture(self) -> Picture:
         graph, part = self.graph, self.view.part
-        lead = f"{part}." if part else ""
-        # A part that is built in training only is drawn as it is there.
-        self.nodes = [n for n in live_nodes(graph, self.view.mode) if n.path.startswith(lead)] or [
-            n for n in live_nodes(graph, "train") if n.path.startswith(lead)
-        ]
-        self.atoms = atoms(graph, self.nodes)
-        data = summary(graph, "train")
-        self.layers = {layer["name"]: layer for layer in data["layers"]}
-        self._weigh()
         title = graph.title or graph.name
-        totals = totals_text(self._layers(self.nodes), data["at"])
-        found = Picture(graph.name, f"{title}: {part}" if part else title, totals)
-        for atom in {id(atom): atom for atom in self.atoms.values()}.values():
-            self._place(atom)
-        self._frames(found)
-        self._boxes(found)
-        self._edges(found)
-        _sort(found)
-        return found
+        used = symbols([dim for i in graph.inputs for dim in i.type.shape])
+        sizes = [(name, size) for name, size in graph.nominal.items() if name in used]
+        picture = Picture(graph.name, f"{title}: {part}" if part else title, totals_text(self._costs(self.nodes), sizes))
+        picture.frames = {key: self._frame(frame) for key, frame in self.plan.frames.items()}
+        for key, (name, value) in self.ends.entering.items():
+            picture.boxes[key] = self._end(key, "input", name, value)
+        for key, units in self.plan.units.items():
+            picture.boxes[key] = self._block(key, units) if units[0].scope else self._op(key, units)
+        for key, (name, value) in self.ends.leaving.items():
+            picture.boxes[key] = self._end(key, "output", name, value)
+        self._edges(picture)
+        _sort(picture)
+        return picture
 
-    def _layers(self, nodes: Collection[Node]) -> list[Mapping[str, Any]]:
-        """What the summary says of some nodes."""
-        return [self.layers[node.path] for node in nodes]
+    def _costs(self, nodes: Collection[Node]) -> list[Cost]:
+        return [self.costs[node.path] for node in nodes]
 
-    # Scopes: what each is called when copies are drawn once, and how deep it stands.
+    # Frames.
 
-    def _weigh(self) -> None:
-        """How many atoms stand at or below each scope, and which repeats of single ones have no label for all."""
-        labels: dict[str, list[str]] = {}
-        for atom in {id(atom): atom for atom in self.atoms.values()}.values():
-            for scope in self._chain(atom.home):
-                self.weights[scope.path] = self.weights.get(scope.path, 0) + 1
-                if scope.kind == "repeat":
-                    labels.setdefault(scope.path, []).append(atom.leader.op.label())
-        for path, own in labels.items():
-            if len(own) == len(self._children(self.graph.scopes[path])) <= FEW and merged(own) is None:
-                self.varied.add(path)
-        # Scopes that are drawn as one are frames, or not, as one: that of the copy that has most decides.
-        for path, weight in self.weights.items():
-            scope = self.graph.scopes[path]
-            more = weight - (len(self._children(scope)) if scope.kind == "repeat" else 1)
-            key = self._key(path), scope.kind
-            self.more[key] = max(more, self.more.get(key, 0))
+    def _frame(self, frame: Opened) -> Frame:
+        scopes = list(frame.scopes.values())
+        first = scopes[0]
+        around = Counter(frame.around)
+        counts = _counts(around.values()) if first.kind == "repeat" else (1,)
+        outer = range(self.plan.copies(frame.parent))
+        only = which([copy in around for copy in outer], self.plan.around(frame.parent))
+        said, details = self._said(scopes)
+        above = self.graph.scopes.get(first.parent)
+        name = f"{above.name}.{first.name}" if above is not None and above.kind == "repeat" else first.name
+        shape = shapes_of([self.shapes.of(self._used(scope)) for scope in scopes])
+        info = figures(shape, self._costs(frame.nodes))
+        return Frame(
+            frame.key, frame.parent, name if said == name else f"{name}: {said}", counts, info, details, only
+        )
 
-    def _chain(self, path: str) -> list[Scope]:
-        """The scopes around and at a path, outermost first, below the part that is drawn."""
-        found: list[Scope] = []
-        while path and path != self.view.part:
-            found.append(self.graph.scopes[path])
-            path = found[-1].parent
-        return found[::-1]
+    def _said(self, scopes: Sequence[Scope]) -> tuple[str, tuple[str, ...]]:
+        """What scopes that are drawn as one are, without their copies; of a merge with branches, which one."""
+        graph = self.graph
+        uses = scopes
+        if scopes[0].kind == "repeat":
+            uses = [graph.scopes[path] for scope in scopes for path in self._copies(scope) if path in graph.scopes]
+        merges = [graph.by_path[use.path].op.label() for use in uses if use.path in graph.by_path]
+        if merges:
+            return differing(merges), ()
+        return block_words(uses) if uses and uses[0].block is not None else ((uses or scopes)[0].kind, ())
 
-    def _key(self, path: str) -> str:
-        """A scope's path with `*` for the copy of a repeat that is drawn once."""
-        key = self.keys.get(path)
-        if key is None:
-            scope = self.graph.scopes.get(path)
-            if scope is None or path == self.view.part:
-                key = path
-            else:
-                key = self._below(scope.parent, scope.name)
-            self.keys[path] = key
-        return key
+    def _copies(self, repeat: Scope) -> Collection[str]:
+        return self.plan.layout.children[repeat.path]
 
-    def _below(self, parent: str, name: str) -> str:
-        scope = self.graph.scopes.get(parent)
-        if scope is not None and scope.kind == "repeat" and parent != self.view.part and self._folded(scope):
-            name = "*"
-        return f"{self._key(parent)}.{name}" if parent else name
+    def _used(self, scope: Scope) -> list[Tensor]:
+        """The types of what leaves a scope and is used; if nothing is, of all that does."""
+        lead = f"{scope.path}."
+        used = [
+            value
+            for value in scope.outputs
+            if value in self.left or any(not user.path.startswith(lead) for user in self._users(value))
+        ]
+        return [self.graph.types[value] for value in used or scope.outputs]
 
-    def _folded(self, scope: Scope) -> bool:
-        """Whether a repeat is drawn once; a few single boxes that differ are drawn one by one."""
-        if self.view.expand & {"all", scope.path, self._key(scope.path)}:
-            return False
-        return scope.path not in self.varied
+    def _users(self, value: str) -> list[Node]:
+        return [user for user in self.graph.users[value] if user.path in self.plan.stands]
 
-    def _is_copy(self, scope: Scope) -> bool:
-        parent = self.graph.scopes.get(scope.parent)
-        return parent is not None and parent.kind == "repeat" and scope.parent != self.view.part
+    # Boxes.
 
-    def _framing(self, scope: Scope) -> bool:
-        """Whether a scope is drawn as a box or as a frame: it holds more than one box, and is no branch."""
-        more = self.more.get((self._key(scope.path), scope.kind), 0)
-        if scope.kind == "repeat":
-            return self._folded(scope) and more > 0
-        if scope.kind == "branch" or not more:
-            return False
-        return not (self._is_copy(scope) and self._folded(self.graph.scopes[scope.parent]))
+    def _end(self, key: str, kind: str, name: str, value: str) -> Box:
+        shape = self.shapes.text(self.graph.types[value])
+        return Box(key, "input" if kind == "input" else "output", name, shape, shape=shape)
 
-    def _children(self, scope: Scope) -> set[str]:
-        lead = len(scope.path) + 1
-        return {node.path[lead:].partition(".")[0] for node in self.nodes if node.path.startswith(f"{scope.path}.")}
-
-    def _open(self, scope: Scope, level: int) -> bool:
-        inside = any(name.startswith(f"{scope.path}.") for name in self.view.expand)
-        return level <= self.view.depth or inside or bool({scope.path, scope.parent} & self.view.expand)
-
-    # Units: what stands where.
-
-    def _place(self, atom: Atom) -> None:
-        """Find the box of an atom: its own, or that of the outermost scope around it that is closed."""
-        frame, copy, level, start = "", "", 0, 0
-        # The scopes of the op itself name its box too, if what follows it stands outside of them.
-        chain = self._chain(atom.home)
-        for place, scope in enumerate(chain):
-            if not self._framing(scope):
-                continue
-            level += 1
-            key = self._key(scope.path)
-            if not self._open(scope, level):
-                self._add(key, scope.path, _Unit(atom, scope, copy, tuple(chain[start : place + 1])), frame)
-                return
-            frame, copy, start = key, scope.path, place + 1
-            if scope.kind == "repeat":
-                copy = chain[place + 1].path if place + 1 < len(chain) else atom.leader.path
-            self.copies.setdefault(key, {})[copy] = None
-            self.real.setdefault(key, scope)
-        leader = atom.leader
-        inner = tuple(self._chain(leader.scope)[start:])
-        # A named merge has the path of its scope.
-        name = leader.op.opname if leader.path == leader.scope else leader.name
-        self._add(self._below(leader.scope, name), leader.path, _Unit(atom, None, copy, inner), frame)
-
-    def _add(self, key: str, real: str, unit: _Unit, frame: str) -> None:
-        self.units.setdefault(key, {}).setdefault(real, unit)
-        self.homes.setdefault(key, frame)
-        for node in unit.atom.nodes:
-            self.box_of[node.path] = key
-
-    # What is drawn.
-
-    def _frames(self, found: Picture) -> None:
-        for key, scope in self.real.items():
-            same = [s for s in self.graph.scopes.values() if self.keys.get(s.path) == key and s.kind == scope.kind]
-            nodes = [node for node in self.nodes if any(node.path.startswith(f"{s.path}.") for s in same)]
-            above = [self._key(s.path) for s in self._chain(scope.parent) if self._key(s.path) in self.real]
-            parent = above[-1] if above else ""
-            count = 1
-            if scope.kind == "repeat":
-                count = len(self.copies[key]) // (len(self.copies[parent]) if parent else 1)
-            info = figures(self.graph.types[same[-1].output], self._layers(nodes))
-            found.frames[key] = Frame(key, parent, frame_title(self.graph, scope), count, info)
-
-    def _boxes(self, found: Picture) -> None:
-        entering, leaving = self._ends()
-        for key, (name, value) in entering.items():
-            found.boxes[key] = Box(key, "input", name, shape_text(self.graph.types[value]))
-        for key, units in self.units.items():
-            found.boxes[key] = self._box(key, list(units.values()))
-        for key, (name, value) in leaving.items():
-            found.boxes[key] = Box(key, "output", name, shape_text(self.graph.types[value]))
-
-    def _ends(self) -> tuple[dict[str, tuple[str, str]], dict[str, tuple[str, str]]]:
-        """What enters and leaves: by the key of its box, its name and its value."""
-        if not self.view.part:
-            entering = {f"from {i.name}": (i.name, i.name) for i in self.graph.inputs}
-            outputs = [o for o in self.graph.outputs if self.view.mode == "train" or o.mode == "inference"]
-            return entering, {f"to {o.name}": (o.name, o.value) for o in outputs}
-        made = {value for node in self.nodes for value, _ in node.values()}
-        values = dict.fromkeys(value for node in self.nodes for value in node.inputs if value not in made)
-        entering = {f"from {value}": ("input", value) for value in values}
-        scope = self.graph.scopes[self.view.part]
-        if len(scope.outputs) == 1:
-            return entering, {"to output": ("output", scope.output)}
-        names = scope.block.outputs if scope.block is not None else ()
-        named = zip(scope.outputs, (*names, *scope.outputs[len(names) :]), strict=False)
-        return entering, {f"to {name}": (name, value) for value, name in named}
-
-    def _box(self, key: str, units: list[_Unit]) -> Box:
-        frame = self.homes[key]
-        copies = list(self.copies.get(frame, {"": None}))
-        there = list(dict.fromkeys(unit.copy for unit in units))
-        only = which([copies.index(copy) for copy in there], len(copies)) if frame else ""
-        per_copy = max(sum(unit.copy == copy for unit in units) for copy in there)
-        first, last = units[0], units[-1]
-        leader, scope = first.atom.leader, first.scope
-        # A named merge in a frame of its own: the frame has the name.
-        named = None if scope or leader.path == leader.scope else leader
-        name = name_of(first.inner, named, self._folded)
-        nodes = [node for unit in units for node in self._nodes_of(unit)]
-        paths = tuple(unit.scope.path if unit.scope else unit.atom.leader.path for unit in units)
-        box = Box(key, "op", "", frame=frame, count=per_copy, only=only, paths=paths)
-        output = self.graph.types[last.scope.output] if last.scope else last.atom.leader.type
-        if not frame:
-            box.figures = figures(output, self._layers(nodes))
-        if scope is not None:
-            box.kind, box.family = "block", "block"
-            box.label, copies_within = closed_label(self.graph, scope, self.nodes)
-            box.count *= copies_within
-            box.small = joined(name if name != box.label else "", shape_text(output) if frame else "")
-            box.small = joined(box.small, f"weights of {scope.weights_of}" if scope.weights_of else "")
-            # Of several values that enter or leave, a way round the block would not tell which it carries.
-            one = len(scope.outputs) == 1 and len(set(scope.inputs.values())) == 1
-            box.skip = one and any(node.op.opname == "add" for node in nodes)
-            return box
-        box.family = leader.op.family
-        box.kind = "merge" if box.family == "merge" else "op"
-        labels = [unit.atom.leader.op.label() for unit in units]
-        box.label = merged(labels) or varying(labels)
-        shares = leader.weights_of != leader.path
-        box.small = joined(name, followers(first.atom))
-        box.small = joined(box.small, f"weights of {leader.weights_of}" if shares else "")
+    def _block(self, key: str, units: Sequence[Unit]) -> Box:
+        """A scope that is closed."""
+        scopes = [unit.scope for unit in units if unit.scope is not None]
+        sizes = [len(self._copies(scope)) if scope.kind == "repeat" else 1 for scope in scopes]
+        box, groups = self._box(key, units, sizes)
+        box.kind, box.family = "block", "block"
+        box.label, details = self._said(scopes)
+        name = name_of(units[0].inner, None, self.plan.layout.drawn_once)
+        owners = [scope.weights_of for scope in scopes]
+        box.small = joined(name if name != box.label else "", box.shape if box.frame else "")
+        box.small = joined(box.small, weights_of(owners, groups), self._residual(scopes))
+        box.details = details
         return box
 
-    def _nodes_of(self, unit: _Unit) -> list[Node]:
+    def _residual(self, scopes: Sequence[Scope]) -> str:
+        """Whether the copies within closed scopes are residual blocks."""
+        flags: list[bool] = []
+        groups: list[int] = []
+        for number, scope in enumerate(scopes):
+            copies = self._copies(scope) if scope.kind == "repeat" else (scope.path,)
+            for path in copies:
+                copy = self.graph.scopes.get(path)
+                flags.append(copy is not None and is_residual(self.graph, copy))
+                groups.append(number if scope.kind == "repeat" else 0)
+        if not any(flags):
+            return ""
+        where = which(flags, groups)
+        return f"residual ({where})" if where else "residual"
+
+    def _op(self, key: str, units: Sequence[Unit]) -> Box:
+        """An op with those that follow it."""
+        box, groups = self._box(key, units, [1] * len(units))
+        leader = units[0].leader
+        box.family = leader.op.family
+        box.kind = "merge" if box.family == "merge" else "op"
+        box.label = label_of([unit.leader.op.label() for unit in units], groups)
+        # A named merge in a frame of its own: the frame has the name.
+        named = None if leader.path == leader.scope else leader
+        name = name_of(units[0].inner, named, self.plan.layout.drawn_once)
+        box.small = joined(name, followers([unit.nodes[1:] for unit in units], groups))
+        box.small = joined(box.small, weights_of([self._owner(unit) for unit in units], groups))
+        return box
+
+    def _owner(self, unit: Unit) -> str:
+        """The path of the op whose weights an op in a unit uses, if it is not in the unit."""
+        shared = (n for n in unit.nodes if n.weights_of != n.path and self.graph.weights(n))
+        return next((node.weights_of for node in shared), "")
+
+    def _box(self, key: str, units: Sequence[Unit], sizes: Sequence[int]) -> tuple[Box, list[Hashable]]:
+        """A box with what all boxes have, and for each unit a number that tells those that stand together."""
+        frame = self.plan.frame_of[key]
+        around = self.plan.around(frame)
+        counts: dict[int, int] = {}
+        shapes: dict[int, str] = {}
+        for unit, size in zip(units, sizes, strict=True):
+            counts[unit.copy] = counts.get(unit.copy, 0) + size
+            shapes[unit.copy] = self.shapes.of(self._leaving(unit))
+        only = which([copy in counts for copy in range(self.plan.copies(frame))], around)
+        single = len(counts) == len(units)
+        groups: list[Hashable] = [around[unit.copy] if single else unit.copy for unit in units]
+        box = Box(key, "op", "", frame=frame, counts=_counts(counts.values()), only=only)
+        box.shape = shapes_of(list(shapes.values()))
+        box.paths = tuple(unit.path for unit in units)
+        if not frame:
+            box.figures = figures(box.shape, self._costs([node for unit in units for node in unit.nodes]))
+        return box, groups
+
+    def _leaving(self, unit: Unit) -> list[Tensor]:
+        """The types of the values that leave a unit; where none is drawn, that of the last."""
+        last = unit.nodes[-1]
         if unit.scope is None:
-            return unit.atom.nodes
-        return [node for node in self.nodes if node.path.startswith(f"{unit.scope.path}.")]
+            if len(last.types) == 1:
+                return [last.type]
+            values = [value for value, _ in last.values()]
+            inside = {last.path}
+        else:
+            inside = {node.path for node in unit.nodes}
+            values = [value for node in unit.nodes for value, _ in node.values()]
+        used = [v for v in values if v in self.left or any(user.path not in inside for user in self._users(v))]
+        return [self.graph.types[value] for value in used or values[-1:]]
 
-    # Edges.
+    # Lines.
 
-    def _edges(self, found: Picture) -> None:
-        edges: dict[tuple[str, str], None] = {}
-        for node in self.nodes:
-            head = self.box_of[node.path]
-            for value in node.inputs:
-                tail = self._tail(value, node)
-                if tail not in found.boxes:
-                    # What entered the first copy there is needed by nothing, and not drawn.
-                    tail = self.box_of[value.partition(":")[0]]
-                if tail != head:
-                    edges[tail, head] = None
-        boxes = found.boxes
-        found.edges += [Edge(tail, head, bool(boxes[tail].only or boxes[head].only)) for tail, head in edges]
-        for key, (_, value) in self._ends()[1].items():
-            path = value.partition(":")[0]
-            found.edges.append(Edge(self.box_of.get(path, f"from {path}"), key))
+    def _edges(self, picture: Picture) -> None:
+        entering = [value for _, value in self.ends.entering.values()]
+        leaving = {key: value for key, (_, value) in self.ends.leaving.items()}
+        lines = Lines(self.graph, self.plan, self.nodes, entering, leaving)
+        for (tail, head), line in lines.drawn.items():
+            only = self._where(head, line.heads) or self._where(tail, line.tails)
+            picture.edges.append(Edge(tail, head, bool(only), only, line.size))
+        tails = {tail for tail, _ in lines.drawn}
+        for key, box in picture.boxes.items():
+            if key in lines.fed:
+                box.small = joined(box.small, "from the copy before")
+            if key not in tails and box.kind not in ("input", "output"):
+                box.small = joined(box.small, "to the next copy" if box.frame else "for its size")
 
-    def _tail(self, value: str, node: Node) -> str:
-        """The box that a value comes from; from another copy of a repeat that is drawn once, what enters the first."""
-        while True:
-            path = value.partition(":")[0]
-            if path not in self.atoms:
-                return f"from {value}"
-            shared = self._copies_apart(path, node.path)
-            if shared is None:
-                return self.box_of[path]
-            entries, copy = list(shared.inputs.values()), self.graph.scopes.get(self._copy_of(shared, path))
-            place = copy.outputs.index(value) if copy is not None and value in copy.outputs else 0
-            value = entries[min(place, len(entries) - 1)]
+    def _where(self, key: str, copies: set[int]) -> str:
+        """In which copies of the frame of a box a line begins or ends; nothing for all."""
+        frame = self.plan.frame_of.get(key, "")
+        return which([copy in copies for copy in range(self.plan.copies(frame))], self.plan.around(frame))
 
-    def _copies_apart(self, one: str, other: str) -> Scope | None:
-        """The folded repeat of which two nodes stand in different copies."""
-        for scope in self._scopes_of(other):
-            if scope.kind == "repeat" and self._folded(scope) and one.startswith(f"{scope.path}."):
-                lead = len(scope.path) + 1
-                if one[lead:].partition(".")[0] != other[lead:].partition(".")[0]:
-                    return scope
-        return None
 
-    def _copy_of(self, repeat: Scope, path: str) -> str:
-        """The copy of a repeat in which a node stands."""
-        return f"{repeat.path}.{path[len(repeat.path) + 1 :].partition('.')[0]}"
-
-    def _scopes_of(self, path: str) -> Iterator[Scope]:
-        yield from self._chain(self.graph.by_path[path].scope)
+def _counts(counts: Iterable[int]) -> tuple[int, ...]:
+    counts = tuple(counts)
+    return counts if len(set(counts)) > 1 else counts[:1]
 
 
 def _sort(picture: Picture) -> None:
@@ -377,12 +288,14 @@ def _sort(picture: Picture) -> None:
     for edge in picture.edges:
         into.setdefault(edge.head, []).append(edge.tail)
     boxes: dict[str, Box] = {}
+    waiting: set[str] = set()
     todo = list(reversed(picture.boxes))
     while todo:
-        missing = [tail for tail in into.get(todo[-1], ()) if tail not in boxes]
-        if missing:
+        key = todo[-1]
+        missing = [tail for tail in into.get(key, ()) if tail not in boxes and tail not in waiting]
+        if missing and key not in boxes:
+            waiting.add(key)
             todo += missing[::-1]
         else:
-            key = todo.pop()
-            boxes[key] = picture.boxes[key]
+            boxes[todo.pop()] = picture.boxes[key]
     picture.boxes = boxes

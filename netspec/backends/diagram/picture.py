@@ -12,41 +12,64 @@ Kind = Literal["op", "merge", "block", "input", "output"]
 class Box:
     """One box: an op with those that follow it, a block that is not opened, an input or an output.
 
-    `small` is its second line, `figures` stand beside it. `count` copies stand in a row. `only` says in which copies
-    of the frame it stands, where it does not stand in all. `skip`: it is closed, and a way leads round what is in it.
+    `small` is its second line, `details` are those below; `figures` stand beside it. `counts` says how many copies
+    stand in a row: in each copy of the frame that has the box, or once if that is always the same. `only` says in which copies of the frame it stands,
+    where it does not stand in all. `shape` is that of what leaves it, in the last copy.
     """
 
     key: str
     kind: Kind
     label: str
     small: str = ""
+    details: tuple[str, ...] = ()
     family: str = ""
     frame: str = ""
-    count: int = 1
+    counts: tuple[int, ...] = (1,)
     only: str = ""
-    skip: bool = False
+    shape: str = ""
     figures: str = ""
     paths: tuple[str, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many copies it stands for; where that differs, the most."""
+        return max(self.counts)
 
 
 @dataclass(slots=True)
 class Frame:
-    """A block or repeat that is opened: its title, how many copies it stands for, and its figures."""
+    """A block or repeat that is opened: its title, how many copies it stands for, and its figures.
+
+    `counts` are the copies, in each copy of the frame around it unless that is always the same; `only` says in which of those it stands.
+    """
 
     key: str
     parent: str
     title: str
-    count: int
+    counts: tuple[int, ...]
     info: str
+    details: tuple[str, ...] = ()
+    only: str = ""
+
+    @property
+    def count(self) -> int:
+        """How many copies it stands for; where that differs, the most."""
+        return max(self.counts)
 
 
 @dataclass(slots=True)
 class Edge:
-    """A value that goes from a box to another; `rare` where it does so in some copies only."""
+    """A value that goes from a box to another.
+
+    `rare` where it does so in some copies only, of which `only` says which. `size`: of the value, its size alone
+    counts.
+    """
 
     tail: str
     head: str
     rare: bool = False
+    only: str = ""
+    size: bool = False
 
 
 @dataclass(slots=True)

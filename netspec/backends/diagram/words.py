@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from netspec.analysis.layers import describe
-from netspec.backends.diagram.atoms import Atom
+from netspec.analysis.cost import Cost
+from netspec.backends.diagram.across import differing, merged, shapes_of, varying, which
+from netspec.dims import Dim, Symbolic
+from netspec.expression import show
 from netspec.graph.model import Graph, Node, Scope
-from netspec.graph.tree import Group, tree
 from netspec.tables import short
 from netspec.types import Tensor
 
@@ -18,11 +18,36 @@ SHORT = {"batch_norm": "bn", "local_response_norm": "LRN"}
 SILENT = ("flatten", "identity")
 OPEN = "open"
 """The MACs of what has a size that is open."""
+MOST_SHAPES = 3
+"""As many shapes of what leaves a box are told."""
 
 
-def shape_text(tensor: Tensor) -> str:
-    """A shape without its batch: `64 x 56 x 56`."""
-    return " × ".join(str(dim) for dim in tensor.shape[1:])
+class Shapes:
+    """How the shapes of a graph are written: without the batch that its inputs have in common."""
+
+    def __init__(self, graph: Graph) -> None:
+        batches = {i.type.shape[:1] for i in graph.inputs}
+        self.batch = next(iter(batches)) if len(batches) == 1 else ()
+        self._texts: dict[int, str] = {}
+        """By the identity of a type, which the graph keeps alive."""
+
+    def text(self, tensor: Tensor) -> str:
+        """`64 x 56 x 56`."""
+        text = self._texts.get(id(tensor))
+        if text is None:
+            text = self._texts[id(tensor)] = self._text(tensor)
+        return text
+
+    def _text(self, tensor: Tensor) -> str:
+        shape: tuple[Dim, ...] = tensor.shape
+        if self.batch and shape[:1] == self.batch and len(shape) > 1:
+            shape = shape[1:]
+        return " × ".join(str(dim) for dim in shape) if shape else "scalar"
+
+    def of(self, tensors: Iterable[Tensor]) -> str:
+        """The shapes of the values that leave a box, each once."""
+        texts = list(dict.fromkeys([self.text(tensor) for tensor in tensors]))
+        return "; ".join(texts[:MOST_SHAPES] + (["…"] if len(texts) > MOST_SHAPES else []))
 
 
 def joined(*texts: str) -> str:
@@ -30,69 +55,58 @@ def joined(*texts: str) -> str:
     return " · ".join(text for text in texts if text)
 
 
-def followers(atom: Atom) -> str:
-    """`bn, relu`: what shares the box of an op."""
-    names = [SHORT.get(node.op.opname, node.op.label()) for node in atom.followers if node.op.opname not in SILENT]
-    return ", ".join(names)
+def label_of(labels: Sequence[str], groups: Sequence[Hashable]) -> str:
+    """One label for the copies of an op."""
+    return merged(labels) or varying(labels, groups)
 
 
-def merged(labels: Sequence[str]) -> str | None:
-    """One label for the copies of an op, with what the first has of its own; None where others differ too."""
-    first, last = labels[0], labels[-1]
-    if all(label == first for label in labels):
-        return first
-    if all(label == last for label in labels[1:]):
-        own = [part for part in first.split(", ") if part not in last.split(", ")]
-        lost = [part for part in last.split(", ") if part not in first.split(", ")]
-        return f"{last}, first {', '.join(own)}" if own and not lost else f"{last}, first: {first}"
-    return None
+def followers(rows: Sequence[Sequence[Node]], groups: Sequence[Hashable]) -> str:
+    """`bn, relu`: what shares the box of an op, in each of the copies."""
+    said = [
+        [SHORT.get(node.op.opname, node.op.label()) for node in row if node.op.opname not in SILENT] for row in rows
+    ]
+    if all(names == said[0] for names in said):
+        return ", ".join(said[0])
+    parts = dict.fromkeys(name for names in said for name in names)
+    words = [(name, which([name in names for names in said], groups)) for name in parts]
+    return ", ".join(f"{name} ({where})" if where else name for name, where in words)
 
 
-def varying(labels: Sequence[str]) -> str:
-    """What copies that differ have in common, and from where to where the rest goes: `3x3 conv, 16 … 64`."""
-    parts = [label.split(", ") for label in labels]
-    if len({len(part) for part in parts}) == 1:
-        return ", ".join(p[0] if len(set(p)) == 1 else f"{p[0]} … {p[-1]}" for p in zip(*parts, strict=True))
-    shared = [part for part in labels[0].split(", ") if all(part in label.split(", ") for label in labels)]
-    return ", ".join([*shared, "varies"])
-
-
-def which(places: Sequence[int], count: int) -> str:
-    """In which of so many copies something stands: `first only`; nothing where it stands in all."""
-    if len(places) == count:
+def weights_of(owners: Sequence[str], groups: Sequence[Hashable]) -> str:
+    """Whose weights the copies of a box use; "" stands for their own."""
+    known = [owner for owner in owners if owner]
+    if not known:
         return ""
-    if places == [0]:
-        return "first only"
-    return "not first" if list(places) == list(range(1, count)) else f"in {len(places)} of {count}"
+    where = which([bool(owner) for owner in owners], groups)
+    return f"weights of {shapes_of(known)}" + (f" ({where})" if where else "")
 
 
-def figures(output: Tensor | None, layers: Iterable[Mapping[str, Any]]) -> str:
+def figures(shape: str, costs: Iterable[Cost]) -> str:
     """`128 x 28 x 28`, and below it `1.1 M params, 0.9 G MACs`."""
-    layers = list(layers)
-    parameters = sum(layer["parameters"] for layer in layers)
-    macs = _macs(layers)
-    costs = [f"{short(parameters)} params"] if parameters else []
-    costs += [f"{macs} MACs"] if macs not in ("0", OPEN) else []
-    return "\n".join([*([shape_text(output)] if output is not None else []), *([", ".join(costs)] if costs else [])])
+    costs = list(costs)
+    parameters = sum(cost.parameters for cost in costs)
+    macs = _macs(costs)
+    words = [f"{short(parameters)} params"] if parameters else []
+    words += [f"{macs} MACs"] if macs not in ("0", OPEN) else []
+    return "\n".join([*([shape] if shape else []), *([", ".join(words)] if words else [])])
 
 
-def totals_text(layers: Sequence[Mapping[str, Any]], sizes: Mapping[str, int]) -> str:
+def totals_text(costs: Sequence[Cost], sizes: Iterable[tuple[str, int]]) -> str:
     """The line below the title; `sizes` are those at which MACs are counted, told where they are not in the shapes."""
-    parameters = sum(layer["parameters"] for layer in layers)
-    macs = _macs(layers)
+    parameters = sum(cost.parameters for cost in costs)
+    macs = _macs(costs)
     if macs == OPEN:
         return f"{parameters:,} parameters · MACs depend on the input"
-    at = ", ".join(f"{name} = {size}" for name, size in sizes.items() if name != "N")
+    at = ", ".join(f"{name} = {size}" for name, size in sizes if name != "N")
     return f"{parameters:,} parameters · {macs} MACs" + (f" at {at}" if at else "")
 
 
-def _macs(layers: Iterable[Mapping[str, Any]]) -> str:
-    counts = [layer["macs"] for layer in layers]
+def _macs(costs: Iterable[Cost]) -> str:
+    counts = [cost.macs for cost in costs]
     known = [count for count in counts if isinstance(count, int)]
-    total = short(sum(known))
-    if any(isinstance(count, str) for count in counts):
+    if any(isinstance(count, Symbolic) for count in counts):
         return OPEN
-    return total if len(known) == len(counts) else f"at least {total}"
+    return short(sum(known)) if len(known) == len(counts) else f"at least {short(sum(known))}"
 
 
 def name_of(scopes: Sequence[Scope], node: Node | None, drawn_once: Callable[[Scope], bool]) -> str:
@@ -113,29 +127,25 @@ def _by_itself(name: str, kind: str) -> bool:
     return re.fullmatch(rf"{re.escape(kind)}(_\d+)?|\d+", name) is not None
 
 
-def closed_label(graph: Graph, scope: Scope, nodes: Sequence[Node]) -> tuple[str, int]:
-    """What a closed scope is, and how many copies it stands for."""
-    group = _group(tree(graph, nodes), scope.path)
-    return _said(graph, group, scope), len(group.items) if scope.kind == "repeat" else 1
+def block_words(uses: Sequence[Scope]) -> tuple[str, tuple[str, ...]]:
+    """What the uses of a block are: its name with the arguments that they share, and lines of further arguments.
 
-
-def frame_title(graph: Graph, scope: Scope) -> str:
-    """`layer2: basic 128`."""
-    said = _said(graph, _group(tree(graph), scope.path), scope)
-    above = graph.scopes.get(scope.parent)
-    name = f"{above.name}.{scope.name}" if above is not None and above.kind == "repeat" else scope.name
-    return name if said == name else f"{name}: {said}"
-
-
-def _said(graph: Graph, group: Group, scope: Scope) -> str:
-    """What a scope is, without its copies; of a merge with branches, which one."""
-    inner = group.items[0] if scope.kind == "repeat" else group
-    merge = graph.by_path.get(inner.path)
-    return merge.op.label() if merge is not None else re.sub(r" \(x \d+\)$", "", describe(group, scope))
-
-
-def _group(group: Group, path: str) -> Group:
-    while group.path != path:
-        inner: Collection[Group] = [item for item in group.items if isinstance(item, Group)]
-        group = next(item for item in inner if item.path == path or path.startswith(f"{item.path}."))
-    return group
+    One argument stands by its value; several have their names. Those that differ from use to use are told last.
+    """
+    first = uses[0]
+    assert first.block is not None
+    shared: list[tuple[str, str, bool]] = []
+    different: list[str] = []
+    for parameter in first.block.parameters:
+        rows = [show(use.params[parameter.name]) for use in uses if parameter.name in use.params]
+        if not rows or (not parameter.required and set(rows) == {show(parameter.default)}):
+            continue
+        if len(set(rows)) == 1:
+            shared.append((parameter.name, rows[0], parameter.required))
+        else:
+            different.append(f"{parameter.name} {differing(rows)}")
+    lines = [", ".join(different)] if different else []
+    if sum(required for _, _, required in shared) > 1:
+        return first.block.name, (", ".join(f"{name}={value}" for name, value, _ in shared), *lines)
+    words = ", ".join(value if required else f"{name} {value}" for name, value, required in shared)
+    return f"{first.block.name} {words}".rstrip(), tuple(lines)
