@@ -131,6 +131,8 @@ class Network:
         theme: Theme = "light",
         highlight: Collection[str] = (),
         mode: Mode = "inference",
+        title: bool = True,
+        width: float | None = None,
     ) -> Diagram:
         """A diagram of the network, or of one part of it, as `netspec.diagram` draws a graph."""
         from netspec.backends.diagram import diagram
@@ -144,6 +146,8 @@ class Network:
             theme=theme,
             highlight=highlight,
             mode=mode,
+            title=title,
+            width=width,
         )
 
     def _repr_svg_(self) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from netspec.cli.options import in_place_of, network_options, open_network
 from netspec.cli.progress import working
+
+if TYPE_CHECKING:
+    from netspec.graph.model import Graph, Mode
 
 _FORMATS = ("svg", "png", "pdf", "dot")
 
@@ -20,13 +23,18 @@ _FORMATS = ("svg", "png", "pdf", "dot")
 )
 @click.option("--depth", metavar="N|all", help="How deep to open blocks.  [default: as deep as a page holds]")
 @click.option("--expand", multiple=True, metavar="NAME|all", help="Draw every copy of a repeat; may be repeated.")
-@click.option("--part", default="", metavar="NAME", help="Draw one block, branch or repeat alone.")
+@click.option("--part", default="", metavar="NAME", help="Draw one block, branch or repeat alone; of a block, a use.")
 @click.option("--train", is_flag=True, help="With what is built in training only, such as auxiliary classifiers.")
 @click.option(
     "--direction", type=click.Choice(("TB", "LR")), default="TB", show_default=True, help="Which way it runs."
 )
+@click.option(
+    "--width", type=float, metavar="INCHES", help="How long a row may be with `--direction LR`.  [default: as on a page]"
+)
 @click.option("--theme", type=click.Choice(("light", "dark")), default="light", show_default=True, help="The colours.")
 @click.option("--highlight", multiple=True, metavar="NAME", help="Draw a part boldly; may be repeated.")
+@click.option("--title/--no-title", default=True, help="With the title and the totals, or without.")
+@click.option("--dpi", type=int, metavar="N", help="Pixels per inch of a PNG.  [default: 144]")
 @click.option(
     "--dot",
     type=click.Choice(("bundled", "system")),
@@ -44,8 +52,11 @@ def command(
     part: str,
     train: bool,
     direction: str,
+    width: float | None,
     theme: str,
     highlight: tuple[str, ...],
+    title: bool,
+    dpi: int | None,
     dot: str,
 ) -> None:
     """Draw a network: blocks as frames, a convolution with its norm and activation as one box, repeats once.
@@ -58,6 +69,7 @@ def command(
       netspec diagram resnet34 > resnet34.svg
       netspec diagram resnet50 --expand layer2 -o resnet50.png
       netspec diagram resnet50 --part layer2.0 -o bottleneck.svg
+      netspec diagram googlenet --part inception --direction LR --no-title --dpi 300 -o inception.png
       netspec diagram vgg_e --direction LR --theme dark -o vgg_e.svg
     """
     format = Path(output or "").suffix.removeprefix(".").lower() if output and output != "-" else "svg"
@@ -65,6 +77,7 @@ def command(
         raise click.UsageError(f"-o takes a file that ends in .svg, .png, .pdf or .dot, not `{output}`")
     if depth is not None and depth != "all" and not (depth.isascii() and depth.isdecimal() and len(depth) < 10):
         raise click.UsageError(f"--depth takes a number from 0, or `all`, not `{depth}`")
+    _check(format, direction, width, dpi)
     found = open_network(network, settings, sizes)
     system = dot == "system" or format == "pdf"
     if system and format != "dot":
@@ -74,24 +87,53 @@ def command(
     from netspec.backends.diagram.view import DEEPEST
     from netspec.backends.diagram.look import Theme
 
+    mode = "train" if train else "inference"
     drawn = diagram(
         found.graph,
         DEEPEST if depth == "all" else None if depth is None else int(depth),
         expand=expand,
-        part=part,
+        part=_part(found.graph, part, mode),
         direction=cast(Direction, direction),
         theme=cast(Theme, theme),
         highlight=highlight,
-        mode="train" if train else "inference",
+        mode=mode,
+        title=title,
+        width=width,
     )
     with working(f"laying out {len(drawn.picture.boxes)} boxes"):
-        data = drawn.bytes(format, system)
+        data = drawn.bytes(format, system, dpi)
     if output is None or output == "-":
         click.echo(data.decode(), nl=False)
         return
     with in_place_of(Path(output)) as file:
         file.write_bytes(data)
     click.echo(f"wrote {output}: {len(drawn.picture.boxes)} boxes", err=True)
+
+
+def _check(format: str, direction: str, width: float | None, dpi: int | None) -> None:
+    """Refuse options that do not fit together, or whose numbers no picture can have."""
+    from netspec.backends.diagram.render import DPIS, WIDTHS
+
+    if width is not None and direction != "LR":
+        raise click.UsageError("--width goes with --direction LR: it says how long a row may be")
+    if width is not None and not WIDTHS[0] <= width <= WIDTHS[1]:
+        raise click.UsageError(f"--width takes from {WIDTHS[0]} to {WIDTHS[1]} inches, not {width:g}")
+    if dpi is not None and format != "png":
+        raise click.UsageError(f"--dpi goes with a PNG, and this is {format.upper()}: write to a file that ends in .png")
+    if dpi is not None and not DPIS[0] <= dpi <= DPIS[1]:
+        raise click.UsageError(f"--dpi takes from {DPIS[0]} to {DPIS[1]} pixels per inch, not {dpi}")
+
+
+def _part(graph: Graph, name: str, mode: Mode) -> str:
+    """The path of the part that is drawn; where a block was named, which of its uses that is goes to stderr."""
+    from netspec.backends.diagram.view import part_of, uses_of
+
+    path = part_of(graph, name, mode)
+    if path != name:
+        uses = len(uses_of(graph, name))
+        which = f"the first of its {uses} uses" if uses > 1 else "its one use"
+        click.echo(f"`{name}` is a block: `{path}` is drawn, {which}", err=True)
+    return path
 
 
 def _need_graphviz(format: str) -> None:

@@ -6,18 +6,18 @@ from bisect import bisect
 from dataclasses import dataclass
 from math import ceil, sqrt
 
+from netspec.backends.diagram.markup import WIDEST
 from netspec.backends.diagram.picture import Box, Picture
+from netspec.backends.diagram.spine import MERGES
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """In inches: how long a box with its arrow is, what a frame adds, and how broad a column is.
+    """In inches: what a frame adds to its boxes, how broad a column is, and how long a single one may be.
 
-    It is `broad` where ways lead round in frames, else `narrow`. A single column may be `longest` times as
-    long as it is broad; several together have a length of `form` breadths.
+    It is `broad` where ways lead round in frames, else `narrow`. Several columns have a length of `form` breadths.
     """
 
-    step: float
     frame: float
     narrow: float
     broad: float
@@ -25,31 +25,41 @@ class Measure:
     form: float
 
 
-MEASURES = {"TB": Measure(0.54, 0.45, 4.6, 6.0, 2.0, 1.1), "LR": Measure(1.9, 0.4, 1.3, 3.2, 4.0, 1.8)}
+MEASURES = {"TB": Measure(0.45, 4.6, 6.0, 2.0, 1.1), "LR": Measure(0.4, 1.3, 3.2, 4.0, 1.8)}
 """A page is higher than wide, and a screen wider than high."""
+STEP = 0.54
+"""How high a box is with its arrow, in inches."""
+PAGE = 16.5
+"""How long a row may be that runs from left to right, in inches: on a page of A4 its letters have 7 points then."""
 
 
 MOST = 6
 """As many values may go on from a column to others, where none goes on alone."""
 
 
-def columns(picture: Picture, direction: str = "TB") -> dict[str, int]:
-    """The column of each box. A picture that is long goes on in others, from where few values go on."""
+def columns(picture: Picture, direction: str = "TB", width: float | None = None) -> dict[str, int]:
+    """The column of each box. A picture that is long goes on in others, from where few values go on.
+
+    `width`, in inches, is how long a row from left to right may be.
+    """
     units = _units(picture)
     order = {unit: number for number, unit in enumerate(dict.fromkeys(units.values()))}
-    starts = _starts(picture, units, order, MEASURES[direction])
+    starts = _starts(picture, units, order, direction, width)
     return {key: bisect(starts, order[unit]) for key, unit in units.items()}
 
 
-def _starts(picture: Picture, units: dict[str, str], order: dict[str, int], measure: Measure) -> list[int]:
+def _starts(
+    picture: Picture, units: dict[str, str], order: dict[str, int], direction: str, width: float | None
+) -> list[int]:
     """The units, by number, at which columns begin."""
-    ends = _ends(picture, units, measure)
+    measure = MEASURES[direction]
+    ends = _ends(picture, units, direction)
     total = max(ends.values(), default=0.0)
     ways = any(box.frame and box.kind == "merge" for box in picture.boxes.values())
     breadth = measure.broad if ways else measure.narrow
-    if total <= measure.longest * breadth:
+    if total <= (measure.longest * breadth if direction == "TB" else width or PAGE):
         return []
-    share = total / ceil(sqrt(total / (measure.form * breadth)))
+    share = total / ceil(total / width if width else sqrt(total / (measure.form * breadth)))
     found: list[int] = []
     places: dict[int, int] = {}
     length = 0.0
@@ -78,9 +88,8 @@ def _outermost(picture: Picture, box: Box) -> str:
     return key
 
 
-def _ends(picture: Picture, units: dict[str, str], measure: Measure) -> dict[str, float]:
+def _ends(picture: Picture, units: dict[str, str], direction: str) -> dict[str, float]:
     """How far down each unit ends: below all that it takes values from, by the longest way through it."""
-    rank: dict[str, int] = {}
     inner: dict[str, list[str]] = {}
     outer: dict[str, list[str]] = {}
     for edge in picture.edges:
@@ -89,12 +98,24 @@ def _ends(picture: Picture, units: dict[str, str], measure: Measure) -> dict[str
             inner.setdefault(edge.head, []).append(edge.tail)
         else:
             outer.setdefault(head, []).append(tail)
+    reach: dict[str, float] = {}
     lengths: dict[str, float] = {}
     for key, unit in units.items():
-        rank[key] = 1 + max((rank.get(tail, 0) for tail in inner.get(key, ())), default=0)
-        extra = measure.frame if unit in picture.frames else 0.0
-        lengths[unit] = max(lengths.get(unit, 0.0), rank[key] * measure.step + extra)
-    found: dict[str, float] = {}
+        step = STEP if direction == "TB" else _breadth(picture.boxes[key])
+        reach[key] = step + max((reach.get(tail, 0) for tail in inner.get(key, ())), default=0.0)
+        extra = MEASURES[direction].frame if unit in picture.frames else 0.0
+        lengths[unit] = max(lengths.get(unit, 0.0), reach[key] + extra)
+    ends: dict[str, float] = {}
     for unit, length in lengths.items():
-        found[unit] = length + max((found.get(tail, 0.0) for tail in outer.get(unit, ())), default=0.0)
-    return found
+        ends[unit] = length + max((ends.get(tail, 0.0) for tail in outer.get(unit, ())), default=0.0)
+    return ends
+
+
+def _breadth(box: Box) -> float:
+    """About how broad a box is with its arrow, in inches."""
+    if box.kind in ("input", "output"):
+        return 0.4 + 0.08 * (len(box.label) + len(box.small))
+    if box.label in MERGES:
+        return 0.7 + 0.06 * len(box.small)
+    small = max(len(line) for line in (box.small, *box.details, *box.figures.split("\n")))
+    return 0.5 + max(0.083 * min(len(box.label), WIDEST), 0.06 * min(small, WIDEST))

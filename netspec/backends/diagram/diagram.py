@@ -11,7 +11,7 @@ from netspec.backends.diagram.dot import Direction, to_dot
 from netspec.backends.diagram.fold import fold
 from netspec.backends.diagram.look import Theme
 from netspec.backends.diagram.picture import Picture
-from netspec.backends.diagram.render import render
+from netspec.backends.diagram.render import DPIS, WIDTHS, render
 from netspec.errors import closest, fail
 from netspec.graph.model import Graph, Mode
 
@@ -21,9 +21,9 @@ FORMATS = ("svg", "png", "pdf", "dot")
 class Diagram:
     """A diagram of a graph: `dot` and `svg` as text, `save` to a file; a notebook shows it as it is."""
 
-    def __init__(self, picture: Picture, direction: Direction, theme: Theme, highlight: Collection[str]) -> None:
+    def __init__(self, picture: Picture, dot: str) -> None:
         self.picture = picture
-        self.dot = to_dot(picture, direction, theme, highlight)
+        self.dot = dot
 
     @cached_property
     def svg(self) -> str:
@@ -32,26 +32,31 @@ class Diagram:
         # Readers without Helvetica take the next font of the same widths.
         return text.replace('font-family="Helvetica"', 'font-family="Helvetica,Arial,sans-serif"')
 
-    def render(self, format: str, system: bool = False) -> bytes:
-        """The diagram as `svg`, `png` or `pdf`; PDF needs an installed Graphviz (`system`). Raises NetspecError."""
-        return render(self.dot, format, system)
+    def render(self, format: str, system: bool = False, dpi: int | None = None) -> bytes:
+        """The diagram as `svg`, `png` or `pdf`; PDF needs an installed Graphviz (`system`).
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+        `dpi` is for PNG, from 24 to 600 pixels per inch. Raises NetspecError.
+        """
+        if dpi is not None and (format != "png" or not DPIS[0] <= dpi <= DPIS[1]):
+            raise ValueError(f"`dpi` is for PNG, from {DPIS[0]} to {DPIS[1]}, not {dpi!r} for {format.upper()}")
+        return render(self.dot, format, system, dpi)
+
+    def save(self, path: str | os.PathLike[str], dpi: int | None = None) -> None:
         """Write a file, of the format that its suffix tells: .svg, .png, .pdf or .dot."""
         format = os.fspath(path).rpartition(".")[2].lower()
         if format not in FORMATS:
             raise ValueError(f"a diagram's file ends in .svg, .png, .pdf or .dot, not {os.fspath(path)!r}")
-        data = self.bytes(format)
+        data = self.bytes(format, dpi=dpi)
         with open(path, "wb") as file:
             file.write(data)
 
-    def bytes(self, format: str, system: bool = False) -> bytes:
+    def bytes(self, format: str, system: bool = False, dpi: int | None = None) -> bytes:
         """The diagram as the content of a file."""
-        if format == "dot":
+        if format == "dot" and dpi is None:
             return self.dot.encode()
-        if format == "svg" and not system:
+        if format == "svg" and not system and dpi is None:
             return self.svg.encode()
-        return self.render(format, system or format == "pdf")
+        return self.render(format, system or format == "pdf", dpi)
 
     def _repr_svg_(self) -> str:
         # Without the XML prolog, so that a page can hold it.
@@ -71,24 +76,36 @@ def diagram(
     theme: Theme = "light",
     highlight: Collection[str] = (),
     mode: Mode = "inference",
+    title: bool = True,
+    width: float | None = None,
 ) -> Diagram:
     """A diagram of a graph, or of one scope (`part`) of it.
 
-    `depth` is how deep blocks are opened; None opens as much as a page holds. A repeat is drawn once; `expand` names
-    those whose copies are all drawn, "all" for every one. `direction` is "TB" or "LR", `theme` "light" or "dark";
-    what stands at or below the paths in `highlight` is drawn boldly. With `mode` "train", what is built in training
-    only is drawn too. Raises NetspecError for a name that there is
-    not, and where there is too much to draw.
+    `part` is a path, or the name of a block, of which the first use is drawn. `depth` is how deep blocks are opened;
+    None opens as much as a page holds. A repeat is drawn once; `expand` names those whose copies are all drawn, "all"
+    for every one. `direction` is "TB" or "LR", `theme` "light" or "dark"; what stands at or below the paths in
+    `highlight` is drawn boldly. With `mode` "train", what is built in training only is drawn too. `title` says whether
+    there is one; `width` is how long a row of an "LR" diagram may be, in inches. Raises NetspecError for a name that
+    there is not, and where there is too much to draw.
     """
+    if width is not None and not (direction == "LR" and WIDTHS[0] <= width <= WIDTHS[1]):
+        raise ValueError(f'`width` is for direction "LR", from {WIDTHS[0]} to {WIDTHS[1]} inches')
     for name in highlight:
         if name not in graph.by_path and name not in graph.scopes:
             help = closest(name, (*graph.scopes, *graph.by_path))
             fail("NS209", f"`{graph.name}` has no part `{name}` to highlight", help=help)
     picture = fold(graph, depth, expand, part, mode)
-    return Diagram(picture, direction, theme, _with_all_below(graph, highlight))
+    return Diagram(picture, to_dot(picture, direction, theme, _with_all_below(graph, highlight), title, width))
 
 
 def _with_all_below(graph: Graph, names: Collection[str]) -> list[str]:
     """These paths, and those of all ops below them."""
-    found = [path for name in names for path in graph.by_path if path == name or path.startswith(f"{name}.")]
-    return [*names, *found]
+    wanted = set(names)
+    below = [path for path in graph.by_path if not wanted.isdisjoint(_upwards(path))] if wanted else []
+    return [*names, *below]
+
+
+def _upwards(path: str) -> list[str]:
+    """A path and the paths above it."""
+    parts = path.split(".")
+    return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]

@@ -3,57 +3,65 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
-from textwrap import wrap
+from collections.abc import Collection
 from typing import Any, Literal
 
 import graphviz
 
+from netspec.backends.diagram.across import times
 from netspec.backends.diagram.columns import columns
+from netspec.backends.diagram.gates import Gate, around, entered, gates
 from netspec.backends.diagram.look import FONT, LOOKS, Look, Theme
-from netspec.backends.diagram.picture import Box, Frame, Picture
+from netspec.backends.diagram.markup import WIDEST, Line, breadth, escaped, parts, plain, small, stacked, wrapped
+from netspec.backends.diagram.picture import Box, Edge, Frame, Picture
+from netspec.backends.diagram.spine import MERGES, spine
 from netspec.backends.diagram.words import SHORT, joined
 
 Direction = Literal["TB", "LR"]
-MERGES = {"add": "+", "multiply": "×"}
-"""Merges that are a sign in a circle."""
 BOX_WIDTH = "2.5"
 """Of boxes outside frames, in inches: equal, so that the way down is straight and the figures beside it align."""
-
 TITLE_WIDTH = 64
-LONGEST = 36
-"""In characters: a line of the title, and a name that is written in full."""
+"""In characters: a line of the title."""
+SMALL = 44
+"""In characters: a line of small letters."""
+SAID = {"first only": "first", "not first": "others", "last only": "last"}
+"""In which copies there is a line, as it is said on the line."""
 
 
 def to_dot(
-    picture: Picture, direction: Direction = "TB", theme: Theme = "light", highlight: Collection[str] = ()
+    picture: Picture,
+    direction: Direction = "TB",
+    theme: Theme = "light",
+    highlight: Collection[str] = (),
+    title: bool = True,
+    width: float | None = None,
 ) -> str:
-    """The DOT text of a picture; `highlight` are paths whose boxes are framed boldly."""
-    return _Writer(picture, direction, LOOKS[theme], highlight).write()
+    """The DOT text of a picture; `highlight` are paths whose boxes are framed boldly.
 
-
-def _joint(into: Mapping[str, list[str]], order: Mapping[str, int], key: str) -> list[str]:
-    """The box at which all ways to a box come together; none where they begin apart."""
-    ahead = set(into.get(key, ()))
-    while len(ahead) > 1:
-        last = max(ahead, key=order.__getitem__)
-        ahead.remove(last)
-        before = into.get(last, [])
-        if not before:
-            return []
-        ahead.update(before)
-    return list(ahead)
+    `title` says whether there is one; `width`, in inches, how long a row may be that runs from left to right.
+    """
+    return _Writer(picture, direction, LOOKS[theme], highlight, title, width).write()
 
 
 class _Writer:
-    def __init__(self, picture: Picture, direction: Direction, look: Look, highlight: Collection[str]) -> None:
+    def __init__(
+        self,
+        picture: Picture,
+        direction: Direction,
+        look: Look,
+        highlight: Collection[str],
+        title: bool,
+        width: float | None,
+    ) -> None:
         self.picture = picture
         self.direction = direction
         self.look = look
-        self.highlight = highlight
+        self.highlight = set(highlight)
+        self.title = title
         self.ids = {key: f"n{number}" for number, key in enumerate(picture.boxes)}
+        self.numbers = {key: number for number, key in enumerate(picture.frames)}
         self.dot: Any = graphviz.Digraph(picture.name)
-        self.spine = self._spine()
+        self.spine = spine(picture)
         outside = {key for key, box in picture.boxes.items() if not box.frame}
         self.straight = outside <= self.spine.keys()
         """Whether the boxes outside frames stand one above the other."""
@@ -61,20 +69,35 @@ class _Writer:
             self.spine[edge.head] == edge.tail for edge in picture.edges if edge.head in outside
         )
         """Whether there is room for figures beside them too, as no way leads round any."""
-        self.column = columns(picture, direction)
+        self.column = columns(picture, direction, width)
         going = [edge.tail for edge in picture.edges if self.column[edge.tail] != self.column[edge.head]]
         self.marks = {tail: number for number, tail in enumerate(dict.fromkeys(going), start=1)}
         """By boxes whose value goes on in another column, the number that stands for it."""
-        self.gates: dict[str, str] = {}
-        """By frames with a title in a row of its own, the box whose value enters through that row."""
+        self.first = self._first()
+        self.gates = gates(picture, [frame for frame, box in self.first.items() if not self._beside_first(frame, box)])
+        self.tags = {(edge.tail, edge.head): f"l{n}" for n, edge in enumerate(picture.edges) if self._tagged(edge)}
+        """By edges that say in which copies they are, the node that says it."""
         self.drawn: set[tuple[str, str]] = set()
+
+    def _first(self) -> dict[str, Box]:
+        """By frame, the first box at or below it."""
+        first: dict[str, Box] = {}
+        for box in self.picture.boxes.values():
+            for frame in around(self.picture, box.frame):
+                first.setdefault(frame, box)
+        return first
+
+    def _beside_first(self, frame: str, box: Box) -> bool:
+        """Whether the title of a frame stands beside its first box: a row holds boxes of one frame."""
+        return box.key in self.spine and box.frame == frame
+
+    def _tagged(self, edge: Edge) -> bool:
+        """Whether an edge says in which copies it is: the boxes at its ends do not."""
+        boxes = self.picture.boxes
+        return edge.rare and edge.only not in (boxes[edge.tail].only, boxes[edge.head].only)
 
     def write(self) -> str:
         look = self.look
-        lines = wrap(self.picture.title, TITLE_WIDTH) or [""]
-        title = "".join(f"<B>{_text(line)}</B><BR/>" for line in lines) + self._small(self.picture.totals, 10)
-        if legend := self._legend():
-            title += f"<BR/>{self._small(legend, 8)}"
         self.dot.attr(
             "graph",
             rankdir=self.direction,
@@ -83,10 +106,10 @@ class _Writer:
             fontcolor=look.text,
             fontsize="15",
             labelloc="t",
-            label=f"<{title}<BR/> >",
             nodesep="0.3",
-            ranksep="0.18",
+            ranksep="0.125" if self.direction == "TB" else "0.22",
             pad="0.15",
+            **({"label": self._heading()} if self.title else {}),
             **({} if self.straight else {"ordering": "out"}),
         )
         self.dot.attr(
@@ -98,7 +121,7 @@ class _Writer:
             fontcolor=look.text,
             color=look.line,
             penwidth="0.8",
-            margin="0.12,0.05",
+            margin="0.12,0.025",
             height="0.3",
         )
         self.dot.attr("edge", color=look.line, arrowsize="0.6", penwidth="0.9", fontname=FONT, fontsize="9")
@@ -107,65 +130,27 @@ class _Writer:
         for way in ways if self.direction == "TB" else reversed(ways):
             self._inside(self.dot, "", way)
         for edge in self.picture.edges:
-            same = self.column[edge.tail] == self.column[edge.head]
-            self._way(
-                edge.tail, edge.head, self._out(edge.tail) if same else self._go_on(edge.tail, edge.head), edge.rare
-            )
+            self._way(edge)
         return str(self.dot.source)
+
+    def _heading(self) -> str:
+        lines = [Line([f"<B>{escaped(line)}</B>"], 15) for line in wrapped(self.picture.title, TITLE_WIDTH) or [""]]
+        lines += small(self.look, [self.picture.totals], 10)
+        lines += small(self.look, wrapped(self._legend(), 2 * TITLE_WIDTH), 8)
+        return stacked([*lines, Line(['<FONT POINT-SIZE="4"> </FONT>'], 4)])
 
     def _legend(self) -> str:
         """What readers can't know by themselves, if the picture has it."""
-        boxes = self.picture.boxes.values()
+        boxes, frames, edges = self.picture.boxes.values(), self.picture.frames.values(), self.picture.edges
         shorts = {word for box in boxes for word in re.findall(r"\w+", box.small)}
         lines = [f"{short}: {name.replace('_', ' ')}" for name, short in SHORT.items() if short in shorts]
-        lines += ["dashed: in some of the copies"] if any(box.only for box in boxes) else []
+        rare = any(part.only for part in (*boxes, *frames)) or any(edge.rare for edge in edges)
+        lines += ["dashed: in some of the copies"] if rare else []
+        lines += ["dotted: its size alone"] if any(edge.size for edge in edges) else []
         lines += ["numbers in circles: it goes on there"] if self.marks else []
         return "; ".join(lines)
 
-    def _go_on(self, tail: str, head: str) -> str:
-        """The mark at which a value goes on in another column; the same stands where it left its own."""
-        number, column = self.marks[tail], self.column[head]
-        before, start = f"end{number}", f"start{number}_{column}"
-        sign = {"label": f"<<B>{number}</B>>", "shape": "circle", "width": "0.26", "height": "0.26", "margin": "0"}
-        sign |= {"fixedsize": "true", "fontsize": "10", "style": "filled", "fillcolor": self.look.page}
-        straight = self.spine.get(head) == tail
-        for mark, place in ((before, self.column[tail]), (start, column)):
-            if (mark, "") not in self.drawn:
-                self.drawn.add((mark, ""))
-                self.dot.node(mark, **sign, **({"group": f"spine{place}"} if straight else {}))
-                if mark == before:
-                    self.dot.edge(self._out(tail), mark, **({"weight": "100"} if straight else {}))
-        return start
-
-    def _spine(self) -> dict[str, str | None]:
-        """The way from the deepest output back, which is drawn straight: each box on it, and the one before.
-
-        A way round, from a box that stands before another way too, is left aside. Of the branches that remain, it
-        goes along the first to a sum, and to another box from where they all begin.
-        """
-        into: dict[str, list[str]] = {}
-        for edge in self.picture.edges:
-            into.setdefault(edge.head, []).append(edge.tail)
-        order = {key: number for number, key in enumerate(self.picture.boxes)}
-        depth: dict[str, int] = {}
-        before: dict[str, int] = {}
-        """The boxes before each one, as the bits of a number."""
-        for key in order:
-            ways = into.get(key, [])
-            depth[key] = 1 + max((depth[tail] for tail in ways), default=0)
-            before[key] = 0
-            for tail in ways:
-                before[key] |= before[tail] | 1 << order[tail]
-        found: dict[str, str | None] = {}
-        key = max(reversed(order), key=depth.__getitem__, default=None)
-        while key is not None and key not in found:
-            ways = into.get(key, [])
-            branches = [way for way in ways if not any(before[other] >> order[way] & 1 for other in ways)]
-            if len(branches) > 1 and self.picture.boxes[key].label not in MERGES:
-                branches = _joint(into, order, key)
-            found[key] = branches[0] if branches else None
-            key = found[key]
-        return found
+    # Boxes and frames.
 
     def _inside(self, dot: Any, frame: str, way: int) -> None:
         """The boxes and frames of one column that stand directly in a frame, in order."""
@@ -180,116 +165,164 @@ class _Writer:
             if inner is not None and inner.key not in done:
                 done.add(inner.key)
                 self._frame(dot, inner, way)
+        for edge in self.picture.edges:
+            tag = self.tags.get((edge.tail, edge.head))
+            if tag is not None and self.column[edge.head] == way and self._home(edge) == frame:
+                text = "".join(line.cells[0] for line in small(self.look, [SAID.get(edge.only, edge.only)], 8))
+                dot.node(tag, label=f"<{text}>", shape="plain", style="", margin="0", height="0.1", width="0.1")
+
+    def _home(self, edge: Edge) -> str:
+        """The frame in which an edge begins: of those that it enters, the last in which its value forks."""
+        passed = [frame for frame in entered(self.picture, edge) if (frame, edge.tail) in self.gates]
+        if passed:
+            return passed[-1]
+        head = around(self.picture, self.picture.boxes[edge.head].frame)
+        shared = [frame for frame in around(self.picture, self.picture.boxes[edge.tail].frame) if frame in head]
+        return shared[-1] if shared else ""
 
     def _child(self, frame: str, above: str) -> Frame | None:
         """The frame directly below `above` that a frame is, or stands in."""
-        found = self.picture.frames.get(frame)
-        while found is not None and found.parent != above:
-            found = self.picture.frames.get(found.parent)
-        return found
+        inner = self.picture.frames.get(frame)
+        while inner is not None and inner.parent != above:
+            inner = self.picture.frames.get(inner.parent)
+        return inner
 
     def _frame(self, dot: Any, frame: Frame, way: int) -> None:
-        number = list(self.picture.frames).index(frame.key)
-        with dot.subgraph(name=f"cluster_{number}") as inner:
+        bold = frame.key in self.highlight
+        with dot.subgraph(name=f"cluster_{self.numbers[frame.key]}") as inner:
             inner.attr(
                 label="",
-                style="rounded,filled",
+                style="rounded,filled,dashed" if frame.only else "rounded,filled",
                 fillcolor=self.look.frame,
-                color=self.look.highlight if frame.key in self.highlight else self.look.frame_line,
-                penwidth="2" if frame.key in self.highlight else "1",
+                color=self.look.highlight if bold else self.look.frame_line,
+                penwidth="2" if bold else "1",
                 margin="10",
             )
+            own = [gate for gate in self.gates.values() if gate.frame == frame.key]
+            for gate in own:
+                group = {"group": f"spine{way}"} if self._straight(gate) else {}
+                inner.node(gate.name, shape="point", width="0.012", color=self.look.line, ordering="out", **group)
+            first = self.ids[self.first[frame.key].key]
+            beside = self._beside_first(frame.key, self.first[frame.key])
+            name, figures = self._title(frame), self._figures(frame)
+            if beside and own and self.direction == "TB":
+                # The row of the point holds the name, so that the row of the box is no higher than the box.
+                width = breadth([*name, *figures])
+                self._beside(inner, own[0].name, stacked(name, "LEFT", width))
+                self._beside(inner, first, stacked(figures, "LEFT", width))
+                inner.edge(f"{own[0].name}i", f"{first}i", style="invis", weight="50")
+            else:
+                if not beside and not own:
+                    inner.node(f"g{self.numbers[frame.key]}", shape="point", width="0.012", style="invis")
+                row = first if beside else own[0].name if own else f"g{self.numbers[frame.key]}"
+                self._beside(inner, row, stacked([*name, *figures], "LEFT"))
             self._inside(inner, frame.key, way)
-            inside = [box for box in self.picture.boxes.values() if self._child(box.frame, frame.parent) is frame]
-            if inside:
-                copies = f" × {frame.count}" if frame.count > 1 else ""
-                name, _, rest = frame.title.partition(": ")
-                lines = [f"<B>{_text(name + copies)}</B>", *([_text(rest)] if rest else [])]
-                lines += [self._small(text, 9) for text in frame.info.split("\n")]
-                text = "".join(f'{line}<BR ALIGN="LEFT"/>' for line in lines)
-                # One row holds boxes of one frame: a box further in keeps to its own.
-                if inside[0].key in self.spine and inside[0].frame == frame.key:
-                    self._beside(inner, self.ids[inside[0].key], text)
-                else:
-                    self._gate(inner, frame, inside[0], text)
+
+    def _straight(self, gate: Gate) -> bool:
+        """Whether the spine goes through a point at which a value forks."""
+        heads = [edge for edge in self.picture.edges if edge.tail == gate.tail and self.spine.get(edge.head) == edge.tail]
+        return any(gate.frame in entered(self.picture, edge) for edge in heads)
+
+    def _title(self, frame: Frame) -> list[Line]:
+        name, _, rest = frame.title.partition(": ")
+        head = " ".join(text for text in (name, times(frame.counts)) if text)
+        said = wrapped(rest)
+        lines = [Line([f"<B>{escaped(head)}</B>"], 11, len(head))]
+        if len(said) == 1 and len(head) + len(rest) < WIDEST and self.direction == "TB":
+            lines = [Line([*lines[0].cells, escaped(rest)], 11, len(head) + len(rest) + 2)]
+            said = []
+        return [*lines, *[plain(line, 11) for line in said], *small(self.look, [frame.only], 9)]
+
+    def _figures(self, frame: Frame) -> list[Line]:
+        details = [line for text in frame.details for line in wrapped(text)]
+        info = [line for text in re.split("\n|(?<=;) ", frame.info) for line in wrapped(text, SMALL)]
+        return small(self.look, [*details, *info], 9)
 
     def _box(self, dot: Any, box: Box) -> None:
         name = self.ids[box.key]
         attributes: dict[str, str] = {"fillcolor": self.look.fill(box.family), "tooltip": ", ".join(box.paths[:4])}
-        if set(box.paths) & set(self.highlight):
+        if not self.highlight.isdisjoint(box.paths):
             attributes |= {"color": self.look.highlight, "penwidth": "2.4"}
         if box.kind in ("input", "output"):
-            label = f"{_text(box.label)}  {self._small(box.small, 10)}"
+            label = f"<{escaped(box.label)}  {small(self.look, [box.small or ' '], 10)[0].cells[0]}>"
             attributes |= {"shape": "plain", "style": "", "margin": "0"}
         elif box.kind == "merge" and box.label in MERGES:
-            label = f"<B>{MERGES[box.label]}</B>" + (f" {self._small(box.small, 9)}" if box.small else "")
-            attributes |= {"style": "filled", "shape": "ellipse" if box.small else "circle", "margin": "0.03,0"}
+            said = joined(box.small, times(box.counts), box.only)
+            label = " ".join([f"<B>{MERGES[box.label]}</B>", *(line.cells[0] for line in small(self.look, [said], 9))])
+            label = f"<{label}>"
+            attributes |= {"style": "filled", "shape": "ellipse" if said else "circle", "margin": "0.03,0"}
             attributes |= {"height": "0.24", "width": "0.24"}
         else:
-            label = f"{_text(box.label)}" + (f"<B> × {box.count}</B>" if box.count > 1 else "")
-            shape = "" if self.chain or self.direction == "LR" else box.figures.partition("\n")[0]
-            small = joined(box.small, shape, box.only)
-            label += f"<BR/>{self._small(small, 8)}" if small else ""
-            if box.figures and self.direction == "LR":
-                label += "".join(f"<BR/>{self._small(line, 8)}" for line in box.figures.split("\n"))
+            label = self._label(box)
+            attributes |= {"margin": "0.12,0.05"} if label.count("<TR>") > 2 else {}
             if not box.frame and self.chain and self.direction == "TB":
                 attributes["width"] = BOX_WIDTH
         if box.only:
-            attributes["style"] = "rounded,filled,dashed"
+            attributes["style"] = attributes.get("style", "rounded,filled") + ",dashed"
         if box.key in self.spine:
             attributes["group"] = f"spine{self.column[box.key]}"
-        dot.node(name, label=f"<{label}>", **attributes)
+        dot.node(name, label=label, **attributes)
         if box.figures and self.chain and self.direction == "TB":
-            lines = [self._small(text, 9) for text in box.figures.split("\n")]
-            self._beside(dot, name, "".join(f'{line}<BR ALIGN="RIGHT"/>' for line in lines))
+            self._beside(dot, name, stacked(small(self.look, box.figures.split("\n"), 9), "RIGHT"))
+
+    def _label(self, box: Box) -> str:
+        """The lines of a box: what it is, its name and what follows, and figures where there is no room beside it."""
+        said = [escaped(line) for line in wrapped(box.label)] or [""]
+        if copies := times(box.counts):
+            said[-1] += f" <B>{escaped(copies)}</B>"
+        lines = [Line([line], 11) for line in said]
+        shape = "" if self.chain or self.direction == "LR" else box.figures.partition("\n")[0]
+        lines += small(self.look, parts(joined(box.small, shape, box.only), SMALL), 8)
+        lines += small(self.look, [line for text in box.details for line in wrapped(text, SMALL)], 8)
+        if self.direction == "LR":
+            lines += small(self.look, box.figures.split("\n"), 8)
+        return stacked(lines)
 
     def _beside(self, dot: Any, name: str, label: str) -> None:
         """A text to the left of a node."""
         with dot.subgraph() as beside:
             beside.attr(rank="same")
-            beside.node(f"{name}i", label=f"<{label}>", shape="plain", style="", width="1.2")
+            beside.node(f"{name}i", label=label, shape="plain", style="", width="1.2")
             beside.edge(f"{name}i", name, style="invis")
 
-    def _gate(self, dot: Any, frame: Frame, first: Box, label: str) -> None:
-        """A text in a row of its own at the top of a frame, beside a point at which what enters begins to fork."""
-        name = f"g{list(self.picture.frames).index(frame.key)}"
-        tail = next((edge.tail for edge in self.picture.edges if edge.head == first.key), "")
-        group = {"group": f"spine{self.column[first.key]}"} if tail in self.spine else {}
-        dot.node(name, shape="point", width="0.012", color=self.look.line, **group)
-        self._beside(dot, name, label)
-        self.gates[frame.key] = tail
+    # Edges.
 
-    def _way(self, source: str, head: str, tail: str, rare: bool) -> None:
-        """A line from a node to the box `head`, through the gates that the value of `source` passes."""
-        frame = self.picture.frames.get(self.picture.boxes[head].frame)
-        gates: list[str] = []
-        while frame is not None:
-            if self.gates.get(frame.key) == source:
-                gates.insert(0, f"g{list(self.picture.frames).index(frame.key)}")
-            frame = self.picture.frames.get(frame.parent)
-        weight = {"weight": "100"} if self.spine.get(head) == source else {}
-        for gate in gates:
-            if (tail, gate) not in self.drawn:
-                self.drawn.add((tail, gate))
-                self.dot.edge(tail, gate, arrowhead="none", weight="100")
-            tail = gate
-        self.dot.edge(tail, self.ids[head], **weight, **({"style": "dashed"} if rare else {}))
+    def _way(self, edge: Edge) -> None:
+        """The line of an edge, through the points at which its value forks, and by what it says."""
+        same = self.column[edge.tail] == self.column[edge.head]
+        start = self.ids[edge.tail] if same else self._go_on(edge.tail, edge.head)
+        straight = self.spine.get(edge.head) == edge.tail
+        weight = {"weight": "100"} if straight else {}
+        for frame in entered(self.picture, edge):
+            gate = self.gates.get((frame, edge.tail))
+            if gate is not None:
+                if (start, gate.name) not in self.drawn:
+                    self.drawn.add((start, gate.name))
+                    firm = {"weight": "100"} if self._straight(gate) else {}
+                    self.dot.edge(start, gate.name, arrowhead="none", **firm, **_style(gate.rare, gate.size))
+                start = gate.name
+        tag = self.tags.get((edge.tail, edge.head))
+        if tag is not None:
+            self.dot.edge(start, tag, arrowhead="none", **weight, **_style(edge.rare, edge.size))
+            start = tag
+        self.dot.edge(start, self.ids[edge.head], **weight, **_style(edge.rare, edge.size))
 
-    def _out(self, key: str) -> str:
-        """The node that a box's value leaves from."""
-        return self.ids[key]
-
-    def _small(self, text: str, size: int) -> str:
-        return f'<FONT POINT-SIZE="{size}" COLOR="{self.look.faint}">{_text(text)}</FONT>' if text else ""
-
-
-def _text(text: str) -> str:
-    """Text within a label: no character of it is markup, and none that a page can't hold is left."""
-    words = " ".join(map(_fit, text.split(" ")))
-    clean = "".join(c if c.isprintable() else "\ufffd" for c in words)
-    return clean.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    def _go_on(self, tail: str, head: str) -> str:
+        """The mark at which a value goes on in another column; the same stands where it left its own."""
+        number, column = self.marks[tail], self.column[head]
+        before, start = f"end{number}", f"start{number}_{column}"
+        sign = {"label": f"<<B>{number}</B>>", "shape": "circle", "width": "0.26", "height": "0.26", "margin": "0"}
+        sign |= {"fixedsize": "true", "fontsize": "10", "style": "filled", "fillcolor": self.look.page}
+        straight = self.spine.get(head) == tail
+        for mark, place in ((before, self.column[tail]), (start, column)):
+            if (mark, "") not in self.drawn:
+                self.drawn.add((mark, ""))
+                self.dot.node(mark, **sign, **({"group": f"spine{place}"} if straight else {}))
+                if mark == before:
+                    self.dot.edge(self.ids[tail], mark, **({"weight": "100"} if straight else {}))
+        return start
 
 
-def _fit(word: str) -> str:
-    """A word without its middle, if it is too long for a box."""
-    return word if len(word) <= LONGEST else f"{word[: LONGEST // 2]}…{word[-LONGEST // 3 :]}"
+def _style(rare: bool, size: bool) -> dict[str, str]:
+    """Dotted where the size alone counts, dashed where a line stands for some copies."""
+    return {"style": "dotted" if size else "dashed"} if rare or size else {}

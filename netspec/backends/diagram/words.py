@@ -18,7 +18,7 @@ SHORT = {"batch_norm": "bn", "local_response_norm": "LRN"}
 SILENT = ("flatten", "identity")
 OPEN = "open"
 """The MACs of what has a size that is open."""
-MOST_SHAPES = 3
+MOST_SHAPES = 2
 """As many shapes of what leaves a box are told."""
 
 
