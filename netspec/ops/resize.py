@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from math import floor
 from struct import pack, unpack
 from typing import Annotated, ClassVar, Literal
@@ -11,6 +13,7 @@ from netspec.dims import Dim
 from netspec.ops.base import Op, Rearranging, RuleError, by, example, known_int, need_floats, need_rank
 from netspec.ops.fields import LARGEST, Flag, Pair, Scale, Takes
 from netspec.ops.pooling import share_out
+from netspec.ops.writing import FLOAT32, INT64
 from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Weight, Window
 
 _MODES = Literal["nearest", "bilinear", "bicubic", "area", "nearest-exact"]
@@ -98,11 +101,10 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
             return x
         if self.mode == "area" and not all(times):
             return share_out(g, x, wanted, "Average")
-        if self.mode in ("nearest", "nearest-exact") and not all(times):
-            places = [self._places(*axis) for axis in zip(wanted, map, factors, strict=True)]
-            if all(places):
-                # Where a place is a whole number, ONNX Runtime's Resize may round it down to the element before.
-                return g.Gather(g.Gather(x, g.constant(places[0]), axis=2), g.constant(places[1]), axis=3)
+        if self.mode in ("nearest", "nearest-exact"):
+            steps = list(zip(wanted, map, factors, strict=True))
+            if not all(self._is_exact(*axis) for axis in steps):
+                return self._gathered(g, x, like, steps)
         if self.mode == "bicubic" and tuple(wanted) == map:
             message = f"ONNX has no `bicubic` by {by(self.scale_factor)} from {map[0]} x {map[1]} to the same size"
             raise RuleError(message, code="NS401", help="take the step out, or another `mode`")
@@ -115,6 +117,57 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
         else:
             target = ["", g.constant(known) if len(known) == 2 else g.Shape(like[0], start=2, end=4)]
         return self._resized(g, x, target)
+
+    def _is_exact(self, wanted: Dim, size: Dim, factor: float | None) -> bool:
+        """Whether ONNX's Resize takes the elements that torch takes along an axis.
+
+        It divides places by the factor; torch multiplies them by a float32, which for 1/41 is too small: row 41 of a
+        map 41 times as high is row 0. Where a place is a whole number, ONNX Runtime may round it down to the element
+        before.
+        """
+        if times := _times(wanted, size, factor):
+            error = Fraction(_float32(1 / times)) * times - 1
+            # A smaller error is rounded away whenever a place is multiplied by it.
+            return error >= -Fraction(1, 2**25) or self.mode == "nearest-exact"
+        # Factors of open sizes are whole, or halves, quarters and so on, which floats hold exactly.
+        return factor is not None and not isinstance(size, int)
+
+    def _gathered(
+        self, g: OnnxWriter, x: str, like: tuple[str, ...], steps: Sequence[tuple[Dim, Dim, float | None]]
+    ) -> str:
+        """In ONNX, the nearest elements, axis after axis, by their places."""
+        y = x
+        for axis, (wanted, size, factor) in enumerate(steps, start=2):
+            if _times(wanted, size, factor) == 1:
+                continue
+            places = self._places(wanted, size, factor)
+            open_sizes = partial(self._open_places, g, x, like, axis, wanted, size, factor)
+            y = g.Gather(y, g.constant(places) if places else open_sizes(), axis=axis)
+        return y
+
+    def _open_places(
+        self, g: OnnxWriter, x: str, like: tuple[str, ...], axis: int, wanted: Dim, size: Dim, factor: float | None
+    ) -> str:
+        """In ONNX, `_places` of sizes that are known once the model runs, in float32 as torch has them."""
+        before = g.Shape(x, start=axis, end=axis + 1)
+        if isinstance(wanted, int):
+            after = g.constant([wanted])
+        elif like:
+            after = g.Shape(like[0], start=axis, end=axis + 1)
+        elif times := _times(wanted, size, factor):
+            after = g.Mul(before, g.constant([times]))
+        else:
+            after = g.Div(before, g.constant([int(1 / (factor or 1))]))
+        if factor:
+            step = g.constant(_float32(1 / factor), "float32")
+        else:
+            step = g.Div(g.Cast(before, to=FLOAT32), g.Cast(after, to=FLOAT32))
+        numbers = g.Range(g.constant(0), g.Squeeze(after), g.constant(1))
+        centres = g.Cast(numbers, to=FLOAT32)
+        if self.mode == "nearest-exact":
+            centres = g.Add(centres, g.constant(0.5, "float32"))
+        places = g.Cast(g.Floor(g.Mul(centres, step)), to=INT64)
+        return g.Min(places, g.Sub(before, g.constant([1])))
 
     def _resized(self, g: OnnxWriter, x: str, target: list[str]) -> str:
         mode, origin, rounding = _RESIZE[self.mode]

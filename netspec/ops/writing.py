@@ -24,6 +24,9 @@ def scale_and_shift(shape: tuple[int, ...], bias: bool = True) -> tuple[Weight, 
     weight = Weight("weight", shape, start=1.0)
     return (weight, Weight("bias", shape, start=0.0)) if bias else (weight,)
 
+FLOAT32, INT64 = 1, 7
+"""The numbers of dtypes in onnx.proto, as `Cast` takes them."""
+
 
 def weight_and_bias(g: OnnxWriter, bias: bool, before: str = "") -> list[str]:
     """The op's weight, and its bias where it has one, whose names begin with some text."""

@@ -239,10 +239,8 @@ def test_elements_that_runtimes_miss(mode: str, size: list[int], tmp_path: Path)
     op, xs = made(REGISTRY["interpolate"], {"size": size, "mode": mode}), (Tensor((1, 2, 56, 12)),)
     graph, right, values = graph_of(op, xs), by_torch(op, xs), random(xs)
     same(runtime(model_for(graph, {}, tmp_path, OPSETS[0]))(values), right(*values))
-    # So it is where sizes are open, and nothing can be done but to close them.
     any_size = graph_of(op, tuple(map(opened, xs)))
-    with pytest.raises(AssertionError):
-        same(runtime(model_for(any_size, {}, tmp_path, OPSETS[0]))(values), right(*values))
+    same(runtime(model_for(any_size, {}, tmp_path, OPSETS[0]))(values), right(*values))
 
 
 # Models stay lean: the nodes of ops that have several forms.
