@@ -212,8 +212,11 @@ class OnnxWriter(Protocol):
         """The type of a value that enters the rule."""
         ...
 
-    def weight(self, name: str) -> str:
-        """A weight of the op, by its name in the rule `weights`."""
+    def weight(self, name: str, plus: float = 0.0) -> str:
+        """A weight of the op, by its name in the rule `weights`.
+
+        To a variance ONNX's op adds `plus`: half precision must keep their sum.
+        """
         ...
 
     def constant(

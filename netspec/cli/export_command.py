@@ -66,6 +66,6 @@ def command(
         refuse_to_lose(target, is_ours)
     with working(f"writing {target}"), writing(target):
         done = found.to_onnx(target, weights, key=key, seed=seed or 0, fold=not no_fold, fp16=fp16, opset=int(opset))
-    for line in done.explained if explain else ():
+    for line in (*(done.explained if explain else ()), *done.lost):
         click.echo(line, err=True)
     click.echo(f"wrote {target}: {done}", err=True)

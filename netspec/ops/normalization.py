@@ -68,7 +68,7 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
 
         scale = weight_and_bias(g, True) if self.affine else [filled(1), filled(0)]
         if self.track_running_stats:
-            statistics = [g.weight("running_mean"), g.weight("running_var")]
+            statistics = [g.weight("running_mean"), g.weight("running_var", plus=self.eps)]
         else:
             # Those of the batch, which first loses its mean.
             axes = g.constant([axis for axis in range(type.rank) if axis != 1])

@@ -139,6 +139,18 @@ def test_usage(run: Run, folder: Path, arguments: tuple[str, ...], said: str) ->
     assert said in result.err
 
 
+def test_what_half_precision_loses_is_told(run: Run, folder: Path) -> None:
+    (folder / "x.yaml").write_text(
+        "netspec: 1\nname: x\ninputs: {a: [N, 3]}\nnetwork:\n"
+        "  - {linear: 4, name: one, init: {weight: 0.000000001, bias: 0.5}}\n"
+    )
+    assert "half precision" not in run("export", "x.yaml", "--seed", "1").err
+    for arguments in ([], ["--explain"]):
+        result = run("export", "x.yaml", "--seed", "1", "--fp16", *arguments)
+        assert (result.status, result.out) == (0, "")
+        assert result.err.count("in half precision 12 numbers become 0: the first in `one.weight`\n") == 1
+
+
 def test_a_seed_gives_what_the_spec_says(run: Run, folder: Path) -> None:
     (folder / "x.yaml").write_text(
         "netspec: 1\nname: x\ninputs: {a: [N, 300]}\nnetwork:\n"

@@ -7,10 +7,9 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from netspec.backends.onnx.lower import OPSETS, Array, lower
+from netspec.backends.onnx.lower import OPSETS, Array, Lowered, lower
 from netspec.backends.onnx.metadata import metadata_of
+from netspec.backends.onnx.narrow import TooLarge, is_coarse
 from netspec.backends.onnx.write import PRODUCER, model_of, nbytes_of, too_large, write_model
 from netspec.errors import choices, fail
 from netspec.files import replacing
@@ -19,19 +18,22 @@ from netspec.passes.base import Transformed, made_weights
 from netspec.passes.fold_batch_norm import fold_batch_norm
 from netspec.passes.strip_dropout import strip_dropout
 
-LARGEST_HALF = 65_504
 _HEAD = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: how many nodes and weights, the bytes of these, and what the passes did and declined."""
+    """What was written: how many nodes and weights, the bytes of these, and what the passes did and declined.
+
+    `lost` says what half precision is too coarse for.
+    """
 
     nodes: int
     weights: int
     nbytes: int
     apart: bool
     explained: tuple[str, ...]
+    lost: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         where = ", in a file beside it" if self.apart else ""
@@ -57,7 +59,7 @@ def export(
     """Write a graph with weights, by its own keys, as an ONNX model.
 
     More than 2 GB of weights go to the file of the same name with `.data` after it. Raises NetspecError NS401 for what
-    ONNX has no form for, NS501 where weights are missing.
+    ONNX has no form for, NS501 where weights are missing, or beyond what the model's dtype holds.
     """
     if opset not in OPSETS:
         fail("NS401", f"opset {opset} is not written: {choices(map(str, OPSETS))} is")
@@ -69,23 +71,28 @@ def export(
     beside = path.with_name(f"{path.name}.data")
 
     def get(key: str) -> Array:
-        return _as_wide_as(state[key], lowered.weights[key].dtype, key)
+        return _as_in_model(state[key], lowered, key)
 
     apart = too_large(model, lowered.weights)
     with replacing(beside) if apart else nullcontext() as data, replacing(path) as file:
         write_model(model, lowered.weights, get, file, data, beside.name)
-    return Exported(len(lowered.nodes), len(lowered.weights), nbytes_of(lowered.weights), apart, _explained(made))
+    sizes = len(lowered.nodes), len(lowered.weights), nbytes_of(lowered.weights)
+    return Exported(*sizes, apart, _explained(made), lowered.narrow.lost())
 
 
-def _as_wide_as(array: Array, dtype: str, key: str) -> Array:
+def _as_in_model(array: Array, lowered: Lowered, key: str) -> Array:
     """A weight in the dtype that the model has it in."""
-    if str(array.dtype) == dtype:
-        return array
-    largest = float(np.abs(array).max(initial=0))
-    if dtype == "float16" and largest > LARGEST_HALF:
-        what = f"`{key}` has {largest:.3g}, and half precision ends at {LARGEST_HALF:,}"
-        fail("NS501", what, help="leave --fp16 out, or --no-fold if folding made it so large")
-    return array.astype(dtype)
+    try:
+        narrow = lowered.narrow.narrow(array, lowered.weights[key].dtype, key)
+    except TooLarge as error:
+        help = f"{error.help}, or --no-fold if folding made it so large" if error.help else ""
+        fail("NS501", f"`{key}` has {error}", help=help)
+    if narrow is not array and key in lowered.sums and is_coarse(array, narrow, lowered.sums[key]):
+        what = (
+            f"`{key}` is a variance that half precision is too coarse for, beside an `eps` of {lowered.sums[key]:.3g}"
+        )
+        fail("NS501", what, help="leave --fp16 out")
+    return narrow
 
 
 def is_ours(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from netspec.backends.onnx.narrow import HALF, Array, Narrow, TooLarge, is_coarse, need_in_range
 from netspec.dims import Dim
 from netspec.errors import choices, fail
 from netspec.graph.infer import located
@@ -20,7 +21,6 @@ from netspec.ops.base import RuleError, is_float
 from netspec.ops.check import said
 from netspec.types import Tensor, Weight
 
-Array = np.ndarray[Any, Any]
 IR_VERSION = 10
 OPSETS = (20, 21)
 """What ONNX Runtime's CUDA provider and TensorRT run whole; opset 22 has no CUDA kernel of MaxPool there."""
@@ -37,6 +37,10 @@ class Lowered:
     inputs: list[onnx.ValueInfoProto]
     outputs: list[onnx.ValueInfoProto]
     values: list[onnx.ValueInfoProto] = field(default_factory=list[onnx.ValueInfoProto])
+    sums: dict[str, float] = field(default_factory=dict[str, float])
+    """By the keys of weights, what is added to them: half precision must keep the sums."""
+    narrow: Narrow = field(default_factory=Narrow)
+    """What constants have lost in half precision, and weights are going to lose."""
 
 
 def lower(graph: Graph, opset: int = OPSETS[-1], *, half: bool = False) -> Lowered:
@@ -78,6 +82,10 @@ class _Lowering:
         self.weights: dict[str, Weight] = {}
         self.constants: dict[tuple[str, tuple[int, ...], bytes], onnx.TensorProto] = {}
         """By what they are."""
+        self.coarse: dict[str, float] = {}
+        """The constants that half precision is too coarse to multiply with, and what they are."""
+        self.sums: dict[str, float] = {}
+        self.narrow = Narrow()
         self.node: Node
         self.counts: dict[str, int] = {}
 
@@ -99,6 +107,8 @@ class _Lowering:
             [_value(i.name, i.type) for i in self.outside.inputs],
             [_value(o.name, self.outside.types[o.value]) for o in self.outputs],
             values,
+            self.sums,
+            self.narrow,
         )
 
     def need_names(self) -> None:
@@ -176,24 +186,40 @@ class _Lowering:
         place = [self.names[each] for each in self.node.inputs].index(value)
         return self.graph.types[self.node.inputs[place]]
 
-    def weight(self, name: str) -> str:
+    def weight(self, name: str, plus: float = 0.0) -> str:
         """A weight of the op, by its name in the rule `weights`; floats are as wide as those of the op's input."""
         found = {w.name: w for w in self.graph.weights(self.node)}[name]
         x = self.graph.types[self.node.inputs[0]]
         key = found.key(self.node.weights_of)
         self.weights[key] = replace(found, dtype=x.dtype) if found.dtype == "float32" and is_float(x) else found
+        if plus:
+            self.sums[key] = plus
         return key
 
     def constant(self, value: Any, dtype: str = "int64", shape: tuple[int, ...] | None = None) -> str:
         """A constant, once for all nodes that need it."""
         if dtype == "like":
             dtype = self.graph.types[self.node.inputs[0]].dtype
-        array = np.asarray(value, dtype) if shape is None else np.full(shape, value, dtype)
+        wide = "float64" if dtype.startswith("float") else dtype
+        given = np.asarray(value, wide) if shape is None else np.full(shape, value, wide)
+        try:
+            array = self.narrow.narrow(given, dtype, self.node.path)
+        except TooLarge as error:
+            raise self.out_of_range(error, value) from None
         key = (dtype, array.shape, array.tobytes())
         if key not in self.constants:
             name = f"constant/{dtype}/{_shown(array) or len(self.constants)}"
             self.constants[key] = numpy_helper.from_array(array, name)
-        return self.constants[key].name
+        name = self.constants[key].name
+        if is_coarse(given, array):
+            self.coarse[name] = float(given.flat[0])
+        return name
+
+    def out_of_range(self, error: TooLarge, value: Any) -> RuleError:
+        """Why a number can't stand in the model: by the attribute that it is, where it is one."""
+        op = self.node.op
+        names = [f"`{name}` is" for name in type(op).model_fields if getattr(op, name) == value]
+        return RuleError(f"{(names or [f'`{op.opname}` needs'])[0]} {error}", code="NS401", help=error.help)
 
     def __getattr__(self, op_type: str) -> Callable[..., Any]:
         if not op_type[:1].isupper():
@@ -206,12 +232,29 @@ class _Lowering:
             name = f"/{self.node.path.replace('.', '/')}/{op_type}{'' if number == 1 else f'_{number}'}"
             made = [f"{name}:{k}" if outputs > 1 else f"{name}:output" for k in range(outputs)]
             kept = {key: value for key, value in attributes.items() if value is not None}
+            self.need_in_range(op_type, inputs, kept)
             node = helper.make_node(op_type, inputs, made, name=name, **kept)
             helper.set_metadata_props(node, self.origin())
             self.nodes.append(node)
             return made[0] if outputs == 1 else tuple(made)
 
         return add
+
+    def need_in_range(self, op_type: str, inputs: Sequence[str], attributes: Mapping[str, Any]) -> None:
+        """Refuse numbers of a node that its dtype can't hold, and factors that half precision is too coarse for."""
+        half = self.graph.types[self.node.inputs[0]].dtype == HALF
+        for value in attributes.values():
+            if isinstance(value, float):
+                try:
+                    need_in_range(value, half)
+                except TooLarge as error:
+                    raise self.out_of_range(error, value) from None
+        for factor in inputs if op_type in ("Mul", "Div") else ():
+            if factor in self.coarse:
+                what = (
+                    f"half precision is too coarse for {self.coarse[factor]:.3g}, a factor of `{self.node.op.opname}`"
+                )
+                raise RuleError(what, code="NS401", help="leave --fp16 out")
 
     def origin(self) -> dict[str, str]:
         """Where a node comes from."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from netspec.backends.onnx.lower import Array
+from netspec.backends.onnx.narrow import Array, Narrow, TooLarge
 from netspec.backends.opened import opened
 from netspec.backends.stored import SafetensorsFile, is_safetensors
 from netspec.errors import fail
@@ -64,7 +64,10 @@ def fitting(arrays: Mapping[str, Array], found: Fit) -> Mapping[str, Array]:
             return array
         if (array.dtype.kind == "f") != (wanted.kind == "f"):
             fail("NS501", f"`{key}` is {wanted}, and {array.dtype} in the file: its numbers are others")
-        return array.astype(wanted)
+        try:
+            return Narrow().narrow(array, str(wanted), key)
+        except TooLarge as error:
+            fail("NS501", f"`{key}` has {error}")
 
     return Lazily(found.pairs, make)
 
