@@ -60,11 +60,14 @@ def _labels(name: str, data: Data) -> Labels:
 
 def _label(item: Data) -> str:
     value = item.value if isinstance(item, Scalar) else None
-    # Digits are classes with numbers for names.
+    written = item.span.text
     if type(value) is int:
-        return str(value)
+        # Digits are classes with numbers for names; 010 and 0x1F are numbers too, and others than they look.
+        if str(value) == written:
+            return written
+        fail("NS206", f"`{written}` is the number {value}, and a label is text", item.span, help=f'"{written}" is text')
     if not isinstance(value, str) or not value.strip() or not all(map(_is_text, value)):
-        help = "put it in quotes" if isinstance(value, bool | float) else ""
+        help = "put it in quotes" if isinstance(item, Scalar) and not isinstance(value, str) and written else ""
         fail("NS206", f"a label is text on one line, not {kind_of(item)}", item.span, help=help)
     return value
 

@@ -195,6 +195,47 @@ def test_labels_of_every_script(label: str) -> None:
     assert of(netspec.loads(netspec.to_yaml(graph)).graph) == of(graph)
 
 
+NUMBERS = ["010", "0x1F", "0o17", "+7", "-0", "00", "1e3", "1.50", ".inf", ".nan", "~", "null", "true", "False"]
+"""Words that YAML reads as something other than what stands there."""
+
+
+@pytest.mark.parametrize("label", ["7", "-7", "1_000", "2020-01-01", "12:30:45", "no", "yes", "On", "0b1"])
+def test_labels_are_the_text_as_it_is_written(label: str) -> None:
+    graph = netspec.loads(SPEC.replace("[cat, 7]", f"[{label}, x]")).graph
+    assert of(graph)[1] == (label, "x")
+    assert of(netspec.loads(netspec.to_yaml(graph)).graph) == of(graph)
+
+
+@pytest.mark.parametrize("label", NUMBERS)
+def test_labels_that_would_be_another_text_are_refused(label: str) -> None:
+    with pytest.raises(netspec.NetspecError) as caught:
+        netspec.loads(SPEC.replace("[cat, 7]", f"[{label}, x]"))
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.code, diagnostic.span.text if diagnostic.span else "") == ("NS206", label)
+    assert diagnostic.help in ("put it in quotes", f'"{label}" is text')
+    for quote in "'\"":
+        graph = netspec.loads(SPEC.replace("[cat, 7]", f"[{quote}{label}{quote}, x]")).graph
+        assert of(graph)[1] == (label, "x")
+        assert of(netspec.loads(netspec.to_yaml(graph)).graph) == of(graph)
+
+
+@pytest.mark.parametrize("key", ["title", "source", "name", "extends"])
+@pytest.mark.parametrize("value", ["010", "0x1F", "1e3", ".inf", "true"])
+def test_text_is_never_made_of_a_number(key: str, value: str) -> None:
+    with pytest.raises(netspec.NetspecError, match=f"`{key}` takes text, not") as caught:
+        netspec.loads(f"netspec: 1\n{key}: {value}\nnetwork: [relu]\n")
+    assert "put it in quotes" in [diagnostic.help for diagnostic in caught.value.diagnostics]
+
+
+def test_labels_in_json() -> None:
+    steps = {"network": [{"relu": {}, "name": "a"}], "outputs": {"y": "a"}, "labels": {"y": [7, "b"]}}
+    text = json.dumps({"netspec": 1, "name": "n", "inputs": {"x": ["N", 2]}, **steps})
+    assert netspec.loads(text).graph.outputs[0].labels == ("7", "b")
+    for number in ("-0", "1.0", "1e3", "null"):
+        with pytest.raises(netspec.NetspecError, match=r"NS206: .* (is|a label is) text"):
+            netspec.loads(text.replace("[7,", f"[{number},"))
+
+
 def test_long_lists_of_labels_are_written_one_on_a_line() -> None:
     names = [f"class number {number}: 'quoted', \"twice\"" for number in range(40)]
     text = SPEC.replace("[cat, 7]", json.dumps(names)).replace("classes: 2", "classes: 40")
