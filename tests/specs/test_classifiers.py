@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torchvision
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.models import GoogLeNet_Weights
 
 import netspec
+from netspec.backends.images import prepare
 
 
 def copy_in_order(source: nn.Module, target: nn.Module) -> None:
@@ -21,14 +27,15 @@ def copy_in_order(source: nn.Module, target: nn.Module) -> None:
 
 
 def randomize(module: nn.Module) -> None:
-    """Weights and running statistics of which none is like another."""
+    """Weights and running statistics of which none is like another, and under which the input is not forgotten."""
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for name, value in module.state_dict().items():
             if value.is_floating_point():
                 noise = torch.randn(value.shape, generator=generator)
-                scale = max(1, value[0].numel()) ** -0.5 if value.dim() > 1 else 0.1
-                value.copy_(noise.abs() + 0.5 if name.endswith("running_var") else noise * scale)
+                scale = (2 / max(1, value[0].numel())) ** 0.5 if value.dim() > 1 else 0.1
+                centre = 1 if value.dim() == 1 and name.endswith("weight") else 0
+                value.copy_(noise.abs() + 0.5 if name.endswith("running_var") else centre + noise * scale)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +57,45 @@ def test_googlenet_bn_is_torchvisions(googlenets: tuple[nn.Module, nn.Module]) -
     x = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         torch.testing.assert_close(ours.eval()(x), theirs.eval()(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.fixture
+def transforming(googlenets: tuple[nn.Module, nn.Module]) -> Iterator[tuple[nn.Module, nn.Module]]:
+    """Both, theirs as it is with trained weights: it makes other means and deviations of those it is given."""
+    ours, theirs = googlenets
+    theirs.transform_input = True  # type: ignore[assignment]
+    yield ours.eval(), theirs.eval()
+    theirs.transform_input = False  # type: ignore[assignment]
+
+
+def test_googlenet_bn_takes_images_by_its_own_means(transforming: tuple[nn.Module, nn.Module], tmp_path: Path) -> None:
+    """From pixels to scores, compiled and exported: the spec's `preprocess` is torchvision's transforms and its own."""
+    ours, theirs = transforming
+    network = netspec.load("googlenet_bn", params={"dropout": 0.0})
+    how = network.graph.inputs[0].preprocess
+    assert how is not None
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 280, 3), dtype="uint8")
+    given = GoogLeNet_Weights.IMAGENET1K_V1.transforms()(Image.fromarray(pixels))
+    with torch.no_grad():
+        expected = theirs(given[None])
+        same = {"rtol": 1e-3, "atol": 1e-4 * float(expected.std())}
+        torch.testing.assert_close(ours(torch.from_numpy(prepare(pixels, how))[None]), expected, **same)
+        # The images that torchvision's transforms give, without what torchvision's network makes of them.
+        assert (ours(given[None]) - expected).abs().max() > 0.1 * expected.std()
+    network.to_onnx(tmp_path / "m.onnx", ours.state_dict())
+    session = netspec.Session(tmp_path / "m.onnx", "cpu")
+    found = session.run(session.images(pixels))["logits"]
+    torch.testing.assert_close(torch.from_numpy(found), expected, **same)
+
+
+def test_images_normalised_for_torchvisions_googlenet(transforming: tuple[nn.Module, nn.Module]) -> None:
+    """What docs/networks.md says to do with them."""
+    ours, theirs = transforming
+    x = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(3))
+    mean, std = (torch.tensor(each)[:, None, None] for each in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
+    with torch.no_grad():
+        expected = theirs(x)
+        torch.testing.assert_close(ours((x * std + mean - 0.5) / 0.5), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_googlenet_bn_in_training_is_torchvisions(googlenets: tuple[nn.Module, nn.Module]) -> None:
