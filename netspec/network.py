@@ -218,6 +218,7 @@ class Network:
         from netspec.backends.onnx.seeded import seeded_weights
         from netspec.backends.onnx.weights import arrays_of, fitting
 
+        random = seed if weights is None else None
         if weights is None:
             state = seeded_weights(self.graph, seed)
         else:
@@ -226,7 +227,7 @@ class Network:
             found = self._fit(arrays.shapes, file)
             self.refuse_weights(found, file)
             state = fitting(arrays, found)
-        return export(self.graph, state, Path(path), fold=fold, half=fp16, opset=opset)
+        return export(self.graph, state, Path(path), fold=fold, half=fp16, opset=opset, seed=random)
 
     def fit_weights(
         self, weights: Mapping[str, TorchTensor] | str | os.PathLike[str], key: str = ""

@@ -68,4 +68,6 @@ def command(
         done = found.to_onnx(target, weights, key=key, seed=seed or 0, fold=not no_fold, fp16=fp16, opset=int(opset))
     for line in (*(done.explained if explain else ()), *done.lost):
         click.echo(line, err=True)
+    if weights is None and seed is None and done.weights:
+        click.echo("its weights are random (seed 0): --weights FILE gives trained ones", err=True)
     click.echo(f"wrote {target}: {done}", err=True)

@@ -10,6 +10,7 @@ import click
 
 from netspec.cli.options import emit, format_for, in_place_of, need, output_options
 from netspec.cli.progress import working
+from netspec.source import printable
 
 if TYPE_CHECKING:
     from netspec.backends.onnx.device import Device
@@ -65,6 +66,9 @@ def command(
     click.echo(f"{session.runtime} on {where}" + (f": {session.why}" if session.why else ""), err=True)
     if "netspec.labels" in session.metadata and not session.labels:
         click.echo('its labels are names that torchvision has: pip install "netspec[vision]" to see them', err=True)
+    if seed := session.metadata.get("netspec.seed"):
+        random = f"its weights are random (seed {printable(seed)}), and so is what it tells"
+        click.echo(f"{random}: `netspec export --weights FILE` gives it trained ones", err=True)
     with working("running"):
         report, outputs = _of_images(session, images, top) if images else _of_arrays(session, arrays)
     emit(report.to(format_for(format_, output)), output)

@@ -139,6 +139,25 @@ def test_usage(run: Run, folder: Path, arguments: tuple[str, ...], said: str) ->
     assert said in result.err
 
 
+RANDOM = "its weights are random (seed 0): --weights FILE gives trained ones\n"
+
+
+def test_random_weights_are_told(run: Run, folder: Path, state: dict[str, torch.Tensor]) -> None:
+    assert RANDOM in run("export", "tiny.yaml").err
+    said = {entry.key: entry.value for entry in onnx.load(str(folder / "tiny.onnx")).metadata_props}
+    assert said["netspec.seed"] == "0"
+    # Who names a seed knows; the model says it all the same.
+    assert "random" not in run("export", "tiny.yaml", "--seed", "3").err
+    said = {entry.key: entry.value for entry in onnx.load(str(folder / "tiny.onnx")).metadata_props}
+    assert said["netspec.seed"] == "3"
+    assert "random" not in run("export", "tiny.yaml", "--weights", "w.safetensors").err
+    said = {entry.key: entry.value for entry in onnx.load(str(folder / "tiny.onnx")).metadata_props}
+    assert "netspec.seed" not in said
+    # What has no weights has none that are random.
+    (folder / "none.yaml").write_text("netspec: 1\nname: none\ninputs: {a: [N, 3]}\nnetwork: [relu]\n")
+    assert "random" not in run("export", "none.yaml").err
+
+
 def test_what_half_precision_loses_is_told(run: Run, folder: Path) -> None:
     (folder / "x.yaml").write_text(
         "netspec: 1\nname: x\ninputs: {a: [N, 3]}\nnetwork:\n"

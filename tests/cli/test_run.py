@@ -15,6 +15,7 @@ from sklearn.datasets import load_sample_image
 
 import netspec
 from netspec.backends.onnx import packages
+from netspec.backends.onnx.seeded import seeded_weights
 from netspec.cli import run_command
 
 from .conftest import TINY, Run
@@ -28,7 +29,8 @@ WITH_IMAGES = (
 @pytest.fixture
 def model(folder: Path) -> Path:
     (folder / "tiny.yaml").write_text(WITH_IMAGES.replace("expect: {parameters: 162}\n", ""))
-    netspec.load(folder / "tiny.yaml").to_onnx(folder / "tiny.onnx", seed=1)
+    network = netspec.load(folder / "tiny.yaml")
+    network.to_onnx(folder / "tiny.onnx", dict(seeded_weights(network.graph, 1)))
     for name in ("china", "flower"):
         Image.fromarray(load_sample_image(f"{name}.jpg")).save(folder / f"{name}.png")
     np.save(folder / "a.npy", np.random.default_rng(0).random((2, 3, 32, 32), dtype="float32"))
@@ -67,6 +69,15 @@ def test_json_and_a_file(run: Run, model: Path, folder: Path) -> None:
     assert image["image"] == "china.png"
     assert {each["label"] for each in image["predictions"]} == {"cat", "dog", "horse"}
     assert sum(each["probability"] for each in image["predictions"]) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_model_with_random_weights_says_so(run: Run, model: Path, folder: Path) -> None:
+    assert "random" not in run("run", "tiny.onnx", "--image", "china.png").err
+    netspec.load(folder / "tiny.yaml").to_onnx(folder / "tiny.onnx", seed=7)
+    for arguments in (("--image", "china.png"), ("--array", "image=a.npy")):
+        result = run("run", "tiny.onnx", *arguments)
+        assert result.status == 0
+        assert "its weights are random (seed 7), and so is what it tells: `netspec export --weights FILE`" in result.err
 
 
 def test_one_image_named_twice_is_told_twice(run: Run, model: Path) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from netspec.backends.onnx.lower import OPSETS, Array, Lowered, lower
-from netspec.backends.onnx.metadata import metadata_of
+from netspec.backends.onnx.metadata import SEED, metadata_of
 from netspec.backends.onnx.narrow import TooLarge, is_coarse
 from netspec.backends.onnx.write import PRODUCER, model_of, nbytes_of, too_large, write_model
 from netspec.errors import choices, fail
@@ -55,8 +55,9 @@ def export(
     fold: bool = True,
     half: bool = False,
     opset: int = OPSETS[-1],
+    seed: int | None = None,
 ) -> Exported:
-    """Write a graph with weights, by its own keys, as an ONNX model.
+    """Write a graph with weights, by its own keys, as an ONNX model, which says from what seed they are, if from one.
 
     More than 2 GB of weights go to the file of the same name with `.data` after it. Raises NetspecError NS401 for what
     ONNX has no form for, NS501 where weights are missing, or beyond what the model's dtype holds.
@@ -67,6 +68,8 @@ def export(
     lowered = lower(made.graph, opset, half=half)
     state = made_weights(made, weights)
     metadata = metadata_of(made.graph) | ({"netspec.half": "true"} if half else {})
+    if seed is not None and lowered.weights:
+        metadata[SEED] = str(seed)
     model = model_of(lowered, graph.name, opset, metadata)
     beside = path.with_name(f"{path.name}.data")
 

@@ -25,6 +25,8 @@ from netspec.spec.yaml import read
 from netspec.types import Tensor
 
 SPEC, PREPROCESS, LABELS = "netspec.spec", "netspec.preprocess", "netspec.labels"
+SEED = "netspec.seed"
+"""From what the weights were made, where they are random."""
 
 
 def metadata_of(graph: Graph) -> dict[str, str]:
