@@ -133,7 +133,7 @@ def open_source(source: Source, network: str, settings: tuple[str, ...] = (), si
 
 def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     """`classes=10` and `stages=[1,1,1,1]` as values, read as a spec's would be."""
-    from netspec.errors import NetspecError
+    from netspec.errors import NetspecError, shortened
     from netspec.source import Source
     from netspec.spec.data import plain
     from netspec.spec.yaml import read
@@ -141,7 +141,7 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for setting in settings:
         name, sign, text = (part.strip() for part in setting.partition("="))
-        usage = f"--set takes NAME=VALUE, such as classes=10 or stages=[1,1,1,1], not `{setting}`"
+        usage = f"--set takes NAME=VALUE, such as classes=10 or stages=[1,1,1,1], not `{shortened(setting)}`"
         if not (name and sign and text):
             raise click.UsageError(usage)
         try:

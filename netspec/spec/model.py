@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -148,7 +148,7 @@ def check(model: type[Model], data: Map, what: str) -> Model:
         for detail in error.errors(include_url=False)[: findings.limit]:
             # A key that is misspelt is not missing too.
             if detail["type"] != "missing" or not any(d.help == _meant(str(detail["loc"][0])) for d in unknown):
-                findings.add(_diagnostic(data, what, detail))
+                findings.add(_diagnostic(model, data, what, detail))
     for diagnostic in unknown:
         findings.add(diagnostic)
     findings.check()
@@ -205,7 +205,7 @@ _LISTS = {
 """How those are written that are lists in a block or beside `spec`, and mappings elsewhere."""
 
 
-def _diagnostic(data: Map, what: str, detail: Any) -> Diagnostic:
+def _diagnostic(model: type[BaseModel], data: Map, what: str, detail: Any) -> Diagnostic:
     path = [str(part) for part in detail["loc"]]
     key = path[0] if path else ""
     if detail["type"] == "missing":
@@ -216,9 +216,9 @@ def _diagnostic(data: Map, what: str, detail: Any) -> Diagnostic:
     if key == "netspec":
         return Diagnostic("NS201", f"{_VERSION}{shown}", place(data, path), help=_WRITE_VERSION)
     if detail["type"] == "literal_error":
-        words = str(detail["ctx"]["expected"]).replace("'", "`")
-        return Diagnostic("NS201", f"`{'.'.join(path)}` takes {words}{shown}", place(data, path))
-    wanted = _WANTED.get(detail["type"]) or str(detail["msg"]).removeprefix("Input should be ")
+        *words, last = [f"`{word}`" for word in get_args(model.model_fields[key].annotation)]
+        return Diagnostic("NS201", f"`{key}` takes {', '.join(words)} or {last}{shown}", place(data, path))
+    wanted = _WANTED.get(detail["type"], "another kind of value")
     example = _LISTS.get(key) if detail["type"] == "list_type" else None
     example = example or ("such as `params: {classes: 10}`" if what == "`network`" else _EXAMPLES.get(key, ""))
     help = "put it in quotes" if wanted == "text" and isinstance(value, int | float) else example

@@ -78,7 +78,7 @@ def parse(source: Source) -> Data:
     except (ReaderError, UnicodeEncodeError):
         fail_unprintable(source)
     except yaml.MarkedYAMLError as error:
-        explain(source, error, reader.bracket(), reader.last)
+        explain(source, error, reader.bracket(), reader.last, [event.start_mark.index for event in reader.opened])
     if root is None or (isinstance(root, Scalar) and root.value is None):
         fail_empty(source)
     return root

@@ -1,24 +1,29 @@
 """YAML's syntax errors in words: the parser's own are about its grammar; these are about what people do.
 
-A function that starts with `_check` raises if it knows what went wrong, and returns if it does not; so their order
-counts. One that starts with `_fail` always raises.
+What went wrong is read from the text and from where the parser stopped, never from its words: those change from one
+release to the next. A function that starts with `_check` raises if it knows what went wrong, and returns if it does
+not; so their order counts. One that starts with `_fail` always raises.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NoReturn
 
 import yaml
+from yaml.scanner import ScannerError
 
 from netspec.errors import fail
 from netspec.source import Source, Span
+from netspec.spec.data import MAX_DEPTH, fail_deep
 from netspec.spec.yaml_refusals import QUOTE, check_space, refuse, refuse_key
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CODE = re.compile(r"\\(?:x\w{0,2}|u\w{0,4}|U\w{0,8})")
-_BRACKETS = re.compile(r"""(?<![^\s,:\[{])(?:"(?:[^"\\]|\\.)*+"|'(?:[^']|'')*+')|(?<!\S)\#[^\n]*|[\[\]{}]""", re.DOTALL)
+_QUOTED = re.compile(r"""\"(?:[^"\\]|\\.)*+"|'(?:[^']|'')*+'""", re.DOTALL)
+_BRACKETS = re.compile(rf"(?<![^\s,:\[{{])(?:{_QUOTED.pattern})|(?<!\S)\#[^\n]*|[\[\]{{}}]", re.DOTALL)
 
 
 def fail_unprintable(source: Source) -> NoReturn:
@@ -30,43 +35,47 @@ def fail_unprintable(source: Source) -> NoReturn:
     fail("NS101", message, Span(source, at, at + 1), help="take it out, or write its escape in double quotes")
 
 
-def explain(source: Source, error: yaml.MarkedYAMLError, bracket: int | None, last: Span) -> NoReturn:
-    """Raise the error for a text that the parser gave up on, in the flow that starts at `bracket`, after `last`."""
+def explain(
+    source: Source, error: yaml.MarkedYAMLError, bracket: int | None, last: Span, opened: Collection[int]
+) -> NoReturn:
+    """Raise the error for a text that the parser gave up on.
+
+    That was in the flow that starts at `bracket`, after `last`, in the collections that start at `opened`.
+    """
     failure = _Failure.of(source, error, last)
-    context = failure.context
-    if "quoted scalar" in context:
+    _check_depth(failure, opened)
+    if failure.in_quotes:
         _fail_in_quotes(failure)
-    if "directive" in context or context.endswith(" a tag"):
+    if failure.begins == "!" or (failure.begins == "%" and failure.context_at == _line_start(source.text, failure.at)):
         refuse(Span(source, failure.context_at, failure.at))
     if bracket is not None:
         _fail_in_flow(failure, bracket)
     _check_start(failure)
-    if "simple key" in context:
-        _fail_without_colon(failure)
     _check_colon(failure)
     _check_word_above(failure)
     _check_after_quote(failure)
     if failure.char and failure.char in "]},":
         what = f"`{failure.char}` closes nothing" if failure.char != "," else "nothing stands before this `,`"
         fail("NS101", what, failure.here)
-    if "block mapping" in context or "block collection" in context:
+    if not failure.scanning and failure.context_at in opened:
         _fail_in_block(failure)
-    if "document start" in failure.problem:
+    if not failure.scanning and not failure.has_context:
         help = "check the indentation and the brackets above"
         fail("NS101", "the spec has ended before this", failure.here, help=help)
-    fail("NS101", f"the YAML goes wrong here: {failure.problem}{', ' * bool(context)}{context}", failure.here)
+    _fail_anyhow(failure)
 
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """Where the parser gave up, and why by its own words."""
+    """Where the parser gave up."""
 
     source: Source
-    problem: str
-    context: str
+    scanning: bool
+    """Whether it could not tell the words, and not how they belong together."""
     at: int
     context_at: int
     """Where what it was reading starts; where it gave up, if it does not say."""
+    has_context: bool
     last: Span
     """The word before, of those that were read to their end."""
 
@@ -75,7 +84,7 @@ class _Failure:
         end = len(source.text)
         at = min(error.problem_mark.index if error.problem_mark else end, end)
         context_at = min(error.context_mark.index if error.context_mark else at, end)
-        return cls(source, error.problem or "", error.context or "", at, context_at, last)
+        return cls(source, isinstance(error, ScannerError), at, context_at, error.context_mark is not None, last)
 
     @property
     def here(self) -> Span:
@@ -84,6 +93,32 @@ class _Failure:
     @property
     def char(self) -> str:
         return self.here.text
+
+    @property
+    def after(self) -> str:
+        """The character after it."""
+        return self.source.text[self.at + 1 : self.at + 2]
+
+    @property
+    def begins(self) -> str:
+        """The first character of what it was reading, if it says what that is."""
+        return self.source.text[self.context_at : self.context_at + 1] if self.has_context else ""
+
+    @property
+    def reading(self) -> bool:
+        """Whether it was within something, and not at its start."""
+        return self.has_context and self.context_at < self.at
+
+    @property
+    def is_last(self) -> bool:
+        """Whether a word is meant that the text ends with."""
+        return not self.char and self.begins not in ("&", "*", "|", ">")
+
+    @property
+    def in_quotes(self) -> bool:
+        """Whether it was reading a quoted text that does not end before here."""
+        quoted = _QUOTED.match(self.source.text, self.context_at)
+        return self.scanning and self.begins in ("'", '"') and (quoted is None or quoted.end() > self.at)
 
     @property
     def line_start(self) -> int:
@@ -100,6 +135,16 @@ class _Failure:
         return self.source.text[self.last.end : self.at] if self.last.end <= self.at else None
 
 
+def _check_depth(failure: _Failure, opened: Collection[int]) -> None:
+    """A text that is nested too deep: a parser that reads ahead may have a limit of its own, and meet it first."""
+    source, depth = failure.source, len(opened)
+    start = max([failure.last.end, *(at + 1 for at in opened)])
+    for found in _BRACKETS.finditer(source.text, start, max(failure.at, start)):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found.group(), 0)
+        if depth > MAX_DEPTH:
+            fail_deep(Span(source, found.start(), found.end()))
+
+
 def _line_start(text: str, at: int) -> int:
     return text.rfind("\n", 0, at) + 1
 
@@ -112,18 +157,14 @@ def _dash_before(text: str, at: int) -> bool:
 
 
 def _fail_in_quotes(failure: _Failure) -> NoReturn:
-    source, problem = failure.source, failure.problem
-    if "unexpected" in problem:
-        is_quote = source.text[failure.context_at : failure.context_at + 1] in ("'", '"')
-        start = failure.context_at if is_quote else failure.last.start
-        fail("NS101", f"the quote {source.text[start]} is never closed", Span(source, start, start + 1))
-    if "escape" in problem:
-        at = source.text.rfind("\\", 0, failure.at + 1)
-        code = _CODE.match(source.text, at)
-        escape = Span(source, at, code.end() if code else at + 2)
+    source, start = failure.source, failure.context_at
+    at = source.text.rfind("\\", start, failure.at + 1)
+    code = _CODE.match(source.text, at)
+    escape = Span(source, at, code.end() if code else at + 2)
+    if failure.begins == '"' and at >= 0 and failure.at <= escape.end < len(source.text):
         help = "write the character itself" if code else "text with backslashes stands in single quotes"
         fail("NS101", f"`{escape.text}` is no escape", escape, help=help)
-    fail("NS101", f"the quoted text goes wrong here: {problem}", failure.here)
+    fail("NS101", f"the quote {failure.begins} is never closed", Span(source, start, start + 1))
 
 
 def _check_after_quote(failure: _Failure) -> None:
@@ -144,25 +185,31 @@ def _check_after_quote(failure: _Failure) -> None:
 
 def _check_start(failure: _Failure) -> None:
     """What a line or a value can't start with."""
-    source, context, problem, here = failure.source, failure.context, failure.problem, failure.here
+    source, here = failure.source, failure.here
     indent = re.compile(r"[ \t]*").match(source.text, failure.line_start)
     margin = indent.group() if indent else ""
     if "\t" in margin:
         tab = Span(source, failure.line_start + margin.index("\t"), failure.line_start + len(margin))
         fail("NS101", "a tab can't indent in YAML", tab, help="use spaces")
-    if "anchor" in context or "alias" in context:
-        name = f"`{source.text[failure.context_at]}`"
+    if not failure.scanning:
+        return
+    if failure.reading and ("\n" in source.text[failure.context_at : failure.at] or failure.is_last):
+        _fail_without_colon(failure)
+    if failure.begins in ("&", "*"):
+        name = f"`{failure.begins}`"
         start = Span(source, failure.context_at, failure.at)
         fail("NS101", f"a value can't start with {name}", start, help="put it in quotes")
-    if "cannot start any token" in problem and failure.char == "\t":
+    if failure.char == "\t":
         fail("NS101", "a tab can't indent in YAML", here, help="use spaces")
-    if "cannot start any token" in problem:
+    if failure.reading:
+        return
+    if failure.char and failure.char in "`@%|>":
         help = "a parameter is written by its name alone; text that starts with this stands in quotes"
         if source.text[failure.at - 1 : failure.at + 1] == "{%":
             help = "specs have no templates: `repeat`, `when` and blocks with `params` do what they are for"
         what = "a backtick" if failure.char == "`" else f"`{failure.char}`"
         fail("NS101", f"a value can't start with {what}", here, help=help)
-    if "sequence entries are not allowed" in problem:
+    if re.match(r"-(\s|$)", source.text[failure.at : failure.at + 2]):
         fail("NS101", "a list can't start on the line of its key", here, help="start it on the next line, or use [...]")
 
 
@@ -246,6 +293,23 @@ def _fail_in_block(failure: _Failure) -> NoReturn:
     fail("NS101", message, here, help="indent it as much as the line it belongs with")
 
 
+def _fail_anyhow(failure: _Failure) -> NoReturn:
+    """What is left: rare, and told by the character alone."""
+    if failure.begins in ("|", ">") and failure.scanning:
+        start = Span(failure.source, failure.context_at, failure.context_at + 1)
+        help = "quote a value that starts with it; text of several lines starts on the line below"
+        fail("NS101", f"nothing more can stand on the line of this `{failure.begins}`", start, help=help)
+    if failure.char == ":" and failure.after in ("[", "{"):
+        fail("NS101", "a space is missing after this `:`", failure.here)
+    if failure.char and failure.char in ":?":
+        help = "quote a value that has `: ` in it" if failure.char == ":" else "quote a value that starts with it"
+        fail("NS101", f"a `{failure.char}` can't stand here", failure.here, help=help)
+    if re.match(r"(\.\.\.|---)\s", failure.source.text[failure.at :]):
+        fail("NS101", "the spec ends before anything stands in it", failure.here, help="take this line out")
+    help = "check the quotes, the brackets and the indentation above"
+    fail("NS101", "YAML can't be read from here on", failure.here, help=help)
+
+
 # Flow style: {...} and [...].
 
 
@@ -273,8 +337,8 @@ def _fail_in_flow(failure: _Failure, bracket: int) -> NoReturn:
 
 
 def _check_colon_in_flow(failure: _Failure, before: str, after_word: bool) -> None:
-    source, at, last, colon = failure.source, failure.at, failure.last, failure.here
-    if source.text[at + 1 : at + 2] in ("[", "{"):
+    source, last, colon = failure.source, failure.last, failure.here
+    if failure.after in ("[", "{"):
         fail("NS101", "a space is missing after this `:`", colon)
     if after_word:
         words = last.text.split()

@@ -20,7 +20,7 @@ from netspec.ops.base import REGISTRY, Example
 from netspec.types import Layer, Tensor
 
 # torch's own remark on what the examples with an even kernel and `padding: same` are there for.
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
 
 BATCH = 4
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -121,7 +123,7 @@ def test_folders(run: Run, folder: Path) -> None:
     (folder / "folder.py").mkdir()
     result = run("compile", "tiny.yaml", "-o", "folder.py")
     assert result.status == 1
-    assert "is a directory" in result.err
+    assert f"folder.py can't be written: {os.strerror(errno.EISDIR).lower()}" in result.err
 
 
 # Programs.

@@ -129,8 +129,8 @@ def test_an_op_without_onnx(run: Run, folder: Path) -> None:
     [
         (("-o", "x.py"), "-o takes a file that ends in .onnx, not `x.py`"),
         (("--weights", "w.pt", "--seed", "1"), "two sources of weights"),
-        (("--opset", "22"), "'22' is not one of '20', '21'"),
-        (("--seed", "-1"), "-1 is not in the range"),
+        (("--opset", "22"), "'--opset'"),
+        (("--seed", "-1"), "'--seed'"),
     ],
 )
 def test_usage(run: Run, folder: Path, arguments: tuple[str, ...], said: str) -> None:

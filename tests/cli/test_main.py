@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -193,7 +194,7 @@ def test_a_reader_that_has_enough(folder: Path) -> None:
 def test_a_full_disk(folder: Path) -> None:
     with open("/dev/full", "wb") as full:
         done = subprocess.run([sys.executable, "-c", ENDS_NOWHERE, "list"], stdout=full, stderr=subprocess.PIPE)
-    assert (done.returncode, done.stderr) == (1, b"Error: no space left on device\n")
+    assert (done.returncode, done.stderr) == (1, f"Error: {os.strerror(errno.ENOSPC).lower()}\n".encode())
 
 
 def test_closed_stdin(spawn: Run) -> None:

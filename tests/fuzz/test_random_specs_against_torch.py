@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import netspec
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
 
 FUZZER = COUNTS["random specs against torch"]
 MOST_CHANNELS, MOST_NODES = 200, 400

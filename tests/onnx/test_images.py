@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -162,13 +164,13 @@ def test_what_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_text("not an image")
     with refused("x.jpg can't be used: it is no image"):
         prepare(tmp_path / "x.jpg", Preprocess())
-    with refused("y.jpg can't be used: no such file or directory"):
+    with refused(f"y.jpg can't be used: {os.strerror(errno.ENOENT).lower()}"):
         prepare(tmp_path / "y.jpg", Preprocess())
-    with refused("can't be used: is a directory"):
+    with refused(f"can't be used: {os.strerror(errno.EISDIR).lower()}"):
         prepare(tmp_path, Preprocess())
 
 
-@pytest.mark.filterwarnings("ignore:Corrupt EXIF data", "ignore:Truncated File Read")
+@pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tiff", "webp", "gif"])
 def test_an_image_that_is_cut_off(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"x.{suffix}"

@@ -532,16 +532,16 @@ def test_no_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("node", "opset", "words"),
+    ("node", "opset"),
     [
-        (helper.make_node("Evil", ["x"], ["y"]), 21, "No Op registered for Evil"),
-        (helper.make_node("Evil", ["x"], ["y"], domain="com.evil"), 21, "com.evil"),
-        (helper.make_node("Relu", ["z"], ["y"]), 21, "'z' is not a graph input"),
-        (helper.make_node("Relu", ["x"], ["y"]), 99, "ONNX Runtime only .guarantees. support"),
+        (helper.make_node("Evil", ["x"], ["y"]), 21),
+        (helper.make_node("Evil", ["x"], ["y"], domain="com.evil"), 21),
+        (helper.make_node("Relu", ["z"], ["y"]), 21),
+        (helper.make_node("Relu", ["x"], ["y"]), 99),
     ],
 )
-def test_what_onnx_runtime_refuses(node: onnx.NodeProto, opset: int, words: str, tmp_path: Path) -> None:
-    with refused("NS502", f"m.onnx can't be used: ONNX Runtime refuses it.*{words}") as error:
+def test_what_onnx_runtime_refuses(node: onnx.NodeProto, opset: int, tmp_path: Path) -> None:
+    with refused("NS502", "m.onnx can't be used: ONNX Runtime refuses it") as error:
         opened(model([node], opset), tmp_path)
     assert "/onnxruntime_src" not in str(error.value)
 

@@ -20,7 +20,7 @@ from netspec.ops.base import REGISTRY, Example, Op, RuleError, make_op, takes
 from netspec.types import Layer, Reach, Tensor, Upsampling, Window
 
 # torch's own remark on what the examples with an even kernel and `padding: same` are there for.
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
 
 
 @dataclass(frozen=True)

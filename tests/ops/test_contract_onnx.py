@@ -17,7 +17,7 @@ from netspec.dims import Dim, symbol
 from netspec.ops.base import REGISTRY, Elementwise, Op, RuleError
 from netspec.types import Call, OnnxWriter, Tensor
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
 
 each_opset = pytest.mark.parametrize("opset", OPSETS)
 

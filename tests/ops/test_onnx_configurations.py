@@ -19,7 +19,7 @@ from netspec.backends.onnx.lower import OPSETS, lower
 from netspec.ops.base import REGISTRY, RuleError
 from netspec.types import Tensor
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
 
 PAIRS = [1, 2, 3, 4, [1, 3], [2, 1], [3, 2], [5, 4]]
 FEW = [0, 0, 1, 2, [0, 1], [1, 0], [2, 1]]

@@ -80,7 +80,7 @@ def test_padding_is_refused_where_torch_refuses_it(mode: str) -> None:
     assert bool(refused) == (mode in ("reflect", "circular"))
 
 
-@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
+@pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "circular"])
 @pytest.mark.parametrize("kernel", [[2, 5], [4, 3], [5, 2], [6, 1]])
 def test_same_padding_of_any_mode_is_as_torchs(mode: str, kernel: list[int]) -> None:
@@ -104,7 +104,7 @@ def test_same_padding_takes_a_stride_of_one_only() -> None:
             assert made.infer(Tensor((1, 2, 5, 6))) == Tensor((1, 2, 5, 6))
         else:
             assert refusal(made, Tensor((1, 2, 5, 6))) == ("NS304", "padding")
-            with pytest.raises(ValueError, match="same"):
+            with pytest.raises(ValueError):  # noqa: PT011
                 nn.Conv2d(2, 2, 3, stride, "same")
 
 
@@ -168,7 +168,7 @@ def test_groups_divide_what_enters_and_what_leaves() -> None:
         made = op("conv2d", out_channels=width, kernel_size=1, groups=groups)
         if channels % groups or width % groups:
             assert refusal(made, Tensor((1, channels, 4, 4))) == ("NS304", "groups")
-            with pytest.raises(ValueError, match="divisible by groups"):
+            with pytest.raises(ValueError):  # noqa: PT011
                 nn.Conv2d(channels, width, 1, groups=groups)
         else:
             (weight, _) = made.weights(Tensor((1, channels, 4, 4)))

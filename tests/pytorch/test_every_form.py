@@ -20,7 +20,7 @@ from torch import nn
 import netspec
 from netspec.network import names
 
-pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -259,12 +259,12 @@ HOSTILE = ["[", "{", "{a: ", "- ", "? ", "[{a: ", "[a, ", "\n'", "(", "a), ", "[
 @pytest.mark.parametrize("unit", HOSTILE)
 @pytest.mark.parametrize("name", ["a.yaml", "a.json"])
 def test_hostile_text_is_refused_at_once(unit: str, name: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     try:
         load("{x: [" + unit * (1_000_000 // len(unit)), name)
     except NetspecError as caught:
         str(caught)
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_size() -> None:
