@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -154,21 +155,27 @@ def _checked(text: str, path: Path, name: str, like: str | None) -> Network:
 
 
 def _extending(like: str, name: str) -> str:
-    from netspec.spec.library import find, looks_like_path
+    from netspec.spec.aliases import meant
+    from netspec.spec.library import bundled_names, find, looks_like_path
     from netspec.spec.read import read_spec
 
     if looks_like_path(like) or like == "-":
         raise click.UsageError(f"--like takes the name of a bundled network (`netspec list`), not `{like}`")
-    spec = read_spec(find(like))
+    base, set_by_name = meant(like, bundled_names()) or (like, {})
+    spec = read_spec(find(base))
     title = json.dumps(f"{spec.title or like}, changed", ensure_ascii=False)
-    return _LIKE.format(base=like, name=name, title=title, params=_params(spec), inputs=_inputs(spec))
+    return _LIKE.format(base=base, name=name, title=title, params=_params(spec, set_by_name), inputs=_inputs(spec))
 
 
-def _params(spec: Spec) -> str:
+def _params(spec: Spec, given: Mapping[str, bool]) -> str:
+    """The parameters as comments, but for those that are `given`."""
     from netspec.expression import show
 
-    listed = [f"#   {p.name}: {p.kind if p.required else show(p.default)}" for p in spec.parameters.values()]
-    return "\n".join(["# params:", *listed] if listed else ["# (it has no parameters)"])
+    lines = ["params:" if given else "# params:"] if spec.parameters else ["# (it has no parameters)"]
+    for p in spec.parameters.values():
+        said = p.kind if p.required else show(given.get(p.name, p.default))
+        lines.append(f"{'' if p.name in given else '# '}  {p.name}: {said}")
+    return "\n".join(lines)
 
 
 def _inputs(spec: Spec) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from netspec.cli.options import format_for, format_option
@@ -12,7 +15,8 @@ from netspec.cli.options import format_for, format_option
 def command(format_: str | None) -> None:
     """List the bundled networks, with titles and sources.
 
-    Any of these names stands for a NETWORK in the other commands, and in netspec.load().
+    Any of these names stands for a NETWORK in the other commands, and in netspec.load(); so do those under `also`.
+    Capital letters, `-` and `_` make no difference: ResNet-50 is resnet50.
 
     \b
     Examples:
@@ -20,16 +24,25 @@ def command(format_: str | None) -> None:
       netspec list --format json
     """
     from netspec.report import Report
+    from netspec.spec.aliases import aliases_of
     from netspec.spec.library import bundled_names, find
     from netspec.spec.read import networks_of, read_spec
     from netspec.tables import Table
 
-    rows: list[dict[str, str]] = []
+    rows: list[dict[str, Any]] = []
     for name in bundled_names():
         source = find(name)
         for network in networks_of(source):
             spec = read_spec(source, network)
             shown = f"{name}:{network}" if network else name
-            rows.append({"name": shown, "title": spec.title, "source": spec.source_note})
-    report = Report({"networks": rows}, lambda: Table(["name", "title", "source"], [list(r.values()) for r in rows]))
+            others = {alias: dict(params) for alias, params in aliases_of(name).items()}
+            rows.append({"name": shown, "aliases": others, "title": spec.title, "source": spec.source_note})
+    report = Report({"networks": rows}, lambda: Table(["name", "also", "title", "source"], list(map(_cells, rows))))
     click.echo(report.to(format_for(format_, None)))
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    from netspec.spec.aliases import in_words
+
+    also = [f"{alias} ({in_words(params)})" if params else alias for alias, params in row["aliases"].items()]
+    return [row["name"], ", ".join(also), row["title"], row["source"]]

@@ -79,9 +79,9 @@ def command(
 def _check_is_exported(model: str) -> None:
     """Tell those who name a network that it becomes a model first."""
     from netspec.errors import fail
-    from netspec.spec.library import bundled_names
+    from netspec.spec.library import is_bundled
 
-    if not Path(model).exists() and model.partition(":")[0] in bundled_names():
+    if not Path(model).exists() and is_bundled(model.partition(":")[0]):
         fail("NS502", f"`{model}` is a network, and no model yet", help=f"netspec export {model}")
     if Path(model).suffix in (".yaml", ".yml", ".json"):
         fail("NS502", f"{model} is a spec, and no model yet", help=f"netspec export {model}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from netspec.errors import choices, closest, fail
 from netspec.naming import IDENTIFIER
 from netspec.source import Source, Span
+from netspec.spec.aliases import Params, in_words, meant, way_to_name
 
 SUFFIXES = (".yaml", ".yml", ".json")
 MAX_BYTES = 4 * 1024 * 1024
@@ -32,6 +33,11 @@ def bundled_names() -> list[str]:
     return sorted(_bundled_names(), key=_natural)
 
 
+def is_bundled(name: str) -> bool:
+    """Whether a name, or another name for it, is that of a spec that comes with netspec."""
+    return not looks_like_path(name) and meant(name, _bundled_names()) is not None
+
+
 def _bundled_names() -> list[str]:
     folder = bundled_folder()
     files = os.listdir(folder) if folder.is_dir() else []
@@ -45,22 +51,47 @@ def _natural(name: str) -> tuple[str, str, int]:
 
 
 def find(name: str) -> Source:
-    """The spec of this name or path: `vgg_e`, `specs/vgg_e.yaml`, or `-` for standard input."""
+    """The spec of this name or path: `vgg_e` (or `VGG-19`), `specs/vgg_e.yaml`, or `-` for standard input."""
     if name in ("-", "<stdin>"):
         return Source("<stdin>", _decode(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>"))
     if looks_like_path(name):
         check_path(name)
         return read_file(Path(name), name)
-    bundled = _bundled(name)
-    if bundled is None:
-        hint = closest(name, bundled_names())
-        if not hint and os.path.isfile(f"{name}.yaml"):
-            hint = f"a file of yours is given with its suffix: `{name}.yaml`"
-        if not hint and os.path.isfile(name):
-            hint = f"a file of yours is given by its path: `./{name}`"
-        help = hint or "`netspec list` lists them; a file is given by its path"
+    if (bundled := _bundled(name)) is not None:
+        return bundled
+    # What may be meant as a file is never taken for another name of a bundled spec.
+    hint = _file_of(name)
+    meaning = meant(name, _bundled_names())
+    if hint or meaning is None:
+        help = hint or way_to_name(name, bundled_names()) or "`netspec list` shows them; a file is given by its path"
         fail("NS213", f"there is no bundled spec `{name}`", help=help)
-    return bundled
+    return _called(name, *meaning)
+
+
+def _file_of(name: str) -> str:
+    """A hint at a file of this name, if there is one."""
+    for suffix in SUFFIXES:
+        if os.path.isfile(f"{name}{suffix}"):
+            return f"a file of yours is given with its suffix: `{name}{suffix}`"
+    return f"a file of yours is given by its path: `./{name}`" if os.path.isfile(name) else ""
+
+
+def _called(name: str, bundled: str, params: Params) -> Source:
+    """The spec that another name means: the bundled one, or one that extends it by parameters."""
+    found = _bundled(bundled)
+    assert found is not None
+    if not params:
+        return found
+    said = dict(re.findall(r'^(title|source): "?(.+?)"?$', found.text, re.MULTILINE))
+    lines = [
+        "netspec: 1",
+        f"name: {re.sub(r'[^a-z0-9]+', '_', name.lower())}",
+        f'title: "{said.get("title", bundled)}, {in_words(params)}"',
+        f'source: "{said.get("source", "")}"',
+        f"extends: {bundled}",
+        f"params: {{{in_words(params)}}}",
+    ]
+    return Source(f"<{name}>", "\n".join([*lines, ""]))
 
 
 def find_network(name: str) -> tuple[Source, str]:
@@ -82,7 +113,10 @@ def find_beside(name: str, asker: Source, span: Span) -> Source:
     if not looks_like_path(name):
         if (bundled := _bundled(name)) is not None:
             return bundled
-        help = closest(name, bundled_names()) or f"bundled are {choices(bundled_names())}"
+        help = way_to_name(name, bundled_names()) or f"bundled are {choices(bundled_names())}"
+        if (meaning := meant(name, _bundled_names())) is not None:
+            help = f"its name in specs is `{meaning[0]}`"
+            help += f", with `params: {{{in_words(meaning[1])}}}`" if meaning[1] else ""
         fail("NS213", f"there is no bundled spec `{name}`", span, help=help)
     folder = Path(asker.name).parent
     if asker.name.startswith("<"):

@@ -11,6 +11,7 @@ import netspec
 
 from .conftest import TINY, Run
 
+BATCH_NORM = {"batch_norm": True}
 RESNETS = [
     *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152"),
     *(f"resnet{depth}_cifar" for depth in (20, 32, 44, 56, 110, 1202)),
@@ -28,12 +29,15 @@ def test_list_in_the_order_people_expect(run: Run) -> None:
 
 def test_list_formats(run: Run) -> None:
     rows = json.loads(run("list", "--format", "json").out)["networks"]
-    assert all(list(row) == ["name", "title", "source"] and all(row.values()) for row in rows)
+    assert all(list(row) == ["name", "aliases", "title", "source"] for row in rows)
+    assert all(row["name"] and row["title"] and row["source"] for row in rows)
+    assert next(row["aliases"] for row in rows if row["name"] == "vgg_d") == {"vgg16": {}, "vgg16_bn": BATCH_NORM}
     parsed = list(csv.DictReader(StringIO(run("list", "--format", "csv").out)))
-    assert parsed == rows
+    assert [(row["name"], row["title"]) for row in parsed] == [(row["name"], row["title"]) for row in rows]
+    assert next(row["also"] for row in parsed if row["name"] == "vgg_d") == "vgg16, vgg16_bn (batch_norm: true)"
     assert run("list", "--format", "table").out == run("list").out
     markdown = run("list", "--format", "markdown").out.splitlines()
-    assert markdown[:2] == ["| name | title | source |", "| --- | --- | --- |"]
+    assert markdown[:2] == ["| name | also | title | source |", "| --- | --- | --- | --- |"]
     assert len(markdown) == 2 + len(rows)
 
 

@@ -123,9 +123,9 @@ def test_usage(arguments: tuple[str, ...], run: Run) -> None:
 
 @pytest.mark.parametrize("command", ["summary", "show", "validate", "compile"])
 def test_unknown_network(command: str, run: Run) -> None:
-    result = run(command, "vgg_f")
+    result = run(command, "goglenet")
     assert (result.status, result.out) == (1, "")
-    assert result.err == "error NS213: there is no bundled spec `vgg_f`\n   help: did you mean `vgg_e`?\n"
+    assert result.err == "error NS213: there is no bundled spec `goglenet`\n   help: did you mean `googlenet`?\n"
 
 
 @pytest.mark.parametrize("command", ["summary", "validate", "compile"])
