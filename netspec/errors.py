@@ -8,7 +8,8 @@ from difflib import get_close_matches
 from itertools import islice
 from typing import NoReturn
 
-from netspec.source import Span, printable
+from netspec.printable import printable
+from netspec.source import Span
 
 CODES: dict[str, str] = {
     "NS101": "the text is not valid YAML or JSON",
@@ -72,7 +73,7 @@ class Diagnostic:
         if self.help:
             lines.append(f"   help: {shortened(self.help)}")
         # A spec's text may hold what a terminal would obey.
-        return "\n".join([printable(line) for line in lines])
+        return "\n".join([printable(line, "\t") for line in lines])
 
 
 class NetspecError(Exception):

@@ -49,4 +49,5 @@ def to_json(data: Mapping[str, Any]) -> str:
             lines.append(f"  {json.dumps(key)}: [\n    {inner}\n  ]")
         else:
             lines.append(f"  {json.dumps(key)}: {json.dumps(value)}")
-    return "{\n" + ",\n".join(lines) + "\n}"
+    # JSON escapes what a terminal obeys, but for DEL.
+    return ("{\n" + ",\n".join(lines) + "\n}").replace("\x7f", "\\u007f")

@@ -6,6 +6,10 @@ import re
 from bisect import bisect_right
 from typing import NamedTuple
 
+from netspec.printable import columns, printable
+
+_WIDEST = 160
+"""How much of a line is shown."""
 _LINE_BREAK = re.compile(r"\r\n?|\n")
 
 
@@ -71,25 +75,20 @@ class Span(NamedTuple):
         line, column = self.source.position(self.start)
         text = self.source.line(line)
         before, shown = _window(text, column - 1)
-        width = max(1, min(self.end - self.start, len(text) - (column - 1)))
-        width = min(width, max(1, len(shown) - len(before)))
+        marked = text[column - 1 : column - 1 + min(self.end - self.start, _WIDEST)]
+        width = max(1, min(columns(printable(marked, "\t")), columns(shown) - columns(before)))
         # A tab above a caret stays a tab below it, so that both move alike.
-        lead = "".join("\t" if c == "\t" else " " for c in before)
+        lead = "".join("\t" if c == "\t" else " " * columns(c) for c in before)
         number = f"{line:5d}"
         return [f"{number} | {shown}", f"{' ' * len(number)} | {lead}{'^' * width}{' ' + label if label else ''}"]
 
 
-def _window(text: str, column: int, limit: int = 160) -> tuple[str, str]:
+def _window(text: str, column: int, limit: int = _WIDEST) -> tuple[str, str]:
     """What stands before a column, and the line: both cut where the line is too long to show."""
     if len(text) <= limit:
-        return printable(text[:column]), printable(text)
+        return printable(text[:column], "\t"), printable(text, "\t")
     start = max(0, column - limit // 2)
     shown = text[start : start + limit]
     lead = "..." if start else ""
     tail = "..." if start + limit < len(text) else ""
-    return lead + printable(text[start:column]), lead + printable(shown) + tail
-
-
-def printable(text: str) -> str:
-    """Control characters (a terminal would obey them) as the replacement character."""
-    return "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in text)
+    return lead + printable(text[start:column], "\t"), lead + printable(shown, "\t") + tail

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+
+from netspec.markdown import as_cell, as_line
+from netspec.narrow import GAP, Layout, folded, layout, padded
+from netspec.printable import columns, printable
 
 Cell = str | int | float | None
+Line = tuple[str, str]
+"""A line of a table's text with what it is: title, head, rule, row, foot or note."""
 
 
 @dataclass(slots=True)
 class Table:
-    """Rows under headings, with lines of text above and below; numbers align right, None is a dash."""
+    """Rows under headings, with lines of text above and below; numbers align right, None is a dash.
+
+    `spare` are headings of the columns that go first where a terminal is too narrow for all.
+    """
 
     headings: Sequence[str]
     rows: list[Sequence[Cell]]
     title: Sequence[str] = ()
     foot: list[Sequence[Cell]] = field(default_factory=list[Sequence[Cell]])
     notes: Sequence[str] = ()
+    spare: Sequence[str] = ()
 
     def to(self, format: str) -> str:
         """The table as `table` (text), `markdown` or `csv`."""
@@ -26,42 +38,57 @@ class Table:
 
     def to_text(self) -> str:
         """Columns side by side, as in the table of a paper."""
-        if not self.rows and not self.foot:
-            return "\n".join([*self.title, *self.notes])
-        lines = [*self.title, ""] if self.title else []
-        cells = [[_shown(c) for c in row] for row in (*self.rows, *self.foot)]
-        right = self._right()
-        widths = [max(len(r[i]) for r in (list(self.headings), *cells)) for i in range(len(self.headings))]
+        return "\n".join([text for _, text in self.lines()])
 
-        def line(row: Sequence[str]) -> str:
-            padded = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)]
-            return "  ".join(padded).rstrip()
+    def lines(self, room: int | None = None) -> list[Line]:
+        """The lines of the text, within so many columns of a terminal where `room` says how many there are."""
+        lines = self._words("title", self.title, room)
+        notes = self.notes
+        if self.rows or self.foot:
+            cells = [[printable(_shown(c), "") for c in row] for row in (self.headings, *self.rows, *self.foot)]
+            right = self._right()
+            widths = [max(columns(row[i]) for row in cells) for i in range(len(self.headings))]
+            found = layout(self.headings, widths, right, self.spare, room)
+            head, *rest = [_line(row, found, right) for row in cells]
+            rule: Line = ("rule", "-" * max(columns(text) for text in chain(head, *rest)))
+            if room is None:
+                rule = ("rule", "-" * (sum(found.widths) + GAP * (len(found.widths) - 1)))
+            lines += [("title", "")] if lines else []
+            lines += [*(("head", text) for text in head), rule]
+            lines += [("row", text) for row in rest[: len(self.rows)] for text in row]
+            if self.foot:
+                lines += [rule, *(("foot", text) for row in rest[len(self.rows) :] for text in row)]
+            if found.left_out:
+                names = ", ".join(found.left_out)
+                notes = [*notes, f"Left out, to fit {room} columns: {names}. --format csv has all."]
+            lines += [("note", "")] if notes else []
+        return lines + self._words("note", notes, room)
 
-        rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-        body = cells[: len(self.rows)]
-        lines += [line(list(self.headings)), rule, *map(line, body)]
-        if self.foot:
-            lines += [rule, *map(line, cells[len(self.rows) :])]
-        if self.notes:
-            lines += ["", *self.notes]
-        return "\n".join(lines)
+    def _words(self, kind: str, texts: Sequence[str], room: int | None) -> list[Line]:
+        texts = [printable(text, "") for text in texts]
+        return [(kind, line) for text in texts for line in ([text] if room is None else folded(text, max(room, 20)))]
 
     def to_markdown(self) -> str:
-        """A Markdown table."""
+        """A Markdown table; what text is in it is no markup."""
 
-        def line(row: Sequence[str]) -> str:
-            return "| " + " | ".join(c.replace("|", "\\|") for c in row) + " |"
+        def row(cells: Sequence[str]) -> str:
+            return "| " + " | ".join(cells) + " |"
 
         right = self._right()
-        lines = [line(list(self.headings)), line(["---:" if r else "---" for r in right])]
-        lines += [line([_shown(c).replace("  ", "&nbsp;&nbsp;") for c in row]) for row in self.rows]
-        lines += [line([f"**{_shown(c)}**" if c not in ("", None) else "" for c in row]) for row in self.foot]
-        title = [f"**{self.title[0]}**", *self.title[1:], ""] if self.title else []
-        return "\n".join([*title, *lines, *([""] if self.notes else []), *self.notes])
+        lines = [row([as_cell(h) for h in self.headings]), row(["---:" if r else "---" for r in right])]
+        lines += [row([as_cell(_shown(c)).replace("  ", "&nbsp;&nbsp;") for c in cells]) for cells in self.rows]
+        lines += [
+            row([f"**{as_cell(_shown(c))}**" if c not in ("", None) else "" for c in cells]) for cells in self.foot
+        ]
+        title = [f"**{as_line(self.title[0])}**", *map(as_line, self.title[1:]), ""] if self.title else []
+        return "\n".join([*title, *lines, *([""] if self.notes else []), *map(as_line, self.notes)])
 
     def to_html(self) -> str:
         """An HTML table, for notebooks."""
-        from html import escape  # which most commands never need
+        from html import escape as html_of  # which most commands never need
+
+        def escape(text: str) -> str:
+            return html_of(printable(text, ""))
 
         right = self._right()
 
@@ -79,20 +106,45 @@ class Table:
         return "\n".join([f"<p>{'<br>'.join(title)}</p>", table, f"<p>{'<br>'.join(map(escape, self.notes))}</p>"])
 
     def to_csv(self) -> str:
-        """Comma-separated values: the headings and the rows, numbers as they are, without columns of bars."""
+        """Comma-separated values: the headings and the rows, numbers as they are, without columns of bars.
+
+        Text that a spreadsheet would calculate has a `'` before it.
+        """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         kept = [number for number, heading in enumerate(self.headings) if heading]
         writer.writerow([self.headings[i] for i in kept])
         for row in self.rows:
             cells = [row[i] for i in kept]
-            writer.writerow(["" if c is None else c.strip() if isinstance(c, str) else c for c in cells])
+            writer.writerow(["" if c is None else _quoted(c.strip()) if isinstance(c, str) else c for c in cells])
         return out.getvalue().rstrip("\n")
 
     def _right(self) -> list[bool]:
         return [
             any(isinstance(row[i], int | float) for row in (*self.rows, *self.foot)) for i in range(len(self.headings))
         ]
+
+
+def _line(row: Sequence[str], found: Layout, right: Sequence[bool]) -> list[str]:
+    """The lines of a row, of which most need one."""
+    cells = [folded(row[i], width) for i, width in zip(found.kept, found.widths, strict=True)]
+    aligned = [(width, right[i]) for i, width in zip(found.kept, found.widths, strict=True)]
+    lines: list[str] = []
+    for number in range(max(map(len, cells))):
+        parts = [cell[number] if number < len(cell) else "" for cell in cells]
+        made = [padded(part, width, to_right) for part, (width, to_right) in zip(parts, aligned, strict=True)]
+        lines.append((" " * GAP).join(made).rstrip())
+    return lines
+
+
+_FORMULA = re.compile(r"[=@]|[-+](?![\s\d.,]*$)")
+"""How a formula of a spreadsheet begins; `-2` is none."""
+
+
+def _quoted(text: str) -> str:
+    """Text of a cell that no spreadsheet takes for a formula."""
+    text = printable(text, "")
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _shown(cell: Cell) -> str:

@@ -23,13 +23,17 @@ PACKAGE = Path(netspec.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Each layer with the layers it may import besides itself: all imports count, wherever in a file they stand.
-BASE = "source errors collector dims expression types naming preprocess labels"
+BASE = "printable files source errors collector dims expression types naming preprocess labels"
 GRAPH = f"{BASE} ops graph"
 LAYERS = {
-    "source": "",
+    "printable": "",
+    "files": "",
+    "markdown": "printable",
+    "narrow": "printable",
+    "source": "printable",
     "collector": "",
-    "errors": "source",
-    "tables": "",
+    "errors": "printable source",
+    "tables": "printable markdown narrow",
     "report": "collector tables",
     "dims": "source errors",
     "expression": "source errors dims",
@@ -42,14 +46,13 @@ LAYERS = {
     "spec": f"{GRAPH}",
     "analysis": f"{GRAPH} tables report",
     "lazily": "",
-    "files": "",
     "passes": f"{GRAPH} analysis lazily",
     "weights": f"{GRAPH} spec tables report",
-    "backends": f"{GRAPH} spec analysis passes tables report weights lazily files",
+    "backends": f"{GRAPH} spec analysis passes tables report weights lazily",
     "expect": f"{GRAPH} spec analysis",
     "explain": f"{GRAPH} spec analysis tables report",
     "network": f"{GRAPH} spec analysis expect explain weights backends tables report",
-    "cli": f"{GRAPH} spec analysis passes backends expect network weights tables report files __init__",
+    "cli": f"{GRAPH} spec analysis passes backends expect network weights tables report __init__",
     "__main__": "cli",
 }
 FRONT_DOOR = "__init__"

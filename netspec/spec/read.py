@@ -10,7 +10,8 @@ from pathlib import Path
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
 from netspec.expression import names_in
 from netspec.graph.model import Parameter
-from netspec.source import Source, printable
+from netspec.printable import printable
+from netspec.source import Source
 from netspec.spec.blocks import check_classes, check_no_input, check_recursion, parse_block
 from netspec.spec.body import Argument, BlockDefinition, Body, Names, Reach, names_of_inputs
 from netspec.spec.data import Entry, Map, Seq, plain

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from textwrap import wrap
 
 from netspec.backends.diagram.look import Look
+from netspec.printable import printable
 
 LONGEST = 36
 """In characters: a word that is written in full."""
@@ -28,8 +29,7 @@ class Line:
 def escaped(text: str) -> str:
     """Text within a label: no character of it is markup, and none that a page can't hold is left."""
     words = " ".join(map(_fit, text.split(" ")))
-    clean = "".join(c if c.isprintable() else "\ufffd" for c in words)
-    return clean.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
+    return printable(words, "").replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;")
 
 
 def _fit(word: str) -> str:

@@ -9,7 +9,6 @@ from typing import Any
 from netspec.backends.onnx.lower import Array
 from netspec.backends.onnx.session import Prediction, Session
 from netspec.report import Report
-from netspec.source import printable
 from netspec.tables import Cell, Table
 
 _RANGE = ("min", "mean", "max")
@@ -33,7 +32,7 @@ def _seen_table(pairs: Sequence[tuple[str, Sequence[Prediction]]]) -> Table:
     for image, found in pairs:
         for each in found:
             label = [each.label] if named else []
-            rows.append([printable(image), each.index, *label, round(100 * each.probability, 4)])
+            rows.append([image, each.index, *label, round(100 * each.probability, 4)])
     return Table(["image", "class", *(["label"] if named else []), "%"], rows)
 
 
@@ -64,7 +63,7 @@ def _given_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     cells: list[Sequence[Cell]] = []
     for row in rows:
         shape = " x ".join(map(str, row["shape"]))
-        cells.append([printable(row["output"]), shape, row["dtype"], *(_shown(row[what]) for what in _RANGE)])
+        cells.append([row["output"], shape, row["dtype"], *(_shown(row[what]) for what in _RANGE)])
     return Table(["output", "shape", "dtype", *_RANGE], cells)
 
 

@@ -1,0 +1,85 @@
+"""Columns of a table within the width of a terminal: text is folded, and what still has no room is left out."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from netspec.printable import columns
+
+GAP = 2
+"""Spaces between two columns."""
+_FIRST, _FOLDED = 24, 18
+"""How far the first column, and others of text, are folded before a column is left out."""
+_NARROWEST = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns that are kept, how wide each is, and the headings of those left out."""
+
+    kept: Sequence[int]
+    widths: Sequence[int]
+    left_out: Sequence[str] = ()
+
+
+def layout(
+    headings: Sequence[str], widths: Sequence[int], right: Sequence[bool], spare: Sequence[str], room: int | None
+) -> Layout:
+    """Fit columns of these widths into `room`, None for any.
+
+    Bars (columns without a heading) go first, then those that are `spare`, then the last. Columns of numbers (`right`)
+    are never folded, and the first column always stays.
+    """
+    kept = list(range(len(headings)))
+    if room is None or _total(widths) <= room:
+        return Layout(kept, widths)
+    room = max(room, _NARROWEST)
+    least = [w if r else min(w, _FOLDED if i else _FIRST) for i, (w, r) in enumerate(zip(widths, right, strict=True))]
+    goes = [i for i in kept if i and not headings[i]]
+    goes += [headings.index(name) for name in spare]
+    goes += [i for i in reversed(kept) if i and i not in goes]
+    for number in goes:
+        if number in goes and (not headings[number] or _total([least[i] for i in kept]) > room):
+            kept.remove(number)
+    wide = {i: widths[i] for i in kept}
+    while _total(list(wide.values())) > room:
+        foldable = [i for i in kept if wide[i] > least[i]]
+        if not foldable:
+            break
+        widest = max(foldable, key=lambda i: wide[i])
+        wide[widest] -= 1
+    left_out = [headings[i] for i in range(len(headings)) if i not in kept and headings[i]]
+    return Layout(kept, list(wide.values()), left_out)
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + GAP * (len(widths) - 1)
+
+
+def folded(text: str, width: int) -> list[str]:
+    """A cell on as many lines as it needs; those after its first stand as deep as that, or a little deeper."""
+    if columns(text) <= width:
+        return [text]
+    lead = text[: len(text) - len(text.lstrip(" "))][: width // 2]
+    lines: list[str] = []
+    for part in textwrap.wrap(text.strip(), width - len(lead), break_on_hyphens=False) or [""]:
+        lines += [f"{lead}{piece}" for piece in _cut(part, width - len(lead))]
+    return lines
+
+
+def _cut(text: str, width: int) -> list[str]:
+    """Text of wide characters in pieces that have room."""
+    pieces = [""]
+    for c in text:
+        if columns(pieces[-1] + c) > width:
+            pieces.append("")
+        pieces[-1] += c
+    return pieces
+
+
+def padded(text: str, width: int, right: bool) -> str:
+    """A cell with spaces up to its column's width."""
+    space = " " * (width - columns(text))
+    return f"{space}{text}" if right else f"{text}{space}"
