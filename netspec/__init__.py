@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -71,7 +70,10 @@ __all__ = [
     "to_yaml",
 ]
 
+TYPE_CHECKING = False  # as typing has it, without the time that importing that takes
 if TYPE_CHECKING:
+    from typing import Any
+
     from netspec.analysis.diff import diff
     from netspec.analysis.summary import summary
     from netspec.backends.diagram import diagram

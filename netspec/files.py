@@ -1,31 +1,118 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and files that are read, which nothing that is written may replace."""
 
 from __future__ import annotations
 
 import os
+import re
 import tempfile
+import time
+import zlib
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
+
+FilePath = str | os.PathLike[str]
+
+_inputs: ContextVar[set[tuple[int, int]] | None] = ContextVar("_inputs", default=None)
+"""The files that a command has read, by device and number, so that links and spellings make no difference."""
+_temporaries: set[Path] = set()
+"""The temporary files of this process that are there now."""
+_TEMPORARY = re.compile(r"\.netspec-(?P<host>[0-9a-f]{8})-(?P<process>\d+)-")
+_DAY = 24 * 60 * 60
+
+
+@contextmanager
+def keeping_inputs() -> Generator[None]:
+    """While a command runs: keep which files it reads, for `is_input`."""
+    token = _inputs.set(set())
+    try:
+        yield
+    finally:
+        _inputs.reset(token)
+
+
+def note_input(path: FilePath) -> None:
+    """Say that a file is read."""
+    inputs = _inputs.get()
+    if inputs is not None:
+        with suppress(OSError, ValueError):
+            found = os.stat(path)
+            inputs.add((found.st_dev, found.st_ino))
+
+
+def is_input(path: FilePath) -> bool:
+    """Whether the command that runs has read this file, under this name or another."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return False
+    return (found.st_dev, found.st_ino) in (_inputs.get() or ())
 
 
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
-    """A new file beside `path` that takes its place when all has gone well; else `path` stays as it was."""
+    """A new file beside `path` that takes its place when all has gone well; else `path` stays as it was.
+
+    What processes that were killed left in the folder is removed first.
+    """
     if path.exists() and not path.is_file():
         # /dev/null and pipes are written to, never replaced; a folder says what it is.
         yield path
         return
     target = Path(os.path.realpath(path))
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.stem}.", suffix=target.suffix)
-    os.close(handle)
+    _sweep(target.parent)
+    # The name tells whose it is; a suffix some writers need.
+    prefix = f".netspec-{_host()}-{os.getpid()}-"
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=target.suffix[:16])
     temporary = Path(name)
+    _temporaries.add(temporary)
     try:
+        os.close(handle)
         yield temporary
         temporary.chmod(_mode(target))
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+        _temporaries.discard(temporary)
+
+
+def remove_temporaries() -> None:
+    """Remove what this process has begun to write and not finished, since it ends now."""
+    for temporary in list(_temporaries):
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the temporary files of processes that are no more; those of other machines when a day old."""
+    with suppress(OSError):
+        for path in folder.iterdir():
+            match = _TEMPORARY.match(path.name)
+            if match is not None and _is_left_behind(path, match):
+                with suppress(OSError):
+                    path.unlink()
+
+
+def _is_left_behind(path: Path, name: re.Match[str]) -> bool:
+    if os.name == "posix" and name["host"] == _host():
+        try:
+            os.kill(int(name["process"]), 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, OverflowError):
+            return False
+        return False
+    try:
+        return time.time() - path.stat().st_mtime > _DAY
+    except OSError:
+        return False
+
+
+def _host() -> str:
+    """Eight digits for this machine: process numbers say nothing of others that share a folder."""
+    name = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+    return f"{zlib.crc32(name.encode('utf-8', 'replace')):08x}"
 
 
 def _mode(path: Path) -> int:

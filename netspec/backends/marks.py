@@ -16,13 +16,17 @@ from netspec.backends.stored import SafetensorsFile
 from netspec.errors import NetspecError
 
 MARK = "netspec"
-"""Stands in the metadata of every file of weights that netspec writes."""
+"""Stands in the metadata of every file of weights that netspec writes, and in other files that have a place for it."""
+NOTE = "netspec.txt"
+"""The file in a .pt2 archive that tells that netspec wrote it."""
 
 
-def save_arrays(weights: Mapping[str, Any], path: str | os.PathLike[str], params: Mapping[str, Any]) -> None:
+def save_arrays(
+    weights: Mapping[str, Any], path: str | os.PathLike[str], params: Mapping[str, Any], beside: str = ""
+) -> None:
     """Write arrays as safetensors, marked as netspec's, with the parameters of the network that they are for."""
     with errors_of_the_system():
-        save_file(dict(weights), path, metadata=metadata_for(params))
+        save_file(dict(weights), path, metadata=metadata_for(params, beside))
 
 
 @contextmanager
@@ -38,9 +42,9 @@ def errors_of_the_system() -> Generator[None]:
         raise OSError(int(code[1]), os.strerror(int(code[1]))) from None
 
 
-def metadata_for(params: Mapping[str, Any]) -> dict[str, str]:
-    """What stands in the metadata of a file of weights."""
-    return {"format": "pt", MARK: json.dumps({"params": dict(params)})}
+def metadata_for(params: Mapping[str, Any], beside: str = "") -> dict[str, str]:
+    """What stands in the metadata of a file of weights; `beside` is the name of the file that it belongs to."""
+    return {"format": "pt", MARK: json.dumps({"params": dict(params), **({"beside": beside} if beside else {})})}
 
 
 def written_for(path: str | os.PathLike[str]) -> dict[str, Any] | None:

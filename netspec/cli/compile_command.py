@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from netspec.cli.options import in_place_of, need, network_options, open_network, overwrite, weights_key, write_file
-from netspec.cli.ours import is_our_source, refuse_to_lose, weights_beside
+from netspec.cli.options import (
+    need,
+    network_options,
+    open_network,
+    output_file,
+    overwrite,
+    weights_file,
+    weights_key,
+)
+from netspec.cli.ours import is_our_program, is_our_source, is_our_weights, weights_beside
+from netspec.cli.output import check_names_a_file, in_place_of, refuse_to_lose, write_file
 from netspec.cli.progress import working
+from netspec.cli.terminal import echo
 
 if TYPE_CHECKING:
     from netspec.network import Network
 
-_NOTE = "netspec.txt"
-"""The file in a .pt2 archive that tells that netspec wrote it."""
-
 
 @click.command("compile")
 @network_options
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    help="NAME.py, NAME.pt2, or - for source on stdout.  [default: the network's name.py]",
-)
-@click.option(
-    "--weights",
-    metavar="FILE",
-    help="A file of weights that fits: they go into the .pt2, or beside the .py as NAME.safetensors.",
-)
+@output_file("NAME.py, NAME.pt2, or - for source on stdout.  [default: the network's name.py]")
+@weights_file("A file of weights that fits: they go into the .pt2, or beside the .py as NAME.safetensors.")
 @weights_key
 @overwrite
 def command(
@@ -56,7 +53,7 @@ def command(
       netspec compile resnet50 --set stride_in_3x3=true --weights resnet50.pth -o resnet50.py
       netspec compile alexnet --weights alexnet.safetensors -o alexnet.pt2
     """
-    suffix = Path(output).suffix if output and output != "-" else ".py"
+    suffix = ".py" if output in (None, "-") else Path(output).suffix.lower()
     if suffix not in (".py", ".pt2"):
         raise click.UsageError(f"-o takes a file that ends in .py or .pt2, not `{output}`")
     if weights is not None and output == "-":
@@ -67,33 +64,38 @@ def command(
     target = output or f"{found.name}.py"
     with working("loading torch"):
         need("torch")
-    if target != "-" and not force:
-        refuse_to_lose(Path(target), is_our_source if suffix == ".py" else _is_our_program)
+    if target != "-":
+        check_names_a_file(target)
+        refuse_to_lose(Path(target), is_our_source if suffix == ".py" else is_our_program, force)
+        if weights is not None and suffix == ".py":
+            weights_beside(Path(target), force)
     with working(f"building {found.name} with torch, and proving it"):
         source = found.to_source()
         proof = _prove(found)
     if target == "-":
-        click.echo(source, nl=False)
-        click.echo(proof, err=True)
+        echo(source, nl=False)
+        echo(proof, err=True)
         return
-    click.echo(proof, err=True)
+    echo(proof, err=True)
     if suffix == ".py":
         beside = _convert(found, Path(target), weights, key, force) if weights is not None else ""
-        write_file(Path(target), source)
-        click.echo(f"wrote {target}: class {_class(found)}, {source.count(chr(10))} lines{beside}", err=True)
+        write_file(Path(target), source, is_our_source, force)
+        echo(f"wrote {target}: class {_class(found)}, {source.count(chr(10))} lines{beside}", err=True)
     else:
         with working(f"exporting {found.name}"):
-            _export(found, Path(target), weights, key)
-    click.echo(str(found.summary()))
+            _export(found, Path(target), weights, key, force)
+    echo(str(found.summary()))
 
 
 def _convert(network: Network, path: Path, weights: str, key: str, force: bool) -> str:
     """Write weights beside a source, with the keys of its module; what was written, for the line that tells."""
     from netspec.backends.pytorch.weights import save_weights
 
-    beside = weights_beside(path, weights, force)
-    with working(f"reading {weights}"), in_place_of(beside) as file:
-        save_weights(dict(network.compile(weights, key=key).state_dict()), file, network.params)
+    with working(f"reading {weights}"):
+        state = dict(network.compile(weights, key=key).state_dict())
+    beside = weights_beside(path, force)
+    with in_place_of(beside, lambda file: is_our_weights(file, path.name), force) as file:
+        save_weights(state, file, network.params, path.name)
     return f", and its weights, {beside}"
 
 
@@ -103,29 +105,22 @@ def _class(network: Network) -> str:
     return network_class_name(network.graph)
 
 
-def _is_our_program(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith(f"/{_NOTE}") for name in archive.namelist())
-    except zipfile.BadZipFile:
-        return False
-
-
 def _prove(network: Network) -> str:
     from netspec.backends.pytorch.prove import prove
 
     return prove(network.graph, network.to_source())
 
 
-def _export(network: Network, path: Path, weights: str | None, key: str) -> None:
+def _export(network: Network, path: Path, weights: str | None, key: str, force: bool) -> None:
     """Write the module as a program of torch.export whose symbolic sizes stay open where torch can keep them so."""
     import torch
 
     from netspec import __version__
+    from netspec.backends.marks import NOTE
     from netspec.backends.pytorch.programs import save_program
     from netspec.backends.pytorch.prove import example_inputs
 
-    with in_place_of(path) as file:
+    with in_place_of(path, is_our_program, force) as file:
         module: Any = network.compile(weights, key=key).eval()
         inputs = network.graph.inputs
         auto: Any = torch.export.Dim.AUTO
@@ -133,11 +128,11 @@ def _export(network: Network, path: Path, weights: str | None, key: str) -> None
             {axis: auto for axis, dim in enumerate(i.type.shape) if not isinstance(dim, int)} for i in inputs
         )
         program: Any = torch.export.export(module, example_inputs(network.graph, "cpu"), dynamic_shapes=open_dims)
-        save_program(program, file, {_NOTE: f"compiled by netspec {__version__} from {network.name}"})
+        save_program(program, file, {NOTE: f"compiled by netspec {__version__} from {network.name}"})
     nodes = {node.name: node for node in program.graph.nodes}
     shown: list[str] = []
     for i in inputs:
         kept = nodes[i.name].meta["val"].shape
         dims = [str(size if isinstance(size, int) else dim) for size, dim in zip(kept, i.type.shape, strict=True)]
         shown.append(f"{i.name} {' x '.join(dims)}")
-    click.echo(f"wrote {path}: a program for {', '.join(shown)}", err=True)
+    echo(f"wrote {path}: a program for {', '.join(shown)}", err=True)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from netspec.cli.options import in_place_of, network_options, open_network
+from netspec.cli.options import network_options, open_network, output_file, overwrite
+from netspec.cli.output import check_names_a_file, refuse_to_lose, write_file
 from netspec.cli.progress import working
+from netspec.cli.terminal import echo
 
 if TYPE_CHECKING:
     from netspec.graph.model import Graph, Mode
@@ -18,9 +20,7 @@ _FORMATS = ("svg", "png", "pdf", "dot")
 
 @click.command("diagram")
 @network_options
-@click.option(
-    "-o", "--output", metavar="FILE", help="Write to a file (.svg, .png, .pdf or .dot) and not SVG to stdout."
-)
+@output_file("Write to a file (.svg, .png, .pdf or .dot) and not SVG to stdout.")
 @click.option("--depth", metavar="N|all", help="How deep to open blocks.  [default: as deep as a page holds]")
 @click.option("--expand", multiple=True, metavar="NAME|all", help="Draw every copy of a repeat; may be repeated.")
 @click.option("--part", default="", metavar="NAME", help="Draw one block, branch or repeat alone; of a block, a use.")
@@ -29,7 +29,10 @@ _FORMATS = ("svg", "png", "pdf", "dot")
     "--direction", type=click.Choice(("TB", "LR")), default="TB", show_default=True, help="Which way it runs."
 )
 @click.option(
-    "--width", type=float, metavar="INCHES", help="How long a row may be with `--direction LR`.  [default: as on a page]"
+    "--width",
+    type=float,
+    metavar="INCHES",
+    help="How long a row may be with `--direction LR`.  [default: as on a page]",
 )
 @click.option("--theme", type=click.Choice(("light", "dark")), default="light", show_default=True, help="The colours.")
 @click.option("--highlight", multiple=True, metavar="NAME", help="Draw a part boldly; may be repeated.")
@@ -42,6 +45,7 @@ _FORMATS = ("svg", "png", "pdf", "dot")
     show_default=True,
     help="Which Graphviz lays it out.",
 )
+@overwrite
 def command(
     network: str,
     settings: tuple[str, ...],
@@ -58,6 +62,7 @@ def command(
     title: bool,
     dpi: int | None,
     dot: str,
+    force: bool,
 ) -> None:
     """Draw a network: blocks as frames, a convolution with its norm and activation as one box, repeats once.
 
@@ -78,14 +83,20 @@ def command(
     if depth is not None and depth != "all" and not (depth.isascii() and depth.isdecimal() and len(depth) < 10):
         raise click.UsageError(f"--depth takes a number from 0, or `all`, not `{depth}`")
     _check(format, direction, width, dpi)
+    if output and output != "-":
+        check_names_a_file(output)
     found = open_network(network, settings, sizes)
+    from netspec.backends.diagram.mark import is_our_diagram
+
+    if output and output != "-":
+        refuse_to_lose(Path(output), is_our_diagram, force)
     system = dot == "system" or format == "pdf"
     if system and format != "dot":
         _need_graphviz(format)
     from netspec.backends.diagram import diagram
     from netspec.backends.diagram.dot import Direction
-    from netspec.backends.diagram.view import DEEPEST
     from netspec.backends.diagram.look import Theme
+    from netspec.backends.diagram.view import DEEPEST
 
     mode = "train" if train else "inference"
     drawn = diagram(
@@ -103,11 +114,10 @@ def command(
     with working(f"laying out {len(drawn.picture.boxes)} boxes"):
         data = drawn.bytes(format, system, dpi)
     if output is None or output == "-":
-        click.echo(data.decode(), nl=False)
+        echo(data.decode(), nl=False)
         return
-    with in_place_of(Path(output)) as file:
-        file.write_bytes(data)
-    click.echo(f"wrote {output}: {len(drawn.picture.boxes)} boxes", err=True)
+    write_file(Path(output), data, is_our_diagram, force)
+    echo(f"wrote {output}: {len(drawn.picture.boxes)} boxes", err=True)
 
 
 def _check(format: str, direction: str, width: float | None, dpi: int | None) -> None:
@@ -119,7 +129,9 @@ def _check(format: str, direction: str, width: float | None, dpi: int | None) ->
     if width is not None and not WIDTHS[0] <= width <= WIDTHS[1]:
         raise click.UsageError(f"--width takes from {WIDTHS[0]} to {WIDTHS[1]} inches, not {width:g}")
     if dpi is not None and format != "png":
-        raise click.UsageError(f"--dpi goes with a PNG, and this is {format.upper()}: write to a file that ends in .png")
+        raise click.UsageError(
+            f"--dpi goes with a PNG, and this is {format.upper()}: write to a file that ends in .png"
+        )
     if dpi is not None and not DPIS[0] <= dpi <= DPIS[1]:
         raise click.UsageError(f"--dpi takes from {DPIS[0]} to {DPIS[1]} pixels per inch, not {dpi}")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from netspec.cli.options import Command, emit, format_for, open_network, output_options, spec_options
+from netspec.cli.options import Command, open_network, output_options, spec_options
+from netspec.cli.output import Output
 
 
 def _side_options(command: Command) -> Command:
@@ -33,8 +34,7 @@ def command(
     set_b: tuple[str, ...],
     input_a: tuple[str, ...],
     input_b: tuple[str, ...],
-    format_: str | None,
-    output: str | None,
+    output: Output,
 ) -> None:
     """Tell what differs between two networks.
 
@@ -58,5 +58,5 @@ def command(
         raise click.UsageError("one of the two can be read from standard input, not both")
     left = open_network(a, settings + set_a, sizes + input_a)
     found = left.diff(open_network(b, settings + set_b, sizes + input_b))
-    emit(found.to(format_for(format_, output)), output)
+    output.write(found)
     context.exit(0 if found.same else 1)

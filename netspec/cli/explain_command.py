@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from netspec.cli.options import emit, format_for, network, open_network, output_options, spec_options
+from netspec.cli.options import network, open_network, output_options, spec_options
+from netspec.cli.output import Output
 
 
 @click.command("explain")
@@ -17,8 +18,7 @@ def command(
     part: str,
     settings: tuple[str, ...],
     sizes: tuple[str, ...],
-    format_: str | None,
-    output: str | None,
+    output: Output,
 ) -> None:
     """Tell where a part of a network comes from, and each of its values: the spec, a default, or --set.
 
@@ -32,4 +32,4 @@ def command(
       netspec explain vgg_e fc8 --set classes=10
     """
     report = open_network(network, settings, sizes).explain(part)
-    emit(report.to(format_for(format_, output)), output)
+    output.write(report)

@@ -6,15 +6,24 @@ from pathlib import Path
 
 import click
 
-from netspec.cli.options import need, network_options, open_network, overwrite, weights_key, writing
-from netspec.cli.ours import refuse_to_lose
+from netspec.cli.options import (
+    need,
+    network_options,
+    open_network,
+    output_file,
+    overwrite,
+    weights_file,
+    weights_key,
+)
+from netspec.cli.output import check_names_a_file, refuse_to_lose, writing
 from netspec.cli.progress import working
+from netspec.cli.terminal import echo
 
 
 @click.command("export")
 @network_options
-@click.option("-o", "--output", metavar="FILE", help="NAME.onnx.  [default: the network's name.onnx]")
-@click.option("--weights", metavar="FILE", help="A file of weights that fits.")
+@output_file("NAME.onnx.  [default: the network's name.onnx]")
+@weights_file("A file of weights that fits.")
 @weights_key
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), help="Weights from a seed, as the spec begins them.  [default: 0]"
@@ -54,7 +63,7 @@ def command(
         raise click.UsageError("--weights FILE and --seed N are two sources of weights: give one of them")
     if key and weights is None:
         raise click.UsageError("--key goes with --weights")
-    if output is not None and Path(output).suffix != ".onnx":
+    if output is not None and Path(output).suffix.lower() != ".onnx":
         raise click.UsageError(f"-o takes a file that ends in .onnx, not `{output}`")
     found = open_network(network, settings, sizes)
     target = Path(output or f"{found.name}.onnx")
@@ -62,12 +71,14 @@ def command(
         need("onnx")
     from netspec.backends.onnx.export import is_ours
 
-    if not force:
-        refuse_to_lose(target, is_ours)
+    check_names_a_file(output or target.name)
+    refuse_to_lose(target, is_ours, force)
+    # Where what a large model has beside it would go.
+    refuse_to_lose(target.with_name(f"{target.name}.data"), lambda _: target.is_file() and is_ours(target), force)
     with working(f"writing {target}"), writing(target):
         done = found.to_onnx(target, weights, key=key, seed=seed or 0, fold=not no_fold, fp16=fp16, opset=int(opset))
     for line in (*(done.explained if explain else ()), *done.lost):
-        click.echo(line, err=True)
+        echo(line, err=True)
     if weights is None and seed is None and done.weights:
-        click.echo("its weights are random (seed 0): --weights FILE gives trained ones", err=True)
-    click.echo(f"wrote {target}: {done}", err=True)
+        echo("its weights are random (seed 0): --weights FILE gives trained ones", err=True)
+    echo(f"wrote {target}: {done}", err=True)

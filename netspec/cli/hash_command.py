@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from netspec.cli.options import networks, open_network, spec_options
+from netspec.cli.terminal import echo
 
 
 @click.command("hash")
@@ -25,4 +26,4 @@ def command(networks: tuple[str, ...], settings: tuple[str, ...], sizes: tuple[s
 
     hashes = [(graph_hash(open_network(name, settings, sizes).graph), name) for name in networks]
     for digest, name in hashes:
-        click.echo(f"{digest}  {name}")
+        echo(f"{digest}  {name}")

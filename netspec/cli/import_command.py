@@ -6,15 +6,17 @@ from pathlib import Path
 
 import click
 
-from netspec.cli.options import in_place_of, need, overwrite, own_ops, write_file
-from netspec.cli.ours import is_our_spec, refuse_to_lose, weights_beside
+from netspec.cli.options import INPUT, need, output_file, overwrite, own_ops
+from netspec.cli.ours import is_our_spec, is_our_weights, weights_beside
+from netspec.cli.output import check_names_a_file, in_place_of, refuse_to_lose, write_file
 from netspec.cli.progress import working
+from netspec.cli.terminal import echo
 
 
 @click.command("import")
-@click.argument("model")
+@click.argument("model", type=INPUT)
 @own_ops
-@click.option("-o", "--output", required=True, metavar="FILE", help="The spec to write, NAME.yaml.")
+@output_file("The spec to write, NAME.yaml.", required=True)
 @overwrite
 def command(model: str, output: str, force: bool) -> None:
     """Make a spec of an ONNX model that netspec exported, and a file of its weights.
@@ -27,10 +29,11 @@ def command(model: str, output: str, force: bool) -> None:
       netspec import resnet50.onnx -o lean.yaml
     """
     target = Path(output)
-    if target.suffix not in (".yaml", ".yml"):
+    if target.suffix.lower() not in (".yaml", ".yml"):
         raise click.UsageError(f"-o takes a file that ends in .yaml, not `{output}`")
-    if not force:
-        refuse_to_lose(target, is_our_spec)
+    check_names_a_file(output)
+    refuse_to_lose(target, is_our_spec, force)
+    weights_beside(target, force)
     with working("loading onnx"):
         need("onnx")
     from netspec.backends.marks import save_arrays
@@ -38,8 +41,8 @@ def command(model: str, output: str, force: bool) -> None:
 
     with working(f"reading {model}"):
         found = import_model(Path(model))
-    beside = weights_beside(target, model, force)
-    with working(f"writing {beside}"), in_place_of(beside) as file:
-        save_arrays(found.weights, file, found.graph.params)
-    write_file(target, found.text)
-    click.echo(f"wrote {target}: {len(found.graph):,} nodes; and its weights, {beside}", err=True)
+    beside = weights_beside(target, force)
+    with working(f"writing {beside}"), in_place_of(beside, lambda at: is_our_weights(at, target.name), force) as file:
+        save_arrays(found.weights, file, found.graph.params, target.name)
+    write_file(target, found.text, is_our_spec, force)
+    echo(f"wrote {target}: {len(found.graph):,} nodes; and its weights, {beside}", err=True)

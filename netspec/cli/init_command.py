@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from netspec.cli.options import write_file
+from netspec.cli.output import write_file
+from netspec.cli.terminal import echo
 
 if TYPE_CHECKING:
     from netspec.errors import NetspecError
@@ -98,11 +99,11 @@ def command(name: str, like: str | None) -> None:
     network = _network_name(path, like)
     text = _FIRST.format(name=network) if like is None else _extending(like, network)
     found = _checked(text, path, network, like)
-    write_file(path, text)
+    write_file(path, text, lambda _: False, False)
     # A name that begins with `-` would be read as an option.
     shown = shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
-    click.echo(f"wrote {path}: `{network}`, {found.summary()['totals']['parameters']:,} parameters", err=True)
-    click.echo(f"next:\n  netspec validate {shown}\n  netspec summary {shown}\n  netspec compile {shown}", err=True)
+    echo(f"wrote {path}: `{network}`, {found.summary()['totals']['parameters']:,} parameters", err=True)
+    echo(f"next:\n  netspec validate {shown}\n  netspec summary {shown}\n  netspec compile {shown}", err=True)
 
 
 def _path(name: str) -> Path:

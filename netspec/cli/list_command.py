@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from netspec.cli.options import format_for, format_option
+from netspec.cli.options import output_options
+from netspec.cli.output import Output
 
 
 @click.command("list")
-@format_option("How to print them.  [default: table]")
-def command(format_: str | None) -> None:
+@output_options
+def command(output: Output) -> None:
     """List the bundled networks, with titles and sources.
 
     Any of these names stands for a NETWORK in the other commands, and in netspec.load(); so do those under `also`.
@@ -38,7 +39,7 @@ def command(format_: str | None) -> None:
             others = {alias: dict(params) for alias, params in aliases_of(name).items()}
             rows.append({"name": shown, "aliases": others, "title": spec.title, "source": spec.source_note})
     report = Report({"networks": rows}, lambda: Table(["name", "also", "title", "source"], list(map(_cells, rows))))
-    click.echo(report.to(format_for(format_, None)))
+    output.write(report)
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:

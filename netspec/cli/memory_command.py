@@ -7,7 +7,8 @@ from typing import cast
 import click
 
 from netspec.analysis.memory import BYTES, OPTIMIZERS, DType, Optimizer
-from netspec.cli.options import emit, format_for, open_network, report_options
+from netspec.cli.options import open_network, report_options
+from netspec.cli.output import Output
 
 
 @click.command("memory")
@@ -36,8 +37,7 @@ def command(
     train: bool,
     dtype: str,
     optimizer: str,
-    format_: str | None,
-    output: str | None,
+    output: Output,
 ) -> None:
     """Tell how much memory weights and activations take, and where most is held.
 
@@ -59,4 +59,4 @@ def command(
         dtype=cast(DType, dtype),
         optimizer=cast(Optimizer, optimizer),
     )
-    emit(report.to(format_for(format_, output)), output)
+    output.write(report)

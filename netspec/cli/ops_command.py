@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.cli.options import format_for, format_option, own_ops
+from netspec.cli.completion import op_names
+from netspec.cli.options import format_option, own_ops
+from netspec.cli.terminal import echo
 
 if TYPE_CHECKING:
     from netspec.ops.base import Op
@@ -20,7 +22,7 @@ _WIDEST = 120
 
 
 @click.command("ops")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=op_names)
 @format_option("How to print it.  [default: table]")
 @own_ops
 def command(name: str | None, format_: str | None) -> None:
@@ -36,13 +38,13 @@ def command(name: str | None, format_: str | None) -> None:
       netspec ops --format json
       netspec ops --ops my_ops.py my_op
     """
-    chosen = format_for(format_, None)
+    chosen = format_ or "table"
     if name is None:
-        click.echo(_list(chosen))
+        echo(_list(chosen))
     elif chosen == "csv":
         raise click.UsageError("one op is printed as table, json or markdown; csv is for the list")
     else:
-        click.echo(_about(name, chosen))
+        echo(_about(name, chosen))
 
 
 def _about(name: str, format_: str) -> str:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from netspec.files import replacing
+from netspec.cli.completion import network_names
+from netspec.cli.ours import FORMATS
+from netspec.cli.output import output_of
+from netspec.files import note_input
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from netspec.dims import Dim
     from netspec.network import Network
     from netspec.source import Source
@@ -20,12 +24,10 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-FORMATS = ("table", "json", "csv", "markdown")
-_SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown"}
 _MAX_DIGITS = 19
 
-network = click.argument("network")
-networks = click.argument("networks", nargs=-1, required=True, metavar="NETWORK...")
+network = click.argument("network", shell_complete=network_names)
+networks = click.argument("networks", nargs=-1, required=True, metavar="NETWORK...", shell_complete=network_names)
 settings = click.option(
     "--set",
     "settings",
@@ -43,12 +45,30 @@ sizes = click.option(
 
 
 def _load(context: click.Context, option: click.Parameter, files: tuple[str, ...]) -> None:
-    if files:
+    # A shell that completes a line runs nothing that stands in it.
+    if files and not context.resilient_parsing:
         from netspec.ops.own import load_ops
 
         for file in files:
             load_ops(file)
 
+
+class _InputFile(click.ParamType[str] if TYPE_CHECKING else click.ParamType):
+    """A file that a command reads, so that nothing it writes takes that file's place."""
+
+    name = "file"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        note_input(value)
+        return value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(incomplete, type="file")]
+
+
+INPUT = _InputFile()
 
 own_ops = click.option(
     "--ops",
@@ -57,6 +77,7 @@ own_ops = click.option(
     callback=_load,
     is_eager=True,
     expose_value=False,
+    type=INPUT,
     help="Run a Python file that defines ops of your own; may be repeated.",
 )
 
@@ -64,19 +85,27 @@ weights_key = click.option(
     "--key", default="", metavar="NAME", help="Where in a checkpoint the state dict stands, such as checkpoint.model."
 )
 
-overwrite = click.option("--force", is_flag=True, help="Overwrite a file that netspec did not write.")
+overwrite = click.option(
+    "--force", is_flag=True, help="Overwrite a file that netspec did not write, or that this command reads."
+)
 
 
 def need(module: str) -> None:
     """Import a module that a command can't do without, or raise MissingPart."""
     try:
         import_module(module)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != module:
-            raise
+    except Exception as error:
+        # A package that is there may fail in any way: libraries that are missing, or have no room in memory.
         from netspec.errors import MissingPart
 
-        raise MissingPart(f"this command needs {module}, which is not installed", f"pip install {module}") from None
+        missing = isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] == module
+        if missing:
+            raise MissingPart(f"this command needs {module}, which is not installed", f"pip install {module}") from None
+        reason = " ".join((str(error) or type(error).__name__).split())
+        way = f"pip install --force-reinstall {module}"
+        if isinstance(error, MemoryError) or "memory" in reason or "failed to map" in reason:
+            way = f"give it more memory (`ulimit -v unlimited`); if that is not it, {way}"
+        raise MissingPart(f"{module} is installed, and can't be imported: {reason}", way) from None
 
 
 def spec_options(command: Command) -> Command:
@@ -94,21 +123,31 @@ def format_option(help: str) -> Callable[[Command], Command]:
     return click.option("--format", "format_", type=click.Choice(FORMATS), help=help)
 
 
+def output_file(help: str, **more: Any) -> Callable[[Command], Command]:
+    """`-o`."""
+    return click.option("-o", "--output", metavar="FILE", type=click.Path(), help=help, **more)
+
+
+def weights_file(help: str) -> Callable[[Command], Command]:
+    """`--weights`."""
+    return click.option("--weights", metavar="FILE", type=INPUT, help=help)
+
+
 def output_options(command: Command) -> Command:
-    """Where a report goes: `--format` and `-o`."""
+    """Where a report goes, which the command gets as `output`: `--format`, `-o` and `--force`."""
+
+    @wraps(command)
+    def wrapped(*args: Any, format_: str | None, output: str | None, force: bool, **rest: Any) -> Any:
+        return command(*args, output=output_of(format_, output, force), **rest)
+
     form = format_option("How to print it.  [default: by the suffix of -o, else table]")
-    file = "Write to a file (.json, .csv, .md or a table as text)."
-    return form(click.option("-o", "--output", metavar="FILE", help=file)(command))
+    option = output_file("Write to a file: .json, .csv, .md, or .txt for the table.")
+    return cast(Command, form(option(overwrite(wrapped))))
 
 
 def report_options(command: Command) -> Command:
     """What a report on one network takes."""
     return network_options(output_options(command))
-
-
-def format_for(format_: str | None, output: str | None) -> str:
-    """The format that was asked for, else the one that the output file's suffix tells, else a table."""
-    return format_ or _SUFFIXES.get(Path(output or "").suffix, "table")
 
 
 def open_network(name: str, settings: tuple[str, ...] = (), sizes: tuple[str, ...] = ()) -> Network:
@@ -177,35 +216,3 @@ def _size(text: str) -> int | str | None:
     if text.isdecimal():
         return int(text) if len(text) <= _MAX_DIGITS else None
     return text if text.isidentifier() and text[0].isupper() else None
-
-
-@contextmanager
-def writing(path: Path) -> Generator[None]:
-    """While a file is written: what the system says against it in words, and no traceback."""
-    try:
-        yield
-    except OSError as error:
-        reason = "there is no such folder" if not path.parent.exists() else (error.strerror or str(error)).lower()
-        raise click.ClickException(f"{path} can't be written: {reason}") from None
-
-
-@contextmanager
-def in_place_of(path: Path) -> Generator[Path]:
-    """A new file beside `path` that takes its place when all has gone well; else `path` stays as it was."""
-    with writing(path), replacing(path) as file:
-        yield file
-
-
-def write_file(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    with in_place_of(path) as file:
-        file.write_text(text, encoding="utf-8", newline="\n")
-
-
-def emit(text: str, output: str | None) -> None:
-    """Print, or write to the file that `-o` names."""
-    if output is None or output == "-":
-        click.echo(text)
-    else:
-        write_file(Path(output), text if text.endswith("\n") else f"{text}\n")
-        click.echo(f"wrote {output}", err=True)

@@ -1,17 +1,25 @@
-"""Files that are there already: those that netspec wrote are overwritten, others are not."""
+"""The marks by which netspec knows the files that it wrote, so that it may write them again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import re
+import zipfile
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from netspec.files import is_input
 
-def refuse_to_lose(path: Path, ours: Callable[[Path], bool]) -> None:
-    """Refuse to overwrite a file that netspec did not write."""
-    if path.is_file() and path.stat().st_size and not ours(path):
-        raise click.ClickException(f"{path} exists and was not written by netspec; --force overwrites it")
+if TYPE_CHECKING:
+    from netspec.report import Report
+
+FORMATS = ("table", "json", "csv", "markdown")
+_LONGEST = 100_000_000
+"""How long what is looked at may be: a report, or the header of a safetensors file."""
 
 
 def is_our_source(path: Path) -> bool:
@@ -30,15 +38,96 @@ def is_our_spec(path: Path) -> bool:
     return MARK in _start(path).split("\n")[0]
 
 
-def weights_beside(path: Path, weights: str, force: bool) -> Path:
-    """The file beside another that takes its weights, which are made from those in a file."""
-    from netspec.backends.marks import written_for
+def is_our_program(path: Path) -> bool:
+    """Whether a file is a program of torch.export that netspec wrote."""
+    from netspec.backends.marks import NOTE
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith(f"/{NOTE}") for name in archive.namelist())
+    except (zipfile.BadZipFile, ValueError):
+        return False
+
+
+def is_our_arrays(path: Path) -> bool:
+    """Whether a file holds arrays that `netspec run` saved."""
+    from netspec.backends.marks import MARK
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.comment == MARK.encode()
+    except (zipfile.BadZipFile, ValueError):
+        return False
+
+
+def is_our_schema(path: Path) -> bool:
+    """Whether a file is the JSON Schema of specs."""
+    from netspec.spec.schema import ID
+
+    return f'"$id": "{ID}"' in _start(path)
+
+
+def is_our_report(path: Path, report: Report) -> bool:
+    """Whether a file is a report like this one: in one of the formats, under the same headings."""
+    if path.stat().st_size > _LONGEST:
+        return False
+    text = path.read_text("utf-8", "replace")
+    return any(heads and heads == _heads(report.to(form), form) for form in FORMATS if (heads := _heads(text, form)))
+
+
+def _heads(text: str, format: str) -> Sequence[str]:
+    """The headings of a report's text in a format, nothing if it is not one: of JSON, its keys."""
+    if format == "json":
+        try:
+            found: Any = json.loads(text)
+        except (ValueError, RecursionError):
+            return ()
+        return list(cast("dict[str, Any]", found)) if isinstance(found, dict) else ()
+    if format == "csv":
+        return text.split("\n", 1)[0].split(",")
+    # Above a line of dashes; of a table as text they stand as wide apart as its cells are.
+    between, rule = (r" \| ", r"\| -+") if format == "markdown" else (r"\s{2,}", "-{5}")
+    lines = text.splitlines()
+    head = next((above for above, line in pairwise(lines) if re.match(rule, line)), "")
+    return re.split(between, head.strip()) if head else ()
+
+
+def is_our_weights(path: Path, beside: str = "") -> bool:
+    """Whether netspec wrote a file of weights to stand beside the file of this name, or, without one, alone.
+
+    Raises ClickException where it wrote it to stand beside another file that is there.
+    """
+    owner = _owner(path)
+    if owner is None or owner == beside:
+        return owner is not None
+    if owner and not (path.parent / owner).exists():
+        return True
+    whose = f"the weights of {owner}" if owner else "weights that were converted"
+    raise click.ClickException(f"{path} holds {whose}: choose another -o; --force overwrites it")
+
+
+def _owner(path: Path) -> str | None:
+    """The name of the file that a file of weights was written beside, "" for none; None if netspec did not write it."""
+    from netspec.backends.marks import MARK
+
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = file.read(length) if length <= _LONGEST else b""
+    try:
+        mark: dict[str, Any] = json.loads(json.loads(header)["__metadata__"][MARK])
+        return str(mark.get("beside", ""))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def weights_beside(path: Path, force: bool) -> Path:
+    """The file beside another that takes its weights; refused where that would lose those of another file."""
+    from netspec.cli.output import refuse_to_lose
 
     beside = path.with_suffix(".safetensors")
-    if beside.exists() and beside.samefile(weights):
+    if is_input(beside):
         raise click.ClickException(f"{beside} is the file of weights, and would be overwritten: choose another -o")
-    if not force:
-        refuse_to_lose(beside, lambda file: written_for(file) is not None)
+    refuse_to_lose(beside, lambda file: is_our_weights(file, path.name), force)
     return beside
 
 

@@ -7,7 +7,8 @@ from typing import cast
 import click
 
 from netspec.analysis.parameter_report import By
-from netspec.cli.options import emit, format_for, open_network, report_options
+from netspec.cli.options import open_network, report_options
+from netspec.cli.output import Output
 
 
 @click.command("params")
@@ -24,8 +25,7 @@ def command(
     settings: tuple[str, ...],
     sizes: tuple[str, ...],
     by: str,
-    format_: str | None,
-    output: str | None,
+    output: Output,
 ) -> None:
     """Tell where a network's parameters are.
 
@@ -36,4 +36,4 @@ def command(
       netspec params alexnet --by op --format markdown
     """
     report = open_network(network, settings, sizes).parameter_counts(cast(By, by))
-    emit(report.to(format_for(format_, output)), output)
+    output.write(report)

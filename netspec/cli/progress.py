@@ -6,6 +6,8 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
+from netspec.printable import printable
+
 
 @contextmanager
 def working(what: str) -> Generator[None]:
@@ -14,6 +16,8 @@ def working(what: str) -> Generator[None]:
         yield
         return
     from rich.console import Console
+    from rich.text import Text
 
-    with Console(stderr=True).status(what):
+    # As text, since rich takes `[red]` in a file's name for a style.
+    with Console(stderr=True).status(Text(printable(what, ""))):
         yield

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from netspec.cli.options import emit, format_for, open_network, report_options
+from netspec.cli.options import open_network, report_options
+from netspec.cli.output import Output
 
 
 @click.command("rf")
@@ -15,8 +16,7 @@ def command(
     settings: tuple[str, ...],
     sizes: tuple[str, ...],
     every: bool,
-    format_: str | None,
-    output: str | None,
+    output: Output,
 ) -> None:
     """Tell receptive fields: what one unit of each layer sees of the input.
 
@@ -29,4 +29,4 @@ def command(
       netspec rf resnet50 --input 3x512x512 --format csv
     """
     report = open_network(network, settings, sizes).receptive_fields(every=every)
-    emit(report.to(format_for(format_, output)), output)
+    output.write(report)

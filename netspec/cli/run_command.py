@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from netspec.cli.options import emit, format_for, in_place_of, need, output_options
+from netspec.cli.options import INPUT, need, output_options
+from netspec.cli.ours import is_our_arrays
+from netspec.cli.output import Output, check_names_a_file, in_place_of, refuse_to_lose
 from netspec.cli.progress import working
-from netspec.source import printable
+from netspec.cli.terminal import echo
+from netspec.files import note_input
 
 if TYPE_CHECKING:
     from netspec.backends.onnx.device import Device
@@ -22,14 +25,16 @@ AT_A_TIME = 64
 
 
 @click.command("run")
-@click.argument("model")
-@click.option("--image", "images", multiple=True, metavar="FILE", help="An image to classify; may be repeated.")
+@click.argument("model", type=INPUT)
+@click.option(
+    "--image", "images", multiple=True, metavar="FILE", type=INPUT, help="An image to classify; may be repeated."
+)
 @click.option(
     "--array", "arrays", multiple=True, metavar="NAME=FILE", help="An input from a file .npy; may be repeated."
 )
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to tell.")
 @click.option("--device", type=click.Choice(["cuda", "cpu"]), help="Where to run.  [default: CUDA where it can be had]")
-@click.option("--save", metavar="FILE", help="Write all outputs as arrays, to FILE.npz.")
+@click.option("--save", metavar="FILE", type=click.Path(), help="Write all outputs as arrays, to FILE.npz.")
 @output_options
 def command(
     model: str,
@@ -38,8 +43,7 @@ def command(
     top: int,
     device: str | None,
     save: str | None,
-    format_: str | None,
-    output: str | None,
+    output: Output,
 ) -> None:
     """Run an ONNX model with ONNX Runtime, and tell what it sees in images.
 
@@ -53,8 +57,8 @@ def command(
     """
     if bool(images) == bool(arrays):
         raise click.UsageError("give images, as --image cat.jpg, or arrays, as --array noise=noise.npy")
-    if save is not None and Path(save).suffix != ".npz":
-        raise click.UsageError(f"--save takes a file that ends in .npz, not `{save}`")
+    if save is not None:
+        _check_save(save, output.force)
     _check_is_exported(model)
     with working("loading onnx"):
         need("onnx")
@@ -63,17 +67,24 @@ def command(
     with working(f"loading {model}"):
         session = Session(model, cast("Device | None", device))
     where = "CUDA" if session.device == "cuda" else "the CPU"
-    click.echo(f"{session.runtime} on {where}" + (f": {session.why}" if session.why else ""), err=True)
+    echo(f"{session.runtime} on {where}" + (f": {session.why}" if session.why else ""), err=True)
     if "netspec.labels" in session.metadata and not session.labels:
-        click.echo('its labels are names that torchvision has: pip install "netspec[vision]" to see them', err=True)
+        echo('its labels are names that torchvision has: pip install "netspec[vision]" to see them', err=True)
     if seed := session.metadata.get("netspec.seed"):
-        random = f"its weights are random (seed {printable(seed)}), and so is what it tells"
-        click.echo(f"{random}: `netspec export --weights FILE` gives it trained ones", err=True)
+        random = f"its weights are random (seed {seed}), and so is what it tells"
+        echo(f"{random}: `netspec export --weights FILE` gives it trained ones", err=True)
     with working("running"):
         report, outputs = _of_images(session, images, top) if images else _of_arrays(session, arrays)
-    emit(report.to(format_for(format_, output)), output)
+    output.write(report)
     if save is not None:
-        _save(outputs, Path(save))
+        _save(outputs, Path(save), output.force)
+
+
+def _check_save(save: str, force: bool) -> None:
+    if Path(save).suffix.lower() != ".npz":
+        raise click.UsageError(f"--save takes a file that ends in .npz, not `{save}`")
+    check_names_a_file(save)
+    refuse_to_lose(Path(save), is_our_arrays, force)
 
 
 def _check_is_exported(model: str) -> None:
@@ -111,14 +122,15 @@ def _of_arrays(session: Session, arrays: tuple[str, ...]) -> tuple[Report, list[
         name, sign, file = text.partition("=")
         if not (name and sign and file) or name in inputs:
             raise click.UsageError(f"--array takes NAME=FILE, each name once, not `{text}`")
+        note_input(file)
         inputs[name] = read_array(Path(file))
     outputs = [session.run(inputs)]
     return given(session, outputs), outputs
 
 
-def _save(outputs: list[dict[str, Any]], target: Path) -> None:
+def _save(outputs: list[dict[str, Any]], target: Path, force: bool) -> None:
     from netspec.backends.onnx.saved import write_arrays
 
-    with in_place_of(target) as file:
+    with in_place_of(target, is_our_arrays, force) as file:
         write_arrays(outputs, file)
-    click.echo(f"wrote {target}", err=True)
+    echo(f"wrote {target}", err=True)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from netspec.cli.options import emit, own_ops
+from netspec.cli.options import output_file, overwrite, own_ops
+from netspec.cli.ours import is_our_schema
+from netspec.cli.output import check_names_a_file, emit
+from netspec.cli.terminal import echo_error
 
 
 @click.command("schema")
-@click.option("-o", "--output", metavar="FILE", help="Write to a file, instead of standard output.")
+@output_file("Write to a file, instead of standard output.")
 @own_ops
-def command(output: str | None) -> None:
+@overwrite
+def command(output: str | None, force: bool) -> None:
     """Print the JSON Schema of specs, which gives editors completion, documentation and a first check.
 
     It knows every op, those of installed packages and of --ops included. An editor with the YAML language server
@@ -30,9 +36,17 @@ def command(output: str | None) -> None:
     from netspec.ops.own import announced
     from netspec.spec.schema import spec_schema, to_text
 
+    _check(output)
     for name in announced():
         _find(name)
-    emit(to_text(spec_schema(REGISTRY.values())).removesuffix("\n"), output)
+    emit(to_text(spec_schema(REGISTRY.values())).removesuffix("\n"), output, force, is_our_schema)
+
+
+def _check(output: str | None) -> None:
+    if output is not None and output != "-":
+        check_names_a_file(output)
+        if Path(output).suffix.lower() not in (".json", ""):
+            raise click.UsageError(f"-o takes a file that ends in .json, not `{output}`")
 
 
 def _find(name: str) -> None:
@@ -43,4 +57,4 @@ def _find(name: str) -> None:
     try:
         find_op(name)
     except NetspecError as error:
-        click.echo(str(error).replace("error", "warning", 1), err=True)
+        echo_error(str(error).replace("error", "warning", 1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from netspec.cli.options import network_options, open_network
+from netspec.cli.terminal import echo
 
 
 @click.command("show")
@@ -23,8 +24,8 @@ def command(network: str, settings: tuple[str, ...], sizes: tuple[str, ...], exp
     from netspec.spec.library import find_network
 
     if expanded:
-        click.echo(str(open_network(network, settings, sizes).graph))
+        echo(str(open_network(network, settings, sizes).graph))
         return
     if settings or sizes:
         raise click.UsageError("--set and --input go with --expanded: a spec is shown as it is written")
-    click.echo(find_network(network)[0].text.rstrip("\n"))
+    echo(find_network(network)[0].text.rstrip("\n"))

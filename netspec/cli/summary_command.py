@@ -6,7 +6,9 @@ import re
 
 import click
 
-from netspec.cli.options import emit, format_for, networks, open_network, output_options, spec_options
+from netspec.cli.options import networks, open_network, output_options, spec_options
+from netspec.cli.output import Output
+from netspec.report import Report
 
 
 @click.command("summary")
@@ -23,8 +25,7 @@ def command(
     sizes: tuple[str, ...],
     train: bool,
     depth: str | None,
-    format_: str | None,
-    output: str | None,
+    output: Output,
 ) -> None:
     """Tell a network's shapes, parameters, multiply-accumulates and receptive fields, layer by layer.
 
@@ -43,7 +44,6 @@ def command(
     if depth is not None and depth != "all" and not re.fullmatch("[1-9][0-9]{0,8}", depth):
         raise click.UsageError(f"--depth takes a number from 1, or `all`, not `{depth}`")
     mode = "train" if train else "inference"
-    chosen = format_for(format_, output)
     network, *others = networks
     if others:
         from netspec.analysis.comparison import comparison
@@ -51,10 +51,7 @@ def command(
         if depth is not None:
             raise click.UsageError("--depth is for one network; several are compared, one row each")
         graphs = [open_network(name, settings, sizes).graph for name in networks]
-        emit(comparison(graphs, mode).to(chosen), output)
+        output.write(comparison(graphs, mode))
         return
     found = open_network(network, settings, sizes).summary(mode)
-    if chosen == "json":
-        emit(found.to_json(), output)
-    else:
-        emit(found.table(None if depth == "all" else int(depth or 1)).to(chosen), output)
+    output.write(Report(found, lambda: found.table(None if depth == "all" else int(depth or 1))))

@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.cli.options import in_place_of, need, network_options, open_network, overwrite, weights_key, write_file
-from netspec.cli.ours import is_our_source, is_our_spec, refuse_to_lose, weights_beside
+from netspec.cli.options import (
+    need,
+    network_options,
+    open_network,
+    output_file,
+    overwrite,
+    weights_file,
+    weights_key,
+)
+from netspec.cli.ours import is_our_source, is_our_spec, is_our_weights, weights_beside
+from netspec.cli.output import check_names_a_file, in_place_of, refuse_to_lose, write_file
 from netspec.cli.progress import working
+from netspec.cli.terminal import echo
 
 if TYPE_CHECKING:
     from netspec.backends.pytorch.weights import State
@@ -29,8 +39,8 @@ _MOST_TOLD = 5
 @click.option("--strip-dropout", is_flag=True, help="Leave dropout out.")
 @click.option("--fold-batch-norm", is_flag=True, help="Fold batch norms into the layers before them.")
 @click.option("--fully-convolutional", is_flag=True, help="Turn linear layers into convolutions, for any larger image.")
-@click.option("-o", "--output", metavar="FILE", help="NAME.yaml, NAME.py, or - for YAML on stdout.  [default: -]")
-@click.option("--weights", metavar="FILE", help="A file of weights that fits; the new ones go into NAME.safetensors.")
+@output_file("NAME.yaml, NAME.py, or - for YAML on stdout.  [default: -]")
+@weights_file("A file of weights that fits; the new ones go into NAME.safetensors.")
 @weights_key
 @click.option("--no-proof", is_flag=True, help="Don't run both networks to see that they give the same.")
 @overwrite
@@ -62,8 +72,8 @@ def command(
       netspec transform resnet18 --head classes=10 --weights resnet18.safetensors -o mine.yaml
       netspec transform vgg_d --fully-convolutional -o dense.py
     """
-    target = output or "-"
-    suffix = Path(target).suffix if target != "-" else ".yaml"
+    target = "-" if output is None else output
+    suffix = Path(target).suffix.lower() if target != "-" else ".yaml"
     if suffix not in _SUFFIXES:
         raise click.UsageError(f"-o takes a file that ends in .yaml or .py, not `{output}`")
     if weights is not None and target == "-":
@@ -75,8 +85,12 @@ def command(
     values = [part.strip() for part in outputs.split(",")] if outputs is not None else [until] if until else []
     classes = _classes(head) if head is not None else None
     found = open_network(network, settings, sizes)
-    if target != "-" and not force:
-        refuse_to_lose(Path(target), is_our_source if suffix == ".py" else is_our_spec)
+    ours = is_our_source if suffix == ".py" else is_our_spec
+    if target != "-":
+        check_names_a_file(target)
+        refuse_to_lose(Path(target), ours, force)
+        if weights is not None:
+            weights_beside(Path(target), force)
 
     flags = {
         "strip_dropout": strip_dropout,
@@ -88,13 +102,13 @@ def command(
     text = _text(made, suffix, network)
     state = _weights(found, weights, key) if weights is not None else None
     if not no_proof and made.before is not None:
-        click.echo(_proof(found.graph, made, kept, state), err=True)
+        echo(_proof(found.graph, made, kept, state), err=True)
     if target == "-":
-        click.echo(text, nl=False)
+        echo(text, nl=False)
         return
-    beside = _save(made, state, Path(target), weights, force) if state is not None and weights is not None else ""
-    write_file(Path(target), text)
-    click.echo(f"wrote {target}: {_difference(found.graph, made.graph)}{beside}", err=True)
+    beside = _save(made, state, Path(target), force) if state is not None else ""
+    write_file(Path(target), text, ours, force)
+    echo(f"wrote {target}: {_difference(found.graph, made.graph)}{beside}", err=True)
 
 
 def _transformed(
@@ -124,14 +138,14 @@ def _classes(text: str) -> int:
 def _tell(made: Transformed) -> None:
     """What was done, and what was declined and why: reasons that many have are told once."""
     for line in made.done:
-        click.echo(line, err=True)
+        echo(line, err=True)
     reasons: dict[str, list[str]] = {}
     for path, reason in made.declined.items():
         reasons.setdefault(reason, []).append(path)
     for reason, paths in reasons.items():
         shown = ", ".join(f"`{path}`" for path in paths[:_MOST_TOLD])
         more = f" and {len(paths) - _MOST_TOLD} more" if len(paths) > _MOST_TOLD else ""
-        click.echo(f"declined {shown}{more}: {reason}", err=True)
+        echo(f"declined {shown}{more}: {reason}", err=True)
 
 
 def _text(made: Transformed, suffix: str, network: str) -> str:
@@ -167,14 +181,15 @@ def _proof(graph: Graph, made: Transformed, outputs: tuple[Output, ...], state: 
         return prove_equal(graph, made, outputs, state)
 
 
-def _save(made: Transformed, state: State, path: Path, weights: str, force: bool) -> str:
+def _save(made: Transformed, state: State, path: Path, force: bool) -> str:
     """Write the new graph's weights beside it, what is fresh as the spec begins it; the end of the line that tells."""
     from netspec.backends.pytorch.transformed import transformed_weights
     from netspec.backends.pytorch.weights import save_weights
 
-    beside = weights_beside(path, weights, force)
-    with working(f"writing {beside}"), in_place_of(beside) as file:
-        save_weights(transformed_weights(made, state), file, made.graph.params)
+    found = transformed_weights(made, state)
+    beside = weights_beside(path, force)
+    with working(f"writing {beside}"), in_place_of(beside, lambda file: is_our_weights(file, path.name), force) as file:
+        save_weights(found, file, made.graph.params, path.name)
     fresh = f", of which {', '.join(sorted(made.fresh))} are fresh" if made.fresh else ""
     return f"; and its weights, {beside}{fresh}"
 

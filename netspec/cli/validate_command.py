@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from netspec.cli.options import networks, open_source, spec_options
+from netspec.cli.terminal import echo, echo_error
 
 if TYPE_CHECKING:
     from netspec.network import Network
@@ -32,7 +33,7 @@ def command(
     for name in networks:
         failed += not _validate(name, settings, sizes)
     if failed and len(networks) > 1:
-        click.echo(f"{failed} of {len(networks)} specs {'is' if failed == 1 else 'are'} wrong", err=True)
+        echo(f"{failed} of {len(networks)} specs {'is' if failed == 1 else 'are'} wrong", err=True)
     context.exit(1 if failed else 0)
 
 
@@ -49,17 +50,17 @@ def _validate(name: str, settings: tuple[str, ...], sizes: tuple[str, ...]) -> b
             shown = f"{name}:{network}" if network and not wanted else name
             good = _check(shown, open_source(source, network, settings, sizes), bool(settings or sizes)) and good
     except NetspecError as error:
-        click.echo(str(error), err=True)
+        echo_error(str(error))
         return False
     return good
 
 
 def _check(name: str, network: Network, changed: bool) -> bool:
     for warning in network.warnings:
-        click.echo(str(warning), err=True)
+        echo_error(str(warning))
     count, broken = network.check_expectations()
     for diagnostic in broken:
-        click.echo(str(diagnostic), err=True)
+        echo_error(str(diagnostic))
     if broken:
         return False
     if changed:
@@ -67,5 +68,5 @@ def _check(name: str, network: Network, changed: bool) -> bool:
     else:
         claims = f"{count} claim{'s' if count != 1 else ''} hold{'s' if count == 1 else ''}" if count else "no claims"
     ops = len(network.graph)
-    click.echo(f"{name}: {ops:,} op{'s' if ops != 1 else ''}, {claims}")
+    echo(f"{name}: {ops:,} op{'s' if ops != 1 else ''}, {claims}")
     return True

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 import click
 
 from netspec.cli.options import (
-    emit,
-    format_for,
-    in_place_of,
+    INPUT,
     need,
     network_options,
     open_network,
+    output_file,
     output_options,
+    overwrite,
     weights_key,
 )
+from netspec.cli.ours import is_our_weights
+from netspec.cli.output import Output, check_names_a_file, in_place_of, refuse_to_lose
 from netspec.cli.progress import working
+from netspec.cli.terminal import echo
 
 if TYPE_CHECKING:
     from netspec.backends.pytorch.weights import State
@@ -40,7 +43,7 @@ def command() -> None:
 
 @command.command("check")
 @network_options
-@click.argument("file")
+@click.argument("file", type=INPUT)
 @weights_key
 @output_options
 @click.pass_context
@@ -51,8 +54,7 @@ def check(
     key: str,
     settings: tuple[str, ...],
     sizes: tuple[str, ...],
-    format_: str | None,
-    output: str | None,
+    output: Output,
 ) -> None:
     """Tell how a file of weights fits a network: what is matched, missing, unused, or of another shape.
 
@@ -71,19 +73,26 @@ def check(
     _, fit = _fit(found, file, key)
     settings_that_fit = found.settings_that_fit(fit)
     known = None if fit.fits or settings_that_fit else known_as(fit)
-    report = weights_report(fit, network, file, settings_that_fit, known)
-    emit(report.to(format_for(format_, output)), output)
+    output.write(weights_report(fit, network, file, settings_that_fit, known))
     context.exit(0 if fit.fits else 1)
 
 
 @command.command("convert")
 @network_options
-@click.argument("file")
+@click.argument("file", type=INPUT)
 @weights_key
-@click.option("-o", "--output", required=True, metavar="FILE", help="The safetensors file to write.")
+@output_file("The safetensors file to write.", required=True)
 @click.option("--partial", is_flag=True, help="Take what fits, and leave out the rest.")
+@overwrite
 def convert(
-    network: str, file: str, key: str, settings: tuple[str, ...], sizes: tuple[str, ...], output: str, partial: bool
+    network: str,
+    file: str,
+    key: str,
+    settings: tuple[str, ...],
+    sizes: tuple[str, ...],
+    output: str,
+    partial: bool,
+    force: bool,
 ) -> None:
     """Write a file of weights anew with the network's keys, as safetensors.
 
@@ -91,19 +100,21 @@ def convert(
     Examples:
       netspec weights convert resnet50 resnet50.pth --set stride_in_3x3=true -o resnet50.safetensors
     """
-    if not output.endswith(".safetensors"):
+    check_names_a_file(output)
+    if Path(output).suffix.lower() != ".safetensors":
         raise click.UsageError(f"-o takes a file that ends in .safetensors, not `{output}`")
+    refuse_to_lose(Path(output), is_our_weights, force)
     found = open_network(network, settings, sizes)
     state, fit = _fit(found, file, key)
     from netspec.backends.pytorch.weights import renamed, save_weights
 
     if not partial or not fit.pairs or fit.params:
         found.refuse_weights(fit, file)
-    with working(f"writing {output}"), in_place_of(Path(output)) as place:
+    with working(f"writing {output}"), in_place_of(Path(output), is_our_weights, force) as place:
         save_weights(renamed(state, fit), place, found.params)
     rest = len(fit.graph.state()) - len(fit.pairs)
     left = f", {rest} of the network left out" if rest else ""
-    click.echo(f"wrote {output}: {len(fit.pairs)} weights, by {fit.origin}{left}", err=True)
+    echo(f"wrote {output}: {len(fit.pairs)} weights, by {fit.origin}{left}", err=True)
 
 
 def _fit(network: Network, file: str, key: str) -> tuple[State, Fit]:

@@ -24,6 +24,7 @@ def scale_and_shift(shape: tuple[int, ...], bias: bool = True) -> tuple[Weight, 
     weight = Weight("weight", shape, start=1.0)
     return (weight, Weight("bias", shape, start=0.0)) if bias else (weight,)
 
+
 FLOAT32, INT64 = 1, 7
 """The numbers of dtypes in onnx.proto, as `Cast` takes them."""
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from netspec.errors import choices, closest, fail
+from netspec.files import note_input
 from netspec.naming import IDENTIFIER
 from netspec.source import Source, Span
 from netspec.spec.aliases import Params, in_words, meant, way_to_name
@@ -177,6 +178,7 @@ def read_file(path: Path, shown: str, span: Span | None = None) -> Source:
                 span,
                 help=_STDIN if "/fd/" in shown or "stdin" in shown else "",
             )
+        note_input(path)
         with open(path, "rb", opener=_open) as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:

@@ -246,7 +246,7 @@ def test_output_has_ordinary_permissions(run: Run, folder: Path) -> None:
 def test_output_through_a_link(run: Run, folder: Path) -> None:
     (folder / "real.txt").write_text("old")
     (folder / "link.txt").symlink_to("real.txt")
-    run("summary", "tiny.yaml", "-o", "link.txt")
+    run("summary", "tiny.yaml", "-o", "link.txt", "--force")
     assert (folder / "link.txt").is_symlink()
     assert (folder / "real.txt").read_text().startswith("A tiny network")
 
@@ -269,7 +269,7 @@ def test_output_that_can_not_be_written(run: Run, folder: Path) -> None:
     assert sorted(folder.iterdir()) == before
 
 
-@pytest.mark.parametrize("command", [["summary", "tiny.yaml"], ["compile", "tiny.yaml", "--force"]])
+@pytest.mark.parametrize("command", [["summary", "tiny.yaml", "--force"], ["compile", "tiny.yaml", "--force"]])
 @pytest.mark.parametrize("failing", ["os.replace", "pathlib.Path.write_text"])
 def test_output_is_whole_or_not_there(
     command: list[str], failing: str, run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
@@ -277,14 +277,15 @@ def test_output_is_whole_or_not_there(
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    (folder / "out.py").write_text("old")
+    name = "out.py" if command[0] == "compile" else "out.txt"
+    (folder / name).write_text("old")
     before = sorted(folder.iterdir())
     with monkeypatch.context() as patch:
         patch.setattr(failing, full)
-        refused(run(*command, "-o", "out.py"), 1, "out.py can't be written: no space left on device")
-        refused(run(*command, "-o", "new.py"), 1, "new.py can't be written: no space left on device")
+        refused(run(*command, "-o", name), 1, f"{name} can't be written: no space left on device")
+        refused(run(*command, "-o", f"new_{name}"), 1, f"new_{name} can't be written: no space left on device")
     assert sorted(folder.iterdir()) == before
-    assert (folder / "out.py").read_text() == "old"
+    assert (folder / name).read_text() == "old"
 
 
 def test_an_interrupt_leaves_nothing(run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

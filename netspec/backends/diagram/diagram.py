@@ -10,6 +10,7 @@ from functools import cached_property
 from netspec.backends.diagram.dot import Direction, to_dot
 from netspec.backends.diagram.fold import fold
 from netspec.backends.diagram.look import Theme
+from netspec.backends.diagram.mark import marked
 from netspec.backends.diagram.picture import Picture
 from netspec.backends.diagram.render import DPIS, WIDTHS, render
 from netspec.errors import closest, fail
@@ -51,12 +52,12 @@ class Diagram:
             file.write(data)
 
     def bytes(self, format: str, system: bool = False, dpi: int | None = None) -> bytes:
-        """The diagram as the content of a file."""
+        """The diagram as the content of a file, which has a mark that tells who drew it."""
         if format == "dot" and dpi is None:
-            return self.dot.encode()
+            return marked(self.dot.encode(), format)
         if format == "svg" and not system and dpi is None:
-            return self.svg.encode()
-        return self.render(format, system or format == "pdf", dpi)
+            return marked(self.svg.encode(), format)
+        return marked(self.render(format, system or format == "pdf", dpi), format)
 
     def _repr_svg_(self) -> str:
         # Without the XML prolog, so that a page can hold it.

@@ -220,7 +220,9 @@ class _Writer:
 
     def _straight(self, gate: Gate) -> bool:
         """Whether the spine goes through a point at which a value forks."""
-        heads = [edge for edge in self.picture.edges if edge.tail == gate.tail and self.spine.get(edge.head) == edge.tail]
+        heads = [
+            edge for edge in self.picture.edges if edge.tail == gate.tail and self.spine.get(edge.head) == edge.tail
+        ]
         return any(gate.frame in entered(self.picture, edge) for edge in heads)
 
     def _title(self, frame: Frame) -> list[Line]:

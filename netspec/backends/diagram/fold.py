@@ -108,7 +108,9 @@ class _Folder:
         title = graph.title or graph.name
         used = symbols([dim for i in graph.inputs for dim in i.type.shape])
         sizes = [(name, size) for name, size in graph.nominal.items() if name in used]
-        picture = Picture(graph.name, f"{title}: {part}" if part else title, totals_text(self._costs(self.nodes), sizes))
+        picture = Picture(
+            graph.name, f"{title}: {part}" if part else title, totals_text(self._costs(self.nodes), sizes)
+        )
         picture.frames = {key: self._frame(frame) for key, frame in self.plan.frames.items()}
         for key, (name, value) in self.ends.entering.items():
             picture.boxes[key] = self._end(key, "input", name, value)
@@ -137,9 +139,7 @@ class _Folder:
         name = f"{above.name}.{first.name}" if above is not None and above.kind == "repeat" else first.name
         shape = shapes_of([self.shapes.of(self._used(scope)) for scope in scopes])
         info = figures(shape, self._costs(frame.nodes))
-        return Frame(
-            frame.key, frame.parent, name if said == name else f"{name}: {said}", counts, info, details, only
-        )
+        return Frame(frame.key, frame.parent, name if said == name else f"{name}: {said}", counts, info, details, only)
 
     def _said(self, scopes: Sequence[Scope]) -> tuple[str, tuple[str, ...]]:
         """What scopes that are drawn as one are, without their copies; of a merge with branches, which one."""

@@ -297,9 +297,7 @@ class Plan:
             frame.around.append(copy)
         return frame.copies[path]
 
-    def _close(
-        self, scope: Scope, unit: Unit, frame: str, atom: Atom, loops: Loops
-    ) -> None:
+    def _close(self, scope: Scope, unit: Unit, frame: str, atom: Atom, loops: Loops) -> None:
         key = self.layout.key(scope.path)
         known = self._closed.get(scope.path)
         if known is None:

@@ -160,7 +160,11 @@ def _cast(value: Tensor, dtype: str, name: str) -> Tensor:
     return value.to(wanted)
 
 
-def save_weights(weights: Mapping[str, Tensor], path: FilePath, params: Mapping[str, Any]) -> None:
-    """Write weights as safetensors, marked as netspec's, with the parameters of the network that they are for."""
+def save_weights(weights: Mapping[str, Tensor], path: FilePath, params: Mapping[str, Any], beside: str = "") -> None:
+    """Write weights as safetensors, marked as netspec's, with the parameters of the network that they are for.
+
+    `beside` is the name of the file that they belong to, if they do to one.
+    """
+    metadata = metadata_for(params, beside)
     with errors_of_the_system():
-        save_file({key: value.contiguous() for key, value in weights.items()}, path, metadata=metadata_for(params))
+        save_file({key: value.contiguous() for key, value in weights.items()}, path, metadata=metadata)

@@ -1,0 +1,42 @@
+"""Ctrl-C and the signals that end a process: what was begun is undone, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+from types import FrameType
+
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+received: list[int] = []
+"""The signals that have come."""
+
+
+def take() -> None:
+    """From now on: the first signal ends the command in good order, the second at once."""
+    for number in _numbers():
+        # What is ignored (`nohup`) stays so.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def leave() -> None:
+    """The command has ended: while Python does, a signal ends it without a word."""
+    for number in _numbers():
+        if signal.getsignal(number) is _stop:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _numbers() -> list[signal.Signals]:
+    return [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    received.append(number)
+    if len(received) > 1:
+        from netspec.files import remove_temporaries
+
+        remove_temporaries()
+        os._exit(128 + received[0])
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + number)
