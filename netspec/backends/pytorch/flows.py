@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from netspec.backends.pytorch.bodies import Item
 from netspec.backends.pytorch.sums import tidy
 from netspec.expression import Binary, Expression, ListOf, names_in
-from netspec.graph.model import Node
-from netspec.ops.base import Elementwise, Rearranging
-from netspec.ops.pooling import AdaptivePool2d
-from netspec.ops.shape import Flatten
-from netspec.types import Call, Tensor
+from netspec.graph.model import Graph, Node
+from netspec.ops.asking import Size, axes_of_arguments, sizes_of
 
 Names = frozenset[str]
 
@@ -46,39 +42,28 @@ class Flow:
         return self.doubt | self.sizes | frozenset(name for tree in trees for name in names_in(tree))
 
 
-def merged(item: Item, sources: Sequence[Flow], types: Sequence[Tensor]) -> Flow:
-    """What is known behind a function of values of these types."""
-    op = item.node.op if item.node is not None else None
-    if isinstance(op, Rearranging):
-        return _rearranged(op.axes(*types), sources, types[0].rank)
-    rank = types[0].rank
-    names = NONE.union(*(flow.names for flow in sources))
-    doubt = NONE.union(*(flow.doubt for flow in sources))
-    sizes = NONE.union(*(flow.sizes for flow in sources))
-    channels = sources[0].channels
-    # The last axis is one of those that are equal, unless it is the one along which the values are joined.
-    features = next((flow.features for flow in sources if flow.features is not None), None)
-    if isinstance(item.printed, Call):
-        if item.printed.arguments.get("dim", 1) % rank == 1:
-            channels = _total([flow.channels for flow in sources])
-        else:
-            doubt, sizes, features = names, names, None
-    if channels is None:
-        doubt, sizes = names, names
-    return Flow(channels, doubt, sizes, features)
+class Sizes:
+    """What the ops of a graph say of sizes, asked once for each op and types of inputs."""
 
+    def __init__(self) -> None:
+        self._outputs: dict[tuple[int, ...], tuple[tuple[Size, ...], ...]] = {}
+        self._arguments: dict[tuple[int, ...], dict[str, frozenset[int]]] = {}
 
-def _rearranged(axes: Sequence[int | None], sources: Sequence[Flow], rank: int) -> Flow:
-    """What is known where axes changed places: by the place of each the one that was there before, if one was."""
-    names = NONE.union(*(flow.names for flow in sources))
-    flow = sources[0]
-    last = flow.features if rank > 2 else flow.channels
-    sources_of = {rank - 1: last, 1: flow.channels}
-    features = sources_of.get(axes[-1] or 0) if len(axes) > 2 else None
-    if len(axes) < 2 or axes[1] not in sources_of or sources_of[axes[1]] is None:
-        return Flow(None, names, names, None if flow.doubt else features)
-    doubt = flow.doubt if axes[1] == 1 else NONE
-    return Flow(sources_of[axes[1]], doubt, names, None if flow.doubt else features)
+    def of(self, node: Node, graph: Graph) -> tuple[tuple[Size, ...], ...]:
+        """What the size of each axis of each output of a node follows from."""
+        types = graph.input_types(node)
+        key = (id(node.op), *map(id, types))
+        if key not in self._outputs:
+            self._outputs[key] = sizes_of(node.op, types)
+        return self._outputs[key]
+
+    def arguments(self, node: Node, graph: Graph) -> dict[str, frozenset[int]]:
+        """The arguments of a node's layer that are no attributes, with the axes they follow from."""
+        types = graph.input_types(node)
+        key = (id(node.op), *map(id, types))
+        if key not in self._arguments:
+            self._arguments[key] = axes_of_arguments(node.op, types)
+        return self._arguments[key]
 
 
 def item_of(node: Node, number: int) -> Expression | None:
@@ -87,45 +72,84 @@ def item_of(node: Node, number: int) -> Expression | None:
     return tree.items[number - 1] if isinstance(tree, ListOf) and number else None
 
 
+def behind(
+    uses: Sequence[Sequence[Size]], ranks: Sequence[int], flows: Sequence[Flow], given: Mapping[str, Expression]
+) -> Flow:
+    """What is known of an output of an op.
+
+    `uses` say of each use of the class what each axis of the output follows from, `ranks` are those of the inputs,
+    `flows` what is known of these, and `given` the expressions of the op's attributes.
+    """
+    axes = _agreed(uses)
+    known = _Known(ranks, flows, given)
+    features = known.expression(axes[-1]) if len(axes) > 2 and not known.doubt(axes[-1]) else None
+    channels = known.expression(axes[1]) if len(axes) > 1 else None
+    open_axes = axes if features is None else axes[:-1]
+    if channels is None:
+        names = known.names(open_axes[1:])
+        return Flow(None, names, names, features)
+    return Flow(channels, known.doubt(axes[1]), known.names(open_axes[2:]), features)
+
+
+def _agreed(uses: Sequence[Sequence[Size]]) -> list[Size]:
+    """What each axis follows from in all uses; of outputs of several ranks nothing but that there are channels."""
+    ranks = {len(axes) for axes in uses}
+    axes: list[Size] = []
+    for each in zip(*uses, strict=False):
+        others = frozenset[int | str]().union(*(size.others for size in each))
+        agree = len({(size.same, size.places, size.summed) for size in each}) == 1
+        first = each[0]
+        axes.append(Size(first.same, first.places, first.summed, others) if agree else Size(others=others))
+    return axes if len(ranks) == 1 else [*axes[:2], Size(others=frozenset(range(1, max(ranks))))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Sizes of an output in the terms of a class, by what is known of the inputs and attributes."""
+
+    ranks: Sequence[int]
+    flows: Sequence[Flow]
+    given: Mapping[str, Expression]
+
+    def expression(self, size: Size) -> Expression | None:
+        if isinstance(size.same, str):
+            return self.given.get(size.same)
+        if size.same is None:
+            return None
+        trees = [self.of_input(place, size.same) for place in size.places]
+        return _total(trees) if size.summed else next((tree for tree in trees if tree is not None), None)
+
+    def of_input(self, place: int, axis: int) -> Expression | None:
+        if axis == 1:
+            return self.flows[place].channels
+        return self.flows[place].features if axis == self.ranks[place] - 1 else None
+
+    def doubt(self, size: Size) -> Names:
+        """The names with other values of which a size may be another than its expression says."""
+        own = [self.flows[place].doubt for place in size.places if size.same == 1]
+        return NONE.union(*own, *(self.of(key) for key in size.others))
+
+    def names(self, sizes: Sequence[Size]) -> Names:
+        """The names on which some sizes depend."""
+        keys = {key for size in sizes for key in (size.same, *size.others) if key is not None}
+        return NONE.union(*(self.of(key) for key in keys))
+
+    def of(self, key: int | str) -> Names:
+        """The names on which an attribute, or an axis of the inputs, depends."""
+        if isinstance(key, str):
+            return frozenset(names_in(self.given[key])) if key in self.given else NONE
+        found: set[str] = set()
+        for place, flow in enumerate(self.flows):
+            tree = self.of_input(place, key)
+            if tree is not None:
+                found |= names_in(tree) | (flow.doubt if key == 1 else NONE)
+            else:
+                found |= flow.doubt | flow.sizes if key == 1 else flow.sizes
+        return frozenset(found)
+
+
 def _total(parts: Sequence[Expression | None]) -> Expression | None:
     total = parts[0]
     for part in parts[1:]:
         total = Binary("+", total, part) if total is not None and part is not None else None
     return tidy(total) if total is not None else None
-
-
-def behind(
-    node: Node, pairs: Sequence[tuple[Tensor, Tensor]], flow: Flow, out: Expression | None, names: Names
-) -> Flow:
-    """What is known behind a layer.
-
-    `pairs` are the types of its input and output in every use, `out` the channels or features it makes,
-    `names` what its other arguments depend on.
-    """
-    if node.op.opname == "linear":
-        return Flow(out) if pairs[0][0].rank == 2 else Flow(flow.channels, flow.doubt, flow.sizes, out)
-    if isinstance(node.op, Flatten):
-        return _flattened(flow, pairs, node.op)
-    if isinstance(node.op, Rearranging):
-        return _rearranged(node.op.axes(pairs[0][0]), [flow], pairs[0][0].rank)
-    if node.op.opname == "parameter":
-        return Flow(None, names, names)
-    if node.op.opname == "multihead_attention":
-        return flow
-    if isinstance(node.op, AdaptivePool2d) and None not in node.op.output_size:
-        return Flow(flow.channels, flow.doubt, names)
-    if isinstance(node.op, Elementwise):
-        return flow
-    if out is not None:
-        return Flow(out, NONE, flow.sizes | names)
-    return Flow(flow.channels, flow.doubt, flow.sizes | names)
-
-
-def _flattened(flow: Flow, pairs: Sequence[tuple[Tensor, Tensor]], op: Flatten) -> Flow:
-    """A flattened map has as many features as channels only while it is 1x1, unless its channels stay apart."""
-    if all(op.start_dim % x.rank >= 2 for x, _ in pairs):
-        return Flow(flow.channels, flow.doubt, flow.sizes)
-    if all(x.rank > 1 and y.rank > 1 and x.shape[1] == y.shape[1] for x, y in pairs):
-        # With axis 1 as it was, either nothing is merged into it or all that is are ones.
-        return Flow(flow.channels, flow.doubt | flow.sizes, flow.sizes)
-    return Flow(None, flow.names, flow.names)

@@ -27,7 +27,8 @@ def instance(writer: ClassWriter, item: Item, body: Body, place: Place, matched:
     for argument in child.arguments:
         values = [(m, argument.values[id(i.body)]) for m, i in matched]
         if argument.name in child.cls.sizes:
-            chosen = writer.sized(item, values, argument.name, child.cls.sizes[argument.name])
+            size = "channels" if argument.name in child.cls.channels else "features"
+            chosen = writer.entered(item.inputs[child.cls.sizes[argument.name]], values, argument.name, size)
         else:
             tree = scope.written.get(argument.name) if scope else None
             if not is_block and argument.name in (*writer.own, "index"):

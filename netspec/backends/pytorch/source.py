@@ -11,7 +11,7 @@ from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, CopiesDiffer
 from netspec.backends.pytorch.bodies import Body, bodies, helpers_used, modules_used
 from netspec.backends.pytorch.classes import Class, Label, Member, find_classes, output_class_name
 from netspec.backends.pytorch.expressions import written
-from netspec.backends.pytorch.flows import UNSEEN
+from netspec.backends.pytorch.flows import UNSEEN, Sizes
 from netspec.backends.pytorch.forward import ForwardWriter
 from netspec.backends.pytorch.initialize import initializers
 from netspec.backends.pytorch.layout import WIDTH, Bracket, Doc, statement
@@ -77,11 +77,12 @@ def _classes(graph: Graph, root: Body) -> list[Written]:
 
 def _write(graph: Graph, classes: Sequence[Class], of_body: Mapping[int, Class]) -> list[Written]:
     done: dict[int, Written] = {}
+    sizes = Sizes()
     for cls in classes[:-1]:
-        done[id(cls)] = ClassWriter(cls, graph, of_body, done, ()).write()
+        done[id(cls)] = ClassWriter(cls, graph, of_body, done, (), sizes).write()
     free = _free_parameters(graph, classes[-1].template.body)
     while True:
-        found = ClassWriter(classes[-1], graph, of_body, done, free).write()
+        found = ClassWriter(classes[-1], graph, of_body, done, free, sizes).write()
         if not free or not found.fixed & {*free, UNSEEN}:
             return [*done.values(), found]
         if UNSEEN in found.fixed:

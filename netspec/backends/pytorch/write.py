@@ -10,12 +10,23 @@ from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, Arguments, V
 from netspec.backends.pytorch.bodies import Body, Item, named_values
 from netspec.backends.pytorch.classes import Class, Member, agreed_parameters, check_shared
 from netspec.backends.pytorch.expressions import document
-from netspec.backends.pytorch.flows import NONE, SHAPE, UNSEEN, Flow, Names, behind, item_of, merged
+from netspec.backends.pytorch.flows import NONE, SHAPE, UNSEEN, Flow, Names, Sizes, behind, item_of
 from netspec.backends.pytorch.instances import instance
 from netspec.backends.pytorch.layout import Bracket, Choice, Doc, named_sequential, statement
 from netspec.backends.pytorch.place import Matched, Place
 from netspec.backends.pytorch.repeats import repeat
-from netspec.expression import Attribute, Binary, Conditional, Expression, Literal, Name, names_in, rewrite, simplify
+from netspec.expression import (
+    Attribute,
+    Binary,
+    Conditional,
+    Expression,
+    ListOf,
+    Literal,
+    Name,
+    names_in,
+    rewrite,
+    simplify,
+)
 from netspec.graph.model import Graph, Parameter
 from netspec.types import Layer
 
@@ -36,15 +47,17 @@ class Written:
     fixed: Names
 
 
-LAST_AXIS = ("in_features", "normalized_shape", "embed_dim")
-"""Arguments that follow from the last axis of the input, whatever its rank."""
-
-
 class ClassWriter:
     """Writes one class; the classes it uses are written before."""
 
     def __init__(
-        self, cls: Class, graph: Graph, of_body: Mapping[int, Class], done: Mapping[int, Written], free: Iterable[str]
+        self,
+        cls: Class,
+        graph: Graph,
+        of_body: Mapping[int, Class],
+        done: Mapping[int, Written],
+        free: Iterable[str],
+        sizes: Sizes,
     ) -> None:
         self.cls = cls
         self.graph = graph
@@ -61,6 +74,7 @@ class ClassWriter:
         self.named = named_values(graph, cls.template.body)
         self.own = frozenset(p.name for p in cls.parameters) - UNSAYABLE
         self.flows: dict[str, Flow] = {}
+        self.sizes = sizes
         self.fixed: set[str] = set()
 
     def write(self) -> Written:
@@ -178,8 +192,7 @@ class ClassWriter:
     ) -> None:
         """A merge has no module; where not every use has it, an attribute says whether this one does."""
         before = self.flows.get(item.inputs[0])
-        flows, types = [self.flows[value] for value in item.inputs], [self.graph.types[value] for value in item.inputs]
-        self.follow(item, merged(item, flows, types))
+        self.pass_through(item, matched, {})
         if len(matched) == len(self.cls.members):
             self.rely_on(item.when, place)
             return
@@ -189,6 +202,13 @@ class ClassWriter:
             attribute += "_"
         conditions[item.name] = attribute
         lines += statement(f"self.{attribute} = ", document(self.condition(item, place)), 8)
+
+    def pass_through(self, item: Item, matched: Matched, given: Mapping[str, Expression]) -> None:
+        """What is known behind an op, whose attributes are given as expressions."""
+        flows, ranks = [self.flows[v] for v in item.inputs], [self.graph.types[v].rank for v in item.inputs]
+        uses = [self.sizes.of(other.node, self.graph) for _, other in matched if other.node is not None]
+        for number, value in enumerate(item.outputs):
+            self.flows[value] = behind([outputs[number] for outputs in uses], ranks, flows, given)
 
     def follow(self, item: Item, flow: Flow) -> None:
         for value in item.outputs:
@@ -265,40 +285,47 @@ class ClassWriter:
         node, printed = item.node, item.printed
         assert node is not None
         assert isinstance(printed, Layer)
-        attributes = type(node.op).model_fields
+        follows = self.sizes.arguments(node, self.graph)
         parts: list[Doc] = []
-        sizes: set[str] = set()
-        out: Expression | None = None
-        given = [(m, _layer(i).arguments) for m, i in matched]
+        given: dict[str, Expression] = {}
+        arguments = [(m, _layer(i).arguments) for m, i in matched]
         for number, name in enumerate(printed.arguments):
-            values = [(m, arguments[name]) for m, arguments in given]
+            values = [(m, own[name]) for m, own in arguments]
             if printed.inside:
                 chosen = self.verified(values, item_of(node, number), place, f"{item.name}_size")
-                sizes |= names_in(chosen)
-            elif name in attributes and (name not in LAST_AXIS or name in printed.lists):
+            elif name in follows:
+                chosen = self.sized(item, values, name, follows[name])
+            else:
                 listed = name in printed.lists
                 chosen = self.verified(values, node.written.get(name), place, _hint(item, name), listed)
-            else:
-                chosen = self.sized(item, values, name)
-            if name in ("bias", "affine") and any(i.node is not None and i.node.init for _, i in matched):
-                # The initialisers take it as known which weights there are.
+            if isinstance(values[0][1], bool) and any(i.node is not None and i.node.init for _, i in matched):
+                # A flag may say which weights there are, and the initialisers take that as known.
                 self.fixed |= names_in(chosen)
-            if name in ("out_channels", "out_features"):
-                out = chosen
-            elif name not in ("in_channels", "groups", "bias"):
-                sizes |= names_in(chosen)
+            if printed.inside or name not in follows:
+                given[name] = chosen
             parts += argument_of(name, chosen, number < printed.positional, node.op.default(name))
-        pairs = [(self.graph.types[i.inputs[0]], i.node.type) for _, i in matched if i.node is not None]
-        self.follow(item, behind(node, pairs, self.flows[item.inputs[0]], out, frozenset(sizes)))
+        if printed.inside:
+            # The list of sizes is one attribute.
+            given = dict.fromkeys(type(node.op).model_fields, ListOf(tuple(given.values())))
+        self.pass_through(item, matched, given)
         made = Bracket(f"{printed.inside or printed.target}(", parts)
         return Bracket(f"{printed.target}(", [made]) if printed.inside else made
 
-    def sized(self, item: Item, values: Sequence[tuple[Member, Any]], name: str, number: int = 0) -> Expression:
-        """An argument that follows from an input's shape, such as `in_channels`."""
-        flow = self.flows[item.inputs[number]]
-        if isinstance(values[0][1], bool):
+    def sized(self, item: Item, values: Sequence[tuple[Member, Any]], name: str, axes: frozenset[int]) -> Expression:
+        """An argument that follows from axes of the inputs, such as `in_channels`."""
+        value = item.inputs[0]
+        if not axes:
             return self.arguments.choose(values, [], name)
-        wide = name in LAST_AXIS and self.graph.types[item.inputs[number]].rank > 2
+        if axes == frozenset((1,)):
+            return self.entered(value, values, name, "channels")
+        if axes == frozenset((self.graph.types[value].rank - 1,)):
+            return self.entered(value, values, name, "features")
+        self.fixed |= self.flows[value].names
+        return self.arguments.choose(values, [], name)
+
+    def entered(self, value: str, values: Sequence[tuple[Member, Any]], name: str, size: str) -> Expression:
+        """An argument that follows from the channels of a value, or from its features."""
+        flow, wide = self.flows[value], size == "features"
         candidate = flow.features if wide else flow.channels
         share = self.arguments.share_of(candidate, values)
         chosen = self.arguments.choose(values, [candidate, None if wide else flow.exact, share], name)

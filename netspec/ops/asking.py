@@ -1,0 +1,180 @@
+"""What sizes follow from: an op's own rules are asked again, with another size on one axis or another attribute.
+
+So every op says it, those of one's own too, and an op about which nothing can be made out is taken to keep nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from netspec.dims import Dim
+from netspec.ops.base import Elementwise, Op
+from netspec.types import Layer, Tensor
+
+Change = Callable[[Any], Any]
+CHANGES: tuple[Change, ...] = (lambda size: 2 * size, lambda size: 3 * size, lambda size: 16 * size)
+"""Other sizes. A rule refuses some of them, and a small one can come to the same by rounding."""
+MORE = (14, 15)
+"""How much larger the maps are on which attributes are asked again: a stride changes nothing of a map of one place, and
+no ceil mode one of an even size."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What the size of one axis of an output follows from.
+
+    `same` is the axis of inputs, or the attribute, whose size it is in every way that was tried; None where it is
+    another size. `places` are the numbers of the inputs that have that axis: together they sum to the size where
+    `summed`, else each has it. `others` are the further axes and attributes on which it depends, or may depend.
+    """
+
+    same: int | str | None = None
+    places: tuple[int, ...] = ()
+    summed: bool = False
+    others: frozenset[int | str] = frozenset()
+
+
+def sizes_of(op: Op, xs: Sequence[Tensor]) -> tuple[tuple[Size, ...], ...]:
+    """For each output of an op on inputs of these types, what the size of each axis follows from."""
+    asked = _Asked(op, xs)
+    return tuple([tuple([asked.size(n, axis) for axis in range(y.rank)]) for n, y in enumerate(asked.outputs)])
+
+
+def axes_of_arguments(op: Op, xs: Sequence[Tensor]) -> dict[str, frozenset[int]]:
+    """For each argument of an op's layer that is none of its attributes, the axes of the inputs that it depends on."""
+    layer: Any = op.torch(*xs)
+    assert isinstance(layer, Layer)
+    names = [name for name, value in layer.arguments.items() if not _same(getattr(op, name, None), value)]
+    axes: dict[str, set[int]] = {name: set() for name in names}
+    for axis in range(1, _rank(xs)):
+        others = [other for _, other in _answers(op.torch, [_changed(xs, axis, change) for change in CHANGES])]
+        for name in names:
+            if not others or any(other.arguments.get(name) != layer.arguments[name] for other in others):
+                axes[name].add(axis)
+    return {name: frozenset(numbers) for name, numbers in axes.items()}
+
+
+Inputs = Sequence[Tensor]
+
+
+class _Asked:
+    """The rule `infer` of an op, asked for other sizes and attributes than those that it has."""
+
+    def __init__(self, op: Op, xs: Inputs) -> None:
+        self.op = op
+        self.xs = xs
+        self.outputs = self.infer(*xs)
+        self.axes = {axis: _answers(self.infer, self.with_axis(axis)) for axis in range(1, _rank(xs))}
+        larger = _answers(self.infer, [_enlarged(xs, more) for more in MORE])
+        self.maps: list[tuple[Inputs, tuple[Tensor, ...]]] = [(xs, self.outputs), *larger]
+        self.attributes = {name: self.with_attribute(name) for name in type(op).model_fields}
+        """By name, for each map the outputs under other values of it."""
+
+    def infer(self, *xs: Tensor) -> tuple[Tensor, ...]:
+        return _all(self.op.infer(*xs))
+
+    def with_axis(self, axis: int) -> list[Inputs]:
+        """Another size of an axis in all inputs, and where that is another question, in one of them alone."""
+        xs, every = self.xs, range(len(self.xs)) if len(self.xs) > 1 else ()
+        alone = [[*xs[:n], *_changed(xs[n : n + 1], axis, change), *xs[n + 1 :]] for n in every for change in CHANGES]
+        return [*[_changed(xs, axis, change) for change in CHANGES], *alone]
+
+    def with_attribute(self, name: str) -> list[list[tuple[Any, tuple[Tensor, ...]]]]:
+        values = _other_values(getattr(self.op, name))
+        ops = [(value, self.op.model_copy(update={name: value})) for value in values]
+        answers: list[list[tuple[Any, tuple[Tensor, ...]]]] = []
+        for xs, _ in self.maps:
+            each = [(value, _answers(op.infer, [xs])) for value, op in ops]
+            answers.append([(value, _all(answer[0][1])) for value, answer in each if answer])
+        return answers
+
+    def size(self, output: int, axis: int) -> Size:
+        """What the size of an axis of an output follows from."""
+
+        def of(ys: tuple[Tensor, ...]) -> Dim:
+            return ys[output].shape[axis] if axis < ys[output].rank else -1
+
+        size = of(self.outputs)
+        others: set[int | str] = {a for a, ways in self.axes.items() if not ways or any(of(y) != size for _, y in ways)}
+        for name, by_map in self.attributes.items():
+            pairs = zip(self.maps, by_map, strict=True)
+            if not by_map[0] or any(of(y) != of(before) for (_, before), ways in pairs for _, y in ways):
+                others.add(name)
+        for name, (ways, *_) in self.attributes.items():
+            if _same(getattr(self.op, name), size) and ways and all(other == of(y) for other, y in ways):
+                return Size(name, others=frozenset(others - {name}))
+        for own, ways in self.axes.items():
+            if ways and (places := self.places(own, [(self.xs, size), *[(xs, of(y)) for xs, y in ways]])):
+                return Size(own, *places, frozenset(others - {own}))
+        if isinstance(self.op, Elementwise) and self.outputs[output].shape == self.xs[0].shape and axis:
+            # It refuses other sizes: slopes for so many channels, say.
+            return Size(axis, (0,), False, frozenset(others - self.axes.keys()))
+        return Size(others=frozenset(others))
+
+    def places(self, axis: int, every: Sequence[tuple[Inputs, Dim]]) -> tuple[tuple[int, ...], bool] | None:
+        """The inputs whose axis has the size of the output each time, and whether it is their sum."""
+        places = tuple([n for n, x in enumerate(self.xs) if axis < x.rank])
+        having = tuple([n for n in places if all(xs[n].shape[axis] == size for xs, size in every)])
+        if having:
+            return having, False
+        summed = len(places) > 1 and all(_total([xs[n].shape[axis] for n in places]) == size for xs, size in every)
+        return (places, True) if summed else None
+
+
+def _all(inferred: Any) -> tuple[Tensor, ...]:
+    outputs: Any = inferred if isinstance(inferred, tuple) else (inferred,)
+    return outputs
+
+
+def _answers(ask: Callable[..., Any], each: Iterable[Inputs]) -> list[tuple[Inputs, Any]]:
+    """What a rule gives for some inputs, where it takes them."""
+    answers: list[tuple[Inputs, Any]] = []
+    for xs in each:
+        try:
+            answers.append((xs, ask(*xs)))
+        except Exception:  # rules refuse sizes that do not fit, and those of one's own may raise anything
+            continue
+    return answers
+
+
+def _rank(xs: Inputs) -> int:
+    return max((x.rank for x in xs), default=0)
+
+
+def _changed(xs: Inputs, axis: int, change: Change) -> list[Tensor]:
+    """The inputs with another size of one axis; a 1 stays beside larger sizes, for all of which it may be there."""
+    ones = all(x.shape[axis] == 1 for x in xs if axis < x.rank)
+
+    def changed(x: Tensor) -> Tensor:
+        if axis >= x.rank or (x.shape[axis] == 1 and not ones):
+            return x
+        return Tensor((*x.shape[:axis], change(x.shape[axis]), *x.shape[axis + 1 :]), x.dtype)
+
+    return [changed(x) for x in xs]
+
+
+def _enlarged(xs: Inputs, more: int) -> list[Tensor]:
+    return [Tensor((*x.shape[:2], *[size + more for size in x.shape[2:]]), x.dtype) for x in xs]
+
+
+def _other_values(value: Any) -> list[Any]:
+    """Other values of an attribute; none where nobody knows what it may be."""
+    if isinstance(value, bool):
+        return [not value]
+    if isinstance(value, int | float):
+        return [*[change(value) for change in CHANGES], value + 1]
+    items: Any = value if isinstance(value, tuple) else ()
+    return [tuple(map(change, items)) for change in CHANGES] if all(isinstance(i, int | float) for i in items) else []
+
+
+def _total(sizes: Iterable[Dim]) -> Dim:
+    total: Dim = 0
+    for size in sizes:
+        total = size + total
+    return total
+
+
+def _same(a: Any, b: Any) -> bool:
+    return type(a) is type(b) and a == b
