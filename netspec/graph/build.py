@@ -10,6 +10,7 @@ from typing import Any, cast
 from netspec.dims import Dim, symbol, symbols
 from netspec.errors import Diagnostic, NetspecError, choices, closest, fail
 from netspec.expression import Expression
+from netspec.graph.borrow import check_borrowed
 from netspec.graph.infer import check_sizes, infer, located
 from netspec.graph.model import NOTHING, Block, Graph, Input, Kind, Mode, Node, Output, Parameter, Scope
 from netspec.labels import Labels
@@ -70,7 +71,8 @@ class Builder:
         self._opened: list[Scope] = []
         self._types: dict[Tensor, Tensor] = {}
         self.nodes: list[Node] = []
-        self._paths: set[str] = set()
+        self._paths: dict[str, int] = {}
+        """Paths that are taken, each with the number of the next node then: its own, where it is a node's."""
         self.last_sized_by_data = -1
         """The number of the last node that has a size which only the data tell."""
         self.characters = 0
@@ -101,17 +103,18 @@ class Builder:
         self._inputs.append(Input(name, self.types[name], known, span, written, preprocess))
         return name
 
-    def add(self, op: str | Op, *inputs: str, name: str = "", **attributes: Any) -> str:
+    def add(self, op: str | Op, *inputs: str, name: str = "", weights_of: str = "", **attributes: Any) -> str:
         """A node: an op, or an op's name with attributes, on values; gives its first output's name.
 
         The node stands in the scope that is open, under `name`, else under the op's name with a number
-        where that is taken. Raises NetspecError where attributes or inputs do not fit.
+        where that is taken. It uses the weights of the node at the path `weights_of`, where one is given. Raises
+        NetspecError where attributes, inputs or those weights do not fit.
         """
         made = _op_of(op, attributes)
         self.need(*inputs)
         path = self._path(check_module_name(name, "a node", None) if name else self._free_name(made.opname))
         try:
-            return self.node(path, made, inputs, scope=self._here)
+            return self.node(path, made, inputs, weights_of=weights_of, scope=self._here)
         except RuleError as error:
             raise located(error, path) from None
 
@@ -188,7 +191,10 @@ class Builder:
         when: Expression | None = None,
         init: Mapping[str, Filling] = NOTHING,
     ) -> str:
-        """A node at a path that is known; raises RuleError where the inputs do not fit."""
+        """A node at a path that is known; raises RuleError where the inputs do not fit.
+
+        `weights_of` is a node made before, whose weights it uses: NetspecError NS302 where they do not fit.
+        """
         self._claim(path, span, scope)
         types = self.types
         given = tuple([types[value] for value in inputs])
@@ -198,6 +204,8 @@ class Builder:
         if known is None:
             known = self._inferred[key] = (op, given, tuple([self._one(t) for t in infer(op, given)]))
         inferred = known[2]
+        if weights_of and weights_of != path:
+            weights_of = self._owner(weights_of, path, op, given, span)
         if any(DATA in type.shape for type in inferred):
             inferred = self._sized_by_data(path, inferred)
         made = Node(path, op, inputs, inferred, weights_of or path, scope, span, written, when, init)
@@ -207,6 +215,19 @@ class Builder:
         else:
             types.update(made.values())
         return path
+
+    def _owner(self, weights_of: str, path: str, op: Op, given: tuple[Tensor, ...], span: Span | None) -> str:
+        """The path of the node that owns the weights of one, once they fit another."""
+        number = self._paths.get(weights_of, len(self.nodes))
+        owner = self.nodes[number] if number < len(self.nodes) else None
+        if owner is None or owner.path != weights_of:
+            message = f"no node before `{path}` is called `{weights_of}`, whose weights it would use"
+            fail("NS209", message, span, help=closest(weights_of, [node.path for node in self.nodes]))
+        owner = self.nodes[self._paths[owner.weights_of]]
+        types = tuple([self.types[value] for value in owner.inputs])
+        if op is not owner.op or given != types:
+            check_borrowed(path, op, given, owner, types, span)
+        return owner.path
 
     def _sized_by_data(self, path: str, types: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """Types with a symbol of the node's own for the size that only the data tell."""
@@ -294,7 +315,7 @@ class Builder:
         # A named merge is a node and a scope of one path; nothing else may be.
         if path in self._paths or (path in self._scope_paths and scope != path):
             fail("NS210", f"two things have the path `{path}`", span, help="give one of them a `name`")
-        self._paths.add(path)
+        self._paths[path] = len(self.nodes)
         self.characters += len(path)
 
     def _path(self, name: str) -> str:

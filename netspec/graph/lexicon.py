@@ -27,10 +27,11 @@ class Binding:
 class Lexicon:
     """Says what names mean in the expressions of a graph.
 
-    Parameters are lexical. A step reads those of the block or network that it is written in, then those of that file:
-    the spec's own, or those of the embedded network around it. Steps that a `body` parameter was given are written
-    where that block is used; those of `defaults` read the file's alone. `index` is the number of the innermost copy, up to the block. `input`, and the names of
-    several inputs, are values that enter the innermost body: a block, a network, a branch, or steps that were given.
+    Parameters are lexical. A step reads those of the block or network that it is written in, then those of that
+    file: the spec's own, or those of the embedded network around it. Steps that a `body` parameter was given are
+    written where that block is used; those of `defaults` read the file's alone. `index` is the number of the
+    innermost copy, up to the block. `input`, and the names of several inputs, are values that enter the innermost
+    body: a block, a network, a branch, or steps that were given.
 
     Places are told by the path of the scope that an expression stands in, "" for the network itself; where that is a
     repeat, and the copy matters, also by the path of the copy.

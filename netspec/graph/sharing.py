@@ -25,7 +25,7 @@ class Sharing:
 
     def of_node(self, node: Node) -> str:
         """The name of the step of the same body whose weights a node uses; "" for its own."""
-        owner = self._local(node.weights_of)
+        owner = self.here(node.weights_of)
         if owner == node.path or (self.loop and node.scope == self.loop):
             return ""
         return self._sibling(node.path, owner)
@@ -59,7 +59,7 @@ class Sharing:
         own, owner = self.inside
         return owner + path[len(own) :] if path == own or path.startswith(f"{own}.") else path
 
-    def _local(self, path: str) -> str:
+    def here(self, path: str) -> str:
         """The path here of what stands at a path in the scope whose weights the one that is read shares."""
         own, owner = self.inside
         if own and (path == owner or path.startswith(f"{owner}.")):

@@ -6,9 +6,10 @@ from typing import Annotated, ClassVar, Literal
 
 from netspec.ops.base import Elementwise, RuleError, example, is_float, need_floats, need_numbers
 from netspec.ops.fields import Axis, Positive, PositiveReal, Real, Takes
+from netspec.ops.functional import functional, weights_of_layer
 from netspec.ops.window import along
 from netspec.ops.writing import per_channel
-from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
+from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
 
 _MAP = (2, 3, 4, 4)
 
@@ -104,6 +105,9 @@ class Prelu(Elementwise, name="prelu", principal="num_parameters", family="activ
     def torch(self, x: Tensor) -> Layer:
         default = self.num_parameters == type(self).default("num_parameters")
         return self.layer("nn.PReLU") if default else self.layer("nn.PReLU", num_parameters=self.num_parameters)
+
+    def borrowed(self, x: Tensor) -> Code:
+        return functional(self, "prelu", "{0}", *weights_of_layer("weight"))
 
     def onnx(self, g: OnnxWriter, x: str) -> str:
         return g.PRelu(x, per_channel(g, x, g.weight("weight")) if self.num_parameters > 1 else g.weight("weight"))

@@ -122,6 +122,10 @@ class Op(BaseModel):
     def torch(self, *args: Any, **kwargs: Any) -> Printed:
         """How PyTorch writes it."""
 
+    def borrowed(self, *args: Any, **kwargs: Any) -> Code | None:
+        """How PyTorch writes it with the weights of a layer of another kind, which is `{layer}`; None: it can't."""
+        return None
+
     def onnx(self, g: OnnxWriter, *args: Any, **kwargs: Any) -> str | tuple[str, ...]:
         """Writes its ONNX nodes for inference, from its inputs' values, which go by name; gives its outputs' values.
 

@@ -8,9 +8,10 @@ from math import prod
 from netspec.dims import Dim
 from netspec.ops.base import Op, RuleError, by, by_both, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Padding, PaddingMode, PaddingPair, Pair, Positive
+from netspec.ops.functional import functional, weights_of_layer
 from netspec.ops.window import effective_size, slide
 from netspec.ops.writing import layer_weights, per_channel, weight_and_bias
-from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Weight, Window
+from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Weight, Window
 
 MOST_TAPS = 1 << 16
 """Up to how many taps the receptive field of a transposed convolution is told."""
@@ -87,6 +88,17 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
         return self.layer(
             "nn.Conv2d", in_channels=x.channels, out_channels=self.out_channels, kernel_size=self.kernel_size
         )
+
+    def borrowed(self, x: Tensor) -> Code:
+        around, value = self._around(), "{0}"
+        options = {name: getattr(self, name) for name in ("stride", "padding", "dilation", "groups")}
+        if self.padding_mode != "zeros":
+            # Last axis first, as torch.nn.functional.pad has it.
+            sizes = ", ".join(str(size) for before_and_after in around[::-1] for size in before_and_after)
+            value = f'nn.functional.pad({{0}}, ({sizes}), mode="{self.padding_mode}")'
+            del options["padding"]
+        bias = weights_of_layer("bias") if self.bias else ()
+        return functional(self, "conv2d", value, *weights_of_layer("weight"), *bias, **options)
 
     def onnx(self, g: OnnxWriter, x: str) -> str:
         (top, bottom), (left, right) = self._around()
@@ -193,6 +205,12 @@ class ConvTranspose2d(Op, name="conv_transpose2d", principal="out_channels", fam
         return self.layer(
             "nn.ConvTranspose2d", in_channels=x.channels, out_channels=self.out_channels, kernel_size=self.kernel_size
         )
+
+    def borrowed(self, x: Tensor) -> Code:
+        names = ("stride", "padding", "output_padding", "groups", "dilation")
+        options = {name: getattr(self, name) for name in names}
+        bias = weights_of_layer("bias") if self.bias else ()
+        return functional(self, "conv_transpose2d", "{0}", *weights_of_layer("weight"), *bias, **options)
 
     def onnx(self, g: OnnxWriter, x: str) -> str:
         weight, *bias = weight_and_bias(g, self.bias)

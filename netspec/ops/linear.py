@@ -7,9 +7,10 @@ from math import prod
 from netspec.dims import Dim
 from netspec.ops.base import Op, RuleError, example, known_int, need_floats
 from netspec.ops.fields import Flag, Positive
+from netspec.ops.functional import functional, weights_of_layer
 from netspec.ops.window import along
 from netspec.ops.writing import layer_weights, weight_and_bias
-from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
+from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
 
 
 class Linear(Op, name="linear", principal="out_features", family="linear"):
@@ -49,6 +50,9 @@ class Linear(Op, name="linear", principal="out_features", family="linear"):
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Linear", in_features=x.features, out_features=self.out_features)
+
+    def borrowed(self, x: Tensor) -> Code:
+        return functional(self, "linear", "{0}", *weights_of_layer(*(("weight", "bias") if self.bias else ("weight",))))
 
     def onnx(self, g: OnnxWriter, x: str) -> str:
         if g.type(x).rank == 2:

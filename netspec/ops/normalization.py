@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from netspec.dims import Symbolic
+from netspec.expression import python_literal
 from netspec.ops.base import Elementwise, RuleError, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Positive, PositiveReal, Probability, Real, Sizes
+from netspec.ops.functional import functional, weights_of_layer
 from netspec.ops.window import along
 from netspec.ops.writing import per_channel, reshape, scale_and_shift, weight_and_bias
-from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
+from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
 
 
 class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
@@ -59,6 +61,15 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.BatchNorm2d" if x.rank == 4 else "nn.BatchNorm1d", num_features=x.channels)
+
+    def borrowed(self, x: Tensor) -> Code | None:
+        if self.momentum is None:
+            return None  # The mean of all batches is told by how many the layer has seen.
+        statistics = weights_of_layer("running_mean", "running_var", when=self.track_running_stats)
+        scale = weights_of_layer("weight", "bias", when=self.affine)
+        training = f"training={'{layer}.training' if self.track_running_stats else 'True'}"
+        options = {"momentum": self.momentum, "eps": self.eps}
+        return functional(self, "batch_norm", "{0}", *statistics, *scale, training, **options)
 
     def onnx(self, g: OnnxWriter, x: str) -> str:
         type = g.type(x)
@@ -183,6 +194,11 @@ class LayerNorm(Elementwise, name="layer_norm", family="normalization"):
             return self.layer("nn.LayerNorm", normalized_shape=x.features)
         return self.layer("nn.LayerNorm", lists=("normalized_shape",), normalized_shape=self.normalized_shape)
 
+    def borrowed(self, x: Tensor) -> Code:
+        affine = self.elementwise_affine
+        scale = (*weights_of_layer("weight", when=affine), *weights_of_layer("bias", when=affine and self.bias))
+        return functional(self, "layer_norm", "{0}", python_literal(self._shape(x)), *scale, eps=self.eps)
+
     def onnx(self, g: OnnxWriter, x: str) -> str:
         shape = self._shape(g.type(x))
         scale = weight_and_bias(g, self.bias) if self.elementwise_affine else [g.constant(1, "like", shape)]
@@ -233,6 +249,10 @@ class GroupNorm(Elementwise, name="group_norm", principal="num_groups", family="
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.GroupNorm", num_groups=self.num_groups, num_channels=x.channels)
+
+    def borrowed(self, x: Tensor) -> Code:
+        scale = weights_of_layer("weight", "bias", when=self.affine)
+        return functional(self, "group_norm", "{0}", str(self.num_groups), *scale, eps=self.eps)
 
     def onnx(self, g: OnnxWriter, x: str) -> str:
         # GroupNormalization takes other weights in opset 21 than before; this is the same in both.

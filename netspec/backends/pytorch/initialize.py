@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netspec.backends.pytorch.layout import WIDTH, Bracket, Doc, statement
+from netspec.backends.pytorch.submodule import places_of_copies, submodule
 from netspec.expression import python_literal
 from netspec.graph.model import Graph, Node
 from netspec.types import Filling, Init, Layer
@@ -58,9 +59,9 @@ def initializers(graph: Graph, networks: Sequence[Sequence[str]] = ()) -> Initia
                 attribute = "" if target == PARAMETER else f".{weight}"
                 exceptions.setdefault((attribute, _frozen(filling)), []).append(node.path)
                 fillings[attribute, _frozen(filling)] = filling
-    places = _places(graph) if exceptions else {}
+    places = places_of_copies(graph) if exceptions else {}
     for key, paths in exceptions.items():
-        lines = _statements([_reference(places, path) for path in paths], key[0], fillings[key])
+        lines = _statements([submodule(places, path) for path in paths], key[0], fillings[key])
         found.statements.setdefault("", []).extend(lines)
     return found
 
@@ -189,25 +190,3 @@ def _statements(names: list[str], attribute: str, filling: Filling) -> list[str]
         *([head] if len(head) <= WIDTH else [f"        for {each} in (", *lines, "        ):"]),
         *statement("", _fill(f"{each}{attribute}", filling), 12),
     ]
-
-
-def _places(graph: Graph) -> dict[str, int]:
-    """By the path of each copy of a repeat its place among them, which is its number unless some are left out."""
-    copies: dict[str, dict[str, None]] = {path: {} for path, scope in graph.scopes.items() if scope.kind == "repeat"}
-    for node in graph.nodes:
-        path = node.path
-        while path:
-            above = path.rpartition(".")[0]
-            if above in copies:
-                copies[above][path] = None
-            path = above
-    return {path: place for paths in copies.values() for place, path in enumerate(paths)}
-
-
-def _reference(places: Mapping[str, int], path: str) -> str:
-    """A submodule as source: attributes, and copies of a repeat by their place in it."""
-    text, here = "self", ""
-    for part in path.split("."):
-        here = f"{here}.{part}" if here else part
-        text += f"[{places[here]}]" if here in places else f".{part}"
-    return text

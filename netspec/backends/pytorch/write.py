@@ -27,7 +27,7 @@ from netspec.expression import (
     rewrite,
     simplify,
 )
-from netspec.graph.model import Graph, Parameter
+from netspec.graph.model import Graph, Node, Parameter
 from netspec.types import Layer
 
 
@@ -192,7 +192,11 @@ class ClassWriter:
     ) -> None:
         """A merge has no module; where not every use has it, an attribute says whether this one does."""
         before = self.flows.get(item.inputs[0])
-        self.pass_through(item, matched, {})
+        node = item.node
+        if node is not None and node.weights_of != node.path:
+            self.pin_borrowed(item, node, place)
+        else:
+            self.pass_through(item, matched, {})
         if len(matched) == len(self.cls.members):
             self.rely_on(item.when, place)
             return
@@ -209,6 +213,14 @@ class ClassWriter:
         uses = [self.sizes.of(other.node, self.graph) for _, other in matched if other.node is not None]
         for number, value in enumerate(item.outputs):
             self.flows[value] = behind([outputs[number] for outputs in uses], ranks, flows, given)
+
+    def pin_borrowed(self, item: Item, node: Node, place: Place) -> None:
+        """Nothing is known behind an op with the weights of another layer, whose attributes are numbers."""
+        for tree in node.written.values():
+            self.rely_on(tree, place)
+        names = NONE.union(*(self.flows[value].names for value in item.inputs))
+        names = names.union(*(self.reads(tree, place) for tree in node.written.values()))
+        self.follow(item, Flow(None, names, names))
 
     def follow(self, item: Item, flow: Flow) -> None:
         for value in item.outputs:

@@ -1,0 +1,29 @@
+"""What a submodule is called in the class of a body around it: `self.layer1[0].conv`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from netspec.graph.model import Graph
+
+
+def places_of_copies(graph: Graph) -> dict[str, int]:
+    """By the path of each copy of a repeat its place among them, which is its number unless some are left out."""
+    copies: dict[str, dict[str, None]] = {path: {} for path, scope in graph.scopes.items() if scope.kind == "repeat"}
+    for node in graph.nodes:
+        path = node.path
+        while path:
+            above = path.rpartition(".")[0]
+            if above in copies:
+                copies[above][path] = None
+            path = above
+    return {path: place for paths in copies.values() for place, path in enumerate(paths)}
+
+
+def submodule(places: Mapping[str, int], path: str, body: str = "") -> str:
+    """A submodule as source in the class of a body: attributes, and copies of a repeat by their place in it."""
+    text, here = "self", body
+    for part in path.removeprefix(f"{body}.").split("."):
+        here = f"{here}.{part}" if here else part
+        text += f"[{places[here]}]" if here in places else f".{part}"
+    return text
