@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from netspec.dims import Dim
 from netspec.ops.base import Elementwise, Op
@@ -124,8 +124,7 @@ class _Asked:
 
 
 def _all(inferred: Any) -> tuple[Tensor, ...]:
-    outputs: Any = inferred if isinstance(inferred, tuple) else (inferred,)
-    return outputs
+    return cast("tuple[Tensor, ...]", inferred) if isinstance(inferred, tuple) else (inferred,)
 
 
 def _answers(ask: Callable[..., Any], each: Iterable[Inputs]) -> list[tuple[Inputs, Any]]:
@@ -165,7 +164,7 @@ def _other_values(value: Any) -> list[Any]:
         return [not value]
     if isinstance(value, int | float):
         return [*[change(value) for change in CHANGES], value + 1]
-    items: Any = value if isinstance(value, tuple) else ()
+    items = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else ()
     return [tuple(map(change, items)) for change in CHANGES] if all(isinstance(i, int | float) for i in items) else []
 
 

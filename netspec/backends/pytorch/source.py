@@ -228,11 +228,14 @@ def _describe(graph: Graph, found: Written, inputs: Sequence[str]) -> str:
         member = found.cls.members[0]
         types = [graph.types[value] for value in member.body.inputs]
         before = [_shape_text(type, _entering(graph, found, n), None) for n, type in enumerate(types)]
-        for name, place in found.cls.features.items():
-            if any(a.name == name for a in found.arguments):
-                # A sequence: its length is not the class's matter.
-                before[place] = f"(N, L, {name})"
         after = [_output_text(graph, found, n) for n in range(len(body.outputs))]
+        names = {place: name for name, place in found.cls.features.items()}
+        for place, type in enumerate(types):
+            argument = any(a.name == names.get(place) for a in found.arguments)
+            if type.rank == 3 and (argument or any(text.startswith("(N, L, ") for text in after)):
+                # A sequence: its length is not the class's matter.
+                sizes = {graph.types[m.body.inputs[place]].features for m in found.cls.members}
+                before[place] = f"(N, L, {names[place] if argument else sizes.pop() if len(sizes) == 1 else 'F'})"
         return f"Maps {' and '.join(before)} to {' and '.join(after)}."
     shapes = ", ".join(f"{name} {_plain(graph.types[name])}" for name in inputs)
     outputs = sorted(graph.outputs, key=lambda o: o.mode == "train")

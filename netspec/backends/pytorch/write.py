@@ -28,6 +28,7 @@ from netspec.expression import (
     simplify,
 )
 from netspec.graph.model import Graph, Node, Parameter
+from netspec.ops.base import Op
 from netspec.types import Layer
 
 
@@ -309,7 +310,7 @@ class ClassWriter:
                 chosen = self.sized(item, values, name, follows[name])
             else:
                 listed = name in printed.lists
-                chosen = self.verified(values, node.written.get(name), place, _hint(item, name), listed)
+                chosen = self.verified(values, node.written.get(name), place, _hint(item, node.op, name), listed)
             if isinstance(values[0][1], bool) and any(i.node is not None and i.node.init for _, i in matched):
                 # A flag may say which weights there are, and the initialisers take that as known.
                 self.fixed |= names_in(chosen)
@@ -385,6 +386,7 @@ def _layer(item: Item) -> Layer:
     return item.printed
 
 
-def _hint(item: Item, name: str) -> str:
-    plain = ("out_channels", "out_features", "kernel_size", "stride", "padding")
-    return name if name in plain else f"{item.name}_{name}"
+def _hint(item: Item, op: Op, name: str) -> str:
+    """What an argument for an attribute is called: by its name alone if that has no default, or is of a window."""
+    plain = op.default(name) is ... or isinstance(getattr(op, name), tuple) or item.name.isdigit()
+    return name if plain else f"{item.name}_{name}"
