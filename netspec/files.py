@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tempfile
 import time
 import zlib
@@ -113,6 +114,27 @@ def _host() -> str:
     """Eight digits for this machine: process numbers say nothing of others that share a folder."""
     name = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
     return f"{zlib.crc32(name.encode('utf-8', 'replace')):08x}"
+
+
+_KINDS = {
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def no_file(path: str | os.PathLike[str]) -> str:
+    """What stands at a path that is no file, in words; "" for a file, and where nothing can be seen.
+
+    To open a pipe or a device may block, and what they give may have no end.
+    """
+    try:
+        kind = stat.S_IFMT(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return ""
+    return "" if kind == stat.S_IFREG else _KINDS.get(kind, "no file")
 
 
 def _mode(path: Path) -> int:

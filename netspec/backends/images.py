@@ -10,12 +10,15 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from netspec.backends.onnx.lower import Array
-from netspec.errors import NetspecError, fail
+from netspec.errors import NetspecError, choices, fail
+from netspec.files import no_file
 from netspec.preprocess import Preprocess
 
 ImageLike = str | os.PathLike[str] | Image.Image | Array
 """A file, an image of Pillow, or an array of pixels: height x width, or height x width x 3, of uint8."""
 
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""Which formats are read, by Pillow's names. It knows others, of which one starts Ghostscript."""
 LARGEST_AREA = 2**26
 """How many pixels an image may have once resized: one that is long and thin becomes very large."""
 _RESAMPLING = {
@@ -55,12 +58,14 @@ def _read(image: ImageLike, mode: str, name: str) -> Image.Image:
     try:
         if isinstance(image, Image.Image):
             return _as_bytes(ImageOps.exif_transpose(image), name).convert(mode)
-        with Path(image).open("rb") as file, Image.open(file) as picture:
+        if what := no_file(image):
+            _refuse(name, f"is {what}")
+        with Path(image).open("rb") as file, Image.open(file, formats=FORMATS) as picture:
             return _as_bytes(ImageOps.exif_transpose(picture), name).convert(mode)
     except NetspecError:
         raise
     except UnidentifiedImageError:
-        _refuse(name, "it is no image")
+        _refuse(name, "it is no image", f"{choices(FORMATS)} are read")
     except Image.DecompressionBombError as error:
         _refuse(name, "it is too large", error)
     except Exception as error:
@@ -118,6 +123,6 @@ def _cropped(picture: Image.Image, how: Preprocess, name: str) -> Image.Image:
     return picture.crop((left, top, left + width, top + height))
 
 
-def _refuse(name: str, why: str, error: Exception | None = None) -> NoReturn:
-    said = str(error).partition("\n")[0][:200] if error is not None else ""
+def _refuse(name: str, why: str, more: Exception | str = "") -> NoReturn:
+    said = str(more).partition("\n")[0][:200]
     fail("NS503", f"{name} can't be used: {why}", notes=[said] if said else ())

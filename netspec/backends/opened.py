@@ -9,6 +9,7 @@ from io import BufferedReader
 from typing import NoReturn
 
 from netspec.errors import NetspecError, choices, fail
+from netspec.files import no_file
 
 SUFFIXES = (".safetensors", ".index.json", ".pth", ".pt", ".bin", ".ckpt")
 """What files of weights mostly end in: those in a folder are named where a folder was given."""
@@ -56,8 +57,8 @@ def _open(name: str) -> BufferedReader:
         help = f"it holds {choices((os.path.join(name, file) for file in inside), 4)}" if inside else ""
         fail("NS501", f"{name} is a folder, and no file of weights", help=help)
     if not os.path.isfile(name):
-        there = os.path.exists(name)
-        fail("NS501", f"{name} is no file, but a pipe or a device" if there else f"there is no file {name}")
+        what = no_file(name)
+        fail("NS501", f"{name} is no file: it is {what}" if what else f"there is no file {name}")
     try:
         return open(name, "rb")
     except OSError as error:

@@ -117,6 +117,27 @@ def test_arrays(run: Run, model: Path, folder: Path) -> None:
     assert "2 x 3" in run("run", "tiny.onnx", "--array", "image=a.npy").out
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("run", "pipe", "--image", "china.png"), "NS502: pipe is no file: it is a pipe"),
+        (("run", "/dev/zero", "--image", "china.png"), "NS502: /dev/zero is no file: it is a device"),
+        (("run", "tiny.onnx", "--image", "pipe"), "NS503: pipe can't be used: is a pipe"),
+        (("run", "tiny.onnx", "--array", "image=pipe"), "NS503: pipe is no file: it is a pipe"),
+        (("run", "tiny.onnx", "--array", "image=."), "NS503: . is no file: it is a directory"),
+        (("import", "pipe", "-o", "x.yaml"), "NS502: pipe is no file: it is a pipe"),
+        (("export", "tiny.yaml", "--weights", "pipe.safetensors"), "NS501: pipe.safetensors is no file: it is a pipe"),
+    ],
+)
+def test_what_is_no_file_is_refused_at_once(run: Run, model: Path, arguments: tuple[str, ...], words: str) -> None:
+    for name in ("pipe", "pipe.safetensors"):
+        os.mkfifo(model.with_name(name))
+    result = run(*arguments)
+    assert result.status == 1
+    assert words in result.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -168,6 +169,42 @@ def test_what_is_no_image(tmp_path: Path) -> None:
         prepare(tmp_path / "y.jpg", Preprocess())
     with refused(f"can't be used: {os.strerror(errno.EISDIR).lower()}"):
         prepare(tmp_path, Preprocess())
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "gif", "tiff", "ppm"])
+def test_the_formats_that_are_read(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"x.{suffix}"
+    Image.fromarray(PHOTOGRAPHS[0]).save(path)
+    with Image.open(path) as picture:
+        expected = prepare(picture, Preprocess(resize=32))
+    path.rename(path := tmp_path / "named_otherwise")
+    np.testing.assert_array_equal(prepare(path, Preprocess(resize=32)), expected)
+
+
+@pytest.mark.parametrize("format", ["EPS", "ICO", "TGA", "JPEG2000", "PCX", "ICNS", "SGI", "PDF"])
+def test_other_formats_are_not_opened(format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow starts Ghostscript for EPS, and has readers that few have tried to break."""
+    Image.fromarray(PHOTOGRAPHS[0][:64, :64]).save(tmp_path / "x.png", format)
+    monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("a program was started"))
+    monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: pytest.fail("Ghostscript was started"))
+    with refused("x.png can't be used: it is no image.*`PNG`, `JPEG`, .* are read"):
+        prepare(tmp_path / "x.png", Preprocess())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    """To open a pipe that no one writes to would last for ever."""
+    os.mkfifo(tmp_path / "x.png")
+    (tmp_path / "link.png").symlink_to("x.png")
+    for name in ("x.png", "link.png"):
+        with refused(f"{name} can't be used: is a pipe"):
+            prepare(tmp_path / name, Preprocess())
+    with refused("can't be used: is a device"):
+        prepare("/dev/zero", Preprocess())
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(tmp_path / "s"))
+        with refused("can't be used: is a socket"):
+            prepare(tmp_path / "s", Preprocess())
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

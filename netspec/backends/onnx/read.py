@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from netspec.backends.onnx.lower import Array
 from netspec.errors import fail
+from netspec.files import no_file
 
 _HALF_BYTES = (TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1)
 """Dtypes of which two values stand in a byte."""
@@ -23,7 +24,8 @@ _HALF_BYTES = (TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1)
 def read_model(path: Path) -> onnx.ModelProto:
     """The model in a file, without weights that stand in another. Raises NetspecError NS502 for what is none."""
     if not path.is_file():
-        fail("NS502", f"there is no file {path}" if not path.exists() else f"{path} is no file")
+        what = no_file(path)
+        fail("NS502", f"{path} is no file: it is {what}" if what else f"there is no file {path}")
     try:
         model = onnx.ModelProto.FromString(path.read_bytes())
     except (DecodeError, ValueError, OSError) as error:

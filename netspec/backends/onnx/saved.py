@@ -11,12 +11,14 @@ import numpy as np
 from netspec.backends.marks import MARK
 from netspec.backends.onnx.lower import Array
 from netspec.errors import fail
+from netspec.files import no_file
 
 
 def read_array(path: Path) -> Array:
     """The array in a file `.npy`. Raises NetspecError NS503 for what is none; nothing that is pickled is opened."""
     if not path.is_file():
-        fail("NS503", f"there is no file {path}" if not path.exists() else f"{path} is no file")
+        what = no_file(path)
+        fail("NS503", f"{path} is no file: it is {what}" if what else f"there is no file {path}")
     try:
         # Of a file that is damaged numpy raises errors of any kind.
         return np.lib.format.open_memmap(path, mode="r")
