@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -67,6 +68,8 @@ def command(
         raise click.UsageError(f"-o takes a file that ends in .onnx, not `{output}`")
     found = open_network(network, settings, sizes)
     target = Path(output or f"{found.name}.onnx")
+    if target.exists() and os.path.exists(network) and target.samefile(network):
+        raise click.ClickException(f"{target} is what is read: choose another -o")
     with working("loading onnx"):
         need("onnx")
     from netspec.backends.onnx.export import is_ours

@@ -13,6 +13,7 @@ from netspec.errors import choices, closest, fail
 from netspec.files import note_input
 from netspec.naming import IDENTIFIER
 from netspec.source import Source, Span
+from netspec.spec import exported
 from netspec.spec.aliases import Params, in_words, meant, way_to_name
 
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -55,6 +56,8 @@ def find(name: str) -> Source:
     """The spec of this name or path: `vgg_e` (or `VGG-19`), `specs/vgg_e.yaml`, or `-` for standard input."""
     if name in ("-", "<stdin>"):
         return Source("<stdin>", _decode(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>"))
+    if name.endswith(exported.SUFFIX):
+        return _read_model(name)
     if looks_like_path(name):
         check_path(name)
         return read_file(Path(name), name)
@@ -93,6 +96,16 @@ def _called(name: str, bundled: str, params: Params) -> Source:
         f"params: {{{in_words(params)}}}",
     ]
     return Source(f"<{name}>", "\n".join([*lines, ""]))
+
+
+def _read_model(name: str) -> Source:
+    """The spec in a model that netspec exported."""
+    check_path(name)
+    if not os.path.isfile(name):
+        return read_file(Path(name), name)
+    note_input(name)
+    said = f"{name}: {exported.SPEC}"
+    return Source(said, _decode(exported.spec_in(Path(name), name), said))
 
 
 def find_network(name: str) -> tuple[Source, str]:

@@ -69,7 +69,7 @@ def export(
     state = made_weights(made, weights)
     metadata = metadata_of(made.graph) | ({"netspec.half": "true"} if half else {})
     if seed is not None and lowered.weights:
-        metadata[SEED] = str(seed)
+        metadata = {SEED: str(seed)} | metadata
     model = model_of(lowered, graph.name, opset, metadata)
     beside = path.with_name(f"{path.name}.data")
 

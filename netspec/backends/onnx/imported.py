@@ -11,11 +11,12 @@ import onnx
 from onnx import numpy_helper
 
 from netspec.backends.onnx.lower import Array, lower
-from netspec.backends.onnx.metadata import SPEC, graph_in
+from netspec.backends.onnx.metadata import graph_in
 from netspec.backends.onnx.read import Initializers, metadata_in, read_model
 from netspec.backends.onnx.write import PRODUCER
 from netspec.errors import NetspecError, fail
 from netspec.graph.model import Graph
+from netspec.spec.exported import SPEC
 
 
 @dataclass(frozen=True, slots=True)

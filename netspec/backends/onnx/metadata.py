@@ -18,13 +18,14 @@ from netspec.preprocess import Preprocess
 from netspec.source import Source
 from netspec.spec.data import Entry, Map
 from netspec.spec.elaborate import elaborate
+from netspec.spec.exported import SPEC
 from netspec.spec.labels import check_labels, read_labels
 from netspec.spec.preprocess import fitted, read_preprocess
 from netspec.spec.read import read_spec
 from netspec.spec.yaml import read
 from netspec.types import Tensor
 
-SPEC, PREPROCESS, LABELS = "netspec.spec", "netspec.preprocess", "netspec.labels"
+PREPROCESS, LABELS = "netspec.preprocess", "netspec.labels"
 SEED = "netspec.seed"
 """From what the weights were made, where they are random."""
 

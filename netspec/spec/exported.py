@@ -1,0 +1,106 @@
+"""The spec that an ONNX model of netspec's says in its metadata, read without the packages that read ONNX."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from netspec.errors import fail
+
+SUFFIX = ".onnx"
+SPEC, PRODUCER = "netspec.spec", "netspec"
+"""Under which name the spec stands in a model, and what a model says that wrote it."""
+LARGEST = 4 * 1024 * 1024
+"""How many bytes of one piece of metadata are read."""
+_MOST_FIELDS = 100_000
+_PRODUCER_NAME, _GRAPH, _METADATA, _KEY, _VALUE = 2, 7, 14, 1, 2
+"""The numbers of these fields in onnx.proto."""
+_VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
+
+
+class _Damaged(Exception):
+    """What is no message of protobuf."""
+
+
+def spec_in(path: Path, shown: str) -> bytes:
+    """The spec in a model: the graph, which may be gigabytes, is passed over.
+
+    Raises NetspecError NS502 for a file that is no model, and for a model that says no spec.
+    """
+    try:
+        with path.open("rb") as file:
+            producer, spec, has_graph = _read(file)
+    except _Damaged:
+        fail("NS502", f"{shown} can't be used: it is cut off, or no ONNX model")
+    except OSError as error:
+        fail("NS502", f"{shown} can't be read: {(error.strerror or str(error)).lower()}")
+    if not has_graph:
+        fail("NS502", f"{shown} can't be used: it is cut off, or no ONNX model")
+    if spec is None:
+        by = (
+            f"was written by {_words(producer)}"
+            if producer != PRODUCER.encode()
+            else "is of a graph that no spec can say"
+        )
+        help = f"`netspec run {shown}` runs it; what netspec exports, it can read"
+        fail("NS502", f"{shown} {by}, and holds no spec", help=help)
+    return spec
+
+
+def _words(producer: bytes) -> str:
+    text = producer[:100].decode("utf-8", "replace")
+    return text if text.isprintable() and text.strip() else "another program"
+
+
+def _read(file: IO[bytes]) -> tuple[bytes, bytes | None, bool]:
+    """What a model says wrote it, its spec, and whether it has a graph at all."""
+    producer, spec, has_graph = b"", None, False
+    for number, length in _fields(file, os.fstat(file.fileno()).st_size):
+        has_graph = has_graph or number == _GRAPH
+        if number not in (_PRODUCER_NAME, _METADATA) or length > LARGEST:
+            continue
+        if number == _PRODUCER_NAME:
+            producer = file.read(length)
+        else:
+            end = file.tell() + length
+            entry = {part: file.read(size) for part, size in _fields(file, end)}
+            if entry.get(_KEY) == SPEC.encode():
+                spec = entry.get(_VALUE, b"")
+    return producer, spec, has_graph
+
+
+def _fields(file: IO[bytes], end: int) -> Iterator[tuple[int, int]]:
+    """The numbers of the fields up to `end` that have a length, and that length; each begins where the file stands."""
+    for _ in range(_MOST_FIELDS):
+        if file.tell() >= end:
+            return
+        tag = _varint(file)
+        kind = tag & 7
+        if kind == _VARINT:
+            _varint(file)
+        elif kind in (_EIGHT_BYTES, _FOUR_BYTES):
+            file.seek(8 if kind == _EIGHT_BYTES else 4, os.SEEK_CUR)
+        elif kind == _LENGTH:
+            length = _varint(file)
+            after = file.tell() + length
+            if after > end:
+                raise _Damaged
+            yield tag >> 3, length
+            file.seek(after)
+        else:
+            raise _Damaged
+    raise _Damaged
+
+
+def _varint(file: IO[bytes]) -> int:
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = file.read(1)
+        if not byte:
+            raise _Damaged
+        value |= (byte[0] & 127) << shift
+        if byte[0] < 128:
+            return value
+    raise _Damaged
