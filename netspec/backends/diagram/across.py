@@ -22,8 +22,16 @@ def merged(labels: Sequence[str]) -> str | None:
     return None
 
 
-def differing(texts: Sequence[str]) -> str:
-    """What copies say one by one: `16 (first 4)`, `{8, 16, 24}`, `8 … 96` where each is more than the one before."""
+def differing(texts: Sequence[str], groups: Sequence[Hashable] = ()) -> str:
+    """What copies say one by one: `16 (first 4)`, `{8, 16, 24}`, `8 … 96` where each is more than the one before.
+
+    `groups` says which of them stand together, where these are the copies of several repeats.
+    """
+    rows: dict[Hashable, list[str]] = {}
+    for group, text in zip(groups or [0] * len(texts), texts, strict=True):
+        rows.setdefault(group, []).append(text)
+    same = len({tuple(row) for row in rows.values()}) == 1
+    texts = next(iter(rows.values())) if same else texts
     runs = [text for text, _ in groupby(texts)]
     if len(runs) == 1:
         return runs[0]
@@ -31,13 +39,12 @@ def differing(texts: Sequence[str]) -> str:
         return f"{runs[1]} (first {runs[0]})"
     if len(runs) <= MOST:
         return f"{{{', '.join(runs)}}}"
-    numbers = [_number(text) for text in runs]
-    if None not in numbers:
-        known = [number for number in numbers if number is not None]
-        if known == sorted(known) or known == sorted(known, reverse=True):
-            return f"{runs[0]} … {runs[-1]}"
-        return f"{min(known):g} to {max(known):g}"
-    return f"{{{', '.join(runs[: MOST - 1])}, …}}"
+    numbers = [number for text in runs if (number := _number(text)) is not None]
+    if len(numbers) < len(runs):
+        return f"{{{', '.join(list(dict.fromkeys(runs))[: MOST - 1])}, …}}"
+    if numbers in (sorted(numbers), sorted(numbers, reverse=True)):
+        return f"{runs[0]} … {runs[-1]}"
+    return f"{min(numbers):g} to {max(numbers):g}"
 
 
 def _number(text: str) -> float | None:
@@ -68,11 +75,19 @@ def _column(parts: Sequence[str | None], groups: Sequence[Hashable]) -> str:
     """A part of the labels; None where a copy lacks it."""
     known = [part for part in parts if part is not None]
     if len(known) == len(parts):
-        return differing(known)
+        return _template(known, groups)
     where = which([part is not None for part in parts], groups)
     if len(set(known)) > 1:
         return "varies"
     return f"first {known[0]}" if where == "first only" else f"{known[0]} ({where})"
+
+
+def _template(parts: Sequence[str], groups: Sequence[Hashable]) -> str:
+    """Parts of one form with their numbers told together: `dilation {1, 2, 3}`."""
+    pieces = [re.split(r"(\d+)", part) for part in parts]
+    if len(pieces[0]) != 3:
+        return differing(parts, groups)
+    return pieces[0][0] + differing([piece[1] for piece in pieces], groups) + pieces[0][2]
 
 
 def which(there: Sequence[bool], groups: Sequence[Hashable]) -> str:

@@ -25,7 +25,7 @@ class Measure:
     form: float
 
 
-MEASURES = {"TB": Measure(0.45, 4.6, 6.0, 2.0, 1.1), "LR": Measure(0.4, 1.3, 3.2, 4.0, 1.8)}
+MEASURES = {"TB": Measure(0.45, 4.6, 6.0, 2.0, 1.1), "LR": Measure(0.4, 1.3, 3.2, 4.0, 1.4)}
 """A page is higher than wide, and a screen wider than high."""
 STEP = 0.54
 """How high a box is with its arrow, in inches."""

@@ -208,14 +208,14 @@ class _Writer:
             if beside and own and self.direction == "TB":
                 # The row of the point holds the name, so that the row of the box is no higher than the box.
                 width = breadth([*name, *figures])
-                self._beside(inner, own[0].name, stacked(name, "LEFT", width))
+                self._beside(inner, own[0].name, stacked(name, "LEFT", width), "t")
                 self._beside(inner, first, stacked(figures, "LEFT", width))
-                inner.edge(f"{own[0].name}i", f"{first}i", style="invis", weight="50")
+                inner.edge(f"{own[0].name}t", f"{first}i", style="invis", weight="50")
             else:
                 if not beside and not own:
                     inner.node(f"g{self.numbers[frame.key]}", shape="point", width="0.012", style="invis")
                 row = first if beside else own[0].name if own else f"g{self.numbers[frame.key]}"
-                self._beside(inner, row, stacked([*name, *figures], "LEFT"))
+                self._beside(inner, row, stacked([*name, *figures], "LEFT"), "i" if beside else "t")
             self._inside(inner, frame.key, way)
 
     def _straight(self, gate: Gate) -> bool:
@@ -280,12 +280,12 @@ class _Writer:
             lines += small(self.look, box.figures.split("\n"), 8)
         return stacked(lines)
 
-    def _beside(self, dot: Any, name: str, label: str) -> None:
-        """A text to the left of a node."""
+    def _beside(self, dot: Any, name: str, label: str, mark: str = "i") -> None:
+        """A text to the left of a node, under its name with a mark."""
         with dot.subgraph() as beside:
             beside.attr(rank="same")
-            beside.node(f"{name}i", label=label, shape="plain", style="", width="1.2")
-            beside.edge(f"{name}i", name, style="invis")
+            beside.node(f"{name}{mark}", label=label, shape="plain", style="", width="1.2")
+            beside.edge(f"{name}{mark}", name, style="invis")
 
     # Edges.
 

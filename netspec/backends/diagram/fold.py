@@ -150,7 +150,16 @@ class _Folder:
         merges = [graph.by_path[use.path].op.label() for use in uses if use.path in graph.by_path]
         if merges:
             return differing(merges), ()
-        return block_words(uses) if uses and uses[0].block is not None else ((uses or scopes)[0].kind, ())
+        if not uses or uses[0].block is None:
+            return (uses or scopes)[0].kind, ()
+        return block_words(uses, [self._repeat_of(use) for use in uses])
+
+    def _repeat_of(self, scope: Scope) -> str:
+        """The path of the innermost repeat around a scope."""
+        above = self.graph.scopes.get(scope.parent)
+        while above is not None and above.kind != "repeat":
+            above = self.graph.scopes.get(above.parent)
+        return above.path if above else ""
 
     def _copies(self, repeat: Scope) -> Collection[str]:
         return self.plan.layout.children[repeat.path]

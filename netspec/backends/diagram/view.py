@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from netspec.errors import choices, closest, fail
@@ -51,13 +51,14 @@ def check_expanded(graph: Graph, names: Collection[str]) -> None:
 
 
 def nodes_of(graph: Graph, part: str, mode: Mode) -> list[Node]:
-    """The nodes of a mode at or below a part, in order; one that is built in training only is as it is there."""
-    lead = f"{part}." if part else ""
+    """The nodes of a mode at or below a part, in order; one that the mode does not need is drawn all the same."""
+    if not part:
+        return live_nodes(graph, mode)
 
-    def below(mode: Mode) -> list[Node]:
-        return [node for node in live_nodes(graph, mode) if node.path.startswith(lead) or node.path == part]
+    def below(nodes: Iterable[Node]) -> list[Node]:
+        return [node for node in nodes if node.path.startswith(f"{part}.") or node.path == part]
 
-    return below(mode) or below("train") or [node for node in graph.nodes if node.path.startswith(lead)]
+    return below(live_nodes(graph, mode)) or below(live_nodes(graph, "train")) or below(graph.nodes)
 
 
 def _around(graph: Graph, node: Node) -> Iterator[str]:

@@ -127,7 +127,7 @@ def _by_itself(name: str, kind: str) -> bool:
     return re.fullmatch(rf"{re.escape(kind)}(_\d+)?|\d+", name) is not None
 
 
-def block_words(uses: Sequence[Scope]) -> tuple[str, tuple[str, ...]]:
+def block_words(uses: Sequence[Scope], groups: Sequence[Hashable]) -> tuple[str, tuple[str, ...]]:
     """What the uses of a block are: its name with the arguments that they share, and lines of further arguments.
 
     One argument stands by its value; several have their names. Those that differ from use to use are told last.
@@ -137,13 +137,13 @@ def block_words(uses: Sequence[Scope]) -> tuple[str, tuple[str, ...]]:
     shared: list[tuple[str, str, bool]] = []
     different: list[str] = []
     for parameter in first.block.parameters:
-        rows = [show(use.params[parameter.name]) for use in uses if parameter.name in use.params]
+        rows = [show(use.params.get(parameter.name)) for use in uses if parameter.name in first.params]
         if not rows or (not parameter.required and set(rows) == {show(parameter.default)}):
             continue
         if len(set(rows)) == 1:
             shared.append((parameter.name, rows[0], parameter.required))
         else:
-            different.append(f"{parameter.name} {differing(rows)}")
+            different.append(f"{parameter.name} {differing(rows, groups)}")
     lines = [", ".join(different)] if different else []
     if sum(required for _, _, required in shared) > 1:
         return first.block.name, (", ".join(f"{name}={value}" for name, value, _ in shared), *lines)
