@@ -67,7 +67,8 @@ def followers(rows: Sequence[Sequence[Node]], groups: Sequence[Hashable]) -> str
     ]
     if all(names == said[0] for names in said):
         return ", ".join(said[0])
-    parts = dict.fromkeys(name for names in said for name in names)
+    # The longest tells best where those stand that others lack.
+    parts = dict.fromkeys(name for names in sorted(said, key=len, reverse=True) for name in names)
     words = [(name, which([name in names for names in said], groups)) for name in parts]
     return ", ".join(f"{name} ({where})" if where else name for name, where in words)
 
