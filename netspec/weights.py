@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +14,7 @@ from netspec.errors import choices, fail
 from netspec.expression import show
 from netspec.graph.model import Graph
 from netspec.graph.walk import COUNTER, needed_keys
+from netspec.naming import IDENTIFIER
 from netspec.report import Report
 from netspec.spec.weights import WeightSource
 from netspec.tables import Cell, Table
@@ -203,7 +206,20 @@ def may_be_of(found: Fit, graph: Graph) -> bool:
 
 def as_options(setting: Mapping[str, Any]) -> str:
     """A setting of parameters as the command line takes it."""
-    return "`" + " ".join(f"--set {name}={show(value).replace(' ', '')}" for name, value in setting.items()) + "`"
+    return "`" + " ".join(f"--set {_for_shell(name, value)}" for name, value in setting.items()) + "`"
+
+
+def _for_shell(name: str, value: Any) -> str:
+    """A parameter's value as `--set` takes it, quoted where a shell would take it for something else."""
+    text = show(value)
+    if isinstance(value, str):
+        plain = IDENTIFIER.match(value) and value.lower() not in ("true", "false", "null")
+        text = value if plain else json.dumps(value, ensure_ascii=False)
+    elif isinstance(value, list | tuple):
+        items: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
+        bare = len(items) > 1 and all(isinstance(item, int | float) for item in items)
+        text = ",".join(map(show, items)) if bare else json.dumps(items, ensure_ascii=False)
+    return shlex.quote(f"{name}={text}")
 
 
 def _lines(found: Fit) -> list[str]:
@@ -284,7 +300,7 @@ def _table(data: Mapping[str, Any], found: Fit) -> Table:
              f"{found.origin}"]  # fmt: skip
     notes += [
         f"These weights are right with {name}={show(both['needs'])}, and the network has {show(both['has'])}: "
-        f"`--set {name}={show(both['needs'])}`"
+        f"{as_options({name: both['needs']})}"
         for name, both in data["params"].items()
     ]
     if data["fits_with"]:

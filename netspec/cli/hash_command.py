@@ -20,7 +20,7 @@ def command(networks: tuple[str, ...], settings: tuple[str, ...], sizes: tuple[s
     \b
     Examples:
       netspec hash resnet34
-      netspec hash resnet18 resnet34 --set stages=[3,4,6,3]
+      netspec hash resnet18 resnet34 --set stages=3,4,6,3
     """
     from netspec.graph.canonical import graph_hash
 

@@ -141,7 +141,7 @@ def _refuse(path: Path, name: str, like: str | None, error: NetspecError) -> NoR
 
 
 def _like(like: str | None) -> str:
-    return f"--like {like} " if like else ""
+    return f"--like {shlex.quote(like)} " if like else ""
 
 
 def _checked(text: str, path: Path, name: str, like: str | None) -> Network:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -33,7 +33,7 @@ settings = click.option(
     "settings",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Give a parameter of the spec another value, such as classes=10; may be repeated.",
+    help="Give a parameter of the spec another value, such as classes=10 or stages=1,1,1,1; may be repeated.",
 )
 sizes = click.option(
     "--input",
@@ -164,14 +164,16 @@ def open_source(source: Source, network: str, settings: tuple[str, ...] = (), si
     from netspec.network import Network, check_inputs
     from netspec.spec.read import read_spec
 
-    params = read_settings(settings)
+    # What is wrong with the command itself is told before what is wrong with the spec.
+    read_settings(settings)
     with without_collector():
         spec = read_spec(source, network)
-        return Network(spec, params, check_inputs(spec, read_sizes(sizes, spec)))
+        lists = {parameter.name for parameter in spec.parameters.values() if parameter.kind == "list"}
+        return Network(spec, read_settings(settings, lists), check_inputs(spec, read_sizes(sizes, spec)))
 
 
-def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
-    """`classes=10` and `stages=[1,1,1,1]` as values, read as a spec's would be."""
+def read_settings(settings: tuple[str, ...], lists: Collection[str] = ()) -> dict[str, Any]:
+    """`classes=10` and `stages=1,1,1,1` as values, read as a spec's are; `lists` of several items need no brackets."""
     from netspec.errors import NetspecError, shortened
     from netspec.source import Source
     from netspec.spec.data import plain
@@ -180,11 +182,14 @@ def read_settings(settings: tuple[str, ...]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for setting in settings:
         name, sign, text = (part.strip() for part in setting.partition("="))
-        usage = f"--set takes NAME=VALUE, such as classes=10 or stages=[1,1,1,1], not `{shortened(setting)}`"
+        usage = f"--set takes NAME=VALUE, such as classes=10 or stages=1,1,1,1, not `{shortened(setting)}`"
         if not (name and sign and text):
             raise click.UsageError(usage)
         try:
-            found[name] = plain(read(Source(f"--set {name}", text)))
+            value = plain(read(Source(f"--set {name}", text)))
+            if name in lists and isinstance(value, str) and "," in value:
+                value = plain(read(Source(f"--set {name}", f"[{text}]")))
+            found[name] = value
         except NetspecError as error:
             raise click.UsageError(f"{usage}: {error.diagnostics[0].message}") from None
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -93,9 +94,9 @@ def _check_is_exported(model: str) -> None:
     from netspec.spec.library import is_bundled
 
     if not Path(model).exists() and is_bundled(model.partition(":")[0]):
-        fail("NS502", f"`{model}` is a network, and no model yet", help=f"netspec export {model}")
+        fail("NS502", f"`{model}` is a network, and no model yet", help=f"netspec export {shlex.quote(model)}")
     if Path(model).suffix in (".yaml", ".yml", ".json"):
-        fail("NS502", f"{model} is a spec, and no model yet", help=f"netspec export {model}")
+        fail("NS502", f"{model} is a spec, and no model yet", help=f"netspec export {shlex.quote(model)}")
 
 
 def _of_images(session: Session, images: tuple[str, ...], top: int) -> tuple[Report, list[dict[str, Any]]]:

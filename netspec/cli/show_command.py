@@ -19,7 +19,7 @@ def command(network: str, settings: tuple[str, ...], sizes: tuple[str, ...], exp
     \b
     Examples:
       netspec show vgg_e > mine.yaml
-      netspec show resnet50 --expanded --set stages=[1,1,1,1]
+      netspec show resnet50 --expanded --set stages=1,1,1,1
     """
     from netspec.spec.library import find_network
 

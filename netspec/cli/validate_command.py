@@ -27,7 +27,7 @@ def command(
     \b
     Examples:
       netspec validate specs/*.yaml
-      netspec validate resnet50 --set stages=[1,1,1,1]
+      netspec validate resnet50 --set stages=1,1,1,1
     """
     failed = 0
     for name in networks:

@@ -192,6 +192,8 @@ def _way_to_give(value: Value, kind: str) -> str:
     """The way out for those who give `3,4` for a list, or `1e3` for an int."""
     if kind == "list" and isinstance(value, str) and re.fullmatch(r"[\w.]+([ ,]+[\w.]+)+", value):
         return f"a list is written [{', '.join(re.split('[ ,]+', value))}]"
+    if kind == "list" and not isinstance(value, list | tuple):
+        return f"a list of one is written [{show(value)}]"
     if kind == "int" and isinstance(value, float) and value.is_integer():
         return f"write {value:.0f}"
     return ""

@@ -130,6 +130,10 @@ def test_train(run: Run) -> None:
         ("classes=7", "classes", 7),
         ("drop=0.25", "drop", 0.25),
         ("widths=[2, 3]", "widths", [2, 3]),
+        ("widths=2,3", "widths", [2, 3]),
+        ("widths= 2, 3", "widths", [2, 3]),
+        ("act='1,2'", "act", "1,2"),
+        ("act=1,2", "act", "1,2"),
         ("wide=true", "wide", True),
         ("act=gelu", "act", "gelu"),
         ("act='7'", "act", "7"),
@@ -163,6 +167,7 @@ def test_set_malformed(setting: str, run: Run) -> None:
         ("classes={a: 1}", "takes an int"),
         ("wide=1", "`wide`"),
         ("widths=3", "`widths`"),
+        ("widths=3", "help: a list of one is written [3]"),
         ("classes=-1", "NS206"),
     ],
 )
