@@ -94,6 +94,11 @@ class MissingPart(NetspecError):
         super().__init__(Diagnostic("NS601", message, help=help))
 
 
+def install_extra(extra: str) -> str:
+    """The command that installs an extra of netspec, which is on no package index yet: in its checkout."""
+    return f'pip install -e ".[{extra}]"'
+
+
 @dataclass(slots=True)
 class Findings:
     """Collects diagnostics, so that one run reports several; the first of a place and code wins."""

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
 from dataclasses import dataclass
@@ -125,4 +127,17 @@ def test_the_installed_command_compiles(from_wheel: Environment) -> None:
 def test_one_version_everywhere(wheel: Path) -> None:
     import netspec
 
-    assert wheel.name.startswith(f"netspec-{netspec.__version__}-")
+    assert wheel.name.startswith(f"netspec_compiler-{netspec.__version__}-")
+
+
+def test_advice_is_what_works() -> None:
+    """Nothing tells people to install `netspec` by name: on the package index that is another project."""
+    texts = [CHECKOUT / "README.md", CHECKOUT / "pyproject.toml", *(CHECKOUT / "docs").glob("*.md")]
+    texts += [*(CHECKOUT / "netspec").rglob("*.py"), *(CHECKOUT / "examples").rglob("*.py")]
+    by_name = re.compile(r"""(?:install|add) [^\n`]*?["' ]netspec(?:["'\[ ]|$)|["'(]netspec\[""")
+    wrong = {path.name: by_name.findall(path.read_text("utf-8")) for path in texts}
+    assert {name: lines for name, lines in wrong.items() if lines} == {}
+    config = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))
+    assert set(re.findall(r"install_extra\(['\"](\w+)", "".join(p.read_text("utf-8") for p in texts))) <= set(
+        config["project"]["optional-dependencies"]
+    )

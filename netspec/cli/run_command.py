@@ -70,7 +70,7 @@ def command(
     where = "CUDA" if session.device == "cuda" else "the CPU"
     echo(f"{session.runtime} on {where}" + (f": {session.why}" if session.why else ""), err=True)
     if "netspec.labels" in session.metadata and not session.labels:
-        echo('its labels are names that torchvision has: pip install "netspec[vision]" to see them', err=True)
+        echo("its labels are names that torchvision has: pip install torchvision to see them", err=True)
     if seed := session.metadata.get("netspec.seed"):
         random = f"its weights are random (seed {seed}), and so is what it tells"
         echo(f"{random}: `netspec export --weights FILE` gives it trained ones", err=True)

@@ -45,14 +45,15 @@ def test_two_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(error.value) == (
         "error NS601: onnxruntime and onnxruntime-gpu are both installed, and each has overwritten files of the other\n"
         "   help: pip uninstall -y onnxruntime onnxruntime-gpu, then "
-        'pip install "netspec[gpu]" where there is an NVIDIA GPU, else pip install "netspec[cpu]"'
+        'pip install -e ".[gpu]" in the checkout of netspec where there is an NVIDIA GPU, '
+        'else pip install -e ".[cpu]" there'
     )
 
 
 def test_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
     installed(monkeypatch)
     monkeypatch.setattr(packages, "find_spec", lambda name: None)
-    with pytest.raises(MissingPart, match=r'not installed\n   help: pip install "netspec\[gpu\]"'):
+    with pytest.raises(MissingPart, match=r'not installed\n   help: pip install -e "\.\[gpu\]" in'):
         onnx_runtime()
 
 
@@ -124,7 +125,7 @@ def test_a_library_that_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     libraries(monkeypatch, Driver(1), lambda: "libcurand.so.10: cannot open shared object file")
     preloads: list[str] = []
     problem = cuda_problem(runtime(CUDA, CPU, preloads=preloads))
-    assert problem == 'libcurand.so.10 is missing; pip install "netspec[gpu]" brings it'
+    assert problem == 'libcurand.so.10 is missing; pip install -e ".[gpu]" in the checkout of netspec brings it'
     assert (preloads, capsys.readouterr().out) == (["dlls"], "")
 
 

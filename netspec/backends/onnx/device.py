@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from netspec.errors import choices, fail
+from netspec.errors import choices, fail, install_extra
 
 Device = Literal["cuda", "cpu"]
 
@@ -55,7 +55,7 @@ def cuda_problem(runtime: Any) -> str:
     if isinstance(missing, str):
         named = re.match(r"lib\S+\.so[.\d]*(?=:)", missing)
         what = named.group() if named else "a library of CUDA or cuDNN"
-        return f'{what} is missing; pip install "netspec[gpu]" brings it'
+        return f"{what} is missing; {install_extra('gpu')} in the checkout of netspec brings it"
     return ""
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 
+from netspec import __version__
 from netspec.backends.onnx.read import refuse
 from netspec.backends.onnx.signature import Value
 from netspec.dims import symbol
@@ -34,7 +34,7 @@ def metadata_of(graph: Graph) -> dict[str, str]:
     """What a model of a graph says of itself: where it is from, and the spec from which it can be made again."""
     from netspec.backends.spec import to_yaml
 
-    found = {"netspec.version": version("netspec"), "netspec.hash": graph.hash()}
+    found = {"netspec.version": __version__, "netspec.hash": graph.hash()}
     found.update({f"netspec.{k}": v for k, v in (("title", graph.title), ("source", graph.source)) if v})
     preprocess = {i.name: i.preprocess.to_dict() for i in graph.inputs if i.preprocess is not None}
     # Where torchvision is not installed, `imagenet` stays a word, which may be understood where the model runs.

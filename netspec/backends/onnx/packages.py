@@ -7,9 +7,11 @@ from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from typing import Any
 
-from netspec.errors import MissingPart
+from netspec.errors import MissingPart, install_extra
 
-INSTALL = 'pip install "netspec[gpu]" where there is an NVIDIA GPU, else pip install "netspec[cpu]"'
+INSTALL = (
+    f"{install_extra('gpu')} in the checkout of netspec where there is an NVIDIA GPU, else {install_extra('cpu')} there"
+)
 
 
 def onnx_runtime() -> Any:
