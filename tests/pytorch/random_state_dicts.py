@@ -1,4 +1,4 @@
-"""Random files of weights: tensors of every dtype and all sorts of views, in every form that torch.load reads, or not."""
+"""Random files of weights: every dtype, all sorts of views, and forms that torch.load reads, or does not."""
 
 from __future__ import annotations
 
@@ -13,10 +13,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-DTYPES = (
-    "float32 float32 float32 float64 float16 bfloat16 int64 int32 int16 int8 uint8 bool complex64 complex128 "
-    "uint16 float8_e4m3fn"
-).split()
+DTYPES = [
+    "float32",
+    "float32",
+    "float32",
+    "float64",
+    "float16",
+    "bfloat16",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint8",
+    "bool",
+    "complex64",
+    "complex128",
+    "uint16",
+    "float8_e4m3fn",
+]
 WRAPPERS = ("", "", "", "state_dict", "model_state_dict", "net", "ema", "checkpoint.model")
 
 
@@ -82,7 +96,7 @@ def state_dict(chance: random.Random) -> dict[Any, Any]:
     return state
 
 
-def stream(data: bytes, write: Callable[[io.RawIOBase], None]) -> bytes:
+def stream(write: Callable[[io.RawIOBase], None]) -> bytes:
     """What is written to a file that can't be sought in: zip entries get data descriptors."""
 
     class Stream(io.RawIOBase):
@@ -127,13 +141,13 @@ def packed_anew(chance: random.Random, data: bytes) -> bytes:
 
     buffer = io.BytesIO()
     if chance.random() < 0.3:
-        return stream(data, write)
+        return stream(write)
     write(buffer)
     return (b"prefix" if chance.random() < 0.1 else b"") + buffer.getvalue()
 
 
-def write_file(chance: random.Random, folder: Path) -> tuple[Path, Any]:
-    """A file of weights, and what was saved in it."""
+def write_file(chance: random.Random, folder: Path) -> Path:
+    """A file of weights, of any name."""
     state = state_dict(chance)
     path = folder / f"w{chance.choice(('.pt', '.pth', '.bin', '.safetensors', '', '.ckpt.index.json'))}"
     buffer = io.BytesIO()
@@ -141,6 +155,7 @@ def write_file(chance: random.Random, folder: Path) -> tuple[Path, Any]:
     try:
         torch.save(state, buffer, _use_new_zipfile_serialization=form != "legacy")
     except Exception:
-        torch.save(state := {"a": torch.ones(1)}, buffer)
+        buffer = io.BytesIO()
+        torch.save({"a": torch.ones(1)}, buffer)
     path.write_bytes(packed_anew(chance, buffer.getvalue()) if form == "anew" else buffer.getvalue())
-    return path, state
+    return path

@@ -111,7 +111,8 @@ def _refuse(file: BufferedReader, name: str, error: Exception) -> NoReturn:
     if begin == b"PK" or begin[:1] == b"\x80":
         said = str(error)
         code = re.search(r"GLOBAL (\S+)", said)
-        if code or ("weights_only" in said and "Unsupported operand" not in said):
+        cut = code is not None and code[1].endswith(".")
+        if not cut and (code or ("weights_only" in said and "Unsupported operand" not in said)):
             what = f", such as `{code[1]}`" if code else ""
             help = (
                 "load it where you trust it, with `torch.load(FILE, weights_only=False)`, and save its state dict alone"
