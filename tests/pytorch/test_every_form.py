@@ -15,6 +15,7 @@ import torch
 from interpret import assert_means, example_inputs, outputs_of, randomize
 from specs_of_every_form import FORMS as FORMS_OF_STEPS
 from specs_of_parts import PARTS
+from specs_of_uses import USES
 from torch import nn
 
 import netspec
@@ -31,7 +32,7 @@ def _one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-FORMS = {**FORMS_OF_STEPS, **PARTS}
+FORMS = {**FORMS_OF_STEPS, **PARTS, **USES}
 
 
 def classes(source: str) -> list[str]:

@@ -14,6 +14,7 @@ sys.path.append(str(Path(__file__).parent.parent / "pytorch"))
 from again import again
 from specs_of_every_form import FORMS
 from specs_of_parts import PARTS
+from specs_of_uses import USES
 
 import netspec
 from netspec.graph import Graph
@@ -41,9 +42,9 @@ def test_other_networks(path: Path) -> None:
     assert blocks(again(graph)).keys() == blocks(graph).keys()
 
 
-@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize("name", [*FORMS, *USES])
 def test_every_form(name: str) -> None:
-    text = FORMS[name]
+    text = {**FORMS, **USES}[name]
     again(netspec.loads(text).graph)
 
 

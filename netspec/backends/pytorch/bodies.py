@@ -16,6 +16,8 @@ from netspec.graph.sharing import Sharing
 from netspec.graph.tree import Group, tree
 from netspec.types import Call, Code, Layer, Printed
 
+UNSAYABLE = "PyTorch source can't say that"
+
 
 @dataclass(slots=True, eq=False)
 class Item:
@@ -134,7 +136,7 @@ class _Reader:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.leaves = Leaving(graph).leaves
-        self.sharing = Sharing(graph, "PyTorch source can't say that")
+        self.sharing = Sharing(graph, UNSAYABLE)
         self.copies: dict[str, int] | None = None
         self.printed: dict[tuple[int, ...], Printed] = {}
         """How an op on values of some types is written, by identity: most nodes share both with others."""
@@ -209,8 +211,11 @@ class _Reader:
         assert scope is not None
         with self.sharing.within(scope):
             body = self.body(group)
-        if scope.kind == "repeat" and not all(item.is_module for item in body.items):
-            return self.expressions(scope, body)
+        if scope.kind == "repeat":
+            if any(item.shares for item in body.items):
+                fail("NS401", f"copies of `{scope.path}` share the weights of others: {UNSAYABLE}", scope.span)
+            if not all(item.is_module for item in body.items):
+                return self.expressions(scope, body)
         shares, loops = self.sharing.of_scope(scope), self.sharing.loops(scope)
         item = Item(scope.name, body.inputs, body.outputs, scope.when, body=body, shares=shares, loops=loops)
         if len(scope.outputs) > 1 or len(body.outputs) > 1:
@@ -220,7 +225,7 @@ class _Reader:
     def expressions(self, scope: Scope, body: Body) -> list[Item]:
         """The copies of a repeat whose op is written as an expression, by names that no other step has."""
         if any(item.is_module for item in body.items):
-            fail("NS401", f"some copies of `{scope.path}` are modules and some are not: PyTorch source can't say that")
+            fail("NS401", f"some copies of `{scope.path}` are modules and some are not: {UNSAYABLE}", scope.span)
         for item in body.items:
             item.name = f"{scope.name}.{item.name}"
             item.key = item.name, item.is_module

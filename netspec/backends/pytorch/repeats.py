@@ -7,13 +7,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from netspec.backends.pytorch.arguments import CopiesDifferError
-from netspec.backends.pytorch.bodies import Body, Item, is_chain
+from netspec.backends.pytorch.bodies import UNSAYABLE, Body, Item, is_chain
 from netspec.backends.pytorch.classes import Member, uniform
 from netspec.backends.pytorch.expressions import written
 from netspec.backends.pytorch.flows import Flow
 from netspec.backends.pytorch.layout import Bracket, Doc, Generator, flat, named_sequential
 from netspec.backends.pytorch.place import Matched, Place
 from netspec.backends.pytorch.sums import tidy
+from netspec.errors import fail
 from netspec.expression import Binary, Expression, Literal, Name, names_in, rewrite, simplify
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ def _copies(writer: ClassWriter, body: Body, place: Place, matched: Sequence[Mat
         writer.rely_on(copy.when, here)
     names = [copy.name for copy in body.items]
     if names != [str(n) for n in range(len(docs))]:
+        if any(_is_parameter(doc) for doc in docs):
+            # A list counts from 0, and what has names of its own holds modules alone.
+            what = f"some copies of `{body.path}`, which are parameters, are left out"
+            fail("NS401", f"{what}: {UNSAYABLE}", body.scope.span if body.scope else None)
         return named_sequential(names, docs)
     runs: list[tuple[Doc, int]] = []
     for doc in docs:
@@ -150,13 +155,13 @@ def _words(doc: Doc) -> set[str]:
     return set("".join(c if c.isalnum() or c == "_" else " " for c in flat(doc)).split())
 
 
+def _is_parameter(doc: Doc) -> bool:
+    return flat(doc).startswith(("nn.Parameter(", "*(nn.Parameter("))
+
+
 def _as_list(doc: Doc) -> Doc:
     """Copies that `forward` goes through: a list of modules, unless they have names of their own."""
     if isinstance(doc, Bracket) and not flat(doc).startswith("nn.Sequential(OrderedDict("):
-        kind = (
-            "Parameter"
-            if all(flat(each).startswith(("nn.Parameter(", "*(nn.Parameter(")) for each in doc.items)
-            else "Module"
-        )
+        kind = "Parameter" if all(_is_parameter(each) for each in doc.items) else "Module"
         return Bracket(f"nn.{kind}List(", [Bracket("[", doc.items, "]")])
     return doc

@@ -173,7 +173,8 @@ class PartsReader:
         """
         scopes = [group.scope for group in pending if group.scope is not None]
         entries = {tuple(scope.inputs.values()) for scope in scopes}
-        if not isinstance(node.op, Merge) or len(node.inputs) < 2 or len(entries) != 1:
+        # What entered a branch may be gone, where a pass took all that read it.
+        if not isinstance(node.op, Merge) or len(node.inputs) < 2 or len(entries) != 1 or () in entries:
             return []
         if any(self.place(use, path) in self.apart for path in (node.path, *(scope.path for scope in scopes))):
             return []
