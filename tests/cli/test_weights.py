@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 import netspec
@@ -107,3 +112,107 @@ def test_nothing_is_lost(run: Run, folder: Path) -> None:
     result = run("compile", "little.yaml", "--weights", "little.safetensors", "-o", "little.py")
     assert "is the file of weights, and would be overwritten" in result.err
     assert run("compile", "little.yaml", "--weights", "none.pt", "-o", "little.py").status == 1
+
+
+def test_a_report_names_the_keys_of_the_file(run: Run, folder: Path) -> None:
+    (folder / "net.yaml").write_text("netspec: 1\nname: n\ninputs: {x: [N, 4]}\nnetwork: [{linear: 4, name: fc}]\n"
+                                     "weights: {theirs: {keys: {model.0: fc}}}\n")  # fmt: skip
+    torch.save({"model.0.weight": torch.eye(4), "model.0.bias": torch.ones(4)}, folder / "w.pt")
+    result = run("weights", "check", "net.yaml", "w.pt")
+    assert (result.status, result.out) == (0, "w.pt fits net.yaml: 2 of 2 weights, by keys of theirs\n")
+    torch.save({"module.model.0.weight": torch.eye(4), "module.model.0.more": torch.ones(3)}, folder / "w.pt")
+    result = run("weights", "check", "net.yaml", "w.pt")
+    lines = [" ".join(line.split()) for line in result.out.splitlines()]
+    assert lines[0] == "w.pt does not fit net.yaml: 1 of 2 weights, by keys of theirs behind `module.`"
+    assert "unused module.model.0.more 3" in lines
+    assert json.loads(run("weights", "check", "net.yaml", "w.pt", "--format", "json").out)["prefix"] == "module."
+
+
+def test_a_state_dict_in_a_checkpoint(run: Run, folder: Path) -> None:
+    state = written(folder)
+    other = {key: value + 1 for key, value in state.items()}
+    torch.save({"step": 3, "a": {"ours": other, "average": state}}, folder / "w.pt")
+    refused = run("weights", "check", "little.yaml", "w.pt")
+    assert refused.status == 1
+    assert "`a.ours (4 tensors)`, `a.average (4 tensors)`\n   help: `--key a.ours` takes the first" in refused.err
+    key = ("--key", "a.average")
+    assert run("weights", "check", "little.yaml", "w.pt", *key).status == 0
+    assert run("weights", "convert", "little.yaml", "w.pt", *key, "-o", "converted.safetensors").status == 0
+    assert run("compile", "little.yaml", "--weights", "w.pt", *key, "-o", "compiled.py").status == 0
+    assert run("transform", "little.yaml", "--weights", "w.pt", *key, "-o", "transformed.yaml").status == 0
+    for name in ("converted", "compiled", "transformed"):
+        found = load_file(folder / f"{name}.safetensors")
+        assert {key: torch.equal(found[key], value) for key, value in state.items()} == dict.fromkeys(state, True)
+    assert run("export", "little.yaml", "--weights", "w.pt", *key, "-o", "one.onnx").status == 0
+    assert run("export", "little.yaml", "--weights", "converted.safetensors", "-o", "two.onnx").status == 0
+    assert (folder / "one.onnx").read_bytes() == (folder / "two.onnx").read_bytes()
+    for command in ("compile", "export", "transform"):
+        result = run(command, "little.yaml", "--key", "a.ours")
+        assert (result.status, "--key goes with --weights" in result.err) == (2, True)
+
+
+def test_weights_of_another_network_in_a_line(run: Run, folder: Path) -> None:
+    torch.save(netspec.load("resnet20_cifar").compile().state_dict(), folder / "w.pt")
+    result = run("weights", "check", "vgg_d", "w.pt")
+    assert result.status == 1
+    assert result.out.splitlines()[1] == "These are the weights of `resnet20_cifar`."
+    assert len(result.out.splitlines()) == 3
+    assert "note: these are the weights of `resnet20_cifar`" in run("compile", "vgg_d", "--weights", "w.pt").err
+
+
+@contextmanager
+def small_disk(limit: int) -> Iterator[None]:
+    """No file may be larger than so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+WIDE = "netspec: 1\nname: wide\ninputs: {x: [N, 100]}\nnetwork: [{linear: 1000, name: fc}]\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "weights convert wide.yaml w.pt -o out.safetensors",
+        "compile wide.yaml --weights w.pt -o out.py",
+        "compile wide.yaml --weights w.pt -o out.pt2",
+        "transform wide.yaml --weights w.pt -o out.yaml",
+        "export wide.yaml --weights w.pt -o out.onnx",
+        "import w.onnx -o out.yaml",
+    ],
+)
+def test_a_disk_without_room(run: Run, folder: Path, arguments: str) -> None:
+    """It is told, and nothing is left half written; torch's own writer would end the process."""
+    (folder / "wide.yaml").write_text(WIDE)
+    net = netspec.loads(WIDE)
+    torch.save(net.compile().state_dict(), folder / "w.pt")
+    net.to_onnx(folder / "w.onnx", folder / "w.pt")
+    before = sorted(folder.iterdir())
+    with small_disk(100_000):
+        result = run(*arguments.split())
+    assert (result.status, result.out) == (1, "")
+    written = "safetensors" if "out.py" in arguments or "out.yaml" in arguments else arguments.rpartition(".")[2]
+    assert f"Error: out.{written} can't be written: file too large\n" in result.err
+    assert sorted(folder.iterdir()) == before
+    assert run(*arguments.split()).status == 0
+
+
+@pytest.mark.parametrize("said", ["I/O error: No space left on device (os error 28)",
+                                  'IoError(Os { code: 28, kind: StorageFull, message: "No space left on device" })',
+                                  "MetadataIncompleteBuffer"])  # fmt: skip
+def test_what_safetensors_says_against_writing(
+    run: Run, folder: Path, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError(f"Error while serializing: {said}")
+
+    written(folder)
+    monkeypatch.setattr("netspec.backends.pytorch.weights.save_file", full)
+    result = run("weights", "convert", "little.yaml", "w.pt", "-o", "out.safetensors")
+    reason = "no space left on device" if "28" in said else "error while serializing: metadataincompletebuffer"
+    assert (result.status, result.err) == (1, f"Error: out.safetensors can't be written: {reason}\n")
+    assert not list(folder.glob("*out*"))
