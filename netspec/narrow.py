@@ -10,7 +10,7 @@ from netspec.printable import columns
 
 GAP = 2
 """Spaces between two columns."""
-_FIRST, _FOLDED = 24, 18
+_FIRST, _FOLDED = 24, 14
 """How far the first column, and others of text, are folded before a column is left out."""
 _NARROWEST = 40
 
@@ -41,7 +41,7 @@ def layout(
     goes += [headings.index(name) for name in spare]
     goes += [i for i in reversed(kept) if i and i not in goes]
     for number in goes:
-        if number in goes and (not headings[number] or _total([least[i] for i in kept]) > room):
+        if not headings[number] or _total([least[i] for i in kept]) > room:
             kept.remove(number)
     wide = {i: widths[i] for i in kept}
     while _total(list(wide.values())) > room:
@@ -64,19 +64,22 @@ def folded(text: str, width: int) -> list[str]:
         return [text]
     lead = text[: len(text) - len(text.lstrip(" "))][: width // 2]
     lines: list[str] = []
-    for part in textwrap.wrap(text.strip(), width - len(lead), break_on_hyphens=False) or [""]:
+    for part in textwrap.wrap(text.strip(), width - len(lead), break_long_words=False, break_on_hyphens=False) or [""]:
         lines += [f"{lead}{piece}" for piece in _cut(part, width - len(lead))]
     return lines
 
 
 def _cut(text: str, width: int) -> list[str]:
-    """Text of wide characters in pieces that have room."""
-    pieces = [""]
+    """A long word in pieces that have room, cut behind a dot of a path where there is one."""
+    pieces: list[str] = []
+    piece = ""
     for c in text:
-        if columns(pieces[-1] + c) > width:
-            pieces.append("")
-        pieces[-1] += c
-    return pieces
+        if columns(piece + c) > width:
+            end = piece.rfind(".") + 1 or len(piece)
+            pieces.append(piece[:end])
+            piece = piece[end:]
+        piece += c
+    return [*pieces, piece]
 
 
 def padded(text: str, width: int, right: bool) -> str:

@@ -35,7 +35,7 @@ def diff_table(found: Comparison, data: Mapping[str, Any]) -> Table:
         given = (f"{name} {show(mine)} -> {show(theirs)}" for name, (mine, theirs) in data["params"].items())
         title.append(f"params: {', '.join(given)}")
     title.append(_counts(data))
-    return Table(HEADINGS, [list(row) for row in rows], title, [list(row) for row in foot], _notes(data))
+    return Table(HEADINGS, [list(row) for row in rows], title, [list(row) for row in foot], _notes(data), ["output"])
 
 
 def _counts(data: Mapping[str, Any]) -> str:

@@ -35,6 +35,7 @@ def layer_table(graph: Graph, data: Mapping[str, Any], mode: Mode = "inference",
         [line for line in (graph.title or graph.name, graph.source) if line],
         [foot],
         _notes(data, least),
+        spare=("sees", "kind"),
     )
 
 

@@ -17,7 +17,7 @@ from netspec.cli.options import (
     weights_key,
 )
 from netspec.cli.ours import is_our_program, is_our_source, is_our_weights, weights_beside
-from netspec.cli.output import check_names_a_file, in_place_of, refuse_to_lose, write_file
+from netspec.cli.output import check_names_a_file, in_place_of, is_stdout, refuse_to_lose, write_file
 from netspec.cli.progress import working
 from netspec.cli.terminal import echo
 
@@ -53,18 +53,19 @@ def command(
       netspec compile resnet50 --set stride_in_3x3=true --weights resnet50.pth -o resnet50.py
       netspec compile alexnet --weights alexnet.safetensors -o alexnet.pt2
     """
-    suffix = ".py" if output in (None, "-") else Path(output).suffix.lower()
+    printed = output is not None and is_stdout(output)
+    suffix = ".py" if output is None or printed else Path(output).suffix.lower()
     if suffix not in (".py", ".pt2"):
         raise click.UsageError(f"-o takes a file that ends in .py or .pt2, not `{output}`")
-    if weights is not None and output == "-":
+    if weights is not None and printed:
         raise click.UsageError("--weights goes with a file: source on stdout holds no weights")
     if key and weights is None:
         raise click.UsageError("--key goes with --weights")
     found = open_network(network, settings, sizes)
-    target = output or f"{found.name}.py"
+    target = f"{found.name}.py" if output is None else output
     with working("loading torch"):
         need("torch")
-    if target != "-":
+    if not printed:
         check_names_a_file(target)
         refuse_to_lose(Path(target), is_our_source if suffix == ".py" else is_our_program, force)
         if weights is not None and suffix == ".py":
@@ -72,7 +73,7 @@ def command(
     with working(f"building {found.name} with torch, and proving it"):
         source = found.to_source()
         proof = _prove(found)
-    if target == "-":
+    if printed:
         echo(source, nl=False)
         echo(proof, err=True)
         return

@@ -18,46 +18,71 @@ VARIABLE = "_NETSPEC_COMPLETE"
 def complete(command: Command) -> None:
     """Answer a shell that asks for completions, and end."""
     wanted = os.environ.get(VARIABLE)
-    if wanted:
-        from click.shell_completion import shell_complete
+    if not wanted:
+        return
+    from click.shell_completion import shell_complete
 
-        sys.exit(shell_complete(command, {}, "netspec", VARIABLE, wanted))
+    try:
+        status = shell_complete(command, {}, "netspec", VARIABLE, wanted)
+    except Exception:
+        # A line that is half written may be wrong in any way, and a shell has no place for words.
+        status = 1
+    sys.exit(status)
 
 
 def network_names(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
     """The bundled networks, and the spec files and folders where a shell looks."""
+    names = bundled(context, parameter, incomplete)
+    return names + _items(_specs(incomplete, alone=not names))
+
+
+def bundled(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
+    """The bundled networks."""
+    from netspec.spec.library import bundled_names
+
+    return _items([name for name in bundled_names() if name.startswith(incomplete)])
+
+
+def _items(values: list[str]) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
-    from netspec.spec.library import bundled_names, looks_like_path
-
-    names = [] if looks_like_path(incomplete) else [n for n in bundled_names() if n.startswith(incomplete)]
-    return [CompletionItem(name) for name in [*names, *_specs(incomplete)]]
+    return [CompletionItem(value) for value in values]
 
 
-def _specs(incomplete: str) -> list[str]:
-    """The spec files and folders whose paths begin so."""
+def _specs(incomplete: str, alone: bool) -> list[str]:
+    """The spec files and folders whose paths begin so; of a folder that stands `alone` what is in it."""
     from netspec.spec.library import SUFFIXES
 
     lead, slash, begins = incomplete.rpartition("/")
-    folder = Path(f"{lead}/" if slash else ".").expanduser()
     try:
-        entries = sorted(folder.iterdir())
+        entries = sorted(Path(f"{lead}{slash}" or ".").expanduser().iterdir())
     except OSError:
         return []
-    shown = [entry for entry in entries if (entry.name.startswith(begins) and begins) or not entry.name.startswith(".")]
-    found = [entry for entry in shown if entry.name.startswith(begins)]
-    return [
-        f"{lead}{slash}{entry.name}{'/' if entry.is_dir() else ''}"
-        for entry in found
-        if entry.is_dir() or entry.name.endswith(SUFFIXES)
-    ]
+    seen = [entry for entry in entries if entry.name.startswith(begins) and (begins or entry.name[0] != ".")]
+    folders = [f"{lead}{slash}{entry.name}/" for entry in seen if entry.is_dir()]
+    files = [f"{lead}{slash}{entry.name}" for entry in seen if entry.name.endswith(SUFFIXES) and entry.is_file()]
+    if alone and len(folders) == 1 and not files:
+        # A shell would go on with a space behind it.
+        return _specs(folders[0], alone) or folders
+    return files + folders
+
+
+def command_names(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
+    """The commands, or those within the command that was named before."""
+    import click
+
+    inner = context.find_root()
+    for name in context.params.get("names") or ():
+        group = inner.command
+        found = group.get_command(inner, name) if isinstance(group, click.Group) else None
+        if not isinstance(found, click.Group):
+            return []
+        inner = click.Context(found, parent=inner, info_name=name)
+    return [item for item in inner.command.shell_complete(inner, incomplete) if item.value[:1] != "-"]
 
 
 def op_names(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
-    """The ops, each with what it is."""
-    from click.shell_completion import CompletionItem
+    """The ops, those that installed packages announce included."""
+    from netspec.ops import own
 
-    from netspec.ops import REGISTRY
-    from netspec.ops.reference import first_line
-
-    return [CompletionItem(n, help=first_line(op)) for n, op in sorted(REGISTRY.items()) if n.startswith(incomplete)]
+    return _items([name for name in sorted(own.op_names()) if name.startswith(incomplete)])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from netspec.cli.options import network_options, open_network, output_file, overwrite
-from netspec.cli.output import check_names_a_file, refuse_to_lose, write_file
+from netspec.cli.output import check_names_a_file, is_stdout, refuse_to_lose, write_file
 from netspec.cli.progress import working
 from netspec.cli.terminal import echo
 
@@ -77,18 +77,18 @@ def command(
       netspec diagram googlenet --part inception --direction LR --no-title --dpi 300 -o inception.png
       netspec diagram vgg_e --direction LR --theme dark -o vgg_e.svg
     """
-    format = Path(output or "").suffix.removeprefix(".").lower() if output and output != "-" else "svg"
+    format = "svg" if output is None or is_stdout(output) else Path(output).suffix.removeprefix(".").lower()
     if format not in _FORMATS:
         raise click.UsageError(f"-o takes a file that ends in .svg, .png, .pdf or .dot, not `{output}`")
     if depth is not None and depth != "all" and not (depth.isascii() and depth.isdecimal() and len(depth) < 10):
         raise click.UsageError(f"--depth takes a number from 0, or `all`, not `{depth}`")
     _check(format, direction, width, dpi)
-    if output and output != "-":
+    if output is not None and not is_stdout(output):
         check_names_a_file(output)
     found = open_network(network, settings, sizes)
     from netspec.backends.diagram.mark import is_our_diagram
 
-    if output and output != "-":
+    if output is not None and not is_stdout(output):
         refuse_to_lose(Path(output), is_our_diagram, force)
     system = dot == "system" or format == "pdf"
     if system and format != "dot":
@@ -113,7 +113,7 @@ def command(
     )
     with working(f"laying out {len(drawn.picture.boxes)} boxes"):
         data = drawn.bytes(format, system, dpi)
-    if output is None or output == "-":
+    if output is None or is_stdout(output):
         echo(data.decode(), nl=False)
         return
     write_file(Path(output), data, is_our_diagram, force)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from netspec.cli.completion import network_names
 from netspec.cli.options import Command, open_network, output_options, spec_options
 from netspec.cli.output import Output
 
@@ -18,8 +19,8 @@ def _side_options(command: Command) -> Command:
 
 
 @click.command("diff")
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("a", metavar="A", shell_complete=network_names)
+@click.argument("b", metavar="B", shell_complete=network_names)
 @spec_options
 @_side_options
 @output_options

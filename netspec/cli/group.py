@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 from netspec import __version__
 from netspec.cli.terminal import echo
@@ -31,6 +34,7 @@ COMMANDS = {
     "init": "Write a first spec to begin from.",
     "ops": "List the ops, or tell all about one.",
     "schema": "Print the JSON Schema of specs, for editors.",
+    "help": "Tell about a command.",
 }
 """Every command with its line of help, so that `--help` loads none of them."""
 
@@ -60,6 +64,13 @@ class LazyGroup(click.Group):
             raise click.UsageError(f"there is no command `{name}`; {hint}", ctx)
         return super().resolve_command(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands that begin so, none of them loaded, and the options."""
+        from click.shell_completion import CompletionItem
+
+        commands = [CompletionItem(name, help=line) for name, line in COMMANDS.items() if name.startswith(incomplete)]
+        return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, with none of them loaded."""
         with formatter.section("Commands"):
@@ -85,6 +96,7 @@ def cli(context: click.Context) -> None:
       netspec compile resnet50 --set classes=10 -o model.py
       netspec show vgg_e > mine.yaml
       netspec validate mine.yaml
+      netspec help weights convert
 
     \b
     Exit status:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from netspec.cli.completion import bundled
 from netspec.cli.output import write_file
 from netspec.cli.terminal import echo
 
@@ -79,7 +80,12 @@ extends: {base}
 
 @click.command("init")
 @click.argument("name", default="network.yaml")
-@click.option("--like", metavar="NETWORK", help="Begin from a bundled network, with its parameters to change.")
+@click.option(
+    "--like",
+    metavar="NETWORK",
+    shell_complete=bundled,
+    help="Begin from a bundled network, with its parameters to change.",
+)
 def command(name: str, like: str | None) -> None:
     """Write a first spec to NAME (network.yaml unless said), to begin from.
 

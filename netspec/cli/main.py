@@ -1,6 +1,8 @@
-"""The entry of the command `netspec`. It imports nothing itself, so that Ctrl-C is told from the first moment on."""
+"""The entry of the command `netspec`: it imports nothing that takes time, so Ctrl-C is told from the beginning."""
 
 from __future__ import annotations
+
+import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         signals.leave()
     except KeyboardInterrupt:
         # While the first modules were imported.
+        print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None
 
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from netspec.report import Report
 
 _SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".txt": "table", "": "table"}
+_STDOUT = ("-", "/dev/stdout")
+"""What is named so is printed: to open a file behind it would cut off what stands there."""
 
 Ours = Callable[[Path], bool]
 """Tells whether netspec wrote a file, so that it may write it again."""
@@ -46,9 +48,7 @@ class Output:
 
 def output_of(format_: str | None, file: str | None, force: bool) -> Output:
     """Check the options of a report: `--format` says the format, else the suffix does, and none is left to guess."""
-    if file == "-":
-        file = None
-    if file is None:
+    if file is None or is_stdout(file):
         return Output(format_ or "table", None, force)
     check_names_a_file(file)
     known = format_ or _SUFFIXES.get(Path(file).suffix.lower())
@@ -58,6 +58,11 @@ def output_of(format_: str | None, file: str | None, force: bool) -> Output:
     return Output(known, file, force)
 
 
+def is_stdout(file: str | None) -> bool:
+    """Whether `-o`, or its absence, means standard output."""
+    return file is None or file in _STDOUT
+
+
 def check_names_a_file(file: str) -> None:
     """Refuse what can only be a folder."""
     if not file or file.endswith(("/", os.sep)):
@@ -65,8 +70,12 @@ def check_names_a_file(file: str) -> None:
 
 
 def refuse_to_lose(path: Path, ours: Ours, force: bool = False) -> None:
-    """Refuse to overwrite what netspec did not write, what the command reads, and what is protected, unless forced."""
+    """Refuse to write where no file can be, and, unless forced, over what is not ours, is an input, or is protected."""
     with writing(path):
+        if path.is_dir():
+            raise click.ClickException(f"{path} can't be written: is a directory")
+        if not path.parent.is_dir():
+            raise click.ClickException(f"{path} can't be written: there is no such folder")
         if force or not path.is_file():
             return
         found = path.stat()
@@ -114,7 +123,7 @@ def _holds(path: Path, content: bytes) -> bool:
 
 def emit(text: str, output: str | None, force: bool, ours: Ours) -> None:
     """Print, or write to the file that `-o` names."""
-    if output is None or output == "-":
+    if output is None or is_stdout(output):
         echo(text)
     else:
         write_file(Path(output), text if text.endswith("\n") else f"{text}\n", ours, force)

@@ -69,7 +69,7 @@ def _status(error: BaseException) -> int | None:
         echo_error(f"Error: {place}{(error.strerror or str(error)).lower()}")
         drop_output()
         return 1
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # which torch says with a RuntimeError
         echo_error("Error: there is not enough memory")
         return 1
     return _status_of_ours(error)

@@ -8,7 +8,7 @@ import click
 
 from netspec.cli.options import output_file, overwrite, own_ops
 from netspec.cli.ours import is_our_schema
-from netspec.cli.output import check_names_a_file, emit
+from netspec.cli.output import check_names_a_file, emit, is_stdout
 from netspec.cli.terminal import echo_error
 
 
@@ -43,7 +43,7 @@ def command(output: str | None, force: bool) -> None:
 
 
 def _check(output: str | None) -> None:
-    if output is not None and output != "-":
+    if output is not None and not is_stdout(output):
         check_names_a_file(output)
         if Path(output).suffix.lower() not in (".json", ""):
             raise click.UsageError(f"-o takes a file that ends in .json, not `{output}`")

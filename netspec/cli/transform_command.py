@@ -17,7 +17,7 @@ from netspec.cli.options import (
     weights_key,
 )
 from netspec.cli.ours import is_our_source, is_our_spec, is_our_weights, weights_beside
-from netspec.cli.output import check_names_a_file, in_place_of, refuse_to_lose, write_file
+from netspec.cli.output import check_names_a_file, in_place_of, is_stdout, refuse_to_lose, write_file
 from netspec.cli.progress import working
 from netspec.cli.terminal import echo
 
@@ -72,7 +72,7 @@ def command(
       netspec transform resnet18 --head classes=10 --weights resnet18.safetensors -o mine.yaml
       netspec transform vgg_d --fully-convolutional -o dense.py
     """
-    target = "-" if output is None else output
+    target = "-" if output is None or is_stdout(output) else output
     suffix = Path(target).suffix.lower() if target != "-" else ".yaml"
     if suffix not in _SUFFIXES:
         raise click.UsageError(f"-o takes a file that ends in .yaml or .py, not `{output}`")
