@@ -37,7 +37,7 @@ def model(folder: Path) -> Path:
         (("hash", "tiny.onnx"), "tiny.onnx"),
         (("show", "tiny.onnx"), "netspec: 1\nname: tiny\n"),
         (("validate", "tiny.onnx"), "ops"),
-        (("diagram", "tiny.onnx", "--dot", "-"), "digraph"),
+        (("diagram", "tiny.onnx", "-o", "-"), "<svg"),
         (("compile", "tiny.onnx", "-o", "-"), "class Tiny(nn.Module):"),
         (("transform", "tiny.onnx", "--no-proof", "--head", "classes=3", "-o", "-"), ""),
     ],
