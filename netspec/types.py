@@ -98,11 +98,15 @@ class Weight:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What one unit of an output sees of the input, per spatial axis: `size` units from `stride * index + start`."""
+    """What one unit of an output sees of the input, per spatial axis: `size` units from `stride * index + start`.
+
+    `border`: units at the border see others too, in a padding that repeats places of the map.
+    """
 
     size: tuple[int, ...]
     stride: tuple[int | Fraction, ...]
     start: tuple[int | Fraction, ...]
+    border: bool = False
 
 
 @dataclass(frozen=True, slots=True)

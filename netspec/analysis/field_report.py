@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from netspec.analysis.receptive_field import UNEVEN, Field, plain_field, receptive_fields
+from netspec.analysis.receptive_field import BORDER, UNEVEN, Field, plain_field, receptive_fields
 from netspec.analysis.shapes import plain_shape
 from netspec.dims import Dim
 from netspec.graph.model import Graph, Mode, Node
@@ -56,7 +56,9 @@ def field_report(graph: Graph, mode: Mode = "inference", every: bool = False) ->
 
 def _changes(node: Node, fields: Mapping[str, Mapping[str, Field]], name: str) -> bool:
     """Whether a node sees other than each of the values that enter it."""
-    return all(fields.get(value, {}).get(name) != fields[node.path][name] for value in node.inputs)
+    before = [fields.get(value, {}).get(name) for value in node.inputs]
+    seen = plain_field(fields[node.path][name])
+    return all(field is None or plain_field(field) != seen for field in before)
 
 
 def _share(field: Field, extent: Tensor) -> list[float | None]:
@@ -96,6 +98,8 @@ def _table(graph: Graph, data: Mapping[str, Any]) -> Table:
         if uneven
         else NOTES
     )
+    if any(layer.get("note") == BORDER for layer in data["layers"]):
+        notes = [*notes, "Padding here repeats positions of the map, so that units at its border see other ones too."]
     title = [f"{graph.title or graph.name}: receptive fields in {shapes}"]
     return Table(headings, [list(row) for row in rows], title, notes=notes)
 

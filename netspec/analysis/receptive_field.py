@@ -11,34 +11,45 @@ hold for all, a field tells the most that any sees, the stride on average, and w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 from netspec.analysis.spans import Spans
 from netspec.dims import MAX_SIZE, Dim
 from netspec.graph.model import Graph
-from netspec.types import Reach, Upsampling, Window
+from netspec.ops.base import Axes
+from netspec.types import Reach, Tensor, Upsampling, Window
 
 Offset = int | Fraction
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A receptive field: one entry per spatial axis; `note` says why an entry is None, `spans` what units see apart."""
+    """A receptive field: one entry per spatial axis of the input; `note` says why an entry is None.
+
+    `spans` is what units see apart. `places` are the axes of the value along which units see further on in each axis of
+    the input, where they are not axes 2, 3 ... of both, and LOST where there is none. `border`: units at the border see
+    other positions than those that the entries tell.
+    """
 
     size: tuple[Dim | Fraction | None, ...]
     stride: tuple[Offset | None, ...]
     start: tuple[Offset | None, ...]
     note: str = ""
     spans: tuple[Spans, ...] = ()
+    places: tuple[int, ...] = ()
+    border: bool = False
 
+
+LOST = -1
 
 MISALIGNED = "misaligned: branches of different strides meet here"
 VARIES = "varies: windows of different sizes"
 DATA = "data-dependent"
 TOO_LARGE = "too large: more than 2**63 - 1 positions"
 UNEVEN = "uneven: behind upsampling units differ, and this is the most that one sees"
+BORDER = "border: padding repeats positions of the map there, so that units see other ones than these"
 UNPLACED = "unplaced: the unit's index does not tell where"
 
 
@@ -54,51 +65,60 @@ def receptive_fields(graph: Graph, origin: str | None = None) -> dict[str, dict[
         axes = len(types[value].spatial)
         found[value] = {value: Field((1,) * axes, (1,) * axes, (0,) * axes)} if axes else {}
     extents = {value: types[value].spatial for value in begins}
-    windows: dict[tuple[int, ...], Window | Upsampling | Reach] = {}
+    steps: dict[tuple[int, ...], _Step] = {}
     for node in graph.nodes:
         if node.path == origin:
             continue
         inputs = [types[value] for value in node.inputs]
         # Few pairs of op and input types are different objects.
         key = (id(node.op), *map(id, inputs))
-        window = windows.get(key)
-        if window is None:
-            window = windows[key] = node.op.window(*inputs)
+        step = steps.get(key)
+        if step is None:
+            step = steps[key] = _Step(node.op.window(*inputs), node.op.axes(*inputs), node.op.mixed(*inputs), inputs)
         sources = [fields for value in node.inputs[: node.op.reads] if (fields := found.get(value))]
-        seen = _through(window, sources, extents) if sources else {}
+        seen = _through(step, sources, extents) if sources else {}
         found[node.path] = seen
         if len(node.types) > 1:
             found.update((value, seen) for value, _ in node.values())
     return found
 
 
-def _through(
-    window: Window | Upsampling | Reach, sources: list[dict[str, Field]], extents: Mapping[str, tuple[Dim, ...]]
-) -> dict[str, Field]:
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What an op says on inputs of some types."""
+
+    window: Window | Upsampling | Reach
+    axes: Axes | None
+    mixed: tuple[int, ...]
+    inputs: Sequence[Tensor]
+
+
+def _through(step: _Step, sources: list[dict[str, Field]], extents: Mapping[str, tuple[Dim, ...]]) -> dict[str, Field]:
     if len(sources) == 1:
-        if window is Reach.POINT:
-            return sources[0]
-        return {name: _seen(field, window, extents[name]) for name, field in sources[0].items()}
+        return {name: _seen(field, step, extents[name]) for name, field in sources[0].items()}
     merged: dict[str, Field] = {}
     for fields in sources:
         for name, field in fields.items():
-            seen = _seen(field, window, extents[name])
+            seen = _seen(field, step, extents[name])
             merged[name] = _union(merged[name], seen, extents[name]) if name in merged else seen
     return merged
 
 
-def _seen(field: Field, window: Window | Upsampling | Reach, extent: tuple[Dim, ...]) -> Field:
-    if window is Reach.POINT:
+def _seen(field: Field, step: _Step, extent: tuple[Dim, ...]) -> Field:
+    window = step.window
+    if window is Reach.POINT and not field.places:
         return field
-    if window is Reach.ALL:
-        return _everything(extent)
     if field == _everything(extent):
         return field
-    if window is Reach.UNPLACED:
-        if field.note and not field.spans:
-            return field
-        none = (None,) * len(field.size)
-        return Field(field.size, none, none, UNPLACED)
+    if step.axes is not None and (field.places or window is Reach.UNPLACED):
+        return _moved(field, step.axes, step.mixed, step.inputs[0], extent)
+    if window is Reach.ALL:
+        # What depends on the data does so behind a global op too.
+        return _unknown(DATA, len(extent)) if field.note == DATA else _everything(extent)
+    if window is Reach.UNPLACED or field.places:
+        return _unplaced(field)
+    if window is Reach.POINT:
+        return field
     if window is Reach.VARIES or window is Reach.DATA:
         return _unknown(VARIES if window is Reach.VARIES else DATA, len(field.size))
     if field.note and not field.spans:
@@ -106,7 +126,8 @@ def _seen(field: Field, window: Window | Upsampling | Reach, extent: tuple[Dim, 
     if len(window.axes if isinstance(window, Upsampling) else window.size) != len(field.size):
         return _unknown(UNPLACED, len(field.size))
     if field.spans or isinstance(window, Upsampling):
-        return _upsampled(field, window)
+        border = field.border or (isinstance(window, Window) and window.border)
+        return replace(_upsampled(field, window), border=border)
     axes = zip(field.size, field.stride, field.start, window.size, window.stride, window.start, strict=True)
     size: list[Any] = []
     stride: list[Any] = []
@@ -118,7 +139,51 @@ def _seen(field: Field, window: Window | Upsampling | Reach, extent: tuple[Dim, 
         start.append(_whole(begin + step * window_start))  # pyright: ignore[reportOptionalOperand]
     if max((*size, *stride), default=0) > MAX_SIZE:
         return _unknown(TOO_LARGE, len(size))
-    return Field(tuple(size), tuple(stride), tuple(start))
+    return Field(tuple(size), tuple(stride), tuple(start), border=field.border or window.border)
+
+
+def _unplaced(field: Field) -> Field:
+    """What units see whose index no longer tells where: as much as before."""
+    if field.note and not field.spans:
+        return field
+    none = (None,) * len(field.size)
+    return Field(field.size, none, none, UNPLACED, places=(LOST,) * len(field.size))
+
+
+def _moved(field: Field, axes: Axes, mixed: tuple[int, ...], x: Tensor, extent: tuple[Dim, ...]) -> Field:
+    """A field behind an op that moves axes, makes some one, or sees some whole."""
+    own = field.places or tuple(range(2, 2 + len(field.size)))
+    size, stride, start = list(field.size), list(field.stride), list(field.start)
+    places: list[int] = []
+    exact = True
+    for entry, axis in enumerate(own):
+        place, alone = _place_of(axis, axes, x)
+        places.append(place)
+        if axis in mixed:
+            size[entry], stride[entry], start[entry] = extent[entry], 0, 0
+        exact = exact and (alone or axis in mixed)
+    if set(own) <= {*mixed}:
+        return _unknown(DATA, len(extent)) if field.note == DATA else _everything(extent)
+    if field.note and not field.spans:
+        return replace(field, places=tuple(places))
+    if not exact:
+        return replace(_unplaced(field), places=tuple(places))
+    if field.spans and {*own} & {*mixed}:
+        return _unknown(VARIES, len(extent))
+    standard = places == list(range(2, 2 + len(places))) and len(axes) == 2 + len(places)
+    return replace(
+        field, size=tuple(size), stride=tuple(stride), start=tuple(start), places=() if standard else tuple(places)
+    )
+
+
+def _place_of(axis: int, axes: Axes, x: Tensor) -> tuple[int, bool]:
+    """Which axis of the output an axis of the input is, and whether its index is that of the output's."""
+    for place, source in enumerate(axes):
+        if source == axis:
+            return place, True
+        if isinstance(source, tuple) and axis in source:
+            return place, all(x.shape[other] == 1 for other in source if other != axis)
+    return LOST, False
 
 
 def _upsampled(field: Field, window: Window | Upsampling) -> Field:
@@ -169,13 +234,16 @@ def _union(a: Field, b: Field, extent: tuple[Dim, ...]) -> Field:
     everything = _everything(extent)
     if everything in (a, b):
         return everything
+    border = a.border or b.border
     for field in (a, b):
         if field.note and not field.spans:
             return field if field.size[0] is None else _unknown(UNPLACED, len(field.size))
+    if a.places != b.places:
+        return _unknown(UNPLACED, len(a.size))
     if a.spans or b.spans:
         pairs = zip(_spans(a) or (), _spans(b) or (), strict=False)
         found = [own.with_other(other) for own, other in pairs] or [None] * len(a.size)
-        return _of_spans(found, MISALIGNED)
+        return replace(_of_spans(found, MISALIGNED), places=a.places, border=border)
     if a.stride != b.stride:
         return _unknown(MISALIGNED, len(a.size))
     size: list[Dim | Fraction | None] = []
@@ -185,7 +253,7 @@ def _union(a: Field, b: Field, extent: tuple[Dim, ...]) -> Field:
         begin = min(start_a, start_b)
         start.append(_whole(begin))
         size.append(_whole(max(start_a + size_a, start_b + size_b) - begin))
-    return Field(tuple(size), a.stride, tuple(start))
+    return Field(tuple(size), a.stride, tuple(start), places=a.places, border=border)
 
 
 def _placed(field: Field, axis: int) -> tuple[Offset, Offset]:
@@ -201,7 +269,7 @@ def _everything(extent: tuple[Dim, ...]) -> Field:
 
 def _unknown(note: str, axes: int) -> Field:
     none = (None,) * axes
-    return Field(none, none, none, note)
+    return Field(none, none, none, note, places=(LOST,) * axes)
 
 
 def _whole(value: Any) -> Any:
@@ -225,6 +293,6 @@ def plain_field(field: Field) -> dict[str, object]:
         "stride": [plain(entry) for entry in field.stride],
         "start": [plain(entry) for entry in field.start],
     }
-    if field.note:
-        found["note"] = field.note
+    if field.note or field.border:
+        found["note"] = field.note or BORDER
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from netspec.ops.base import Elementwise, RuleError, example, is_float, need_floats, need_numbers
+from netspec.ops.base import Axes, Elementwise, RuleError, all_axes, example, is_float, need_floats, need_numbers
 from netspec.ops.fields import Axis, Positive, PositiveReal, Real, Takes
 from netspec.ops.functional import functional, weights_of_layer
 from netspec.ops.window import along
@@ -26,6 +26,9 @@ class Activation(Elementwise, family="activation"):
     def infer(self, x: Tensor) -> Tensor:
         (need_floats if self.of_floats else need_numbers)(self, x)
         return x
+
+    def axes(self, x: Tensor) -> Axes:
+        return all_axes(x)
 
     def per_sample(self, x: Tensor) -> bool:
         return True
@@ -94,6 +97,9 @@ class Prelu(Elementwise, name="prelu", principal="num_parameters", family="activ
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
         return (Weight("weight", (self.num_parameters,), start=0.25),)
+
+    def axes(self, x: Tensor) -> Axes:
+        return all_axes(x)
 
     def per_sample(self, x: Tensor) -> bool:
         return True
@@ -227,6 +233,9 @@ class AlongAxis(Activation):
         if not -x.rank <= self.dim < x.rank:
             raise RuleError(f"there is no axis {self.dim} in {x}", at="dim", code="NS302")
         return x
+
+    def mixed(self, x: Tensor) -> tuple[int, ...]:
+        return (self.dim % x.rank,)
 
     def per_sample(self, x: Tensor) -> bool:
         return self.dim % x.rank != 0

@@ -6,13 +6,12 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from math import prod
 from types import UnionType
 from typing import Any, ClassVar, Literal, Union, cast, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from netspec.dims import Dim, always_equal, condition
+from netspec.dims import Dim
 from netspec.errors import choices, closest
 from netspec.naming import check_module_name
 from netspec.ops.fields import LARGEST, Takes
@@ -43,8 +42,15 @@ def example(*inputs: tuple[int, ...], **attributes: Any) -> Example:
     return Example(attributes, inputs)
 
 
+Axes = tuple[int | tuple[int, ...] | None, ...]
+"""What the axes of an output are: axes of the input, several made one, or neither."""
 REGISTRY: dict[str, type[Op]] = {}
 """Every op by its name in the spec language."""
+
+
+def all_axes(*xs: Tensor) -> tuple[int, ...]:
+    """The rule `axes` of an op that leaves all axes as they are."""
+    return tuple(range(xs[0].rank))
 
 
 class Op(BaseModel):
@@ -102,6 +108,18 @@ class Op(BaseModel):
     @abstractmethod
     def window(self, *args: Any, **kwargs: Any) -> Window | Upsampling | Reach:
         """What one unit of the output sees of each input that the op reads."""
+
+    def axes(self, *args: Any, **kwargs: Any) -> Axes | None:
+        """For each axis of the output, the axis of the inputs whose places it has, one by one; None: nothing known.
+
+        None for an axis: its places are others. Several axes: they are one there. A rule of ops whose inputs may have
+        moved axes, as maps that are channels last.
+        """
+        return None
+
+    def mixed(self, *args: Any, **kwargs: Any) -> tuple[int, ...]:
+        """The axes of `axes` of which a unit sees every place, as those over which a norm is taken."""
+        return ()
 
     def per_sample(self, *args: Any, **kwargs: Any) -> bool:
         """Whether, at inference, place n of each output's first axis follows from place n of each input's alone.
@@ -314,7 +332,7 @@ class Rearranging(Op, family="shape"):
 
     @abstractmethod
     def axes(self, *args: Any, **kwargs: Any) -> tuple[int | None, ...]:
-        """For each axis of the output, the axis of the first input that it is; None where its size is another."""
+        """For each axis of the output, the axis of the first input that it is; None where its places are others."""
 
     def memory(self, train: bool, *args: Any, **kwargs: Any) -> Memory | None:
         return Memory(view=True, hands_on=True)
@@ -345,54 +363,3 @@ class Merge(Op, family="merge"):
 
     def window(self, *xs: Tensor) -> Window | Reach:
         return Reach.POINT
-
-
-LARGER = "the larger one"
-"""What a way out calls the input with the larger map, until someone knows its name."""
-
-
-class UnequalShapes(RuleError):
-    """Inputs of a merge whose shapes differ: `first` and `other` count them, so that a message can name them."""
-
-    def __init__(self, first: int, other: int, message: str, help: str) -> None:
-        super().__init__(message, code="NS301", help=help)
-        self.first = first
-        self.other = other
-
-
-def need_equal(op: Op, xs: tuple[Tensor, ...], *, but: int | None = None) -> None:
-    """Refuse inputs whose shapes differ, on any axis or on all axes `but` one."""
-    for number, x in enumerate(xs[1:], start=1):
-        axes = range(max(x.rank, xs[0].rank))
-        same_rank = x.rank == xs[0].rank
-        bad = [a for a in axes if a != but and not (same_rank and always_equal(xs[0].shape[a], x.shape[a]))]
-        if x.dtype != xs[0].dtype:
-            raise RuleError(f"`{op.opname}` takes inputs of one dtype, not {xs[0].dtype} and {x.dtype}", code="NS302")
-        if bad or not same_rank:
-            where = "shapes" if but is None else f"shapes on all axes but {but}"
-            raise UnequalShapes(0, number, f"`{op.opname}` needs equal {where}", _way_to_equal(xs[0], x, bad))
-
-
-def _way_to_equal(a: Tensor, b: Tensor, bad: list[int]) -> str:
-    if a.rank != b.rank:
-        return f"bring both to {a.rank} axes"
-    only = [condition(a.shape[axis], b.shape[axis]) for axis in bad]
-    if all(only):
-        return "it holds only if " + " and ".join(dict.fromkeys(str(text) for text in only))
-    if bad == [1] and a.rank == 4:
-        return f"give one branch a 1x1 `conv2d`, so that both have {a.shape[1]} channels"
-    if a.rank == 4 and all(isinstance(size, int) for x in (a, b) for size in x.spatial):
-        same = "give both the same strides and paddings"
-        return same if a.channels == b.channels else _projected(a, b) or same
-    return "give both the same shape"
-
-
-def _projected(a: Tensor, b: Tensor) -> str:
-    """The 1x1 convolution that makes one of two maps like the other, where one stride does it."""
-    maps = [[size for size in x.spatial if isinstance(size, int)] for x in (a, b)]
-    small, large = (0, 1) if prod(maps[0]) <= prod(maps[1]) else (1, 0)
-    strides = {divmod(many, few) for few, many in zip(maps[small], maps[large], strict=True)}
-    if len(strides) > 1 or any(rest for _, rest in strides):
-        return ""
-    channels = (a, b)[small].channels
-    return f"give {LARGER} a 1x1 `conv2d` with out_channels {channels} and stride {strides.pop()[0]}"

@@ -65,11 +65,8 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
         return prod(y.shape, start=per_output)
 
     def window(self, x: Tensor) -> Window:
-        return Window(
-            tuple(effective_size(k, d) for k, d in zip(self.kernel_size, self.dilation, strict=True)),
-            self.stride,
-            tuple(-before for before, _ in self._around()),
-        )
+        sizes = tuple(effective_size(k, d) for k, d in zip(self.kernel_size, self.dilation, strict=True))
+        return Window(sizes, self.stride, tuple(-before for before, _ in self._around()), self._repeats_places(sizes))
 
     def per_sample(self, x: Tensor) -> bool:
         return True
@@ -131,6 +128,16 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
             totals = [effective_size(k, d) - 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
             return tuple((total // 2, total - total // 2) for total in totals)
         return tuple((p, p) for p in self.padding)
+
+    def _repeats_places(self, sizes: tuple[int, ...]) -> bool:
+        """Whether the padding is made of places of the map that lie outside the window of the unit that sees it.
+
+        Those of the other side do. A mirrored place lies further in than the window once the padding is more than half
+        of that, and the border itself lies outside a window that is in the padding as a whole.
+        """
+        most = {"circular": [0, 0], "reflect": [(s - 1) // 2 for s in sizes], "replicate": [s - 1 for s in sizes]}
+        allowed = most.get(self.padding_mode)
+        return allowed is not None and any(max(p) > m for p, m in zip(self._around(), allowed, strict=True))
 
     def _need_map_to_pad_from(self, x: Tensor) -> None:
         for size, (before, after) in zip(x.spatial, self._around(), strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from netspec.dims import Dim
-from netspec.ops.base import Op, RuleError, example, known_int, need_floats
+from netspec.ops.base import Axes, Op, RuleError, all_axes, example, known_int, need_floats
 from netspec.ops.fields import Flag, Positive
 from netspec.ops.functional import functional, weights_of_layer
 from netspec.ops.window import along
@@ -41,6 +41,12 @@ class Linear(Op, name="linear", principal="out_features", family="linear"):
     def window(self, x: Tensor) -> Window | Reach:
         # Over (N, C, H, W) it mixes the last axis only, and that is one of the spatial axes.
         return along(x, -1) if x.rank > 3 else Reach.ALL
+
+    def axes(self, x: Tensor) -> Axes:
+        return all_axes(x)
+
+    def mixed(self, x: Tensor) -> tuple[int, ...]:
+        return (x.rank - 1,)
 
     def per_sample(self, x: Tensor) -> bool:
         return True

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import reduce
 
 from netspec.dims import Dim
-from netspec.ops.base import Merge, RuleError, example, is_float, need_equal
+from netspec.ops.base import Axes, Merge, RuleError, all_axes, example, is_float
+from netspec.ops.equal import need_equal
 from netspec.ops.fields import Axis
 from netspec.types import Call, Infix, Memory, OnnxWriter, Reach, Tensor, Window
 
@@ -19,6 +20,9 @@ class Add(Merge, name="add"):
     def infer(self, *xs: Tensor) -> Tensor:
         need_equal(self, xs)
         return xs[0]
+
+    def axes(self, *xs: Tensor) -> Axes:
+        return all_axes(*xs)
 
     def per_sample(self, *xs: Tensor) -> bool:
         return True
@@ -45,6 +49,9 @@ class Multiply(Merge, name="multiply"):
     def infer(self, *xs: Tensor) -> Tensor:
         need_equal(self, xs)
         return xs[0]
+
+    def axes(self, *xs: Tensor) -> Axes:
+        return all_axes(*xs)
 
     def per_sample(self, *xs: Tensor) -> bool:
         return True
@@ -81,6 +88,10 @@ class Concat(Merge, name="concat", principal="dim"):
 
     def window(self, *xs: Tensor) -> Window | Reach:
         return Reach.UNPLACED if self.dim % xs[0].rank >= 2 else Reach.POINT
+
+    def axes(self, *xs: Tensor) -> Axes:
+        joined = self.dim % xs[0].rank
+        return tuple([None if axis == joined else axis for axis in all_axes(*xs)])
 
     def per_sample(self, *xs: Tensor) -> bool:
         return self.dim % xs[0].rank != 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netspec.dims import Symbolic
 from netspec.expression import python_literal
-from netspec.ops.base import Elementwise, RuleError, example, known_int, need_floats, need_rank
+from netspec.ops.base import Axes, Elementwise, RuleError, all_axes, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Positive, PositiveReal, Probability, Real, Sizes
 from netspec.ops.functional import functional, weights_of_layer
 from netspec.ops.window import along
@@ -50,6 +50,9 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
     def window(self, x: Tensor) -> Window | Reach:
         # Without running statistics it takes those of the batch, at inference too.
         return Reach.POINT if self.track_running_stats else Reach.ALL
+
+    def axes(self, x: Tensor) -> Axes | None:
+        return all_axes(x) if self.track_running_stats else None
 
     def per_sample(self, x: Tensor) -> bool:
         return self.track_running_stats
@@ -179,6 +182,12 @@ class LayerNorm(Elementwise, name="layer_norm", family="normalization"):
     def window(self, x: Tensor) -> Window | Reach:
         return along(x, *range(x.rank - len(self._shape(x)), x.rank))
 
+    def axes(self, x: Tensor) -> Axes:
+        return all_axes(x)
+
+    def mixed(self, x: Tensor) -> tuple[int, ...]:
+        return tuple(range(x.rank - len(self._shape(x)), x.rank))
+
     def per_sample(self, x: Tensor) -> bool:
         return True
 
@@ -239,6 +248,12 @@ class GroupNorm(Elementwise, name="group_norm", principal="num_groups", family="
     def window(self, x: Tensor) -> Window | Reach:
         return Reach.ALL
 
+    def axes(self, x: Tensor) -> Axes:
+        return all_axes(x)
+
+    def mixed(self, x: Tensor) -> tuple[int, ...]:
+        return tuple(range(1, x.rank))
+
     def per_sample(self, x: Tensor) -> bool:
         return True
 
@@ -276,6 +291,9 @@ class Dropout(Elementwise, name="dropout", principal="p", family="regularization
 
     examples = (example((2, 8), p=0.3),)
 
+    def axes(self, x: Tensor) -> Axes:
+        return all_axes(x)
+
     def per_sample(self, x: Tensor) -> bool:
         return True
 
@@ -299,6 +317,9 @@ class Dropout2d(Elementwise, name="dropout2d", principal="p", family="regulariza
     def infer(self, x: Tensor) -> Tensor:
         need_rank(self, x, 4, "(N, C, H, W)")
         return x
+
+    def axes(self, x: Tensor) -> Axes:
+        return all_axes(x)
 
     def per_sample(self, x: Tensor) -> bool:
         return True

@@ -7,7 +7,8 @@ from typing import NoReturn
 from netspec.errors import Diagnostic, Findings, NetspecError
 from netspec.expression import Value, to_text
 from netspec.graph.infer import use_notes
-from netspec.ops.base import LARGER, RuleError, UnequalShapes
+from netspec.ops.base import RuleError
+from netspec.ops.equal import LARGER, UnequalShapes
 from netspec.source import Span
 from netspec.spec.body import Argument, Step
 from netspec.spec.frame import Frame, Use

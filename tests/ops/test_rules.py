@@ -16,7 +16,8 @@ from torch import nn
 
 from netspec.dims import symbol
 from netspec.errors import choices
-from netspec.ops.base import REGISTRY, Op, RuleError, UnequalShapes, make_op, takes, words_of
+from netspec.ops.base import REGISTRY, Op, RuleError, make_op, takes, words_of
+from netspec.ops.equal import UnequalShapes
 from netspec.types import Layer, Reach, Tensor, Weight, Window
 
 Shape = tuple[int, ...]

@@ -1,0 +1,59 @@
+"""Shapes that a merge needs to be equal, and the ways to make them so."""
+
+from __future__ import annotations
+
+from math import prod
+
+from netspec.dims import always_equal, condition
+from netspec.ops.base import Op, RuleError
+from netspec.types import Tensor
+
+LARGER = "the larger one"
+"""What a way out calls the input with the larger map, until someone knows its name."""
+
+
+class UnequalShapes(RuleError):
+    """Inputs of a merge whose shapes differ: `first` and `other` count them, so that a message can name them."""
+
+    def __init__(self, first: int, other: int, message: str, help: str) -> None:
+        super().__init__(message, code="NS301", help=help)
+        self.first = first
+        self.other = other
+
+
+def need_equal(op: Op, xs: tuple[Tensor, ...], *, but: int | None = None) -> None:
+    """Refuse inputs whose shapes differ, on any axis or on all axes `but` one."""
+    for number, x in enumerate(xs[1:], start=1):
+        axes = range(max(x.rank, xs[0].rank))
+        same_rank = x.rank == xs[0].rank
+        bad = [a for a in axes if a != but and not (same_rank and always_equal(xs[0].shape[a], x.shape[a]))]
+        if x.dtype != xs[0].dtype:
+            raise RuleError(f"`{op.opname}` takes inputs of one dtype, not {xs[0].dtype} and {x.dtype}", code="NS302")
+        if bad or not same_rank:
+            where = "shapes" if but is None else f"shapes on all axes but {but}"
+            raise UnequalShapes(0, number, f"`{op.opname}` needs equal {where}", _way_to_equal(xs[0], x, bad))
+
+
+def _way_to_equal(a: Tensor, b: Tensor, bad: list[int]) -> str:
+    if a.rank != b.rank:
+        return f"bring both to {a.rank} axes"
+    only = [condition(a.shape[axis], b.shape[axis]) for axis in bad]
+    if all(only):
+        return "it holds only if " + " and ".join(dict.fromkeys(str(text) for text in only))
+    if bad == [1] and a.rank == 4:
+        return f"give one branch a 1x1 `conv2d`, so that both have {a.shape[1]} channels"
+    if a.rank == 4 and all(isinstance(size, int) for x in (a, b) for size in x.spatial):
+        same = "give both the same strides and paddings"
+        return same if a.channels == b.channels else _projected(a, b) or same
+    return "give both the same shape"
+
+
+def _projected(a: Tensor, b: Tensor) -> str:
+    """The 1x1 convolution that makes one of two maps like the other, where one stride does it."""
+    maps = [[size for size in x.spatial if isinstance(size, int)] for x in (a, b)]
+    small, large = (0, 1) if prod(maps[0]) <= prod(maps[1]) else (1, 0)
+    strides = {divmod(many, few) for few, many in zip(maps[small], maps[large], strict=True)}
+    if len(strides) > 1 or any(rest for _, rest in strides):
+        return ""
+    channels = (a, b)[small].channels
+    return f"give {LARGER} a 1x1 `conv2d` with out_channels {channels} and stride {strides.pop()[0]}"
