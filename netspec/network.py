@@ -294,6 +294,7 @@ def load(
 ) -> Network:
     """The network of a bundled spec's name or a spec file's path, with parameters and input shapes replaced.
 
+    Of an ONNX model that netspec exported it is the network as it was exported, without its weights.
     Of a spec with several networks, `gan:generator` names one. `inputs` maps names to shapes, batch first:
     `{"image": ["N", 3, 512, 512]}`. Raises NetspecError.
     """

@@ -87,8 +87,8 @@ class LazyGroup(click.Group):
 def cli(context: click.Context) -> None:
     """Networks as specs: analysed without running them, compiled to PyTorch source.
 
-    A NETWORK is the name of a bundled spec (`netspec list`), a path to a spec file, or `-` for standard input.
-    What you ask for goes to standard output, all other talk to standard error.
+    A NETWORK is the name of a bundled spec (`netspec list`), a path to a spec file or to an ONNX model that netspec
+    exported, or `-` for standard input. What you ask for goes to standard output, all other talk to standard error.
 
     \b
     Examples:

@@ -53,7 +53,7 @@ def _natural(name: str) -> tuple[str, str, int]:
 
 
 def find(name: str) -> Source:
-    """The spec of this name or path: `vgg_e` (or `VGG-19`), `specs/vgg_e.yaml`, or `-` for standard input."""
+    """The spec of this name or path: `vgg_e` (or `VGG-19`), `x.yaml`, a model `x.onnx`, or `-` for standard input."""
     if name in ("-", "<stdin>"):
         return Source("<stdin>", _decode(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>"))
     if name.endswith(exported.SUFFIX):
