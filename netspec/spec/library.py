@@ -104,7 +104,8 @@ def _read_model(name: str) -> Source:
     if not os.path.isfile(name):
         return read_file(Path(name), name)
     note_input(name)
-    said = f"{name}: {exported.SPEC}"
+    # It stands in no folder, and names no files: a model from elsewhere reads none.
+    said = f"<{name}: {exported.SPEC}>"
     return Source(said, _decode(exported.spec_in(Path(name), name), said))
 
 

@@ -32,7 +32,7 @@ def model(folder: Path) -> Path:
         (("params", "tiny.onnx"), "conv"),
         (("rf", "tiny.onnx"), "receptive fields"),
         (("memory", "tiny.onnx"), "memory of inference"),
-        (("explain", "tiny.onnx", "fc"), "tiny.onnx: netspec.spec:"),
+        (("explain", "tiny.onnx", "fc"), "<tiny.onnx: netspec.spec>:"),
         (("diff", "tiny.onnx", "tiny.onnx"), "the same network"),
         (("hash", "tiny.onnx"), "tiny.onnx"),
         (("show", "tiny.onnx"), "netspec: 1\nname: tiny\n"),
@@ -118,12 +118,17 @@ def test_a_spec_in_a_model_that_is_wrong(run: Run, folder: Path) -> None:
         folder / "x.onnx", "netspec", **{"netspec.spec": "netspec: 1\nname: x\ninputs: {x: [N, 3]}\nnetwork: [rellu]"}
     )
     result = run("summary", "x.onnx")
-    assert (result.status, "x.onnx: netspec.spec:4:" in result.err) == (1, True)
+    assert (result.status, "<x.onnx: netspec.spec>:4:" in result.err) == (1, True)
     foreign(folder / "x.onnx", "netspec", **{"netspec.spec": "# " + "x" * LARGEST})
     assert "error NS" in run("summary", "x.onnx").err
-    # It stands in no folder, and reaches into none.
-    foreign(folder / "x.onnx", "netspec", **{"netspec.spec": "netspec: 1\nextends: tiny.yaml"})
-    assert run("summary", "x.onnx").status == 1
+
+
+def test_a_spec_in_a_model_reads_no_files(run: Run, folder: Path) -> None:
+    foreign(folder / "x.onnx", "netspec", **{"netspec.spec": "netspec: 1\nname: x\nextends: tiny.yaml"})
+    for command in (["summary", "x.onnx"], ["import", "x.onnx", "-o", "y.yaml"]):
+        result = run(*command)
+        assert result.status == 1
+        assert "a spec that is no file can name bundled ones only" in result.err
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

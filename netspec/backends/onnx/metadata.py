@@ -48,7 +48,7 @@ def metadata_of(graph: Graph) -> dict[str, str]:
 
 def graph_in(said: Mapping[str, str], model: str) -> Graph:
     """The graph that a model was exported from. Raises NetspecError where its spec is wrong, KeyError without one."""
-    return elaborate(read_spec(Source(f"{model}: {SPEC}", said[SPEC]))).graph
+    return elaborate(read_spec(Source(f"<{model}: {SPEC}>", said[SPEC]))).graph
 
 
 def preprocess_in(said: Mapping[str, str], path: Path, inputs: Mapping[str, Value]) -> dict[str, Preprocess]:
