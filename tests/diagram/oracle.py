@@ -206,18 +206,23 @@ class Oracle:
             self.wrong(f"{box.key} stands for {list(copies.values())}, not {box.counts}")
         if (copies.keys() == self.all_copies(box.key)) != (not box.only):
             self.wrong(f"{box.key} says `{box.only}`")
-        first = {copy for copy in self.all_copies(box.key) if copy and copy == min(self.siblings(copy), key=natural)}
+        first = {copy for copy in self.all_copies(box.key) if self.is_first(copy)}
         if box.only == "first only" and set(copies) != first:
             self.wrong(f"{box.key} is not in each first copy alone")
-        if box.only == "not first" and set(copies) != self.all_copies(box.key) - first:
+        if box.only == "not first" and (first & set(copies) or set(copies) != self.all_copies(box.key) - first):
             self.wrong(f"{box.key} is not in all copies but the first")
 
     def below(self, node: Node, path: str, box: Box) -> bool:
         return node.path == path or (box.kind == "block" and node.path.startswith(f"{path}."))
 
-    def siblings(self, copy: Any) -> set[Any]:
-        return {other for copies in self.instances.values() for other in copies if other[:-1] == copy[:-1]
-                and len(other) == len(copy) and other[-1].rpartition(".")[0] == copy[-1].rpartition(".")[0]}
+    def is_first(self, copy: tuple[str, ...]) -> bool:
+        """Whether a copy stands first in the innermost repeat around."""
+        path = next((path for path in copy[::-1] if self.repeat_of(path)), "")
+        return bool(path) and path == min(self.copies_of[self.repeat_of(path)], key=number)
+
+    def repeat_of(self, path: str) -> str:
+        above = path.rpartition(".")[0]
+        return above if above in self.copies_of else ""
 
     def frame_counts(self, frame: Frame) -> None:
         around: defaultdict[Any, int] = defaultdict(int)
@@ -280,8 +285,8 @@ class Oracle:
         return found
 
 
-def natural(copy: Any) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", copy[-1].rpartition(".")[2]))
+def number(path: str) -> int:
+    return int("".join(re.findall(r"\d", path.rpartition(".")[2])) or 0)
 
 
 def pattern(key: str) -> str:

@@ -175,6 +175,12 @@ def test_followers_that_differ() -> None:
     assert box.small == "s · bn (not first), relu, dropout (in 1 of 3)"
 
 
+def test_copies_of_a_frame_in_a_repeat_are_those_of_the_repeat() -> None:
+    picture = fold(netspec.load("rir").graph, 2)
+    assert picture.boxes["stage2.*.first.shortcut"].only == "first only"
+    assert lines(picture)["stage1.*.r_out", "stage2.*.first.r_sum"] == "not first"
+
+
 # Counts, arguments and shapes.
 
 NESTED = """\

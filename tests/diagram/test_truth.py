@@ -94,7 +94,7 @@ def test_the_oracle_sees_what_is_wrong() -> None:
     assert spoiled(lambda picture: picture.edges.remove(line(picture))) == [f"no line {identity}"]
     assert spoiled(lambda picture: setattr(line(picture), "rare", False))[0] == f"{identity} is solid"
     assert spoiled(lambda picture: setattr(line(picture), "tail", "pool"))[1].startswith("a line too many")
-    assert spoiled(lambda picture: setattr(line(picture), "size", True))[0].endswith("no more than its size")
+    assert spoiled(lambda picture: setattr(line(picture), "size", True))[0].endswith("carries more than its size")
     assert "says `first only`" in spoiled(lambda picture: setattr(box(picture), "only", "first only"))[0]
     assert "not (2,)" in spoiled(lambda picture: setattr(box(picture), "counts", (2,)))[0]
     assert "not 7" in spoiled(lambda picture: setattr(box(picture), "shape", "7"))[0]

@@ -13,7 +13,7 @@ from netspec.backends.diagram.spine import MERGES
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """In inches: what a frame adds to its boxes, how broad a column is, and how long a single one may be.
+    """In inches: what a frame adds to its boxes, and how broad a column is.
 
     It is `broad` where ways lead round in frames, else `narrow`. Several columns have a length of `form` breadths.
     """
@@ -21,11 +21,10 @@ class Measure:
     frame: float
     narrow: float
     broad: float
-    longest: float
     form: float
 
 
-MEASURES = {"TB": Measure(0.45, 4.6, 6.0, 2.0, 1.1), "LR": Measure(0.4, 1.3, 3.2, 4.0, 1.4)}
+MEASURES = {"TB": Measure(0.45, 4.6, 6.0, 1.1), "LR": Measure(0.4, 1.3, 3.2, 1.4)}
 """A page is higher than wide, and a screen wider than high."""
 STEP = 0.54
 """How high a box is with its arrow, in inches."""
@@ -57,7 +56,7 @@ def _starts(
     total = max(ends.values(), default=0.0)
     ways = any(box.frame and box.kind == "merge" for box in picture.boxes.values())
     breadth = measure.broad if ways else measure.narrow
-    if total <= (measure.longest * breadth if direction == "TB" else width or PAGE):
+    if total <= (2 * breadth if direction == "TB" else width or PAGE):
         return []
     share = total / ceil(total / width if width else sqrt(total / (measure.form * breadth)))
     found: list[int] = []

@@ -256,7 +256,7 @@ class _Writer:
             attributes |= {"height": "0.24", "width": "0.24"}
         else:
             label = self._label(box)
-            attributes |= {"margin": "0.12,0.05"} if label.count("<TR>") > 2 else {}
+            attributes |= {"margin": "0.12,0.05"} if label.count("<TR>") > 2 or box.count > 1 else {}
             if not box.frame and self.chain and self.direction == "TB":
                 attributes["width"] = BOX_WIDTH
         if box.only:

@@ -131,9 +131,8 @@ class _Folder:
         scopes = list(frame.scopes.values())
         first = scopes[0]
         around = Counter(frame.around)
-        counts = _counts(around.values()) if first.kind == "repeat" else (1,)
-        outer = range(self.plan.copies(frame.parent))
-        only = which([copy in around for copy in outer], self.plan.around(frame.parent))
+        counts = _counts(around.values()) if frame.repeat else (1,)
+        only = self.plan.where(frame.parent, around)
         said, details = self._said(scopes)
         above = self.graph.scopes.get(first.parent)
         name = f"{above.name}.{first.name}" if above is not None and above.kind == "repeat" else first.name
@@ -234,13 +233,13 @@ class _Folder:
     def _box(self, key: str, units: Sequence[Unit], sizes: Sequence[int]) -> tuple[Box, list[Hashable]]:
         """A box with what all boxes have, and for each unit a number that tells those that stand together."""
         frame = self.plan.frame_of[key]
-        around = self.plan.around(frame)
+        around = self.plan.groups(frame)
         counts: dict[int, int] = {}
         shapes: dict[int, str] = {}
         for unit, size in zip(units, sizes, strict=True):
             counts[unit.copy] = counts.get(unit.copy, 0) + size
             shapes[unit.copy] = self.shapes.of(self._leaving(unit))
-        only = which([copy in counts for copy in range(self.plan.copies(frame))], around)
+        only = self.plan.where(frame, counts)
         single = len(counts) == len(units)
         groups: list[Hashable] = [around[unit.copy] if single else unit.copy for unit in units]
         box = Box(key, "op", "", frame=frame, counts=_counts(counts.values()), only=only)
@@ -283,7 +282,7 @@ class _Folder:
     def _where(self, key: str, copies: set[int]) -> str:
         """In which copies of the frame of a box a line begins or ends; nothing for all."""
         frame = self.plan.frame_of.get(key, "")
-        return which([copy in copies for copy in range(self.plan.copies(frame))], self.plan.around(frame))
+        return self.plan.where(frame, copies)
 
 
 def _counts(counts: Iterable[int]) -> tuple[int, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from netspec.backends.diagram.across import merged
+from netspec.backends.diagram.across import merged, which
 from netspec.backends.diagram.atoms import Atom, atoms
 from netspec.backends.diagram.view import View
 from netspec.graph.model import Graph, Node, Scope
@@ -51,6 +51,7 @@ class Opened:
 
     key: str
     parent: str
+    repeat: bool
     scopes: dict[str, Scope] = field(default_factory=dict[str, Scope])
     copies: dict[str, int] = field(default_factory=dict[str, int])
     around: list[int] = field(default_factory=list[int])
@@ -265,9 +266,25 @@ class Plan:
         """How many copies a frame stands for; outside of frames 1."""
         return len(self.frames[frame].copies) if frame else 1
 
-    def around(self, frame: str) -> list[int]:
-        """For each copy of a frame, the number of the copy that it stands in."""
-        return self.frames[frame].around if frame else [0]
+    def groups(self, frame: str) -> list[int]:
+        """For each copy of a frame, a number that is equal for the copies of one repeat."""
+        if not frame:
+            return [0]
+        opened = self.frames[frame]
+        if opened.repeat:
+            return opened.around
+        above = self.groups(opened.parent)
+        return [above[copy] for copy in opened.around]
+
+    def where(self, frame: str, copies: Collection[int]) -> str:
+        """In which copies of the innermost repeat around a frame these copies of it stand; nothing if all of them."""
+        if len(copies) == self.copies(frame):
+            return ""
+        opened = self.frames[frame]
+        while not opened.repeat:
+            copies = {opened.around[copy] for copy in copies}
+            opened = self.frames[opened.parent]
+        return which([copy in copies for copy in range(len(opened.copies))], opened.around)
 
     def _place(self, own: str, atom: Atom) -> None:
         """Find the box of an atom: its own, or that of the outermost scope around it that is closed."""
@@ -289,7 +306,7 @@ class Plan:
     def _enter(self, scope: Scope, outer: str, copy: int, path: str, atom: Atom) -> int:
         """The number of the copy of a frame that has a path; the frame and the copy are noted if they are new."""
         key = self.layout.key(scope.path)
-        frame = self.frames.setdefault(key, Opened(key, outer))
+        frame = self.frames.setdefault(key, Opened(key, outer, scope.kind == "repeat"))
         frame.scopes[scope.path] = scope
         frame.nodes += atom.nodes
         if path not in frame.copies:
