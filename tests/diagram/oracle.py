@@ -1,7 +1,7 @@
 """What a folded picture must show, worked out from the graph and the paths that boxes stand for.
 
-It shares no code with the folding: which op is in which box follows from the paths of boxes, which copies there are from
-the names of boxes and frames, and every line from the inputs of nodes.
+It shares no code with the folding: which op is in which box follows from the paths of boxes, which copies there are
+from the names of boxes and frames, and every line from the inputs of nodes.
 """
 
 from __future__ import annotations

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from oracle import Oracle
 
 import netspec
 from netspec.backends.diagram.fold import fold
 
-sys.path[:0] = [str(Path(__file__).parent), *(str(Path(__file__).parents[1] / name) for name in ("fuzz", "pytorch"))]
-from oracle import Oracle
-
+sys.path[:0] = [str(Path(__file__).parents[1] / name) for name in ("fuzz", "pytorch")]
 OTHER = Path(__file__).parents[1] / "specs" / "other"
 VIEWS: list[tuple[int | None, tuple[str, ...]]] = [(None, ()), (0, ()), (1, ()), (2, ()), (64, ()), (1, ("all",))]
 

@@ -13,7 +13,7 @@ WHOLE = ({"first only", "not first"}, {"last only", "not last"})
 
 @dataclass(slots=True)
 class Gate:
-    """The point in a frame at which the value of the box `tail` begins to fork; `rare` if it enters some copies only."""
+    """The point in a frame at which the value of a box begins to fork; `rare` if it enters some copies only."""
 
     name: str
     frame: str

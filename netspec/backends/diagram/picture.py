@@ -13,8 +13,8 @@ class Box:
     """One box: an op with those that follow it, a block that is not opened, an input or an output.
 
     `small` is its second line, `details` are those below; `figures` stand beside it. `counts` says how many copies
-    stand in a row: in each copy of the frame that has the box, or once if that is always the same. `only` says in which copies of the frame it stands,
-    where it does not stand in all. `shape` is that of what leaves it, in the last copy.
+    stand in a row: in each copy of the frame that has the box, or once if that is always the same. `only` says in
+    which copies of the repeat around it stands, where it does not stand in all. `shape` is that of what leaves it.
     """
 
     key: str
@@ -40,7 +40,8 @@ class Box:
 class Frame:
     """A block or repeat that is opened: its title, how many copies it stands for, and its figures.
 
-    `counts` are the copies, in each copy of the frame around it unless that is always the same; `only` says in which of those it stands.
+    `counts` are the copies, in each copy of the frame around it unless that is always the same; `only` says in which
+    of those it stands.
     """
 
     key: str
