@@ -48,7 +48,7 @@ LAYERS = {
     "lazily": "",
     "passes": f"{GRAPH} analysis lazily",
     "weights": f"{GRAPH} spec tables report",
-    "backends": f"{GRAPH} spec analysis passes tables report weights lazily",
+    "backends": f"{GRAPH} spec analysis passes tables report weights lazily __init__",
     "expect": f"{GRAPH} spec analysis",
     "explain": f"{GRAPH} spec analysis tables report",
     "network": f"{GRAPH} spec analysis expect explain weights backends tables report",

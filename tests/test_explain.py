@@ -206,10 +206,14 @@ def test_every_part_of_every_network(name: str) -> None:
 
 
 def test_no_such_part(net: netspec.Network) -> None:
-    with pytest.raises(netspec.NetspecError, match=r"NS209: `little` has no part `unit`\n.*did you mean `units`"):
+    with pytest.raises(
+        netspec.NetspecError, match=r"has no part `unit`\n.*a block, used as `units\.0`"
+    ):
         net.explain("unit")
     with pytest.raises(netspec.NetspecError, match=r"did you mean `units\.0\.side\.conv2d`"):
         net.explain("units.0.side.conv")
+    with pytest.raises(netspec.NetspecError, match="it is an op, of `"):
+        net.explain("conv2d")
     with pytest.raises(netspec.NetspecError, match="without a part lists what stands at the top"):
         net.explain("x" * 40)
 

@@ -134,7 +134,7 @@ def test_advice_is_what_works() -> None:
     """Nothing tells people to install `netspec` by name: on the package index that is another project."""
     texts = [CHECKOUT / "README.md", CHECKOUT / "pyproject.toml", *(CHECKOUT / "docs").glob("*.md")]
     texts += [*(CHECKOUT / "netspec").rglob("*.py"), *(CHECKOUT / "examples").rglob("*.py")]
-    by_name = re.compile(r"""(?:install|add) [^\n`]*?["' ]netspec(?:["'\[ ]|$)|["'(]netspec\[""")
+    by_name = re.compile(r"""(?:install|add) [^\n`]*?["' ]netspec(?:["'\[ `]|$)|["'(]netspec\[""")
     wrong = {path.name: by_name.findall(path.read_text("utf-8")) for path in texts}
     assert {name: lines for name, lines in wrong.items() if lines} == {}
     config = tomllib.loads((CHECKOUT / "pyproject.toml").read_text("utf-8"))

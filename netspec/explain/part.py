@@ -15,7 +15,7 @@ from netspec.explain.values import Origin, Values, place
 from netspec.expression import show
 from netspec.graph.model import Graph, Input, Node, Scope
 from netspec.graph.tree import Group, tree
-from netspec.graph.walk import live_nodes
+from netspec.graph.walk import live_nodes, way_to_uses
 from netspec.report import Report
 from netspec.spec.body import Step
 from netspec.spec.data import plain
@@ -77,7 +77,8 @@ class _Explainer:
         if found is None:
             known = {*graph.by_path, *graph.scopes, *self.spec.parameters, *(i.name for i in graph.inputs)}
             known |= {absent for absent, _, _ in self.places.left_out(self._around(path))}
-            help = closest(path, known) or "`netspec explain` without a part lists what stands at the top"
+            other = closest(path, known) or "`netspec explain` without a part lists what stands at the top"
+            help = way_to_uses(graph, path) or other
             fail("NS209", f"`{graph.name}` has no part `{path}`", help=help)
         return found
 

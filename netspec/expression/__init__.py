@@ -6,7 +6,7 @@ of the body's inputs, literals, `[i]`, unary minus, `+ - * // / %`, comparisons,
 writer prints it again where it holds for every use of a block.
 """
 
-from netspec.expression.errors import ExpressionError, UnknownName
+from netspec.expression.errors import ExpressionError, NoTruth, UnknownName
 from netspec.expression.evaluator import evaluate
 from netspec.expression.language import FUNCTIONS, MAX_DEPTH, MAX_FACTORS, MAX_INTEGER, MAX_LENGTH, MAX_OPERATORS
 from netspec.expression.parser import parse
@@ -28,6 +28,7 @@ from netspec.expression.tree import (
     names_in,
     rewrite,
 )
+from netspec.expression.words import as_bool, way_to_bool
 
 __all__ = [
     "FUNCTIONS",
@@ -46,9 +47,11 @@ __all__ = [
     "ListOf",
     "Literal",
     "Name",
+    "NoTruth",
     "Unary",
     "UnknownName",
     "Value",
+    "as_bool",
     "evaluate",
     "leaves",
     "names_in",
@@ -58,4 +61,5 @@ __all__ = [
     "show",
     "simplify",
     "to_text",
+    "way_to_bool",
 ]

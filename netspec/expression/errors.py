@@ -14,6 +14,13 @@ class ExpressionError(Exception):
         self.help = help
 
 
+class NoTruth(ExpressionError):
+    """A value that is neither true nor false, where one of them is wanted."""
+
+    def __init__(self, value: str) -> None:
+        super().__init__(f"{value} is neither true nor false: compare it with something")
+
+
 class UnknownName(ExpressionError):
     """A name that stands for nothing here."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeGuard
 
 from netspec.dims import Dim, Symbolic
-from netspec.expression.errors import ExpressionError, UnknownName
+from netspec.expression.errors import ExpressionError, NoTruth, UnknownName
 from netspec.expression.language import COMPARISONS, FUNCTIONS, MAX_FACTORS, MAX_INTEGER
 from netspec.expression.printer import show
 from netspec.expression.tree import (
@@ -78,7 +78,7 @@ def _truth(value: Value) -> bool:
         return value
     if isinstance(value, Symbolic):
         raise ExpressionError(f"the truth of {value} depends on a symbol")
-    raise ExpressionError(f"{show(value)} is neither true nor false: compare it with something")
+    raise NoTruth(show(value))
 
 
 def _number(operator: str, value: Value) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from netspec.errors import choices
 from netspec.graph.model import Graph, Mode, Node
 
 
@@ -27,6 +28,15 @@ def live_nodes(graph: Graph, mode: Mode) -> list[Node]:
     """The nodes that the outputs of a mode need, in order."""
     needed = needed_for(graph, outputs_of(graph, mode))
     return [node for node in graph.nodes if node.path in needed]
+
+
+def way_to_uses(graph: Graph, name: str) -> str:
+    """A hint for those who name a block or an op where a part is wanted: the paths of its uses."""
+    blocks = [path for path, scope in graph.scopes.items() if scope.block is not None and scope.block.name == name]
+    if blocks:
+        return f"it is a block, used as {choices(blocks, 4)}"
+    nodes = [node.path for node in graph.nodes if node.op.opname == name]
+    return f"it is an op, of {choices(nodes, 4)}" if nodes else ""
 
 
 COUNTER = "num_batches_tracked"

@@ -224,11 +224,12 @@ def _problem(cls: type[Op], name: str, kind: str, value: Any) -> AttributeProble
         help = f"did you mean `{part[0]}`?" if len(part) == 1 else closest(name, known)
         help = help or (f"it takes {choices(known)}" if known else "it takes no arguments")
         return AttributeProblem(name, "NS204", f"`{cls.opname}` has no attribute `{name}`", help)
-    from netspec.expression import show
+    from netspec.expression import show, way_to_bool
 
     most = "; the largest number is 2**31 - 1" if type(value) is int and value > LARGEST else ""
     whole = isinstance(value, float) and value.is_integer() and "integer" in takes(cls, name)
-    help = f"write {value:.0f}" if whole else ""
+    flag = way_to_bool(value) if "true or false" in takes(cls, name) else ""
+    help = f"write {value:.0f}" if whole else flag
     return AttributeProblem(name, "NS206", f"`{name}` takes {takes(cls, name)}, not {show(value)}{most}", help)
 
 

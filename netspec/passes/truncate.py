@@ -10,7 +10,7 @@ from netspec.errors import choices, closest, fail
 from netspec.graph.model import Graph, Output
 from netspec.graph.rebuild import Editor, flat_names, rebuild
 from netspec.graph.tree import tree
-from netspec.graph.walk import needed_for
+from netspec.graph.walk import needed_for, way_to_uses
 from netspec.passes.base import Derived, Transformed
 
 if TYPE_CHECKING:
@@ -82,7 +82,11 @@ def _check(graph: Graph, name: str, known: Mapping[str, str]) -> None:
         what = f"`{name}` is an input" if name in inputs else f"`{name}` is the input `{known[name]}` as it is"
         fail("NS209", f"{what}: there is nothing to compute", help=_at_the_top(graph))
     if name not in known:
-        fail("NS209", f"`{graph.name}` has no value `{name}`", help=closest(name, known) or _at_the_top(graph))
+        fail(
+            "NS209",
+            f"`{graph.name}` has no value `{name}`",
+            help=way_to_uses(graph, name) or closest(name, known) or _at_the_top(graph),
+        )
 
 
 def _at_the_top(graph: Graph) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NoReturn
 
 from netspec.errors import Findings, NetspecError, choices, closest, fail
@@ -14,10 +14,9 @@ from netspec.expression import (
     ListOf,
     Literal,
     Name,
-    Value,
+    as_bool,
     leaves,
     parse,
-    show,
     simplify,
 )
 from netspec.naming import SIBLINGS, is_symbol
@@ -25,7 +24,7 @@ from netspec.ops.base import Merge, Op, make_op, takes, words_of
 from netspec.source import Span
 from netspec.spec.body import Argument, BlockDefinition, Body, BodyParameter, FileContext, Reach, Target
 from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
-from netspec.spec.messages import DOLLAR, at, kind_of, way_to_write
+from netspec.spec.messages import DOLLAR, at, kind_of, way_to_write, written
 from netspec.spec.parameters import MAX_ITEMS, check_kind, signature, words_for
 
 ReadBody = Callable[[str, Data, Reach], Body]
@@ -179,6 +178,8 @@ class ArgumentReader:
         except ExpressionError as error:
             words = sorted(_words(target, name))
             help = way_to_write(text) or error.help or (f"or one of {choices(words)}" if words else "")
+            if not help and "," in text and not re.search(r"[()\[\]]", text):
+                help = "it takes one value; several are named, as `{name: value, name: value}`"
             fail(
                 "NS207",
                 f"in `{text}`: {error.message}" if len(text) < 100 else error.message,
@@ -215,7 +216,8 @@ class ArgumentReader:
                 place,
                 help="pass it to the block as a parameter",
             )
-        if is_symbol(base) and base not in _WORDS and base.lower() not in _words(target, argument):
+        word = base == "None" or (len(base) > 1 and as_bool(base)) or base.lower() in _words(target, argument)
+        if is_symbol(base) and not word:
             help = "an input's size is said with its name: `input.height`"
             fail("NS208", f"`{base}` is not a parameter: a symbolic size has no value here", place, help=help)
         help = self.name_help(base, str(data.value), reach, target, argument)
@@ -226,8 +228,11 @@ class ArgumentReader:
         if name in self.file.required:
             return f"blocks that others use see their file's parameters at their defaults, and `{name}` has none"
         words, wanted = sorted(_words(target, argument)), _wanted(target, argument)
-        if name in _WORDS and not words and (_WORDS[name] != "null" or "null" in wanted):
-            return f"write `{_WORDS[name]}`"
+        flag = as_bool(name)
+        if flag and not words and (argument == "when" or "true or false" in wanted):
+            return f"write `{flag}`"
+        if name == "None" and not words and "null" in wanted:
+            return "write `null`"
         known = [*sorted(reach.parameters), *(f"{i}.channels" for i in sorted(reach.inputs))]
         if hint := closest(name, [*words, *known]) or closest(name.lower(), words):
             return hint
@@ -266,19 +271,40 @@ def _way_to_name(target: Target, name: str, data: Seq) -> str:
         return f"values to join stand beside the op, as `{{{name}, from: [{values or 'a, b'}]}}`; bodies in `branches`"
     if isinstance(target, BlockDefinition) and target.kinds.get(target.principal or "") == "body":
         return f"name the steps: `{name}: {{{target.principal}: [...]}}`"
-    named = _named(target, plain(data))
-    return f"name what it is: `{name}: {{{named}}}`" if named else f"it takes no arguments: write `- {name}`"
+    if isinstance(target, type):
+        named, more = _named_attributes(target, data)
+    else:
+        named, more = _named_parameters(target, data), ""
+    if named is None and isinstance(target, BlockDefinition):
+        return signature(target)
+    return f"name what it is: `{name}: {{{named}}}`{more}" if named else f"it takes no arguments: write `- {name}`"
 
 
-def _named(target: Target, values: list[Value]) -> str:
-    """What a list was meant to say, with names: the principal attribute if it takes a list, else one by one."""
-    names = list(target.model_fields) if isinstance(target, type) else _parameters(target)
-    principal = None if isinstance(target, BodyParameter) else target.principal
-    if isinstance(target, type) and principal:
-        wrong = [problem.attribute for problem in make_op(target, {principal: values})[1]]
-        if principal not in wrong:
-            return f"{principal}: {show(values)}"
-    return ", ".join(f"{name}: {show(value)}" for name, value in zip(names, values, strict=False))
+def _named_attributes(op: type[Op], data: Seq) -> tuple[str, str]:
+    """What a list was meant to say to an op, with names: its principal attribute if that takes a list, else each."""
+    values, principal, names = plain(data), op.principal, list(op.model_fields)
+    if principal and principal not in [problem.attribute for problem in make_op(op, {principal: values})[1]]:
+        return f"{principal}: {written(data)}", ""
+    required = sum(field.is_required() for field in op.model_fields.values())
+    # PyTorch's classes of layers with weights take the width of their input first.
+    if principal and principal.startswith("out_") and len(values) > max(required, 1):
+        return _pairs(names, data.items[1:]), "; the widths of inputs are inferred"
+    return _pairs(names, data.items), ""
+
+
+def _named_parameters(target: BlockDefinition | BodyParameter, data: Seq) -> str | None:
+    """What a list was meant to say to a block, with names; None where that can't be told."""
+    names, items = _parameters(target), data.items
+    if not isinstance(target, BlockDefinition) or not names:
+        return ""
+    first = target.principal or names[0]
+    if target.kinds[first] == "list" and not any(isinstance(item, Seq) for item in items):
+        return f"{first}: {written(data)}"
+    return _pairs(names, items) if len(items) <= len(names) else None
+
+
+def _pairs(names: Iterable[str], items: Iterable[Data]) -> str:
+    return ", ".join(f"{name}: {written(item)}" for name, item in zip(names, items, strict=False))
 
 
 def _no_principal(target: type[Op] | BlockDefinition, name: str, data: Scalar) -> NoReturn:
@@ -293,17 +319,6 @@ def _no_principal(target: type[Op] | BlockDefinition, name: str, data: Scalar) -
         help = f"values to join stand beside the op, as `{{{name}, from: [a, b]}}`"
     fail("NS211", f"`{name}` takes no bare value", span, help=help)
 
-
-_WORDS = {
-    "yes": "true",
-    "on": "true",
-    "True": "true",
-    "no": "false",
-    "off": "false",
-    "False": "false",
-    "None": "null",
-}
-"""Words of YAML 1.1 and of Python, and what they are in a spec."""
 
 _FOREIGN = {
     **dict.fromkeys(("filters", "num_filters", "out", "units", "num_units"), ("out_channels", "out_features")),

@@ -204,12 +204,18 @@ class Reach:
 class Names:
     """Names that a body can say: its own, and those of the bodies around it, which are not copied."""
 
-    __slots__ = ("around", "broken", "own")
+    __slots__ = ("around", "below", "broken", "own")
 
     def __init__(self, own: Iterable[str], around: Names | None = None) -> None:
         self.own = set(own)
         self.broken: set[str] = set()
+        self.below: set[str] = set()
+        """Names of steps of this body, those included that are not read yet."""
         self.around = around
+
+    def stands_below(self, name: str) -> bool:
+        """Whether a step of this name is in this body, or one around it."""
+        return name in self.below or (self.around is not None and self.around.stands_below(name))
 
     def add(self, *names: str) -> None:
         self.own.update(names)

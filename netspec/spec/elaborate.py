@@ -9,7 +9,7 @@ from typing import Any
 from netspec.collector import without_collector
 from netspec.dims import Dim, Symbolic, symbol
 from netspec.errors import Diagnostic, Findings, NetspecError, fail
-from netspec.expression import Expression, ExpressionError, Value, evaluate, names_in, show
+from netspec.expression import Expression, ExpressionError, Value, evaluate, names_in, show, way_to_bool
 from netspec.graph.build import Builder
 from netspec.graph.model import NOTHING, Graph, Scope
 from netspec.labels import Labels
@@ -62,6 +62,9 @@ class _Elaborator(Opener):
         super().__init__(Builder(spec.name, title=spec.title, source=spec.source_note, params=given))
         self.input_shapes = inputs
         self.overridden = bool(params or inputs)
+        for parameter in (*spec.parameters.values(), *(p for d in spec.definitions for p in d.info.parameters)):
+            if parameter.span is not None and way_to_bool(parameter.default):
+                self.evaluator.declared.setdefault(parameter.name, parameter.span)
         self.steps: dict[str, str] = {}
 
     def run(self) -> Result:
@@ -256,9 +259,9 @@ class _Elaborator(Opener):
         if step.when is not None:
             decided = self.evaluator.value(step.when, frame)
             if isinstance(decided, Symbolic) or not isinstance(decided, bool):
-                self.errors.fail(
-                    "NS215", f"`when` takes a condition, and this is {show(decided)}", step.when.span, frame
-                )
+                message = f"`when` takes a condition, and this is {show(decided)}"
+                help = self.evaluator.way_to_flag(step.when.expression, frame.names) or way_to_bool(decided)
+                self.errors.fail("NS215", message, step.when.span, frame, help=help)
             if not decided:
                 if len(step.outputs) > len(inputs):
                     message = f"a step that gives {len(step.outputs)} values and takes {len(inputs)} can't be left out"

@@ -6,7 +6,18 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from netspec.errors import Diagnostic, Findings, fail
-from netspec.expression import Expression, ExpressionError, Name, Value, evaluate, leaves
+from netspec.expression import (
+    Expression,
+    ExpressionError,
+    Name,
+    NoTruth,
+    Value,
+    as_bool,
+    evaluate,
+    leaves,
+    names_in,
+)
+from netspec.source import Span
 from netspec.spec.body import Argument
 from netspec.spec.elaborate_errors import Failed, notes_of, way_to_decide
 from netspec.spec.frame import Frame, Use
@@ -22,6 +33,8 @@ class Evaluator:
         self.findings = findings
         self.read: dict[int, tuple[Expression, tuple[str, ...]]] = {}
         """The names that each expression reads, as often as it does, by its identity (kept alive here)."""
+        self.declared: dict[str, Span] = {}
+        """Where parameters are declared whose defaults are words for true or false, and are text."""
         self.items = 0
         """How many items the lists had that expressions read."""
 
@@ -47,10 +60,22 @@ class Evaluator:
                 f"`{argument.name}` can't be worked out: {error.message}",
                 argument.span,
                 notes=notes_of(uses),
-                help=error.help or way_to_decide(error.message),
+                help=error.help
+                or (self.way_to_flag(tree, names) if isinstance(error, NoTruth) else way_to_decide(error.message)),
             )
             self.findings.add(diagnostic)
             raise Failed from None
+
+    def way_to_flag(self, tree: Expression | None, names: Mapping[str, Value]) -> str:
+        """The way out for those whose condition reads a parameter that is `yes`, a text."""
+        read = sorted(names_in(tree)) if tree is not None else ()
+        for name in read:
+            value = names.get(name)
+            if isinstance(value, str) and (meant := as_bool(value)):
+                span = self.declared.get(name)
+                where = f" at {span.place}" if span is not None else ""
+                return f"`{name}` is text: write `{name}: {meant}`{where}"
+        return ""
 
     def count(self, tree: Expression, names: Mapping[str, Value], argument: Argument) -> None:
         """Bound the work of expressions on lists: every copy of a `repeat` may go through all items many times."""

@@ -18,12 +18,23 @@ def way_to_op(key: str, known: Iterable[str]) -> str:
     word = re.match(r"[A-Za-z_]\w*|", name)
     first = word[0] if word else ""
     op = next((other for other in (first, _snake(first)) if other in known), "")
+    if op and re.match(r"\w+ *//", name):
+        return "a comment starts with `#`"
     if op and re.match(r"\w+ +- ", name):
         return f"write each step on a line of its own, with its dash as far in as that of `- {op}`"
     if op and re.match(r"\w+[( ]", name):
         return f"write `- {op}`" if name.strip("() ") == first else f"arguments stand after a colon: `- {op}: ...`"
     meant = _FOREIGN.get(name.lower()) or _FOREIGN.get(_snake(name))
     return meant or closest(name, known) or closest(_snake(name), known)
+
+
+def way_to_step(text: str) -> str:
+    """What to write instead of text where a list of steps is due: a dash or a space that only looks right."""
+    if re.match(r"[\u2010-\u2015\u2212]", text):
+        return f"write `-`, the hyphen of the keyboard, and not `{text[0]}`"
+    if re.match(r"-[^\S ]", text):
+        return "write an ordinary space after the `-`: this is another character"
+    return "a comment starts with `#`" if text.startswith("//") else "a step is written `- op`"
 
 
 def way_to_sibling(key: str) -> str:
@@ -39,6 +50,9 @@ _SIBLINGS_MEANT = {
 }
 """What other tools call what stands beside an op."""
 
+_RESIZE = "did you mean `interpolate`?"
+_RESHAPE = "there are `flatten`, `unflatten`, `permute` and `transpose`"
+_RESIDUAL = "a residual is an `add` with `branches`, one of them `shortcut: []`"
 _GLOBAL_POOL = "a global pool is `adaptive_avg_pool2d: 1`"
 _FOREIGN = {
     **dict.fromkeys(("pool", "pooling", "subsample"), "there are `max_pool2d` and `avg_pool2d`"),
@@ -47,6 +61,11 @@ _FOREIGN = {
     **dict.fromkeys(("global_average_pooling2d", "globalaveragepooling2d", "globalavgpool2d"), _GLOBAL_POOL),
     **dict.fromkeys(("concatenate", "cat"), "did you mean `concat`?"),
     **dict.fromkeys(("convolution", "convolution2d"), "did you mean `conv2d`?"),
+    **dict.fromkeys(("upsample", "upsampling", "up_sampling2_d", "upsampling2d", "resize"), _RESIZE),
+    **dict.fromkeys(("deconv", "deconvolution", "deconv2d"), "did you mean `conv_transpose2d`?"),
+    **dict.fromkeys(("reshape", "view"), _RESHAPE),
+    **dict.fromkeys(("residual", "skip", "shortcut"), _RESIDUAL),
+    "block": "blocks are declared under `blocks` of the spec, and used by their names",
     "bn": "did you mean `batch_norm`?",
     "dense": "did you mean `linear`?",
     "fc": "did you mean `linear`?",

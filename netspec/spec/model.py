@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
-from netspec.expression import show
+from netspec.expression import show, way_to_bool
 from netspec.preprocess import Channels, Interpolation
 from netspec.source import Span
 from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
@@ -222,6 +222,7 @@ def _diagnostic(model: type[BaseModel], data: Map, what: str, detail: Any) -> Di
     example = _LISTS.get(key) if detail["type"] == "list_type" else None
     example = example or ("such as `params: {classes: 10}`" if what == "`network`" else _EXAMPLES.get(key, ""))
     help = "put it in quotes" if wanted == "text" and isinstance(value, int | float) else example
+    help = (way_to_bool(value) if detail["type"] == "bool_type" else "") or help
     return Diagnostic("NS201", f"`{'.'.join(path)}` takes {wanted}{shown}", place(data, path), help=help)
 
 

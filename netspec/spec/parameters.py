@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any, cast
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
-from netspec.expression import Value, show
+from netspec.expression import Value, show, way_to_bool
 from netspec.graph.model import Parameter
 from netspec.naming import check_module_name, check_parameter_name
 from netspec.ops.own import find_op
@@ -137,7 +137,7 @@ def replaced(new: Parameter, old: Parameter | None, entry: Entry, findings: Find
         return new
     if not fits(new.default, old.kind):
         message = f"`{new.name}` takes {words_for(old.kind)} in the spec that this one extends, not {show(new.default)}"
-        findings.add(Diagnostic("NS206", message, entry.value.span))
+        findings.add(Diagnostic("NS206", message, entry.value.span, help=way_to_kind(new.default, old.kind)))
     return Parameter(new.name, old.kind, new.default, new.span)
 
 
@@ -150,7 +150,7 @@ def check_kind(block: BlockDefinition, name: str, argument: Argument, value: Val
             "NS206",
             f"`{name}` of {block.what} takes {words_for(kind)}, not {show(given)}",
             argument.span,
-            help=help,
+            help=help or way_to_kind(given, kind),
         )
 
 
@@ -172,7 +172,7 @@ def resolve_params(spec: str, parameters: Mapping[str, Parameter], given: Mappin
             findings.add(Diagnostic("NS204", f"`{spec}` has no parameter `{name}`", help=help))
         elif not fits(value, parameter.kind):
             message = f"parameter `{name}` of `{spec}` takes {words_for(parameter.kind)}, not {show(value)}"
-            findings.add(Diagnostic("NS206", message, help=_way_to_give(value, parameter.kind)))
+            findings.add(Diagnostic("NS206", message, help=way_to_kind(value, parameter.kind)))
         elif why := too_large(value):
             findings.add(Diagnostic("NS214", f"parameter `{name}` of `{spec}`: {why}"))
     findings.check()
@@ -188,8 +188,10 @@ def resolve_params(spec: str, parameters: Mapping[str, Parameter], given: Mappin
     return values
 
 
-def _way_to_give(value: Value, kind: str) -> str:
-    """The way out for those who give `3,4` for a list, or `1e3` for an int."""
+def way_to_kind(value: Value, kind: str) -> str:
+    """The way out for those who give `3,4` for a list, `1e3` for an int, or `yes` for true."""
+    if kind == "bool":
+        return way_to_bool(value)
     if kind == "list" and isinstance(value, str) and re.fullmatch(r"[\w.]+([ ,]+[\w.]+)+", value):
         return f"a list is written [{', '.join(re.split('[ ,]+', value))}]"
     if kind == "list" and not isinstance(value, list | tuple):

@@ -26,7 +26,7 @@ from netspec.spec.body import (
     called_values,
 )
 from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
-from netspec.spec.hints import way_to_op, way_to_sibling
+from netspec.spec.hints import way_to_op, way_to_sibling, way_to_step
 from netspec.spec.initializers import places_of, read_init
 from netspec.spec.messages import kind_of
 from netspec.types import Filling
@@ -44,12 +44,11 @@ class BodyParser:
     def body(self, data: Data, reach: Reach, *, what: str, top: bool = False, several: str = "") -> Body:
         """A body: a list of steps. `top` is a network's own, where `expect` may stand; `several` has several inputs."""
         if not isinstance(data, Seq):
-            help = "a step is written `- op`"
-            if isinstance(data, Scalar) and data.value is None and not top:
-                help = "`[]` is the identity"
+            help = way_to_step(data.span.text) if top or plain(data) is not None else "`[]` is the identity"
             if isinstance(data, Scalar) and isinstance(data.value, str) and self.is_known(data.value, reach):
                 help = f"write `[{data.value}]`"
             fail("NS211", f"{what} is a list of steps, not {kind_of(data)}", data.span, help=help)
+        reach.values.below.update(*map(_name_despite, data.items))
         counts: dict[str, int] = {}
         steps: list[Step] = []
         taken: dict[str, Span] = {}
@@ -148,9 +147,7 @@ class BodyParser:
         if key in reach.parameters and key not in self.file.parameters:
             help = f"declare it so: `params: {{{key}: body}}`"
             fail("NS203", f"`{key}` is a parameter, and none that holds steps", span, help=help)
-        help = (
-            way_to_op(key, self.known(reach)) or "`netspec ops` lists the ops; those of your own come with `--ops FILE`"
-        )
+        help = way_to_op(key, self.known(reach)) or _OPS
         raise NetspecError(Diagnostic("NS203", f"there is no op or block `{key}`", span, help=help))
 
     def branches(self, data: Data, reach: Reach) -> dict[str, Body]:
@@ -218,12 +215,10 @@ class BodyParser:
             if given:
                 return f"`{step}` gives {choices(sorted(given))}"
             return "nothing reaches into a branch, a block or a copy: name the step around it"
-        unnamed = "; a step is named with `name: ...` beside its op" if self.is_known(name, reach) else ""
-        return (
-            f"in reach are {choices(sorted(set(reach.values)))}{unnamed}"
-            if any(reach.values)
-            else "give the step a `name`"
-        )
+        known = f"in reach are {choices(sorted(set(reach.values)))}" if any(reach.values) else "give the step a `name`"
+        if reach.values.stands_below(name):
+            return f"`{name}` stands below, and a step takes values of earlier ones; {known}"
+        return known + ("; a step is named with `name: ...` beside its op" if self.is_known(name, reach) else "")
 
     def sibling(self, entry: Entry, reach: Reach, what: str) -> Argument:
         argument = self.reader.argument(entry.key, entry.key_span, entry.value, reach)
@@ -295,7 +290,8 @@ def _split(item: Data, known: Callable[[str], bool]) -> tuple[str, Span, Data, d
     if len(keys) == 1 and (known(keys[0].key) or keys[0].key not in ("type", "op", "layer")):
         return keys[0].key, keys[0].key_span, keys[0].value, siblings
     if not keys:
-        fail("NS211", "the step has no op", item.span, help="it needs one key that names an op or a block")
+        help = f"it needs one key that names an op or a block, as `{{relu, {next(iter(siblings), 'name')}: ...}}`"
+        fail("NS211", "the step has no op", item.span, help=help)
     typed = next((entry for entry in keys if entry.key in ("type", "op", "layer")), None)
     if typed is not None and isinstance(typed.value, Scalar) and known(str(typed.value.value)):
         rest = ", ".join(f"{entry.key}: ..." for entry in keys if entry is not typed)
@@ -363,6 +359,9 @@ def _called(key: str, name: Entry | None, counts: dict[str, int]) -> str:
         return check_module_name(name.value.value, "a step", name.value.span)
     counts[key] = counts.get(key, 0) + 1
     return key if counts[key] == 1 else f"{key}_{counts[key]}"
+
+
+_OPS = "`netspec ops` lists the ops; those of your own come with `--ops FILE`"
 
 
 def _name_despite(item: Data) -> set[str]:

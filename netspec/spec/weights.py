@@ -14,7 +14,7 @@ from netspec.naming import check_name
 from netspec.source import Span
 from netspec.spec.data import Entry, Map, plain
 from netspec.spec.model import WeightsOutline, check
-from netspec.spec.parameters import fits, words_for
+from netspec.spec.parameters import fits, way_to_kind, words_for
 
 _KEY = re.compile(r"[A-Za-z0-9_*]+(\.[A-Za-z0-9_*]+)*\Z")
 
@@ -96,7 +96,7 @@ def _source(name: str, entry: Entry, parameters: Mapping[str, Parameter]) -> Wei
             wrong.add(Diagnostic("NS204", f"the spec has no parameter `{parameter}`", value.key_span, help=help))
         elif not fits(given, declared.kind):
             message = f"`{parameter}` takes {words_for(declared.kind)}, not {show(given)}"
-            wrong.add(Diagnostic("NS206", message, value.value.span))
+            wrong.add(Diagnostic("NS206", message, value.value.span, help=way_to_kind(given, declared.kind)))
     rules: list[KeyRule] = []
     for theirs, ours in data.section("keys").items():
         text = plain(ours.value)

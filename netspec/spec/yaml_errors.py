@@ -288,7 +288,10 @@ def _fail_in_block(failure: _Failure) -> NoReturn:
     if len(lead) == failure.context_at - _line_start(text, failure.context_at):
         item = text.startswith("- ", failure.at)
         message = "a list item among the keys of a mapping" if item else "a key among the items of a list"
-        fail("NS101", message, here, help="indent it, to be part of what stands above")
+        help = "indent it, to be part of what stands above"
+        if item and _dash_before(text, failure.context_at):
+            help = "begin it in the column of the dash above, to be an item of the same list"
+        fail("NS101", message, here, help=help)
     message = f"this line is indented by {len(lead)}, and nothing above it is open there"
     fail("NS101", message, here, help="indent it as much as the line it belongs with")
 

@@ -48,6 +48,10 @@ def refuse_key(word: str, span: Span) -> NoReturn:
     if word:
         help = "a block with `params` says once what is needed several times; `defaults:` sets attributes for a file"
         fail("NS103", "specs have no merge keys", span, help=help)
+    question = span.source.text[: span.start + 1].rfind("?")
+    if question >= 0 and not span.source.text[question + 1 : span.start].strip(" ,") and not span.text.startswith(":"):
+        help = "quote it; a size that is open is a symbol, such as `N`"
+        fail("NS101", "a value can't start with `?`", Span(span.source, question, question + 1), help=help)
     fail("NS101", "a key is missing before the `:`", Span(span.source, span.start, span.start + 1))
 
 
