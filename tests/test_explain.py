@@ -206,9 +206,7 @@ def test_every_part_of_every_network(name: str) -> None:
 
 
 def test_no_such_part(net: netspec.Network) -> None:
-    with pytest.raises(
-        netspec.NetspecError, match=r"has no part `unit`\n.*a block, used as `units\.0`"
-    ):
+    with pytest.raises(netspec.NetspecError, match=r"has no part `unit`\n.*a block, used as `units\.0`"):
         net.explain("unit")
     with pytest.raises(netspec.NetspecError, match=r"did you mean `units\.0\.side\.conv2d`"):
         net.explain("units.0.side.conv")
