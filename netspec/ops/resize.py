@@ -110,12 +110,13 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
             raise RuleError(message, code="NS401", help="take the step out, or another `mode`")
         known = [size for size in wanted if isinstance(size, int)]
         if all(times):
-            target = [g.constant([count or 1 for count in times], "float32")]
+            target = [g.constant([1, 1, *[count or 1 for count in times]], "float32")]
         elif None not in factors or (self.scale_factor is not None and len(known) < 2):
             steps = [step or factor or 1 for step, factor in zip(factors, self._factors(), strict=True)]
-            target = [g.constant([_scale(*axis) for axis in zip(wanted, map, steps, strict=True)], "float32")]
+            target = [g.constant([1, 1, *[_scale(*axis) for axis in zip(wanted, map, steps, strict=True)]], "float32")]
         else:
-            target = ["", g.constant(known) if len(known) == 2 else g.Shape(like[0], start=2, end=4)]
+            sizes = g.constant(known) if len(known) == 2 else g.Shape(like[0], start=2, end=4)
+            target = ["", g.Concat(g.Shape(x, start=0, end=2), sizes, axis=0)]
         return self._resized(g, x, target)
 
     def _is_exact(self, wanted: Dim, size: Dim, factor: float | None) -> bool:
@@ -170,12 +171,12 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
         return g.Min(places, g.Sub(before, g.constant([1])))
 
     def _resized(self, g: OnnxWriter, x: str, target: list[str]) -> str:
+        # To scales or sizes of all axes: ONNX Runtime moves a Transpose past a Resize of some, and mixes these up.
         mode, origin, rounding = _RESIZE[self.mode]
         return g.Resize(
             x,
             "",
             *target,
-            axes=[2, 3],
             mode=mode,
             coordinate_transformation_mode="align_corners" if self.align_corners else origin,
             nearest_mode=rounding,

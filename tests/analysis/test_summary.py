@@ -12,6 +12,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import netspec
+import netspec.analysis.comparison
 
 TINY = """netspec: 1
 name: tiny
@@ -159,6 +160,26 @@ def test_several_inputs_have_a_field_each() -> None:
     (layer,) = netspec.loads(text).summary()["layers"]
     field = {"size": [1, 1], "stride": [1, 1], "start": [0, 0]}
     assert layer["receptive_field"] == {"a": field, "b": field}
+
+
+def test_an_input_may_be_called_as_what_a_field_has() -> None:
+    """Of several inputs one was called `size`, and its field was read as a size."""
+    inputs = "inputs: {size: [N, 2, 8, 8], note: [N, 2, 8, 8]}"
+    net = netspec.loads(f"netspec: 1\nname: two\n{inputs}\nnetwork: [{{add, from: [size, note]}}]\n")
+    assert "size 1 /1; note 1 /1" in str(net.summary())
+    assert "of size windows of 1 x 1" in str(net.explain("add"))
+    assert netspec.analysis.comparison.comparison([net.graph])["networks"][0]["receptive_field"] is None
+
+
+def test_sizes_that_an_op_can_not_take() -> None:
+    net = netspec.loads(
+        "netspec: 1\nname: pool\ninputs: {image: [N, 3, H, W]}\nnetwork:\n  - {avg_pool2d: 4, name: pool}\n"
+    )
+    assert net.summary(at={"H": 4, "W": 9})["at"] == {"N": 1, "H": 4, "W": 9}
+    for sizes in ({"H": 3, "W": 9}, {"W": 1}):
+        with pytest.raises(netspec.NetspecError, match=r"larger than the map of [31], at N = 1, ") as caught:
+            net.summary(at=sizes)
+        assert [(d.code, d.span is not None) for d in caught.value.diagnostics] == [("NS303", True)]
 
 
 def test_inputs_without_positions_have_no_field() -> None:

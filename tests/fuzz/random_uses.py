@@ -250,6 +250,8 @@ class UsesMaker:
 
     def unary(self, shape: Shape, body: Body) -> Step:
         """An op of one input that may fit a shape, printed as a module or as an expression."""
+        if not shape:
+            return {self.choose(ACTIVATIONS): None}
         wide = "wide" if "wide" in body.params else "w"
         axis = self.choose(range(1, len(shape) + 1))
         size = shape[axis - 1]

@@ -76,6 +76,13 @@ class TestBuilder:
         x = b.add(Conv2d(out_channels=4, kernel_size=(1, 1)), b.input("image", [1, 3, 8, 8]))
         assert b.types[x] == Tensor((1, 4, 8, 8))
 
+    def test_nominal_sizes_are_sizes_that_it_can_have(self) -> None:
+        b = Builder("small")
+        x = b.input("image", ["N", 3, "H", "W"], nominal={"H": 2, "W": 8})
+        b.output("y", b.add("avg_pool2d", x, name="pool", kernel_size=4))
+        with pytest.raises(NetspecError, match=r"NS303: pool: a window of 4 .* at the nominal sizes H = 2, W = 8"):
+            b.build()
+
     def test_scopes(self) -> None:
         graph = small()
         scope = graph.scopes["block"]

@@ -235,6 +235,57 @@ def test_a_name_of_the_network_can_not_hide_the_module() -> None:
         netspec.loads(SPEC.replace("image", "swish_ops")).to_source()
 
 
+WINDOW = """
+from torch import nn
+
+from netspec.ops.base import Elementwise, example
+from netspec.ops.fields import Positive
+from netspec.types import Layer
+
+
+class Windowed(nn.Module):
+    def __init__(self, window_size: list[int], shifts: tuple[int, ...], rate: float, names: dict) -> None:
+        super().__init__()
+        self.given = window_size, shifts, rate, names
+
+    def forward(self, x):
+        return x
+
+
+class WindowOp(Elementwise, name="windowed", principal="width"):
+    width: Positive
+    examples = (example((2, 3, 4, 5), width=2),)
+
+    def torch(self, x):
+        w = x.height if self.width == 9 else self.width
+        arguments = {"window_size": [w, w], "shifts": (w, w), "rate": float("-inf"), "names": {"a": [w]}}
+        return Layer("window_ops.Windowed", arguments)
+"""
+WINDOWS = """
+netspec: 1
+name: windows
+inputs: {x: [N, 3, H, 4]}
+blocks: {one: {params: {w: int}, body: [windowed: w]}}
+network: [%s]
+"""
+
+
+def test_arguments_of_a_layer_are_written_as_they_are() -> None:
+    """A list was no value that two uses could be compared by; and [7, 7] is no 7, as a kernel's pair is."""
+    load_ops(write("window_ops.py", WINDOW))
+    net = netspec.loads(WINDOWS % "{one: 2, name: a}, {one: 3, name: b}, {windowed: index + 1, repeat: 2, name: c}")
+    module = net.compile()
+    layers = [module.a.windowed, module.b.windowed, *module.c]
+    assert [layer.given for layer in layers] == [([w, w], (w, w), float("-inf"), {"a": [w]}) for w in (2, 3, 1, 2)]
+
+
+def test_an_argument_that_is_no_literal_is_refused_at_its_step() -> None:
+    load_ops(write("window_ops.py", WINDOW))
+    with pytest.raises(netspec.NetspecError, match=r"6:11: error NS401: the argument `window_size` of `windowed`"):
+        netspec.loads(WINDOWS % "windowed: 9").to_source()
+    assert "[4, 4]" in netspec.loads(WINDOWS % "windowed: 9", inputs={"x": ["N", 3, 4, 4]}).to_source()
+
+
 # Installed packages: what `pip install` leaves, in a folder that is on the path.
 
 

@@ -1,4 +1,3 @@
-# ruff: noqa: E501
 """Small specs of values that are used twice, of expressions between modules, of repeats and shares of expressions."""
 
 from __future__ import annotations

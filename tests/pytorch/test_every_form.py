@@ -19,6 +19,7 @@ from specs_of_uses import USES
 from torch import nn
 
 import netspec
+from netspec.backends.pytorch.prove import prove
 from netspec.network import names
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
@@ -226,6 +227,36 @@ def test_sources_stand_alone(tmp_path: Path) -> None:
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n" + "\n".join(lines)
     done = subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_is_loaded_is_what_a_file_would_be() -> None:
+    """Type hints were never evaluated here, and one of them was a name that no file has."""
+    b = netspec.Builder("hints")
+    x = b.input("image", ["N", 3, 8, 8])
+    for number, size in enumerate(((None, 7), (3, 4), 5)):
+        with b.scope(f"unit{number}", block="unit"):
+            x = b.add("adaptive_avg_pool2d", x, output_size=size)
+    b.output("y", x)
+    graph = b.build()
+    unit = sys.modules[type(netspec.compile(graph)).__module__].Unit
+    hints = inspect.signature(unit.__init__, eval_str=False).parameters
+    assert [str(p.annotation) for p in hints.values()][1:] == ["tuple[None, int] | tuple[int, int] | int"]
+    assert_means(graph, netspec.compile(graph))
+
+
+OPEN_SIZES = ("avg_pool2d: 300", "narrow: {dim: 0, start: 2, length: 3}", "select: {dim: 3, index: -299}")
+
+
+@pytest.mark.parametrize("step", OPEN_SIZES)
+def test_the_proof_takes_sizes_that_fit(step: str) -> None:
+    net = netspec.loads(f"netspec: 1\nname: large\ninputs: {{image: [N, 3, H, W]}}\nnetwork:\n  - {step}\n")
+    assert "proved Large" in prove(net.graph, net.to_source())
+
+
+def test_the_proof_says_that_no_sizes_fit() -> None:
+    net = netspec.loads("netspec: 1\nname: large\ninputs: {x: [N, 3, H, W]}\nnetwork:\n  - avg_pool2d: 5000\n")
+    with pytest.raises(netspec.NetspecError, match="5:5: error NS303: a window of 5000 is larger than the map of 256"):
+        prove(net.graph, net.to_source())
 
 
 FILLED = {

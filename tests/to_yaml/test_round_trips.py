@@ -18,7 +18,9 @@ from specs_of_uses import USES
 
 import netspec
 from netspec.graph import Graph
+from netspec.graph.model import Block, Scope
 from netspec.network import Network
+from netspec.ops.base import REGISTRY, make_op
 
 OTHERS = sorted((Path(__file__).parent.parent / "specs" / "other").glob("*.yaml"))
 
@@ -70,6 +72,45 @@ def test_sizes_stay_expressions() -> None:
     text = netspec.to_yaml(netspec.load(OTHERS[-1]).graph)
     assert "inputs: {image: [N, 3, size, size]}" in text
     assert netspec.loads(text, params={"size": 256}).graph.inputs[0].type.shape[2:] == (256, 256)
+
+
+PAIRS = {
+    "one number for both": ({"out_channels": 4, "kernel_size": 1}, "stride", (2, 1, 1), "2 if index == 0 else 1"),
+    "one for each": (
+        {"out_channels": 4, "kernel_size": 1},
+        "stride",
+        ([2, 1], 1, 1),
+        '"[2, 1] if index == 0 else [1, 1]"',
+    ),
+    "lists": ({}, "padding", ([1, 1, 1, 1], [0, 2], [0, 2]), '"[1, 1, 1, 1] if index == 0 else [0, 2]"'),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+@pytest.mark.parametrize("blocks", [True, False])
+def test_pairs_that_differ_by_copy(name: str, blocks: bool) -> None:
+    """An expression that begins with a bracket is text: YAML took it for a list."""
+    rest, attribute, values, written = PAIRS[name]
+    b = netspec.Builder("pairs")
+    x = last = b.input("image", ["N", 4, 32, 32])
+    b.claim_scope("layer")
+    for number, value in enumerate(values):
+        op, _ = make_op(REGISTRY["pad" if attribute == "padding" else "conv2d"], {**rest, attribute: value})
+        assert op is not None
+        path = f"layer.{number}"
+        if blocks:
+            b.claim_scope(path)
+        entering, last = (
+            last,
+            b.node(f"{path}.unit" if blocks else path, op, (last,), scope=path if blocks else "layer"),
+        )
+        if blocks:
+            b.open(Scope(path, "block", "layer", (last,), Block("unit"), inputs={"input": entering}))
+    b.open(Scope("layer", "repeat", "", (last,), inputs={"input": x}))
+    b.output("y", last)
+    graph = b.build()
+    assert written in netspec.to_yaml(graph)
+    again(graph)
 
 
 def test_a_graph_that_was_built_in_python() -> None:

@@ -157,7 +157,9 @@ class ForwardWriter:
         taken = wiring(item.body)
         module = f"self.{item.shares or item.name}"
         kept = self.names
-        if taken is None or item.outputs != item.body.items[-1].outputs:
+        # An input may hide `range`, which a loop over the calls of one module needs.
+        hidden = item.loops and "range" in self.names.values()
+        if taken is None or hidden or item.outputs != item.body.items[-1].outputs:
             self.one_by_one(item, item.body.items, module)
             for value in item.inputs:
                 self.uses[value] -= 1

@@ -63,6 +63,8 @@ class Leaving:
             if around is None:
                 return value, path
             scope, own = self.sharing[around], around
+            if scope.weights_of.startswith(f"{around}."):
+                return value, path  # The first of its copies has the weights, as where a pass took the step before.
             owner = self.graph.scopes.get(scope.weights_of)
             if scope.kind == "repeat" and (owner is None or owner.kind != "repeat"):
                 if path == around:
