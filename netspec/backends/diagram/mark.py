@@ -16,7 +16,7 @@ _LOOKED_AT = 4096
 def marked(data: bytes, format: str) -> bytes:
     """A diagram's file with the mark: a comment, or in PNG a chunk of text."""
     if format == "dot":
-        return b"// " + MARK + b"\n" + data
+        return data + b"// " + MARK + b"\n"
     if format == "svg":
         return re.sub(rb"(?=<svg\b)", lambda _: b"<!-- " + MARK + b" -->\n", data, count=1)
     if format == "png":
@@ -28,7 +28,7 @@ def marked(data: bytes, format: str) -> bytes:
 
 
 def is_our_diagram(path: Path) -> bool:
-    """Whether netspec drew a file: its mark stands at the beginning, or in PDF at the end."""
+    """Whether netspec drew a file: its mark stands at the beginning, or in DOT and PDF at the end."""
     with path.open("rb") as file:
         if MARK in file.read(_LOOKED_AT):
             return True
