@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from netspec.errors import NetspecError, choices, fail
-from netspec.graph.model import Node
+from netspec.graph.model import Graph, Node
 from netspec.ops.base import Op
 from netspec.source import Span
 from netspec.types import Code, Layer, Printed, Tensor, Weight
@@ -31,6 +31,19 @@ def check_borrowed(
             fail("NS302", f"{message}, and has to be {_said(weight)}", span)
     if not is_same_module(op.torch(*types), owner.op.torch(*of)) and op.borrowed(*types) is None:
         raise cant_borrow(path, op, owner, span)
+
+
+def borrowed_form(graph: Graph, node: Node) -> Code | None:
+    """How a node is written with the weights of another whose module it can't call; None where it can."""
+    if node.weights_of == node.path:
+        return None
+    owner, types = graph[node.weights_of], graph.input_types(node)
+    if is_same_module(node.op.torch(*types), owner.op.torch(*graph.input_types(owner))):
+        return None
+    code = node.op.borrowed(*types)
+    if code is None:
+        raise cant_borrow(node.path, node.op, owner, node.span)
+    return code
 
 
 def cant_borrow(path: str, op: Op, owner: Node, span: Span | None = None) -> NetspecError:

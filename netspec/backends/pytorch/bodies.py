@@ -9,7 +9,7 @@ from netspec.backends.pytorch.leaving import Leaving, several_inputs
 from netspec.backends.pytorch.submodule import places_of_copies, submodule
 from netspec.errors import fail
 from netspec.expression import Expression
-from netspec.graph.borrow import cant_borrow, is_same_module, with_layer
+from netspec.graph.borrow import borrowed_form, with_layer
 from netspec.graph.model import Graph, Node, Scope
 from netspec.graph.rebuild import flat_names
 from netspec.graph.sharing import Sharing
@@ -178,7 +178,7 @@ class _Reader:
             printed = self.printed[key] = exactly(node, node.op.torch(*types))
         # A named merge has its scope's path, which in a repeat ends in the number of the copy.
         name = node.op.opname if node.path == node.scope else node.name
-        borrowed = self.borrowed(node, printed)
+        borrowed = self.borrowed(node)
         item = Item(name, list(node.inputs), [v for v, _ in node.values()], node.when, node, borrowed or printed)
         if node.op.output_names[1:]:
             item.labels = node.op.output_names
@@ -186,20 +186,15 @@ class _Reader:
         item.shares = self.sharing.of_node(node) if item.is_module else ""
         return item
 
-    def borrowed(self, node: Node, printed: Printed) -> Code | None:
+    def borrowed(self, node: Node) -> Code | None:
         """The expression for a node with the weights of another whose module it can't call; None where it can."""
-        if node.weights_of == node.path:
-            return None
-        owner = self.graph[node.weights_of]
-        if is_same_module(printed, owner.op.torch(*self.graph.input_types(owner))):
-            return None
-        code = node.op.borrowed(*self.graph.input_types(node))
+        code = borrowed_form(self.graph, node)
         if code is None:
-            raise cant_borrow(node.path, node.op, owner, node.span)
-        path, scope = self.sharing.here(owner.path), self.graph.scopes.get(node.scope)
+            return None
+        path, scope = self.sharing.here(node.weights_of), self.graph.scopes.get(node.scope)
         if scope is not None and (scope.kind == "repeat" or not path.startswith(f"{scope.path}.")):
             what = "in a repeat" if scope.kind == "repeat" else f"in another body, around `{scope.path}`"
-            message = f"`{node.path}` is another op than `{owner.path}`, whose weights it uses, and stands {what}"
+            message = f"`{node.path}` is another op than `{node.weights_of}`, whose weights it uses, and stands {what}"
             fail("NS401", f"{message}: PyTorch source can't say that", node.span)
         if self.copies is None:
             self.copies = places_of_copies(self.graph)

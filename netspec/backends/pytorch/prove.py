@@ -1,17 +1,21 @@
-"""Prove a compiled module against the analysis: weights by name and shape, outputs by shape."""
+"""Prove a compiled module against its graph: weights by name and shape, outputs by what they are computed from."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Container, Mapping
+from typing import Any, NoReturn
 
 import torch
 
 from netspec.backends.pytorch.classes import network_class_name
+from netspec.backends.pytorch.expected import expected_numbers
 from netspec.backends.pytorch.load import load
+from netspec.backends.pytorch.trace import Numbers, Trace, mark, mark_weights
 from netspec.dims import symbols
-from netspec.errors import fail
+from netspec.errors import choices, fail
 from netspec.graph.infer import check_sizes, refused_at
 from netspec.graph.model import Graph, Mode
+from netspec.graph.walk import live_nodes
 
 _UNKNOWN = ((2, 256), (2, 1024), (32, 256), (256, 4096))
 """How many samples the proof has, and the size of symbols without a nominal one: the first two that fit are taken."""
@@ -39,12 +43,15 @@ def example_inputs(graph: Graph, device: str) -> tuple[torch.Tensor, ...]:
 def prove(graph: Graph, source: str) -> str:
     """Build the module on the meta device, run it there, and compare; a line that says what was compared.
 
-    Where only the data tell sizes, the CPU has to do, and those sizes are not compared. Raises NetspecError NS402
-    where module and analysis disagree, which is a fault of netspec.
+    Each output has to come from the calls that the nodes of the graph stand for, with their attributes, on the same
+    values and weights: see `trace`. Where only the data tell sizes, the CPU has to do, and those sizes are not
+    compared. Raises NetspecError NS402 where module and graph disagree, which is a fault of netspec.
     """
     device = "cpu" if _sized_by_data(graph) else "meta"
     with torch.device(device):
         module = load(graph, source).eval()
+    numbers = Numbers()
+    mark_weights(module, numbers)
     state = module.state_dict()
     wanted = graph.state()
     for key in sorted({*state, *wanted}):
@@ -52,11 +59,14 @@ def prove(graph: Graph, source: str) -> str:
         expected = list(wanted[key].shape) if key in wanted else None
         if found != expected:
             fail("NS402", f"`{key}` is {found} in the module and {expected} in the analysis", help=_REPORT)
-    shapes = _run(graph, module, "inference", device)
+    expected = expected_numbers(graph, numbers, sizes_for(graph), example_inputs(graph, device), state)
+    shapes = _run(graph, module, "inference", device, numbers, expected)
     if any(o.mode == "train" for o in graph.outputs):
         # The module's own flag, and not that of its layers, is what decides which outputs there are.
         module.training = True
-        shapes += [f"{shape} in training" for shape in _run(graph, module, "train", device)[len(shapes) :]]
+        shapes += [
+            f"{shape} in training" for shape in _run(graph, module, "train", device, numbers, expected)[len(shapes) :]
+        ]
     parameters = sum(p.numel() for p in module.parameters())
     return (
         f"proved {network_class_name(graph)}: {len(wanted)} weights by name and shape, "
@@ -70,10 +80,19 @@ def _sized_by_data(graph: Graph) -> bool:
     return not symbols([size for type in graph.types.values() for size in type.shape]) <= given
 
 
-def _run(graph: Graph, module: torch.nn.Module, mode: Mode, device: str) -> list[str]:
-    """Run a module on an example and compare the shapes of its outputs; each as text, those of inference first."""
-    with torch.no_grad():
-        result: Any = module(*example_inputs(graph, device))
+def _run(
+    graph: Graph, module: torch.nn.Module, mode: Mode, device: str, numbers: Numbers, expected: Mapping[str, int]
+) -> list[str]:
+    """Run a module on an example and compare what its outputs are; their shapes as text, those of inference first.
+
+    `expected` are the numbers of all values of the graph.
+    """
+    inputs = example_inputs(graph, device)
+    for i, tensor in zip(graph.inputs, inputs, strict=True):
+        mark(tensor, numbers("input", i.name))
+    trace = Trace(numbers)
+    with torch.no_grad(), trace:
+        result: Any = module(*inputs)
     outputs = [o for o in graph.outputs if o.mode == "inference"]
     results = [result] if isinstance(result, torch.Tensor) else list(result)
     if mode == "train":
@@ -83,16 +102,27 @@ def _run(graph: Graph, module: torch.nn.Module, mode: Mode, device: str) -> list
     sizes = sizes_for(graph)
     shapes: list[str] = []
     for o, tensor in zip(outputs, results, strict=True):
-        expected = graph.types[o.value].at(sizes).shape
+        shape = graph.types[o.value].at(sizes).shape
         # What only the data tell is as it comes.
-        known = tuple(
-            [n if not isinstance(size, int) else size for size, n in zip(expected, tensor.shape, strict=False)]
-        )
-        if len(expected) != tensor.ndim or tuple(tensor.shape) != known:
-            message = f"output `{o.name}` is {tuple(tensor.shape)}, and {expected} in the analysis"
+        known = tuple([n if not isinstance(size, int) else size for size, n in zip(shape, tensor.shape, strict=False)])
+        if len(shape) != tensor.ndim or tuple(tensor.shape) != known:
+            message = f"output `{o.name}` is {tuple(tensor.shape)}, and {shape} in the analysis"
             fail("NS402", message, help=_REPORT)
+        if trace.number_of(tensor) != expected[o.value]:
+            _fail_at_first(graph, mode, expected, trace.made)
         shapes.append(f"{o.name} {tuple(tensor.shape)}")
     return shapes
+
+
+def _fail_at_first(graph: Graph, mode: Mode, expected: Mapping[str, int], made: Container[int]) -> NoReturn:
+    """Say which node is the first whose value the module does not compute."""
+    for node in live_nodes(graph, mode):
+        # What gives back what it takes is no call.
+        if expected[node.path] not in made and expected[node.path] not in {expected[value] for value in node.inputs}:
+            weights = f" with the weights of `{node.weights_of}`" if graph.weights(node) else ""
+            what = f"`{node.path}`, which is {node.op}{weights} on {choices(node.inputs)}"
+            fail("NS402", f"the module does not compute {what}", node.span, help=_REPORT)
+    fail("NS402", "the module gives other values than the outputs of the graph", help=_REPORT)
 
 
 _REPORT = "this is a fault of netspec: please report it with the spec"

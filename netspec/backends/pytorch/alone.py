@@ -1,0 +1,65 @@
+"""One node of a graph alone, as a call on tensors: what its op says of how PyTorch writes it."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+import torch
+from torch import nn
+
+from netspec.graph.model import Graph, Node
+from netspec.types import Call, Infix, Layer, Printed
+
+_ROOTS = {"nn": nn, "torch": torch, "math": math}
+
+
+def module_of(graph: Graph, node: Node) -> Any:
+    """The module, or the parameter, that a node has where it has its own weights; None for a function."""
+    printed = node.op.torch(*graph.input_types(node))
+    if not isinstance(printed, Layer):
+        return None
+    arguments = list(printed.arguments.items())
+    unnamed = [value for _, value in arguments[: printed.positional]]
+    named = dict(arguments[printed.positional :])
+    if printed.inside:
+        return _named(printed.target)(_named(printed.inside)(*unnamed, **named))
+    made = _named(printed.target)(*unnamed, **named)
+    return made.eval() if isinstance(made, nn.Module) else made
+
+
+def meaning(printed: Printed, layer: Any) -> Callable[..., Any]:
+    """What a form does to tensors, with a module or a parameter as its layer."""
+    if isinstance(printed, Infix):
+        return lambda *values: _evaluated(f" {printed.operator} ".join(_names(len(values))), {}, values)
+    if isinstance(printed, Call):
+        called, options = _named(printed.function), printed.arguments
+        return lambda *values: called(list(values), **options) if printed.listed else called(*values, **options)
+    code = printed.call if isinstance(printed, Layer) else printed
+    if code is None:
+        return layer
+    scope: dict[str, Any] = {**_ROOTS, "Tensor": torch.Tensor, "layer_of_the_node": layer}
+    # The text is the op's own, and has values of a spec as literals: the source has the same.
+    exec(code.helper, scope)
+    text = str(code)
+    return lambda *values: _evaluated(text.format(*_names(len(values)), layer="layer_of_the_node"), scope, values)
+
+
+def _names(count: int) -> list[str]:
+    return [f"value_{number}" for number in range(count)]
+
+
+def _evaluated(text: str, scope: dict[str, Any], values: Sequence[Any]) -> Any:
+    return eval(text, scope, dict(zip(_names(len(values)), values, strict=True)))
+
+
+def _named(dotted: str) -> Any:
+    """What stands under a name in the source: torch's, or that of a module which the source imports."""
+    root, _, path = dotted.partition(".")
+    if root in _ROOTS:
+        return operator.attrgetter(path)(_ROOTS[root])
+    module, _, name = dotted.rpartition(".")
+    return getattr(import_module(module), name)
