@@ -17,7 +17,7 @@ check:  ## format, lint and types, without changing anything
 test:  ## all tests
 	$(PYTHON) -m pytest
 
-fuzz:  ## ever new specs, mutants and bytes: FUZZ_MINUTES=1 for each of eleven fuzzers, counts at the end
+fuzz:  ## ever new specs, mutants and bytes: FUZZ_MINUTES=1 for each of twelve fuzzers, counts at the end
 	NETSPEC_FUZZ_MINUTES=$(FUZZ_MINUTES) $(PYTHON) -m pytest -q tests/fuzz
 	NETSPEC_FUZZ_MINUTES=$(FUZZ_MINUTES) $(PYTHON) tests/fuzz/atheris_loader.py
 
