@@ -48,14 +48,14 @@ def what_is(file: BufferedReader) -> tuple[str, str] | None:
     file.seek(0)
     begin = file.read(4096)
     if not begin:
-        return "it is empty, as one that was cut off at once", _AGAIN
+        return "it is cut off: it is empty", _AGAIN
     if begin.startswith(b"PK"):
         return _archive(file)
     for offset, magic, what, help in _BEGINNINGS:
         if begin.startswith(magic, offset):
             return what, help
     if not begin.strip(b"\0"):
-        return "it begins with zeros, as one that was not written to its end", _AGAIN
+        return "it is cut off, or not written to its end: it begins with zeros", _AGAIN
     if re.match(rb"\s*(<!doctype|<html|<\?xml)", begin, re.IGNORECASE):
         return "it is a page of the web, such as one that asks to log in or says what went wrong", _AGAIN
     if _is_onnx(begin):
