@@ -58,6 +58,7 @@ TOO_LARGE_FOR_FLOAT32 = [
     ("pad: {padding: [1, 1], value: 1.0e300}", "`value` is 1e+300, and float32 ends at 3.4e+38"),
     ("leaky_relu: 1.0e300", "`negative_slope` is 1e+300, and float32 ends at 3.4e+38"),
     ("batch_norm: {eps: 1.0e-60}", "`eps` is 1e-60, and 0 in float32"),
+    ("softplus: {beta: 1.0e-60}", "float32 is too coarse for 1e-60, a factor of `softplus`"),
 ]
 
 
@@ -67,8 +68,8 @@ def test_what_float32_can_not_hold_is_refused(step: str, said: str, tmp_path: Pa
         with pytest.raises(netspec.NetspecError) as caught:
             of(step).to_onnx(tmp_path / "m.onnx", fp16=half)
         (diagnostic,) = caught.value.diagnostics
-        assert (diagnostic.code, diagnostic.help) == ("NS401", "")
-        assert half or said in diagnostic.message
+        assert diagnostic.code == "NS401"
+        assert half or (said in diagnostic.message and not diagnostic.help)
 
 
 def test_infinite_padding_of_a_max_pool_stays(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ class _Lowering:
         self.constants: dict[tuple[str, tuple[int, ...], bytes], onnx.TensorProto] = {}
         """By what they are."""
         self.coarse: dict[str, float] = {}
-        """The constants that half precision is too coarse to multiply with, and what they are."""
+        """The constants that their dtype is too coarse to multiply with, and what they are."""
         self.sums: dict[str, float] = {}
         self.narrow = Narrow()
         self.node: Node
@@ -241,7 +241,7 @@ class _Lowering:
         return add
 
     def need_in_range(self, op_type: str, inputs: Sequence[str], attributes: Mapping[str, Any]) -> None:
-        """Refuse numbers of a node that its dtype can't hold, and factors that half precision is too coarse for."""
+        """Refuse numbers of a node that its dtype can't hold, and factors that it is too coarse for."""
         half = self.graph.types[self.node.inputs[0]].dtype == HALF
         for value in attributes.values():
             if isinstance(value, float):
@@ -251,10 +251,9 @@ class _Lowering:
                     raise self.out_of_range(error, value) from None
         for factor in inputs if op_type in ("Mul", "Div") else ():
             if factor in self.coarse:
-                what = (
-                    f"half precision is too coarse for {self.coarse[factor]:.3g}, a factor of `{self.node.op.opname}`"
-                )
-                raise RuleError(what, code="NS401", help="leave --fp16 out")
+                bits, help = ("half precision", "leave --fp16 out") if half else ("float32", "")
+                what = f"{bits} is too coarse for {self.coarse[factor]:.3g}, a factor of `{self.node.op.opname}`"
+                raise RuleError(what, code="NS401", help=help)
 
     def origin(self) -> dict[str, str]:
         """Where a node comes from."""
