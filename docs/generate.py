@@ -115,6 +115,7 @@ IMAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "resnet34_closed": ("resnet34", {"depth": 0}),
     "vgg_e": ("vgg_e", {}),
     "bottleneck": ("resnet50", {"part": "layer2.0"}),
+    "inception": ("googlenet", {"part": "inception", "direction": "LR", "title": False}),
     "resnet50_layer3": ("resnet50", {"expand": ["layer3"], "highlight": ["layer3.5"]}),
     "googlenet": ("googlenet", {"mode": "train", "depth": 0}),
     "alexnet_dark": ("alexnet", {"direction": "LR", "theme": "dark"}),
