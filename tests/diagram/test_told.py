@@ -292,6 +292,13 @@ def test_skips_begin_inside_their_frame() -> None:
     assert "\t\tg0 [" in cluster
 
 
+def test_a_dashed_line_is_dashed_on_its_way_to_another_column() -> None:
+    """The sum of a stage of MobileNetV2 that its first copy lacks."""
+    drawn = netspec.load(Path(__file__).parents[1] / "specs" / "other" / "mobilenet_v2.yaml").diagram()
+    (way,) = [line for line in drawn.dot.splitlines() if "-> end1 " in line]
+    assert "style=dashed" in way
+
+
 # Words.
 
 

@@ -41,10 +41,10 @@ def columns(picture: Picture, direction: str = "TB", width: float | None = None)
 
     `width`, in inches, is how long a row from left to right may be.
     """
-    units = _units(picture)
-    order = {unit: number for number, unit in enumerate(dict.fromkeys(units.values()))}
-    starts = _starts(picture, units, order, direction, width)
-    return {key: bisect(starts, order[unit]) for key, unit in units.items()}
+    outer = units(picture)
+    order = {unit: number for number, unit in enumerate(dict.fromkeys(outer.values()))}
+    starts = _starts(picture, outer, order, direction, width)
+    return {key: bisect(starts, order[unit]) for key, unit in outer.items()}
 
 
 def _starts(
@@ -75,7 +75,7 @@ def _starts(
     return found
 
 
-def _units(picture: Picture) -> dict[str, str]:
+def units(picture: Picture) -> dict[str, str]:
     """By box, the outermost frame around it, or the box itself."""
     return {key: _outermost(picture, box) for key, box in picture.boxes.items()}
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import graphviz
 
 from netspec.backends.diagram.across import times
-from netspec.backends.diagram.columns import columns
-from netspec.backends.diagram.gates import Gate, around, entered, gates
+from netspec.backends.diagram.columns import columns, units
+from netspec.backends.diagram.gates import Gate, around, entered, gates, partial
 from netspec.backends.diagram.look import FONT, LOOKS, Look, Theme
 from netspec.backends.diagram.markup import WIDEST, Line, breadth, escaped, parts, plain, small, stacked, wrapped
 from netspec.backends.diagram.picture import Box, Edge, Frame, Picture
@@ -65,9 +65,7 @@ class _Writer:
         outside = {key for key, box in picture.boxes.items() if not box.frame}
         self.straight = outside <= self.spine.keys()
         """Whether the boxes outside frames stand one above the other."""
-        self.chain = self.straight and all(
-            self.spine[edge.head] == edge.tail for edge in picture.edges if edge.head in outside
-        )
+        self.chain = self.straight and self._beside_nothing()
         """Whether there is room for figures beside them too, as no way leads round any."""
         self.column = columns(picture, direction, width)
         going = [edge.tail for edge in picture.edges if self.column[edge.tail] != self.column[edge.head]]
@@ -78,6 +76,13 @@ class _Writer:
         self.tags = {(edge.tail, edge.head): f"l{n}" for n, edge in enumerate(picture.edges) if self._tagged(edge)}
         """By edges that say in which copies they are, the node that says it."""
         self.drawn: set[tuple[str, str]] = set()
+
+    def _beside_nothing(self) -> bool:
+        """Whether every edge stays in an outermost frame, or leads to what follows on the spine."""
+        outer = units(self.picture)
+        before = {outer[key]: outer[tail] for key, tail in self.spine.items() if tail and outer[tail] != outer[key]}
+        ends = [(outer[edge.tail], outer[edge.head]) for edge in self.picture.edges]
+        return all(tail in (head, before.get(head)) for tail, head in ends)
 
     def _first(self) -> dict[str, Box]:
         """By frame, the first box at or below it."""
@@ -321,7 +326,9 @@ class _Writer:
                 self.drawn.add((mark, ""))
                 self.dot.node(mark, **sign, **({"group": f"spine{place}"} if straight else {}))
                 if mark == before:
-                    self.dot.edge(self.ids[tail], mark, **({"weight": "100"} if straight else {}))
+                    going = [e for e in self.picture.edges if e.tail == tail and self.column[e.head] != place]
+                    style = _style(partial(going), all(edge.size for edge in going))
+                    self.dot.edge(self.ids[tail], mark, **({"weight": "100"} if straight else {}), **style)
         return start
 
 

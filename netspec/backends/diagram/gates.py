@@ -38,7 +38,7 @@ def gates(picture: Picture, titled: Collection[str] = ()) -> dict[tuple[str, str
         if len(edges) > 1 or (frame in titled and frame not in begun):
             name = f"g{numbers[frame]}" + (f"_{len(made)}" if frame in begun else "")
             begun.add(frame)
-            made[frame, tail] = Gate(name, frame, tail, _rare(edges), all(edge.size for edge in edges))
+            made[frame, tail] = Gate(name, frame, tail, partial(edges), all(edge.size for edge in edges))
     return made
 
 
@@ -57,7 +57,7 @@ def entered(picture: Picture, edge: Edge) -> list[str]:
     return [frame for frame in around(picture, picture.boxes[edge.head].frame) if frame not in inside]
 
 
-def _rare(edges: list[Edge]) -> bool:
+def partial(edges: list[Edge]) -> bool:
     """Whether edges together stand for some of the copies only."""
     where = {edge.only for edge in edges}
     return all(edge.rare for edge in edges) and not any(pair <= where for pair in WHOLE)
