@@ -76,6 +76,12 @@ def receptive_fields(graph: Graph, origin: str | None = None) -> dict[str, dict[
         if step is None:
             step = steps[key] = _Step(node.op.window(*inputs), node.op.axes(*inputs), node.op.mixed(*inputs), inputs)
         sources = [fields for value in node.inputs[: node.op.reads] if (fields := found.get(value))]
+        if sources and step.window is Reach.POINT and len(set(inputs)) > 1:
+            sources = [
+                {name: _spread(field, types[value], node.type, extents[name]) for name, field in fields.items()}
+                for value in node.inputs[: node.op.reads]
+                if (fields := found.get(value))
+            ]
         seen = _through(step, sources, extents) if sources else {}
         found[node.path] = seen
         if len(node.types) > 1:
@@ -102,6 +108,23 @@ def _through(step: _Step, sources: list[dict[str, Field]], extents: Mapping[str,
             seen = _seen(field, step, extents[name])
             merged[name] = _union(merged[name], seen, extents[name]) if name in merged else seen
     return merged
+
+
+def _spread(field: Field, x: Tensor, y: Tensor, extent: tuple[Dim, ...]) -> Field:
+    """The field of a value whose one place on an axis is there for all places of a larger output, as a gate's is."""
+    places = field.places or tuple(range(2, 2 + len(field.size)))
+    spread = [n for n, a in enumerate(places) if 0 <= a < x.rank == y.rank and x.shape[a] == 1 and y.shape[a] != 1]
+    if not spread or field == _everything(extent):
+        return field
+    if field.note:
+        return _unknown(field.note if not field.spans else VARIES, len(field.size))
+    size, stride, start = list(field.size), list(field.stride), list(field.start)
+    for n in spread:
+        whole, stride[n] = extent[n], 0
+        own, first = _placed(field, n) if isinstance(field.size[n], int | Fraction) else (0, 1)
+        if isinstance(whole, int) and first <= 0 and first + own >= whole:
+            size[n], start[n] = whole, 0
+    return replace(field, size=tuple(size), stride=tuple(stride), start=tuple(start))
 
 
 def _seen(field: Field, step: _Step, extent: tuple[Dim, ...]) -> Field:

@@ -77,7 +77,7 @@ class _Asked:
 
     def with_axis(self, axis: int) -> list[Inputs]:
         """Another size of an axis in all inputs, and where that is another question, in one of them alone."""
-        xs, every = self.xs, range(len(self.xs)) if len(self.xs) > 1 else ()
+        xs, every = self.xs, [n for n, x in enumerate(self.xs) if len(self.xs) > 1 and x.shape[axis : axis + 1] != (1,)]
         alone = [[*xs[:n], *_changed(xs[n : n + 1], axis, change), *xs[n + 1 :]] for n in every for change in CHANGES]
         return [*[_changed(xs, axis, change) for change in CHANGES], *alone]
 

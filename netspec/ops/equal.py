@@ -31,7 +31,31 @@ def need_equal(op: Op, xs: tuple[Tensor, ...], *, but: int | None = None) -> Non
             raise RuleError(f"`{op.opname}` takes inputs of one dtype, not {xs[0].dtype} and {x.dtype}", code="NS302")
         if bad or not same_rank:
             where = "shapes" if but is None else f"shapes on all axes but {but}"
-            raise UnequalShapes(0, number, f"`{op.opname}` needs equal {where}", _way_to_equal(xs[0], x, bad))
+            help = _way_to_equal(xs[0], x, bad)
+            if "broadcast" in type(op).model_fields and same_rank and _goes_together(xs[0], x):
+                help = f"`{{{op.opname}: {{broadcast: true}}}}` lets axes of 1 go with every size"
+            raise UnequalShapes(0, number, f"`{op.opname}` needs equal {where}", help)
+
+
+def broadcast(op: Op, xs: tuple[Tensor, ...]) -> Tensor:
+    """The type of what an op makes of inputs element by element, where an axis of one place goes with every size."""
+    if len({x.rank for x in xs}) > 1 or len({x.dtype for x in xs}) > 1:
+        need_equal(op, xs)
+    shape = xs[0].shape
+    for number, x in enumerate(xs):
+        for first in range(number):
+            axes = range(x.rank)
+            bad = [a for a in axes if 1 not in (sizes := (xs[first].shape[a], x.shape[a])) and not always_equal(*sizes)]
+            if bad:
+                message = f"`{op.opname}` needs equal shapes, but for axes of 1"
+                raise UnequalShapes(first, number, message, _way_to_equal(xs[first], x, bad))
+        shape = tuple([size if size != 1 else other for size, other in zip(shape, x.shape, strict=True)])
+    return Tensor(shape, xs[0].dtype)
+
+
+def _goes_together(a: Tensor, b: Tensor) -> bool:
+    """Whether two shapes of one rank differ in axes alone of which one is 1."""
+    return all(1 in sizes or always_equal(*sizes) for sizes in zip(a.shape, b.shape, strict=True))
 
 
 def _way_to_equal(a: Tensor, b: Tensor, bad: list[int]) -> str:
@@ -40,6 +64,8 @@ def _way_to_equal(a: Tensor, b: Tensor, bad: list[int]) -> str:
     only = [condition(a.shape[axis], b.shape[axis]) for axis in bad]
     if all(only):
         return "it holds only if " + " and ".join(dict.fromkeys(str(text) for text in only))
+    if any(1 in (a.shape[axis], b.shape[axis]) for axis in bad if axis > 1):
+        return "give both the same shape"
     if bad == [1] and a.rank == 4:
         return f"give one branch a 1x1 `conv2d`, so that both have {a.shape[1]} channels"
     if a.rank == 4 and all(isinstance(size, int) for x in (a, b) for size in x.spatial):

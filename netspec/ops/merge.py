@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from functools import reduce
+from math import prod
+
+from pydantic import Field
 
 from netspec.dims import Dim
-from netspec.ops.base import Axes, Merge, RuleError, all_axes, example, is_float
-from netspec.ops.equal import need_equal
-from netspec.ops.fields import Axis
+from netspec.ops.base import Axes, Merge, RuleError, all_axes, example, is_float, known_int
+from netspec.ops.equal import broadcast, need_equal
+from netspec.ops.fields import Axis, Flag
 from netspec.types import Call, Infix, Memory, OnnxWriter, Reach, Tensor, Window
 
 
 class Add(Merge, name="add"):
-    """Sum of its inputs, which have equal shapes: the residual networks' merge."""
+    """Sum of its inputs, which have equal shapes: the residual networks' merge.
+
+    With `broadcast`, an axis of size 1 goes with every size, as a bias of N x C x 1 x 1 does with a map.
+    """
+
+    # It allows shapes, and changes nothing of what is computed: no part of a network's hash.
+    broadcast: Flag = Field(default=False, exclude=True)
 
     commutes = True
-    examples = (example((2, 3, 4, 4), (2, 3, 4, 4)), example((2, 3), (2, 3), (2, 3)))
+    examples = (
+        example((2, 3, 4, 4), (2, 3, 4, 4)),
+        example((2, 3), (2, 3), (2, 3)),
+        example((2, 3, 4, 4), (2, 3, 1, 1), broadcast=True),
+    )
 
     def infer(self, *xs: Tensor) -> Tensor:
+        if self.broadcast:
+            return broadcast(self, xs)
         need_equal(self, xs)
         return xs[0]
 
@@ -28,7 +43,7 @@ class Add(Merge, name="add"):
         return True
 
     def memory(self, train: bool, y: Tensor, *xs: Tensor) -> Memory:
-        return Memory(scratch=(y,) if len(xs) > 2 else (), hands_on=True)
+        return Memory(scratch=_largest_between(self, xs), hands_on=True)
 
     def torch(self, *xs: Tensor) -> Infix:
         return Infix("+")
@@ -41,14 +56,22 @@ class Add(Merge, name="add"):
 
 
 class Multiply(Merge, name="multiply"):
-    """Product of its inputs, element by element; shapes are equal."""
+    """Product of its inputs, element by element.
+
+    Shapes are equal, but an axis of size 1 goes with every size: a gate for each channel (N x C x 1 x 1) or for each
+    place (N x 1 x H x W) scales a map.
+    """
 
     commutes = True
-    examples = (example((2, 3, 4, 4), (2, 3, 4, 4)),)
+    examples = (
+        example((2, 3, 4, 4), (2, 3, 4, 4)),
+        example((2, 3, 4, 5), (2, 3, 1, 1)),
+        example((2, 1, 4, 5), (2, 3, 4, 5)),
+        example((2, 3, 1, 5), (2, 3, 4, 1)),
+    )
 
     def infer(self, *xs: Tensor) -> Tensor:
-        need_equal(self, xs)
-        return xs[0]
+        return broadcast(self, xs)
 
     def axes(self, *xs: Tensor) -> Axes:
         return all_axes(*xs)
@@ -57,15 +80,30 @@ class Multiply(Merge, name="multiply"):
         return True
 
     def memory(self, train: bool, y: Tensor, *xs: Tensor) -> Memory:
-        # a * b * c makes and keeps a * b.
-        between = (y,) * (len(xs) - 2)
-        return Memory(tuple(range(len(xs))), kept=between) if train else Memory(scratch=between[:1])
+        if not train:
+            return Memory(scratch=_largest_between(self, xs))
+        # a * b * c makes and keeps a * b. The gradients of gates are made for all that they scale, and then summed, one
+        # after the other: the first sum is there beside all of them.
+        whole = known_int(prod(y.shape), "a size")
+        sums = [known_int(prod(x.shape), "a size") for x in xs if x.shape != y.shape]
+        gradients = [Tensor((whole - (size if n else 0),), y.dtype) for n, size in enumerate(sums)]
+        return Memory(tuple(range(len(xs))), kept=_between(self, xs), backward=tuple(gradients))
 
     def torch(self, *xs: Tensor) -> Infix:
         return Infix("*")
 
     def onnx(self, g: OnnxWriter, *xs: str) -> str:
         return reduce(g.And if g.type(xs[0]).dtype == "bool" else g.Mul, xs)
+
+
+def _between(op: Merge, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What is made before the last input is added or multiplied."""
+    return tuple([broadcast(op, xs[:count]) for count in range(2, len(xs))])
+
+
+def _largest_between(op: Merge, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """What is held of that at the end: the last of it."""
+    return _between(op, xs)[-1:]
 
 
 class Concat(Merge, name="concat", principal="dim"):

@@ -27,7 +27,8 @@ SIZES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12]
 YES_OR_NO = [False, True]
 
 Rank = int | str
-"""A rank of one input; or `like`: a map and a smaller one, `map, map`: two maps, `same`: several of one shape."""
+"""A rank of one input; or `like`: a map and a smaller one, `map, map`: two maps, `same`: several of one shape, `gates`:
+several that have axes of 1."""
 
 CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "conv2d": (
@@ -108,8 +109,8 @@ CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     ),
     "group_norm": ([2, 3, 4, 5], {"num_groups": [1, 2, 4], "eps": [1e-5, 0.1], "affine": YES_OR_NO}),
     "concat": (["same"], {"dim": [-3, -2, -1, 0, 1, 2, 3]}),
-    "add": (["same"], {}),
-    "multiply": (["same"], {}),
+    "add": (["same", "gates"], {"broadcast": YES_OR_NO}),
+    "multiply": (["same", "gates"], {}),
     "flatten": ([1, 2, 3, 4, 5], {"start_dim": [-3, -2, -1, 0, 1, 2], "end_dim": [-2, -1, 0, 1, 2, 3]}),
     "unflatten": ([2, 3, 4], {"dim": [0, 1, 2, -1], "unflattened_size": [[-1], [2, -1], [-1, 2], [2, 2, -1], [1, -1]]}),
     "permute": ([3], {"dims": [list(order) for order in itertools.permutations((0, -2, 2))]}),
@@ -136,6 +137,9 @@ def shapes(rank: Rank, rng: Random) -> list[tuple[int, ...]]:
     first = (rng.choice([1, 2]), 4, *(rng.choice(SIZES) for _ in range(3)))
     if rank == "same":
         return [first[: rng.choice([2, 3, 4])]] * rng.choice([2, 3, 4])
+    if rank == "gates":
+        whole = first[: rng.choice([2, 3, 4])]
+        return [(*whole[:1], *[rng.choice([1, size]) for size in whole[1:]]) for _ in range(rng.choice([2, 3, 4]))]
     if isinstance(rank, int):
         return [first[:rank]]
     if rank == "map, map":

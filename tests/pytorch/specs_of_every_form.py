@@ -34,6 +34,16 @@ blocks:
 
 _BODIES = {
     # Modules called in their own way, and expressions
+    "gates of channels": MAP
+    + "blocks: {se: {params: {width: int}, body: [multiply: {branches: {gate: [adaptive_avg_pool2d: 1, conv2d: {out_channels: width, kernel_size: 1}, relu, conv2d: {out_channels: input.channels, kernel_size: 1}, sigmoid], map: []}}]}}\n"
+    + "network: [se: 2, conv2d: {out_channels: 6, kernel_size: 1}, se: 3, relu]",
+    "gates of places": MAP
+    + "network: [multiply: {branches: {map: [relu], gate: [conv2d: {out_channels: 1, kernel_size: 1}, sigmoid]}}]",
+    "a scale of a layer": MAP
+    + "blocks: {scaled: {body: [{conv2d: {out_channels: input.channels, kernel_size: 3, padding: 1}, name: conv}, {parameter: {shape: [input.channels, 1, 1]}, name: gamma, init: {weight: 0.5}}, {multiply, from: [conv, gamma], name: scaled}, {add, from: [scaled, input]}]}}\n"
+    + "network: [scaled, conv2d: {out_channels: 6, kernel_size: 1}, scaled]",
+    "a sum that broadcasts": MAP
+    + "network: [add: {broadcast: true, branches: {map: [relu], mean: [adaptive_avg_pool2d: 1]}}, {relu, name: r}, {adaptive_avg_pool2d: {output_size: [1, null]}, name: row}, {add: {broadcast: true}, from: [r, row]}]",
     "attention": SEQUENCE + "network: [{multihead_attention: 2}]",
     "attention after attention": SEQUENCE + "network: [{multihead_attention: 2, repeat: 3}, relu]",
     "query, key and value": "inputs: {query: [N, 5, 8], memory: [N, 7, 8]}\n"

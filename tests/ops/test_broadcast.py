@@ -1,0 +1,113 @@
+"""Axes of 1 that go with every size: what is taken, what is refused, and what a unit behind a gate sees."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+import torch
+
+import netspec
+from netspec.analysis.receptive_field import plain_field, receptive_fields
+from netspec.dims import symbol
+from netspec.ops.base import REGISTRY, RuleError, make_op
+from netspec.types import Tensor
+
+N, H, W = symbol("N"), symbol("H"), symbol("W")
+
+
+def op(name: str, **attributes: Any) -> Any:
+    made, problems = make_op(REGISTRY[name], attributes)
+    assert made is not None, problems
+    return made
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_shapes_are_torchs(count: int) -> None:
+    """Of one rank: what torch broadcasts is taken, and nothing else."""
+    sizes = [(2, *rest) for rest in itertools.product([1, 3], [1, 4, 5])]
+    for shapes in itertools.product(sizes, repeat=count):
+        try:
+            expected: Any = tuple(torch.broadcast_shapes(*shapes))
+        except RuntimeError:
+            expected = None
+        for made in (op("multiply"), op("add", broadcast=True)):
+            if expected is not None:
+                assert made.infer(*map(Tensor, shapes)).shape == expected
+                continue
+            with pytest.raises(RuleError) as raised:
+                made.infer(*map(Tensor, shapes))
+            assert raised.value.code == "NS301"
+        if len(set(shapes)) > 1:
+            with pytest.raises(RuleError):
+                op("add").infer(*map(Tensor, shapes))
+
+
+def test_only_a_one_that_is_written_goes_with_other_sizes() -> None:
+    multiply, x = op("multiply"), Tensor((N, 8, H, W))
+    assert multiply.infer(x, Tensor((N, 8, 1, 1))) == x
+    assert multiply.infer(Tensor((N, 1, H, W)), x) == x
+    assert multiply.infer(Tensor((1, 8, 1, W)), Tensor((N, 1, H, 1))) == x
+    for other in [(N, 8, W, W), (N, H, H, W), (N, 8), (N, 8, 1), (N, 4, 1, 1)]:
+        with pytest.raises(RuleError):
+            multiply.infer(x, Tensor(other))
+    with pytest.raises(RuleError) as raised:
+        multiply.infer(x, Tensor((N, 8, 1, 1), "int64"))
+    assert raised.value.code == "NS302"
+
+
+def test_broadcast_is_no_part_of_what_a_network_computes() -> None:
+    text = "netspec: 1\nname: a\ninputs: {x: [N, 3, 4, 4]}\nnetwork: [{relu, name: r}, {add, from: [r, x]}]\n"
+    plain, wide = netspec.loads(text), netspec.loads(text.replace("{add,", "{add: {broadcast: true},"))
+    assert plain.graph.hash() == wide.graph.hash()
+    assert "broadcast: true" in netspec.to_yaml(wide.graph)
+
+
+HEAD = "netspec: 1\nname: gated\ninputs: {image: [N, 2, 8, 6]}\n"
+
+
+def seen_by_units(network: netspec.Network) -> list[list[set[int]]]:
+    """For each unit of the output's channel 0, the rows and columns that change it."""
+    torch.manual_seed(0)
+    module = network.compile().double().eval()
+    x = torch.rand(1, 2, 8, 6, dtype=torch.float64, requires_grad=True)
+    y = module(x)[0, 0]
+    found: list[list[set[int]]] = []
+    for unit in y.flatten():
+        spots = torch.autograd.grad(unit, x, retain_graph=True)[0].ne(0).any(0).any(0).nonzero()
+        found.append([set(spots[:, axis].tolist()) for axis in (0, 1)])
+    return found
+
+
+@pytest.mark.parametrize(
+    "gate",
+    [
+        "adaptive_avg_pool2d: 1",
+        "avg_pool2d: {kernel_size: [8, 6]}",
+        "conv2d: {out_channels: 2, kernel_size: [8, 6]}",
+        "conv2d: {out_channels: 2, kernel_size: [8, 6]}, sigmoid",
+    ],
+)
+def test_behind_a_gate_that_saw_everything_each_unit_sees_everything(gate: str) -> None:
+    steps = ", ".join(f"{{{step}}}" for step in gate.split(", sig")[:1]) + (", sigmoid" if "sigmoid" in gate else "")
+    body = f"[{{multiply: {{branches: {{gate: [{steps}], map: []}}}}, name: y}}]"
+    network = netspec.loads(f"{HEAD}network: {body}\n")
+    field = receptive_fields(network.graph)["y"]["image"]
+    assert plain_field(field) == {"size": [8, 6], "stride": [0, 0], "start": [0, 0]}
+    assert all(rows == set(range(8)) and columns == set(range(6)) for rows, columns in seen_by_units(network))
+
+
+def test_behind_a_gate_of_places_a_unit_sees_its_place() -> None:
+    gate = "{conv2d: {out_channels: 1, kernel_size: 3, padding: 1}, name: gate}"
+    network = netspec.loads(f"{HEAD}network: [{gate}, {{multiply, from: [image, gate], name: y}}]\n")
+    assert plain_field(receptive_fields(network.graph)["y"]["image"])["size"] == [3, 3]
+
+
+def test_a_gate_that_saw_a_part_is_no_window() -> None:
+    """Each unit sees its place, and one part of the image that is the same for all: no size and stride say that."""
+    body = "[{narrow: {dim: 2, start: 0, length: 4}, from: image}, {avg_pool2d: {kernel_size: [4, 6]}, name: gate}, "
+    body += "{multiply, from: [image, gate], name: y}]"
+    field = receptive_fields(netspec.loads(f"{HEAD}network: {body}\n").graph)["y"]["image"]
+    assert field.note
+    assert field.size == (None, None)
