@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from netspec.dims import Dim
 from netspec.graph.model import Graph, Node
+from netspec.graph.walk import live_nodes
 from netspec.types import Tensor
 
 
@@ -46,6 +47,19 @@ def costs(graph: Graph, nodes: Iterable[Node] | None = None, at: Mapping[str, in
         owners.add(node.weights_of)
         found[node.path] = cost
     return found
+
+
+def unused_parameters(graph: Graph) -> int:
+    """How many parameters no output needs, built in training only or not; a compiled module holds them all the same."""
+    needed = live_nodes(graph, "train")
+    if len(needed) == len(graph.nodes):
+        return 0
+    held, used = [sum(cost.parameters for cost in each.values()) for each in (costs(graph), costs(graph, needed))]
+    return held - used
+
+
+UNUSED = "in steps that no output needs"
+"""Where such parameters are, in words."""
 
 
 def _cost(node: Node, inputs: tuple[Tensor, ...], sizes: Mapping[str, int], batch: int) -> Cost:

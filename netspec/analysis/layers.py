@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from netspec.analysis.cost import UNUSED, unused_parameters
 from netspec.analysis.receptive_field import is_one_field
 from netspec.expression import show
 from netspec.graph.model import Graph, Mode, Node, Scope
@@ -34,16 +35,18 @@ def layer_table(graph: Graph, data: Mapping[str, Any], mode: Mode = "inference",
         [list(row) for row in rows],
         [line for line in (graph.title or graph.name, graph.source) if line],
         [foot],
-        _notes(data, least),
+        _notes(data, least, unused_parameters(graph)),
         spare=("sees", "kind"),
     )
 
 
-def _notes(data: Mapping[str, Any], least: str) -> list[str]:
+def _notes(data: Mapping[str, Any], least: str, unused: int) -> list[str]:
     totals = data["totals"]
     weights = f"{short(totals['parameters'])} parameters ({_bytes(totals['parameters'] * 4)} as float32)"
-    if totals["parameters_training"] != totals["parameters"]:
-        weights += f", {short(totals['parameters_training'])} in training"
+    if totals["parameters_training"] - unused != totals["parameters"]:
+        weights += f", {short(totals['parameters_training'] - unused)} in training"
+    if unused:
+        weights += f", {short(unused)} more {UNUSED}"
     if totals["buffers"]:
         weights += f", {short(totals['buffers'])} values in buffers"
     at = ", ".join(f"{name} = {size}" for name, size in data["at"].items())
@@ -159,7 +162,7 @@ def _sees(layer: Mapping[str, Any]) -> str:
     if all(step == 0 for step in field["stride"]):
         return "all"
     size = _pair(field["size"])
-    return size if field.get("note") else f"{size} /{_pair(field['stride'])}"
+    return size if field["start"][0] is None else f"{size} /{_pair(field['stride'])}"
 
 
 def _pair(values: list[Any]) -> str:

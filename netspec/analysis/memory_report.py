@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from netspec.analysis.cost import UNUSED, unused_parameters
 from netspec.analysis.layers import describe
 from netspec.analysis.memory import DType, Optimizer, Use, fixed_batch, memory
 from netspec.analysis.shapes import plain_shape
@@ -96,6 +97,7 @@ def _table(graph: Graph, data: Mapping[str, Any], uses: Mapping[str, Use]) -> Ta
         MODEL[0].format(unit=unit, power=power),
         *MODEL[1:],
         *(TRAINING if train else INFERENCE),
+        *([f"A module holds {unused:,} more parameters {UNUSED}."] if (unused := unused_parameters(graph)) else []),
     ]
     return Table(headings, rows, [title], _foot(data, len(headings), 10**power), notes)
 

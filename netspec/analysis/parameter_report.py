@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from netspec.analysis.cost import costs
+from netspec.analysis.cost import UNUSED, costs, unused_parameters
 from netspec.graph.model import Graph, Mode, Node
 from netspec.graph.walk import live_nodes
 from netspec.report import Report
@@ -76,4 +76,6 @@ def _table(graph: Graph, data: Mapping[str, Any]) -> Table:
         "",
         "",
     ]
-    return Table(headings, rows, [f"{graph.title or graph.name}: parameters by {data['by']}"], [foot])
+    unused = unused_parameters(graph)
+    notes = [f"A module holds {unused:,} more {UNUSED}."] if unused else []
+    return Table(headings, rows, [f"{graph.title or graph.name}: parameters by {data['by']}"], [foot], notes)

@@ -13,6 +13,7 @@ from netspec.analysis.comparison import comparison
 from netspec.analysis.field_report import field_report
 from netspec.analysis.memory_report import memory_report
 from netspec.analysis.parameter_report import parameter_report
+from netspec.backends.pytorch.prove import prove
 
 SMALL = """
 netspec: 1
@@ -288,3 +289,47 @@ def test_what_the_comparison_says_beside_its_table() -> None:
     assert (first["parameters"], first["parameters_training"]) == (257, 257)
     assert first["receptive_field"] == {"size": [7, 5], "stride": [4, 2], "start": [-3, 0]}
     assert second["receptive_field"] is None
+
+
+DEAD = """\
+netspec: 1
+name: p
+inputs: {x: [N, 3, 4, 4]}
+network:
+  - {conv2d: {out_channels: 8, kernel_size: 1}, name: unused}
+  - {relu, from: x, name: last}
+  - {conv2d: {out_channels: 2, kernel_size: 1}, name: auxiliary}
+outputs: {y: last}
+"""
+
+
+def test_steps_that_no_output_needs() -> None:
+    """They are in no total but that of the module; every table and the line of `compile` say how many there are."""
+    network = netspec.loads(DEAD)
+    module = network.compile()
+    totals = network.summary()["totals"]
+    assert sum(p.numel() for p in module.parameters()) == totals["parameters_training"] == 32 + 8
+    assert (totals["parameters"], totals["macs"]) == (0, 0)
+    assert "\n0 parameters (0.0 KB as float32), 40 more in steps that no output needs; 0 MACs" in network.summary().to(
+        "table"
+    )
+    assert "A module holds 40 more in steps that no output needs." in parameter_report(network.graph).to("table")
+    assert "A module holds 40 more parameters in steps that no output needs." in network.memory().to("table")
+    assert "40 parameters (40 of them in steps that no output needs)" in prove(network.graph, network.to_source())
+    for said in (network.summary(mode="train")["totals"], parameter_report(network.graph)):
+        assert said.get("parameters", said.get("total")) == 0
+
+
+def test_what_is_built_in_training_is_told_from_what_nothing_needs() -> None:
+    text = DEAD.replace("{y: last}", "{y: last, aux: {from: auxiliary, mode: train}}")
+    network = netspec.loads(text)
+    assert (
+        "0 parameters (0.0 KB as float32), 8 in training, 32 more in steps that no output needs;"
+        in network.summary().to("table")
+    )
+    assert network.summary()["totals"]["parameters_training"] == 40
+    both = netspec.loads(text.replace("  - {conv2d: {out_channels: 8, kernel_size: 1}, name: unused}\n", ""))
+    assert ", 8 in training; " in both.summary().to("table")
+    assert "no output needs" not in "".join(
+        report.to("table") for report in (both.summary(), parameter_report(both.graph), both.memory())
+    )

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 import torch
 
+from netspec.analysis.cost import UNUSED, unused_parameters
 from netspec.backends.pytorch.classes import network_class_name
 from netspec.backends.pytorch.expected import expected_numbers
 from netspec.backends.pytorch.load import load
@@ -68,9 +69,11 @@ def prove(graph: Graph, source: str) -> str:
             f"{shape} in training" for shape in _run(graph, module, "train", device, numbers, expected)[len(shapes) :]
         ]
     parameters = sum(p.numel() for p in module.parameters())
+    unused = unused_parameters(graph)
+    of_these = f" ({unused:,} of them {UNUSED})" if unused else ""
     return (
         f"proved {network_class_name(graph)}: {len(wanted)} weights by name and shape, "
-        f"{parameters:,} parameters, {', '.join(shapes)}"
+        f"{parameters:,} parameters{of_these}, {', '.join(shapes)}"
     )
 
 
