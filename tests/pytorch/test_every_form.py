@@ -253,6 +253,22 @@ def test_the_proof_takes_sizes_that_fit(step: str) -> None:
     assert "proved Large" in prove(net.graph, net.to_source())
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
+@pytest.mark.parametrize("step", ["conv2d: {out_channels: 4, kernel_size: 3}", "prelu", "batch_norm", "linear: 3"])
+def test_the_proof_works_in_the_dtype_of_the_inputs(dtype: str, step: str) -> None:
+    head = f"netspec: 1\nname: small\ninputs: {{x: {{shape: [N, 3, 8, 8], dtype: {dtype}}}}}\n"
+    net = netspec.loads(f"{head}network:\n  - {step}\n")
+    assert "proved Small" in prove(net.graph, net.to_source())
+
+
+def test_a_module_of_two_dtypes_is_refused() -> None:
+    two = "{a: {shape: [N, 3, 8, 8], dtype: float16}, b: [N, 3, 8, 8]}"
+    steps = "[{linear: 2, from: a, name: x}, {linear: 2, from: b, name: y}]\noutputs: {x: x, y: y}"
+    net = netspec.loads(f"netspec: 1\nname: two\ninputs: {two}\nnetwork: {steps}\n")
+    with pytest.raises(netspec.NetspecError, match="NS401: a module of PyTorch works in one dtype, and here is `x` in"):
+        prove(net.graph, net.to_source())
+
+
 def test_the_proof_says_that_no_sizes_fit() -> None:
     net = netspec.loads("netspec: 1\nname: large\ninputs: {x: [N, 3, H, W]}\nnetwork:\n  - avg_pool2d: 5000\n")
     with pytest.raises(netspec.NetspecError, match="5:5: error NS303: a window of 5000 is larger than the map of 256"):

@@ -17,6 +17,7 @@ from netspec.errors import choices, fail
 from netspec.graph.infer import check_sizes, refused_at
 from netspec.graph.model import Graph, Mode
 from netspec.graph.walk import live_nodes
+from netspec.ops.base import is_float
 
 _UNKNOWN = ((2, 256), (2, 1024), (32, 256), (256, 4096))
 """How many samples the proof has, and the size of symbols without a nominal one: the first two that fit are taken."""
@@ -50,7 +51,8 @@ def prove(graph: Graph, source: str) -> str:
     """
     device = "cpu" if _sized_by_data(graph) else "meta"
     with torch.device(device):
-        module = load(graph, source).eval()
+        # Torch makes weights in float32: for inputs in another precision its user casts the module.
+        module = load(graph, source).eval().to(_precision(graph))
     numbers = Numbers()
     mark_weights(module, numbers)
     state = module.state_dict()
@@ -75,6 +77,19 @@ def prove(graph: Graph, source: str) -> str:
         f"proved {network_class_name(graph)}: {len(wanted)} weights by name and shape, "
         f"{parameters:,} parameters{of_these}, {', '.join(shapes)}"
     )
+
+
+def _precision(graph: Graph) -> torch.dtype:
+    """The one dtype of floats that all ops with weights work in."""
+    found: dict[str, str] = {}
+    for node in graph.nodes:
+        if graph.weights(node):
+            found.update({x.dtype: node.path for x in graph.input_types(node) if is_float(x)})
+    if len(found) > 1:
+        said = ", ".join(f"`{path}` in {dtype}" for dtype, path in found.items())
+        help = "give all inputs one `dtype`"
+        fail("NS401", f"a module of PyTorch works in one dtype, and here is {said}", help=help)
+    return getattr(torch, next(iter(found), "float32"))
 
 
 def _sized_by_data(graph: Graph) -> bool:
