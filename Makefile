@@ -2,9 +2,12 @@
 PYTHON := $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 
 FUZZ_MINUTES ?= 1
+LOWEST_PYTHON ?= 3.11
+LOWEST_TESTS ?= tests
+IN_LOWEST := --python .venv-lowest/env/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help check test fuzz golden docs bench ci
+.PHONY: help check test lowest fuzz golden docs bench ci
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##/  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -16,6 +19,15 @@ check:  ## format, lint and types, without changing anything
 
 test:  ## all tests
 	$(PYTHON) -m pytest
+
+lowest:  ## all tests with the lowest versions that pyproject.toml allows, in .venv-lowest (some gigabytes)
+	test -x .venv-lowest/bin/uv || $(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/python -m pip install --quiet --upgrade uv
+	.venv-lowest/bin/uv venv --quiet --clear --seed --python $(LOWEST_PYTHON) .venv-lowest/env
+	.venv-lowest/bin/uv pip install --quiet $(IN_LOWEST) --resolution lowest-direct -r pyproject.toml --extra test
+	.venv-lowest/bin/uv pip install --quiet $(IN_LOWEST) --no-deps --editable .
+	.venv-lowest/bin/uv pip list $(IN_LOWEST)
+	PATH="$(CURDIR)/.venv-lowest/env/bin:$$PATH" PYTHONPATH= .venv-lowest/env/bin/python -m pytest -q $(LOWEST_TESTS)
 
 fuzz:  ## ever new specs, mutants and bytes: FUZZ_MINUTES=1 for each of twelve fuzzers, counts at the end
 	NETSPEC_FUZZ_MINUTES=$(FUZZ_MINUTES) $(PYTHON) -m pytest -q tests/fuzz
