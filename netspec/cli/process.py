@@ -72,6 +72,9 @@ def _status(error: BaseException) -> int | None:
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # which torch says with a RuntimeError
         echo_error("Error: there is not enough memory")
         return 1
+    if isinstance(error, RecursionError):
+        echo_error("Error: something in it is nested too deep")
+        return 1
     return _status_of_ours(error)
 
 

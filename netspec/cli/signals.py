@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from types import FrameType
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -16,7 +17,8 @@ def take() -> None:
     for number in _numbers():
         # What is ignored (`nohup`) stays so.
         if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _stop)
+            with suppress(ValueError):  # in a thread, which gets no signals
+                signal.signal(number, _stop)
 
 
 def leave() -> None:

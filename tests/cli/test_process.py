@@ -254,3 +254,12 @@ main()
 """
     result = spawn("show", "alexnet", code=code)
     assert (result.status, result.out, result.err) == (1, "", "Error: there is not enough memory\n")
+
+
+def test_what_is_nested_too_deep(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def deep(_: str) -> None:
+        deep(_)
+
+    monkeypatch.setattr("netspec.spec.library.find", deep)
+    result = run("show", "alexnet")
+    assert (result.status, result.out, result.err) == (1, "", "Error: something in it is nested too deep\n")
