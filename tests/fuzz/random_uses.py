@@ -94,6 +94,8 @@ class UsesMaker:
     def input(self, shape: Shape, opened: bool) -> Any:
         """An input as a spec declares it, its map open or not."""
         sizes: list[Any] = ["N", *shape]
+        if self.chance(0.08):
+            return {"shape": sizes, "dtype": self.pick("int64", "int32", "bool", "float64")}
         if not opened or len(shape) != 3:
             return sizes
         sizes[2:] = ["H", self.pick("W", shape[2])]
