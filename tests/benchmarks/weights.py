@@ -1,4 +1,4 @@
-"""VGG-E's weights into a module: time and peak memory of a process, against torch's own loading of torchvision's."""
+"""VGG-E's weights into a module: processor time and peak memory of a process, against torch's own loading of torchvision's."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ save_file(state, sys.argv[1] + "/vgg19.safetensors")
 """
 
 MEASURE = """
-import resource, sys, time
+import resource, sys
 import torch, torchvision, netspec, netspec.backends.pytorch
 from netspec.backends.pytorch import weights
 from safetensors.torch import load_file
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-begin = time.perf_counter()
+begin = resource.getrusage(resource.RUSAGE_SELF)
 module = {call}
 x = torch.zeros(1, 3, 32, 32)
 total = sum(float(p.detach().sum()) for p in module.parameters())   # every page of every weight is read
-took = time.perf_counter() - begin
-print(took, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+end = resource.getrusage(resource.RUSAGE_SELF)
+print(end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime, (end.ru_maxrss - before) / 1024)
 """
 
 CALLS = {
@@ -44,7 +44,7 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run([sys.executable, "-c", WRITE, folder], check=True)
         size = Path(folder, "vgg19.pth").stat().st_size / 2**20
-        print(f"VGG-19's weights, a file of {size:.0f} MiB: seconds, and MiB over the process before")
+        print(f"VGG-19's weights, a file of {size:.0f} MiB: seconds of the processor, and MiB over the process before")
         rounds: dict[str, list[tuple[float, float]]] = {name: [] for name in CALLS}
         for _ in range(3):
             for name, call in CALLS.items():
