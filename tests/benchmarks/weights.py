@@ -1,4 +1,4 @@
-"""VGG-E's weights into a module: processor time and peak memory of a process, against torch's own loading of torchvision's."""
+"""VGG-E's weights into a module: processor time and peak memory of a process, against torch's own loading."""
 
 from __future__ import annotations
 
