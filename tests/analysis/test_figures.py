@@ -178,7 +178,7 @@ def test_merges_of_several_to_the_byte(name: str, count: int) -> None:
     assert memory(made.graph, batch=3).peak == peak(made, 3, train=False)
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
+@pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device")
 @pytest.mark.parametrize("kernel", [[3, 3], [4, 3], [3, 4], [2, 4]])
 @pytest.mark.parametrize("mode", ["zeros", "circular"])
 def test_same_padding_to_the_byte(mode: str, kernel: list[int]) -> None:

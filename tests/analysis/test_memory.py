@@ -20,7 +20,9 @@ from netspec.ops.base import REGISTRY, Example
 from netspec.types import Layer, Tensor
 
 # torch's own remark on what the examples with an even kernel and `padding: same` are there for.
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"
+)
 
 BATCH = 4
 

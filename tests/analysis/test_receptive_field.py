@@ -100,7 +100,7 @@ ODD_TOO = [name for name in PLACED if name not in ("adaptive", "off-centre")]
 """Those that take a map of odd size: 8 does not divide 33, and strides part ways there."""
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
+@pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device")
 @pytest.mark.parametrize(("name", "size"), [*((name, 32) for name in PLACED), *((name, 33) for name in ODD_TOO)])
 def test_placed_fields_are_where_the_gradient_is(name: str, size: int) -> None:
     network = PLACED[name]

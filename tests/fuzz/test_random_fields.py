@@ -17,7 +17,9 @@ from sight import Edges, Interval, edges_of, seen
 import netspec
 from netspec.analysis.receptive_field import Field, receptive_fields
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"
+)
 
 FUZZER = COUNTS["receptive fields against gradients"]
 MOST_NODES, MOST_CHANNELS = 80, 24

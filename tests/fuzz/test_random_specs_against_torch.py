@@ -16,7 +16,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import netspec
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"
+)
 
 FUZZER = COUNTS["random specs against torch"]
 MOST_CHANNELS, MOST_NODES = 200, 400

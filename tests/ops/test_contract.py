@@ -20,7 +20,9 @@ from netspec.ops.base import REGISTRY, Example, Merge, Op, RuleError, make_op, t
 from netspec.types import Layer, Reach, Tensor, Upsampling, Window
 
 # torch's own remark on what the examples with an even kernel and `padding: same` are there for.
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"
+)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,9 @@ from netspec.dims import Dim, symbol
 from netspec.ops.base import REGISTRY, Elementwise, Op, RuleError
 from netspec.types import Call, OnnxWriter, Tensor
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"
+)
 
 each_opset = pytest.mark.parametrize("opset", OPSETS)
 

@@ -19,7 +19,9 @@ from netspec.backends.onnx.lower import OPSETS, lower
 from netspec.ops.base import REGISTRY, RuleError
 from netspec.types import Tensor
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"
+)
 
 PAIRS = [1, 2, 3, 4, [1, 3], [2, 1], [3, 2], [5, 4]]
 FEW = [0, 0, 1, 2, [0, 1], [1, 0], [2, 1]]

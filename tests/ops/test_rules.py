@@ -81,7 +81,7 @@ def test_padding_is_refused_where_torch_refuses_it(mode: str) -> None:
     assert bool(refused) == (mode in ("reflect", "circular"))
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
+@pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device")
 @pytest.mark.parametrize("mode", ["zeros", "reflect", "circular"])
 @pytest.mark.parametrize("kernel", [[2, 5], [4, 3], [5, 2], [6, 1]])
 def test_same_padding_of_any_mode_is_as_torchs(mode: str, kernel: list[int]) -> None:

@@ -22,7 +22,9 @@ import netspec
 from netspec.backends.pytorch.prove import prove
 from netspec.network import names
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"
+)
 
 
 @pytest.fixture(autouse=True, scope="module")
