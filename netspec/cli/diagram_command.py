@@ -86,7 +86,7 @@ def command(
     if output is not None and not is_stdout(output):
         check_names_a_file(output)
     found = open_network(network, settings, sizes)
-    from netspec.backends.diagram.mark import is_our_diagram
+    from netspec.backends.diagram.mark import is_our_diagram, marked
 
     if output is not None and not is_stdout(output):
         refuse_to_lose(Path(output), is_our_diagram, force)
@@ -116,7 +116,7 @@ def command(
     if output is None or is_stdout(output):
         echo(data.decode(), nl=False)
         return
-    write_file(Path(output), data, is_our_diagram, force)
+    write_file(Path(output), marked(data, format), is_our_diagram, force)
     echo(f"wrote {output}: {len(drawn.picture.boxes)} boxes", err=True)
 
 

@@ -47,17 +47,17 @@ class Diagram:
         format = os.fspath(path).rpartition(".")[2].lower()
         if format not in FORMATS:
             raise ValueError(f"a diagram's file ends in .svg, .png, .pdf or .dot, not {os.fspath(path)!r}")
-        data = self.bytes(format, dpi=dpi)
+        data = marked(self.bytes(format, dpi=dpi), format)
         with open(path, "wb") as file:
             file.write(data)
 
     def bytes(self, format: str, system: bool = False, dpi: int | None = None) -> bytes:
-        """The diagram as the content of a file, which has a mark that tells who drew it."""
+        """The diagram as the content of a file."""
         if format == "dot" and dpi is None:
-            return marked(self.dot.encode(), format)
+            return self.dot.encode()
         if format == "svg" and not system and dpi is None:
-            return marked(self.svg.encode(), format)
-        return marked(self.render(format, system or format == "pdf", dpi), format)
+            return self.svg.encode()
+        return self.render(format, system or format == "pdf", dpi)
 
     def _repr_svg_(self) -> str:
         # Without the XML prolog, so that a page can hold it.
