@@ -20,9 +20,9 @@ def read_array(path: Path) -> Array:
         what = no_file(path)
         fail("NS503", f"{path} is no file: it is {what}" if what else f"there is no file {path}")
     try:
-        # Of a file that is damaged numpy raises errors of any kind.
-        return np.lib.format.open_memmap(path, mode="r")
-    except Exception:
+        with path.open("rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
+    except Exception:  # of a file that is damaged numpy raises errors of any kind
         fail("NS503", f"{path} is no array of numpy, or damaged", help="`numpy.save` writes one, as NAME.npy")
 
 
