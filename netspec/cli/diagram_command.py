@@ -144,7 +144,7 @@ def _part(graph: Graph, name: str, mode: Mode) -> str:
     if path != name:
         uses = len(uses_of(graph, name))
         which = f"the first of its {uses} uses" if uses > 1 else "its one use"
-        click.echo(f"`{name}` is a block: `{path}` is drawn, {which}", err=True)
+        echo(f"`{name}` is a block: `{path}` is drawn, {which}", err=True)
     return path
 
 
