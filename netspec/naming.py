@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Container
 
 from netspec.errors import fail
 from netspec.expression import FUNCTIONS
@@ -106,3 +107,12 @@ def check_class_name(name: str, what: str, span: Span | None) -> str:
 def class_name(name: str) -> str:
     """The name of the class that stands for a block or network: `conv_bn` gives `ConvBn`."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+def free_name(base: str, taken: Container[str]) -> str:
+    """A name that nothing has: this one, or with a number."""
+    name, count = base, 1
+    while name in taken:
+        count += 1
+        name = f"{base}_{count}"
+    return name

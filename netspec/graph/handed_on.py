@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from netspec.expression import Attribute, Expression, Name, leaves, rewrite
 from netspec.graph.lexicon import Binding, Lexicon
 from netspec.graph.model import Graph, Node, Parameter, Scope
+from netspec.naming import free_name
 
 
 def hand_on(graph: Graph, *, networks: bool = False) -> Graph:
@@ -99,7 +100,7 @@ class _HandingOn:
             outer = self.name(use.parent, binding, use.path)
             extra = self.extra.setdefault(use.path, {})
             own = (*use.block.inputs, *use.params, *(p.name for p in use.block.parameters))
-            name = _free(binding.name, {"index", *self.stands.file_parameters(use.path), *own, *extra})
+            name = free_name(binding.name, {"index", *self.stands.file_parameters(use.path), *own, *extra})
             self.names[key] = name
             extra[name] = binding, Name(outer)
         return self.names[key]
@@ -116,11 +117,3 @@ def kind_of(binding: Binding) -> str:
     block = binding.owner.block if binding.owner is not None else None
     declared = {p.name: p.kind for p in block.parameters} if block is not None else {}
     return declared.get(binding.name) or ("list" if isinstance(binding.value, tuple) else type(binding.value).__name__)
-
-
-def _free(name: str, taken: Iterable[str]) -> str:
-    free, number = name, 1
-    while free in taken:
-        number += 1
-        free = f"{name}_{number}"
-    return free

@@ -10,6 +10,7 @@ from netspec.backends.pytorch.bodies import Body, Item, helpers_used, is_chain
 from netspec.backends.pytorch.classes import wiring
 from netspec.backends.pytorch.layout import INDENT, Bracket, Doc, Joined, flat, side_by_side, statement, unpacked
 from netspec.expression import python_literal
+from netspec.naming import free_name
 from netspec.types import Call, Infix
 
 _TAKEN = frozenset(("self", "torch", "nn", *dir(builtins)))
@@ -36,15 +37,6 @@ def is_listed(item: Item) -> bool:
     if item.loops:
         return True
     return item.body is not None and item.body.kind == "repeat" and not is_chain(item.body)
-
-
-def free_name(base: str, taken: Collection[str]) -> str:
-    """A name that nothing has: this one, or with a number."""
-    name, count = base, 1
-    while name in taken:
-        count += 1
-        name = f"{base}_{count}"
-    return name
 
 
 class ForwardWriter:

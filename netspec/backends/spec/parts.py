@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from netspec.graph.lexicon import Lexicon
 from netspec.graph.model import Graph, Node, Parameter, Scope
 from netspec.graph.sharing import Sharing
 from netspec.graph.tree import Group, tree
+from netspec.naming import free_name
 from netspec.ops.base import Merge
 from netspec.source import Span
 
@@ -202,7 +203,7 @@ class PartsReader:
                 branches.append(Branch(group.scope.name, self.body(group, use), group.scope.output))
             else:
                 # The graph keeps no name of a branch without steps.
-                name = _free("identity", taken)
+                name = free_name("identity", taken)
                 taken.add(name)
                 branches.append(Branch(name, [], entry))
         return Part(node.name, [entry], [node.path], node.when, node, branches, is_scope=node.path == node.scope)
@@ -283,13 +284,13 @@ class PartsReader:
         steps = {item.name if isinstance(item, Node) else item.path.rpartition(".")[2] for item in group.items}
         for value in self.entering_values(group):
             if value not in found.values():
-                found[_free(_last_name(value.partition(":")[0]), {*found, *steps})] = value
+                found[free_name(_last_name(value.partition(":")[0]), {*found, *steps})] = value
         if len(found) == 1 and not found.keys() <= set(declared):
             (value,) = found.values()
             return {"input": value}
         if len(found) > 1 and "input" in found:
             # Of several none can be called so.
-            return {_free("x", {*found, *steps}): found.pop("input"), **found}
+            return {free_name("x", {*found, *steps}): found.pop("input"), **found}
         return found
 
     def leaving_values(self, item: Group | Node, around: str = "") -> list[str]:
@@ -314,12 +315,3 @@ class PartsReader:
 def _last_name(path: str) -> str:
     """The last part of a path that is a name, and no copy's number."""
     return next(part for part in reversed(path.split(".")) if not part.isdigit())
-
-
-def _free(name: str, taken: Container[str]) -> str:
-    """A name that nothing has: this one, or with a number."""
-    number, found = 1, name
-    while found in taken:
-        number += 1
-        found = f"{name}_{number}"
-    return found
