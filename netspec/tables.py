@@ -137,8 +137,8 @@ def _line(row: Sequence[str], found: Layout, right: Sequence[bool]) -> list[str]
     return lines
 
 
-_FORMULA = re.compile(r"[=@]|[-+](?![\s\d.,]*$)")
-"""How a formula of a spreadsheet begins; `-2` is none."""
+_FORMULA = re.compile(r"[=@]|[-+](?!([\s\d.,]*|-?[a-z-]+)$)")
+"""How a formula of a spreadsheet begins; `-2` is none, and neither is `--set`."""
 
 
 def _quoted(text: str) -> str:

@@ -138,7 +138,7 @@ class Memory:
     `scratch`: what is held only while it runs;
     `backward`: only while its backward pass runs. In training, what autograd keeps until the backward pass: the
     inputs at the places `inputs`, the `output`, further tensors `kept`. `hands_on`: the gradient of the output
-    serves as that of each input, so that the backward pass makes none.
+    serves as that of each input, or of those at these places, so that the backward pass makes none.
     """
 
     inputs: tuple[int, ...] = ()
@@ -147,7 +147,7 @@ class Memory:
     scratch: tuple[Tensor, ...] = ()
     backward: tuple[Tensor, ...] = ()
     view: bool = False
-    hands_on: bool = False
+    hands_on: bool | tuple[int, ...] = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def test_values_are_those_of_the_graph(net: netspec.Network) -> None:
     for path, node in net.graph.by_path.items():
         found = {v["name"]: v["value"] for v in net.explain(path)["values"] if not v["depth"]}
         found.pop("when", None)
-        theirs = {k: list(v) if isinstance(v, tuple) else v for k, v in node.op.model_dump().items()}
+        theirs = {k: list(v) if isinstance(v, tuple) else v for k, v in dict(node.op).items()}
         assert found == theirs
     for path, scope in net.graph.scopes.items():
         if scope.kind == "block":

@@ -248,8 +248,8 @@ def _backward(plan: _Schedule, ledger: Ledger, dtype: DType) -> None:
         given = [gradients.pop(value) for value, _ in node.values() if value in gradients]
         made = [value for value in dict.fromkeys(node.inputs[: node.op.reads]) if value in plan.trained]
         hands_on = plan.memories[node.path].hands_on
-        # An input that is smaller than the output, since it was there for many places, gets a sum of its gradient.
-        handed = {value for value in made if hands_on and given and plan.size(value) == plan.size(node.path)}
+        places = range(len(node.inputs)) if hands_on is True else hands_on or ()
+        handed = {node.inputs[place] for place in places} if given else set[str]()
         fresh = {value: given[0] if value in handed else f"{value}:gradient from {node.path}" for value in made}
         for value, name in fresh.items():
             ledger.hold(name, plan.size(value))

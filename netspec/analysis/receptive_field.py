@@ -10,6 +10,7 @@ hold for all, a field tells the most that any sees, the stride on average, and w
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -38,7 +39,7 @@ class Field:
     start: tuple[Offset | None, ...]
     note: str = ""
     spans: tuple[Spans, ...] = ()
-    places: tuple[int, ...] = ()
+    places: tuple[int, ...] = dataclasses.field(default=(), compare=False)
     border: bool = False
 
 
@@ -252,7 +253,7 @@ def _of_spans(spans: Sequence[Spans | None], why_not: str) -> Field:
 
 def _union(a: Field, b: Field, extent: tuple[Dim, ...]) -> Field:
     """What either sees: an interval where both move alike, else no one interval."""
-    if a == b:
+    if a == b and a.places == b.places:
         return a
     everything = _everything(extent)
     if everything in (a, b):

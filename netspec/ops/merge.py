@@ -43,7 +43,9 @@ class Add(Merge, name="add"):
         return True
 
     def memory(self, train: bool, y: Tensor, *xs: Tensor) -> Memory:
-        return Memory(scratch=_largest_between(self, xs), hands_on=True)
+        # An input that is there for many places gets a sum of the gradient.
+        whole = tuple([place for place, x in enumerate(xs) if x.shape == y.shape])
+        return Memory(scratch=_largest_between(self, xs), hands_on=whole)
 
     def torch(self, *xs: Tensor) -> Infix:
         return Infix("+")

@@ -155,7 +155,8 @@ def unknown_output(data: dict[str, Any], chance: random.Random) -> Mistake | Non
 
 @spoiler
 def unequal_merge(data: dict[str, Any], chance: random.Random) -> Mistake | None:
-    step = pick(data, chance, lambda s: s.op in ("add", "multiply") and s.live and "branches" in s.given)
+    # A product takes 977 channels beside one.
+    step = pick(data, chance, lambda s: s.op == "add" and s.live and "branches" in s.given)
     if step is None:
         return None
     branch = chance.choice([*step.given["branches"].values()])

@@ -173,7 +173,8 @@ def seen(case: Case) -> tuple[list[torch.Tensor], torch.Tensor]:
             table = torch.zeros(*value.shape[2:], *before.shape, dtype=torch.bool)
             for position in itertools.product(*(range(size) for size in value.shape[2:])):
                 changed = [v.clone() for v in values]
-                changed[number][:, :, *position] += 10.0
+                # By another step in each channel: what is added to all keys alike changes no attention.
+                changed[number][:, :, *position] += 10.0 + torch.rand(value.shape[:2], dtype=torch.float64)
                 table[position] = function(*changed) != before
             tables.append(table)
     return tables, before

@@ -150,7 +150,7 @@ def test_a_start_that_does_not_fit(start: Any, monkeypatch: pytest.MonkeyPatch) 
         def weights(self, x: Tensor) -> tuple[Weight, ...]:
             return tuple([Weight(w.name, w.shape, start=start) for w in super().weights(x)])
 
-    monkeypatch.delitem(REGISTRY, "wrong_gru")
+    del REGISTRY["wrong_gru"]
     weights = seeded(Wrong, monkeypatch)
     with pytest.raises(netspec.NetspecError, match=r"NS501: `rnn.bias_ih_l0` of 12 can't begin as "):
         weights["rnn.bias_ih_l0"]

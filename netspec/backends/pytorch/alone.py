@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from netspec.graph.model import Graph, Node
+from netspec.ops.base import is_float
 from netspec.types import Call, Infix, Layer, Printed
 
 _ROOTS = {"nn": nn, "torch": torch, "math": math}
@@ -26,9 +27,15 @@ def module_of(graph: Graph, node: Node) -> Any:
     unnamed = [value for _, value in arguments[: printed.positional]]
     named = dict(arguments[printed.positional :])
     if printed.inside:
-        return _named(printed.target)(_named(printed.inside)(*unnamed, **named))
+        return _named(printed.target)(_named(printed.inside)(*unnamed, **named).to(_precision(graph, node)))
     made = _named(printed.target)(*unnamed, **named)
-    return made.eval() if isinstance(made, nn.Module) else made
+    return made.eval().to(_precision(graph, node)) if isinstance(made, nn.Module) else made
+
+
+def _precision(graph: Graph, node: Node) -> torch.dtype:
+    """The dtype of floats that a node works in: torch makes weights in float32, and its user casts the module."""
+    floats = [x.dtype for x in (*graph.input_types(node), node.type) if is_float(x)]
+    return getattr(torch, floats[0] if floats else "float32")
 
 
 def meaning(printed: Printed, layer: Any) -> Callable[..., Any]:
