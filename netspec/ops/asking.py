@@ -5,7 +5,7 @@ So every op says it, those of one's own too, and an op about which nothing can b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -36,9 +36,12 @@ class Size:
     others: frozenset[int | str] = frozenset()
 
 
-def sizes_of(op: Op, xs: Sequence[Tensor]) -> tuple[tuple[Size, ...], ...]:
-    """For each output of an op on inputs of these types, what the size of each axis follows from."""
-    asked = _Asked(op, xs)
+def sizes_of(op: Op, xs: Sequence[Tensor], attributes: Container[str] | None = None) -> tuple[tuple[Size, ...], ...]:
+    """For each output of an op on inputs of these types, what the size of each axis follows from.
+
+    Of the attributes only those named are asked about, where any are, and those that are a size of an output.
+    """
+    asked = _Asked(op, xs, attributes)
     return tuple([tuple([asked.size(n, axis) for axis in range(y.rank)]) for n, y in enumerate(asked.outputs)])
 
 
@@ -62,15 +65,17 @@ Inputs = Sequence[Tensor]
 class _Asked:
     """The rule `infer` of an op, asked for other sizes and attributes than those that it has."""
 
-    def __init__(self, op: Op, xs: Inputs) -> None:
+    def __init__(self, op: Op, xs: Inputs, attributes: Container[str] | None) -> None:
         self.op = op
         self.xs = xs
         self.outputs = self.infer(*xs)
         self.axes = {axis: _answers(self.infer, self.with_axis(axis)) for axis in range(1, _rank(xs))}
         larger = _answers(self.infer, [_enlarged(xs, more) for more in MORE])
         self.maps: list[tuple[Inputs, tuple[Tensor, ...]]] = [(xs, self.outputs), *larger]
-        self.attributes = {name: self.with_attribute(name) for name in type(op).model_fields}
-        """By name, for each map the outputs under other values of it."""
+        sizes = {size for y in self.outputs for size in y.shape if isinstance(size, int)}
+        names = [n for n in type(op).model_fields if attributes is None or n in attributes or _is_in(op, n, sizes)]
+        self.attributes = {name: self.with_attribute(name) for name in names}
+        """By name, for the map and where need be for larger ones, the outputs under other values of it."""
 
     def infer(self, *xs: Tensor) -> tuple[Tensor, ...]:
         return _all(self.op.infer(*xs))
@@ -85,9 +90,11 @@ class _Asked:
         values = _other_values(getattr(self.op, name))
         ops = [(value, self.op.model_copy(update={name: value})) for value in values]
         answers: list[list[tuple[Any, tuple[Tensor, ...]]]] = []
-        for xs, _ in self.maps:
+        for xs, before in self.maps:
             each = [(value, _answers(op.infer, [xs])) for value, op in ops]
             answers.append([(value, _all(answer[0][1])) for value, answer in each if answer])
+            if _all_sides_differ(before, [ys for _, ys in answers[-1]]):
+                break  # Larger maps would tell no more.
         return answers
 
     def size(self, output: int, axis: int) -> Size:
@@ -99,7 +106,7 @@ class _Asked:
         size = of(self.outputs)
         others: set[int | str] = {a for a, ways in self.axes.items() if not ways or any(of(y) != size for _, y in ways)}
         for name, by_map in self.attributes.items():
-            pairs = zip(self.maps, by_map, strict=True)
+            pairs = zip(self.maps, by_map, strict=False)
             if not by_map[0] or any(of(y) != of(before) for (_, before), ways in pairs for _, y in ways):
                 others.add(name)
         for name, (ways, *_) in self.attributes.items():
@@ -121,6 +128,17 @@ class _Asked:
             return having, False
         summed = len(places) > 1 and all(_total([xs[n].shape[axis] for n in places]) == size for xs, size in every)
         return (places, True) if summed else None
+
+
+def _all_sides_differ(before: tuple[Tensor, ...], others: Sequence[tuple[Tensor, ...]]) -> bool:
+    """Whether each side of each map is another in one of several answers."""
+    sides = [(n, axis) for n, y in enumerate(before) for axis in range(2, y.rank)]
+    return bool(sides) and all(any(ys[n].shape[a : a + 1] != before[n].shape[a : a + 1] for ys in others) for n, a in sides)
+
+
+def _is_in(op: Op, name: str, sizes: Container[int]) -> bool:
+    value = getattr(op, name)
+    return type(value) is int and value in sizes
 
 
 def _all(inferred: Any) -> tuple[Tensor, ...]:

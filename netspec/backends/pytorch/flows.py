@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from netspec.backends.pytorch.sums import tidy
 from netspec.expression import Binary, Expression, ListOf, names_in
@@ -46,15 +47,15 @@ class Sizes:
     """What the ops of a graph say of sizes, asked once for each op and types of inputs."""
 
     def __init__(self) -> None:
-        self._outputs: dict[tuple[int, ...], tuple[tuple[Size, ...], ...]] = {}
+        self._outputs: dict[tuple[Any, ...], tuple[tuple[Size, ...], ...]] = {}
         self._arguments: dict[tuple[int, ...], dict[str, frozenset[int]]] = {}
 
-    def of(self, node: Node, graph: Graph) -> tuple[tuple[Size, ...], ...]:
-        """What the size of each axis of each output of a node follows from."""
+    def of(self, node: Node, graph: Graph, attributes: Names) -> tuple[tuple[Size, ...], ...]:
+        """What the size of each axis of each output of a node follows from; of its attributes those that may vary."""
         types = graph.input_types(node)
-        key = (id(node.op), *map(id, types))
+        key = (id(node.op), attributes, *map(id, types))
         if key not in self._outputs:
-            self._outputs[key] = sizes_of(node.op, types)
+            self._outputs[key] = sizes_of(node.op, types, attributes)
         return self._outputs[key]
 
     def arguments(self, node: Node, graph: Graph) -> dict[str, frozenset[int]]:

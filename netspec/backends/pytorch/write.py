@@ -211,7 +211,8 @@ class ClassWriter:
     def pass_through(self, item: Item, matched: Matched, given: Mapping[str, Expression]) -> None:
         """What is known behind an op, whose attributes are given as expressions."""
         flows, ranks = [self.flows[v] for v in item.inputs], [self.graph.types[v].rank for v in item.inputs]
-        uses = [self.sizes.of(other.node, self.graph) for _, other in matched if other.node is not None]
+        varying = frozenset(name for name, tree in given.items() if names_in(tree))
+        uses = [self.sizes.of(other.node, self.graph, varying) for _, other in matched if other.node is not None]
         for number, value in enumerate(item.outputs):
             self.flows[value] = behind([outputs[number] for outputs in uses], ranks, flows, given)
 
