@@ -18,7 +18,7 @@ check:  ## format, lint and types, without changing anything
 	$(PYTHON) -m pyright --pythonpath $(PYTHON)
 
 test:  ## all tests
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2
 
 lowest:  ## all tests with the lowest versions that pyproject.toml allows, in .venv-lowest (some gigabytes)
 	test -x .venv-lowest/bin/uv || $(PYTHON) -m venv .venv-lowest
@@ -27,7 +27,7 @@ lowest:  ## all tests with the lowest versions that pyproject.toml allows, in .v
 	.venv-lowest/bin/uv pip install --quiet $(IN_LOWEST) --resolution lowest-direct -r pyproject.toml --extra test
 	.venv-lowest/bin/uv pip install --quiet $(IN_LOWEST) --no-deps --editable .
 	.venv-lowest/bin/uv pip list $(IN_LOWEST)
-	PATH="$(CURDIR)/.venv-lowest/env/bin:$$PATH" PYTHONPATH= .venv-lowest/env/bin/python -m pytest -q $(LOWEST_TESTS)
+	PATH="$(CURDIR)/.venv-lowest/env/bin:$$PATH" PYTHONPATH= .venv-lowest/env/bin/python -m pytest -q -n 2 $(LOWEST_TESTS)
 
 fuzz:  ## ever new specs, mutants and bytes: FUZZ_MINUTES=1 for each of twelve fuzzers, counts at the end
 	NETSPEC_FUZZ_MINUTES=$(FUZZ_MINUTES) $(PYTHON) -m pytest -q tests/fuzz

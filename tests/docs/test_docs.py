@@ -120,7 +120,7 @@ def test_the_two_commands_stand_at_the_top_each_on_one_line() -> None:
     assert (first.note, second.note) == ("install-and-run", "install-and-test")
     install = "python3 -m venv .venv && .venv/bin/pip install -e"
     assert first.text == f"{install} . && .venv/bin/netspec compile specs/vgg_e.yaml\n"
-    assert second.text == f'{install} ".[test]" && .venv/bin/python -m pytest\n'
+    assert second.text == f'{install} ".[test]" && .venv/bin/python -m pytest -n 2\n'
 
 
 def nested(depth: int) -> str:
