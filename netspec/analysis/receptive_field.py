@@ -11,7 +11,7 @@ hold for all, a field tells the most that any sees, the stride on average, and w
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -30,8 +30,8 @@ class Field:
     """A receptive field: one entry per spatial axis of the input; `note` says why an entry is None.
 
     `spans` is what units see apart. `places` are the axes of the value along which units see further on in each axis of
-    the input, where they are not axes 2, 3 ... of both, and LOST where there is none. `border`: units at the border see
-    other positions than those that the entries tell.
+    the input, where they are not axes 2, 3 ... of both, and LOST where there is none; those that are lost may be among
+    the axes `among`. `border`: units at the border see other positions than those that the entries tell.
     """
 
     size: tuple[Dim | Fraction | None, ...]
@@ -41,6 +41,7 @@ class Field:
     spans: tuple[Spans, ...] = ()
     places: tuple[int, ...] = dataclasses.field(default=(), compare=False)
     border: bool = False
+    among: frozenset[int] = dataclasses.field(default=frozenset(), compare=False)
 
 
 LOST = -1
@@ -75,7 +76,9 @@ def receptive_fields(graph: Graph, origin: str | None = None) -> dict[str, dict[
         key = (id(node.op), *map(id, inputs))
         step = steps.get(key)
         if step is None:
-            step = steps[key] = _Step(node.op.window(*inputs), node.op.axes(*inputs), node.op.mixed(*inputs), inputs)
+            step = steps[key] = _Step(
+                node.op.window(*inputs), node.op.axes(*inputs), node.op.mixed(*inputs), inputs, range(node.type.rank)
+            )
         sources = [fields for value in node.inputs[: node.op.reads] if (fields := found.get(value))]
         if sources and step.window is Reach.POINT and len(set(inputs)) > 1:
             sources = [
@@ -98,6 +101,7 @@ class _Step:
     axes: Axes | None
     mixed: tuple[int, ...]
     inputs: Sequence[Tensor]
+    outputs: range
 
 
 def _through(step: _Step, sources: list[dict[str, Field]], extents: Mapping[str, tuple[Dim, ...]]) -> dict[str, Field]:
@@ -139,16 +143,17 @@ def _seen(field: Field, step: _Step, extent: tuple[Dim, ...]) -> Field:
     if window is Reach.ALL:
         # What depends on the data does so behind a global op too.
         return _unknown(DATA, len(extent)) if field.note == DATA else _everything(extent)
-    if window is Reach.UNPLACED or field.places:
-        return _unplaced(field)
-    if window is Reach.POINT:
-        return field
+    if window is Reach.POINT or window is Reach.UNPLACED:
+        # What such an op does along the axis of channels is not known, and that may be another axis of the input.
+        return _unknown(field.note or UNPLACED, len(extent)) if field.places else _unplaced(field, step.outputs)
     if window is Reach.VARIES or window is Reach.DATA:
         return _unknown(VARIES if window is Reach.VARIES else DATA, len(field.size))
     if field.note and not field.spans:
         return _unknown(field.note, len(field.size))
     if len(window.axes if isinstance(window, Upsampling) else window.size) != len(field.size):
         return _unknown(UNPLACED, len(field.size))
+    if field.places:
+        return _turned(field, step, extent)
     if field.spans or isinstance(window, Upsampling):
         border = field.border or (isinstance(window, Window) and window.border)
         return replace(_upsampled(field, window), border=border)
@@ -166,12 +171,27 @@ def _seen(field: Field, step: _Step, extent: tuple[Dim, ...]) -> Field:
     return Field(tuple(size), tuple(stride), tuple(start), border=field.border or window.border)
 
 
-def _unplaced(field: Field) -> Field:
+def _turned(field: Field, step: _Step, extent: tuple[Dim, ...]) -> Field:
+    """A field behind a window where the axes of the map stand in another order; unknown where others are among them."""
+    order = [place - 2 for place in field.places]
+    if sorted(order) != list(range(len(order))):
+        return _unknown(UNPLACED, len(order))
+
+    def take(field: Field, order: Sequence[int]) -> Field:
+        entries = {name: tuple([getattr(field, name)[n] for n in order]) for name in ("size", "stride", "start")}
+        return replace(field, **entries, spans=tuple([field.spans[n] for n in order if field.spans]), places=())
+
+    back = [order.index(n) for n in range(len(order))]
+    seen = _seen(take(field, back), step, extent)
+    return seen if seen.places else replace(take(seen, order), places=field.places)
+
+
+def _unplaced(field: Field, among: Iterable[int]) -> Field:
     """What units see whose index no longer tells where: as much as before."""
     if field.note and not field.spans:
         return field
     none = (None,) * len(field.size)
-    return Field(field.size, none, none, UNPLACED, places=(LOST,) * len(field.size))
+    return Field(field.size, none, none, UNPLACED, places=(LOST,) * len(field.size), among=frozenset(among))
 
 
 def _moved(field: Field, axes: Axes, mixed: tuple[int, ...], x: Tensor, extent: tuple[Dim, ...]) -> Field:
@@ -188,16 +208,30 @@ def _moved(field: Field, axes: Axes, mixed: tuple[int, ...], x: Tensor, extent: 
         exact = exact and (alone or axis in mixed)
     if set(own) <= {*mixed}:
         return _unknown(DATA, len(extent)) if field.note == DATA else _everything(extent)
+    if field.among & {*mixed}:
+        return _unknown(field.note, len(extent))
+    among = _among(field.among if LOST in own else own, axes) if LOST in places else frozenset[int]()
     if field.note and not field.spans:
-        return replace(field, places=tuple(places))
+        known = field.size[0] is not None
+        return replace(field, size=tuple(size) if known else field.size, places=tuple(places), among=among)
     if not exact:
-        return replace(_unplaced(field), places=tuple(places))
+        return replace(_unplaced(replace(field, size=tuple(size)), among), places=tuple(places))
     if field.spans and {*own} & {*mixed}:
         return _unknown(VARIES, len(extent))
     standard = places == list(range(2, 2 + len(places))) and len(axes) == 2 + len(places)
     return replace(
         field, size=tuple(size), stride=tuple(stride), start=tuple(start), places=() if standard else tuple(places)
     )
+
+
+def _among(own: Iterable[int], axes: Axes) -> frozenset[int]:
+    """The axes of an output among which these of the input may be: where they went, else those that are others."""
+    others = [n for n, source in enumerate(axes) if source is None]
+    places: set[int] = set()
+    for axis in own:
+        went = [n for n, source in enumerate(axes) if source == axis or (isinstance(source, tuple) and axis in source)]
+        places.update(went or others)
+    return frozenset(places)
 
 
 def _place_of(axis: int, axes: Axes, x: Tensor) -> tuple[int, bool]:

@@ -151,10 +151,11 @@ def test_attention_over_tokens_sees_everything() -> None:
 
 
 def test_what_does_not_come_back_is_not_placed() -> None:
-    swapped: Step = ("transpose", {"dim0": 2, "dim1": 3})
-    field = field_of(built([CONV, swapped, CONV], (1, 4, 6, 5)))
+    rows_first: Step = ("transpose", {"dim0": 1, "dim1": 2})
+    field = field_of(built([CONV, rows_first, CONV], (1, 4, 6, 5)))
     assert field.note.startswith("unplaced")
-    assert field_of(built([CONV, swapped, swapped, CONV], (1, 4, 6, 5))).size == (5, 5)
+    assert field.size == (None, None)
+    assert field_of(built([CONV, rows_first, rows_first, CONV], (1, 4, 6, 5))).size == (5, 5)
 
 
 # Borders.
@@ -212,3 +213,54 @@ def test_axes_are_what_an_op_says(case: Case) -> None:
                 different = (function(*changed) != before).movedim(place, 0)
                 different = [n for n, part in enumerate(different) if part.any()]
                 assert axis in mixed or different in ([index], []), (axes, axis, index)
+
+
+HALVES: list[Step] = [("unflatten", {"dim": 2, "unflattened_size": [2, 3]})]
+TURNED: Step = ("transpose", {"dim0": 2, "dim1": 3})
+LINE: Step = ("conv2d", {"out_channels": 4, "kernel_size": [1, 3], "stride": [2, 1], "padding": [0, 1]})
+NEVER_LESS: dict[str, list[Step]] = {
+    "window over a turned map": [CONV, TURNED, LINE],
+    "turned back": [CONV, TURNED, LINE, TURNED, CONV],
+    "window behind tokens": [
+        CONV,
+        ("flatten", {"start_dim": 2}),
+        ("unflatten", {"dim": 2, "unflattened_size": [6, 5]}),
+        CONV,
+    ],
+    "window over a map that is channels last": [CONV, LAST, ("conv2d", {"out_channels": 3, "kernel_size": 3})],
+    "channels that were rows": [*HALVES, ("transpose", {"dim0": 1, "dim1": 3}), ("softmax", {"dim": 1})],
+    "rows within halves": [*HALVES, ("softmax", {"dim": 3})],
+    "halves": [*HALVES, ("softmax", {"dim": 2})],
+    "a row, and all of it": [CONV, ("select", {"dim": 2, "index": 3}), ("softmax", {"dim": 2})],
+    "rows as channels": [
+        ("permute", {"dims": [0, 2, 1, 3]}),
+        ("flatten", {"start_dim": 2}),
+        ("linear", {"out_features": 3}),
+    ],
+    "norm of neighbours in another axis": [CONV, LAST, ("local_response_norm", {"size": 3})],
+}
+
+
+@pytest.mark.parametrize("steps", NEVER_LESS.values(), ids=NEVER_LESS)
+def test_no_unit_sees_more_than_is_said(steps: list[Step]) -> None:
+    shape = (1, 4, 6, 5)
+    graph = built(steps, shape)
+    field = field_of(graph)
+    out, seen = extents(graph, shape)
+    for unit in itertools.product(*map(range, out)):
+        spots = seen[unit].nonzero()
+        for entry, size in enumerate(field.size):
+            assert size is None or int(spots[:, entry].max() - spots[:, entry].min()) < size, (unit, field)
+
+
+def test_a_window_over_a_turned_map_is_exact() -> None:
+    shape = (1, 4, 6, 5)
+    for steps in ([CONV, TURNED, LINE], [CONV, TURNED, LINE, TURNED, CONV]):
+        graph = built(steps, shape)
+        assert not field_of(graph).note
+        hold(field_of(graph), shape, *extents(graph, shape))
+
+
+def test_layers_over_tokens_made_a_map_again_keep_a_size() -> None:
+    graph = built([CONV, *TOKENS, ("unflatten", {"dim": 1, "unflattened_size": [6, 5]}), *INSIDE[:2]], (1, 4, 6, 5))
+    assert field_of(graph).size == (3, 3)
