@@ -133,7 +133,9 @@ class _Asked:
 def _all_sides_differ(before: tuple[Tensor, ...], others: Sequence[tuple[Tensor, ...]]) -> bool:
     """Whether each side of each map is another in one of several answers."""
     sides = [(n, axis) for n, y in enumerate(before) for axis in range(2, y.rank)]
-    return bool(sides) and all(any(ys[n].shape[a : a + 1] != before[n].shape[a : a + 1] for ys in others) for n, a in sides)
+    return bool(sides) and all(
+        any(ys[n].shape[a : a + 1] != before[n].shape[a : a + 1] for ys in others) for n, a in sides
+    )
 
 
 def _is_in(op: Op, name: str, sizes: Container[int]) -> bool:
