@@ -352,3 +352,20 @@ def seconds(copies: int, view: Any = ()) -> float:
 def test_time_grows_as_the_copies_do(view: Any) -> None:
     few, many = (min(seconds(copies, view) for _ in range(2)) for copies in (3_100, 12_400))
     assert many < 12 * few
+
+
+def test_what_only_the_last_copy_gives_enters_all_copies_of_what_follows() -> None:
+    """In the second frame each copy takes what enters it, so that no line there is dashed or says `last`."""
+    drawn = spec(
+        "  - {u: {skip: index < 3}, repeat: 4, name: s}\n  - {u: {}, repeat: 4, name: t}\n",
+        "  u:\n    params: {skip: true}\n    body:\n"
+        "      - {conv2d: {out_channels: 8, kernel_size: 3, padding: 1}, name: c}\n"
+        "      - {add, from: [c, input], when: skip}\n",
+    )
+    dot = netspec.diagram(drawn).dot
+    ways = dict(line.strip().partition(" [")[::2] for line in dot.splitlines() if "->" in line and "invis" not in line)
+    # n1 and n2 are the convolution and the sum of the first frame, n3 and n4 of the second.
+    assert "dashed" in ways["n1 -> n2"]
+    assert "dashed" in ways["n1 -> g1"]
+    assert "dashed" not in ways["g1 -> n3"] + ways["g1 -> n4"]
+    assert ">last<" not in dot

@@ -98,8 +98,13 @@ class _Writer:
 
     def _tagged(self, edge: Edge) -> bool:
         """Whether an edge says in which copies it is: the boxes at its ends do not."""
-        boxes = self.picture.boxes
-        return edge.rare and edge.only not in (boxes[edge.tail].only, boxes[edge.head].only)
+        boxes, said = self.picture.boxes, self._said(edge)
+        return said not in ("", boxes[edge.tail].only, boxes[edge.head].only)
+
+    def _said(self, edge: Edge) -> str:
+        """In which copies the last part of an edge is: once it forks in a frame, copies are those of that frame."""
+        forks = any((frame, edge.tail) in self.gates for frame in entered(self.picture, edge))
+        return edge.inside if forks else edge.only
 
     def write(self) -> str:
         look = self.look
@@ -173,7 +178,8 @@ class _Writer:
         for edge in self.picture.edges:
             tag = self.tags.get((edge.tail, edge.head))
             if tag is not None and self.column[edge.head] == way and self._home(edge) == frame:
-                text = "".join(line.cells[0] for line in small(self.look, [SAID.get(edge.only, edge.only)], 8))
+                said = self._said(edge)
+                text = "".join(line.cells[0] for line in small(self.look, [SAID.get(said, said)], 8))
                 dot.node(tag, label=f"<{text}>", shape="plain", style="", margin="0", height="0.1", width="0.1")
 
     def _home(self, edge: Edge) -> str:
@@ -308,11 +314,11 @@ class _Writer:
                     firm = {"weight": "100"} if self._straight(gate) else {}
                     self.dot.edge(start, gate.name, arrowhead="none", **firm, **_style(gate.rare, gate.size))
                 start = gate.name
-        tag = self.tags.get((edge.tail, edge.head))
+        tag, style = self.tags.get((edge.tail, edge.head)), _style(bool(self._said(edge)), edge.size)
         if tag is not None:
-            self.dot.edge(start, tag, arrowhead="none", **weight, **_style(edge.rare, edge.size))
+            self.dot.edge(start, tag, arrowhead="none", **weight, **style)
             start = tag
-        self.dot.edge(start, self.ids[edge.head], **weight, **_style(edge.rare, edge.size))
+        self.dot.edge(start, self.ids[edge.head], **weight, **style)
 
     def _go_on(self, tail: str, head: str) -> str:
         """The mark at which a value goes on in another column; the same stands where it left its own."""

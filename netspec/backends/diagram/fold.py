@@ -270,8 +270,9 @@ class _Folder:
         leaving = {key: value for key, (_, value) in self.ends.leaving.items()}
         lines = Lines(self.graph, self.plan, self.nodes, entering, leaving)
         for (tail, head), line in lines.drawn.items():
-            only = self._where(head, line.heads) or self._where(tail, line.tails)
-            picture.edges.append(Edge(tail, head, bool(only), only, line.size))
+            inside = self._where(head, line.heads)
+            only = inside or self._where(tail, line.tails)
+            picture.edges.append(Edge(tail, head, bool(only), only, line.size, inside))
         tails = {tail for tail, _ in lines.drawn}
         for key, box in picture.boxes.items():
             if key in lines.fed:

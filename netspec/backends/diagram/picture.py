@@ -62,8 +62,8 @@ class Frame:
 class Edge:
     """A value that goes from a box to another.
 
-    `rare` where it does so in some copies only, of which `only` says which. `size`: of the value, its size alone
-    counts.
+    `rare` where it does so in some copies only, of which `only` says which; `inside`, in which of those of the frame
+    that it ends in. `size`: of the value, its size alone counts.
     """
 
     tail: str
@@ -71,6 +71,7 @@ class Edge:
     rare: bool = False
     only: str = ""
     size: bool = False
+    inside: str = ""
 
 
 @dataclass(slots=True)
