@@ -137,7 +137,7 @@ def _line(row: Sequence[str], found: Layout, right: Sequence[bool]) -> list[str]
     return lines
 
 
-_FORMULA = re.compile(r"[=@]|[-+](?!([\s\d.,]*|-?[a-z-]+)$)")
+_FORMULA = re.compile(r"[=@]|[-+](?!([\s\d.,]*|-[a-z][a-z-]*)$)")
 """How a formula of a spreadsheet begins; `-2` is none, and neither is `--set`."""
 
 

@@ -65,6 +65,7 @@ class Builder:
         self.title = title
         self.source = source
         self.decided: set[str] = set()
+        self.vanished: set[str] = set()
         self.params: dict[str, Any] = {check_parameter_name(n, None): v for n, v in (params or {}).items()}
         self.types: dict[str, Tensor] = {}
         self.scopes: dict[str, Scope] = {}
@@ -166,6 +167,7 @@ class Builder:
             self.title,
             self.source,
             frozenset(self.decided),
+            frozenset(self.vanished),
         )
         check_sizes(graph, {s: size for i in self._inputs for s, size in i.nominal.items()}, "the nominal sizes ")
         return graph

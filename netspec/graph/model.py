@@ -181,6 +181,7 @@ class Graph:
 
     `params` are the spec's parameters with their values, which expressions in blocks may read; `decided` are
     those of them that decided what the graph does not show: which steps were left out, how large an input is.
+    `vanished` are those of the decided that left out steps of which no copy and no use is there.
     """
 
     name: str
@@ -192,6 +193,7 @@ class Graph:
     title: str = ""
     source: str = ""
     decided: frozenset[str] = frozenset()
+    vanished: frozenset[str] = frozenset()
 
     @cached_property
     def types(self) -> Mapping[str, Tensor]:

@@ -24,6 +24,7 @@ class Editor:
         self.graph = graph
         self.builder = Builder(graph.name, title=graph.title, source=graph.source, params=graph.params)
         self.builder.decided |= graph.decided
+        self.builder.vanished |= graph.vanished
         self.values: dict[str, str] = {}
         self.owners: dict[str, str] = {}
         """By the path that owned weights the one that owns them now."""

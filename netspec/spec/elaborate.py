@@ -9,7 +9,17 @@ from typing import Any
 from netspec.collector import without_collector
 from netspec.dims import Dim, Symbolic, symbol
 from netspec.errors import Diagnostic, Findings, NetspecError, fail
-from netspec.expression import Expression, ExpressionError, Value, evaluate, names_in, show, way_to_bool
+from netspec.expression import (
+    Attribute,
+    Expression,
+    ExpressionError,
+    Value,
+    evaluate,
+    leaves,
+    names_in,
+    show,
+    way_to_bool,
+)
 from netspec.graph.build import Builder
 from netspec.graph.model import NOTHING, Graph, Scope
 from netspec.labels import Labels
@@ -17,7 +27,7 @@ from netspec.preprocess import Preprocess
 from netspec.source import Span
 from netspec.spec.body import Argument, BlockDefinition, Body, BodyParameter, Step, called_values
 from netspec.spec.elaborate_errors import DECIDE, Failed, notes_of
-from netspec.spec.frame import Frame, Home, Made, origins_of
+from netspec.spec.frame import NOWHERE, Frame, Home, Made, origins_of
 from netspec.spec.inputs import SIZE, is_size
 from netspec.spec.labels import check_labels
 from netspec.spec.nodes import Values, all_known
@@ -66,6 +76,12 @@ class _Elaborator(Opener):
             if parameter.span is not None and way_to_bool(parameter.default):
                 self.evaluator.declared.setdefault(parameter.name, parameter.span)
         self.steps: dict[str, str] = {}
+        self.sizes: list[Expression] = []
+        """The expressions that sizes of inputs come from."""
+        self.left_out: dict[int, frozenset[str]] = {}
+        """By the identity of a condition or a count by which a step was left out, the spec's parameters behind it."""
+        self.stands: set[int] = set()
+        """The identities of those by which one was not, in another use or copy."""
 
     def run(self) -> Result:
         names: dict[str, Value] = dict(self.home.params)
@@ -91,6 +107,8 @@ class _Elaborator(Opener):
             value = self.steps.get(o.value) or o.value
             self.builder.output(o.name, value, o.mode, o.span, self.labels(o.name, value))
         self.findings.check()
+        gone = [names for argument, names in self.left_out.items() if argument not in self.stands]
+        self.builder.vanished.update(*gone)
         graph = self.builder.build()
         return Result(graph, _unused(self.spec, graph), self.steps)
 
@@ -153,6 +171,7 @@ class _Elaborator(Opener):
         if isinstance(dim, int | str):
             return dim
         self.builder.decided |= names_in(dim)
+        self.sizes.append(dim)
         value = self.evaluator.evaluate(dim, self.home.params, Argument("shape", span, span), ())
         if not is_size(value):
             fail("NS206", f"a size of `{name}` is {SIZE}, not {show(value)}", span)
@@ -249,6 +268,7 @@ class _Elaborator(Opener):
             inner, count_as = dict(zip(entry_names(step), entries, strict=True)), step.repeat.expression
             scope = Scope(path, "repeat", frame.scope, given, inputs=inner, count=count_as, span=step.span)
             self.builder.open(scope)
+            self.stands.add(id(step.repeat))
         else:
             self.decide(step.repeat, frame)
         return values
@@ -268,6 +288,7 @@ class _Elaborator(Opener):
                     self.errors.fail("NS215", message, step.when.span, frame)
                 self.decide(step.when, frame)
                 return inputs[: len(step.outputs)]
+            self.stands.add(id(step.when))
         target = step.target
         if isinstance(target, BlockDefinition):
             return self.block(step, target, frame, path, parent, inputs)
@@ -280,7 +301,11 @@ class _Elaborator(Opener):
     def decide(self, argument: Argument, frame: Frame) -> None:
         """Note the spec's parameters by which a step was left out: the graph does not show them."""
         if argument.expression is not None:
-            self.builder.decided |= origins_of(argument.expression, frame)
+            origins = origins_of(argument.expression, frame)
+            self.builder.decided |= origins
+            if any(isinstance(leaf, Attribute) for leaf in leaves(argument.expression)):
+                origins = origins.union(*(names_in(dim) for dim in self.sizes))
+            self.left_out[id(argument)] = origins | self.left_out.get(id(argument), NOWHERE)
 
 
 def entry_names(step: Step) -> tuple[str, ...]:

@@ -68,6 +68,31 @@ def test_parameters_stay_parameters(bundled: Callable[[str], Network]) -> None:
         assert changed.hash() == netspec.load("resnet50", params=params).graph.hash()
 
 
+@pytest.mark.parametrize(
+    ("params", "inputs", "network"),
+    [
+        ("{p: 1}", "[N, 3, 8, 8]", "[{conv2d: {out_channels: p, kernel_size: 1}}, {batch_norm, when: p > 1}]"),
+        ("{p: 0}", "[N, 3, 8, 8]", "[{conv2d: {out_channels: 1 + p, kernel_size: 1}}, {relu, repeat: p}]"),
+        ("{p: 8}", "[N, 3, p, p]", "[{relu, when: input.height > 8}, conv2d: {out_channels: 2, kernel_size: 1}]"),
+        ("{p: 1}", "[N, 3, 8, 8]", "[{c: p}]"),
+    ],
+)
+def test_a_parameter_whose_step_is_nowhere_left_is_a_number(params: str, inputs: str, network: str) -> None:
+    """With another value the written spec would lack the step: it has no such parameter."""
+    block = "{params: {n: int}, body: [{conv2d: {out_channels: n, kernel_size: 1}}, {batch_norm, when: n > 1}]}"
+    text = (
+        f"netspec: 1\nname: p\nparams: {params}\ninputs: {{x: {inputs}}}\nblocks:\n  c: {block}\nnetwork: {network}\n"
+    )
+    net = netspec.loads(text)
+    written = netspec.to_yaml(net.graph)
+    assert netspec.loads(written).graph.hash() == net.graph.hash()
+    assert "params: {p" not in written
+    # Where the step is there, the parameter is, and means what it meant.
+    open_net = netspec.loads(text, params={"p": 16})
+    again_open = netspec.loads(netspec.to_yaml(open_net.graph), params={"p": 24})
+    assert again_open.graph.hash() == netspec.loads(text, params={"p": 24}).graph.hash()
+
+
 def test_sizes_stay_expressions() -> None:
     text = netspec.to_yaml(netspec.load(OTHERS[-1]).graph)
     assert "inputs: {image: [N, 3, size, size]}" in text

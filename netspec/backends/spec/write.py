@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from netspec.backends.spec.definitions import Definition, Definitions
@@ -31,7 +32,9 @@ def to_yaml(graph: Graph, note: str = "") -> str:
     as they hold for all uses. The text is read back and compared before it is given. Raises NetspecError NS401 where
     the language has no words for a graph.
     """
-    found = _written(hand_on(graph, networks=True), note)
+    # A parameter that left out a step which is nowhere left would mean less here: its value stands for it.
+    params = {name: value for name, value in graph.params.items() if name not in graph.vanished}
+    found = _written(hand_on(replace(graph, params=params), networks=True), note)
     prove(graph, found)
     return found
 
