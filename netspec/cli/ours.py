@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import zipfile
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 FORMATS = ("table", "json", "csv", "markdown")
 _LONGEST = 100_000_000
 """How long what is looked at may be: a report, or the header of a safetensors file."""
+_TABLES = {"table": (r"\s{2,}", "-{5}"), "markdown": (r" \| ", r"\| -+")}
+"""What stands between the headings of a table, and how the line below them begins."""
+_MORE_ABOVE = 2
+"""How many more lines of title a report may have than another of its kind, such as the source of a spec."""
 
 
 def is_our_source(path: Path) -> bool:
@@ -68,11 +73,29 @@ def is_our_schema(path: Path) -> bool:
 
 
 def is_our_report(path: Path, report: Report) -> bool:
-    """Whether a file is a report like this one: in one of the formats, under the same headings."""
+    """Whether a file is a report like this one, and no more: in one of the formats, under the same headings."""
     if path.stat().st_size > _LONGEST:
         return False
     text = path.read_text("utf-8", "replace")
-    return any(heads and heads == _heads(report.to(form), form) for form in FORMATS if (heads := _heads(text, form)))
+    return any(_is_like(text, report.to(form), form) for form in FORMATS)
+
+
+def _is_like(text: str, report: str, format: str) -> bool:
+    """Whether a text differs from a report in a format by its figures only.
+
+    A report that somebody pasted into a text of theirs has more above it or below.
+    """
+    heads = _heads(text, format)
+    if not heads or heads != _heads(report, format):
+        return False
+    if format == "json":
+        return True
+    if format == "csv":
+        return all(len(row) == len(heads) for row in csv.reader(text.splitlines()))
+    above, below = _around(text, format)
+    usually_above, usually_below = _around(report, format)
+    begins_so = format != "markdown" or text[:2] == report[:2]
+    return begins_so and above <= usually_above + _MORE_ABOVE and below <= usually_below
 
 
 def _heads(text: str, format: str) -> Sequence[str]:
@@ -86,10 +109,20 @@ def _heads(text: str, format: str) -> Sequence[str]:
     if format == "csv":
         return text.split("\n", 1)[0].split(",")
     # Above a line of dashes; of a table as text they stand as wide apart as its cells are.
-    between, rule = (r" \| ", r"\| -+") if format == "markdown" else (r"\s{2,}", "-{5}")
+    between, rule = _TABLES[format]
     lines = text.splitlines()
     head = next((above for above, line in pairwise(lines) if re.match(rule, line)), "")
     return re.split(between, head.strip()) if head else ()
+
+
+def _around(text: str, format: str) -> tuple[int, int]:
+    """How many lines stand above the table of a report and below it; more paragraphs than one count as many."""
+    paragraphs = re.split(r"\n\s*\n", text.strip())
+    rule = re.compile(_TABLES[format][1])
+    table = next(number for number, each in enumerate(paragraphs) if any(map(rule.match, each.split("\n"))))
+    parts = paragraphs[:table], paragraphs[table + 1 :]
+    above, below = (_LONGEST if len(part) > 1 else sum(each.count("\n") + 1 for each in part) for part in parts)
+    return above, below
 
 
 def is_our_weights(path: Path, beside: str = "") -> bool:

@@ -103,6 +103,27 @@ def test_a_report_with_other_figures_is_still_ours(run: Run, folder: Path) -> No
         assert "--force overwrites it" in result.err
 
 
+MINE = [
+    ("a.md", "# My project\n\nWhat it is.\n\n", ""),
+    ("a.md", "My project\n", ""),
+    ("a.md", "", "\n## Results\n\n93 %\n"),
+    ("a.md", "", "My remark.\n"),
+    ("a.txt", "Notes of Monday\n\n", ""),
+    ("a.txt", "", "\nTo do: more layers\n"),
+    ("a.txt", "", "To do: more layers\n"),
+    ("a.csv", "", "my remark\n"),
+]
+
+
+@pytest.mark.parametrize(("name", "above", "below"), MINE)
+def test_a_report_within_a_text_of_ones_own(name: str, above: str, below: str, run: Run, folder: Path) -> None:
+    run("summary", "alexnet", "-o", name)
+    text = above + (folder / name).read_text() + below
+    (folder / name).write_text(text)
+    assert "was not written by netspec" in run("summary", "tiny.yaml", "-o", name).err
+    assert (folder / name).read_text() == text
+
+
 INPUTS = [
     ("transform tiny.yaml -o tiny.yaml", "tiny.yaml"),
     ("transform ./tiny.yaml -o same.yaml", "same.yaml"),
