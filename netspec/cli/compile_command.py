@@ -16,8 +16,15 @@ from netspec.cli.options import (
     weights_file,
     weights_key,
 )
-from netspec.cli.ours import is_our_program, is_our_source, is_our_weights, weights_beside
-from netspec.cli.output import check_names_a_file, in_place_of, is_stdout, refuse_to_lose, write_file
+from netspec.cli.ours import is_our_program, is_our_source, weights_beside
+from netspec.cli.output import (
+    check_names_a_file,
+    in_place_of,
+    is_stdout,
+    refuse_to_lose,
+    write_file,
+    write_with_weights,
+)
 from netspec.cli.progress import working
 from netspec.cli.terminal import echo
 
@@ -79,8 +86,11 @@ def command(
         return
     echo(proof, err=True)
     if suffix == ".py":
-        beside = _convert(found, Path(target), weights, key, force) if weights is not None else ""
-        write_file(Path(target), source, is_our_source, force)
+        beside = ""
+        if weights is not None:
+            beside = _convert(found, Path(target), source, weights, key, force)
+        else:
+            write_file(Path(target), source, is_our_source, force)
         echo(f"wrote {target}: class {_class(found)}, {source.count(chr(10))} lines{beside}", err=True)
     else:
         with working(f"exporting {found.name}"):
@@ -88,15 +98,15 @@ def command(
     echo(str(found.summary()))
 
 
-def _convert(network: Network, path: Path, weights: str, key: str, force: bool) -> str:
-    """Write weights beside a source, with the keys of its module; what was written, for the line that tells."""
+def _convert(network: Network, path: Path, source: str, weights: str, key: str, force: bool) -> str:
+    """Write a source and weights with the keys of its module; what was written, for the line that tells."""
     from netspec.backends.pytorch.weights import save_weights
 
     with working(f"reading {weights}"):
         state = dict(network.compile(weights, key=key).state_dict())
-    beside = weights_beside(path, force)
-    with in_place_of(beside, lambda file: is_our_weights(file, path.name), force) as file:
-        save_weights(state, file, network.params, path.name)
+    beside = write_with_weights(
+        path, source, is_our_source, lambda file: save_weights(state, file, network.params, path.name), force
+    )
     return f", and its weights, {beside}"
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from netspec.cli.options import INPUT, need, output_file, overwrite, own_ops
-from netspec.cli.ours import is_our_spec, is_our_weights, weights_beside
-from netspec.cli.output import check_names_a_file, in_place_of, refuse_to_lose, write_file
+from netspec.cli.ours import is_our_spec, weights_beside
+from netspec.cli.output import check_names_a_file, refuse_to_lose, write_with_weights
 from netspec.cli.progress import working
 from netspec.cli.terminal import echo
 
@@ -41,8 +41,10 @@ def command(model: str, output: str, force: bool) -> None:
 
     with working(f"reading {model}"):
         found = import_model(Path(model))
-    beside = weights_beside(target, force)
-    with working(f"writing {beside}"), in_place_of(beside, lambda at: is_our_weights(at, target.name), force) as file:
+
+    def save(file: Path) -> None:
         save_arrays(found.weights, file, found.graph.params, target.name)
-    write_file(target, found.text, is_our_spec, force)
+
+    with working(f"writing {target}"):
+        beside = write_with_weights(target, found.text, is_our_spec, save, force)
     echo(f"wrote {target}: {len(found.graph):,} nodes; and its weights, {beside}", err=True)

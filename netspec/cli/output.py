@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.cli.ours import is_our_report
+from netspec.cli.ours import is_our_report, is_our_weights, weights_beside
 from netspec.cli.terminal import echo, echo_table
 from netspec.files import is_input, replacing
 
@@ -115,6 +115,19 @@ def write_file(path: Path, data: str | bytes, ours: Ours, force: bool) -> None:
             place.write_text(data, encoding="utf-8", newline="\n")
         else:
             place.write_bytes(data)
+
+
+def write_with_weights(path: Path, text: str, ours: Ours, save: Callable[[Path], None], force: bool) -> Path:
+    """Write a file, and by `save` its weights beside it: both or neither. The file of weights is returned.
+
+    The text goes into its place while the weights are written and not yet in theirs: what a disk has no room for is
+    then known of both.
+    """
+    beside = weights_beside(path, force)
+    with in_place_of(beside, lambda file: is_our_weights(file, path.name), force) as file:
+        save(file)
+        write_file(path, text, ours, force)
+    return beside
 
 
 def _holds(path: Path, content: bytes) -> bool:

@@ -16,13 +16,14 @@ from netspec.cli.options import (
     weights_file,
     weights_key,
 )
-from netspec.cli.ours import is_our_source, is_our_spec, is_our_weights, weights_beside
-from netspec.cli.output import check_names_a_file, in_place_of, is_stdout, refuse_to_lose, write_file
+from netspec.cli.ours import is_our_source, is_our_spec, weights_beside
+from netspec.cli.output import check_names_a_file, is_stdout, refuse_to_lose, write_file, write_with_weights
 from netspec.cli.progress import working
 from netspec.cli.terminal import echo
 
 if TYPE_CHECKING:
     from netspec.backends.pytorch.weights import State
+    from netspec.cli.output import Ours
     from netspec.graph.model import Graph, Output
     from netspec.network import Network
     from netspec.passes import Transformed
@@ -106,8 +107,11 @@ def command(
     if target == "-":
         echo(text, nl=False)
         return
-    beside = _save(made, state, Path(target), force) if state is not None else ""
-    write_file(Path(target), text, ours, force)
+    beside = ""
+    if state is not None:
+        beside = _save(made, state, Path(target), text, ours, force)
+    else:
+        write_file(Path(target), text, ours, force)
     echo(f"wrote {target}: {_difference(found.graph, made.graph)}{beside}", err=True)
 
 
@@ -181,15 +185,16 @@ def _proof(graph: Graph, made: Transformed, outputs: tuple[Output, ...], state: 
         return prove_equal(graph, made, outputs, state)
 
 
-def _save(made: Transformed, state: State, path: Path, force: bool) -> str:
-    """Write the new graph's weights beside it, what is fresh as the spec begins it; the end of the line that tells."""
+def _save(made: Transformed, state: State, path: Path, text: str, ours: Ours, force: bool) -> str:
+    """Write the new graph and its weights, what is fresh as the spec begins it; the end of the line that tells."""
     from netspec.backends.pytorch.transformed import transformed_weights
     from netspec.backends.pytorch.weights import save_weights
 
     found = transformed_weights(made, state)
-    beside = weights_beside(path, force)
-    with working(f"writing {beside}"), in_place_of(beside, lambda file: is_our_weights(file, path.name), force) as file:
-        save_weights(found, file, made.graph.params, path.name)
+    with working(f"writing {path}"):
+        beside = write_with_weights(
+            path, text, ours, lambda file: save_weights(found, file, made.graph.params, path.name), force
+        )
     fresh = f", of which {', '.join(sorted(made.fresh))} are fresh" if made.fresh else ""
     return f"; and its weights, {beside}{fresh}"
 

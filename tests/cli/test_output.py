@@ -197,6 +197,24 @@ def test_weights_beside_a_file_are_of_that_file(run: Run, inputs: Path) -> None:
     assert run("transform", "tiny.yaml", *weights, "-o", "feat.py").status == 0
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("compile tiny.yaml --weights w.safetensors", "a.py"),
+        ("transform tiny.yaml --weights w.safetensors", "a.yaml"),
+        ("import tiny.onnx", "a.yaml"),
+    ],
+)
+def test_no_weights_without_the_file_that_they_are_beside(command: str, name: str, run: Run, inputs: Path) -> None:
+    (inputs / name).symlink_to("/dev/full")
+    assert f"{name} can't be written: no space left" in run(*command.split(), "-o", name).err
+    assert not (inputs / "a.safetensors").exists()
+    (inputs / name).unlink()
+    assert run(*command.split(), "-o", name).status == 0
+    assert (inputs / "a.safetensors").exists()
+
+
 def test_converted_weights_are_not_overwritten_by_those_beside_a_file(run: Run, inputs: Path) -> None:
     assert run("weights", "convert", "tiny.yaml", "w.safetensors", "-o", "net.safetensors").status == 0
     result = run("compile", "tiny.yaml", "--weights", "w.safetensors", "-o", "net.py")
