@@ -48,7 +48,7 @@ class Table:
             cells = [[printable(_shown(c), "") for c in row] for row in (self.headings, *self.rows, *self.foot)]
             right = self._right()
             widths = [max(columns(row[i]) for row in cells) for i in range(len(self.headings))]
-            found = layout(self.headings, widths, right, self.spare, room)
+            found = layout(self.headings, widths, right, self._go_first(), room)
             head, *rest = [_line(row, found, right) for row in cells]
             rule: Line = ("rule", "-" * max(columns(text) for text in chain(head, *rest)))
             if room is None:
@@ -63,6 +63,15 @@ class Table:
                 notes = [*notes, f"Left out, to fit {room} columns: {names}. --format csv has all."]
             lines += [("note", "")] if notes else []
         return lines + self._words("note", notes, room)
+
+    def _go_first(self) -> list[str]:
+        """The columns that go first on a narrow terminal: those with totals stay as long as can be."""
+        if not self.foot:
+            return list(self.spare)
+        first = self.headings[0]
+        summed = {h for row in self.foot for h, c in zip(self.headings, row, strict=True) if isinstance(c, int | float)}
+        others = [h for h in reversed(self.headings) if h and h != first and h not in summed and h not in self.spare]
+        return [*self.spare, *others]
 
     def _words(self, kind: str, texts: Sequence[str], room: int | None) -> list[Line]:
         texts = [printable(text, "") for text in texts]

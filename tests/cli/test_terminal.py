@@ -83,6 +83,14 @@ def test_what_is_left_out_first(show: Show) -> None:
     assert "Left out" not in show("summary", "resnet50", width=110)
 
 
+@pytest.mark.parametrize("command", ["memory resnet18", "memory resnet18 --train", "memory vgg16 --batch 64"])
+def test_what_the_totals_stand_in_stays(command: str, show: Show) -> None:
+    peak = next(line for line in show(*command.split(), width=140, NO_COLOR="1").split("\n") if line.startswith("peak"))
+    for width in (40, 60, 80):
+        text = show(*command.split(), width=width, NO_COLOR="1")
+        assert peak.split()[-1] in next(line for line in text.split("\n") if line.startswith("peak"))
+
+
 def test_files_and_pipes_have_the_whole_table(run: Run, spawn: Run, show: Show, folder: Path) -> None:
     whole = run("summary", "googlenet").out
     assert spawn("summary", "googlenet", COLUMNS="40").out == whole
