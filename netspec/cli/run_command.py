@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import warnings
 from pathlib import Path
@@ -59,7 +60,7 @@ def command(
     if bool(images) == bool(arrays):
         raise click.UsageError("give images, as --image cat.jpg, or arrays, as --array noise=noise.npy")
     if save is not None:
-        _check_save(save, output.force)
+        _check_save(save, output)
     _check_is_exported(model)
     with working("loading onnx"):
         need("onnx")
@@ -81,11 +82,13 @@ def command(
         _save(outputs, Path(save), output.force)
 
 
-def _check_save(save: str, force: bool) -> None:
+def _check_save(save: str, output: Output) -> None:
     if Path(save).suffix.lower() != ".npz":
         raise click.UsageError(f"--save takes a file that ends in .npz, not `{save}`")
     check_names_a_file(save)
-    refuse_to_lose(Path(save), is_our_arrays, force)
+    if output.file is not None and os.path.realpath(output.file) == os.path.realpath(save):
+        raise click.UsageError(f"-o and --save name the same file, `{save}`")
+    refuse_to_lose(Path(save), is_our_arrays, output.force)
 
 
 def _check_is_exported(model: str) -> None:

@@ -318,6 +318,14 @@ def test_the_mark_of_a_picture_is_not_seen(run: Run, folder: Path) -> None:
     assert svg.startswith("<svg")
 
 
+def test_two_outputs_are_two_files(run: Run, inputs: Path) -> None:
+    words = "run tiny.onnx --array image=x.npy --format json --save"
+    refused = run(*words.split(), "a.npz", "-o", "./a.npz")
+    assert refused.status == 2
+    assert "-o and --save name the same file, `a.npz`" in refused.err
+    assert not (inputs / "a.npz").exists()
+
+
 def test_arrays_are_read_by_numpy(run: Run, inputs: Path) -> None:
     assert run("run", "tiny.onnx", "--array", "image=x.npy", "--save", "o.npz").status == 0
     with np.load(inputs / "o.npz") as arrays:
