@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from netspec.errors import NetspecError, fail
+from netspec.files import no_file
 from netspec.ops.base import REGISTRY, Op
 from netspec.ops.check import check_op, said
 
@@ -58,7 +59,8 @@ def load_ops(file: str | os.PathLike[str]) -> list[type[Op]]:
         if file.suffix != ".py":
             fail("NS218", f"{file} is no Python file", help="ops stand in a file whose name ends with `.py`")
         if not file.is_file():
-            fail("NS218", f"there is no file {file}")
+            what = no_file(file)
+            fail("NS218", f"{file} is no file: it is {what}" if what else f"there is no file {file}")
         if not file.stem.isidentifier():
             fail("NS218", f"{file} can't be imported: `{file.stem}` is no name of a module", help="rename the file")
         spec = importlib.util.spec_from_file_location(file.stem, file.resolve())

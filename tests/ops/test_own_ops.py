@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -221,6 +222,13 @@ def test_files_that_are_no_modules() -> None:
             write(name, SWISH)
         with pytest.raises(netspec.NetspecError, match=f"NS218: .*{message}"):
             load_ops(Path(name))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_told_as_one() -> None:
+    os.mkfifo("piped_ops.py")
+    with pytest.raises(netspec.NetspecError, match=r"NS218: piped_ops\.py is no file: it is a pipe"):
+        load_ops(Path("piped_ops.py"))
 
 
 def test_the_same_file_twice() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import random
 import zipfile
@@ -294,6 +295,14 @@ def test_files_that_hold_no_weights(
     with pytest.raises(NetspecError, match="there is no file"):
         read_weights(tmp_path / "missing.pt")
     assert "this ran" not in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_shard_that_is_a_pipe(tmp_path: Path) -> None:
+    (tmp_path / "m.index.json").write_text('{"weight_map": {"a": "a.safetensors"}}')
+    os.mkfifo(tmp_path / "a.safetensors")
+    with pytest.raises(NetspecError, match=r"a\.safetensors is no file: it is a pipe, which .* names"):
+        read_weights(tmp_path / "m.index.json")
 
 
 def test_files_with_flipped_bits(state: dict[str, torch.Tensor], tmp_path: Path) -> None:

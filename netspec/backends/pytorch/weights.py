@@ -21,6 +21,7 @@ from netspec.backends.opened import opened, unreadable
 from netspec.backends.pytorch.state_dicts import State, state_dict_in
 from netspec.backends.stored import SafetensorsFile, is_safetensors
 from netspec.errors import fail
+from netspec.files import no_file
 from netspec.weights import Fit
 
 FilePath = str | os.PathLike[str]
@@ -79,7 +80,9 @@ def _shards(name: str, text: bytes) -> dict[str, Any]:
             fail("NS501", f"{name} names {file!r}, which is not beside it")
         shard = str(Path(name).parent / file)
         if not os.path.isfile(shard):
-            fail("NS501", f"there is no file {shard}, which {name} names")
+            what = no_file(shard)
+            why = f"{shard} is no file: it is {what}" if what else f"there is no file {shard}"
+            fail("NS501", f"{why}, which {name} names")
         state = state_dict_in(_read(shard), shard)
         tensors.update({key: value for key, value in state.items() if places.get(key, file) == file})
     for key in places:
