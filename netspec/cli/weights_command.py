@@ -70,7 +70,11 @@ def check(
     from netspec.weights import weights_report
 
     found = open_network(network, settings, sizes)
-    _, fit = _fit(found, file, key)
+    state, fit = _fit(found, file, key)
+    if fit.fits:
+        from netspec.backends.pytorch.weights import check_numbers
+
+        check_numbers(state, fit)
     settings_that_fit = found.settings_that_fit(fit)
     known = None if fit.fits or settings_that_fit else known_as(fit)
     output.write(weights_report(fit, network, file, settings_that_fit, known))

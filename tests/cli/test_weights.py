@@ -80,6 +80,15 @@ def test_what_is_missing_and_what_it_may_be(run: Run, folder: Path) -> None:
     assert "unused top.bias 4" in lines
 
 
+@pytest.mark.parametrize("kind", [torch.int64, torch.complex64, torch.bool])
+def test_numbers_of_another_kind_do_not_fit(run: Run, folder: Path, kind: torch.dtype) -> None:
+    state = {key: value.to(kind) for key, value in written(folder).items()}
+    torch.save(state, folder / "k.pth")
+    result = run("weights", "check", "little.yaml", "k.pth")
+    assert (result.status, result.out) == (1, "")
+    assert f"is float32, and {str(kind).removeprefix('torch.')} in the file" in result.err
+
+
 def test_convert(run: Run, folder: Path) -> None:
     state = written(folder, conv="first", head="last")
     result = run("weights", "convert", "little.yaml", "w.pt", "--set", "slow=true", "-o", "out.safetensors")

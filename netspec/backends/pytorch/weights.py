@@ -154,14 +154,23 @@ def _apart(value: Tensor, taken: set[int]) -> Tensor:
     return value if alone and value.is_contiguous() else value.clone(memory_format=torch.contiguous_format)
 
 
-def _cast(value: Tensor, dtype: str, name: str) -> Tensor:
+def check_numbers(state: State, fit: Fit) -> None:
+    """Refuse weights that fit by shape and are of another kind of numbers: integers or complex ones for floats."""
+    for name, weight in fit.graph.state().items():
+        if name in fit.pairs:
+            _check_kind(state[fit.pairs[name]], weight.dtype, name)
+
+
+def _check_kind(value: Tensor, dtype: str, name: str) -> None:
     wanted: torch.dtype = getattr(torch, dtype)
-    if value.dtype == wanted:
-        return value
-    if value.is_floating_point() != wanted.is_floating_point:
+    if value.is_complex() or value.is_floating_point() != wanted.is_floating_point:
         given = str(value.dtype).removeprefix("torch.")
         fail("NS501", f"`{name}` is {dtype}, and {given} in the file: its numbers are others", help="convert it first")
-    return value.to(wanted)
+
+
+def _cast(value: Tensor, dtype: str, name: str) -> Tensor:
+    _check_kind(value, dtype, name)
+    return value.to(getattr(torch, dtype))
 
 
 def save_weights(weights: Mapping[str, Tensor], path: FilePath, params: Mapping[str, Any], beside: str = "") -> None:
