@@ -10,6 +10,7 @@ from netspec.backends.pytorch.sums import tidy
 from netspec.expression import Binary, Expression, ListOf, names_in
 from netspec.graph.model import Graph, Node
 from netspec.ops.asking import Size, axes_of_arguments, sizes_of
+from netspec.types import Tensor
 
 Names = frozenset[str]
 
@@ -44,27 +45,43 @@ class Flow:
 
 
 class Sizes:
-    """What the ops of a graph say of sizes, asked once for each op and types of inputs."""
+    """What the ops of a graph say of sizes, asked once for each kind of layer."""
 
     def __init__(self) -> None:
-        self._outputs: dict[tuple[Any, ...], tuple[tuple[Size, ...], ...]] = {}
-        self._arguments: dict[tuple[int, ...], dict[str, frozenset[int]]] = {}
+        self._outputs: dict[tuple[int, Names], tuple[tuple[Size, ...], ...]] = {}
+        self._arguments: dict[int, dict[str, frozenset[int]]] = {}
+        self._numbers: dict[tuple[Any, ...], int] = {}
+        self._kinds: dict[tuple[int, ...], int] = {}
 
     def of(self, node: Node, graph: Graph, attributes: Names) -> tuple[tuple[Size, ...], ...]:
         """What the size of each axis of each output of a node follows from; of its attributes those that may vary."""
         types = graph.input_types(node)
-        key = (id(node.op), attributes, *map(id, types))
-        if key not in self._outputs:
-            self._outputs[key] = sizes_of(node.op, types, attributes)
-        return self._outputs[key]
+        kind = self.kind(node, types)
+        if (kind, attributes) not in self._outputs:
+            self._outputs[kind, attributes] = sizes_of(node.op, types, attributes)
+        return self._outputs[kind, attributes]
 
     def arguments(self, node: Node, graph: Graph) -> dict[str, frozenset[int]]:
         """The arguments of a node's layer that are no attributes, with the axes they follow from."""
         types = graph.input_types(node)
+        kind = self.kind(node, types)
+        if kind not in self._arguments:
+            self._arguments[kind] = axes_of_arguments(node.op, types)
+        return self._arguments[kind]
+
+    def kind(self, node: Node, types: Sequence[Tensor]) -> int:
+        """The number of what is the same for layers that differ in their widths and the sizes of their maps alone."""
         key = (id(node.op), *map(id, types))
-        if key not in self._arguments:
-            self._arguments[key] = axes_of_arguments(node.op, types)
-        return self._arguments[key]
+        if key not in self._kinds:
+            self._kinds[key] = self._numbers.setdefault(_kind(node, types), len(self._numbers))
+        return self._kinds[key]
+
+
+def _kind(node: Node, types: Sequence[Tensor]) -> tuple[Any, ...]:
+    """What is the same for layers that differ in their widths and in the sizes of their maps alone."""
+    op, widths = node.op, (*node.type.shape[1:2], *node.type.shape[-1:])
+    values = [value for name, value in op if name != op.principal or value not in widths]
+    return type(op), repr(values), *[(x.rank, x.dtype, *[size == 1 for size in x.shape]) for x in types]
 
 
 def item_of(node: Node, number: int) -> Expression | None:
