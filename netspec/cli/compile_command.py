@@ -129,7 +129,7 @@ def _export(network: Network, path: Path, weights: str | None, key: str, force: 
     from netspec import __version__
     from netspec.backends.marks import NOTE
     from netspec.backends.pytorch.programs import save_program
-    from netspec.backends.pytorch.prove import example_inputs
+    from netspec.backends.pytorch.prove import example_inputs, sizes_for
 
     with in_place_of(path, is_our_program, force) as file:
         module: Any = network.compile(weights, key=key).eval()
@@ -138,7 +138,8 @@ def _export(network: Network, path: Path, weights: str | None, key: str, force: 
         open_dims = tuple(
             {axis: auto for axis, dim in enumerate(i.type.shape) if not isinstance(dim, int)} for i in inputs
         )
-        program: Any = torch.export.export(module, example_inputs(network.graph, "cpu"), dynamic_shapes=open_dims)
+        examples = example_inputs(network.graph, "cpu", sizes_for(network.graph))
+        program: Any = torch.export.export(module, examples, dynamic_shapes=open_dims)
         save_program(program, file, {NOTE: f"compiled by netspec {__version__} from {network.name}"})
     nodes = {node.name: node for node in program.graph.nodes}
     shown: list[str] = []

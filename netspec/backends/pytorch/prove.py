@@ -35,9 +35,8 @@ def sizes_for(graph: Graph) -> dict[str, int]:
     return sizes
 
 
-def example_inputs(graph: Graph, device: str) -> tuple[torch.Tensor, ...]:
-    """Inputs of the right shapes and dtypes, zeros."""
-    sizes = sizes_for(graph)
+def example_inputs(graph: Graph, device: str, sizes: Mapping[str, int]) -> tuple[torch.Tensor, ...]:
+    """Inputs of the right shapes and dtypes at some sizes, zeros."""
     shapes = [(i.type.at(sizes).shape, getattr(torch, i.type.dtype)) for i in graph.inputs]
     return tuple(torch.zeros(*shape, dtype=dtype, device=device) for shape, dtype in shapes)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownArgumentType, reportUnknownVariableType]
 
@@ -62,13 +61,17 @@ def prove(graph: Graph, source: str) -> str:
         expected = list(wanted[key].shape) if key in wanted else None
         if found != expected:
             fail("NS402", f"`{key}` is {found} in the module and {expected} in the analysis", help=_REPORT)
-    expected = expected_numbers(graph, numbers, sizes_for(graph), example_inputs(graph, device), state)
-    shapes = _run(graph, module, "inference", device, numbers, expected)
+    # Each op is asked whether it takes them: once is enough.
+    sizes = sizes_for(graph)
+    inputs = example_inputs(graph, device, sizes)
+    expected = expected_numbers(graph, numbers, sizes, inputs, state)
+    shapes = _run(graph, module, "inference", sizes, inputs, numbers, expected)
     if any(o.mode == "train" for o in graph.outputs):
         # The module's own flag, and not that of its layers, is what decides which outputs there are.
         module.training = True
         shapes += [
-            f"{shape} in training" for shape in _run(graph, module, "train", device, numbers, expected)[len(shapes) :]
+            f"{shape} in training"
+            for shape in _run(graph, module, "train", sizes, inputs, numbers, expected)[len(shapes) :]
         ]
     parameters = sum(p.numel() for p in module.parameters())
     unused = unused_parameters(graph)
@@ -99,13 +102,18 @@ def _sized_by_data(graph: Graph) -> bool:
 
 
 def _run(
-    graph: Graph, module: torch.nn.Module, mode: Mode, device: str, numbers: Numbers, expected: Mapping[str, int]
+    graph: Graph,
+    module: torch.nn.Module,
+    mode: Mode,
+    sizes: Mapping[str, int],
+    inputs: tuple[torch.Tensor, ...],
+    numbers: Numbers,
+    expected: Mapping[str, int],
 ) -> list[str]:
     """Run a module on an example and compare what its outputs are; their shapes as text, those of inference first.
 
     `expected` are the numbers of all values of the graph.
     """
-    inputs = example_inputs(graph, device)
     for i, tensor in zip(graph.inputs, inputs, strict=True):
         mark(tensor, numbers("input", i.name))
     trace = Trace(numbers)
@@ -117,7 +125,6 @@ def _run(
         outputs += [o for o in graph.outputs if o.mode == "train"]
     else:
         results = results[: len(outputs)]
-    sizes = sizes_for(graph)
     shapes: list[str] = []
     for o, tensor in zip(outputs, results, strict=True):
         shape = graph.types[o.value].at(sizes).shape
