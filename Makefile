@@ -31,14 +31,14 @@ lowest:  ## all tests with the lowest versions that pyproject.toml allows, in .v
 
 fuzz:  ## ever new specs, mutants and bytes: FUZZ_MINUTES=1 for each of twelve fuzzers, counts at the end
 	NETSPEC_FUZZ_MINUTES=$(FUZZ_MINUTES) $(PYTHON) -m pytest -q tests/fuzz
-	NETSPEC_FUZZ_MINUTES=$(FUZZ_MINUTES) $(PYTHON) tests/fuzz/atheris_loader.py
+	NETSPEC_FUZZ_MINUTES=$(FUZZ_MINUTES) $(PYTHON) -m tests.fuzz.atheris_loader
 
 golden:  ## write the expected texts anew; read the diff before you commit it
 	NETSPEC_REWRITE_GOLDENS=1 $(PYTHON) -m pytest -q -k golden
 
 docs:  ## write generated pages and the outputs shown in examples anew
 	$(PYTHON) docs/generate.py
-	$(PYTHON) tests/docs/documents.py --update
+	$(PYTHON) -m tests.docs.documents --update
 
 bench:  ## what reports and compiling cost; not part of the tests
 	for name in cold_summary report growth compile weights memory errors export; do $(PYTHON) tests/benchmarks/$$name.py; done

@@ -20,7 +20,9 @@ from netspec.errors import CODES, Findings
 from netspec.ops import REGISTRY
 from netspec.ops import fields as op_fields
 from netspec.ops.reference import by_family, first_line, heading, reference, signature
-from netspec.spec import data, elaborate, evaluator, extends, inputs, library, opening, parameters
+from netspec.spec.elaborate import elaborate, evaluator, opening
+from netspec.spec.read import extends, inputs, parameters
+from netspec.spec.text import data, library
 from netspec.tables import short
 
 REPOSITORY = Path(__file__).resolve().parents[1]

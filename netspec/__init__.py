@@ -29,7 +29,7 @@ _HOMES = {
     "Tensor": "netspec.types",
     "compile": "netspec.backends.pytorch",
     "diagram": "netspec.backends.diagram",
-    "diff": "netspec.analysis.diff",
+    "diff": "netspec.analysis.diff.diff",
     "fold_batch_norm": "netspec.passes",
     "load": "netspec.network",
     "load_ops": "netspec.ops.own",
@@ -38,7 +38,7 @@ _HOMES = {
     "rebuild": "netspec.graph",
     "summary": "netspec.analysis.summary",
     "to_source": "netspec.backends.pytorch",
-    "to_yaml": "netspec.backends.spec",
+    "to_yaml": "netspec.backends.yaml",
 }
 
 __all__ = [
@@ -74,12 +74,12 @@ TYPE_CHECKING = False  # as typing has it, without the time that importing that 
 if TYPE_CHECKING:
     from typing import Any
 
-    from netspec.analysis.diff import diff
+    from netspec.analysis.diff.diff import diff
     from netspec.analysis.summary import summary
     from netspec.backends.diagram import diagram
     from netspec.backends.onnx.session import Session
     from netspec.backends.pytorch import compile, to_source
-    from netspec.backends.spec import to_yaml
+    from netspec.backends.yaml import to_yaml
     from netspec.dims import Dim
     from netspec.errors import Diagnostic, NetspecError
     from netspec.graph import Builder, Editor, Graph, Node, Scope, rebuild

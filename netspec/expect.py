@@ -13,9 +13,9 @@ from netspec.analysis.summary import summary
 from netspec.errors import Diagnostic, Findings, choices, closest
 from netspec.expression import show
 from netspec.graph.model import Graph, Mode
-from netspec.spec.data import Data, Entry, Map, Scalar, Seq, plain
-from netspec.spec.elaborate import Result
-from netspec.spec.read import Spec
+from netspec.spec.elaborate.elaborate import Result
+from netspec.spec.read.read_spec import Spec
+from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain
 
 _FIGURE = re.compile(r"(\d+)(?:\.(\d+))?\s*([KMGBT])\Z")
 _SIZES = {"K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}

@@ -18,17 +18,17 @@ from netspec.graph.model import Graph, Mode
 from netspec.naming import is_symbol
 from netspec.report import Report
 from netspec.source import Source
-from netspec.spec.elaborate import Result, elaborate
-from netspec.spec.inputs import SIZE, is_size
-from netspec.spec.library import find_network
-from netspec.spec.read import Spec, read_spec
+from netspec.spec.elaborate.elaborate import Result, elaborate
+from netspec.spec.read.inputs import SIZE, is_size
+from netspec.spec.read.read_spec import Spec, read_spec
+from netspec.spec.text.library import find_network
 from netspec.tables import Table
 
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
     from torch import nn
 
-    from netspec.analysis.diff import Diff
+    from netspec.analysis.diff.diff import Diff
     from netspec.analysis.memory import DType, Optimizer
     from netspec.analysis.parameter_report import By
     from netspec.backends.diagram.diagram import Diagram
@@ -117,7 +117,7 @@ class Network:
 
     def diff(self, other: Network | Graph) -> Diff:
         """What differs between this network and another, whatever their names and blocks: see `netspec.diff`."""
-        from netspec.analysis.diff import diff
+        from netspec.analysis.diff.diff import diff
 
         return diff(self, other)
 
@@ -187,7 +187,7 @@ class Network:
         `partial`, what fits is taken, and the rest begins as the spec says.
         """
         from netspec.backends.pytorch import load
-        from netspec.backends.pytorch.load import with_weights
+        from netspec.backends.pytorch.runtime.load import with_weights
 
         if weights is None:
             return load(self.graph, self.to_source())
@@ -237,8 +237,8 @@ class Network:
         `key` tells where in a checkpoint it stands. Raises NetspecError NS501 for what holds no weights; what does not
         fit is in the answer.
         """
-        from netspec.backends.pytorch.state_dicts import state_dict_given
-        from netspec.backends.pytorch.weights import read_weights, shapes_of
+        from netspec.backends.pytorch.runtime.state_dicts import state_dict_given
+        from netspec.backends.pytorch.runtime.weights import read_weights, shapes_of
 
         if isinstance(weights, Mapping):
             state = state_dict_given(weights, key)
@@ -366,6 +366,6 @@ def known_as(found: Fit) -> Known | None:
 
 def names() -> list[str]:
     """The names of the bundled specs."""
-    from netspec.spec.library import bundled_names
+    from netspec.spec.text.library import bundled_names
 
     return bundled_names()

@@ -16,7 +16,7 @@ from netspec.graph.model import Graph
 from netspec.graph.walk import COUNTER, needed_keys
 from netspec.naming import IDENTIFIER
 from netspec.report import Report
-from netspec.spec.weights import WeightSource
+from netspec.spec.read.weights import WeightSource
 from netspec.tables import Cell, Table
 
 Shape = tuple[int, ...]

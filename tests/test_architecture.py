@@ -17,7 +17,7 @@ from torch import nn
 
 import netspec
 from netspec.naming import MODULE_ATTRIBUTES
-from netspec.spec.initializers import FUNCTIONS
+from netspec.spec.read.initializers import FUNCTIONS
 
 PACKAGE = Path(netspec.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))

@@ -34,7 +34,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 import netspec
-from netspec.backends.pytorch.weights import save_weights
+from netspec.backends.pytorch.runtime.weights import save_weights
 
 CLASSES, SIZE = 10, 32
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

@@ -100,7 +100,7 @@ def command(
 
 def _convert(network: Network, path: Path, source: str, weights: str, key: str, force: bool) -> str:
     """Write a source and weights with the keys of its module; what was written, for the line that tells."""
-    from netspec.backends.pytorch.weights import save_weights
+    from netspec.backends.pytorch.runtime.weights import save_weights
 
     with working(f"reading {weights}"):
         state = dict(network.compile(weights, key=key).state_dict())
@@ -117,7 +117,7 @@ def _class(network: Network) -> str:
 
 
 def _prove(network: Network) -> str:
-    from netspec.backends.pytorch.prove import prove
+    from netspec.backends.pytorch.runtime.prove import prove
 
     return prove(network.graph, network.to_source())
 
@@ -128,8 +128,8 @@ def _export(network: Network, path: Path, weights: str | None, key: str, force: 
 
     from netspec import __version__
     from netspec.backends.marks import NOTE
-    from netspec.backends.pytorch.programs import save_program
-    from netspec.backends.pytorch.prove import example_inputs, sizes_for
+    from netspec.backends.pytorch.runtime.programs import save_program
+    from netspec.backends.pytorch.runtime.prove import example_inputs, sizes_for
 
     with in_place_of(path, is_our_program, force) as file:
         module: Any = network.compile(weights, key=key).eval()

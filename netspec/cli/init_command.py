@@ -19,7 +19,7 @@ from netspec.cli.terminal import echo
 if TYPE_CHECKING:
     from netspec.errors import NetspecError
     from netspec.network import Network
-    from netspec.spec.read import Spec
+    from netspec.spec.read.read_spec import Spec
 
 _SUFFIXES = (".yaml", ".yml")
 _FIRST = """\
@@ -162,9 +162,9 @@ def _checked(text: str, path: Path, name: str, like: str | None) -> Network:
 
 
 def _extending(like: str, name: str) -> str:
-    from netspec.spec.aliases import meant
-    from netspec.spec.library import bundled_names, find, looks_like_path
-    from netspec.spec.read import read_spec
+    from netspec.spec.read.read_spec import read_spec
+    from netspec.spec.text.aliases import meant
+    from netspec.spec.text.library import bundled_names, find, looks_like_path
 
     if looks_like_path(like) or like == "-":
         raise click.UsageError(f"--like takes the name of a bundled network (`netspec list`), not `{like}`")

@@ -25,9 +25,9 @@ def command(output: Output) -> None:
       netspec list --format json
     """
     from netspec.report import Report
-    from netspec.spec.aliases import aliases_of
-    from netspec.spec.library import bundled_names, find
-    from netspec.spec.read import networks_of, read_spec
+    from netspec.spec.read.read_spec import networks_of, read_spec
+    from netspec.spec.text.aliases import aliases_of
+    from netspec.spec.text.library import bundled_names, find
     from netspec.tables import Table
 
     rows: list[dict[str, Any]] = []
@@ -43,7 +43,7 @@ def command(output: Output) -> None:
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    from netspec.spec.aliases import in_words
+    from netspec.spec.text.aliases import in_words
 
     also = [f"{alias} ({in_words(params)})" if params else alias for alias, params in row["aliases"].items()]
     return [row["name"], ", ".join(also), row["title"], row["source"]]

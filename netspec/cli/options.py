@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from netspec.dims import Dim
     from netspec.network import Network
     from netspec.source import Source
-    from netspec.spec.read import Spec
+    from netspec.spec.read.read_spec import Spec
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -152,7 +152,7 @@ def report_options(command: Command) -> Command:
 
 def open_network(name: str, settings: tuple[str, ...] = (), sizes: tuple[str, ...] = ()) -> Network:
     """The network of a command's arguments."""
-    from netspec.spec.library import find_network
+    from netspec.spec.text.library import find_network
 
     source, network = find_network(name)
     return open_source(source, network, settings, sizes)
@@ -162,7 +162,7 @@ def open_source(source: Source, network: str, settings: tuple[str, ...] = (), si
     """The network of a source, or the one of that name where it has several, under a command's options."""
     from netspec.collector import without_collector
     from netspec.network import Network, check_inputs
-    from netspec.spec.read import read_spec
+    from netspec.spec.read.read_spec import read_spec
 
     # What is wrong with the command itself is told before what is wrong with the spec.
     read_settings(settings)
@@ -176,8 +176,8 @@ def read_settings(settings: tuple[str, ...], lists: Collection[str] = ()) -> dic
     """`classes=10` and `stages=1,1,1,1` as values, read as a spec's are; `lists` of several items need no brackets."""
     from netspec.errors import NetspecError, shortened
     from netspec.source import Source
-    from netspec.spec.data import plain
-    from netspec.spec.yaml import read
+    from netspec.spec.text.data import plain
+    from netspec.spec.text.yaml import read
 
     found: dict[str, Any] = {}
     for setting in settings:

@@ -38,7 +38,7 @@ def is_our_source(path: Path) -> bool:
 
 def is_our_spec(path: Path) -> bool:
     """Whether a file is a spec that netspec wrote from a graph."""
-    from netspec.backends.spec.write import MARK
+    from netspec.backends.yaml.write import MARK
 
     return MARK in _start(path).split("\n")[0]
 
@@ -67,7 +67,7 @@ def is_our_arrays(path: Path) -> bool:
 
 def is_our_schema(path: Path) -> bool:
     """Whether a file is the JSON Schema of specs."""
-    from netspec.spec.schema import ID
+    from netspec.spec.schema.schema import ID
 
     return f'"$id": "{ID}"' in _start(path)
 

@@ -34,7 +34,7 @@ def command(output: str | None, force: bool) -> None:
     """
     from netspec.ops import REGISTRY
     from netspec.ops.own import announced
-    from netspec.spec.schema import spec_schema, to_text
+    from netspec.spec.schema.schema import spec_schema, to_text
 
     _check(output)
     for name in announced():

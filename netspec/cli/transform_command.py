@@ -22,7 +22,7 @@ from netspec.cli.progress import working
 from netspec.cli.terminal import echo
 
 if TYPE_CHECKING:
-    from netspec.backends.pytorch.weights import State
+    from netspec.backends.pytorch.runtime.weights import State
     from netspec.cli.output import Ours
     from netspec.graph.model import Graph, Output
     from netspec.network import Network
@@ -157,7 +157,7 @@ def _text(made: Transformed, suffix: str, network: str) -> str:
         from netspec.backends.pytorch import to_source
 
         return to_source(made.graph)
-    from netspec.backends.spec import to_yaml
+    from netspec.backends.yaml import to_yaml
 
     return to_yaml(made.graph, "\n".join([f"from {Path(network).name}", *made.done]))
 
@@ -166,7 +166,7 @@ def _weights(network: Network, weights: str, key: str) -> State:
     """The weights of a file by the network's own keys."""
     with working("loading torch"):
         need("torch")
-    from netspec.backends.pytorch.weights import renamed
+    from netspec.backends.pytorch.runtime.weights import renamed
 
     state, fit = network.fit_weights(weights, key)
     network.refuse_weights(fit, weights)
@@ -179,7 +179,7 @@ def _proof(graph: Graph, made: Transformed, outputs: tuple[Output, ...], state: 
         return "no proof: weights that are fresh give other outputs"
     with working("loading torch"):
         need("torch")
-    from netspec.backends.pytorch.equal import prove_equal
+    from netspec.backends.pytorch.runtime.equal import prove_equal
 
     with working("running both networks"):
         return prove_equal(graph, made, outputs, state)
@@ -187,8 +187,8 @@ def _proof(graph: Graph, made: Transformed, outputs: tuple[Output, ...], state: 
 
 def _save(made: Transformed, state: State, path: Path, text: str, ours: Ours, force: bool) -> str:
     """Write the new graph and its weights, what is fresh as the spec begins it; the end of the line that tells."""
-    from netspec.backends.pytorch.transformed import transformed_weights
-    from netspec.backends.pytorch.weights import save_weights
+    from netspec.backends.pytorch.runtime.transformed import transformed_weights
+    from netspec.backends.pytorch.runtime.weights import save_weights
 
     found = transformed_weights(made, state)
     with working(f"writing {path}"):

@@ -23,7 +23,7 @@ from netspec.cli.progress import working
 from netspec.cli.terminal import echo
 
 if TYPE_CHECKING:
-    from netspec.backends.pytorch.weights import State
+    from netspec.backends.pytorch.runtime.weights import State
     from netspec.network import Network
     from netspec.weights import Fit
 
@@ -72,7 +72,7 @@ def check(
     found = open_network(network, settings, sizes)
     state, fit = _fit(found, file, key)
     if fit.fits:
-        from netspec.backends.pytorch.weights import check_numbers
+        from netspec.backends.pytorch.runtime.weights import check_numbers
 
         check_numbers(state, fit)
     settings_that_fit = found.settings_that_fit(fit)
@@ -110,7 +110,7 @@ def convert(
     refuse_to_lose(Path(output), is_our_weights, force)
     found = open_network(network, settings, sizes)
     state, fit = _fit(found, file, key)
-    from netspec.backends.pytorch.weights import renamed, save_weights
+    from netspec.backends.pytorch.runtime.weights import renamed, save_weights
 
     if not partial or not fit.pairs or fit.params:
         found.refuse_weights(fit, file)

@@ -17,9 +17,9 @@ from netspec.graph.model import Graph, Input, Node, Scope
 from netspec.graph.tree import Group, tree
 from netspec.graph.walk import live_nodes, way_to_uses
 from netspec.report import Report
-from netspec.spec.body import Step
-from netspec.spec.data import plain
-from netspec.spec.read import Spec
+from netspec.spec.read.body import Step
+from netspec.spec.read.read_spec import Spec
+from netspec.spec.text.data import plain
 from netspec.tables import Cell, Table
 from netspec.types import Filling, Init
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from netspec.graph.model import Graph, Node, Scope
 from netspec.source import Span
-from netspec.spec.body import Argument, BlockDefinition, Body, Step
-from netspec.spec.read import Spec
+from netspec.spec.read.body import Argument, BlockDefinition, Body, Step
+from netspec.spec.read.read_spec import Spec
 
 
 class Places:

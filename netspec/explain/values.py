@@ -10,7 +10,7 @@ from netspec.expression import Attribute, Expression, Value, evaluate, leaves
 from netspec.graph.lexicon import Binding, Lexicon
 from netspec.graph.model import Node, Scope
 from netspec.source import Span
-from netspec.spec.body import Argument
+from netspec.spec.read.body import Argument
 
 MAX_DEPTH = 20
 

@@ -1,1 +1,1 @@
-"""Specs: text to data, data to steps, steps to a graph."""
+"""The language: text to data, data to a Spec, a Spec to a graph, and the JSON Schema of it all."""

@@ -10,13 +10,13 @@ from time import process_time
 from typing import Any
 
 import pytest
-from rewriting import flat, flat_spec
 
 import netspec
-from netspec.analysis.diff import Diff, compare
-from netspec.analysis.diff_rows import layer_events
+from netspec.analysis.diff.diff import Diff, compare
+from netspec.analysis.diff.rows import layer_events
 from netspec.network import Network
 from netspec.ops.own import find_op
+from tests.support.rewriting import flat, flat_spec
 
 Bundled = Callable[[str], Network]
 SMALL = [name for name in netspec.names() if name not in ("resnet1202_cifar", "resnet152", "resnet110_cifar")]

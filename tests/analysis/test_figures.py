@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from live_memory import LiveMemory, Loss
 from torch import nn
 
 import netspec
@@ -32,6 +31,7 @@ from netspec.analysis.summary import summary
 from netspec.dims import MAX_SIZE
 from netspec.ops.base import REGISTRY, Op
 from netspec.types import Call, Reach, Tensor, Weight, Window
+from tests.analysis.live_memory import LiveMemory, Loss
 
 LOST = Field((None, None), (None, None), (None, None))
 

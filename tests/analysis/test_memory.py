@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from live_memory import LiveMemory, Loss
-from printed import meaning
 from torch import nn
 
 import netspec
@@ -18,6 +16,8 @@ from netspec.analysis.memory import memory, size_of
 from netspec.graph.walk import live_nodes
 from netspec.ops.base import REGISTRY, Example
 from netspec.types import Layer, Tensor
+from tests.analysis.live_memory import LiveMemory, Loss
+from tests.support.printed import meaning
 
 # torch's own remark on what the examples with an even kernel and `padding: same` are there for.
 pytestmark = pytest.mark.filterwarnings(

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-import sys
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 import torch
 
-sys.path.append(str(Path(__file__).parent.parent / "ops"))
-
-from test_contract import Case, each_case, written
-
 import netspec
 from netspec.analysis.receptive_field import BORDER, LOST, Field, plain_field, receptive_fields
+from tests.ops.test_contract import Case, each_case, written
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
 

@@ -13,7 +13,7 @@ from netspec.analysis.comparison import comparison
 from netspec.analysis.field_report import field_report
 from netspec.analysis.memory_report import memory_report
 from netspec.analysis.parameter_report import parameter_report
-from netspec.backends.pytorch.prove import prove
+from netspec.backends.pytorch.runtime.prove import prove
 
 SMALL = """
 netspec: 1

@@ -9,9 +9,9 @@ import torchvision
 from timing import interleaved, show
 
 from netspec.backends.pytorch import load, to_source
-from netspec.backends.pytorch.load import PACKAGE
+from netspec.backends.pytorch.runtime.load import PACKAGE
 from netspec.network import from_source
-from netspec.spec.library import find
+from netspec.spec.text.library import find
 
 
 def compiled(name: str) -> object:

@@ -32,7 +32,7 @@ save_file(theirs.state_dict(), sys.argv[2] + "/w.safetensors")
 """
 
 OURS = """
-import netspec, netspec.backends.onnx.export, netspec.backends.onnx.weights, netspec.backends.spec
+import netspec, netspec.backends.onnx.export, netspec.backends.onnx.weights, netspec.backends.yaml
 net = netspec.load(NAME, params=PARAMS)
 begin()
 net.to_onnx("ours.onnx", "w.safetensors")

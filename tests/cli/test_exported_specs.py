@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import netspec
-from netspec.spec.exported import LARGEST
+from netspec.spec.text.exported import LARGEST
 
 from .conftest import Run
 

@@ -19,8 +19,8 @@ from netspec.ops import own
 from netspec.ops.base import REGISTRY
 from netspec.ops.reference import FAMILIES, reference
 from netspec.source import Source
-from netspec.spec.data import plain
-from netspec.spec.yaml import read
+from netspec.spec.text.data import plain
+from netspec.spec.text.yaml import read
 
 from .conftest import Run
 

@@ -220,7 +220,7 @@ def test_what_safetensors_says_against_writing(
         raise SafetensorError(f"Error while serializing: {said}")
 
     written(folder)
-    monkeypatch.setattr("netspec.backends.pytorch.weights.save_file", full)
+    monkeypatch.setattr("netspec.backends.pytorch.runtime.weights.save_file", full)
     result = run("weights", "convert", "little.yaml", "w.pt", "-o", "out.safetensors")
     reason = "no space left on device" if "28" in said else "error while serializing: metadataincompletebuffer"
     assert (result.status, result.err) == (1, f"Error: out.safetensors can't be written: {reason}\n")

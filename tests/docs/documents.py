@@ -29,7 +29,8 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.support.paths import REPOSITORY
+
 _FENCE = re.compile(r"^(?:<!-- (?P<note>[^\n]*?) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
 
 
@@ -185,7 +186,7 @@ def check_spec(text: str) -> None:
     """Load all networks of a spec, and check what they claim."""
     import netspec
     from netspec.source import Source
-    from netspec.spec.read import networks_of
+    from netspec.spec.read.read_spec import networks_of
 
     for name in networks_of(Source("<string>", text)):
         _, broken = netspec.loads(text, network=name).check_expectations()

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
-import documents
 import pytest
 
 import netspec
 from netspec import NetspecError
 from netspec.errors import CODES
+from tests.docs import documents
 
 REPOSITORY = documents.REPOSITORY
 FILES = documents.documents()

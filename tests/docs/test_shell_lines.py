@@ -9,11 +9,11 @@ from importlib import import_module
 
 import click
 import pytest
-from documents import REPOSITORY, blocks, documents
 
 from netspec import load
 from netspec.cli.main import COMMANDS
 from netspec.weights import as_options
+from tests.docs.documents import REPOSITORY, blocks, documents
 
 _QUOTED = re.compile(r"""'[^']*'|"(?:[^"\\]|\\.)*"|\\.""")
 _EXPANDED = re.compile(r"[\[\]*?{}]")

@@ -13,8 +13,8 @@ import pytest
 
 from netspec import NetspecError, load, load_ops
 from netspec.errors import CODES
+from tests.support.paths import ERROR_CASES as CASES
 
-CASES = Path(__file__).parent / "cases"
 NAMES = sorted(path.name for path in CASES.iterdir() if path.suffix in (".yaml", ".json"))
 REWRITE = os.environ.get("NETSPEC_REWRITE_GOLDENS") == "1"
 

@@ -20,8 +20,9 @@ import netspec
 from netspec import NetspecError
 from netspec.cli.main import main
 from netspec.errors import Diagnostic
-from netspec.spec import evaluator, library
-from netspec.spec.library import MAX_BYTES, MAX_PATH
+from netspec.spec.elaborate import evaluator
+from netspec.spec.text import library
+from netspec.spec.text.library import MAX_BYTES, MAX_PATH
 
 HEAD = "netspec: 1\nname: a\ninputs: {image: [N, 3, 32, 32]}\n"
 GOOD = f"{HEAD}network: [relu]\n"

@@ -12,13 +12,13 @@ import pytest
 import yaml
 from safetensors.numpy import save_file
 
-import netspec.spec.yaml as reader
+import netspec.spec.text.yaml as reader
 from netspec import NetspecError, load, loads
 from netspec.backends.marks import MARK, written_for
 from netspec.cli.options import read_settings
-from netspec.spec.data import MAX_DEPTH
+from netspec.spec.text.data import MAX_DEPTH
+from tests.support.paths import ERROR_CASES as CASES
 
-CASES = Path(__file__).parent / "cases"
 OF_TEXTS = sorted(
     path.stem for path in CASES.glob("*.txt") if re.search(r"error NS10[1-4]:", path.read_text(encoding="utf-8"))
 )

@@ -20,8 +20,8 @@ from torch.utils.data import TensorDataset
 from torchvision.models import resnet18
 
 import netspec
+from tests.support.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 EXAMPLE = REPOSITORY / "examples" / "finetune" / "finetune.py"
 SMALL = 96
 """Images to train on, where how well it reads is of no matter."""

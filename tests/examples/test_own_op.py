@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,8 +13,9 @@ from torchvision.ops import SqueezeExcitation
 import netspec
 from netspec.ops.base import REGISTRY, Op
 from netspec.ops.own import load_ops
+from tests.support.paths import REPOSITORY
 
-FOLDER = Path(__file__).resolve().parents[2] / "examples" / "own_op"
+FOLDER = REPOSITORY / "examples" / "own_op"
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 import netspec
+from tests.support.paths import REPOSITORY
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "photograph.py"
+EXAMPLE = REPOSITORY / "examples" / "photograph.py"
 SMALL = ["--network", "resnet18", "--set", "classes=10", "--width", "160"]
 
 

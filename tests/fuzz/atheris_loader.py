@@ -1,6 +1,6 @@
 """What reads text, under atheris: any bytes at all end in a value or in the errors that are meant for users.
 
-`make fuzz` runs it last. By itself, `python atheris_loader.py [libFuzzer's options]`: -max_total_time=600, or the path
+`make fuzz` runs it last. By itself, `python -m tests.fuzz.atheris_loader [libFuzzer's options]`: -max_total_time=600, or the path
 of a file that it has written, to see what that did.
 """
 
@@ -11,6 +11,8 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+
+from tests.support.paths import ERROR_CASES as CASES
 
 try:
     import atheris
@@ -24,10 +26,9 @@ with atheris.instrument_imports(include=["netspec", "yaml"]):
     from netspec.cli.options import read_settings, read_sizes
     from netspec.expression import ExpressionError, parse
     from netspec.source import Source
-    from netspec.spec.library import bundled_folder
-    from netspec.spec.read import read_spec
+    from netspec.spec.read.read_spec import read_spec
+    from netspec.spec.text.library import bundled_folder
 
-CASES = Path(__file__).parent.parent / "errors" / "cases"
 SPEC = read_spec(
     Source("two.yaml", "netspec: 1\nname: two\ninputs: {a: [N, 3, 8], b: [N, H, W]}\nnetwork: [{relu, from: a}]")
 )

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
-
-sys.path.append(str(Path(__file__).parent.parent / "pytorch"))
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -22,7 +18,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    from lasting import COUNTS, MINUTES, SEED
+    from tests.fuzz.lasting import COUNTS, MINUTES, SEED
 
     if MINUTES:
         terminalreporter.section(f"counts of {MINUTES:g} minutes each, seed {SEED}")

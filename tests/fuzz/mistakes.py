@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from spec_steps import Step, steps_of
-from spec_text import Path, at
+from tests.fuzz.spec_steps import Step, steps_of
+from tests.fuzz.spec_text import Path, at
 
 NUMBERS = ("out_channels", "kernel_size", "stride", "padding", "dilation", "groups", "out_features", "output_size")
 REQUIRED = {"conv2d": ("out_channels", "kernel_size"), "linear": ("out_features",), "max_pool2d": ("kernel_size",)}

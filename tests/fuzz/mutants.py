@@ -6,15 +6,13 @@ import copy
 import random
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from spec_text import Form, Text, at, parts_of
-from valid_specs import valid_spec
+from netspec.spec.text.library import bundled_folder
+from tests.fuzz.spec_text import Form, Text, at, parts_of
+from tests.fuzz.valid_specs import valid_spec
+from tests.support.paths import ERROR_CASES as CASES
 
-from netspec.spec.library import bundled_folder
-
-CASES = Path(__file__).parent.parent / "errors" / "cases"
 VALUES: tuple[Any, ...] = (
     *(0, -1, 1, 2, 3, 7, 64, 1.5, 1e300, 2**31, 10**30, True, False, None, "", "x", "input", "index", "same", "N"),
     *("1//0", "input.channels", "wide", "$wide", "stages[9]", "min(1, 2)", "a b", "-1", "\u00e9", "\x1b[31m", [], {}),

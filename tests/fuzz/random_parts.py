@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lasting import Choose
+from tests.fuzz.lasting import Choose
 
 Marks = list[str]
 Give = Callable[[Marks], Marks]

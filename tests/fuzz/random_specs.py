@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lasting import Choose
+from tests.fuzz.lasting import Choose
 
 
 class SpecMaker:

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lasting import COUNTS, Choose
-
 import netspec
 from netspec.types import Tensor
+from tests.fuzz.lasting import COUNTS, Choose
 
 FUZZER = COUNTS["random uses"]
 Step = dict[str, Any]

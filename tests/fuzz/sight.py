@@ -8,9 +8,10 @@ from functools import partial
 from typing import Any
 
 import torch
-from reference import Reference, layer_of
 from torch import nn
 from torch.nn import functional
+
+from tests.fuzz.reference import Reference, layer_of
 
 Interval = tuple[int, int] | None
 """First and last position; None where nothing is seen."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from spec_text import Path
+from tests.fuzz.spec_text import Path
 
 SIBLINGS = ("name", "from", "repeat", "when", "init", "expect", "share")
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import Result, errors_in, run
-from lasting import COUNTS, seeds
-from mistakes import SPOILERS, Mistake
-from spec_text import Text
-from valid_specs import bundled, valid_spec
 
-from netspec.spec.library import bundled_folder
+from netspec.spec.text.library import bundled_folder
+from tests.fuzz.command import Result, errors_in, run
+from tests.fuzz.lasting import COUNTS, seeds
+from tests.fuzz.mistakes import SPOILERS, Mistake
+from tests.fuzz.spec_text import Text
+from tests.fuzz.valid_specs import bundled, valid_spec
 
 FUZZER = COUNTS["mistakes with a place"]
 

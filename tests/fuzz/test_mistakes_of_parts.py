@@ -6,11 +6,11 @@ import random
 from typing import Any
 
 import pytest
-from lasting import COUNTS, seeds
-from random_parts import PartsMaker
-from spec_text import Path, Text
 
 import netspec
+from tests.fuzz.lasting import COUNTS, seeds
+from tests.fuzz.random_parts import PartsMaker
+from tests.fuzz.spec_text import Path, Text
 
 FUZZER = COUNTS["mistakes in parts"]
 

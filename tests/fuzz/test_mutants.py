@@ -7,13 +7,12 @@ import random
 import re
 from pathlib import Path
 
-from command import Error, errors_in, run
-from lasting import COUNTS, seeds
-from mutants import CHANGES
-from spec_text import Text
-from valid_specs import bundled
-
 import netspec
+from tests.fuzz.command import Error, errors_in, run
+from tests.fuzz.lasting import COUNTS, seeds
+from tests.fuzz.mutants import CHANGES
+from tests.fuzz.spec_text import Text
+from tests.fuzz.valid_specs import bundled
 
 FUZZER = COUNTS["mutants on the command line"]
 COMMANDS = (["validate"], ["validate"], ["summary", "--depth", "all"], ["rf"], ["params"], ["show", "--expanded"])

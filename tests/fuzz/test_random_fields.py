@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 import torch
-from lasting import COUNTS, hold
-from random_maps import random_map
-from random_specs import random_spec
-from reference import Reference
-from sight import Edges, Interval, edges_of, seen
 
 import netspec
 from netspec.analysis.receptive_field import Field, receptive_fields
+from tests.fuzz.lasting import COUNTS, hold
+from tests.fuzz.random_maps import random_map
+from tests.fuzz.random_specs import random_spec
+from tests.fuzz.reference import Reference
+from tests.fuzz.sight import Edges, Interval, edges_of, seen
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"

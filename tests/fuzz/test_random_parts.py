@@ -5,21 +5,17 @@ from __future__ import annotations
 import inspect
 import json
 import random
-import sys
-from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).parent.parent))
-
-from interpret import assert_equal, example_inputs, interpret, outputs_of, randomize
-from lasting import COUNTS, forget_modules, hold
-from random_parts import random_parts
-from rewriting import flat
-from test_random_specs import keep
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import netspec
+from tests.fuzz.lasting import COUNTS, forget_modules, hold
+from tests.fuzz.random_parts import random_parts
+from tests.fuzz.test_random_specs import keep
+from tests.support.interpret import assert_equal, example_inputs, interpret, outputs_of, randomize
+from tests.support.rewriting import flat
 
 FUZZER = COUNTS["random parts"]
 MOST_CHANNELS, MOST_NODES = 200, 300

@@ -6,11 +6,10 @@ import json
 import re
 from typing import Any
 
-from lasting import COUNTS, hold
-from random_maps import random_map
-from random_specs import random_spec
-
 import netspec
+from tests.fuzz.lasting import COUNTS, hold
+from tests.fuzz.random_maps import random_map
+from tests.fuzz.random_specs import random_spec
 
 FUZZER = COUNTS["symbolic sizes against numbers"]
 SIZES = ((8, 8), (1, 3), (7, 12), (16, 33), (31, 30), (64, 20))

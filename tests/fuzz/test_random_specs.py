@@ -9,11 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from interpret import assert_means
-from lasting import COUNTS, forget_modules, hold
-from random_specs import random_spec
-
 import netspec
+from tests.fuzz.lasting import COUNTS, forget_modules, hold
+from tests.fuzz.random_specs import random_spec
+from tests.support.interpret import assert_means
 
 MOST_CHANNELS, MOST_NODES = 200, 500
 FUZZER = COUNTS["random specs compiled"]

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from interpret import assert_equal, outputs_of, randomize
-from lasting import COUNTS, forget_modules, hold
-from random_maps import random_map
-from random_specs import random_spec
-from reference import Reference, layer_of
 from torch.utils.flop_counter import FlopCounterMode
 
 import netspec
+from tests.fuzz.lasting import COUNTS, forget_modules, hold
+from tests.fuzz.random_maps import random_map
+from tests.fuzz.random_specs import random_spec
+from tests.fuzz.reference import Reference, layer_of
+from tests.support.interpret import assert_equal, outputs_of, randomize
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"

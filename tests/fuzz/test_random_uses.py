@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import json
 import random
-import sys
 from pathlib import Path
 from typing import Any
-
-sys.path.append(str(Path(__file__).parent.parent / "to_yaml"))
 
 import onnxruntime
 import pytest
 import torch
-from again import assert_same
-from interpret import assert_equal, example_inputs, interpret, outputs_of, randomize
-from lasting import forget_modules, hold
-from random_uses import FUZZER, random_uses
 
 import netspec
 from netspec.analysis.comparison import comparison
-from netspec.backends.pytorch.prove import prove
+from netspec.backends.pytorch.runtime.prove import prove
 from netspec.graph import Graph
 from netspec.passes import fold_batch_norm, strip_dropout, truncate
+from tests.backends.yaml.again import assert_same
+from tests.fuzz.lasting import forget_modules, hold
+from tests.fuzz.random_uses import FUZZER, random_uses
+from tests.support.interpret import assert_equal, example_inputs, interpret, outputs_of, randomize
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
 MOST_NODES = 300

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
-sys.path.append(str(Path(__file__).parent.parent / "to_yaml"))
-
 import pytest
-from again import assert_same
-from lasting import COUNTS, hold
-from random_parts import random_parts
-from random_specs import random_spec
-from test_random_parts import networks_in
 
 import netspec
+from tests.backends.yaml.again import assert_same
+from tests.fuzz.lasting import COUNTS, hold
+from tests.fuzz.random_parts import random_parts
+from tests.fuzz.random_specs import random_spec
+from tests.fuzz.test_random_parts import networks_in
 
 FUZZER = COUNTS["written specs"]
 

@@ -7,15 +7,14 @@ import random
 from functools import cache
 from typing import Any
 
-from random_maps import random_map
-from random_specs import random_spec
-from spec_text import Text
-
 import netspec
 from netspec.source import Source
-from netspec.spec.data import plain
-from netspec.spec.library import bundled_folder
-from netspec.spec.yaml import read
+from netspec.spec.text.data import plain
+from netspec.spec.text.library import bundled_folder
+from netspec.spec.text.yaml import read
+from tests.fuzz.random_maps import random_map
+from tests.fuzz.random_specs import random_spec
+from tests.fuzz.spec_text import Text
 
 
 @cache

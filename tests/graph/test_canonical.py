@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import random
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-from rewriting import flat
 
 import netspec
 from netspec.graph.canonical import canonical
-
-sys.path.append(str(Path(__file__).parents[1] / "pytorch"))
-PARTS: dict[str, str] = importlib.import_module("specs_of_parts").PARTS
+from tests.support.rewriting import flat
+from tests.support.specs_of_parts import PARTS
 
 
 @pytest.mark.parametrize("name", [name for name in netspec.names() if name != "resnet1202_cifar"])

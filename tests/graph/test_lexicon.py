@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from specs_of_scopes import EMBEDDED, EXTENDED, HEAD, SETTINGS, SPECS
 
 import netspec
 from netspec.backends.pytorch.classes import network_class_name
-from netspec.backends.pytorch.load import _module  # pyright: ignore[reportPrivateUsage]
+from netspec.backends.pytorch.runtime.load import _module  # pyright: ignore[reportPrivateUsage]
 from netspec.expression import Attribute, Expression, evaluate, leaves, parse
 from netspec.graph.lexicon import Lexicon
 from netspec.graph.model import Graph
+from tests.graph.specs_of_scopes import EMBEDDED, EXTENDED, HEAD, SETTINGS, SPECS
 
 Open = Callable[..., netspec.Network]
 FILES = ("scopes", "extended")

@@ -1,6 +1,6 @@
 """Mutation check: changes one thing at a time in a module of netspec, and tells which changes no test notices.
 
-    python tests/mutation/mutants.py netspec/ops/pooling.py [MORE.py ...] [--limit N] [--budget SECONDS]
+    python -m tests.mutation.mutants netspec/ops/pooling.py [MORE.py ...] [--limit N] [--budget SECONDS]
         [--functions | --classes] [--only TEXT] [--again REPORT] [--tests PATH ...]
 
 It works on the tree it stands in, and writes nothing there. Every mutant runs in a forked process in which torch and
@@ -33,7 +33,8 @@ from typing import Any
 import pytest
 import torch
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import REPOSITORY as ROOT
+
 TESTS = ["tests/ops", "tests/analysis", "tests/specs", "tests/golden", "tests/passes", "tests/cli/test_reports.py"]
 TESTS += ["tests/cli/test_summary.py", "tests/spec/test_language_shapes.py", "tests/errors/test_goldens.py"]
 WORDS = (

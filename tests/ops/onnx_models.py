@@ -12,14 +12,14 @@ import onnx
 import onnxruntime
 import torch
 from onnx.reference import ReferenceEvaluator
-from printed import made as module
-from printed import meaning, state
 
 from netspec import Builder, Graph, NetspecError
 from netspec.backends.onnx.lower import lower
 from netspec.backends.onnx.write import model_of, write_model
 from netspec.dims import Dim, substitute, symbol
 from netspec.types import Layer, Tensor
+from tests.support.printed import made as module
+from tests.support.printed import meaning, state
 
 Array = np.ndarray[Any, Any]
 TOLERANCE = 1e-5

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 import torch
-from printed import made as module
-from printed import meaning, state
 from torch.utils.flop_counter import FlopCounterMode
 
 from netspec.dims import Dim, substitute, symbol
 from netspec.ops.base import REGISTRY, Example, Merge, Op, RuleError, make_op, takes
 from netspec.types import Layer, Reach, Tensor, Upsampling, Window
+from tests.support.printed import made as module
+from tests.support.printed import meaning, state
 
 # torch's own remark on what the examples with an even kernel and `padding: same` are there for.
 pytestmark = pytest.mark.filterwarnings(

@@ -8,14 +8,26 @@ from typing import Any
 
 import pytest
 import torch
-from onnx_models import at, by_torch, check, expressible, graph_of, model_for, opened, random, reference, runtime, same
-from test_contract import Case, each_case, each_op, inferred, made
 
 from netspec import Builder, Graph, NetspecError
 from netspec.backends.onnx.lower import OPSETS, lower
 from netspec.dims import Dim, symbol
 from netspec.ops.base import REGISTRY, Elementwise, Op, RuleError
 from netspec.types import Call, OnnxWriter, Tensor
+from tests.ops.onnx_models import (
+    at,
+    by_torch,
+    check,
+    expressible,
+    graph_of,
+    model_for,
+    opened,
+    random,
+    reference,
+    runtime,
+    same,
+)
+from tests.ops.test_contract import Case, each_case, each_op, inferred, made
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from onnx_models import by_torch, check, expressible, graph_of, model_for, opened, random, runtime, same
-from test_contract import inferred, made
 
 from netspec import Builder
 from netspec.backends.onnx.lower import OPSETS, lower
 from netspec.ops.base import REGISTRY, RuleError
 from netspec.types import Tensor
+from tests.ops.onnx_models import by_torch, check, expressible, graph_of, model_for, opened, random, runtime, same
+from tests.ops.test_contract import inferred, made
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"

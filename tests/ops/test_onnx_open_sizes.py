@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from onnx_models import by_torch, check, graph_of, model_for, runtime, same
-from test_contract import inferred, made
 from torch.nn.functional import interpolate
 
 from netspec.dims import symbol
 from netspec.ops.base import REGISTRY
 from netspec.types import Tensor
+from tests.ops.onnx_models import by_torch, check, graph_of, model_for, runtime, same
+from tests.ops.test_contract import inferred, made
 
 SIDES = range(1, 65)
 NEAREST = ["nearest", "nearest-exact"]

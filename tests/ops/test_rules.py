@@ -10,8 +10,6 @@ from typing import Annotated, Any, Literal
 
 import pytest
 import torch
-from printed import made as built
-from printed import meaning
 from torch import nn
 
 from netspec.dims import symbol
@@ -19,6 +17,8 @@ from netspec.errors import choices
 from netspec.ops.base import REGISTRY, Op, RuleError, make_op, takes, words_of
 from netspec.ops.equal import UnequalShapes
 from netspec.types import Layer, Reach, Tensor, Weight, Window
+from tests.support.printed import made as built
+from tests.support.printed import meaning
 
 Shape = tuple[int, ...]
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from printed import made as built
-from printed import meaning
 
 from netspec.dims import symbol
 from netspec.ops.base import REGISTRY, RuleError, make_op
 from netspec.types import Layer, Reach, Tensor, Upsampling, Weight, Window
+from tests.support.printed import made as built
+from tests.support.printed import meaning
 
 Shape = tuple[int, ...]
 

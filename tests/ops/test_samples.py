@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-sys.path.append(str(Path(__file__).parent))
-
-from test_contract import infer, inferred, written
-
 from netspec.dims import symbol
 from netspec.ops.base import REGISTRY, Elementwise, Merge, Op, Rearranging, RuleError, make_op
 from netspec.types import Tensor
+from tests.ops.test_contract import infer, inferred, written
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
 

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from printed import made as module
-from printed import state
-
-sys.path.append(str(Path(__file__).parent))
-
-from test_contract import Case, every_case
 
 import netspec
 from netspec.backends.onnx.seeded import filled, seeded_weights
 from netspec.ops.base import REGISTRY, Op, known_int, need_rank
 from netspec.ops.fields import Positive
 from netspec.types import Init, Layer, Reach, Tensor, Weight, uniform
+from tests.ops.test_contract import Case, every_case
+from tests.support.printed import made as module
+from tests.support.printed import state
 
 Array = np.ndarray[Any, Any]
 

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from netspec.backends.pytorch import load, to_source
-from netspec.backends.pytorch.prove import prove, sizes_for
+from netspec.backends.pytorch.runtime.prove import prove, sizes_for
 from netspec.graph import Graph, Output
 from netspec.passes import Transformed
+from tests.support.interpret import interpret
 
-sys.path.append(str(Path(__file__).parents[1] / "pytorch"))
-from interpret import interpret
-
-OTHER = Path(__file__).parents[1] / "specs" / "other"
 """Where specs stand that are not bundled."""
 
 

@@ -15,8 +15,7 @@ import netspec
 from netspec.graph import Builder, Graph
 from netspec.network import Network
 from netspec.passes import Transformed, fold_batch_norm
-
-from .modules import assert_same, images, made_of, run, trained
+from tests.passes.modules import assert_same, images, made_of, run, trained
 
 
 def norms(graph: Graph) -> list[str]:

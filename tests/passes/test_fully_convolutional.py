@@ -17,8 +17,8 @@ from netspec.passes import (
     Transformed,
     fully_convolutional,
 )
-
-from .modules import OTHER, assert_same, assert_whole, images, made_of, run, trained
+from tests.passes.modules import assert_same, assert_whole, images, made_of, run, trained
+from tests.support.paths import OTHER
 
 
 def small(name: str, size: int = 64, channels: int = 3, **params: object) -> Callable[[], Network]:

@@ -13,8 +13,8 @@ import netspec
 from netspec.graph import Builder, Graph, Scope
 from netspec.network import Network, names
 from netspec.passes import Transformed, replace_head, truncate
-
-from .modules import OTHER, assert_same, assert_whole, images, run, trained
+from tests.passes.modules import assert_same, assert_whole, images, run, trained
+from tests.support.paths import OTHER
 
 CLASSES = 7
 

@@ -9,8 +9,8 @@ import netspec
 from netspec.graph import Builder, Graph
 from netspec.network import Network, names
 from netspec.passes import strip_dropout
-
-from .modules import OTHER, assert_same, assert_whole, images, made_of, run, trained
+from tests.passes.modules import assert_same, assert_whole, images, made_of, run, trained
+from tests.support.paths import OTHER
 
 DROPOUTS = ("dropout", "dropout2d")
 

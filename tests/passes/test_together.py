@@ -16,8 +16,7 @@ from netspec.passes import (
     strip_dropout,
     truncate,
 )
-
-from .modules import assert_same, assert_whole, images, made_of, run, trained
+from tests.passes.modules import assert_same, assert_whole, images, made_of, run, trained
 
 ORDERS: dict[str, Callable[[Graph], Transformed]] = {
     "all": lambda graph: (

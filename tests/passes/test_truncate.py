@@ -8,8 +8,7 @@ import torch
 import netspec
 from netspec.graph import Builder
 from netspec.passes import Transformed, truncate
-
-from .truncated import PARTS, check, graph_of
+from tests.passes.truncated import PARTS, check, graph_of
 
 
 def outputs(made: Transformed) -> dict[str, str]:

@@ -15,9 +15,8 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 import netspec
 from netspec.passes import truncate
-
-from .modules import assert_same, images, made_of, run, trained
-from .truncated import FORMS, NETWORKS, PARTS, SMALL, check, graph_of, names_of
+from tests.passes.modules import assert_same, images, made_of, run, trained
+from tests.passes.truncated import FORMS, NETWORKS, PARTS, SMALL, check, graph_of, names_of
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import torch
 
 import netspec
 from netspec.graph import Graph
 from netspec.passes import truncate
-
-from .modules import OTHER, assert_whole, every_value, images, made_of, run, trained
-
-sys.path.append(str(Path(__file__).parents[1] / "pytorch"))
-from specs_of_every_form import FORMS
-from specs_of_parts import PARTS
+from tests.passes.modules import assert_whole, every_value, images, made_of, run, trained
+from tests.support.paths import OTHER
+from tests.support.specs_of_every_form import FORMS
+from tests.support.specs_of_parts import PARTS
 
 SMALL = {**FORMS, **PARTS}
 """Small specs by their names."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from language import check_misuse, error, errors, nodes, spec
 
 import netspec
 from netspec import NetspecError
-from netspec.spec import opening
+from netspec.spec.elaborate import opening
+from tests.spec.language import check_misuse, error, errors, nodes, spec
 
 
 def one(kind: str, use: str) -> str:

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from language import check_misuse, error, errors, nodes, printed, spec
 
 import netspec
 from netspec import NetspecError
 from netspec.naming import MODULE_ATTRIBUTES
-from netspec.spec.initializers import FUNCTIONS
+from netspec.spec.read.initializers import FUNCTIONS
 from netspec.types import Init
+from tests.spec.language import check_misuse, error, errors, nodes, printed, spec
 
 BASE = """netspec: 1
 name: base

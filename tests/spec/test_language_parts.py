@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from language import check_misuse, error, errors, nodes, shapes, spec
 
 import netspec
 from netspec import NetspecError
 from netspec.cli.main import main as command
+from tests.spec.language import check_misuse, error, errors, nodes, shapes, spec
 
 PAIR = """{pair: {inputs: [a, b], outputs: {sum: s, first: x},
   body: [{tanh, from: a, name: x}, {add, from: [x, b], name: s}]}}"""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from language import check_misuse, error, shapes, spec
 
 import netspec
+from tests.spec.language import check_misuse, error, shapes, spec
 
 OPEN = "{image: [N, 3, H, W]}"
 

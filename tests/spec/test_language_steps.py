@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from language import check_misuse, error, errors, nodes, spec
 
 import netspec
+from tests.spec.language import check_misuse, error, errors, nodes, spec
 
 PAIR = "{pair: {body: [relu, tanh]}}"
 CONV = "{conv: {params: {width: int, kernel: 3}, body: [conv2d: {out_channels: width, kernel_size: kernel}]}}"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from language import printed
 
 import netspec
 from netspec import NetspecError
+from tests.spec.language import printed
 
 PARTS = """netspec: 1
 name: parts

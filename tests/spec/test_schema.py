@@ -24,12 +24,12 @@ from netspec.expression import ExpressionError, parse
 from netspec.ops.base import REGISTRY, Elementwise, Merge, Op
 from netspec.ops.fields import Pair
 from netspec.source import Source
-from netspec.spec import initializers, model, parameters
-from netspec.spec.data import plain
-from netspec.spec.schema import spec_schema, to_text
-from netspec.spec.yaml import read
+from netspec.spec.read import initializers, model, parameters
+from netspec.spec.schema.schema import spec_schema, to_text
+from netspec.spec.text.data import plain
+from netspec.spec.text.yaml import read
+from tests.support.paths import TESTS
 
-TESTS = Path(__file__).resolve().parents[1]
 HEAD = "netspec: 1\nname: example\ninputs: {image: [N, 3, 32, 32]}\n"
 SCHEMA = spec_schema(REGISTRY.values())
 VALIDATOR = Draft7Validator(SCHEMA)

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-import netspec.spec.yaml as dialect
+import netspec.spec.text.yaml as dialect
 from netspec.errors import Diagnostic, NetspecError
 from netspec.source import Source
-from netspec.spec.data import MAX_DEPTH, MAX_SIZE, Data, Entry, Map, Scalar, Seq, plain
-from netspec.spec.yaml import read
+from netspec.spec.text.data import MAX_DEPTH, MAX_SIZE, Data, Entry, Map, Scalar, Seq, plain
+from netspec.spec.text.yaml import read
 
 QUOTE = "quote it: an expression with , [ ] { } stands in quotes inside {...} and [...]"
 

@@ -216,7 +216,7 @@ def test_the_longest_prints_as_short_as_the_shortest() -> None:
 
 
 def test_the_longest_compiles_and_is_proved() -> None:
-    from netspec.backends.pytorch.prove import prove
+    from netspec.backends.pytorch.runtime.prove import prove
 
     net = netspec.load("resnet1202_cifar")
     assert "19,421,274 parameters" in prove(net.graph, net.to_source())

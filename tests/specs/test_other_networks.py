@@ -6,7 +6,6 @@ import ast
 import re
 from functools import cache
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,8 +14,8 @@ from torch import Tensor, nn
 
 import netspec
 from netspec.analysis.receptive_field import UNEVEN, receptive_fields
+from tests.support.paths import OTHER
 
-OTHER = Path(__file__).parent / "other"
 NAMES = ["mobilenet_v2", "resnet50_fpn", "unet", "vit_b_16"]
 
 

@@ -21,9 +21,9 @@ from torch.utils.flop_counter import FlopCounterMode
 import netspec
 from netspec.graph.model import Graph
 from netspec.network import Network, names
-from netspec.spec.data import plain
-from netspec.spec.library import bundled_folder, find
-from netspec.spec.yaml import read
+from netspec.spec.text.data import plain
+from netspec.spec.text.library import bundled_folder, find
+from netspec.spec.text.yaml import read
 from netspec.types import Init
 
 # Parameters: BVLC's bvlc_alexnet, Zeiler & Fergus' Figure 3, torchvision. MACs of the ResNets: with the stride

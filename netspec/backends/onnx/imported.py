@@ -16,7 +16,7 @@ from netspec.backends.onnx.read import Initializers, metadata_in, read_model
 from netspec.backends.onnx.write import PRODUCER
 from netspec.errors import NetspecError, fail
 from netspec.graph.model import Graph
-from netspec.spec.exported import SPEC
+from netspec.spec.text.exported import SPEC
 
 
 @dataclass(frozen=True, slots=True)

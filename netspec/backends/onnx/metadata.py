@@ -16,13 +16,13 @@ from netspec.graph.model import Graph
 from netspec.labels import names_of
 from netspec.preprocess import Preprocess
 from netspec.source import Source
-from netspec.spec.data import Entry, Map
-from netspec.spec.elaborate import elaborate
-from netspec.spec.exported import SPEC
-from netspec.spec.labels import check_labels, read_labels
-from netspec.spec.preprocess import fitted, read_preprocess
-from netspec.spec.read import read_spec
-from netspec.spec.yaml import read
+from netspec.spec.elaborate.elaborate import elaborate
+from netspec.spec.read.labels import check_labels, read_labels
+from netspec.spec.read.preprocess import fitted, read_preprocess
+from netspec.spec.read.read_spec import read_spec
+from netspec.spec.text.data import Entry, Map
+from netspec.spec.text.exported import SPEC
+from netspec.spec.text.yaml import read
 from netspec.types import Tensor
 
 PREPROCESS, LABELS = "netspec.preprocess", "netspec.labels"
@@ -32,7 +32,7 @@ SEED = "netspec.seed"
 
 def metadata_of(graph: Graph) -> dict[str, str]:
     """What a model of a graph says of itself: where it is from, and the spec from which it can be made again."""
-    from netspec.backends.spec import to_yaml
+    from netspec.backends.yaml import to_yaml
 
     found = {"netspec.version": __version__, "netspec.hash": graph.hash()}
     found.update({f"netspec.{k}": v for k, v in (("title", graph.title), ("source", graph.source)) if v})

@@ -40,14 +40,14 @@ def arrays_of(source: Source, key: str = "") -> StateDict:
         path = os.fsdecode(cast("str | os.PathLike[str]", source))
         if not key and (state := _safetensors(path)) is not None:
             return state
-        from netspec.backends.pytorch.weights import read_weights
+        from netspec.backends.pytorch.runtime.weights import read_weights
 
         return _of_tensors(read_weights(path, key))
     if isinstance(source, Mapping):
         given = cast("Mapping[str, Any]", source)
         if not key and all(isinstance(value, np.ndarray) for value in given.values()):
             return _of_arrays(given)
-        from netspec.backends.pytorch.state_dicts import state_dict_given
+        from netspec.backends.pytorch.runtime.state_dicts import state_dict_given
 
         return _of_tensors(state_dict_given(given, key))
     return _of_tensors(cast("nn.Module", source).state_dict())

@@ -1,0 +1,1 @@
+"""What needs torch: modules made from source, the proof of them, and files of weights."""

@@ -1,0 +1,120 @@
+"""The numbers that the values of a graph have, from what each op says of itself: no source is read for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from netspec.backends.pytorch.runtime.alone import meaning, module_of
+from netspec.backends.pytorch.runtime.trace import Key, Numbers, Trace, mark
+from netspec.graph.borrow import borrowed_form
+from netspec.graph.model import Graph, Node
+from netspec.graph.walk import live_nodes
+
+
+def expected_numbers(
+    graph: Graph, numbers: Numbers, sizes: Mapping[str, int], inputs: Sequence[Tensor], state: Mapping[str, Tensor]
+) -> dict[str, int]:
+    """The numbers of all values that outputs need, by name.
+
+    On the meta device, which inputs stand on then, a node is run once for each op on some types, and never again.
+    Elsewhere, since only the data tell sizes, the graph is run node by node with the weights of `state`.
+    """
+    found = {i.name: numbers("input", i.name) for i in graph.inputs}
+    if all(tensor.is_meta for tensor in inputs):
+        once = _Once(graph, sizes)
+        for node in live_nodes(graph, "train"):
+            given = {("input", place): found[value] for place, value in enumerate(node.inputs)}
+            outputs = once.replay(node, numbers, given)
+            found.update({value: outputs[place] for place, (value, _) in enumerate(node.values())})
+        return found
+    return _by_running(graph, numbers, dict(zip(found, inputs, strict=True)), found, state)
+
+
+class _Once:
+    """Nodes that were run, each alone: what is computed follows from the op, the types, and how it is written."""
+
+    def __init__(self, graph: Graph, sizes: Mapping[str, int]) -> None:
+        self.graph = graph
+        self.sizes = sizes
+        self.known: dict[tuple[Any, ...], tuple[Numbers, list[int], list[Key]]] = {}
+
+    def replay(self, node: Node, numbers: Numbers, given: dict[Key, int]) -> list[int]:
+        """The numbers of a node's outputs, from those of its inputs and the keys of its weights."""
+        types = self.graph.input_types(node)
+        borrowed = borrowed_form(self.graph, node) is not None
+        key = (id(node.op), borrowed, *map(id, types), *map(node.inputs.index, node.inputs))
+        if key not in self.known:
+            self.known[key] = self.run(node, Numbers(numbers.known))
+        own, outputs, weights = self.known[key]
+        for weight in weights:
+            given[weight] = numbers("weight", f"{node.weights_of}.{weight[1]}" if weight[1] else node.weights_of)
+        here = numbers.replay(own, given)
+        return [here[number] for number in outputs]
+
+    def run(self, node: Node, numbers: Numbers) -> tuple[Numbers, list[int], list[Key]]:
+        """Run a node alone on the meta device: its numbers, those of its outputs, and its weights."""
+        inputs: dict[str, Tensor] = {}
+        for place, value in enumerate(node.inputs):
+            type = self.graph.types[value].at(self.sizes)
+            if value not in inputs:
+                inputs[value] = _empty(type.shape, type.dtype)
+                mark(inputs[value], numbers("input", place))
+        with torch.device("meta"):
+            layer = module_of(self.graph, node)
+        weights = _mark_own(layer, numbers, "")
+        results = _call(self.graph, node, layer, [inputs[value] for value in node.inputs], numbers)
+        return numbers, [tensor_number for _, tensor_number in results], [("weight", name) for name in weights]
+
+
+def _by_running(
+    graph: Graph, numbers: Numbers, values: dict[str, Tensor], found: dict[str, int], state: Mapping[str, Tensor]
+) -> dict[str, int]:
+    """The numbers of the values of a graph that is run on real tensors, which go once nothing needs them."""
+    nodes = live_nodes(graph, "train")
+    last = {value: node.path for node in nodes for value in node.inputs}
+    for name, tensor in values.items():
+        mark(tensor, found[name])
+    for node in nodes:
+        layer = module_of(graph, node)
+        if isinstance(layer, nn.Parameter):
+            layer = nn.Parameter(state[node.weights_of])
+        elif layer is not None:
+            own = {name: state.get(f"{node.weights_of}.{name}", tensor) for name, tensor in layer.state_dict().items()}
+            layer.load_state_dict(own, assign=True)
+        _mark_own(layer, numbers, node.weights_of)
+        results = _call(graph, node, layer, [values[value] for value in node.inputs], numbers)
+        for (value, _), (tensor, number) in zip(node.values(), results, strict=True):
+            values[value], found[value] = tensor, number
+        for value in {*node.inputs}:
+            if last[value] == node.path:
+                del values[value]
+    return found
+
+
+def _call(graph: Graph, node: Node, layer: Any, given: list[Tensor], numbers: Numbers) -> list[tuple[Tensor, int]]:
+    """What a node gives, with the numbers of that."""
+    call = meaning(borrowed_form(graph, node) or node.op.torch(*graph.input_types(node)), layer)
+    with torch.no_grad(), Trace(numbers) as trace:
+        result = call(*given)
+    results: list[Tensor] = [result] if isinstance(result, Tensor) else list(result)
+    return [(tensor, trace.number_of(tensor)) for tensor in results[: len(node.types)]]
+
+
+def _mark_own(layer: Any, numbers: Numbers, path: str) -> list[str]:
+    """Number the weights of a node's own module by their names, below a path if there is one; those names."""
+    if layer is None:
+        return []
+    named = (
+        {"": layer} if isinstance(layer, nn.Parameter) else dict([*layer.named_parameters(), *layer.named_buffers()])
+    )
+    for name, tensor in named.items():
+        mark(tensor, numbers("weight", ".".join(part for part in (path, name) if part)))
+    return list(named)
+
+
+def _empty(shape: Sequence[Any], dtype: str) -> Tensor:
+    return torch.empty(tuple(shape), dtype=getattr(torch, dtype), device="meta")

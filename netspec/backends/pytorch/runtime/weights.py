@@ -1,0 +1,183 @@
+"""State dicts: read from the files that people have, and put into modules."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+from collections.abc import Mapping
+from io import BufferedReader
+from pathlib import Path
+from typing import Any, NoReturn
+
+import torch
+from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
+from torch import Tensor
+
+from netspec.backends.foreign import what_is
+from netspec.backends.marks import errors_of_the_system, metadata_for
+from netspec.backends.opened import opened, unreadable
+from netspec.backends.pytorch.runtime.state_dicts import State, state_dict_in
+from netspec.backends.stored import SafetensorsFile, is_safetensors
+from netspec.errors import fail
+from netspec.files import no_file
+from netspec.weights import Fit
+
+FilePath = str | os.PathLike[str]
+
+_INDEX, _MAP = ".index.json", b'"weight_map"'
+"""What the name of an index of shards ends in, and what it has."""
+_LARGEST_INDEX = 2**26
+
+
+def read_weights(path: FilePath, key: str = "") -> State:
+    """The state dict in a file: safetensors, its shards by their index, or torch's own format; by content, not suffix.
+
+    Nothing in a file is ever run. The state dict of a checkpoint is found, or stands at `key`. The tensors are in
+    memory, once, and of their own: what happens to the file later is nothing to them. Raises NetspecError NS501 for a
+    file that is cut off, holds code, or no state dict.
+    """
+    name = os.fsdecode(path)
+    return state_dict_in(_read(name), name, key)
+
+
+def _read(name: str) -> Any:
+    """What a file holds."""
+    with opened(name) as file:
+        begin = file.read(16)
+        if is_safetensors(begin):
+            return _safetensors(name)
+        if begin.lstrip().startswith((b"{", b"[")):
+            file.seek(0)
+            text = file.read(_LARGEST_INDEX)
+            if name.endswith(_INDEX) or _MAP in text:
+                return _shards(name, text)
+        return _torch(file, name)
+
+
+def _safetensors(name: str) -> dict[str, Tensor]:
+    stored = SafetensorsFile(name)
+    tensors: dict[str, Tensor] = {}
+    memory: dict[str, memoryview] = {}
+    for key, (dtype, shape, size, _) in stored.tensors.items():
+        whole = torch.empty(size, dtype=torch.uint8)
+        memory[key] = whole.numpy().data
+        tensors[key] = whole.view(getattr(torch, dtype)).reshape(shape)
+    stored.read(memory)
+    return tensors
+
+
+def _shards(name: str, text: bytes) -> dict[str, Any]:
+    """The tensors of all files that an index names, which stand beside it."""
+    try:
+        places: dict[str, str] = {key: str(file) for key, file in json.loads(text)["weight_map"].items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        unreadable(name, "it is no index of shards, which maps keys to files under `weight_map`", error)
+    tensors: dict[str, Any] = {}
+    for file in sorted(set(places.values())):
+        if Path(file).name != file:
+            fail("NS501", f"{name} names {file!r}, which is not beside it")
+        shard = str(Path(name).parent / file)
+        if not os.path.isfile(shard):
+            what = no_file(shard)
+            why = f"{shard} is no file: it is {what}" if what else f"there is no file {shard}"
+            fail("NS501", f"{why}, which {name} names")
+        state = state_dict_in(_read(shard), shard)
+        tensors.update({key: value for key, value in state.items() if places.get(key, file) == file})
+    for key in places:
+        if key not in tensors:
+            fail("NS501", f"{name} says that `{key}` is in {places[key]}, which lacks it")
+    return tensors
+
+
+def _torch(file: BufferedReader, name: str) -> Any:
+    """What torch.load reads into memory; where it maps a file instead, it takes what is compressed for numbers."""
+    file.seek(0)
+    try:
+        with warnings.catch_warnings():
+            # Of protocols of pickle, and of what torch is going to drop.
+            warnings.simplefilter("ignore")
+            return torch.load(file, map_location="cpu", weights_only=True, mmap=False)
+    except OSError:
+        raise
+    except Exception as error:
+        _refuse(file, name, error)
+
+
+def _refuse(file: BufferedReader, name: str, error: Exception) -> NoReturn:
+    """Say what a file is that torch.load does not read."""
+    if known := what_is(file):
+        unreadable(name, known[0], help=known[1])
+    file.seek(0)
+    begin = file.read(2)
+    if begin == b"PK" or begin[:1] == b"\x80":
+        said = str(error)
+        code = re.search(r"GLOBAL (\S+)", said)
+        cut = code is not None and code[1].endswith(".")
+        if not cut and (code or ("weights_only" in said and "Unsupported operand" not in said)):
+            what = f", such as `{code[1]}`" if code else ""
+            help = (
+                "load it where you trust it, with `torch.load(FILE, weights_only=False)`, and save its state dict alone"
+            )
+            fail("NS501", f"{name} holds more than tensors, and what else it holds may be code{what}", help=help)
+        if "Unsupported operand" in said or "magic number" in said:
+            why = "it is a pickle, and not one that torch.save wrote as it does by default: it may hold code"
+            unreadable(name, why, help="load it where you trust it, and save its state dict with `torch.save`")
+    forms = {".safetensors": "no safetensors file", _INDEX: "no index of shards"}
+    form = next((form for suffix, form in forms.items() if name.endswith(suffix)), "not one that torch.save wrote")
+    unreadable(name, f"it is cut off, or {form}", error)
+
+
+def shapes_of(state: State) -> dict[str, tuple[int, ...]]:
+    """What `netspec.weights.fit` needs of a state dict."""
+    return {key: tuple(value.shape) for key, value in state.items()}
+
+
+def renamed(state: State, found: Fit) -> dict[str, Tensor]:
+    """The weights of a state dict that fit, by the network's keys and in its order, in its dtypes, each by itself."""
+    own = found.graph.state()
+    made: dict[str, Tensor] = {}
+    taken: set[int] = set()
+    for name in own:
+        if name in found.pairs:
+            value = _apart(_cast(state[found.pairs[name]], own[name].dtype, name), taken)
+            taken.add(value.untyped_storage().data_ptr())
+            made[name] = value
+    return made
+
+
+def _apart(value: Tensor, taken: set[int]) -> Tensor:
+    """A tensor whose numbers lie as in a new one, and are nobody else's: a view or a tied one is copied."""
+    storage = value.untyped_storage()
+    alone = storage.nbytes() == value.nbytes and storage.data_ptr() not in taken
+    return value if alone and value.is_contiguous() else value.clone(memory_format=torch.contiguous_format)
+
+
+def check_numbers(state: State, fit: Fit) -> None:
+    """Refuse weights that fit by shape and are of another kind of numbers: integers or complex ones for floats."""
+    for name, weight in fit.graph.state().items():
+        if name in fit.pairs:
+            _check_kind(state[fit.pairs[name]], weight.dtype, name)
+
+
+def _check_kind(value: Tensor, dtype: str, name: str) -> None:
+    wanted: torch.dtype = getattr(torch, dtype)
+    if value.is_complex() or value.is_floating_point() != wanted.is_floating_point:
+        given = str(value.dtype).removeprefix("torch.")
+        fail("NS501", f"`{name}` is {dtype}, and {given} in the file: its numbers are others", help="convert it first")
+
+
+def _cast(value: Tensor, dtype: str, name: str) -> Tensor:
+    _check_kind(value, dtype, name)
+    return value.to(getattr(torch, dtype))
+
+
+def save_weights(weights: Mapping[str, Tensor], path: FilePath, params: Mapping[str, Any], beside: str = "") -> None:
+    """Write weights as safetensors, marked as netspec's, with the parameters of the network that they are for.
+
+    `beside` is the name of the file that they belong to, if they do to one.
+    """
+    metadata = metadata_for(params, beside)
+    with errors_of_the_system():
+        save_file({key: value.contiguous() for key, value in weights.items()}, path, metadata=metadata)

@@ -1,5 +1,0 @@
-"""Graphs as specs: YAML with the blocks, repeats and expressions that the graph was made from."""
-
-from netspec.backends.spec.write import to_yaml
-
-__all__ = ["to_yaml"]

@@ -1,0 +1,5 @@
+"""Graphs as specs: YAML with the blocks, repeats and expressions that the graph was made from."""
+
+from netspec.backends.yaml.write import to_yaml
+
+__all__ = ["to_yaml"]

@@ -1,0 +1,196 @@
+"""A graph as the text of a spec, with its blocks, repeats and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from netspec.backends.yaml.definitions import Definition, Definitions
+from netspec.backends.yaml.initial import common_fillings, plain_fillings
+from netspec.backends.yaml.layout import WIDTH, Expr, block, flow, inline, quoted, text
+from netspec.backends.yaml.parts import OTHERWISE, UNSAYABLE, PartsReader
+from netspec.backends.yaml.prove import prove
+from netspec.backends.yaml.steps import BodyWriter, NeedsNameError, Written
+from netspec.dims import Dim
+from netspec.errors import fail
+from netspec.expression import Expression, ExpressionError, evaluate, names_in, to_text
+from netspec.graph.handed_on import hand_on
+from netspec.graph.model import Graph, Input, Parameter
+from netspec.labels import Labels
+from netspec.naming import SIBLINGS, class_name
+from netspec.ops.own import op_names
+
+MARK = "Written by netspec from a graph."
+"""The first line of every spec that is written here."""
+
+
+def to_yaml(graph: Graph, note: str = "") -> str:
+    """A graph as a spec, which read back is the same graph; `note` is added to the comment at its top.
+
+    Blocks, branches and repeats come out as such, with the expressions of the spec that the graph was made from as far
+    as they hold for all uses. The text is read back and compared before it is given. Raises NetspecError NS401 where
+    the language has no words for a graph.
+    """
+    # A parameter that left out a step which is nowhere left would mean less here: its value stands for it.
+    params = {name: value for name, value in graph.params.items() if name not in graph.vanished}
+    found = _written(hand_on(replace(graph, params=params), networks=True), note)
+    prove(graph, found)
+    return found
+
+
+def _written(graph: Graph, note: str) -> str:
+    reader = PartsReader(graph)
+    while True:
+        root = reader.network()
+        definitions = Definitions(graph, reader.uses, common_fillings(graph))
+        written: list[Written] = []
+        used: set[str] = set()
+        _name_definitions(graph, definitions.all)
+        current = definitions.all[0]
+        try:
+            for current in definitions.all:
+                written.append(_definition(definitions, current, graph, used))
+        except NeedsNameError as error:
+            # Its branches become steps of their own: then the merge may have a name.
+            use = next(m.use for m in current.members if error.path.startswith(m.use.path))
+            reader.apart.add(reader.place(use, error.path))
+            continue
+        assert definitions.by_use[id(root)] is definitions.all[-1]
+        return _file(graph, definitions, written, used, note)
+
+
+def _definition(definitions: Definitions, definition: Definition, graph: Graph, used: set[str]) -> Written:
+    """Write one block, or the network, and note which of the file's parameters it reads."""
+    network = definition is definitions.all[-1]
+    parameters = {p.name for other in definitions.all for p in other.template.parameters}
+    writer = BodyWriter(definitions, definition, frozenset((*graph.params, *parameters, "index", "input")))
+    outputs = {o.name: o.value for o in graph.outputs} if network else None
+    body, called = writer.write(outputs)
+    own = [] if network else writer.chooser.parameters()
+    definition.parameters = sorted(own, key=lambda p: not p.required) if any(not p.required for p in own) else own
+    for parameter in definition.parameters:
+        definition.values[parameter.name] = {
+            id(member.use): writer.chooser.value_for(parameter.name, member) for member in definition.members
+        }
+    used |= writer.chooser.used - {p.name for p in own}
+    inputs = [name for name in definition.template.entries if name != "input"]
+    return Written(definition.name, definition.parameters, inputs, called, body)
+
+
+def _name_definitions(graph: Graph, definitions: list[Definition]) -> None:
+    """Blocks keep their names; further ones of a name have a number."""
+    names = {*op_names(), *SIBLINGS, "network", "params", "body"}
+    classes = {class_name(graph.name)}
+    for definition in definitions[:-1]:
+        base = definition.label
+        name, number = base, 1
+        while name in names or class_name(name) in classes:
+            number += 1
+            name = f"{base}_{number}"
+        definition.name = name
+        names.add(name)
+        classes.add(class_name(name))
+
+
+def _file(graph: Graph, definitions: Definitions, written: list[Written], used: set[str], note: str) -> str:
+    lines = [f"# {line}" for line in [MARK, *note.splitlines()]]
+    lines += ["netspec: 1", f"name: {text(graph.name)}"]
+    if graph.title:
+        lines.append(f"title: {text(graph.title)}")
+    if graph.source:
+        lines.append(f"source: {quoted(graph.source)}")
+    inputs = {i.name: _input(graph, i, used) for i in graph.inputs}
+    params = {name: value for name, value in graph.params.items() if name in used}
+    if params:
+        lines += _mapping("params", params)
+    lines += _mapping("inputs", inputs)
+    if definitions.common:
+        lines += ["", "defaults:"]
+        lines += [f"  {op}: {flow({'init': plain_fillings(rule)})}" for op, rule in definitions.common.items()]
+    if len(written) > 1:
+        lines += ["", "blocks:"]
+        for each in written[:-1]:
+            lines += [f"  {line}" for line in _block(each)]
+    network = written[-1]
+    lines += ["", "network:", *(f"  {line}" for line in block(network.body))]
+    if network.outputs:
+        modes = {o.name: o.mode for o in graph.outputs}
+        outputs: dict[str, Any] = {}
+        for name, step in network.outputs.items():
+            outputs[name] = {"from": step, "mode": "train"} if modes[name] == "train" else step
+        lines += ["", *_mapping("outputs", outputs)]
+    if preprocess := {i.name: i.preprocess.to_dict() for i in graph.inputs if i.preprocess is not None}:
+        lines += ["", "preprocess:"]
+        lines += [f"  {name}: {inline(value)}" for name, value in preprocess.items()]
+    labels: dict[str, Labels] = {o.name: o.labels for o in graph.outputs if o.labels}
+    if labels:
+        lines += ["", *_labels(labels)]
+    return "\n".join(lines) + "\n"
+
+
+def _block(written: Written) -> Iterable[str]:
+    yield f"{written.name}:"
+    if written.parameters:
+        yield f"  params: {flow({p.name: _kind(p) for p in written.parameters})}"
+    if written.inputs:
+        yield f"  inputs: {flow(written.inputs)}"
+    if written.outputs:
+        yield f"  outputs: {flow(written.outputs)}"
+    yield "  body:"
+    for line in block(written.body):
+        yield f"    {line}"
+
+
+def _kind(parameter: Parameter) -> Any:
+    """A parameter's type where it has no default, else the default, whose type it has."""
+    return parameter.kind if parameter.required else parameter.default
+
+
+def _mapping(key: str, values: dict[str, Any]) -> list[str]:
+    """A mapping of the file: on one line, or an entry on each."""
+    one = f"{key}: {flow(values)}"
+    if len(one) <= WIDTH and not (key == "outputs" and len(values) > 1):
+        return [one]
+    return [f"{key}:", *(f"  {name}: {inline(value)}" for name, value in values.items())]
+
+
+def _labels(labels: dict[str, Labels]) -> list[str]:
+    """`labels`: names that do not fit on one line stand each on one."""
+    if all(len(flow({name: value})) <= WIDTH for name, value in labels.items()):
+        return _mapping("labels", dict(labels))
+    lines = ["labels:"]
+    for name, value in labels.items():
+        one = f"  {name}: {inline(value)}"
+        lines += [one] if len(one) <= WIDTH else [f"  {name}:", *(f"    - {inline(label)}" for label in value)]
+    return lines
+
+
+def _input(graph: Graph, i: Input, used: set[str]) -> Any:
+    """An input's shape, and what else there is to say of it; `used` gets the parameters that its sizes read."""
+    shape: list[Any] = []
+    for axis, dim in enumerate(i.type.shape):
+        tree = i.written.get(axis)
+        if tree is not None and _gives(tree, graph.params, dim):
+            used |= names_in(tree)
+            shape.append(Expr(to_text(tree)))
+        else:
+            shape.append(_size(dim))
+    nominal = dict(i.nominal)
+    if i.type.dtype == "float32" and not nominal:
+        return shape
+    rest = {"dtype": i.type.dtype} if i.type.dtype != "float32" else {}
+    return {"shape": shape, **rest, **({"nominal": nominal} if nominal else {})}
+
+
+def _gives(tree: Expression, params: Mapping[str, Any], dim: Dim) -> bool:
+    try:
+        return evaluate(tree, params) == dim
+    except ExpressionError:
+        return False
+
+
+def _size(dim: Dim) -> int | str:
+    if not isinstance(dim, int) and not str(dim).isidentifier():
+        fail("NS401", f"an input has the size `{dim}`, which is no symbol: {UNSAYABLE}", help=OTHERWISE)
+    return dim if isinstance(dim, int) else str(dim)

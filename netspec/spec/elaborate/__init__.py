@@ -1,0 +1,1 @@
+"""A Spec to a graph: blocks are opened, copies repeated, conditions decided, and every shape inferred."""

@@ -1,0 +1,43 @@
+"""What enters a network that is a step, against the inputs it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from netspec.dims import Dim, always_equal
+from netspec.spec.elaborate.errors import ElaborationErrors
+from netspec.spec.elaborate.frame import Frame
+from netspec.spec.read.body import BlockDefinition, Step
+from netspec.types import Tensor
+
+
+def check_binding(
+    network: BlockDefinition,
+    entries: tuple[str, ...],
+    types: Mapping[str, Tensor],
+    step: Step,
+    frame: Frame,
+    errors: ElaborationErrors,
+) -> None:
+    """Refuse values of another rank or dtype than a network declares, or a symbol that would be two sizes.
+
+    The sizes it declares serve it alone: as a step it takes those that enter.
+    """
+    symbols: dict[str, tuple[Dim, str]] = {}
+    for (name, declared), value in zip((network.declared or {}).items(), entries, strict=True):
+        given = types[value]
+        if given.rank != len(declared.dims):
+            shape = " x ".join(str(dim) if isinstance(dim, int | str) else "?" for dim, _ in declared.dims)
+            message = f"`{name}` of {network.what} has {len(declared.dims)} axes ({shape}), and what enters is {given}"
+            errors.fail("NS302", message, step.span, frame)
+        if given.dtype != declared.dtype:
+            message = f"`{name}` of {network.what} is {declared.dtype}, and what enters is {given.dtype}"
+            errors.fail("NS302", message, step.span, frame)
+        for (dim, _), size in zip(declared.dims, given.shape, strict=True):
+            if not isinstance(dim, str):
+                continue
+            bound, first = symbols.setdefault(dim, (size, name))
+            if not always_equal(bound, size):
+                where = f"`{first}` and `{name}`" if first != name else f"`{name}`"
+                message = f"{dim} is one size in the inputs of {network.what}, and would be {bound} and {size}"
+                errors.fail("NS302", message, step.span, frame, help=f"it stands in {where}")

@@ -1,0 +1,91 @@
+"""What elaboration says is wrong, with the uses of blocks around the place, and the ways out."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from netspec.errors import Diagnostic, Findings, NetspecError
+from netspec.expression import Value, to_text
+from netspec.graph.infer import use_notes
+from netspec.ops.base import RuleError
+from netspec.ops.equal import LARGER, UnequalShapes
+from netspec.source import Span
+from netspec.spec.elaborate.frame import Frame, Use
+from netspec.spec.read.body import Argument, Step
+from netspec.types import Tensor
+
+DECIDE = "fix the size with `--input`, or decide it by a parameter"
+"""The way out for those who decide by a size that is open."""
+
+
+class Failed(Exception):
+    """A step that can't be elaborated; its diagnostic is kept already."""
+
+
+class ElaborationErrors:
+    """Adds to the findings what is wrong in a frame."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+
+    def keep(self, code: str, message: str, span: Span, frame: Frame, label: str = "", help: str = "") -> None:
+        """Say what is wrong, and go on."""
+        self.findings.add(Diagnostic(code, message, span, label, notes_of(frame.uses), help))
+
+    def keep_all(self, error: NetspecError, frame: Frame) -> None:
+        """Say what an error says, with the uses of blocks around it."""
+        for d in error.diagnostics:
+            self.findings.add(Diagnostic(d.code, d.message, d.span, d.label, (*d.notes, *notes_of(frame.uses)), d.help))
+
+    def fail(self, code: str, message: str, span: Span, frame: Frame, label: str = "", help: str = "") -> NoReturn:
+        """Say what is wrong, and give the step up."""
+        self.keep(code, message, span, frame, label, help)
+        raise Failed
+
+    def clash(self, error: NetspecError, step: Step, frame: Frame, first: Span | None) -> NoReturn:
+        """Two equal paths: an unnamed merge gives its branches' names to the body it stands in."""
+        diagnostic = error.diagnostics[0]
+        notes = (f"the first is at {first.place}",) if first else ()
+        help = (
+            "name the merge: the paths of its branches then begin with its name"
+            if step.branches is not None and not step.named
+            else diagnostic.help
+        )
+        notes = (*notes, *notes_of(frame.uses))
+        self.findings.add(Diagnostic(diagnostic.code, diagnostic.message, step.span, notes=notes, help=help))
+        raise Failed
+
+    def refused(
+        self, error: RuleError, step: Step, frame: Frame, path: str, types: list[Tensor], names: list[str] | None
+    ) -> NoReturn:
+        """An op's rule said no: say it at the attribute to blame, else at the op, with the values."""
+        argument = step.arguments.get(error.at)
+        called = names or [name for name, _ in step.sources or []] or ["input"]
+        if isinstance(error, UnequalShapes):
+            picked = [(called[i], types[i]) for i in (error.first, error.other)]
+        else:
+            picked = list(zip(called, types, strict=False))
+        values = ", ".join(f"{name} is {type}" for name, type in picked)
+        help = error.help
+        if LARGER in help:
+            larger = max(picked, key=lambda named: [d for d in named[1].spatial if isinstance(d, int)])
+            help = help.replace(LARGER, f"`{larger[0]}`")
+        span = argument.span if argument else step.span
+        self.fail(error.code, error.message, span, frame, f"{path}: {values}", help)
+
+
+def notes_of(uses: tuple[Use, ...]) -> tuple[str, ...]:
+    """The block uses around a place, innermost first."""
+    return use_notes((use.what, use.span, use.params) for use in reversed(uses))
+
+
+def way_to_int(argument: Argument | None, value: Value) -> str:
+    """The way out for those who divide where an int is wanted."""
+    tree = argument.expression if argument is not None else None
+    divided = tree is not None and type(value) is float and "/" in to_text(tree)
+    return "`/` gives a float; `//` gives an int" if divided else ""
+
+
+def way_to_decide(message: str) -> str:
+    """The way out for those whose expression compares an open size."""
+    return DECIDE if "depends on a symbol" in message else ""

@@ -1,0 +1,99 @@
+"""Values of arguments: constants, and what expressions give in a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from netspec.errors import Diagnostic, Findings, fail
+from netspec.expression import (
+    Expression,
+    ExpressionError,
+    Name,
+    NoTruth,
+    Value,
+    as_bool,
+    evaluate,
+    leaves,
+    names_in,
+)
+from netspec.source import Span
+from netspec.spec.elaborate.errors import Failed, notes_of, way_to_decide
+from netspec.spec.elaborate.frame import Frame, Use
+from netspec.spec.read.body import Argument
+
+MAX_ITEMS_READ = 4_000_000
+"""How many items of lists the expressions of a network may read."""
+
+
+class Evaluator:
+    """Works out the values of arguments; those of `defaults` see the spec's parameters alone."""
+
+    def __init__(self, findings: Findings) -> None:
+        self.findings = findings
+        self.read: dict[int, tuple[Expression, tuple[str, ...]]] = {}
+        """The names that each expression reads, as often as it does, by its identity (kept alive here)."""
+        self.declared: dict[str, Span] = {}
+        """Where parameters are declared whose defaults are words for true or false, and are text."""
+        self.items = 0
+        """How many items the lists had that expressions read."""
+
+    def value(self, argument: Argument, frame: Frame) -> Value:
+        """The value of an argument in a frame."""
+        if argument.expression is None:
+            return argument.value
+        names = frame.home.params if argument.of_file else frame.names
+        return self.evaluate(argument.expression, names, argument, frame.uses)
+
+    def evaluate(
+        self, tree: Expression, names: Mapping[str, Value], argument: Argument, uses: tuple[Use, ...]
+    ) -> Value:
+        """What an expression gives with these names."""
+        try:
+            if type(tree) is not Name:
+                self.count(tree, names, argument)
+            return evaluate(tree, names)
+        except ExpressionError as error:
+            code = "NS215" if argument.name in ("when", "repeat") else "NS208"
+            diagnostic = Diagnostic(
+                code,
+                f"`{argument.name}` can't be worked out: {error.message}",
+                argument.span,
+                notes=notes_of(uses),
+                help=error.help
+                or (self.way_to_flag(tree, names) if isinstance(error, NoTruth) else way_to_decide(error.message)),
+            )
+            self.findings.add(diagnostic)
+            raise Failed from None
+
+    def way_to_flag(self, tree: Expression | None, names: Mapping[str, Value]) -> str:
+        """The way out for those whose condition reads a parameter that is `yes`, a text."""
+        read = sorted(names_in(tree)) if tree is not None else ()
+        for name in read:
+            value = names.get(name)
+            if isinstance(value, str) and (meant := as_bool(value)):
+                span = self.declared.get(name)
+                where = f" at {span.place}" if span is not None else ""
+                return f"`{name}` is text: write `{name}: {meant}`{where}"
+        return ""
+
+    def count(self, tree: Expression, names: Mapping[str, Value], argument: Argument) -> None:
+        """Bound the work of expressions on lists: every copy of a `repeat` may go through all items many times."""
+        known = self.read.get(id(tree))
+        if known is None:
+            known = self.read[id(tree)] = (tree, tuple(leaf.name for leaf in leaves(tree)))
+        for name in known[1]:
+            value = names.get(name)
+            if isinstance(value, list):
+                self.items += len(cast(list[Value], value))
+        if self.items > MAX_ITEMS_READ:
+            help = "an expression that is worked out for every copy reads a long list"
+            fail("NS214", f"expressions read more than {MAX_ITEMS_READ:,} items of lists", argument.span, help=help)
+
+
+def frozen(value: Value) -> Any:
+    """A list as a key: a tuple, of types too, since 1 and True are one key and not one value."""
+    if not isinstance(value, list):
+        return value
+    items = cast(list[Value], value)
+    return (*map(type, items), *map(frozen, items))

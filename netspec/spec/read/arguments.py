@@ -1,0 +1,347 @@
+"""Arguments of steps: constants, and expressions whose names are all known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import NoReturn
+
+from netspec.errors import Findings, NetspecError, choices, closest, fail
+from netspec.expression import (
+    Attribute,
+    Expression,
+    ExpressionError,
+    ListOf,
+    Literal,
+    Name,
+    as_bool,
+    leaves,
+    parse,
+    simplify,
+)
+from netspec.naming import SIBLINGS, is_symbol
+from netspec.ops.base import Merge, Op, make_op, takes, words_of
+from netspec.source import Span
+from netspec.spec.read.body import Argument, BlockDefinition, Body, BodyParameter, FileContext, Reach, Target
+from netspec.spec.read.parameters import MAX_ITEMS, check_kind, signature, words_for
+from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain
+from netspec.spec.text.messages import DOLLAR, at, kind_of, way_to_write, written
+
+ReadBody = Callable[[str, Data, Reach], Body]
+"""Reads the steps that a `body` parameter is given."""
+
+
+class ArgumentReader:
+    """Reads the arguments of one file's steps."""
+
+    def __init__(
+        self, file: FileContext, blocks: Mapping[str, BlockDefinition], read_body: ReadBody | None = None
+    ) -> None:
+        self.file = file
+        self.blocks = blocks
+        self.read_body = read_body
+
+    def arguments(
+        self, target: Target, span: Span, data: Data, reach: Reach
+    ) -> tuple[dict[str, Argument], Data | None]:
+        """A step's arguments with the file's defaults under them, and `branches` apart, as they were read."""
+        entries, branches = self.entries(target, data)
+        found: dict[str, Argument] = {}
+        if isinstance(target, type) and target.opname in self.file.defaults:
+            found.update(self.file.defaults[target.opname].arguments)
+        wrong = Findings()
+        for name, entry in entries.items():
+            try:
+                self.check_argument_name(target, name, entry.key_span)
+                found[name] = self.argument(name, entry.key_span, entry.value, reach, target)
+            except NetspecError as error:
+                wrong.extend(error)
+                if wrong.full:
+                    break
+        wrong.check()
+        if isinstance(target, BlockDefinition):
+            missing = [p for p in target.info.parameters if p.required and p.name not in found]
+            if missing:
+                names = choices(p.name for p in missing)
+                fail("NS205", f"{target.what} needs {names}", span, help=signature(target))
+            for name, argument in found.items():
+                if argument.expression is None and argument.body is None:
+                    check_kind(target, name, argument)
+        return found, branches
+
+    def entries(self, target: Target, data: Data) -> tuple[dict[str, Entry], Data | None]:
+        """A step's argument as attributes by name, and `branches` apart."""
+        name = target.opname if isinstance(target, type) else target.name
+        if isinstance(target, BodyParameter):
+            if not isinstance(data, Scalar) or data.value is not None:
+                help = "the steps that it holds have theirs"
+                fail("NS211", f"`{name}` is a parameter that holds steps, and takes no arguments", data.span, help=help)
+            return {}, None
+        if isinstance(data, Map):
+            entries = dict(data.entries)
+            merge = isinstance(target, type) and issubclass(target, Merge)
+            branches = entries.pop("branches") if merge and "branches" in entries else None
+            if merge and branches is None and all(isinstance(entry.value, Seq) for entry in entries.values()):
+                self.check_bodies(name, entries)
+            return entries, branches.value if branches else None
+        if isinstance(data, Seq):
+            fail(
+                "NS211",
+                f"a list is never an argument, and `{name}` has one",
+                data.span,
+                help=_way_to_name(target, name, data),
+            )
+        if data.value is None and not data.quoted:
+            return {}, None
+        principal = target.principal
+        if principal is None:
+            _no_principal(target, name, data)
+        return {principal: Entry(principal, data.span, data)}, None
+
+    def check_bodies(self, merge: str, entries: Mapping[str, Entry]) -> None:
+        """Refuse lists right under a merge: bodies without the `branches` around them."""
+        bodies = [entry for name, entry in entries.items() if name not in (*SIBLINGS, *_ELSEWHERE)]
+        if bodies:
+            shown = ", ".join(f"{entry.key}: [...]" for entry in bodies)
+            help = f"write `{merge}: {{branches: {{{shown}}}}}`"
+            fail("NS211", f"the bodies that `{merge}` joins stand under `branches`", bodies[0].key_span, help=help)
+
+    def check_argument_name(self, target: Target, name: str, span: Span) -> None:
+        if isinstance(target, type):
+            known: list[str] = list(target.model_fields)
+            what = f"`{target.opname}` has no attribute `{name}`"
+        else:
+            known = _parameters(target)
+            what = f"{_what(target)} has no parameter `{name}`"
+        if name in known:
+            return
+        if name in SIBLINGS:
+            help = f"`{name}` stands beside the step's op, not under it: dedent it"
+        else:
+            if isinstance(target, type) and issubclass(target, Merge):
+                known.append("branches")
+            meant = [other for other in _FOREIGN.get(name, ()) if other in known]
+            help = f"did you mean `{meant[0]}`?" if meant else _ELSEWHERE.get(name) or closest(name, known)
+            none = "it takes no arguments"
+            if isinstance(target, BlockDefinition) and target.declared is not None:
+                none = "the networks of a file read its `params`, and take no arguments"
+            elif not isinstance(target, type):
+                none = f"a block declares them, as `params: {{{name}: int}}`"
+            help = help or (f"it takes {choices(known)}" if known else none)
+        fail("NS204", what, span, help=help)
+
+    def argument(
+        self,
+        name: str,
+        key_span: Span,
+        data: Data,
+        reach: Reach,
+        target: Target | None = None,
+    ) -> Argument:
+        """A value as the spec wrote it: a constant, or an expression whose names are all known."""
+        if isinstance(target, BlockDefinition) and target.kinds[name] == "body" and self.read_body is not None:
+            return Argument(name, data.span, key_span, body=self.read_body(name, data, reach))
+        if isinstance(data, Map):
+            fail("NS206", f"`{name}` takes {_wanted(target, name) or 'a value'}, not a mapping", data.span)
+        if isinstance(data, Seq):
+            if len(data.items) > MAX_ITEMS:
+                fail(
+                    "NS214", f"a list holds {len(data.items):,} values, and at most {MAX_ITEMS} are allowed", data.span
+                )
+            parts = [self.argument(name, key_span, item, reach) for item in data.items]
+            if any(part.expression is not None for part in parts):
+                tree = ListOf(tuple(part.expression or Literal(part.value) for part in parts))
+                return Argument(name, data.span, key_span, expression=tree)
+            return Argument(name, data.span, key_span, [part.value for part in parts])
+        value = data.value
+        if not isinstance(value, str) or value in _words(target, name):
+            return Argument(name, data.span, key_span, value)
+        named = DOLLAR.fullmatch(value) is not None
+        if not named and isinstance(target, BlockDefinition) and target.kinds[name] == "str":
+            return Argument(name, data.span, key_span, value)
+        tree = self.expression(value[1:] if named else value, data, reach, target, name)
+        if isinstance(tree, Literal):
+            if data.quoted and not isinstance(tree.value, str):
+                fail(
+                    "NS206", f"`{name}` is text here: {data.span.text}", data.span, help=f"write {value} without quotes"
+                )
+            return Argument(name, data.span, key_span, tree.value)
+        tree = simplify(tree, reach.constants) if reach.constants else tree
+        if isinstance(tree, Literal):
+            return Argument(name, data.span, key_span, tree.value)
+        return Argument(name, data.span, key_span, expression=tree)
+
+    def expression(self, text: str, data: Scalar, reach: Reach, target: Target | None, name: str) -> Expression:
+        """An expression of this body, its names checked."""
+        try:
+            tree = parse(text)
+        except ExpressionError as error:
+            words = sorted(_words(target, name))
+            help = way_to_write(text) or error.help or (f"or one of {choices(words)}" if words else "")
+            if not help and "," in text and not re.search(r"[()\[\]]", text):
+                help = "it takes one value; several are named, as `{name: value, name: value}`"
+            fail(
+                "NS207",
+                f"in `{text}`: {error.message}" if len(text) < 100 else error.message,
+                at(data, error),
+                help=help,
+            )
+        for leaf in leaves(tree):
+            self.check_name(leaf, data, reach, target, name)
+        return tree
+
+    def check_name(
+        self, leaf: Name | Attribute, data: Scalar, reach: Reach, target: Target | None, argument: str
+    ) -> None:
+        """Refuse a name that stands for nothing in this body."""
+        base = leaf.name
+        attribute = isinstance(leaf, Attribute)
+        if attribute and base in reach.inputs:
+            return
+        if not attribute and (base in reach.parameters or (base == "index" and reach.index)):
+            return
+        place = at(data, ExpressionError("", leaf.at, len(base)))
+        if isinstance(leaf, Attribute) and base in reach.parameters:
+            sized = choices(f"{value}.{leaf.attribute}" for value in sorted(reach.inputs))
+            help = f"values have it: {sized}" if reach.inputs else ""
+            fail("NS208", f"`{base}` is a parameter, and has no `.{leaf.attribute}`", place, help=help)
+        if base in reach.inputs:
+            fail("NS208", f"`{base}` is a value; an expression takes its sizes", place, help=f"say `{base}.channels`")
+        if base in reach.bodies:
+            fail("NS208", f"`{base}` holds steps, and this takes a value", place, help=f"use it as a step: `- {base}`")
+        if base == "index":
+            fail(
+                "NS208",
+                "`index` counts the copies of a `repeat`, and there is none here",
+                place,
+                help="pass it to the block as a parameter",
+            )
+        word = base == "None" or (len(base) > 1 and as_bool(base)) or base.lower() in _words(target, argument)
+        if is_symbol(base) and not word:
+            help = "an input's size is said with its name: `input.height`"
+            fail("NS208", f"`{base}` is not a parameter: a symbolic size has no value here", place, help=help)
+        help = self.name_help(base, str(data.value), reach, target, argument)
+        fail("NS208", f"`{base}` is not defined here", place, help=help)
+
+    def name_help(self, name: str, text: str, reach: Reach, target: Target | None, argument: str) -> str:
+        """What to write instead of a name that stands for nothing."""
+        if name in self.file.required:
+            return f"blocks that others use see their file's parameters at their defaults, and `{name}` has none"
+        words, wanted = sorted(_words(target, argument)), _wanted(target, argument)
+        flag = as_bool(name)
+        if flag and not words and (argument == "when" or "true or false" in wanted):
+            return f"write `{flag}`"
+        if name == "None" and not words and "null" in wanted:
+            return "write `null`"
+        known = [*sorted(reach.parameters), *(f"{i}.channels" for i in sorted(reach.inputs))]
+        if hint := closest(name, [*words, *known]) or closest(name.lower(), words):
+            return hint
+        if re.search(rf"[!=]= *{name}\b|\b{name} *[!=]=", text):
+            return f"text stands in quotes: '{name}'"
+        if any(name in block.kinds for block in self.blocks.values()):
+            return "a block sees its own parameters and the file's, not those of the place it is used in: pass it on"
+        lead = f"it takes {wanted}; expressions know " if wanted else "known are "
+        return f"{lead}{choices(known)}, and what `params` declares" if known else "declare it in `params`"
+
+
+def _parameters(target: Target) -> list[str]:
+    return [p.name for p in target.info.parameters] if isinstance(target, BlockDefinition) else []
+
+
+def _what(target: Target) -> str:
+    return target.what if isinstance(target, BlockDefinition) else "it"
+
+
+def _words(target: Target | None, name: str) -> frozenset[str]:
+    """The words that an argument takes as they stand."""
+    return words_of(target, name) if isinstance(target, type) else frozenset()
+
+
+def _wanted(target: Target | None, name: str) -> str:
+    """What an argument takes, in words; an empty text if nothing is known of it."""
+    if isinstance(target, BlockDefinition):
+        return words_for(target.kinds[name])
+    return takes(target, name) if isinstance(target, type) else ""
+
+
+def _way_to_name(target: Target, name: str, data: Seq) -> str:
+    """What those should write who give a list where a name and a value are due."""
+    if isinstance(target, type) and issubclass(target, Merge):
+        values = ", ".join(kind_of(item).strip("'") for item in data.items if isinstance(item, Scalar))
+        return f"values to join stand beside the op, as `{{{name}, from: [{values or 'a, b'}]}}`; bodies in `branches`"
+    if isinstance(target, BlockDefinition) and target.kinds.get(target.principal or "") == "body":
+        return f"name the steps: `{name}: {{{target.principal}: [...]}}`"
+    if isinstance(target, type):
+        named, more = _named_attributes(target, data)
+    else:
+        named, more = _named_parameters(target, data), ""
+    if named is None and isinstance(target, BlockDefinition):
+        return signature(target)
+    return f"name what it is: `{name}: {{{named}}}`{more}" if named else f"it takes no arguments: write `- {name}`"
+
+
+def _named_attributes(op: type[Op], data: Seq) -> tuple[str, str]:
+    """What a list was meant to say to an op, with names: its principal attribute if that takes a list, else each."""
+    values, principal, names = plain(data), op.principal, list(op.model_fields)
+    if principal and principal not in [problem.attribute for problem in make_op(op, {principal: values})[1]]:
+        return f"{principal}: {written(data)}", ""
+    required = sum(field.is_required() for field in op.model_fields.values())
+    # PyTorch's classes of layers with weights take the width of their input first.
+    if principal and principal.startswith("out_") and len(values) > max(required, 1):
+        return _pairs(names, data.items[1:]), "; the widths of inputs are inferred"
+    return _pairs(names, data.items), ""
+
+
+def _named_parameters(target: BlockDefinition | BodyParameter, data: Seq) -> str | None:
+    """What a list was meant to say to a block, with names; None where that can't be told."""
+    names, items = _parameters(target), data.items
+    if not isinstance(target, BlockDefinition) or not names:
+        return ""
+    first = target.principal or names[0]
+    if target.kinds[first] == "list" and not any(isinstance(item, Seq) for item in items):
+        return f"{first}: {written(data)}"
+    return _pairs(names, items) if len(items) <= len(names) else None
+
+
+def _pairs(names: Iterable[str], items: Iterable[Data]) -> str:
+    return ", ".join(f"{name}: {written(item)}" for name, item in zip(names, items, strict=False))
+
+
+def _no_principal(target: type[Op] | BlockDefinition, name: str, data: Scalar) -> NoReturn:
+    span = data.span
+    if isinstance(target, BlockDefinition):
+        if target.info.parameters:
+            fail("NS211", f"{target.what} has several required parameters: name them", span, help=signature(target))
+        fail("NS211", f"{target.what} takes no arguments", span)
+    known = list(target.model_fields)
+    help = f"write `- {name}`" + (f", or name the attribute: `{name}: {{{known[0]}: ...}}`" if known else "")
+    if issubclass(target, Merge):
+        help = f"values to join stand beside the op, as `{{{name}, from: [a, b]}}`"
+    fail("NS211", f"`{name}` takes no bare value", span, help=help)
+
+
+_FOREIGN = {
+    **dict.fromkeys(("filters", "num_filters", "out", "units", "num_units"), ("out_channels", "out_features")),
+    **dict.fromkeys(("pool_size", "window", "size", "k", "ksize"), ("kernel_size", "output_size")),
+    **dict.fromkeys(("s", "strides", "subsample"), ("stride",)),
+    **dict.fromkeys(("pad", "pads", "p"), ("padding",)),
+    **dict.fromkeys(("rate", "prob", "probability", "drop", "drop_rate"), ("p", "dilation")),
+    **dict.fromkeys(("dilation_rate", "atrous_rate", "d"), ("dilation",)),
+    **dict.fromkeys(("cardinality", "g"), ("groups",)),
+    **dict.fromkeys(("slope", "alpha"), ("negative_slope",)),
+    "use_bias": ("bias",),
+    "axis": ("dim",),
+    "epsilon": ("eps",),
+}
+"""What other tools call an attribute."""
+
+_ELSEWHERE = {
+    **dict.fromkeys(
+        ("in_channels", "in_features", "num_features", "input_dim", "input_shape"),
+        "the widths of inputs are inferred: leave it out",
+    ),
+    **dict.fromkeys(("activation", "act"), "an activation is a step of its own, such as `- relu`"),
+    **dict.fromkeys(("input", "inputs"), "values stand beside the op: `from: [a, b]`"),
+    "inplace": "it has no bearing on the result: leave it out",
+}
+"""What other tools say with an attribute, and specs do not."""

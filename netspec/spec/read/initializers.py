@@ -1,0 +1,152 @@
+"""`init:`: which function of torch.nn.init fills which weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any, cast
+
+from netspec.errors import choices, closest, fail
+from netspec.expression import show
+from netspec.source import Span
+from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain
+from netspec.types import Filling, Init, Weight
+
+_GAIN = {"gain": float}
+_CONVOLUTIONS = [f"conv{way}{axes}d" for way in ("", "_transpose") for axes in (1, 2, 3)]
+_GAINS = ("linear", *_CONVOLUTIONS, "sigmoid", "tanh", "relu", "leaky_relu", "selu")
+_KAIMING = {"a": float, "mode": ("fan_in", "fan_out"), "nonlinearity": _GAINS}
+_FOREIGN = {
+    "constant": "a number alone fills with it: `bias: 0.1`",
+    "gaussian": "did you mean `normal`?",
+    "he_normal": "did you mean `kaiming_normal`?",
+    "he_uniform": "did you mean `kaiming_uniform`?",
+    "msra": "did you mean `kaiming_normal`?",
+    "xavier": "there are `xavier_uniform` and `xavier_normal`",
+    "kaiming": "there are `kaiming_uniform` and `kaiming_normal`",
+}
+"""What other tools call the functions."""
+_SUCH_AS = "such as `weight: {normal: {std: 0.01}}` or `bias: 0`"
+FUNCTIONS: Mapping[str, Mapping[str, Any]] = {
+    "uniform": {"a": float, "b": float},
+    "normal": {"mean": float, "std": float},
+    "trunc_normal": {"mean": float, "std": float, "a": float, "b": float},
+    "xavier_uniform": _GAIN,
+    "xavier_normal": _GAIN,
+    "kaiming_uniform": _KAIMING,
+    "kaiming_normal": _KAIMING,
+    "orthogonal": _GAIN,
+    "dirac": {"groups": int},
+    "eye": {},
+    "ones": {},
+    "zeros": {},
+}
+"""The functions of torch.nn.init, without the underscore, and their options; a test compares them with torch's."""
+
+
+def read_init(data: Data) -> dict[str, Filling]:
+    """`{weight: {normal: {std: 0.01}}, bias: 1}` as a mapping of weights to what fills them."""
+    if not isinstance(data, Map):
+        fail(
+            "NS206",
+            "`init` maps weights to initialisers",
+            data.span,
+            help="such as `{weight: {normal: {std: 0.01}}, bias: 0}`",
+        )
+    return {name: _initializer(name, entry.value) for name, entry in data.entries.items()}
+
+
+def _initializer(weight: str, data: Data) -> Filling:
+    if isinstance(data, Seq):
+        values = plain(data)
+        if not values or not all(map(_is_number, values)):
+            fail("NS206", f"`{weight}` takes a list of numbers, not {show(values)}", data.span)
+        return tuple(float(v) for v in values)
+    if isinstance(data, Scalar):
+        if _is_number(data.value):
+            return float(str(data.value))
+        if not isinstance(data.value, str):
+            fail(
+                "NS206",
+                f"`{weight}` takes a number, a list or a function, not {show(data.value)}",
+                data.span,
+                help=_SUCH_AS,
+            )
+        return _call(data.value, None, data)
+    if len(data.entries) != 1:
+        fail("NS206", f"one function fills `{weight}`, not {len(data.entries)}", data.span, help=_SUCH_AS)
+    (entry,) = data.entries.values()
+    options = entry.value
+    if isinstance(options, Scalar) and options.value is None:
+        return _call(entry.key, None, Scalar(entry.key, entry.key_span, False))
+    if not isinstance(options, Map):
+        fail("NS206", f"the options of `{entry.key}` are named", options.span, help=_SUCH_AS)
+    return _call(entry.key, options, Scalar(entry.key, entry.key_span, False))
+
+
+def _call(function: str, options: Map | None, place: Scalar) -> Init:
+    function = function.removesuffix("_")
+    if function not in FUNCTIONS:
+        help = _FOREIGN.get(function) or closest(function, FUNCTIONS) or f"there are {choices(FUNCTIONS)}"
+        fail("NS204", f"there is no initialiser `{function}`", place.span, help=help)
+    known = FUNCTIONS[function]
+    found: dict[str, Any] = {}
+    for name, entry in (options.entries if options else {}).items():
+        if name not in known:
+            help = closest(name, known) or (f"it takes {choices(known)}" if known else "it takes no options")
+            fail("NS204", f"`{function}` has no option `{name}`", entry.key_span, help=help)
+        value = plain(entry.value)
+        wanted = _why_not_option(name, known[name], value)
+        if wanted:
+            fail("NS206", f"`{name}` of `{function}` takes {wanted}, not {show(value)}", entry.value.span)
+        found[name] = value
+    if function == "uniform" and found.get("a", 0) > found.get("b", 1):
+        fail("NS206", f"`uniform` from {found.get('a', 0)} to {found.get('b', 1)} is empty", place.span)
+    return Init(function, found)
+
+
+def _why_not_option(name: str, kind: Any, value: Any) -> str:
+    """What an option takes, if not this value."""
+    if isinstance(kind, tuple):
+        words = cast(tuple[str, ...], kind)
+        return "" if value in words else choices(words)
+    if kind is int:
+        return "" if type(value) is int and value >= 1 else "a positive integer"
+    if name == "std":
+        return "" if _is_number(value) and value >= 0 else "a number of 0 or more"
+    return "" if _is_number(value) else "a number"
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int or (type(value) is float and isfinite(value))
+
+
+def places_of(entry: Entry | None) -> dict[str, Span]:
+    """Where each weight of an `init` is named."""
+    data = entry.value if entry is not None else None
+    return {name: inner.key_span for name, inner in data.entries.items()} if isinstance(data, Map) else {}
+
+
+_AXES = {"dirac": (3, 5), "eye": (2, 2), "orthogonal": (2, 8)}
+
+
+def why_not(filling: Filling, weight: Weight) -> str:
+    """Why a weight of this shape can't be filled so; an empty text if it can."""
+    if isinstance(filling, tuple):
+        if weight.shape == (len(filling),):
+            return ""
+        return f"`{weight.called}` has the shape {_by(weight)}, and the list has {len(filling)} numbers"
+    if not isinstance(filling, Init):
+        return ""
+    least, most = _AXES.get(filling.function, (2 if filling.function.startswith(("xavier", "kaiming")) else 1, 8))
+    if not least <= len(weight.shape) <= most:
+        wanted = str(least) if least == most else f"{least} or more"
+        return f"`{filling.function}` fills weights of {wanted} axes, and `{weight.called}` has the shape {_by(weight)}"
+    groups = filling.options.get("groups", 1)
+    if filling.function == "dirac" and weight.shape[0] % groups:
+        return f"`dirac` has {groups} groups, which do not divide the first axis of `{weight.called}`, {_by(weight)}"
+    return ""
+
+
+def _by(weight: Weight) -> str:
+    return " x ".join(map(str, weight.shape))

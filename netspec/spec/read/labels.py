@@ -1,0 +1,77 @@
+"""`labels`: the names of the classes that an output scores, as a spec declares them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import get_args
+
+from netspec.errors import Findings, choices, closest, fail
+from netspec.labels import KNOWN, KnownLabels, Labels
+from netspec.source import Span
+from netspec.spec.read.ends import read_for
+from netspec.spec.text.data import Data, Entry, Scalar, Seq
+from netspec.spec.text.messages import kind_of
+from netspec.types import Tensor
+
+
+@dataclass(slots=True)
+class LabelsDefinition:
+    """The names of an output's classes; `inherited` from a spec that this one extends."""
+
+    value: Labels
+    span: Span
+    inherited: bool
+
+
+def read_labels(
+    entries: Mapping[str, Entry], outputs: Collection[str], inherited: bool, findings: Findings
+) -> dict[str, LabelsDefinition]:
+    """`{logits: [cat, dog]}` or `{logits: imagenet}`: for outputs by their names."""
+    return read_for(entries, "output", outputs, lambda name, entry: _definition(name, entry, inherited), findings)
+
+
+def check_labels(name: str, type: Tensor, definition: LabelsDefinition) -> None:
+    """Refuse names that are not as many as the output's classes."""
+    labels = definition.value
+    number = KNOWN[labels] if isinstance(labels, str) else len(labels)
+    if type.rank < 2 or not isinstance(type.channels, int):
+        fail("NS206", f"`labels` are for a number of classes, N x classes, and `{name}` is {type}", definition.span)
+    if number != type.channels:
+        fail("NS206", f"`{name}` has {type.channels:,} classes, and {number:,} labels", definition.span)
+
+
+def _definition(name: str, entry: Entry, inherited: bool) -> LabelsDefinition:
+    return LabelsDefinition(_labels(name, entry.value), entry.value.span, inherited)
+
+
+def _labels(name: str, data: Data) -> Labels:
+    if isinstance(data, Scalar):
+        for known in get_args(KnownLabels):
+            if data.value == known:
+                return known
+        what = f"`labels` of `{name}` are a list of names, or {choices(get_args(KnownLabels))}, not {kind_of(data)}"
+        fail("NS206", what, data.span, help=closest(str(data.value), get_args(KnownLabels)))
+    if not isinstance(data, Seq) or not data.items:
+        fail("NS201", f"`labels` of `{name}` are a list of names", data.span, help="such as `logits: [cat, dog]`")
+    return tuple([_label(item) for item in data.items])
+
+
+def _label(item: Data) -> str:
+    value = item.value if isinstance(item, Scalar) else None
+    written = item.span.text
+    if type(value) is int:
+        # Digits are classes with numbers for names; 010 and 0x1F are numbers too, and others than they look.
+        if str(value) == written:
+            return written
+        fail("NS206", f"`{written}` is the number {value}, and a label is text", item.span, help=f'"{written}" is text')
+    if not isinstance(value, str) or not value.strip() or not all(map(_is_text, value)):
+        help = "put it in quotes" if isinstance(item, Scalar) and not isinstance(value, str) and written else ""
+        fail("NS206", f"a label is text on one line, not {kind_of(item)}", item.span, help=help)
+    return value
+
+
+def _is_text(character: str) -> bool:
+    """Whether a character may stand in a label: what is seen, spaces, and what joins letters or keeps them apart."""
+    return character.isprintable() or unicodedata.category(character) == "Zs" or character in "\u200c\u200d"

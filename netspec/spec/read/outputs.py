@@ -1,0 +1,82 @@
+"""Outputs as a spec declares them, or the value of the last step where it declares none."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
+from netspec.expression import Value, show
+from netspec.graph.model import Mode
+from netspec.naming import check_output_name
+from netspec.source import Span
+from netspec.spec.read.body import ONE_OUTPUT, Body, called_values, names_of_inputs
+from netspec.spec.read.model import OutputOutline, check
+from netspec.spec.text.data import Entry, Map, plain
+
+
+@dataclass(slots=True)
+class OutputDefinition:
+    """An output as a spec declares it."""
+
+    name: str
+    value: str
+    mode: Mode
+    span: Span
+
+
+def read_outputs(
+    entries: Mapping[str, Entry], spec: Span, body: Body, inputs: Collection[str], findings: Findings
+) -> list[OutputDefinition]:
+    """`{logits: fc8}`: each output names an input or a step of the network's body."""
+    if not entries:
+        if not body.steps:
+            fail("NS201", "a network without steps needs `outputs`", spec)
+        last = body.steps[-1]
+        if last.outputs != ONE_OUTPUT:
+            return [OutputDefinition(n, f"{last.called}.{n}", "inference", last.span) for n in last.outputs]
+        return [OutputDefinition("output", last.called, "inference", last.span)]
+    named = {value for step in body.steps if step.named for value in called_values(step.called, step.outputs)}
+    known = list(inputs)
+    named |= names_of_inputs(inputs)
+    unnamed = {step.called for step in body.steps} - named
+    found: list[OutputDefinition] = []
+    for name, entry in entries.items():
+        try:
+            output = _output(name, entry, named, unnamed)
+            found.append(output if output.value != "input" else replace(output, value=known[0]))
+        except NetspecError as error:
+            findings.extend(error)
+            if findings.full:
+                break
+    if found and all(o.mode == "train" for o in found):
+        findings.add(
+            Diagnostic(
+                "NS201", "all outputs are of training only", found[0].span, help="one stands without `mode: train`"
+            )
+        )
+    return found
+
+
+def _output(name: str, entry: Entry, named: set[str], unnamed: set[str]) -> OutputDefinition:
+    check_output_name(name, entry.key_span)
+    value, mode = entry.value, "inference"
+    if isinstance(value, Map):
+        if "from" not in value.entries:
+            fail("NS201", f"output `{name}` needs `from`", value.span)
+        rest = Map({k: v for k, v in value.entries.items() if k != "from"}, value.span)
+        mode = check(OutputOutline, rest, f"output `{name}`").mode
+        value = value.entries["from"].value
+    text: Value = plain(value)
+    if isinstance(text, str) and text in unnamed:
+        help = f"put a `name` beside its op, and say that name here: `{name}: ...`"
+        fail("NS209", f"the step `{text}` has no name, so output `{name}` can't take it", value.span, help=help)
+    if not isinstance(text, str) or text not in named:
+        help = closest(str(text), named) or f"an output is an input, or a step with a `name`: {choices(sorted(named))}"
+        fail(
+            "NS209",
+            f"there is no step `{show(text) if not isinstance(text, str) else text}` for output `{name}`",
+            value.span,
+            help=help,
+        )
+    return OutputDefinition(name, text, mode, value.span)

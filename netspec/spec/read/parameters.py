@@ -1,0 +1,206 @@
+"""Parameters of specs and blocks: their types, how they are declared, and the values they are given."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import Any, cast
+
+from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
+from netspec.expression import Value, show, way_to_bool
+from netspec.graph.model import Parameter
+from netspec.naming import check_module_name, check_parameter_name
+from netspec.ops.own import find_op
+from netspec.spec.read.body import Argument, BlockDefinition
+from netspec.spec.text.data import Data, Entry, Scalar, Seq, plain
+from netspec.spec.text.messages import kind_of, way_to_write
+
+_LIST = "a list of numbers, texts or lists"
+_KINDS: dict[str, tuple[Callable[[Value], bool], str]] = {
+    "int": (lambda v: type(v) is int, "an int"),
+    "float": (lambda v: type(v) in (int, float), "a number"),
+    "bool": (lambda v: type(v) is bool, "true or false"),
+    "str": (lambda v: type(v) is str, "text"),
+    "list": (lambda v: type(v) is list and all(map(kind_of_value, cast(list[Value], v))), _LIST),
+}
+KINDS = (*_KINDS, "body")
+"""The types a parameter may have."""
+
+
+MAX_ITEMS = 256
+"""How many values a list may hold, those of the lists in it included."""
+MAX_TEXT = 1_000
+"""How many characters a text may have that expressions can read."""
+
+
+def too_large(value: Value) -> str:
+    """Why a parameter can't have this value, if it is too large for one: expressions may read it at every step."""
+    if isinstance(value, str) and len(value) > MAX_TEXT:
+        return f"a text has {len(value):,} characters, and a parameter at most {MAX_TEXT:,}"
+    if isinstance(value, list):
+        count = _count(cast(list[Value], value))
+        if count > MAX_ITEMS:
+            return f"a list holds {count:,} values, and at most {MAX_ITEMS} are allowed"
+        return next((why for item in cast(list[Value], value) if (why := too_large(item))), "")
+    return ""
+
+
+def _count(values: list[Value]) -> int:
+    return sum(1 + (_count(cast(list[Value], value)) if isinstance(value, list) else 0) for value in values)
+
+
+def kind_of_value(value: Value) -> str:
+    """The type a parameter has by its default."""
+    return next((kind for kind, (holds, _) in _KINDS.items() if holds(value)), "")
+
+
+def fits(value: Value, kind: str) -> bool:
+    """Whether a value is of a parameter's type; an int is a float too, and a bool is no int."""
+    return _KINDS[kind][0](value)
+
+
+def words_for(kind: str) -> str:
+    """A parameter's type in words."""
+    return "a list of steps" if kind == "body" else _KINDS[kind][1]
+
+
+def read_parameters(
+    entries: Mapping[str, Entry], findings: Findings, *, of_block: bool = False
+) -> dict[str, Parameter]:
+    """`{width: int, stride: 1}`: a type, or a default whose type it is; a block's may be steps, a `body`."""
+    found: dict[str, Parameter] = {}
+    for name, entry in entries.items():
+        try:
+            check_parameter_name(name, entry.key_span)
+            found[name] = _parameter(name, entry.value, KINDS if of_block else tuple(_KINDS))
+            if found[name].kind == "body":
+                _check_body(name, of_block, entry)
+        except NetspecError as error:
+            findings.extend(error)
+            if findings.full:
+                break
+    return found
+
+
+def _check_body(name: str, of_block: bool, entry: Entry) -> None:
+    if not of_block:
+        help = "a block's parameter may hold steps, and each use of the block gives it some"
+        fail("NS206", f"`{name}` of a spec can't be steps", entry.value.span, help=help)
+    check_module_name(name, "a parameter that is steps", entry.key_span)
+    if find_op(name) is not None:
+        fail("NS210", f"there is an op `{name}`", entry.key_span, help="give the parameter another name")
+
+
+def _parameter(name: str, data: Data, kinds: tuple[str, ...]) -> Parameter:
+    value = plain(data)
+    if isinstance(data, Scalar) and value in KINDS:
+        return Parameter(name, str(value), span=data.span)
+    if isinstance(data, Scalar) and not data.quoted and isinstance(data.value, str):
+        _check_word(name, data.value, data)
+    kind = kind_of_value(value)
+    if not kind and isinstance(data, Seq):
+        fail("NS206", f"the list `{name}` holds numbers, texts and lists, and nothing else", data.span)
+    if not kind:
+        fail("NS206", f"`{name}` is a type ({', '.join(kinds)}) or a default, not {kind_of(data)}", data.span)
+    if why := too_large(value):
+        fail("NS214", why, data.span)
+    if kind == "float" and not isfinite(value):
+        fail("NS206", f"`{name}` is a number that is finite, not {show(value)}", data.span)
+    return Parameter(name, kind, value, data.span)
+
+
+def _check_word(name: str, word: str, data: Scalar) -> None:
+    """Refuse a bare word that was meant as a type or a number, and would be a default that is text."""
+    first = re.split(r"\W", word.lower(), maxsplit=1)[0]
+    meant = first if first in KINDS else _FOREIGN.get(first)
+    if meant:
+        help = f"write `{name}: {meant}`; text stands in quotes"
+        fail("NS206", f"`{word}` is no type of a parameter", data.span, help=help)
+    if re.fullmatch(r"[-+]?\d[\d_,]*|0b[01]+", word):
+        fail("NS206", f"`{word}` is no number", data.span, help=way_to_write(word) or "numbers are decimal, or 0x1F")
+
+
+_FOREIGN = {
+    "integer": "int",
+    "number": "float",
+    "boolean": "bool",
+    "string": "str",
+    **dict.fromkeys(("array", "tuple"), "list"),
+}
+"""What other tools call the types."""
+
+
+def replaced(new: Parameter, old: Parameter | None, entry: Entry, findings: Findings) -> Parameter:
+    """A parameter in the place of an extended spec's, whose type a new default must have."""
+    if old is None or new.required:
+        return new
+    if not fits(new.default, old.kind):
+        message = f"`{new.name}` takes {words_for(old.kind)} in the spec that this one extends, not {show(new.default)}"
+        findings.add(Diagnostic("NS206", message, entry.value.span, help=way_to_kind(new.default, old.kind)))
+    return Parameter(new.name, old.kind, new.default, new.span)
+
+
+def check_kind(block: BlockDefinition, name: str, argument: Argument, value: Value = ..., help: str = "") -> None:
+    """Refuse a block's argument of the wrong type."""
+    given = argument.value if value is ... else value
+    kind = block.kinds[name]
+    if not fits(given, kind):
+        fail(
+            "NS206",
+            f"`{name}` of {block.what} takes {words_for(kind)}, not {show(given)}",
+            argument.span,
+            help=help or way_to_kind(given, kind),
+        )
+
+
+def signature(block: BlockDefinition) -> str:
+    """A block's parameters in a line, for help."""
+    shown = ", ".join(p.name if p.required else f"{p.name}={show(p.default)}" for p in block.info.parameters)
+    return f"it is `{block.name}({shown})`"
+
+
+def resolve_params(spec: str, parameters: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a spec of this name with values: those given, else the defaults."""
+    findings = Findings()
+    values: dict[str, Any] = {}
+    given = {name: _as_list(value) for name, value in given.items()}
+    for name, value in given.items():
+        parameter = parameters.get(name)
+        if parameter is None:
+            help = closest(name, parameters) or (f"it has {choices(parameters)}" if parameters else "it has none")
+            findings.add(Diagnostic("NS204", f"`{spec}` has no parameter `{name}`", help=help))
+        elif not fits(value, parameter.kind):
+            message = f"parameter `{name}` of `{spec}` takes {words_for(parameter.kind)}, not {show(value)}"
+            findings.add(Diagnostic("NS206", message, help=way_to_kind(value, parameter.kind)))
+        elif why := too_large(value):
+            findings.add(Diagnostic("NS214", f"parameter `{name}` of `{spec}`: {why}"))
+    findings.check()
+    for parameter in parameters.values():
+        value = given.get(parameter.name, parameter.default)
+        if value is ...:
+            fail(
+                "NS205",
+                f"`{spec}` needs its parameter `{parameter.name}`, {words_for(parameter.kind)}",
+                help=f"give it with `--set {parameter.name}=...`",
+            )
+        values[parameter.name] = value
+    return values
+
+
+def way_to_kind(value: Value, kind: str) -> str:
+    """The way out for those who give `3,4` for a list, `1e3` for an int, or `yes` for true."""
+    if kind == "bool":
+        return way_to_bool(value)
+    if kind == "list" and isinstance(value, str) and re.fullmatch(r"[\w.]+([ ,]+[\w.]+)+", value):
+        return f"a list is written [{', '.join(re.split('[ ,]+', value))}]"
+    if kind == "list" and not isinstance(value, list | tuple):
+        return f"a list of one is written [{show(value)}]"
+    if kind == "int" and isinstance(value, float) and value.is_integer():
+        return f"write {value:.0f}"
+    return ""
+
+
+def _as_list(value: Value) -> Value:
+    """A tuple, which callers in Python may give, as the list that it stands for."""
+    return list(cast(tuple[Value, ...], value)) if isinstance(value, tuple) else value

@@ -1,0 +1,116 @@
+"""`weights`: whose state dicts fit a network, what they call its weights, and the parameters they need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
+from netspec.expression import show
+from netspec.graph.model import Parameter
+from netspec.naming import check_name
+from netspec.source import Span
+from netspec.spec.read.model import WeightsOutline, check
+from netspec.spec.read.parameters import fits, way_to_kind, words_for
+from netspec.spec.text.data import Entry, Map, plain
+
+_KEY = re.compile(r"[A-Za-z0-9_*]+(\.[A-Za-z0-9_*]+)*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRule:
+    """`layer*.*.conv1` is `layer*.*.residual.conv_bn.conv2d` here: a `*` stands for the same text on both sides.
+
+    It is for all keys that begin so, at a dot. What is `ours` None is left out.
+    """
+
+    theirs: str
+    ours: str | None
+
+    def match(self, key: str) -> re.Match[str] | None:
+        """How a key begins with `theirs`, each `*` a group; None if it does not."""
+        pattern = re.escape(self.theirs).replace(r"\*", "([^.]*)")
+        return re.match(rf"{pattern}(?=\.|\Z)", key)
+
+    def rename(self, found: re.Match[str]) -> str | None:
+        """What a key that begins so is called here; None if it is left out."""
+        if self.ours is None:
+            return None
+        texts = iter(found.groups())
+        return re.sub(r"\*", lambda _: next(texts), self.ours) + found.string[found.end() :]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSource:
+    """State dicts of one origin: rules for their keys, or `order`, if they have the same layers in the same order.
+
+    `order` has the first parts of their keys, as they come; within each, the layers are counted by numbers.
+
+    `params` are the parameters without which the weights would fit and be wrong.
+    """
+
+    name: str
+    title: str
+    params: Mapping[str, Any]
+    keys: tuple[KeyRule, ...]
+    order: tuple[str, ...]
+    span: Span | None = None
+
+    def rename(self, key: str) -> str | None:
+        """What a key is called here, by the first rule that is for it; its own name if none is."""
+        for rule in self.keys:
+            if found := rule.match(key):
+                return rule.rename(found)
+        return key
+
+
+def read_sources(
+    entries: Mapping[str, Entry], parameters: Mapping[str, Parameter], findings: Findings
+) -> list[WeightSource]:
+    """The sources that a spec names under `weights`."""
+    found: list[WeightSource] = []
+    for name, entry in entries.items():
+        try:
+            found.append(_source(name, entry, parameters))
+        except NetspecError as error:
+            findings.extend(error)
+            findings.check_full()
+    return found
+
+
+def _source(name: str, entry: Entry, parameters: Mapping[str, Parameter]) -> WeightSource:
+    check_name(name, "a source of weights", entry.key_span)
+    data = entry.value
+    if not isinstance(data, Map):
+        help = "such as `torchvision: {keys: {bn1: norm1}}`"
+        fail("NS201", f"source `{name}` is a mapping with `keys` or `order`", data.span, help=help)
+    outline = check(WeightsOutline, data, f"source `{name}`")
+    wrong = Findings()
+    for parameter, value in data.section("params").items():
+        declared = parameters.get(parameter)
+        given = plain(value.value)
+        if declared is None:
+            help = closest(parameter, parameters) or f"it has {choices(parameters)}"
+            wrong.add(Diagnostic("NS204", f"the spec has no parameter `{parameter}`", value.key_span, help=help))
+        elif not fits(given, declared.kind):
+            message = f"`{parameter}` takes {words_for(declared.kind)}, not {show(given)}"
+            wrong.add(Diagnostic("NS206", message, value.value.span, help=way_to_kind(given, declared.kind)))
+    rules: list[KeyRule] = []
+    for theirs, ours in data.section("keys").items():
+        text = plain(ours.value)
+        for side, span in ((theirs, ours.key_span), (text, ours.value.span)):
+            if side is not None and (not isinstance(side, str) or not _KEY.match(side)):
+                help = "letters, digits, `_` and dots, and `*` for what stands between two dots"
+                wrong.add(Diagnostic("NS206", f"{show(side)} is no beginning of a key", span, help=help))
+        if isinstance(text, str) and text.count("*") > theirs.count("*"):
+            message = f"`{text}` has more `*` than `{theirs}`, whose texts they are"
+            wrong.add(Diagnostic("NS206", message, ours.value.span))
+        rules.append(KeyRule(theirs, text if isinstance(text, str) else None))
+    if outline.order and rules:
+        message = f"source `{name}` goes by `order`, and has `keys`"
+        wrong.add(Diagnostic("NS201", message, data.entries["order"].key_span, help="one of the two says what fits"))
+    wrong.check()
+    title = " ".join(outline.title.split())
+    return WeightSource(name, title, dict(outline.params), tuple(rules), tuple(outline.order), entry.key_span)

@@ -1,0 +1,1 @@
+"""Text to data that knows its place in the text, and where the text of a spec is found."""

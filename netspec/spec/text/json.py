@@ -1,0 +1,111 @@
+"""JSON text -> data with spans."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NoReturn
+
+from netspec.errors import NetspecError, fail
+from netspec.source import Source, Span
+from netspec.spec.text.data import (
+    MAX_DEPTH,
+    Data,
+    Entry,
+    Map,
+    Scalar,
+    Seq,
+    check_size,
+    fail_deep,
+    fail_duplicate,
+    integer,
+)
+from netspec.spec.text.json_errors import STRING, explain, refuse_word
+
+_BRACKETS = re.compile(rf'{STRING}"?|[\[\]{{}}]', re.DOTALL)
+_TOKENS = re.compile(rf'{STRING}"|[\[\]{{}}]|[^\s,:\[\]{{}}"]+', re.DOTALL)
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
+
+
+def parse(source: Source) -> Data:
+    """The value of a JSON text."""
+    check_size(source)
+    opened = _brackets(source)
+    try:
+        _validate(source)
+    except json.JSONDecodeError as error:
+        explain(source, error.pos, opened)
+    return _build(source)
+
+
+def is_json(source: Source) -> bool:
+    """Whether a text that starts with `{` is JSON to the last character."""
+    try:
+        _brackets(source)
+        _validate(source)
+    except (NetspecError, json.JSONDecodeError):
+        return False
+    return True
+
+
+def _validate(source: Source) -> None:
+    def refuse(literal: str) -> NoReturn:
+        # The decoder does not say where; no token before it starts so.
+        at = next(m.start() for m in _TOKENS.finditer(source.text) if m.group().startswith(literal))
+        refuse_word(source, at)
+
+    # Numbers stay text here: they are read, within bounds, where their place is known.
+    json.loads(source.text, parse_int=str, parse_float=str, parse_constant=refuse)
+
+
+def _brackets(source: Source) -> list[int]:
+    """The places of the brackets that stay open; the decoder recurses, so the depth is bounded here."""
+    opened: list[int] = []
+    for match in _BRACKETS.finditer(source.text):
+        bracket = match.group()
+        if bracket in ("[", "{"):
+            opened.append(match.start())
+            if len(opened) > MAX_DEPTH:
+                fail_deep(Span(source, match.start(), match.end()))
+        elif bracket in ("]", "}") and opened:
+            opened.pop()
+    return opened
+
+
+def _build(source: Source) -> Data:
+    # The text is known to be JSON, so commas and colons carry nothing, and the recursion is bounded.
+    tokens = _TOKENS.finditer(source.text)
+
+    def value(token: re.Match[str]) -> Data:
+        text, start = token.group(), token.start()
+        if text == "{":
+            entries: dict[str, Entry] = {}
+            while (token := next(tokens)).group() != "}":
+                key_span = Span(source, *token.span())
+                key = string(token.group(), key_span)
+                if key in entries:
+                    fail_duplicate(key, key_span, entries[key].key_span)
+                entries[key] = Entry(key, key_span, value(next(tokens)))
+            return Map(entries, Span(source, start, token.end()))
+        if text == "[":
+            items: list[Data] = []
+            while (token := next(tokens)).group() != "]":
+                items.append(value(token))
+            return Seq(items, Span(source, start, token.end()))
+        span = Span(source, start, token.end())
+        if text[0] == '"':
+            return Scalar(string(text, span), span, True)
+        if text in _WORDS:
+            return Scalar(_WORDS[text], span, False)
+        return Scalar(integer(text, 10, span) if text.lstrip("-").isdigit() else float(text), span, False)
+
+    def string(token: str, span: Span) -> str:
+        if "\\" not in token:
+            return token[1:-1]
+        text: str = json.loads(token)
+        if _SURROGATE.search(text):
+            fail("NS101", "an escape that is half a character", span, help="write the character itself")
+        return text
+
+    return value(next(tokens))

@@ -1,0 +1,62 @@
+"""What messages say of a piece of data: what it is, and where in it an expression is wrong."""
+
+from __future__ import annotations
+
+import re
+
+from netspec.expression import ExpressionError, show
+from netspec.source import Span
+from netspec.spec.text.data import Data, Map, Scalar, Seq
+
+DOLLAR = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
+"""`$name`: a parameter, also where a bare word would be text."""
+
+
+def at(data: Scalar, error: ExpressionError) -> Span:
+    """The place of an expression's mistake: the characters themselves where the text stands as it is written."""
+    span = data.span
+    value = str(data.value)
+    offset = 1 if data.quoted else 0
+    if error.at is None or span.source.text[span.start + offset : span.start + offset + len(value)] != value:
+        return span
+    start = span.start + offset + error.at + (1 if DOLLAR.fullmatch(value) else 0)
+    return Span(span.source, start, max(start + error.length, start + 1))
+
+
+def way_to_write(text: str) -> str:
+    """The way out for those who write `3x5`, `(3, 5)`, `50%`, `1_000` or `64 px`; an empty text for others."""
+    if len(text) > 100:
+        return ""
+    numbers = re.findall(r"\d+(?:\.\d+)?", text)
+    if re.fullmatch(r"\d+(?: ?[x\u00d7] ?\d+)+", text):
+        return f"a {'pair' if len(numbers) == 2 else 'list'} is written [{', '.join(numbers)}]"
+    if re.fullmatch(r"\([^()]*,[^()]*\)", text):
+        return f"a list is written [{text[1:-1].strip(' ,')}]"
+    if re.fullmatch(r"[\d.]+ ?%", text):
+        return f"write {float(numbers[0]) / 100:g}"
+    if re.fullmatch(r"\d+(?:[_,]\d+)+", text):
+        return f"write {''.join(numbers)}"
+    if re.fullmatch(r"\d+(?:\.\d+)? ?[KMGkm]", text):
+        power = "kmg".index(text[-1].lower()) + 1
+        return f"write {float(numbers[0]) * 1000**power:.0f}"
+    if re.fullmatch(r"\d+(?:\.\d+)? ?[A-Za-z]{2,}", text):
+        return f"a number has no unit: write {numbers[0]}"
+    return ""
+
+
+def written(data: Data) -> str:
+    """A piece of data as it is written, on one line."""
+    if isinstance(data, Map):
+        return "{" + ", ".join(f"{key}: {written(entry.value)}" for key, entry in data.entries.items()) + "}"
+    if isinstance(data, Seq):
+        return f"[{', '.join(map(written, data.items))}]"
+    return " ".join(data.span.text.split())
+
+
+def kind_of(data: Data) -> str:
+    """What a piece of data is, in words."""
+    if isinstance(data, Map):
+        return "a mapping"
+    if isinstance(data, Seq):
+        return "a list"
+    return show(data.value)

@@ -1,0 +1,209 @@
+"""YAML text -> data with spans: the dialect of YAML 1.2 that specs are written in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NoReturn, cast
+
+import yaml
+from yaml import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+from yaml.reader import ReaderError
+
+from netspec.source import Source, Span
+from netspec.spec.text import json
+from netspec.spec.text.data import (
+    MAX_DEPTH,
+    Data,
+    Entry,
+    Map,
+    Scalar,
+    Seq,
+    check_size,
+    fail_deep,
+    fail_empty,
+    integer,
+)
+from netspec.spec.text.yaml_errors import explain, fail_unprintable
+from netspec.spec.text.yaml_refusals import (
+    check_document,
+    check_flow_key,
+    check_flow_value,
+    refuse,
+    refuse_collection_as_key,
+    refuse_duplicate,
+    refuse_key,
+)
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser, where PyYAML was built with it
+
+_WORDS: dict[str, bool | None] = {
+    **dict.fromkeys(("~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+_INTEGERS = ((re.compile(r"[-+]?[0-9]+"), 10), (re.compile(r"0o[0-7]+"), 8), (re.compile(r"0x[0-9a-fA-F]+"), 16))
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+
+# A span without the call of its class: one is made for every word.
+_span: Callable[[type[Span], tuple[Source, int, int]], Span] = cast(Any, tuple).__new__
+
+
+def read(source: Source) -> Data:
+    """The data of a spec's text: JSON by its name or its looks, else YAML."""
+    if source.text.startswith("\ufeff"):
+        # Editors count no byte order mark, so our columns can't either.
+        source = Source(source.name, source.text.lstrip("\ufeff"))
+    if source.name.lower().endswith(".json") or (re.match(r"\s*\{", source.text) and json.is_json(source)):
+        return json.parse(source)
+    return parse(source)
+
+
+def parse(source: Source) -> Data:
+    """The one document of a YAML text."""
+    check_size(source)
+    reader = _Reader(source)
+    try:
+        root = reader.document()
+    except (ReaderError, UnicodeEncodeError):
+        fail_unprintable(source)
+    except yaml.MarkedYAMLError as error:
+        explain(source, error, reader.bracket(), reader.last, [event.start_mark.index for event in reader.opened])
+    if root is None or (isinstance(root, Scalar) and root.value is None):
+        fail_empty(source)
+    return root
+
+
+class _Reader:
+    """Makes data of the parser's events, in one pass.
+
+    It calls itself for what is nested, and counts how deep: PyYAML's own composer recurses in C, and dies of it.
+    """
+
+    __slots__ = ("known", "last", "next_event", "opened", "source")
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.next_event: Callable[[], Any]
+        self.known: dict[str, str | int | float | bool | None] = dict(_WORDS)
+        """What bare words mean: they repeat, so each is read, and kept, once."""
+        self.opened: list[Any] = []
+        """The first events of the collections that are open."""
+        self.last = Span(source, 0, 0)
+        """The last word."""
+
+    def bracket(self) -> int | None:
+        """Where the innermost open bracket stands; `b: 1` in `[a, b: 1]` is a collection in a flow without one."""
+        starts = (event.start_mark.index for event in reversed(self.opened) if event.flow_style)
+        return next((start for start in starts if self.source.text[start] in "[{"), None)
+
+    def document(self) -> Data | None:
+        """What stands in the one document, if there is one."""
+        # The loader itself may fail: it looks for characters that can't stand in YAML.
+        self.next_event = _LOADER(self.source.text).get_event
+        root: Data | None = None
+        while not isinstance(event := self.next_event(), StreamEndEvent):
+            if isinstance(event, DocumentStartEvent):
+                check_document(self.source, event.start_mark.index, is_first=root is None)
+                root = self.node(self.next_event(), [])
+        return root
+
+    def node(self, event: Any, before: list[Data] | dict[str, Entry], key: Span | None = None) -> Data:
+        """The scalar of an event, or the collection that starts with it; `before` stands in the same collection."""
+        kind = event.__class__
+        if kind is MappingStartEvent:
+            return self.mapping(event)
+        if kind is SequenceStartEvent:
+            return self.sequence(event)
+        self.last = span = _span(Span, (self.source, event.start_mark.index, event.end_mark.index))
+        if kind is AliasEvent or event.tag is not None or event.anchor is not None:
+            refuse(span)
+        word: str = event.value
+        if event.style:
+            return Scalar(word, span, True)
+        known = self.known
+        if word not in known:
+            if not word or ")" in word:
+                return self.odd_word(word, span, before, key)
+            known[word] = _number(word, span) if word[0] in "0123456789+-." else word
+        return Scalar(known[word], span, False)
+
+    def odd_word(self, word: str, span: Span, before: list[Data] | dict[str, Entry], key: Span | None) -> Scalar:
+        """No text, or text with a `)`: in a flow, either may be a slip."""
+        if self.opened and self.opened[-1].flow_style:
+            check_flow_value(word, span, before, key)
+        return Scalar(word or None, span, False)
+
+    def mapping(self, start: Any) -> Map:
+        """The mapping that starts with an event."""
+        if start.tag is not None or start.anchor is not None or len(self.opened) == MAX_DEPTH:
+            self.refuse_start(start)
+        self.opened.append(start)
+        source, next_event, flow = self.source, self.next_event, start.flow_style
+        entries: dict[str, Entry] = {}
+        while (event := next_event()).__class__ is not MappingEndEvent:
+            if event.__class__ is not ScalarEvent:
+                self.refuse_as_key(event)
+            key: str = event.value
+            self.last = span = _span(Span, (source, event.start_mark.index, event.end_mark.index))
+            if event.tag is not None or event.anchor is not None:
+                refuse(span)
+            bare = not event.style
+            if flow and bare and ")" in key:
+                check_flow_key(key, span, entries)
+            if bare and (not key or key == "<<"):
+                refuse_key(key, span)
+            if key in entries:
+                refuse_duplicate(key, span, entries, flow)
+            entries[key] = Entry(key, span, self.node(next_event(), entries, span))
+        self.opened.pop()
+        if flow:
+            return Map(entries, _span(Span, (source, start.start_mark.index, event.end_mark.index)))
+        return Map(entries, next(iter(entries.values())).key_span)
+
+    def sequence(self, start: Any) -> Seq:
+        """The list that starts with an event."""
+        if start.tag is not None or start.anchor is not None or len(self.opened) == MAX_DEPTH:
+            self.refuse_start(start)
+        self.opened.append(start)
+        next_event = self.next_event
+        items: list[Data] = []
+        while (event := next_event()).__class__ is not SequenceEndEvent:
+            items.append(self.node(event, items))
+        self.opened.pop()
+        at: int = start.start_mark.index
+        return Seq(items, _span(Span, (self.source, at, event.end_mark.index if start.flow_style else at + 1)))
+
+    def refuse_start(self, start: Any) -> NoReturn:
+        if start.tag is not None or start.anchor is not None:
+            refuse(self.first_character(start))
+        fail_deep(self.first_character(start))
+
+    def first_character(self, event: Any) -> Span:
+        at: int = event.start_mark.index
+        return Span(self.source, at, at + 1)
+
+    def refuse_as_key(self, event: Any) -> NoReturn:
+        if isinstance(event, AliasEvent) or event.tag is not None or event.anchor is not None:
+            refuse(self.first_character(event))
+        kind = "mapping" if isinstance(event, MappingStartEvent) else "list"
+        refuse_collection_as_key(self.first_character(event), kind)
+
+
+def _number(word: str, span: Span) -> str | int | float:
+    for pattern, base in _INTEGERS:
+        if pattern.fullmatch(word):
+            return integer(word, base, span)
+    if _FLOAT.fullmatch(word):
+        return float(word)
+    return float(word.replace(".", "")) if _SPECIAL.fullmatch(word) else word

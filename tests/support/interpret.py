@@ -1,0 +1,83 @@
+"""An oracle for generated source: a graph run node by node, from what its ops say of themselves. No source is made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from netspec.dims import substitute
+from netspec.graph import Graph, Node
+from netspec.types import Layer
+from tests.support.printed import made, meaning
+
+
+def interpret(graph: Graph, state: Mapping[str, torch.Tensor], *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """The outputs of a graph in eval mode, with its weights from a state dict."""
+    values: dict[str, Any] = {i.name: value for i, value in zip(graph.inputs, inputs, strict=True)}
+    with torch.no_grad():
+        for node in graph.nodes:
+            result = _run(graph, node, state, [values[name] for name in node.inputs])
+            assert len(node.types) == 1
+            values[node.path] = result
+    return tuple(values[o.value] for o in graph.outputs)
+
+
+def _run(graph: Graph, node: Node, state: Mapping[str, torch.Tensor], given: list[torch.Tensor]) -> torch.Tensor:
+    described = node.op.torch(*graph.input_types(node))
+    layer: Any = None
+    if isinstance(described, Layer) and described.inside:
+        layer = state[node.weights_of]
+    elif isinstance(described, Layer):
+        # Built without memory, so that no initialiser runs: every weight comes from the state dict.
+        with torch.device("meta"):
+            layer = made(described)
+        layer.load_state_dict({w.name: state[f"{node.weights_of}.{w.name}"] for w in graph.weights(node)}, assign=True)
+    return meaning(described, layer)(*given)
+
+
+def example_inputs(graph: Graph, seed: int = 0, batch: int = 2) -> list[torch.Tensor]:
+    """Random inputs of a graph's shapes; a symbol without a nominal size is 32."""
+    generator = torch.Generator().manual_seed(seed)
+    sizes = {**dict.fromkeys("HWT", 32), **graph.nominal, "N": batch}
+    return [torch.randn([substitute(d, sizes) for d in i.type.shape], generator=generator) for i in graph.inputs]
+
+
+def randomize(module: nn.Module, seed: int = 0) -> None:
+    """Fill all that a module holds, running statistics too, so that no two weights can be taken for each other."""
+    generator = torch.Generator().manual_seed(seed)
+    for name, value in module.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        noise = torch.randn(value.shape, generator=generator)
+        scale = max(1, value[0].numel()) ** -0.5 if value.dim() > 1 else 0.1
+        value.copy_(noise.abs() + 0.5 if name.endswith("running_var") else noise * scale)
+
+
+def outputs_of(module: nn.Module, inputs: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
+    """What a module gives in eval mode, always as a tuple."""
+    with torch.no_grad():
+        found = module.eval()(*inputs)
+    return tuple(found) if isinstance(found, tuple) else (found,)
+
+
+def assert_equal(found: tuple[torch.Tensor, ...], wanted: tuple[torch.Tensor, ...]) -> None:
+    """The same ops on the same numbers give the same bits, up to how torch shares out the work."""
+    assert len(found) == len(wanted)
+    for a, b in zip(found, wanted, strict=True):
+        assert a.shape == b.shape
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6, equal_nan=True)
+
+
+def assert_means(graph: Graph, module: nn.Module) -> None:
+    """A module has exactly the graph's weights, and gives what the graph says."""
+    wanted = {name: weight.shape for name, weight in graph.state().items()}
+    found = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    assert found == wanted
+    parameters = {name for name, weight in graph.state().items() if weight.kind == "parameter"}
+    assert {name for name, _ in module.named_parameters()} == parameters
+    randomize(module)
+    inputs = example_inputs(graph)
+    assert_equal(outputs_of(module, inputs), interpret(graph, module.state_dict(), *inputs))
