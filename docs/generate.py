@@ -19,7 +19,7 @@ from netspec import expression, naming
 from netspec.errors import CODES, Findings
 from netspec.ops import REGISTRY
 from netspec.ops import fields as op_fields
-from netspec.ops.reference import by_family, first_line, heading, reference, signature
+from netspec.ops.reference import by_family, first_line, heading, op_signature, reference
 from netspec.spec.elaborate import elaborate, evaluator, opening
 from netspec.spec.read import extends, inputs, parameters
 from netspec.spec.text import data, library
@@ -45,7 +45,7 @@ def ops() -> str:
     families = by_family(REGISTRY.values())
     lines = [OPS_HEAD, "| op | attributes | |", "|---|---|---|"]
     for found in families.values():
-        lines += [f"| [`{c.opname}`](#{c.opname}) | {signature(c)} | {first_line(c)} |" for c in found]
+        lines += [f"| [`{c.opname}`](#{c.opname}) | {op_signature(c)} | {first_line(c)} |" for c in found]
     for family, found in families.items():
         lines += ["", f"## {heading(family)}"]
         for cls in found:
@@ -83,11 +83,11 @@ def limits() -> str:
     """Every limit with its value, from the constants of the code, and the error it gives."""
     rows: list[tuple[str, str, str]] = [
         ("size of a file", f"{library.MAX_BYTES >> 20} MiB", "NS104"),
-        ("characters of a text", f"{data.MAX_SIZE:,}", "NS104"),
-        ("depth of lists and mappings", f"{data.MAX_DEPTH}", "NS104"),
+        ("characters of a text", f"{data.MAX_TEXT_BYTES:,}", "NS104"),
+        ("depth of lists and mappings", f"{data.MAX_DATA_DEPTH}", "NS104"),
         ("digits of an integer", f"{data.MAX_DIGITS}", "NS104"),
         ("characters of a name", f"{naming.MAX_NAME}", "NS202"),
-        ("an op's integer", f"{op_fields.LARGEST:,}", "NS206"),
+        ("an op's integer", f"{op_fields.MAX_INT:,}", "NS206"),
         ("characters of an expression", f"{expression.MAX_LENGTH:,}", "NS207"),
         ("depth of an expression", f"{expression.MAX_DEPTH}", "NS207"),
         ("operators of an expression", f"{expression.MAX_OPERATORS}", "NS207"),
@@ -98,7 +98,7 @@ def limits() -> str:
         ("values of a list", f"{parameters.MAX_ITEMS}", "NS214"),
         ("characters of a parameter that is text", f"{parameters.MAX_TEXT:,}", "NS214"),
         ("copies of a `repeat`", f"{elaborate.MAX_REPEAT:,}", "NS214"),
-        ("depth of blocks and branches inside each other", f"{elaborate.MAX_DEPTH}", "NS214"),
+        ("depth of blocks and branches inside each other", f"{elaborate.MAX_BODY_DEPTH}", "NS214"),
         ("nodes of a network", f"{opening.MAX_NODES:,}", "NS214"),
         ("steps elaborated", f"{opening.MAX_STEPS:,}", "NS214"),
         ("characters in the paths of all steps", f"{opening.MAX_CHARACTERS:,}", "NS214"),

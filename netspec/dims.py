@@ -24,7 +24,7 @@ class Floor:
         return f"{_operand(self.inner)}//{self.divisor}"
 
 
-MAX_SIZE = 2**63 - 1
+MAX_DIM = 2**63 - 1
 """How large a size, or a number in a symbolic one, may be."""
 
 
@@ -98,7 +98,7 @@ class Symbolic:
             raise ZeroDivisionError("a size is divided by a positive integer")
         if divisor == 1:
             return self
-        if divisor > MAX_SIZE:
+        if divisor > MAX_DIM:
             raise TooLargeError
         # floor((c*q + r) / c) = q + floor(r / c): take out all that divides.
         whole: dict[Monomial, int] = {}
@@ -170,7 +170,7 @@ def symbol(name: str) -> Symbolic:
 
 def _made(terms: Mapping[Monomial, int], constant: int) -> Dim:
     kept = tuple(sorted(((m, k) for m, k in terms.items() if k), key=_order))
-    if max(abs(constant), *(abs(k) for _, k in kept), 0) > MAX_SIZE:
+    if max(abs(constant), *(abs(k) for _, k in kept), 0) > MAX_DIM:
         raise TooLargeError
     return Symbolic(kept, constant) if kept else constant
 

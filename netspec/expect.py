@@ -15,7 +15,7 @@ from netspec.expression import show
 from netspec.graph.model import Graph, Mode
 from netspec.spec.elaborate.elaborate import Result
 from netspec.spec.read.read_spec import Spec
-from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain
+from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
 
 _FIGURE = re.compile(r"(\d+)(?:\.(\d+))?\s*([KMGBT])\Z")
 _SIZES = {"K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
@@ -77,7 +77,7 @@ class _Checker:
             return
         for name, entry in claims.entries.items():
             if name == "shape":
-                self.hold(name, entry, plain_shape(self.graph.types[value]), plain(entry.value))
+                self.hold(name, entry, plain_shape(self.graph.types[value]), plain_data(entry.value))
             elif name in ("stride", "receptive_field"):
                 self.field(name, entry, value)
             elif name in TOTALS:
@@ -106,13 +106,13 @@ class _Checker:
             if name != "receptive_field" or over is None or set(wanted.entries) != {"size", "over"}:
                 self.refuse("NS216", f"`{name}` takes a size, or `size` and `over`", entry)
                 return
-            origin = self.value_of(str(plain(over.value)))
+            origin = self.value_of(str(plain_data(over.value)))
             if origin is None:
                 self.refuse(
                     "NS209",
-                    f"there is no step `{plain(over.value)}`",
+                    f"there is no step `{plain_data(over.value)}`",
                     over,
-                    closest(str(plain(over.value)), self.steps),
+                    closest(str(plain_data(over.value)), self.steps),
                 )
                 return
             wanted = wanted.entries["size"].value
@@ -124,7 +124,7 @@ class _Checker:
             return
         found = next(iter(fields.values()))
         numbers = found.size if name == "receptive_field" else found.stride
-        claim = plain(wanted)
+        claim = plain_data(wanted)
         sizes = wanted.items if isinstance(wanted, Seq) else [wanted]
         if any(isinstance(size, Scalar) and isinstance(size.value, str) for size in sizes):
             help = "such as `7` or `[7, 5]`"
@@ -138,7 +138,7 @@ class _Checker:
             self.refuse("NS216", f"`{name}` claims nothing", entry)
         for claim in claims:
             self.count += 1
-            wanted = plain(claim)
+            wanted = plain_data(claim)
             holds = type(wanted) is int and wanted == value
             if isinstance(wanted, str) and value is not None:
                 decided = figure_holds(wanted, value)

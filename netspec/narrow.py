@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netspec.printable import columns
+from netspec.printable import display_width
 
 GAP = 2
 """Spaces between two columns."""
@@ -16,7 +16,7 @@ _NARROWEST = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ColumnLayout:
     """The columns that are kept, how wide each is, and the headings of those left out."""
 
     kept: Sequence[int]
@@ -26,7 +26,7 @@ class Layout:
 
 def layout(
     headings: Sequence[str], widths: Sequence[int], right: Sequence[bool], spare: Sequence[str], room: int | None
-) -> Layout:
+) -> ColumnLayout:
     """Fit columns of these widths into `room`, None for any.
 
     Bars (columns without a heading) go first, then those that are `spare`, then the last. Columns of numbers (`right`)
@@ -34,7 +34,7 @@ def layout(
     """
     kept = list(range(len(headings)))
     if room is None or _total(widths) <= room:
-        return Layout(kept, widths)
+        return ColumnLayout(kept, widths)
     room = max(room, _NARROWEST)
     least = [w if r else min(w, _FOLDED if i else _FIRST) for i, (w, r) in enumerate(zip(widths, right, strict=True))]
     goes = [i for i in kept if i and not headings[i]]
@@ -51,7 +51,7 @@ def layout(
         widest = max(foldable, key=lambda i: wide[i])
         wide[widest] -= 1
     left_out = [headings[i] for i in range(len(headings)) if i not in kept and headings[i]]
-    return Layout(kept, list(wide.values()), left_out)
+    return ColumnLayout(kept, list(wide.values()), left_out)
 
 
 def _total(widths: Sequence[int]) -> int:
@@ -60,7 +60,7 @@ def _total(widths: Sequence[int]) -> int:
 
 def folded(text: str, width: int) -> list[str]:
     """A cell on as many lines as it needs; those after its first stand as deep as that, or a little deeper."""
-    if columns(text) <= width:
+    if display_width(text) <= width:
         return [text]
     lead = text[: len(text) - len(text.lstrip(" "))][: width // 2]
     lines: list[str] = []
@@ -74,7 +74,7 @@ def _cut(text: str, width: int) -> list[str]:
     pieces: list[str] = []
     piece = ""
     for c in text:
-        if columns(piece + c) > width:
+        if display_width(piece + c) > width:
             end = piece.rfind(".") + 1 or len(piece)
             pieces.append(piece[:end])
             piece = piece[end:]
@@ -84,5 +84,5 @@ def _cut(text: str, width: int) -> list[str]:
 
 def padded(text: str, width: int, right: bool) -> str:
     """A cell with spaces up to its column's width."""
-    space = " " * (width - columns(text))
+    space = " " * (width - display_width(text))
     return f"{space}{text}" if right else f"{text}{space}"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from netspec.analysis.layers import layer_table
 from netspec.analysis.summary import summary
-from netspec.collector import without_collector
 from netspec.dims import Dim
 from netspec.errors import Diagnostic
 from netspec.expression import show
+from netspec.gc_pause import gc_paused
 from netspec.graph.model import Graph, Mode
 from netspec.naming import is_symbol
 from netspec.report import Report
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from netspec.analysis.parameter_report import By
     from netspec.backends.diagram.diagram import Diagram
     from netspec.backends.diagram.dot import Direction
-    from netspec.backends.diagram.look import Theme
+    from netspec.backends.diagram.theme import Theme
     from netspec.backends.onnx.export import Exported
     from netspec.weights import Fit, Known
 
-Shape = Sequence[Dim | str]
+ShapeLike = Sequence[Dim | str]
 
 
 class Summary(Report):
@@ -186,11 +186,11 @@ class Network:
         `checkpoint.model`. It must fit, else NetspecError NS501 says what is missing, unused, or of another shape; with
         `partial`, what fits is taken, and the rest begins as the spec says.
         """
-        from netspec.backends.pytorch import load
+        from netspec.backends.pytorch import load_source
         from netspec.backends.pytorch.runtime.load import with_weights
 
         if weights is None:
-            return load(self.graph, self.to_source())
+            return load_source(self.graph, self.to_source())
         file = "" if isinstance(weights, Mapping) else os.fspath(weights)
         state, found = self.fit_weights(weights, key)
         if not partial or not found.pairs or found.params:
@@ -238,33 +238,33 @@ class Network:
         fit is in the answer.
         """
         from netspec.backends.pytorch.runtime.state_dicts import state_dict_given
-        from netspec.backends.pytorch.runtime.weights import read_weights, shapes_of
+        from netspec.backends.pytorch.runtime.weights import read_weights, weight_shapes
 
         if isinstance(weights, Mapping):
             state = state_dict_given(weights, key)
-            return state, self._fit(shapes_of(state))
+            return state, self._fit(weight_shapes(state))
         state = read_weights(weights, key)
-        return state, self._fit(shapes_of(state), os.fspath(weights))
+        return state, self._fit(weight_shapes(state), os.fspath(weights))
 
     def _fit(self, shapes: Mapping[str, tuple[int, ...]], file: str = "") -> Fit:
         """How weights of these shapes fit, those of a file by what it says of itself."""
         from netspec.backends.marks import written_for
-        from netspec.weights import fit
+        from netspec.weights import best_fit
 
-        return fit(self.graph, shapes, self.spec.weights, self.params, written_for(file) if file else None)
+        return best_fit(self.graph, shapes, self.spec.weights, self.params, written_for(file) if file else None)
 
     def refuse_weights(self, found: Fit, file: str = "") -> None:
         """Raise NetspecError NS501 if weights do not fit, with settings of the parameters under which they do."""
-        from netspec.weights import refuse
+        from netspec.weights import refuse_weights
 
         if not found.fits:
             settings = self.settings_that_fit(found)
-            refuse(found, file, settings, None if settings else known_as(found))
+            refuse_weights(found, file, settings, None if settings else known_as(found))
 
     def settings_that_fit(self, found: Fit) -> list[dict[str, Any]]:
         """Other settings of the parameters under which weights that were tried on this network fit."""
         from netspec.errors import NetspecError
-        from netspec.weights import fit, settings_to_try, sizes_that_differ
+        from netspec.weights import best_fit, settings_to_try, sizes_that_differ
 
         fitting: list[dict[str, Any]] = []
         settings = settings_to_try(found, self.spec.weights, self.params) if not found.fits else []
@@ -273,7 +273,7 @@ class Network:
                 graph = Network(self.spec, {**self.params, **setting}, self._inputs).graph
             except NetspecError:
                 continue
-            tried = fit(graph, found.shapes, self.spec.weights, graph.params, found.written)
+            tried = best_fit(graph, found.shapes, self.spec.weights, graph.params, found.written)
             # Layers that have partners only now may show other sizes.
             further = {**setting, **sizes_that_differ(tried, graph.params)}
             if tried.fits:
@@ -290,7 +290,7 @@ def load(
     name: str | os.PathLike[str],
     *,
     params: Mapping[str, Any] | None = None,
-    inputs: Mapping[str, Shape] | None = None,
+    inputs: Mapping[str, ShapeLike] | None = None,
 ) -> Network:
     """The network of a bundled spec's name or a spec file's path, with parameters and input shapes replaced.
 
@@ -306,7 +306,7 @@ def loads(
     text: str,
     *,
     params: Mapping[str, Any] | None = None,
-    inputs: Mapping[str, Shape] | None = None,
+    inputs: Mapping[str, ShapeLike] | None = None,
     name: str = "<string>",
     network: str = "",
 ) -> Network:
@@ -322,15 +322,15 @@ def from_source(
     network: str = "",
     *,
     params: Mapping[str, Any] | None = None,
-    inputs: Mapping[str, Shape] | None = None,
+    inputs: Mapping[str, ShapeLike] | None = None,
 ) -> Network:
     """The network of a source that was found already, or of the name `network` where it has several."""
-    with without_collector():
+    with gc_paused():
         spec = read_spec(source, network)
         return Network(spec, params or {}, check_inputs(spec, inputs or {}))
 
 
-def check_inputs(spec: Spec, given: Mapping[str, Shape]) -> dict[str, list[Dim | str]]:
+def check_inputs(spec: Spec, given: Mapping[str, ShapeLike]) -> dict[str, list[Dim | str]]:
     """Input shapes as given, each for an input the spec has, of the rank it has."""
     from netspec.errors import closest, fail
 
@@ -351,13 +351,13 @@ def check_inputs(spec: Spec, given: Mapping[str, Shape]) -> dict[str, list[Dim |
 
 def known_as(found: Fit) -> Known | None:
     """The bundled network whose weights those are that do not fit another; None where they are of none."""
-    from netspec.weights import Known, fit, may_be_of
+    from netspec.weights import Known, best_fit, may_be_of
 
     ways: list[Known] = []
     for name in names():
         network = load(name)
         if may_be_of(found, network.graph):
-            tried = fit(network.graph, found.shapes, network.spec.weights, network.params, found.written)
+            tried = best_fit(network.graph, found.shapes, network.spec.weights, network.params, found.written)
             settings = network.settings_that_fit(tried)
             ways += [Known(name, setting) for setting in ([{}] if tried.fits else settings[:1])]
     # A variant of a network may take its weights, too, under another setting.

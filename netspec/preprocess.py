@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 Interpolation = Literal["nearest", "bilinear", "bicubic"]
 Channels = Literal["rgb", "bgr"]
-Size = tuple[int, int]
+ImageSize = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +20,15 @@ class Preprocess:
     divided by `std`: one number for all channels, or one for each, in the order of `channels`.
     """
 
-    resize: int | Size | None = None
-    crop: Size | None = None
+    resize: int | ImageSize | None = None
+    crop: ImageSize | None = None
     interpolation: Interpolation = "bilinear"
     channels: Channels = "rgb"
     rescale: bool = True
     mean: float | tuple[float, ...] = 0.0
     std: float | tuple[float, ...] = 1.0
 
-    def for_size(self, new: Size, old: Size) -> Preprocess:
+    def for_size(self, new: ImageSize, old: ImageSize) -> Preprocess:
         """The same for an input of another size: the crop is the whole input, and `resize` keeps its ratio to it."""
         ratios = [after / before for after, before in zip(new, old, strict=True)]
         resize = self.resize

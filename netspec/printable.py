@@ -31,7 +31,7 @@ def _shown(keep: str, match: re.Match[str]) -> str:
     return c.encode("unicode_escape").decode("ascii")
 
 
-def columns(text: str) -> int:
+def display_width(text: str) -> int:
     """How many columns of a terminal a printable text takes: East Asian characters two, combining ones none."""
     if text.isascii():
         return len(text)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from netspec.collector import without_collector
+from netspec.gc_pause import gc_paused
 from netspec.tables import Table
 
 
@@ -23,7 +23,7 @@ class Report(dict[str, Any]):
 
     def to_json(self) -> str:
         """The report as JSON text, one line for each item of a list of mappings."""
-        with without_collector():
+        with gc_paused():
             return to_json(self)
 
     def to(self, format: str) -> str:

@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from typing import NamedTuple
 
-from netspec.printable import columns, printable
+from netspec.printable import display_width, printable
 
 _WIDEST = 160
 """How much of a line is shown."""
@@ -76,9 +76,9 @@ class Span(NamedTuple):
         text = self.source.line(line)
         before, shown = _window(text, column - 1)
         marked = text[column - 1 : column - 1 + min(self.end - self.start, _WIDEST)]
-        width = max(1, min(columns(printable(marked, "\t")), columns(shown) - columns(before)))
+        width = max(1, min(display_width(printable(marked, "\t")), display_width(shown) - display_width(before)))
         # A tab above a caret stays a tab below it, so that both move alike.
-        lead = "".join("\t" if c == "\t" else " " * columns(c) for c in before)
+        lead = "".join("\t" if c == "\t" else " " * display_width(c) for c in before)
         number = f"{line:5d}"
         return [f"{number} | {shown}", f"{' ' * len(number)} | {lead}{'^' * width}{' ' + label if label else ''}"]
 

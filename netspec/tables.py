@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from netspec.markdown import as_cell, as_line
-from netspec.narrow import GAP, Layout, folded, layout, padded
-from netspec.printable import columns, printable
+from netspec.narrow import GAP, ColumnLayout, folded, layout, padded
+from netspec.printable import display_width, printable
 
 Cell = str | int | float | None
-Line = tuple[str, str]
+TableLine = tuple[str, str]
 """A line of a table's text with what it is: title, head, rule, row, foot or note."""
 
 
@@ -40,17 +40,17 @@ class Table:
         """Columns side by side, as in the table of a paper."""
         return "\n".join([text for _, text in self.lines()])
 
-    def lines(self, room: int | None = None) -> list[Line]:
+    def lines(self, room: int | None = None) -> list[TableLine]:
         """The lines of the text, within so many columns of a terminal where `room` says how many there are."""
         lines = self._words("title", self.title, room)
         notes = self.notes
         if self.rows or self.foot:
             cells = [[printable(_shown(c), "") for c in row] for row in (self.headings, *self.rows, *self.foot)]
             right = self._right()
-            widths = [max(columns(row[i]) for row in cells) for i in range(len(self.headings))]
+            widths = [max(display_width(row[i]) for row in cells) for i in range(len(self.headings))]
             found = layout(self.headings, widths, right, self._go_first(), room)
             head, *rest = [_line(row, found, right) for row in cells]
-            rule: Line = ("rule", "-" * max(columns(text) for text in chain(head, *rest)))
+            rule: TableLine = ("rule", "-" * max(display_width(text) for text in chain(head, *rest)))
             if room is None:
                 rule = ("rule", "-" * (sum(found.widths) + GAP * (len(found.widths) - 1)))
             lines += [("title", "")] if lines else []
@@ -73,7 +73,7 @@ class Table:
         others = [h for h in reversed(self.headings) if h and h != first and h not in summed and h not in self.spare]
         return [*self.spare, *others]
 
-    def _words(self, kind: str, texts: Sequence[str], room: int | None) -> list[Line]:
+    def _words(self, kind: str, texts: Sequence[str], room: int | None) -> list[TableLine]:
         texts = [printable(text, "") for text in texts]
         return [(kind, line) for text in texts for line in ([text] if room is None else folded(text, max(room, 20)))]
 
@@ -134,7 +134,7 @@ class Table:
         ]
 
 
-def _line(row: Sequence[str], found: Layout, right: Sequence[bool]) -> list[str]:
+def _line(row: Sequence[str], found: ColumnLayout, right: Sequence[bool]) -> list[str]:
     """The lines of a row, of which most need one."""
     cells = [folded(row[i], width) for i, width in zip(found.kept, found.widths, strict=True)]
     aligned = [(width, right[i]) for i, width in zip(found.kept, found.widths, strict=True)]

@@ -71,7 +71,7 @@ class Known(NamedTuple):
         return f"`{self.network}`" + (f" with {as_options(self.params)}" if self.params else "")
 
 
-def fit(
+def best_fit(
     graph: Graph,
     shapes: Mapping[str, Shape],
     sources: Sequence[WeightSource],
@@ -158,7 +158,7 @@ def _compared(found: Fit, theirs: Mapping[str, str], ignored: set[str]) -> Fit:
     return found
 
 
-def refuse(
+def refuse_weights(
     found: Fit, file: str = "", settings: Sequence[Mapping[str, Any]] = (), known: Known | None = None
 ) -> NoReturn:
     """Raise NetspecError NS501 with what does not fit; `settings` of parameters are ways out.

@@ -17,7 +17,7 @@ from torch import nn
 
 import netspec
 from netspec.naming import MODULE_ATTRIBUTES
-from netspec.spec.read.initializers import FUNCTIONS
+from netspec.spec.read.initializers import INITIALIZERS
 
 PACKAGE = Path(netspec.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -241,10 +241,10 @@ NO_INITIALIZERS = {"constant_", "sparse_"}
 
 def test_initializers_are_those_of_torch() -> None:
     theirs = {name for name in dir(nn.init) if name.endswith("_") and not name.startswith("_")}
-    assert {f"{name}_" for name in FUNCTIONS} == theirs - NO_INITIALIZERS
+    assert {f"{name}_" for name in INITIALIZERS} == theirs - NO_INITIALIZERS
     tensors = {"dirac": torch.zeros(4, 2, 3), "eye": torch.zeros(3, 4)}
     values = {float: 0.5, int: 2, str: "relu"}
-    for name, options in FUNCTIONS.items():
+    for name, options in INITIALIZERS.items():
         function = getattr(nn.init, f"{name}_")
         known = [p for p in inspect.signature(function).parameters if p not in ("tensor", "generator")]
         assert set(options) == set(known), name

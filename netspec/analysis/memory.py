@@ -28,7 +28,7 @@ OPTIMIZERS: dict[Optimizer, int] = {"none": 0, "sgd": 1, "adam": 2}
 
 
 @dataclass(slots=True)
-class Use:
+class NodeMemory:
     """A node's memory in bytes: `output` is made (0: a view), `kept` for the backward pass, `live` all there is."""
 
     output: int = 0
@@ -77,7 +77,7 @@ class Pass:
     gradients: int
     optimizer: int
     inputs: int
-    uses: dict[str, Use]
+    uses: dict[str, NodeMemory]
     peak: int
     at: str
     unknown: tuple[str, ...]
@@ -201,13 +201,13 @@ def memory(
     )
 
 
-def _forward(plan: _Schedule, ledger: Ledger) -> dict[str, Use]:
-    uses: dict[str, Use] = {}
+def _forward(plan: _Schedule, ledger: Ledger) -> dict[str, NodeMemory]:
+    uses: dict[str, NodeMemory] = {}
     freed = plan.last_uses()
     kept: set[str] = {i.name for i in plan.graph.inputs}
     for node in plan.nodes:
         memory = plan.memories[node.path]
-        use = uses[node.path] = Use()
+        use = uses[node.path] = NodeMemory()
         for value in plan.made(node):
             ledger.hold(value, plan.size(value))
             use.output += plan.size(value)

@@ -7,7 +7,7 @@ from typing import Any
 
 from netspec.analysis.cost import UNUSED, unused_parameters
 from netspec.analysis.layers import describe
-from netspec.analysis.memory import DType, Optimizer, Use, fixed_batch, memory
+from netspec.analysis.memory import DType, NodeMemory, Optimizer, fixed_batch, memory
 from netspec.analysis.shapes import plain_shape
 from netspec.graph.model import Graph, Mode, Node
 from netspec.graph.tree import Group, tree
@@ -75,7 +75,7 @@ def memory_report(
     return Report(data, lambda: _table(graph, data, found.uses))
 
 
-def _table(graph: Graph, data: Mapping[str, Any], uses: Mapping[str, Use]) -> Table:
+def _table(graph: Graph, data: Mapping[str, Any], uses: Mapping[str, NodeMemory]) -> Table:
     train = data["mode"] == "train"
     always = data["totals"]["parameters"] + data["totals"]["buffers"] + data["totals"]["optimizer"]
     always += data["totals"]["inputs"]

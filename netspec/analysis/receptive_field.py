@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from netspec.analysis.spans import Spans
-from netspec.dims import MAX_SIZE, Dim
+from netspec.analysis.intervals import Spans
+from netspec.dims import MAX_DIM, Dim
 from netspec.graph.model import Graph
-from netspec.ops.base import Axes
+from netspec.ops.base import AxisOrigins
 from netspec.types import Reach, Tensor, Upsampling, Window
 
 Offset = int | Fraction
@@ -48,7 +48,7 @@ LOST = -1
 
 MISALIGNED = "misaligned: branches of different strides meet here"
 VARIES = "varies: windows of different sizes"
-DATA = "data-dependent"
+DATA_DEPENDENT = "data-dependent"
 TOO_LARGE = "too large: more than 2**63 - 1 positions"
 UNEVEN = "uneven: behind upsampling units differ, and this is the most that one sees"
 BORDER = "border: padding repeats positions of the map there, so that units see other ones than these"
@@ -98,7 +98,7 @@ class _Step:
     """What an op says on inputs of some types."""
 
     window: Window | Upsampling | Reach
-    axes: Axes | None
+    axes: AxisOrigins | None
     mixed: tuple[int, ...]
     inputs: Sequence[Tensor]
     outputs: range
@@ -142,12 +142,12 @@ def _seen(field: Field, step: _Step, extent: tuple[Dim, ...]) -> Field:
         return _moved(field, step.axes, step.mixed, step.inputs[0], extent)
     if window is Reach.ALL:
         # What depends on the data does so behind a global op too.
-        return _unknown(DATA, len(extent)) if field.note == DATA else _everything(extent)
+        return _unknown(DATA_DEPENDENT, len(extent)) if field.note == DATA_DEPENDENT else _everything(extent)
     if window is Reach.POINT or window is Reach.UNPLACED:
         # What such an op does along the axis of channels is not known, and that may be another axis of the input.
         return _unknown(field.note or UNPLACED, len(extent)) if field.places else _unplaced(field, step.outputs)
     if window is Reach.VARIES or window is Reach.DATA:
-        return _unknown(VARIES if window is Reach.VARIES else DATA, len(field.size))
+        return _unknown(VARIES if window is Reach.VARIES else DATA_DEPENDENT, len(field.size))
     if field.note and not field.spans:
         return _unknown(field.note, len(field.size))
     if len(window.axes if isinstance(window, Upsampling) else window.size) != len(field.size):
@@ -166,7 +166,7 @@ def _seen(field: Field, step: _Step, extent: tuple[Dim, ...]) -> Field:
         size.append(_whole(own + step * (window_size - 1)))  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
         stride.append(_whole(step * window_stride))  # pyright: ignore[reportOptionalOperand]
         start.append(_whole(begin + step * window_start))  # pyright: ignore[reportOptionalOperand]
-    if max((*size, *stride), default=0) > MAX_SIZE:
+    if max((*size, *stride), default=0) > MAX_DIM:
         return _unknown(TOO_LARGE, len(size))
     return Field(tuple(size), tuple(stride), tuple(start), border=field.border or window.border)
 
@@ -194,7 +194,7 @@ def _unplaced(field: Field, among: Iterable[int]) -> Field:
     return Field(field.size, none, none, UNPLACED, places=(LOST,) * len(field.size), among=frozenset(among))
 
 
-def _moved(field: Field, axes: Axes, mixed: tuple[int, ...], x: Tensor, extent: tuple[Dim, ...]) -> Field:
+def _moved(field: Field, axes: AxisOrigins, mixed: tuple[int, ...], x: Tensor, extent: tuple[Dim, ...]) -> Field:
     """A field behind an op that moves axes, makes some one, or sees some whole."""
     own = field.places or tuple(range(2, 2 + len(field.size)))
     size, stride, start = list(field.size), list(field.stride), list(field.start)
@@ -207,7 +207,7 @@ def _moved(field: Field, axes: Axes, mixed: tuple[int, ...], x: Tensor, extent: 
             size[entry], stride[entry], start[entry] = extent[entry], 0, 0
         exact = exact and (alone or axis in mixed)
     if set(own) <= {*mixed}:
-        return _unknown(DATA, len(extent)) if field.note == DATA else _everything(extent)
+        return _unknown(DATA_DEPENDENT, len(extent)) if field.note == DATA_DEPENDENT else _everything(extent)
     if field.among & {*mixed}:
         return _unknown(field.note, len(extent))
     among = _among(field.among if LOST in own else own, axes) if LOST in places else frozenset[int]()
@@ -224,7 +224,7 @@ def _moved(field: Field, axes: Axes, mixed: tuple[int, ...], x: Tensor, extent: 
     )
 
 
-def _among(own: Iterable[int], axes: Axes) -> frozenset[int]:
+def _among(own: Iterable[int], axes: AxisOrigins) -> frozenset[int]:
     """The axes of an output among which these of the input may be: where they went, else those that are others."""
     others = [n for n, source in enumerate(axes) if source is None]
     places: set[int] = set()
@@ -234,7 +234,7 @@ def _among(own: Iterable[int], axes: Axes) -> frozenset[int]:
     return frozenset(places)
 
 
-def _place_of(axis: int, axes: Axes, x: Tensor) -> tuple[int, bool]:
+def _place_of(axis: int, axes: AxisOrigins, x: Tensor) -> tuple[int, bool]:
     """Which axis of the output an axis of the input is, and whether its index is that of the output's."""
     for place, source in enumerate(axes):
         if source == axis:
@@ -277,7 +277,7 @@ def _of_spans(spans: Sequence[Spans | None], why_not: str) -> Field:
     if len(known) < len(spans):
         return _unknown(why_not, len(spans))
     sizes, strides = tuple(axis.size for axis in known), tuple(_whole(axis.stride) for axis in known)
-    if max((*sizes, *strides), default=0) > MAX_SIZE:
+    if max((*sizes, *strides), default=0) > MAX_DIM:
         return _unknown(TOO_LARGE, len(spans))
     starts = [axis.each[0] for axis in known]
     if all(axis.even for axis in known):

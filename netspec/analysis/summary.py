@@ -8,8 +8,8 @@ from typing import Any
 from netspec.analysis.cost import Cost, costs
 from netspec.analysis.receptive_field import Field, plain_field, receptive_fields
 from netspec.analysis.shapes import plain_dim, plain_shape
-from netspec.collector import without_collector
 from netspec.dims import Symbolic, symbols
+from netspec.gc_pause import gc_paused
 from netspec.graph.infer import check_sizes
 from netspec.graph.model import Graph, Mode
 from netspec.graph.walk import live_nodes, outputs_of
@@ -27,7 +27,7 @@ def summary(graph: Graph, mode: Mode = "inference", at: Mapping[str, int] | None
     unknown = (at or {}).keys() - symbols([dim for i in graph.inputs for dim in i.type.shape])
     if unknown:
         raise ValueError(f"`{graph.name}` has no symbolic size {', '.join(sorted(unknown))}")
-    with without_collector():
+    with gc_paused():
         if at:
             check_sizes(graph, {**graph.nominal, **at})
         return _summary(graph, mode, at or {})

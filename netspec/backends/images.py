@@ -17,7 +17,7 @@ from netspec.preprocess import Preprocess
 ImageLike = str | os.PathLike[str] | Image.Image | Array
 """A file, an image of Pillow, or an array of pixels: height x width, or height x width x 3, of uint8."""
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
 """Which formats are read, by Pillow's names. It knows others, of which one starts Ghostscript."""
 LARGEST_AREA = 2**26
 """How many pixels an image may have once resized: one that is long and thin becomes very large."""
@@ -28,7 +28,7 @@ _RESAMPLING = {
 }
 
 
-def prepare(image: ImageLike, how: Preprocess, channels: int = 3, dtype: str = "float32") -> Array:
+def prepare_image(image: ImageLike, how: Preprocess, channels: int = 3, dtype: str = "float32") -> Array:
     """An image as an input without its batch: channels x height x width.
 
     Photographs are turned as their EXIF data say. Raises NetspecError NS503 for what is no image, or one that is
@@ -60,12 +60,12 @@ def _read(image: ImageLike, mode: str, name: str) -> Image.Image:
             return _as_bytes(ImageOps.exif_transpose(image), name).convert(mode)
         if what := no_file(image):
             _refuse(name, f"is {what}")
-        with Path(image).open("rb") as file, Image.open(file, formats=FORMATS) as picture:
+        with Path(image).open("rb") as file, Image.open(file, formats=IMAGE_FORMATS) as picture:
             return _as_bytes(ImageOps.exif_transpose(picture), name).convert(mode)
     except NetspecError:
         raise
     except UnidentifiedImageError:
-        _refuse(name, "it is no image", f"{choices(FORMATS)} are read")
+        _refuse(name, "it is no image", f"{choices(IMAGE_FORMATS)} are read")
     except Image.DecompressionBombError as error:
         _refuse(name, "it is too large", error)
     except Exception as error:

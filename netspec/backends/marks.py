@@ -15,7 +15,7 @@ from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariable
 from netspec.backends.stored import SafetensorsFile
 from netspec.errors import NetspecError
 
-MARK = "netspec"
+PRODUCER = "netspec"
 """Stands in the metadata of every file of weights that netspec writes, and in other files that have a place for it."""
 NOTE = "netspec.txt"
 """The file in a .pt2 archive that tells that netspec wrote it."""
@@ -44,12 +44,12 @@ def errors_of_the_system() -> Generator[None]:
 
 def metadata_for(params: Mapping[str, Any], beside: str = "") -> dict[str, str]:
     """What stands in the metadata of a file of weights; `beside` is the name of the file that it belongs to."""
-    return {"format": "pt", MARK: json.dumps({"params": dict(params), **({"beside": beside} if beside else {})})}
+    return {"format": "pt", PRODUCER: json.dumps({"params": dict(params), **({"beside": beside} if beside else {})})}
 
 
 def written_for(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     """The parameters of the network that netspec wrote a file of weights for; None if it did not write it."""
     try:
-        return dict(json.loads(SafetensorsFile(os.fsdecode(path)).metadata[MARK])["params"])
+        return dict(json.loads(SafetensorsFile(os.fsdecode(path)).metadata[PRODUCER])["params"])
     except (NetspecError, ValueError, KeyError, TypeError, RecursionError):
         return None

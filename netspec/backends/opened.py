@@ -11,14 +11,14 @@ from typing import NoReturn
 from netspec.errors import NetspecError, choices, fail
 from netspec.files import no_file
 
-SUFFIXES = (".safetensors", ".index.json", ".pth", ".pt", ".bin", ".ckpt")
+WEIGHTS_SUFFIXES = (".safetensors", ".index.json", ".pth", ".pt", ".bin", ".ckpt")
 """What files of weights mostly end in: those in a folder are named where a folder was given."""
-State = tuple[int, int, int]
+FileState = tuple[int, int, int]
 """What tells that a file is as it was: its number, its size, and when it was last written."""
 
 
 @contextmanager
-def opened(name: str, as_it_was: State | None = None) -> Generator[BufferedReader]:
+def opened(name: str, as_it_was: FileState | None = None) -> Generator[BufferedReader]:
     """A file of weights, open to be read.
 
     Raises NetspecError NS501 where it can't be read, and where it changes meanwhile, or is not `as_it_was`.
@@ -37,7 +37,7 @@ def opened(name: str, as_it_was: State | None = None) -> Generator[BufferedReade
             _changed(name)
 
 
-def state_of(file: BufferedReader) -> State:
+def state_of(file: BufferedReader) -> FileState:
     """What changes with an open file."""
     stat = os.fstat(file.fileno())
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
@@ -52,7 +52,9 @@ def unreadable(name: str, why: str, said: Exception | str = "", help: str = "") 
 def _open(name: str) -> BufferedReader:
     if os.path.isdir(name):
         inside = (
-            sorted(file for file in os.listdir(name) if file.endswith(SUFFIXES)) if os.access(name, os.R_OK) else []
+            sorted(file for file in os.listdir(name) if file.endswith(WEIGHTS_SUFFIXES))
+            if os.access(name, os.R_OK)
+            else []
         )
         help = f"it holds {choices((os.path.join(name, file) for file in inside), 4)}" if inside else ""
         fail("NS501", f"{name} is a folder, and no file of weights", help=help)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 
 from netspec.backends.opened import opened, state_of, unreadable
 
-DTYPES = {
+STORED_DTYPES = {
     "F64": ("float64", 8),
     "F32": ("float32", 4),
     "F16": ("float16", 2),
@@ -99,11 +99,11 @@ def _entry(key: str, said: Any, start: int) -> Stored:
         numbers: list[Any] = [*shape, begin, end]
     except (TypeError, KeyError, ValueError) as error:
         raise ValueError(f"`{key}` has no dtype, shape or place") from error
-    if not isinstance(dtype, str) or dtype not in DTYPES:
+    if not isinstance(dtype, str) or dtype not in STORED_DTYPES:
         raise ValueError(f"`{key}` has the dtype {dtype!r}, which is not read")
     if len(numbers) > _MOST_AXES or not all(type(number) is int and 0 <= number < _LARGEST for number in numbers):
         raise ValueError(f"`{key}` has a shape or a place that is none")
-    name, width = DTYPES[dtype]
+    name, width = STORED_DTYPES[dtype]
     sizes = cast("tuple[int, ...]", tuple(shape))
     if end - begin != prod(sizes) * width or prod(size or 1 for size in sizes) >= _LARGEST:
         raise ValueError(f"`{key}` is not as long as its shape says")

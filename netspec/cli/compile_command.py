@@ -16,15 +16,15 @@ from netspec.cli.options import (
     weights_file,
     weights_key,
 )
-from netspec.cli.ours import is_our_program, is_our_source, weights_beside
 from netspec.cli.output import (
     check_names_a_file,
+    check_overwrite,
     in_place_of,
     is_stdout,
-    refuse_to_lose,
     write_file,
     write_with_weights,
 )
+from netspec.cli.overwrite import is_our_program, is_our_source, weights_beside
 from netspec.cli.progress import working
 from netspec.cli.terminal import echo
 
@@ -74,7 +74,7 @@ def command(
         need("torch")
     if not printed:
         check_names_a_file(target)
-        refuse_to_lose(Path(target), is_our_source if suffix == ".py" else is_our_program, force)
+        check_overwrite(Path(target), is_our_source if suffix == ".py" else is_our_program, force)
         if weights is not None and suffix == ".py":
             weights_beside(Path(target), force)
     with working(f"building {found.name} with torch, and proving it"):
@@ -117,9 +117,9 @@ def _class(network: Network) -> str:
 
 
 def _prove(network: Network) -> str:
-    from netspec.backends.pytorch.runtime.prove import prove
+    from netspec.backends.pytorch.runtime.prove import prove_module
 
-    return prove(network.graph, network.to_source())
+    return prove_module(network.graph, network.to_source())
 
 
 def _export(network: Network, path: Path, weights: str | None, key: str, force: bool) -> None:

@@ -51,7 +51,7 @@ def _items(values: list[str]) -> list[CompletionItem]:
 
 def _specs(incomplete: str, alone: bool) -> list[str]:
     """The spec files and folders whose paths begin so; of a folder that stands `alone` what is in it."""
-    from netspec.spec.text.library import SUFFIXES
+    from netspec.spec.text.library import SPEC_SUFFIXES
 
     lead, slash, begins = incomplete.rpartition("/")
     try:
@@ -60,7 +60,7 @@ def _specs(incomplete: str, alone: bool) -> list[str]:
         return []
     seen = [entry for entry in entries if entry.name.startswith(begins) and (begins or entry.name[0] != ".")]
     folders = [f"{lead}{slash}{entry.name}/" for entry in seen if entry.is_dir()]
-    files = [f"{lead}{slash}{entry.name}" for entry in seen if entry.name.endswith(SUFFIXES) and entry.is_file()]
+    files = [f"{lead}{slash}{entry.name}" for entry in seen if entry.name.endswith(SPEC_SUFFIXES) and entry.is_file()]
     if alone and len(folders) == 1 and not files:
         # A shell would go on with a space behind it.
         return _specs(folders[0], alone) or folders
@@ -81,7 +81,7 @@ def command_names(context: Context, parameter: Parameter, incomplete: str) -> li
     return [item for item in inner.command.shell_complete(inner, incomplete) if item.value[:1] != "-"]
 
 
-def op_names(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
+def op_completions(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
     """The ops, those that installed packages announce included."""
     from netspec.ops import own
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from netspec.cli.options import network_options, open_network, output_file, overwrite
-from netspec.cli.output import check_names_a_file, is_stdout, refuse_to_lose, write_file
+from netspec.cli.output import check_names_a_file, check_overwrite, is_stdout, write_file
 from netspec.cli.progress import working
 from netspec.cli.terminal import echo
 
@@ -89,13 +89,13 @@ def command(
     from netspec.backends.diagram.mark import is_our_diagram, marked
 
     if output is not None and not is_stdout(output):
-        refuse_to_lose(Path(output), is_our_diagram, force)
+        check_overwrite(Path(output), is_our_diagram, force)
     system = dot == "system" or format == "pdf"
     if system and format != "dot":
         _need_graphviz(format)
     from netspec.backends.diagram import diagram
     from netspec.backends.diagram.dot import Direction
-    from netspec.backends.diagram.look import Theme
+    from netspec.backends.diagram.theme import Theme
     from netspec.backends.diagram.view import DEEPEST
 
     mode = "train" if train else "inference"

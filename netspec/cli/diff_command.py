@@ -6,7 +6,7 @@ import click
 
 from netspec.cli.completion import network_names
 from netspec.cli.options import Command, open_network, output_options, spec_options
-from netspec.cli.output import Output
+from netspec.cli.output import OutputOptions
 
 
 def _side_options(command: Command) -> Command:
@@ -35,7 +35,7 @@ def command(
     set_b: tuple[str, ...],
     input_a: tuple[str, ...],
     input_b: tuple[str, ...],
-    output: Output,
+    output: OutputOptions,
 ) -> None:
     """Tell what differs between two networks.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from netspec.cli.options import network, open_network, output_options, spec_options
-from netspec.cli.output import Output
+from netspec.cli.output import OutputOptions
 
 
 @click.command("explain")
@@ -18,7 +18,7 @@ def command(
     part: str,
     settings: tuple[str, ...],
     sizes: tuple[str, ...],
-    output: Output,
+    output: OutputOptions,
 ) -> None:
     """Tell where a part of a network comes from, and each of its values: the spec, a default, or --set.
 

@@ -16,7 +16,7 @@ from netspec.cli.options import (
     weights_file,
     weights_key,
 )
-from netspec.cli.output import check_names_a_file, refuse_to_lose, writing
+from netspec.cli.output import check_names_a_file, check_overwrite, writing
 from netspec.cli.progress import working
 from netspec.cli.terminal import echo
 
@@ -75,9 +75,9 @@ def command(
     from netspec.backends.onnx.export import is_ours
 
     check_names_a_file(output or target.name)
-    refuse_to_lose(target, is_ours, force)
+    check_overwrite(target, is_ours, force)
     # Where what a large model has beside it would go.
-    refuse_to_lose(target.with_name(f"{target.name}.data"), lambda _: target.is_file() and is_ours(target), force)
+    check_overwrite(target.with_name(f"{target.name}.data"), lambda _: target.is_file() and is_ours(target), force)
     with working(f"writing {target}"), writing(target):
         done = found.to_onnx(target, weights, key=key, seed=seed or 0, fold=not no_fold, fp16=fp16, opset=int(opset))
     for line in (*(done.explained if explain else ()), *done.lost):

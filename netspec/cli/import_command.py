@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from netspec.cli.options import INPUT, need, output_file, overwrite, own_ops
-from netspec.cli.ours import is_our_spec, weights_beside
-from netspec.cli.output import check_names_a_file, refuse_to_lose, write_with_weights
+from netspec.cli.output import check_names_a_file, check_overwrite, write_with_weights
+from netspec.cli.overwrite import is_our_spec, weights_beside
 from netspec.cli.progress import working
 from netspec.cli.terminal import echo
 
@@ -32,7 +32,7 @@ def command(model: str, output: str, force: bool) -> None:
     if target.suffix.lower() not in (".yaml", ".yml"):
         raise click.UsageError(f"-o takes a file that ends in .yaml, not `{output}`")
     check_names_a_file(output)
-    refuse_to_lose(target, is_our_spec, force)
+    check_overwrite(target, is_our_spec, force)
     weights_beside(target, force)
     with working("loading onnx"):
         need("onnx")

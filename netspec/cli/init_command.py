@@ -186,10 +186,10 @@ def _params(spec: Spec, given: Mapping[str, bool]) -> str:
 
 
 def _inputs(spec: Spec) -> str:
-    from netspec.expression import to_text
+    from netspec.expression import expression_text
 
     shapes: list[str] = []
     for name, found in spec.inputs.items():
-        dims = [str(dim) if isinstance(dim, int | str) else to_text(dim) for dim, _ in found.dims]
+        dims = [str(dim) if isinstance(dim, int | str) else expression_text(dim) for dim, _ in found.dims]
         shapes.append(f"{name}: [{', '.join(dims)}]")
     return ", ".join(shapes)

@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 from netspec.cli.options import output_options
-from netspec.cli.output import Output
+from netspec.cli.output import OutputOptions
 
 
 @click.command("list")
 @output_options
-def command(output: Output) -> None:
+def command(output: OutputOptions) -> None:
     """List the bundled networks, with titles and sources.
 
     Any of these names stands for a NETWORK in the other commands, and in netspec.load(); so do those under `also`.

@@ -8,7 +8,7 @@ import click
 
 from netspec.analysis.memory import BYTES, OPTIMIZERS, DType, Optimizer
 from netspec.cli.options import open_network, report_options
-from netspec.cli.output import Output
+from netspec.cli.output import OutputOptions
 
 
 @click.command("memory")
@@ -37,7 +37,7 @@ def command(
     train: bool,
     dtype: str,
     optimizer: str,
-    output: Output,
+    output: OutputOptions,
 ) -> None:
     """Tell how much memory weights and activations take, and where most is held.
 

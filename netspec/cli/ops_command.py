@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.cli.completion import op_names
+from netspec.cli.completion import op_completions
 from netspec.cli.options import format_option, own_ops
 from netspec.cli.terminal import echo
 
@@ -22,7 +22,7 @@ _WIDEST = 120
 
 
 @click.command("ops")
-@click.argument("name", required=False, shell_complete=op_names)
+@click.argument("name", required=False, shell_complete=op_completions)
 @format_option("How to print it.  [default: table]")
 @own_ops
 def command(name: str | None, format_: str | None) -> None:
@@ -108,9 +108,9 @@ def _rows() -> list[_Row]:
 
 
 def _row(cls: type[Op]) -> _Row:
-    from netspec.ops.reference import first_line, module_of
+    from netspec.ops.reference import defining_module, first_line
 
-    return _Row(cls.opname, cls.family, cls.principal, first_line(cls), module_of(cls))
+    return _Row(cls.opname, cls.family, cls.principal, first_line(cls), defining_module(cls))
 
 
 def _by_family(rows: list[_Row]) -> Table:

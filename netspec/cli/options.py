@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from netspec.cli.completion import network_names
-from netspec.cli.ours import FORMATS
 from netspec.cli.output import output_of
+from netspec.cli.overwrite import REPORT_FORMATS
 from netspec.files import note_input
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def network_options(command: Command) -> Command:
 
 def format_option(help: str) -> Callable[[Command], Command]:
     """`--format`."""
-    return click.option("--format", "format_", type=click.Choice(FORMATS), help=help)
+    return click.option("--format", "format_", type=click.Choice(REPORT_FORMATS), help=help)
 
 
 def output_file(help: str, **more: Any) -> Callable[[Command], Command]:
@@ -160,13 +160,13 @@ def open_network(name: str, settings: tuple[str, ...] = (), sizes: tuple[str, ..
 
 def open_source(source: Source, network: str, settings: tuple[str, ...] = (), sizes: tuple[str, ...] = ()) -> Network:
     """The network of a source, or the one of that name where it has several, under a command's options."""
-    from netspec.collector import without_collector
+    from netspec.gc_pause import gc_paused
     from netspec.network import Network, check_inputs
     from netspec.spec.read.read_spec import read_spec
 
     # What is wrong with the command itself is told before what is wrong with the spec.
     read_settings(settings)
-    with without_collector():
+    with gc_paused():
         spec = read_spec(source, network)
         lists = {parameter.name for parameter in spec.parameters.values() if parameter.kind == "list"}
         return Network(spec, read_settings(settings, lists), check_inputs(spec, read_sizes(sizes, spec)))
@@ -176,7 +176,7 @@ def read_settings(settings: tuple[str, ...], lists: Collection[str] = ()) -> dic
     """`classes=10` and `stages=1,1,1,1` as values, read as a spec's are; `lists` of several items need no brackets."""
     from netspec.errors import NetspecError, shortened
     from netspec.source import Source
-    from netspec.spec.text.data import plain
+    from netspec.spec.text.data import plain_data
     from netspec.spec.text.yaml import read
 
     found: dict[str, Any] = {}
@@ -186,9 +186,9 @@ def read_settings(settings: tuple[str, ...], lists: Collection[str] = ()) -> dic
         if not (name and sign and text):
             raise click.UsageError(usage)
         try:
-            value = plain(read(Source(f"--set {name}", text)))
+            value = plain_data(read(Source(f"--set {name}", text)))
             if name in lists and isinstance(value, str) and "," in value:
-                value = plain(read(Source(f"--set {name}", f"[{text}]")))
+                value = plain_data(read(Source(f"--set {name}", f"[{text}]")))
             found[name] = value
         except NetspecError as error:
             raise click.UsageError(f"{usage}: {error.diagnostics[0].message}") from None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.cli.ours import is_our_report, is_our_weights, weights_beside
+from netspec.cli.overwrite import is_our_report, is_our_weights, weights_beside
 from netspec.cli.terminal import echo, echo_table
 from netspec.files import is_input, replacing
 
@@ -31,7 +31,7 @@ Ours = Callable[[Path], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class OutputOptions:
     """What `-o`, `--format` and `--force` say of a report."""
 
     format: str
@@ -46,16 +46,16 @@ class Output:
             emit(report.to(self.format), self.file, self.force, lambda path: is_our_report(path, report))
 
 
-def output_of(format_: str | None, file: str | None, force: bool) -> Output:
+def output_of(format_: str | None, file: str | None, force: bool) -> OutputOptions:
     """Check the options of a report: `--format` says the format, else the suffix does, and none is left to guess."""
     if file is None or is_stdout(file):
-        return Output(format_ or "table", None, force)
+        return OutputOptions(format_ or "table", None, force)
     check_names_a_file(file)
     known = format_ or _SUFFIXES.get(Path(file).suffix.lower())
     if known is None:
         way = "or anything with --format"
         raise click.UsageError(f"-o takes a file that ends in .json, .csv, .md, .txt or nothing, {way}, not `{file}`")
-    return Output(known, file, force)
+    return OutputOptions(known, file, force)
 
 
 def is_stdout(file: str | None) -> bool:
@@ -69,7 +69,7 @@ def check_names_a_file(file: str) -> None:
         raise click.UsageError(f"-o takes a file, not `{file}`" + (", a folder" if file else ""))
 
 
-def refuse_to_lose(path: Path, ours: Ours, force: bool = False) -> None:
+def check_overwrite(path: Path, ours: Ours, force: bool = False) -> None:
     """Refuse to write where no file can be, and, unless forced, over what is not ours, is an input, or is protected."""
     with writing(path):
         if path.is_dir():
@@ -90,11 +90,11 @@ def refuse_to_lose(path: Path, ours: Ours, force: bool = False) -> None:
 @contextmanager
 def in_place_of(path: Path, ours: Ours, force: bool) -> Generator[Path]:
     """A new file beside `path` that takes its place when all has gone well; else `path` stays as it was."""
-    refuse_to_lose(path, ours, force)
+    check_overwrite(path, ours, force)
     with writing(path), replacing(path) as file:
         yield file
         # What was read meanwhile is an input too.
-        refuse_to_lose(path, ours, force)
+        check_overwrite(path, ours, force)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import click
 
 from netspec.analysis.parameter_report import By
 from netspec.cli.options import open_network, report_options
-from netspec.cli.output import Output
+from netspec.cli.output import OutputOptions
 
 
 @click.command("params")
@@ -25,7 +25,7 @@ def command(
     settings: tuple[str, ...],
     sizes: tuple[str, ...],
     by: str,
-    output: Output,
+    output: OutputOptions,
 ) -> None:
     """Tell where a network's parameters are.
 

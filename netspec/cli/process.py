@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from netspec.cli import signals
-from netspec.cli.terminal import drop_output, echo, echo_error, prepare
+from netspec.cli.terminal import drop_output, echo, echo_error, prepare_streams
 from netspec.files import keeping_inputs, remove_temporaries
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ INTERRUPTED = 130
 
 def run(arguments: Sequence[str] | None) -> None:
     """Run a command by its arguments, those of this process where there are none given; sys.exit unless all is fine."""
-    prepare()
+    prepare_streams()
     given = list(sys.argv[1:] if arguments is None else arguments)
     # One network of a spec on standard input looks like an option.
     given = [f"<stdin>{each[1:]}" if each.startswith("-:") else each for each in given]

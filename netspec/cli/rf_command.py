@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from netspec.cli.options import open_network, report_options
-from netspec.cli.output import Output
+from netspec.cli.output import OutputOptions
 
 
 @click.command("rf")
@@ -16,7 +16,7 @@ def command(
     settings: tuple[str, ...],
     sizes: tuple[str, ...],
     every: bool,
-    output: Output,
+    output: OutputOptions,
 ) -> None:
     """Tell receptive fields: what one unit of each layer sees of the input.
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from netspec.cli.options import INPUT, need, output_options
-from netspec.cli.ours import is_our_arrays
-from netspec.cli.output import Output, check_names_a_file, in_place_of, refuse_to_lose
+from netspec.cli.output import OutputOptions, check_names_a_file, check_overwrite, in_place_of
+from netspec.cli.overwrite import is_our_arrays
 from netspec.cli.progress import working
 from netspec.cli.terminal import echo
 from netspec.files import note_input
@@ -45,7 +45,7 @@ def command(
     top: int,
     device: str | None,
     save: str | None,
-    output: Output,
+    output: OutputOptions,
 ) -> None:
     """Run an ONNX model with ONNX Runtime, and tell what it sees in images.
 
@@ -82,13 +82,13 @@ def command(
         _save(outputs, Path(save), output.force)
 
 
-def _check_save(save: str, output: Output) -> None:
+def _check_save(save: str, output: OutputOptions) -> None:
     if Path(save).suffix.lower() != ".npz":
         raise click.UsageError(f"--save takes a file that ends in .npz, not `{save}`")
     check_names_a_file(save)
     if output.file is not None and os.path.realpath(output.file) == os.path.realpath(save):
         raise click.UsageError(f"-o and --save name the same file, `{save}`")
-    refuse_to_lose(Path(save), is_our_arrays, output.force)
+    check_overwrite(Path(save), is_our_arrays, output.force)
 
 
 def _check_is_exported(model: str) -> None:
@@ -118,8 +118,8 @@ def _of_images(session: Session, images: tuple[str, ...], top: int) -> tuple[Rep
 
 
 def _of_arrays(session: Session, arrays: tuple[str, ...]) -> tuple[Report, list[dict[str, Any]]]:
+    from netspec.backends.onnx.arrays import read_array
     from netspec.backends.onnx.reports import given
-    from netspec.backends.onnx.saved import read_array
 
     inputs: dict[str, Any] = {}
     for text in arrays:
@@ -133,7 +133,7 @@ def _of_arrays(session: Session, arrays: tuple[str, ...]) -> tuple[Report, list[
 
 
 def _save(outputs: list[dict[str, Any]], target: Path, force: bool) -> None:
-    from netspec.backends.onnx.saved import write_arrays
+    from netspec.backends.onnx.arrays import write_arrays
 
     with in_place_of(target, is_our_arrays, force) as file:
         write_arrays(outputs, file)

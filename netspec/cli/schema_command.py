@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from netspec.cli.options import output_file, overwrite, own_ops
-from netspec.cli.ours import is_our_schema
 from netspec.cli.output import check_names_a_file, emit, is_stdout
+from netspec.cli.overwrite import is_our_schema
 from netspec.cli.terminal import echo_error
 
 
@@ -34,12 +34,12 @@ def command(output: str | None, force: bool) -> None:
     """
     from netspec.ops import REGISTRY
     from netspec.ops.own import announced
-    from netspec.spec.schema.schema import spec_schema, to_text
+    from netspec.spec.schema.schema import schema_text, spec_schema
 
     _check(output)
     for name in announced():
         _find(name)
-    emit(to_text(spec_schema(REGISTRY.values())).removesuffix("\n"), output, force, is_our_schema)
+    emit(schema_text(spec_schema(REGISTRY.values())).removesuffix("\n"), output, force, is_our_schema)
 
 
 def _check(output: str | None) -> None:

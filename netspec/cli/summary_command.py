@@ -7,7 +7,7 @@ import re
 import click
 
 from netspec.cli.options import networks, open_network, output_options, spec_options
-from netspec.cli.output import Output
+from netspec.cli.output import OutputOptions
 from netspec.report import Report
 
 
@@ -25,7 +25,7 @@ def command(
     sizes: tuple[str, ...],
     train: bool,
     depth: str | None,
-    output: Output,
+    output: OutputOptions,
 ) -> None:
     """Tell a network's shapes, parameters, multiply-accumulates and receptive fields, layer by layer.
 

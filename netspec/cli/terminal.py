@@ -19,7 +19,7 @@ _STYLES = {"head": BOLD, "foot": BOLD, "rule": DIM}
 """How lines of a table look; others as they are."""
 
 
-def prepare() -> None:
+def prepare_streams() -> None:
     """Make standard streams such that all text can be written: UTF-8 for files and pipes, whatever the locale.
 
     A terminal that knows few characters gets the others as `\\xe9`.

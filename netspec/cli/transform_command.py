@@ -16,13 +16,13 @@ from netspec.cli.options import (
     weights_file,
     weights_key,
 )
-from netspec.cli.ours import is_our_source, is_our_spec, weights_beside
-from netspec.cli.output import check_names_a_file, is_stdout, refuse_to_lose, write_file, write_with_weights
+from netspec.cli.output import check_names_a_file, check_overwrite, is_stdout, write_file, write_with_weights
+from netspec.cli.overwrite import is_our_source, is_our_spec, weights_beside
 from netspec.cli.progress import working
 from netspec.cli.terminal import echo
 
 if TYPE_CHECKING:
-    from netspec.backends.pytorch.runtime.weights import State
+    from netspec.backends.pytorch.runtime.state_dicts import StateDict
     from netspec.cli.output import Ours
     from netspec.graph.model import Graph, Output
     from netspec.network import Network
@@ -89,7 +89,7 @@ def command(
     ours = is_our_source if suffix == ".py" else is_our_spec
     if target != "-":
         check_names_a_file(target)
-        refuse_to_lose(Path(target), ours, force)
+        check_overwrite(Path(target), ours, force)
         if weights is not None:
             weights_beside(Path(target), force)
 
@@ -162,7 +162,7 @@ def _text(made: Transformed, suffix: str, network: str) -> str:
     return to_yaml(made.graph, "\n".join([f"from {Path(network).name}", *made.done]))
 
 
-def _weights(network: Network, weights: str, key: str) -> State:
+def _weights(network: Network, weights: str, key: str) -> StateDict:
     """The weights of a file by the network's own keys."""
     with working("loading torch"):
         need("torch")
@@ -173,7 +173,7 @@ def _weights(network: Network, weights: str, key: str) -> State:
     return renamed(state, fit)
 
 
-def _proof(graph: Graph, made: Transformed, outputs: tuple[Output, ...], state: State | None) -> str:
+def _proof(graph: Graph, made: Transformed, outputs: tuple[Output, ...], state: StateDict | None) -> str:
     """That both graphs give the same, in a line."""
     if made.fresh:
         return "no proof: weights that are fresh give other outputs"
@@ -185,7 +185,7 @@ def _proof(graph: Graph, made: Transformed, outputs: tuple[Output, ...], state: 
         return prove_equal(graph, made, outputs, state)
 
 
-def _save(made: Transformed, state: State, path: Path, text: str, ours: Ours, force: bool) -> str:
+def _save(made: Transformed, state: StateDict, path: Path, text: str, ours: Ours, force: bool) -> str:
     """Write the new graph and its weights, what is fresh as the spec begins it; the end of the line that tells."""
     from netspec.backends.pytorch.runtime.transformed import transformed_weights
     from netspec.backends.pytorch.runtime.weights import save_weights

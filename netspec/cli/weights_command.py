@@ -17,13 +17,13 @@ from netspec.cli.options import (
     overwrite,
     weights_key,
 )
-from netspec.cli.ours import is_our_weights
-from netspec.cli.output import Output, check_names_a_file, in_place_of, refuse_to_lose
+from netspec.cli.output import OutputOptions, check_names_a_file, check_overwrite, in_place_of
+from netspec.cli.overwrite import is_our_weights
 from netspec.cli.progress import working
 from netspec.cli.terminal import echo
 
 if TYPE_CHECKING:
-    from netspec.backends.pytorch.runtime.weights import State
+    from netspec.backends.pytorch.runtime.state_dicts import StateDict
     from netspec.network import Network
     from netspec.weights import Fit
 
@@ -54,7 +54,7 @@ def check(
     key: str,
     settings: tuple[str, ...],
     sizes: tuple[str, ...],
-    output: Output,
+    output: OutputOptions,
 ) -> None:
     """Tell how a file of weights fits a network: what is matched, missing, unused, or of another shape.
 
@@ -107,7 +107,7 @@ def convert(
     check_names_a_file(output)
     if Path(output).suffix.lower() != ".safetensors":
         raise click.UsageError(f"-o takes a file that ends in .safetensors, not `{output}`")
-    refuse_to_lose(Path(output), is_our_weights, force)
+    check_overwrite(Path(output), is_our_weights, force)
     found = open_network(network, settings, sizes)
     state, fit = _fit(found, file, key)
     from netspec.backends.pytorch.runtime.weights import renamed, save_weights
@@ -121,7 +121,7 @@ def convert(
     echo(f"wrote {output}: {len(fit.pairs)} weights, by {fit.origin}{left}", err=True)
 
 
-def _fit(network: Network, file: str, key: str) -> tuple[State, Fit]:
+def _fit(network: Network, file: str, key: str) -> tuple[StateDict, Fit]:
     """The weights of a file, and how they fit."""
     with working("loading torch"):
         need("torch")

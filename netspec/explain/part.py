@@ -11,7 +11,7 @@ from netspec.analysis.summary import summary
 from netspec.dims import Symbolic
 from netspec.errors import closest, fail
 from netspec.explain.places import Places
-from netspec.explain.values import Origin, Values, place
+from netspec.explain.values import Origin, ValueOrigins, place_text
 from netspec.expression import show
 from netspec.graph.model import Graph, Input, Node, Scope
 from netspec.graph.tree import Group, tree
@@ -19,11 +19,11 @@ from netspec.graph.walk import live_nodes, way_to_uses
 from netspec.report import Report
 from netspec.spec.read.body import Step
 from netspec.spec.read.read_spec import Spec
-from netspec.spec.text.data import plain
+from netspec.spec.text.data import plain_data
 from netspec.tables import Cell, Table
 from netspec.types import Filling, Init
 
-KINDS = {
+SCOPE_WORDS = {
     "block": "a use of block",
     "network": "a use of network",
     "branch": "a branch",
@@ -49,7 +49,7 @@ class _Explainer:
         self.spec = spec
         self.graph = graph
         self.places = Places(spec, graph)
-        self.values = Values(self.places, given)
+        self.values = ValueOrigins(self.places, given)
         self.layers = {layer["name"]: layer for layer in summary(graph, "train")["layers"]}
 
     def part(self, path: str) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class _Explainer:
         what = f"op `{node.op.opname}`"
         if node.weights_of != node.path:
             what += f", with the weights of `{node.weights_of}`"
-        return self._data(node.path, what, place(node.span), inputs, node.path, [node.path], values, [], weights)
+        return self._data(node.path, what, place_text(node.span), inputs, node.path, [node.path], values, [], weights)
 
     def scope(self, scope: Scope) -> dict[str, Any]:
         step = self.places.step(scope)
@@ -127,10 +127,10 @@ class _Explainer:
             if argument is not None:
                 values += self.values.of_argument(parameter.name, value, argument, scope)
             else:
-                values.append(Origin(parameter.name, value, "default", "", place(parameter.span)))
+                values.append(Origin(parameter.name, value, "default", "", place_text(parameter.span)))
         values += self._siblings(scope, step)
         nodes = [node.path for node in self.graph.nodes if node.path.startswith(f"{scope.path}.")]
-        what = KINDS.get(scope.kind, scope.kind)
+        what = SCOPE_WORDS.get(scope.kind, scope.kind)
         if scope.block is not None:
             what += f" `{scope.block.name}`"
         if scope.kind == "repeat" and step is not None:
@@ -140,7 +140,7 @@ class _Explainer:
         items = self._items(scope)
         # The only value that enters is `input` too.
         inputs = {name: v for name, v in scope.inputs.items() if name != "input" or len(scope.inputs) == 1}
-        data = self._data(scope.path, what, place(scope.span), inputs, scope.output, nodes, values, items)
+        data = self._data(scope.path, what, place_text(scope.span), inputs, scope.output, nodes, values, items)
         if scope.block is not None and len(scope.outputs) > 1:
             data["outputs"] = self._outputs(dict(zip(scope.block.outputs, scope.outputs, strict=False)))
         return data
@@ -156,7 +156,7 @@ class _Explainer:
                 values.append(Origin(name, size, "spec", span.text.strip("\"'"), span.place))
                 values += self.values.of_names(dim, "", "", 1)
         values += self._preprocess(i)
-        return self._data(i.name, f"an input, {i.type.dtype}", place(i.span), output=i.name, values=values)
+        return self._data(i.name, f"an input, {i.type.dtype}", place_text(i.span), output=i.name, values=values)
 
     def _preprocess(self, i: Input) -> Iterable[Origin]:
         """What becomes of an image; what the spec does not say in these words follows from the size of the input."""
@@ -166,7 +166,7 @@ class _Explainer:
         said = definition.data.entries
         for key, value in i.preprocess.to_dict().items():
             given = said[key].value if key in said else None
-            if given is not None and plain(given) == value:
+            if given is not None and plain_data(given) == value:
                 yield Origin(f"preprocess.{key}", value, "spec", "", given.span.place)
             else:
                 yield Origin(f"preprocess.{key}", value, "its size", "", "")

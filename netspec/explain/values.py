@@ -12,7 +12,7 @@ from netspec.graph.model import Node, Scope
 from netspec.source import Span
 from netspec.spec.read.body import Argument
 
-MAX_DEPTH = 20
+MAX_TRACE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Origin:
     depth: int = 0
 
 
-class Values:
+class ValueOrigins:
     """Follows values from where they are used to where they were written."""
 
     def __init__(self, places: Places, given: Collection[str]) -> None:
@@ -56,7 +56,7 @@ class Values:
 
         `entry` is the value that `input` stands for, where no scope says it.
         """
-        if depth > MAX_DEPTH:
+        if depth > MAX_TRACE:
             return
         for leaf in dict.fromkeys(leaves(tree)):
             if isinstance(leaf, Attribute):
@@ -70,20 +70,20 @@ class Values:
         if owner is None:
             yield self.of_spec(name, depth)
         elif owner.block is None:
-            yield Origin(name, binding.value, f"copy of {owner.path}", "", place(owner.span), depth)
+            yield Origin(name, binding.value, f"copy of {owner.path}", "", place_text(owner.span), depth)
         elif (argument := self.places.argument(owner, name)) is not None:
             yield self._written(name, binding.value, f"argument of {owner.path}", argument, depth)
             if argument.expression is not None:
                 yield from self.of_names(argument.expression, owner.parent, owner.path, depth + 1)
         else:
             span = next(p.span for p in owner.block.parameters if p.name == name)
-            yield Origin(name, binding.value, f"default of {owner.block.name}", "", place(span), depth)
+            yield Origin(name, binding.value, f"default of {owner.block.name}", "", place_text(span), depth)
 
     def of_spec(self, name: str, depth: int = 0) -> Origin:
         """A parameter of the spec: given from outside, or its default."""
         parameter = self.places.spec.parameters.get(name)
         value = self.graph.params.get(name)
-        where = place(parameter.span) if parameter else ""
+        where = place_text(parameter.span) if parameter else ""
         return Origin(name, value, "--set" if name in self.given else "params", "", where, depth)
 
     def _size(self, leaf: Attribute, scope: str, depth: int, entry: str | None) -> Iterator[Origin]:
@@ -109,6 +109,6 @@ class Values:
         return Origin(name, value, origin, written, argument.span.place, depth)
 
 
-def place(span: Span | None) -> str:
+def place_text(span: Span | None) -> str:
     """A span's place, or nothing."""
     return span.place if span is not None else ""

@@ -8,20 +8,27 @@ writer prints it again where it holds for every use of a block.
 
 from netspec.expression.errors import ExpressionError, NoTruth, UnknownName
 from netspec.expression.evaluator import evaluate
-from netspec.expression.language import FUNCTIONS, MAX_DEPTH, MAX_FACTORS, MAX_INTEGER, MAX_LENGTH, MAX_OPERATORS
+from netspec.expression.language import (
+    FUNCTIONS,
+    MAX_EXPRESSION_DEPTH,
+    MAX_FACTORS,
+    MAX_INTEGER,
+    MAX_LENGTH,
+    MAX_OPERATORS,
+)
 from netspec.expression.parser import parse
-from netspec.expression.printer import python_literal, show, to_text
+from netspec.expression.printer import expression_text, python_literal, show
 from netspec.expression.simplifier import simplify
 from netspec.expression.tree import (
     Attribute,
     Binary,
-    Call,
     Conditional,
     Expression,
-    Index,
+    FunctionCall,
     ListOf,
     Literal,
     Name,
+    Subscript,
     Unary,
     Value,
     leaves,
@@ -32,27 +39,28 @@ from netspec.expression.words import as_bool, way_to_bool
 
 __all__ = [
     "FUNCTIONS",
-    "MAX_DEPTH",
+    "MAX_EXPRESSION_DEPTH",
     "MAX_FACTORS",
     "MAX_INTEGER",
     "MAX_LENGTH",
     "MAX_OPERATORS",
     "Attribute",
     "Binary",
-    "Call",
     "Conditional",
     "Expression",
     "ExpressionError",
-    "Index",
+    "FunctionCall",
     "ListOf",
     "Literal",
     "Name",
     "NoTruth",
+    "Subscript",
     "Unary",
     "UnknownName",
     "Value",
     "as_bool",
     "evaluate",
+    "expression_text",
     "leaves",
     "names_in",
     "parse",
@@ -60,6 +68,5 @@ __all__ = [
     "rewrite",
     "show",
     "simplify",
-    "to_text",
     "way_to_bool",
 ]

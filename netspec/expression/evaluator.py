@@ -14,13 +14,13 @@ from netspec.expression.printer import show
 from netspec.expression.tree import (
     Attribute,
     Binary,
-    Call,
     Conditional,
     Expression,
-    Index,
+    FunctionCall,
     ListOf,
     Literal,
     Name,
+    Subscript,
     Unary,
     Value,
 )
@@ -53,9 +53,9 @@ def evaluate(tree: Expression, names: Mapping[str, Value]) -> Value:
             return _checked(-_number("-", evaluate(value, names)))
         case Conditional(then, condition, otherwise):
             return evaluate(then if _truth(evaluate(condition, names)) else otherwise, names)
-        case Index(value, index):
+        case Subscript(value, index):
             return _item(evaluate(value, names), evaluate(index, names))
-        case Call(function, arguments):
+        case FunctionCall(function, arguments):
             return _call(function, [evaluate(argument, names) for argument in arguments])
         case ListOf(items):
             return [evaluate(item, names) for item in items]

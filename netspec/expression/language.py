@@ -8,7 +8,7 @@ from typing import Any
 
 MAX_LENGTH = 1_000
 """How many characters an expression may have."""
-MAX_DEPTH = 50
+MAX_EXPRESSION_DEPTH = 50
 """How deep an expression may nest."""
 MAX_OPERATORS = 100
 """How many operators an expression may have: a chain of them grows the tree as nesting does."""

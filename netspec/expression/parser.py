@@ -12,7 +12,7 @@ from netspec.expression.language import (
     ATTRIBUTES,
     COMPARISONS,
     FUNCTIONS,
-    MAX_DEPTH,
+    MAX_EXPRESSION_DEPTH,
     MAX_INTEGER,
     MAX_LENGTH,
     MAX_OPERATORS,
@@ -22,13 +22,13 @@ from netspec.expression.language import (
 from netspec.expression.tree import (
     Attribute,
     Binary,
-    Call,
     Conditional,
     Expression,
-    Index,
+    FunctionCall,
     ListOf,
     Literal,
     Name,
+    Subscript,
     Unary,
 )
 
@@ -139,8 +139,8 @@ class _Parser:
 
     def descend(self) -> None:
         self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise ExpressionError(f"an expression nests at most {MAX_DEPTH} deep", self.tokens[self.next][2])
+        if self.depth > MAX_EXPRESSION_DEPTH:
+            raise ExpressionError(f"an expression nests at most {MAX_EXPRESSION_DEPTH} deep", self.tokens[self.next][2])
 
     def count_operator(self, at: int) -> None:
         """Chains grow the tree to the left, which MAX_DEPTH does not see."""
@@ -195,7 +195,7 @@ class _Parser:
         value = self.primary()
         while self.peek() == "[":
             self.count_operator(self.take()[2])
-            value = Index(value, self.conditional())
+            value = Subscript(value, self.conditional())
             self.expect("]")
         return value
 
@@ -234,11 +234,11 @@ class _Parser:
             raise ExpressionError(message, place, len(attribute))
         return Attribute(name, attribute, at)
 
-    def call(self, function: str, at: int) -> Call:
+    def call(self, function: str, at: int) -> FunctionCall:
         if function not in FUNCTIONS:
             self.unknown_function(function, at)
         self.take()
-        return Call(function, self.arguments(")"))
+        return FunctionCall(function, self.arguments(")"))
 
     def unknown_function(self, name: str, at: int) -> NoReturn:
         own = name.rpartition(".")[2]

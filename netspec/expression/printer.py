@@ -6,13 +6,13 @@ from netspec.expression.language import COMPARISONS, NOT, POSTFIX, PRECEDENCE, U
 from netspec.expression.tree import (
     Attribute,
     Binary,
-    Call,
     Conditional,
     Expression,
-    Index,
+    FunctionCall,
     ListOf,
     Literal,
     Name,
+    Subscript,
     Unary,
     Value,
 )
@@ -40,7 +40,7 @@ def python_literal(value: Value) -> str:
     return repr(value)
 
 
-def to_text(tree: Expression, *, python: bool = False, floor: int = 0) -> str:
+def expression_text(tree: Expression, *, python: bool = False, floor: int = 0) -> str:
     """An expression written out, with the brackets it needs: in the spec language, or in Python."""
     match tree:
         case Literal(value):
@@ -51,30 +51,31 @@ def to_text(tree: Expression, *, python: bool = False, floor: int = 0) -> str:
             text, level = name, POSTFIX
         case Attribute(name, attribute):
             text, level = f"{name}.{attribute}", POSTFIX
-        case Index(value, index):
-            text = f"{to_text(value, python=python, floor=POSTFIX)}[{to_text(index, python=python)}]"
+        case Subscript(value, index):
+            text = f"{expression_text(value, python=python, floor=POSTFIX)}[{expression_text(index, python=python)}]"
             level = POSTFIX
-        case Call("ceil" | "floor" as function, arguments) if python:
-            text = f"math.{function}({', '.join(to_text(a, python=True) for a in arguments)})"
+        case FunctionCall("ceil" | "floor" as function, arguments) if python:
+            text = f"math.{function}({', '.join(expression_text(a, python=True) for a in arguments)})"
             level = POSTFIX
-        case Call(function, arguments):
-            text, level = f"{function}({', '.join(to_text(a, python=python) for a in arguments)})", POSTFIX
+        case FunctionCall(function, arguments):
+            text, level = f"{function}({', '.join(expression_text(a, python=python) for a in arguments)})", POSTFIX
         case ListOf(items):
-            text, level = f"[{', '.join(to_text(i, python=python) for i in items)}]", POSTFIX
+            text, level = f"[{', '.join(expression_text(i, python=python) for i in items)}]", POSTFIX
         case Unary("not", value):
-            text, level = f"not {to_text(value, python=python, floor=NOT)}", NOT
+            text, level = f"not {expression_text(value, python=python, floor=NOT)}", NOT
         case Unary(operator, value):
-            text, level = f"{operator}{to_text(value, python=python, floor=UNARY)}", UNARY
+            text, level = f"{operator}{expression_text(value, python=python, floor=UNARY)}", UNARY
         case Binary(operator, left, right):
             level = PRECEDENCE[operator]
             # Operators of one level group to the left; comparisons never chain.
             left_floor = level + 1 if operator in COMPARISONS else level
-            left_text = to_text(left, python=python, floor=left_floor)
-            text = f"{left_text} {operator} {to_text(right, python=python, floor=level + 1)}"
+            left_text = expression_text(left, python=python, floor=left_floor)
+            text = f"{left_text} {operator} {expression_text(right, python=python, floor=level + 1)}"
         case Conditional(then, condition, otherwise):
             text = (
-                f"{to_text(then, python=python, floor=1)} if {to_text(condition, python=python, floor=1)}"
-                f" else {to_text(otherwise, python=python)}"
+                f"{expression_text(then, python=python, floor=1)}"
+                f" if {expression_text(condition, python=python, floor=1)}"
+                f" else {expression_text(otherwise, python=python)}"
             )
             level = 0
     return f"({text})" if level < floor else text

@@ -7,17 +7,17 @@ from contextlib import suppress
 
 from netspec.expression.errors import ExpressionError
 from netspec.expression.evaluator import evaluate
-from netspec.expression.printer import to_text
+from netspec.expression.printer import expression_text
 from netspec.expression.tree import (
     Attribute,
     Binary,
-    Call,
     Conditional,
     Expression,
-    Index,
+    FunctionCall,
     ListOf,
     Literal,
     Name,
+    Subscript,
     Unary,
     Value,
 )
@@ -33,12 +33,12 @@ def simplify(tree: Expression, known: Mapping[str, Value]) -> Expression:
         case Unary(operator, value):
             parts = (simplify(value, known),)
             result: Expression = Unary(operator, *parts)
-        case Index(value, index):
+        case Subscript(value, index):
             parts = (simplify(value, known), simplify(index, known))
-            result = Index(*parts)
-        case Call(function, arguments):
+            result = Subscript(*parts)
+        case FunctionCall(function, arguments):
             parts = tuple([simplify(a, known) for a in arguments])
-            result = Call(function, parts)
+            result = FunctionCall(function, parts)
         case ListOf(items):
             parts = tuple([simplify(item, known) for item in items])
             result = ListOf(parts)
@@ -49,7 +49,7 @@ def simplify(tree: Expression, known: Mapping[str, Value]) -> Expression:
             parts = (simplify(then, known), decided, simplify(otherwise, known))
             result = Conditional(*parts)
             # As text, since 1 == 1.0 == true.
-            if to_text(result.then) == to_text(result.otherwise):
+            if expression_text(result.then) == expression_text(result.otherwise):
                 return result.then
         case Binary(operator, left, right):
             parts = (simplify(left, known), simplify(right, known))

@@ -44,7 +44,7 @@ class Attribute:
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class Subscript:
     """An item of a list: `stages[0]`."""
 
     value: Expression
@@ -78,7 +78,7 @@ class Conditional:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionCall:
     """A function of numbers: `min(a, b)`."""
 
     function: str
@@ -92,7 +92,7 @@ class ListOf:
     items: tuple[Expression, ...]
 
 
-Expression = Literal | Name | Attribute | Index | Unary | Binary | Conditional | Call | ListOf
+Expression = Literal | Name | Attribute | Subscript | Unary | Binary | Conditional | FunctionCall | ListOf
 
 
 def leaves(tree: Expression) -> Iterator[Name | Attribute]:
@@ -104,13 +104,13 @@ def leaves(tree: Expression) -> Iterator[Name | Attribute]:
             return
         case Unary(_, value):
             yield from leaves(value)
-        case Index(left, right) | Binary(_, left, right):
+        case Subscript(left, right) | Binary(_, left, right):
             yield from leaves(left)
             yield from leaves(right)
         case Conditional(then, condition, otherwise):
             for part in (then, condition, otherwise):
                 yield from leaves(part)
-        case Call(_, items) | ListOf(items):
+        case FunctionCall(_, items) | ListOf(items):
             for item in items:
                 yield from leaves(item)
 
@@ -131,11 +131,11 @@ def rewrite(tree: Expression, leaf: Callable[[Name | Attribute], Expression]) ->
             return Unary(operator, rewrite(value, leaf))
         case Binary(operator, left, right):
             return Binary(operator, rewrite(left, leaf), rewrite(right, leaf))
-        case Index(value, index):
-            return Index(rewrite(value, leaf), rewrite(index, leaf))
+        case Subscript(value, index):
+            return Subscript(rewrite(value, leaf), rewrite(index, leaf))
         case Conditional(then, condition, otherwise):
             return Conditional(rewrite(then, leaf), rewrite(condition, leaf), rewrite(otherwise, leaf))
-        case Call(function, arguments):
-            return Call(function, tuple(rewrite(a, leaf) for a in arguments))
+        case FunctionCall(function, arguments):
+            return FunctionCall(function, tuple(rewrite(a, leaf) for a in arguments))
         case ListOf(items):
             return ListOf(tuple(rewrite(i, leaf) for i in items))

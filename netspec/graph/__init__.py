@@ -1,7 +1,7 @@
 """The graph and the ways to make, read and edit one."""
 
 from netspec.graph.build import Builder
-from netspec.graph.model import Block, Graph, Input, Node, Output, Parameter, Scope
+from netspec.graph.model import Block, Graph, Input, Node, Output, Scope, SpecParameter
 from netspec.graph.rebuild import Editor, rebuild
 
-__all__ = ["Block", "Builder", "Editor", "Graph", "Input", "Node", "Output", "Parameter", "Scope", "rebuild"]
+__all__ = ["Block", "Builder", "Editor", "Graph", "Input", "Node", "Output", "Scope", "SpecParameter", "rebuild"]

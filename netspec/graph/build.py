@@ -12,7 +12,7 @@ from netspec.errors import Diagnostic, NetspecError, choices, closest, fail
 from netspec.expression import Expression
 from netspec.graph.borrow import check_borrowed
 from netspec.graph.infer import check_sizes, infer, located
-from netspec.graph.model import NOTHING, Block, Graph, Input, Kind, Mode, Node, Output, Parameter, Scope
+from netspec.graph.model import NOTHING, Block, Graph, Input, Mode, Node, Output, Scope, ScopeKind, SpecParameter
 from netspec.labels import Labels
 from netspec.naming import (
     check_class_name,
@@ -32,7 +32,7 @@ from netspec.types import DATA, Filling, Tensor
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
+class Recording:
     """What a builder made under one path from some values: for `Builder.again`."""
 
     path: str
@@ -120,12 +120,12 @@ class Builder:
             raise located(error, path) from None
 
     @contextmanager
-    def scope(self, name: str, kind: Kind = "block", block: str = "", **params: Any) -> Generator[str, None, None]:
+    def scope(self, name: str, kind: ScopeKind = "block", block: str = "", **params: Any) -> Generator[str, None, None]:
         """A scope that nodes added inside belong to: a use of a block, by default one of the scope's own name."""
         path = self._path(check_module_name(name, "a scope", None))
         check_class_name(check_module_name(block or name, "a block", None), "a block", None)
         self.claim_scope(path)
-        declared = tuple(Parameter(p, type(value).__name__) for p, value in params.items())
+        declared = tuple(SpecParameter(p, type(value).__name__) for p, value in params.items())
         made = Block(block or name, declared) if kind == "block" else None
         outer, self._here = self._here, path
         before = len(self.nodes)
@@ -246,7 +246,7 @@ class Builder:
         """One object for all equal types, so that identity is equality."""
         return self._types.setdefault(type, type)
 
-    def again(self, first: Region, path: str, entries: tuple[str, ...]) -> tuple[str, ...]:
+    def again(self, first: Recording, path: str, entries: tuple[str, ...]) -> tuple[str, ...]:
         """A region once more, under another path and on other values of the types it began with; what leaves it."""
         values = dict(zip(first.entries, entries, strict=True))
         start = len(first.path)
@@ -279,9 +279,11 @@ class Builder:
             self.open(replace(scope, path=inner, parent=parent, outputs=outputs, inputs=inputs, weights_of=shared))
         return tuple([values[value] for value in first.outputs])
 
-    def region(self, path: str, entries: tuple[str, ...], outputs: tuple[str, ...], since: tuple[int, int]) -> Region:
+    def region(
+        self, path: str, entries: tuple[str, ...], outputs: tuple[str, ...], since: tuple[int, int]
+    ) -> Recording:
         """What was made since a mark, for `again`."""
-        return Region(path, entries, outputs, tuple(self.nodes[since[0] :]), tuple(self._opened[since[1] :]))
+        return Recording(path, entries, outputs, tuple(self.nodes[since[0] :]), tuple(self._opened[since[1] :]))
 
     def scopes_since(self, mark: tuple[int, int]) -> list[Scope]:
         """The scopes that were opened since a mark."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from netspec.expression import Attribute, Expression, Name, leaves, rewrite
 from netspec.graph.lexicon import Binding, Lexicon
-from netspec.graph.model import Graph, Node, Parameter, Scope
+from netspec.graph.model import Graph, Node, Scope, SpecParameter
 from netspec.naming import free_name
 
 
@@ -56,7 +56,7 @@ class _HandingOn:
         extra = self.extra.get(scope.path)
         if extra is None or scope.block is None:
             return scope
-        parameters = [Parameter(name, kind_of(binding)) for name, (binding, _) in extra.items()]
+        parameters = [SpecParameter(name, declared_kind(binding)) for name, (binding, _) in extra.items()]
         return replace(
             scope,
             block=replace(scope.block, parameters=(*scope.block.parameters, *parameters)),
@@ -112,7 +112,7 @@ def _has_defaults(graph: Graph) -> bool:
     return any(isinstance(leaf, Name) and leaf.of_file for tree in trees.values() for leaf in leaves(tree))
 
 
-def kind_of(binding: Binding) -> str:
+def declared_kind(binding: Binding) -> str:
     """The kind of a parameter, as blocks declare it."""
     block = binding.owner.block if binding.owner is not None else None
     declared = {p.name: p.kind for p in block.parameters} if block is not None else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from netspec.dims import MAX_SIZE, TooLargeError, symbols
+from netspec.dims import MAX_DIM, TooLargeError, symbols
 from netspec.errors import Diagnostic, NetspecError
 from netspec.expression import show
 from netspec.graph.model import Graph, Node
@@ -27,7 +27,7 @@ def infer(op: Op, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     try:
         result = op.infer(*given)
         found = result if isinstance(result, tuple) else (result,)
-        if any(isinstance(size, int) and size > MAX_SIZE for type in found for size in type.shape):
+        if any(isinstance(size, int) and size > MAX_DIM for type in found for size in type.shape):
             raise TooLargeError
     except TooLargeError as error:
         raise RuleError(str(error), code="NS214") from None

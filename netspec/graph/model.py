@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 Mode = Literal["inference", "train"]
-Kind = Literal["block", "branch", "merge", "repeat", "network", "body", "part"]
+ScopeKind = Literal["block", "branch", "merge", "repeat", "network", "body", "part"]
 
 
 class _Nothing(Mapping[Any, Any]):
@@ -113,7 +113,7 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True)
-class Parameter:
+class SpecParameter:
     """A block's parameter: its name, kind (`int float bool str list body`) and default, `...` where there is none."""
 
     name: str
@@ -134,7 +134,7 @@ class Block:
     """
 
     name: str
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[SpecParameter, ...] = ()
     span: Span | None = None
     inputs: tuple[str, ...] = ("input",)
     outputs: tuple[str, ...] = ("output",)
@@ -152,7 +152,7 @@ class Scope:
     """
 
     path: str
-    kind: Kind
+    kind: ScopeKind
     parent: str = ""
     outputs: tuple[str, ...] = ()
     block: Block | None = None
@@ -289,9 +289,9 @@ class Graph:
         return cut_vertices(self, mode)
 
     def __str__(self) -> str:
-        from netspec.graph.text import to_text
+        from netspec.graph.text import graph_text
 
-        return to_text(self)
+        return graph_text(self)
 
     def _repr_svg_(self) -> str:
         # The one import against the layers: a notebook asks the graph itself for its picture.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netspec.graph.model import Graph
 
 
-def to_text(graph: Graph) -> str:
+def graph_text(graph: Graph) -> str:
     """A graph as text: inputs, nodes as `path = op(inputs; attributes): shape`, outputs."""
     lines = [f"graph {graph.name}"]
     lines += [f"  input {i.name}: {i.type}" for i in graph.inputs]

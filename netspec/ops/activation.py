@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from netspec.ops.base import Axes, Elementwise, RuleError, all_axes, example, is_float, need_floats, need_numbers
+from netspec.ops.base import AxisOrigins, Elementwise, RuleError, all_axes, example, is_float, need_floats, need_numbers
 from netspec.ops.fields import Axis, Positive, PositiveReal, Real, Takes
 from netspec.ops.functional import functional, weights_of_layer
 from netspec.ops.window import along
@@ -27,7 +27,7 @@ class Activation(Elementwise, family="activation"):
         (need_floats if self.of_floats else need_numbers)(self, x)
         return x
 
-    def axes(self, x: Tensor) -> Axes:
+    def axes(self, x: Tensor) -> AxisOrigins:
         return all_axes(x)
 
     def per_sample(self, x: Tensor) -> bool:
@@ -98,7 +98,7 @@ class Prelu(Elementwise, name="prelu", principal="num_parameters", family="activ
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
         return (Weight("weight", (self.num_parameters,), start=0.25),)
 
-    def axes(self, x: Tensor) -> Axes:
+    def axes(self, x: Tensor) -> AxisOrigins:
         return all_axes(x)
 
     def per_sample(self, x: Tensor) -> bool:

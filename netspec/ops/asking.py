@@ -22,7 +22,7 @@ no ceil mode one of an even size."""
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class AxisSize:
     """What the size of one axis of an output follows from.
 
     `same` is the axis of inputs, or the attribute, whose size it is in every way that was tried; None where it is
@@ -36,7 +36,9 @@ class Size:
     others: frozenset[int | str] = frozenset()
 
 
-def sizes_of(op: Op, xs: Sequence[Tensor], attributes: Container[str] | None = None) -> tuple[tuple[Size, ...], ...]:
+def sizes_of(
+    op: Op, xs: Sequence[Tensor], attributes: Container[str] | None = None
+) -> tuple[tuple[AxisSize, ...], ...]:
     """For each output of an op on inputs of these types, what the size of each axis follows from.
 
     Of the attributes only those named are asked about, where any are, and those that are a size of an output.
@@ -97,7 +99,7 @@ class _Asked:
                 break  # Larger maps would tell no more.
         return answers
 
-    def size(self, output: int, axis: int) -> Size:
+    def size(self, output: int, axis: int) -> AxisSize:
         """What the size of an axis of an output follows from."""
 
         def of(ys: tuple[Tensor, ...]) -> Dim:
@@ -111,14 +113,14 @@ class _Asked:
                 others.add(name)
         for name, (ways, *_) in self.attributes.items():
             if _same(getattr(self.op, name), size) and ways and all(other == of(y) for other, y in ways):
-                return Size(name, others=frozenset(others - {name}))
+                return AxisSize(name, others=frozenset(others - {name}))
         for own, ways in self.axes.items():
             if ways and (places := self.places(own, [(self.xs, size), *[(xs, of(y)) for xs, y in ways]])):
-                return Size(own, *places, frozenset(others - {own}))
+                return AxisSize(own, *places, frozenset(others - {own}))
         if isinstance(self.op, Elementwise) and self.outputs[output].shape == self.xs[0].shape and axis:
             # It refuses other sizes: slopes for so many channels, say.
-            return Size(axis, (0,), False, frozenset(others - self.axes.keys()))
-        return Size(others=frozenset(others))
+            return AxisSize(axis, (0,), False, frozenset(others - self.axes.keys()))
+        return AxisSize(others=frozenset(others))
 
     def places(self, axis: int, every: Sequence[tuple[Inputs, Dim]]) -> tuple[tuple[int, ...], bool] | None:
         """The inputs whose axis has the size of the output each time, and whether it is their sum."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from netspec.dims import Dim
 from netspec.errors import choices, closest
 from netspec.naming import check_module_name
-from netspec.ops.fields import LARGEST, Takes
+from netspec.ops.fields import MAX_INT, Takes
 from netspec.types import Code, Layer, Memory, OnnxWriter, Printed, Reach, Tensor, Upsampling, Weight, Window
 
 
@@ -42,7 +42,7 @@ def example(*inputs: tuple[int, ...], **attributes: Any) -> Example:
     return Example(attributes, inputs)
 
 
-Axes = tuple[int | tuple[int, ...] | None, ...]
+AxisOrigins = tuple[int | tuple[int, ...] | None, ...]
 """What the axes of an output are: axes of the input, several made one, or neither."""
 REGISTRY: dict[str, type[Op]] = {}
 """Every op by its name in the spec language."""
@@ -109,7 +109,7 @@ class Op(BaseModel):
     def window(self, *args: Any, **kwargs: Any) -> Window | Upsampling | Reach:
         """What one unit of the output sees of each input that the op reads."""
 
-    def axes(self, *args: Any, **kwargs: Any) -> Axes | None:
+    def axes(self, *args: Any, **kwargs: Any) -> AxisOrigins | None:
         """For each axis of the output, the axis of the inputs whose places it has, one by one; None: nothing known.
 
         None for an axis: its places are others. Several axes: they are one there. A rule of ops whose inputs may have
@@ -226,7 +226,7 @@ def _problem(cls: type[Op], name: str, kind: str, value: Any) -> AttributeProble
         return AttributeProblem(name, "NS204", f"`{cls.opname}` has no attribute `{name}`", help)
     from netspec.expression import show, way_to_bool
 
-    most = "; the largest number is 2**31 - 1" if type(value) is int and value > LARGEST else ""
+    most = "; the largest number is 2**31 - 1" if type(value) is int and value > MAX_INT else ""
     whole = isinstance(value, float) and value.is_integer() and "integer" in takes(cls, name)
     flag = way_to_bool(value) if "true or false" in takes(cls, name) else ""
     help = f"write {value:.0f}" if whole else flag
@@ -258,7 +258,7 @@ def _in_words(annotation: Any) -> str:
 
 
 @lru_cache(maxsize=1024)
-def words_of(cls: type[Op], attribute: str) -> frozenset[str]:
+def literal_words(cls: type[Op], attribute: str) -> frozenset[str]:
     """The words an attribute takes as they stand, such as `same`; other text is an expression."""
     field = cls.model_fields.get(attribute)
     return frozenset() if field is None else frozenset(_words(field.annotation))

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-LARGEST = 2**31 - 1
+MAX_INT = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +51,21 @@ def _number(value: Any) -> Any:
         raise ValueError("too large for a float") from None
 
 
-_Size = Annotated[int, Field(ge=1, le=LARGEST)]
-_Padding = Annotated[int, Field(ge=0, le=LARGEST)]
+_Size = Annotated[int, Field(ge=1, le=MAX_INT)]
+_Padding = Annotated[int, Field(ge=0, le=MAX_INT)]
 _Sizes = tuple[_Size, _Size]
 _Paddings = tuple[_Padding, _Padding]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _AboveZero = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Axis = Annotated[int, Field(ge=-8, le=7)]
-_Part = Annotated[int, Field(ge=-1, le=LARGEST)]
+_Part = Annotated[int, Field(ge=-1, le=MAX_INT)]
 # An integer stays one, as a person writes it.
-_Factor = _Size | Annotated[float, Field(gt=0, le=LARGEST, allow_inf_nan=False)]
+_Factor = _Size | Annotated[float, Field(gt=0, le=MAX_INT, allow_inf_nan=False)]
 _Factors = tuple[_Factor, _Factor]
 
 # `json_schema_input_type` is what a spec may write, for the schema that editors read.
-Positive = Annotated[int, Field(ge=1, le=LARGEST), Takes("a positive integer")]
+Positive = Annotated[int, Field(ge=1, le=MAX_INT), Takes("a positive integer")]
 Axis = Annotated[_Axis, Takes("the number of an axis, such as 1 or -1")]
 Pair = Annotated[
     _Sizes,
@@ -108,8 +108,8 @@ Axes = Annotated[
     Field(min_length=1, max_length=8),
     Takes("a list of the numbers of axes, such as [0, 2, 1]"),
 ]
-Index = Annotated[int, Field(ge=-LARGEST, le=LARGEST), Takes("an integer, such as 0, or -1 for the last")]
-Start = Annotated[int, Field(ge=0, le=LARGEST), Takes("an integer of 0 or more")]
+Index = Annotated[int, Field(ge=-MAX_INT, le=MAX_INT), Takes("an integer, such as 0, or -1 for the last")]
+Start = Annotated[int, Field(ge=0, le=MAX_INT), Takes("an integer of 0 or more")]
 Scale = Annotated[
     _Factor | _Factors,
     BeforeValidator(_tuple, json_schema_input_type=_Factor | _Factors),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from netspec.dims import Dim
-from netspec.ops.base import Axes, Op, RuleError, all_axes, example, known_int, need_floats
+from netspec.ops.base import AxisOrigins, Op, RuleError, all_axes, example, known_int, need_floats
 from netspec.ops.fields import Flag, Positive
 from netspec.ops.functional import functional, weights_of_layer
 from netspec.ops.window import along
@@ -42,7 +42,7 @@ class Linear(Op, name="linear", principal="out_features", family="linear"):
         # Over (N, C, H, W) it mixes the last axis only, and that is one of the spatial axes.
         return along(x, -1) if x.rank > 3 else Reach.ALL
 
-    def axes(self, x: Tensor) -> Axes:
+    def axes(self, x: Tensor) -> AxisOrigins:
         return all_axes(x)
 
     def mixed(self, x: Tensor) -> tuple[int, ...]:

@@ -8,7 +8,7 @@ from math import prod
 from pydantic import Field
 
 from netspec.dims import Dim
-from netspec.ops.base import Axes, Merge, RuleError, all_axes, example, is_float, known_int
+from netspec.ops.base import AxisOrigins, Merge, RuleError, all_axes, example, is_float, known_int
 from netspec.ops.equal import broadcast, need_equal
 from netspec.ops.fields import Axis, Flag
 from netspec.types import Call, Infix, Memory, OnnxWriter, Reach, Tensor, Window
@@ -36,7 +36,7 @@ class Add(Merge, name="add"):
         need_equal(self, xs)
         return xs[0]
 
-    def axes(self, *xs: Tensor) -> Axes:
+    def axes(self, *xs: Tensor) -> AxisOrigins:
         return all_axes(*xs)
 
     def per_sample(self, *xs: Tensor) -> bool:
@@ -75,7 +75,7 @@ class Multiply(Merge, name="multiply"):
     def infer(self, *xs: Tensor) -> Tensor:
         return broadcast(self, xs)
 
-    def axes(self, *xs: Tensor) -> Axes:
+    def axes(self, *xs: Tensor) -> AxisOrigins:
         return all_axes(*xs)
 
     def per_sample(self, *xs: Tensor) -> bool:
@@ -129,7 +129,7 @@ class Concat(Merge, name="concat", principal="dim"):
     def window(self, *xs: Tensor) -> Window | Reach:
         return Reach.UNPLACED if self.dim % xs[0].rank >= 2 else Reach.POINT
 
-    def axes(self, *xs: Tensor) -> Axes:
+    def axes(self, *xs: Tensor) -> AxisOrigins:
         joined = self.dim % xs[0].rank
         return tuple([None if axis == joined else axis for axis in all_axes(*xs)])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netspec.dims import Symbolic
 from netspec.expression import python_literal
-from netspec.ops.base import Axes, Elementwise, RuleError, all_axes, example, known_int, need_floats, need_rank
+from netspec.ops.base import AxisOrigins, Elementwise, RuleError, all_axes, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Positive, PositiveReal, Probability, Real, Sizes
 from netspec.ops.functional import functional, weights_of_layer
 from netspec.ops.window import along
@@ -51,7 +51,7 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
         # Without running statistics it takes those of the batch, at inference too.
         return Reach.POINT if self.track_running_stats else Reach.ALL
 
-    def axes(self, x: Tensor) -> Axes | None:
+    def axes(self, x: Tensor) -> AxisOrigins | None:
         return all_axes(x) if self.track_running_stats else None
 
     def per_sample(self, x: Tensor) -> bool:
@@ -182,7 +182,7 @@ class LayerNorm(Elementwise, name="layer_norm", family="normalization"):
     def window(self, x: Tensor) -> Window | Reach:
         return along(x, *range(x.rank - len(self._shape(x)), x.rank))
 
-    def axes(self, x: Tensor) -> Axes:
+    def axes(self, x: Tensor) -> AxisOrigins:
         return all_axes(x)
 
     def mixed(self, x: Tensor) -> tuple[int, ...]:
@@ -248,7 +248,7 @@ class GroupNorm(Elementwise, name="group_norm", principal="num_groups", family="
     def window(self, x: Tensor) -> Window | Reach:
         return Reach.ALL
 
-    def axes(self, x: Tensor) -> Axes:
+    def axes(self, x: Tensor) -> AxisOrigins:
         return all_axes(x)
 
     def mixed(self, x: Tensor) -> tuple[int, ...]:
@@ -291,7 +291,7 @@ class Dropout(Elementwise, name="dropout", principal="p", family="regularization
 
     examples = (example((2, 8), p=0.3),)
 
-    def axes(self, x: Tensor) -> Axes:
+    def axes(self, x: Tensor) -> AxisOrigins:
         return all_axes(x)
 
     def per_sample(self, x: Tensor) -> bool:
@@ -318,7 +318,7 @@ class Dropout2d(Elementwise, name="dropout2d", principal="p", family="regulariza
         need_rank(self, x, 4, "(N, C, H, W)")
         return x
 
-    def axes(self, x: Tensor) -> Axes:
+    def axes(self, x: Tensor) -> AxisOrigins:
         return all_axes(x)
 
     def per_sample(self, x: Tensor) -> bool:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from netspec.dims import Dim
 from netspec.ops.base import Op, RuleError, by, by_both, example, is_float, need_floats, need_numbers, need_rank
-from netspec.ops.fields import LARGEST, Flag, OutputSize, PaddingPair, Pair, Positive
+from netspec.ops.fields import MAX_INT, Flag, OutputSize, PaddingPair, Pair, Positive
 from netspec.ops.window import ceil_padding, effective_size, slide
 from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
 
@@ -119,7 +119,7 @@ class MaxPool2d(Pool2d, name="max_pool2d", principal="kernel_size"):
         for at in product(*map(range, self.kernel_size)):
             starts = [d * place for d, place in zip(self.dilation, at, strict=True)]
             left = [d * (k - 1) - start for d, k, start in zip(self.dilation, self.kernel_size, starts, strict=True)]
-            ends = g.constant([-rest if rest else LARGEST for rest in left])
+            ends = g.constant([-rest if rest else MAX_INT for rest in left])
             places.append(g.Slice(x, g.constant(starts), ends, axes, steps))
         return g.Max(*places)
 

@@ -28,7 +28,7 @@ FAMILIES = {
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
+class AttributeEntry:
     """An attribute in words; `default` is None where one must be given."""
 
     name: str
@@ -59,7 +59,7 @@ class Reference:
     inputs: str
     torch: tuple[str, ...]
     principal: str | None
-    attributes: tuple[Attribute, ...]
+    attributes: tuple[AttributeEntry, ...]
     examples: tuple[Worked, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -143,13 +143,13 @@ def first_line(cls: type[Op]) -> str:
     return next(iter(paragraphs(cls)), "")
 
 
-def attributes(cls: type[Op]) -> list[Attribute]:
+def attributes(cls: type[Op]) -> list[AttributeEntry]:
     """The attributes of an op, in the order of its class."""
-    found: list[Attribute] = []
+    found: list[AttributeEntry] = []
     for name in cls.model_fields:
         default = cls.default(name)
         shown = None if default is ... else _written(compact(default))
-        found.append(Attribute(name, takes(cls, name), shown, name == cls.principal))
+        found.append(AttributeEntry(name, takes(cls, name), shown, name == cls.principal))
     return found
 
 
@@ -161,12 +161,12 @@ def compact(value: Any) -> Any:
     return value
 
 
-def module_of(cls: type[Op]) -> str | None:
+def defining_module(cls: type[Op]) -> str | None:
     """The module of an op that is not netspec's own."""
     return None if cls.__module__.startswith("netspec.ops.") else cls.__module__
 
 
-def signature(cls: type[Op]) -> str:
+def op_signature(cls: type[Op]) -> str:
     """The attributes of an op with their defaults, in a line of Markdown."""
     return ", ".join(f"`{a.name}`" if a.default is None else f"`{a.name}={a.default}`" for a in attributes(cls))
 
@@ -186,7 +186,7 @@ def reference(cls: type[Op]) -> Reference:
     return Reference(
         cls.opname,
         cls.family,
-        module_of(cls),
+        defining_module(cls),
         tuple(paragraphs(cls)),
         _inputs(cls),
         tuple(dict.fromkeys(torch)),

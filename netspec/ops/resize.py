@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from netspec.dims import Dim
 from netspec.ops.base import Op, Rearranging, RuleError, by, example, known_int, need_floats, need_rank
-from netspec.ops.fields import LARGEST, Flag, Pair, Scale, Takes
+from netspec.ops.fields import MAX_INT, Flag, Pair, Scale, Takes
 from netspec.ops.pooling import share_out
 from netspec.ops.writing import FLOAT32, INT64
 from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Weight, Window
@@ -326,7 +326,7 @@ class CenterCrop(Rearranging, name="center_crop"):
         known = [size for size in spare if isinstance(size, int)]
         if len(known) == 2:
             starts = [size // 2 for size in known]
-            ends = [start - size or LARGEST for start, size in zip(starts, known, strict=True)]
+            ends = [start - size or MAX_INT for start, size in zip(starts, known, strict=True)]
             return g.Slice(x, g.constant(starts), g.constant(ends), g.constant([2, 3]))
         part = g.Shape(like, start=2, end=4)
         start = g.Div(g.Sub(g.Shape(x, start=2, end=4), part), g.constant([2]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from netspec.dims import Dim
-from netspec.ops.base import Axes, Elementwise, Op, RuleError, all_axes, example
+from netspec.ops.base import AxisOrigins, Elementwise, Op, RuleError, all_axes, example
 from netspec.ops.fields import Around, Axis, Real
 from netspec.ops.writing import reshape
 from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
@@ -16,7 +16,7 @@ class Identity(Elementwise, name="identity", family="shape"):
 
     examples = (example((2, 3, 4)),)
 
-    def axes(self, x: Tensor) -> Axes:
+    def axes(self, x: Tensor) -> AxisOrigins:
         return all_axes(x)
 
     def per_sample(self, x: Tensor) -> bool:
@@ -56,7 +56,7 @@ class Flatten(Elementwise, name="flatten", principal="start_dim", family="shape"
         moved = x.shape[max(first, 2) : last + 1]
         return Reach.POINT if all(size == 1 for size in moved) else Reach.UNPLACED
 
-    def axes(self, x: Tensor) -> Axes:
+    def axes(self, x: Tensor) -> AxisOrigins:
         first, last = self._axes(x)
         return (*range(first), tuple(range(first, last + 1)), *range(last + 1, x.rank))
 

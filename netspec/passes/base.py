@@ -9,7 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from netspec.errors import closest, fail
 from netspec.graph.model import NOTHING, Graph
 from netspec.graph.walk import needed_keys
-from netspec.lazily import Lazily
+from netspec.lazy import LazyMapping
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,7 +89,7 @@ def made_weights(made: Transformed, state: Mapping[str, T]) -> Mapping[str, T]:
             keys.append(key)
         elif key in needed:
             fail("NS501", f"the weights have no `{missing[0]}`", help=closest(missing[0], old))
-    return Lazily(keys, make)
+    return LazyMapping(keys, make)
 
 
 def counted(number: int, what: str) -> str:

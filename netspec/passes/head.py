@@ -10,7 +10,7 @@ from netspec.graph.model import Graph, Node, Output
 from netspec.graph.rebuild import Editor, rebuild
 from netspec.ops.base import Elementwise, Op, RuleError
 from netspec.ops.convolution import Conv2d, ConvTranspose2d
-from netspec.ops.fields import LARGEST
+from netspec.ops.fields import MAX_INT
 from netspec.ops.linear import Linear
 from netspec.passes.base import Transformed
 from netspec.passes.parameters import with_width
@@ -47,7 +47,7 @@ def replace_head(graph: Graph, classes: int) -> Transformed:
     where it says nothing else. Outputs of training are outputs. Raises NetspecError NS206 for a number that is none
     of classes, NS401 where no output can change.
     """
-    if type(classes) is not int or not 1 <= classes <= LARGEST:
+    if type(classes) is not int or not 1 <= classes <= MAX_INT:
         fail("NS206", f"the number of classes is a positive integer, not {classes!r}")
     ways, declined = _ways(graph, classes)
     kept = {way.output.name: f"`{way.layer.path}` gives it {classes:,} already" for way in ways if way.width == classes}

@@ -18,7 +18,7 @@ from netspec.analysis.memory import memory
 from netspec.analysis.memory_report import memory_report
 from netspec.analysis.parameter_report import parameter_report
 from netspec.analysis.receptive_field import (
-    DATA,
+    DATA_DEPENDENT,
     MISALIGNED,
     TOO_LARGE,
     UNPLACED,
@@ -28,7 +28,7 @@ from netspec.analysis.receptive_field import (
     receptive_fields,
 )
 from netspec.analysis.summary import summary
-from netspec.dims import MAX_SIZE
+from netspec.dims import MAX_DIM
 from netspec.ops.base import REGISTRY, Op
 from netspec.types import Call, Reach, Tensor, Weight, Window
 from tests.analysis.live_memory import LiveMemory, Loss
@@ -110,7 +110,7 @@ def test_fields_up_to_the_largest_size() -> None:
         return last(net(f"[{', '.join([step] * count)}]", "[N, 2, 1, 1]"))
 
     three = "{max_pool2d: {kernel_size: 3, stride: 2, padding: 1}}"
-    assert chain(62, three) == Field((MAX_SIZE,) * 2, (2**62,) * 2, (1 - 2**62,) * 2)
+    assert chain(62, three) == Field((MAX_DIM,) * 2, (2**62,) * 2, (1 - 2**62,) * 2)
     assert chain(63, three) == lost(TOO_LARGE)
     assert chain(63, SLIDE % (1, 2)) == lost(TOO_LARGE)
     assert chain(62, SLIDE % (1, 2)) == Field((1, 1), (2**62,) * 2, (0, 0))
@@ -131,8 +131,8 @@ def test_windows_of_half_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_depends_on_the_data_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(REGISTRY["relu"], "window", lambda self, x: Reach.DATA)  # pyright: ignore
-    assert last(net("[{max_pool2d: 2}, relu]")) == lost(DATA)
-    assert last(net("[relu, {max_pool2d: 2}]")) == lost(DATA)
+    assert last(net("[{max_pool2d: 2}, relu]")) == lost(DATA_DEPENDENT)
+    assert last(net("[relu, {max_pool2d: 2}]")) == lost(DATA_DEPENDENT)
 
 
 # Memory.

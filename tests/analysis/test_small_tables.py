@@ -13,7 +13,7 @@ from netspec.analysis.comparison import comparison
 from netspec.analysis.field_report import field_report
 from netspec.analysis.memory_report import memory_report
 from netspec.analysis.parameter_report import parameter_report
-from netspec.backends.pytorch.runtime.prove import prove
+from netspec.backends.pytorch.runtime.prove import prove_module
 
 SMALL = """
 netspec: 1
@@ -315,7 +315,9 @@ def test_steps_that_no_output_needs() -> None:
     )
     assert "A module holds 40 more in steps that no output needs." in parameter_report(network.graph).to("table")
     assert "A module holds 40 more parameters in steps that no output needs." in network.memory().to("table")
-    assert "40 parameters (40 of them in steps that no output needs)" in prove(network.graph, network.to_source())
+    assert "40 parameters (40 of them in steps that no output needs)" in prove_module(
+        network.graph, network.to_source()
+    )
     for said in (network.summary(mode="train")["totals"], parameter_report(network.graph)):
         assert said.get("parameters", said.get("total")) == 0
 

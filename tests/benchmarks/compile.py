@@ -8,7 +8,7 @@ import torch
 import torchvision
 from timing import interleaved, show
 
-from netspec.backends.pytorch import load, to_source
+from netspec.backends.pytorch import load_source, to_source
 from netspec.backends.pytorch.runtime.load import PACKAGE
 from netspec.network import from_source
 from netspec.spec.text.library import find
@@ -20,7 +20,7 @@ def compiled(name: str) -> object:
         del sys.modules[module]
     with torch.device("meta"):
         graph = from_source(find(name)).graph
-        return load(graph, to_source(graph))
+        return load_source(graph, to_source(graph))
 
 
 def constructed(name: str) -> object:

@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import netspec
-from netspec.spec.text.exported import LARGEST
+from netspec.spec.text.exported import MAX_EXPORTED_BYTES
 
 from .conftest import Run
 
@@ -119,7 +119,7 @@ def test_a_spec_in_a_model_that_is_wrong(run: Run, folder: Path) -> None:
     )
     result = run("summary", "x.onnx")
     assert (result.status, "<x.onnx: netspec.spec>:4:" in result.err) == (1, True)
-    foreign(folder / "x.onnx", "netspec", **{"netspec.spec": "# " + "x" * LARGEST})
+    foreign(folder / "x.onnx", "netspec", **{"netspec.spec": "# " + "x" * MAX_EXPORTED_BYTES})
     assert "error NS" in run("summary", "x.onnx").err
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from netspec.printable import columns
+from netspec.printable import display_width
 from netspec.tables import Table
 
 from .conftest import TINY, Run
@@ -70,7 +70,7 @@ def test_tables_fit_the_terminal(command: str, width: int, run: Run, monkeypatch
     monkeypatch.setenv("NO_COLOR", "1")
     text = run(*command.split()).out
     lines = text.split("\n")
-    assert max(map(columns, lines)) <= width
+    assert max(map(display_width, lines)) <= width
     left_out = re.search(r"Left out, to fit \d+ columns: (.*?)\. --format csv has all\.", text.replace("\n", " "))
     head = next(above for above, line in pairwise(lines) if line.startswith("-----"))
     if left_out is not None:
@@ -110,8 +110,8 @@ def test_cells_are_folded_at_words_and_dots() -> None:
 def test_wide_characters_take_two_columns() -> None:
     table = Table(["name", "n"], [["試験", 1], ["abcdef", 22], ["e\u0301", 3]])
     rows = [text for kind, text in table.lines() if kind == "row"]
-    assert [columns(row) for row in rows] == [10, 10, 10]
-    assert all(columns(text) <= 40 for _, text in Table(["name", "n"], [["試" * 40, 1]]).lines(40))
+    assert [display_width(row) for row in rows] == [10, 10, 10]
+    assert all(display_width(text) <= 40 for _, text in Table(["name", "n"], [["試" * 40, 1]]).lines(40))
 
 
 # Colours.

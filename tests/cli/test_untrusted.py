@@ -21,7 +21,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import netspec
-from netspec.printable import columns, printable
+from netspec.printable import display_width, printable
 from netspec.tables import Table
 
 from .conftest import Result, Run
@@ -271,7 +271,7 @@ def test_printable() -> None:
 
 
 def test_columns() -> None:
-    assert [columns(text) for text in ("abc", "試験", "e\u0301", "ｱ")] == [3, 4, 1, 1]
+    assert [display_width(text) for text in ("abc", "試験", "e\u0301", "ｱ")] == [3, 4, 1, 1]
 
 
 def test_cells_of_csv_that_a_spreadsheet_would_calculate() -> None:

@@ -14,9 +14,9 @@ from safetensors.numpy import save_file
 
 import netspec.spec.text.yaml as reader
 from netspec import NetspecError, load, loads
-from netspec.backends.marks import MARK, written_for
+from netspec.backends.marks import PRODUCER, written_for
 from netspec.cli.options import read_settings
-from netspec.spec.text.data import MAX_DEPTH
+from netspec.spec.text.data import MAX_DATA_DEPTH
 from tests.support.paths import ERROR_CASES as CASES
 
 OF_TEXTS = sorted(
@@ -92,7 +92,7 @@ class Stingy(OtherYaml):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        at = [match.start() for match in re.finditer(r"[\[{]", text)][MAX_DEPTH + 10]
+        at = [match.start() for match in re.finditer(r"[\[{]", text)][MAX_DATA_DEPTH + 10]
         mark = yaml.Mark("", at, 0, at, None, None)
         raise yaml.scanner.ScannerError("alors", mark, "zut", mark)
 
@@ -128,5 +128,5 @@ def test_settings_nested_too_deep(text: str) -> None:
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"params": ' + "[" * 900 + "]" * 900 + "}", '{"params": 1}', "{"])
 def test_a_mark_that_is_none(text: str, tmp_path: Path) -> None:
     path = tmp_path / "a.safetensors"
-    save_file({"a": np.zeros(1, "f4")}, path, metadata={MARK: text})
+    save_file({"a": np.zeros(1, "f4")}, path, metadata={PRODUCER: text})
     assert written_for(path) is None

@@ -12,28 +12,28 @@ from hypothesis import strategies as st
 
 from netspec.dims import symbol
 from netspec.expression import (
-    MAX_DEPTH,
+    MAX_EXPRESSION_DEPTH,
     MAX_INTEGER,
     MAX_LENGTH,
     MAX_OPERATORS,
     Attribute,
     Binary,
-    Call,
     Conditional,
     Expression,
     ExpressionError,
-    Index,
+    FunctionCall,
     ListOf,
     Literal,
     Name,
+    Subscript,
     Unary,
     UnknownName,
     evaluate,
+    expression_text,
     names_in,
     parse,
     show,
     simplify,
-    to_text,
 )
 from netspec.types import Tensor
 
@@ -140,7 +140,7 @@ def test_value(text: str, value: Any) -> None:
 
 @pytest.mark.parametrize(("text", "value"), GOOD)
 def test_value_is_pythons(text: str, value: Any) -> None:
-    written = to_text(parse(text), python=True)
+    written = expression_text(parse(text), python=True)
     assert same(eval(written, PYTHON, NAMES), value)
 
 
@@ -161,7 +161,7 @@ def test_value_is_pythons(text: str, value: Any) -> None:
     ],
 )
 def test_text(text: str, shown: str) -> None:
-    assert to_text(parse(text)) == shown
+    assert expression_text(parse(text)) == shown
 
 
 def test_names() -> None:
@@ -170,7 +170,7 @@ def test_names() -> None:
 
 # Bad ones: the message (a part of it) and the offset, None where the text is fine and a value is not.
 
-DEEP = "(" * MAX_DEPTH + "1" + ")" * MAX_DEPTH
+DEEP = "(" * MAX_EXPRESSION_DEPTH + "1" + ")" * MAX_EXPRESSION_DEPTH
 BAD: list[tuple[str, str, int | None]] = [
     ("", "an expression is missing", 0),
     ("   ", "an expression is missing", 0),
@@ -209,11 +209,11 @@ BAD: list[tuple[str, str, int | None]] = [
     ("1 + 99999999999999999999", "an integer is at most", 4),
     ("1 + 1e999", "too large for a float", 4),
     ("1" * (MAX_LENGTH + 1), "at most 1000 characters", None),
-    (f"({DEEP})", "nests at most 50 deep", MAX_DEPTH),
-    ("-" * 60 + "a", "nests at most 50 deep", MAX_DEPTH - 1),
-    ("[" * 400, "nests at most 50 deep", MAX_DEPTH),
-    ("not " * 200 + "a", "nests at most 50 deep", 4 * (MAX_DEPTH - 1)),
-    ("a if a else " * 60 + "a", "nests at most 50 deep", 12 * MAX_DEPTH),
+    (f"({DEEP})", "nests at most 50 deep", MAX_EXPRESSION_DEPTH),
+    ("-" * 60 + "a", "nests at most 50 deep", MAX_EXPRESSION_DEPTH - 1),
+    ("[" * 400, "nests at most 50 deep", MAX_EXPRESSION_DEPTH),
+    ("not " * 200 + "a", "nests at most 50 deep", 4 * (MAX_EXPRESSION_DEPTH - 1)),
+    ("a if a else " * 60 + "a", "nests at most 50 deep", 12 * MAX_EXPRESSION_DEPTH),
     ("1" + "+1" * 200, "at most 100 operators", 1 + 2 * MAX_OPERATORS),
     ("a" + "[0]" * 200, "at most 100 operators", 1 + 3 * MAX_OPERATORS),
     ("1/0", "division by zero", None),
@@ -322,8 +322,8 @@ def test_nothing_but_expression_errors(text: str) -> None:
         for names in (NAMES, {}):
             with suppress(ExpressionError):
                 evaluate(tree, names)
-        assert parse(to_text(tree)) == tree
-        to_text(simplify(tree, {"a": 1, "yes": False}))
+        assert parse(expression_text(tree)) == tree
+        expression_text(simplify(tree, {"a": 1, "yes": False}))
 
 
 # Random trees.
@@ -334,7 +334,7 @@ def trees(*, sound: bool) -> st.SearchStrategy[Expression]:
     numbers = st.integers(-20, 20) | st.floats(-8, 8).filter(lambda x: x != 0)
     atoms = st.one_of(
         (numbers if sound else numbers | st.booleans() | st.text("ab ", max_size=2)).map(Literal),
-        st.sampled_from([Name("a"), Name("b"), Name("x"), Index(Name("stages"), Literal(1))]),
+        st.sampled_from([Name("a"), Name("b"), Name("x"), Subscript(Name("stages"), Literal(1))]),
     )
 
     def numeric(literal: Expression) -> bool:
@@ -345,18 +345,20 @@ def trees(*, sound: bool) -> st.SearchStrategy[Expression]:
         truths = compared | st.sampled_from([Name("yes"), Name("no"), Literal(True)])
         truths |= st.builds(Binary, st.sampled_from(["and", "or"]), truths, truths)
         truths |= st.builds(Unary, st.just("not"), truths)
-        calls = st.builds(Call, st.sampled_from(["min", "max"]), st.lists(inner, min_size=2, max_size=3).map(tuple))
+        calls = st.builds(
+            FunctionCall, st.sampled_from(["min", "max"]), st.lists(inner, min_size=2, max_size=3).map(tuple)
+        )
         sound_ones = st.one_of(
             st.builds(Binary, st.sampled_from(["+", "-", "*", "/", "//", "%"]), inner, inner),
             st.builds(Unary, st.just("-"), inner.filter(lambda tree: not numeric(tree))),
             st.builds(Conditional, inner, truths, inner),
-            st.builds(Index, st.lists(inner, min_size=1, max_size=3).map(tuple).map(ListOf), st.just(Literal(0))),
+            st.builds(Subscript, st.lists(inner, min_size=1, max_size=3).map(tuple).map(ListOf), st.just(Literal(0))),
             calls,
-            st.builds(Call, st.sampled_from(["ceil", "floor"]), st.tuples(inner)),
+            st.builds(FunctionCall, st.sampled_from(["ceil", "floor"]), st.tuples(inner)),
         )
         if sound:
             return sound_ones
-        return sound_ones | truths | st.builds(Index, inner, inner) | st.just(Attribute("input", "channels"))
+        return sound_ones | truths | st.builds(Subscript, inner, inner) | st.just(Attribute("input", "channels"))
 
     return st.recursive(atoms, grown, max_leaves=12)
 
@@ -364,12 +366,12 @@ def trees(*, sound: bool) -> st.SearchStrategy[Expression]:
 @repeatable
 @given(trees(sound=False))
 def test_the_text_of_a_tree_reads_back_as_it(tree: Expression) -> None:
-    text = to_text(tree)
+    text = expression_text(tree)
     assume(len(text) <= MAX_LENGTH)
     again = parse(text)
     assert again == tree
-    assert to_text(again) == text
-    assert to_text(again, python=True) == to_text(tree, python=True)
+    assert expression_text(again) == text
+    assert expression_text(again, python=True) == expression_text(tree, python=True)
 
 
 @repeatable
@@ -379,7 +381,7 @@ def test_the_python_text_has_the_same_value(tree: Expression) -> None:
         value = evaluate(tree, NAMES)
     except ExpressionError:
         assume(False)
-    assert same(eval(to_text(tree, python=True), PYTHON, NAMES), value)
+    assert same(eval(expression_text(tree, python=True), PYTHON, NAMES), value)
 
 
 @repeatable
@@ -413,7 +415,7 @@ def test_simplify_keeps_the_value(tree: Expression, known: set[str]) -> None:
     ],
 )
 def test_simplified_text(text: str, simple: str) -> None:
-    assert to_text(simplify(parse(text), {"stride": 1, "width": 64, "yes": True})) == simple
+    assert expression_text(simplify(parse(text), {"stride": 1, "width": 64, "yes": True})) == simple
 
 
 def test_show() -> None:

@@ -1,7 +1,7 @@
 """What reads text, under atheris: any bytes at all end in a value or in the errors that are meant for users.
 
-`make fuzz` runs it last. By itself, `python -m tests.fuzz.atheris_loader [libFuzzer's options]`: -max_total_time=600, or the path
-of a file that it has written, to see what that did.
+`make fuzz` runs it last. By itself, `python -m tests.fuzz.atheris_loader [libFuzzer's options]`:
+-max_total_time=600, or the path of a file that it has written, to see what that did.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import torch
 
 import netspec
 from netspec.analysis.comparison import comparison
-from netspec.backends.pytorch.runtime.prove import prove
+from netspec.backends.pytorch.runtime.prove import prove_module
 from netspec.graph import Graph
 from netspec.passes import fold_batch_norm, strip_dropout, truncate
 from tests.backends.yaml.again import assert_same
@@ -71,7 +71,7 @@ def check_source(graph: Graph) -> bool:
         refused(error, "NS401")
         return False
     try:
-        prove(graph, source)
+        prove_module(graph, source)
     except netspec.NetspecError as error:
         if "a module of PyTorch works in one dtype" not in str(error):
             raise

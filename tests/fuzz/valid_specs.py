@@ -9,7 +9,7 @@ from typing import Any
 
 import netspec
 from netspec.source import Source
-from netspec.spec.text.data import plain
+from netspec.spec.text.data import plain_data
 from netspec.spec.text.library import bundled_folder
 from netspec.spec.text.yaml import read
 from tests.fuzz.random_maps import random_map
@@ -21,7 +21,7 @@ from tests.fuzz.spec_text import Text
 def bundled() -> list[Any]:
     """The specs that come with netspec."""
     paths = sorted(bundled_folder().glob("*.yaml"))
-    return [plain(read(Source(path.name, path.read_text(encoding="utf-8")))) for path in paths]
+    return [plain_data(read(Source(path.name, path.read_text(encoding="utf-8")))) for path in paths]
 
 
 def valid_spec(chance: random.Random) -> dict[str, Any]:

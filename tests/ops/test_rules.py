@@ -14,7 +14,7 @@ from torch import nn
 
 from netspec.dims import symbol
 from netspec.errors import choices
-from netspec.ops.base import REGISTRY, Op, RuleError, make_op, takes, words_of
+from netspec.ops.base import REGISTRY, Op, RuleError, literal_words, make_op, takes
 from netspec.ops.equal import UnequalShapes
 from netspec.types import Layer, Reach, Tensor, Weight, Window
 from tests.support.printed import made as built
@@ -541,12 +541,12 @@ def test_attributes_of_plain_types_in_words() -> None:
 
 def test_words_that_stand_for_themselves() -> None:
     conv, gelu = REGISTRY["conv2d"], REGISTRY["gelu"]
-    assert words_of(conv, "padding") == {"same", "valid"}
-    assert words_of(conv, "padding_mode") == {"zeros", "reflect", "replicate", "circular"}
-    assert words_of(gelu, "approximate") == {"none", "tanh"}
-    assert words_of(Plain, "side") == {"top"}
-    assert words_of(Plain, "word") == {"left", "right"}
-    assert words_of(conv, "kernel_size") == words_of(conv, "bias") == words_of(conv, "no_such") == set()
+    assert literal_words(conv, "padding") == {"same", "valid"}
+    assert literal_words(conv, "padding_mode") == {"zeros", "reflect", "replicate", "circular"}
+    assert literal_words(gelu, "approximate") == {"none", "tanh"}
+    assert literal_words(Plain, "side") == {"top"}
+    assert literal_words(Plain, "word") == {"left", "right"}
+    assert literal_words(conv, "kernel_size") == literal_words(conv, "bias") == literal_words(conv, "no_such") == set()
 
 
 # What classes say.

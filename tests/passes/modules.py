@@ -8,8 +8,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from netspec.backends.pytorch import load, to_source
-from netspec.backends.pytorch.runtime.prove import prove, sizes_for
+from netspec.backends.pytorch import load_source, to_source
+from netspec.backends.pytorch.runtime.prove import prove_module, sizes_for
 from netspec.graph import Graph, Output
 from netspec.passes import Transformed
 from tests.support.interpret import interpret
@@ -27,7 +27,7 @@ def trained(graph: Graph, dtype: torch.dtype = torch.float64) -> nn.Module:
             tensor.uniform_(low, high, generator=generator)
 
     with torch.device("meta"):
-        module = load(graph, to_source(graph))
+        module = load_source(graph, to_source(graph))
     module = module.to_empty(device="cpu").to(dtype).eval()
     for parameter in module.parameters():
         draw(parameter, -0.5, 0.5)
@@ -46,9 +46,9 @@ def trained(graph: Graph, dtype: torch.dtype = torch.float64) -> nn.Module:
 def made_of(before: nn.Module, made: Transformed) -> nn.Module:
     """The module of the graph that a pass made, proved, with what becomes of a module's weights: all of them."""
     source = to_source(made.graph)
-    prove(made.graph, source)
+    prove_module(made.graph, source)
     with torch.device("meta"):
-        module = load(made.graph, source)
+        module = load_source(made.graph, source)
     state = made.weights(before.state_dict())
     assert list(state) == list(made.graph.state())
     module.load_state_dict(state, strict=True, assign=True)

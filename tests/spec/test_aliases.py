@@ -13,7 +13,7 @@ import netspec
 from netspec import NetspecError, load, loads
 from netspec.cli.main import main
 from netspec.spec.text.aliases import ALIASES
-from netspec.weights import fit
+from netspec.weights import best_fit
 
 # fmt: off
 SPELLINGS = [
@@ -62,7 +62,7 @@ def test_names_that_torchvision_has_mean_its_networks(name: str) -> None:
         theirs = getattr(torchvision.models, name)(weights=None)
     found = load(name)
     shapes = {key: tuple(value.shape) for key, value in theirs.state_dict().items()}
-    assert fit(found.graph, shapes, found.spec.weights, found.params).fits
+    assert best_fit(found.graph, shapes, found.spec.weights, found.params).fits
 
 
 def test_a_file_is_never_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

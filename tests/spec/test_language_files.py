@@ -12,7 +12,7 @@ import torch
 import netspec
 from netspec import NetspecError
 from netspec.naming import MODULE_ATTRIBUTES
-from netspec.spec.read.initializers import FUNCTIONS
+from netspec.spec.read.initializers import INITIALIZERS
 from netspec.types import Init
 from tests.spec.language import check_misuse, error, errors, nodes, printed, spec
 
@@ -255,7 +255,7 @@ def test_init_misused(init: str, code: str, marked: str, fragment: str) -> None:
 def test_init_functions_are_torchs() -> None:
     import inspect
 
-    for name, options in FUNCTIONS.items():
+    for name, options in INITIALIZERS.items():
         known = inspect.signature(getattr(torch.nn.init, f"{name}_")).parameters
         assert set(options) == set(known) - {"tensor", "generator"}
 

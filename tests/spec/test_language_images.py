@@ -179,11 +179,11 @@ def test_what_is_not_square_is_written() -> None:
 
 @pytest.mark.parametrize("change", [("0.5, 0.4", "0.5, 0.5"), ("[cat,", "[dog,")])
 def test_what_is_written_is_proved(change: tuple[str, str]) -> None:
-    from netspec.backends.yaml.prove import prove
+    from netspec.backends.yaml.prove import prove_spec
 
     graph = netspec.loads(SPEC).graph
     with pytest.raises(netspec.NetspecError, match=r"NS401: .*would be another"):
-        prove(graph, netspec.to_yaml(graph).replace(*change))
+        prove_spec(graph, netspec.to_yaml(graph).replace(*change))
 
 
 @pytest.mark.parametrize(

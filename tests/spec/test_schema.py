@@ -24,9 +24,9 @@ from netspec.expression import ExpressionError, parse
 from netspec.ops.base import REGISTRY, Elementwise, Merge, Op
 from netspec.ops.fields import Pair
 from netspec.source import Source
-from netspec.spec.read import initializers, model, parameters
-from netspec.spec.schema.schema import spec_schema, to_text
-from netspec.spec.text.data import plain
+from netspec.spec.read import initializers, keys, parameters
+from netspec.spec.schema.schema import schema_text, spec_schema
+from netspec.spec.text.data import plain_data
 from netspec.spec.text.yaml import read
 from tests.support.paths import TESTS
 
@@ -46,7 +46,7 @@ def module(path: Path) -> ModuleType:
 
 
 def data(text: str, name: str = "x.yaml") -> Any:
-    return plain(read(Source(name, text)))
+    return plain_data(read(Source(name, text)))
 
 
 def refusal(text: str, validator: Draft7Validator = VALIDATOR) -> str:
@@ -64,12 +64,12 @@ def steps(text: str, head: str = HEAD) -> str:
 
 def test_it_is_a_schema_of_draft_7() -> None:
     Draft7Validator.check_schema(SCHEMA)
-    assert json.loads(to_text(SCHEMA)) == SCHEMA
+    assert json.loads(schema_text(SCHEMA)) == SCHEMA
     assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
 
 
 def test_its_references_stand_in_it_and_all_definitions_are_used() -> None:
-    text = to_text(SCHEMA)
+    text = schema_text(SCHEMA)
     used = set(re.findall(r'"\$ref": "#/definitions/([^"]+)"', text))
     assert len(re.findall(r'"\$ref"', text)) == len(re.findall(r'"\$ref": "#/definitions/', text))
     assert {name for name in used if "/" not in name} <= set(SCHEMA["definitions"])
@@ -81,7 +81,7 @@ def test_its_references_stand_in_it_and_all_definitions_are_used() -> None:
 
 
 def test_it_can_be_read() -> None:
-    text = to_text(SCHEMA)
+    text = schema_text(SCHEMA)
     assert len(text.splitlines()) < 3000
     assert '\n    "op-sigmoid": {\n      "title": "sigmoid",\n' in text
 
@@ -302,23 +302,23 @@ def test_cases_of_errors_are_seen_where_a_schema_can_know() -> None:
 
 def test_it_knows_every_key() -> None:
     definitions = SCHEMA["definitions"]
-    assert set(SCHEMA["properties"]) == set(model.Outline.model_fields)
-    assert set(definitions["block"]["properties"]) == set(model.BlockOutline.model_fields)
-    assert set(definitions["input"]["properties"]) == set(model.InputOutline.model_fields)
-    assert set(definitions["output"]["properties"]) == {"from", *model.OutputOutline.model_fields}
+    assert set(SCHEMA["properties"]) == set(keys.Outline.model_fields)
+    assert set(definitions["block"]["properties"]) == set(keys.BlockOutline.model_fields)
+    assert set(definitions["input"]["properties"]) == set(keys.InputOutline.model_fields)
+    assert set(definitions["output"]["properties"]) == {"from", *keys.OutputOutline.model_fields}
     assert {*definitions["step"]["properties"]} == {*naming.SIBLINGS, *REGISTRY, "network"} - {"expect"}
     assert definitions["network"]["items"]["allOf"][1]["properties"].keys() == {"expect"}
     assert set(definitions["claims"]["properties"]) == {*expect.TOTALS, "train", "steps"}
     assert set(definitions["claims"]["properties"]["train"]["properties"]) == set(expect.TOTALS)
     assert set(definitions["step-claims"]["properties"]) == set(expect.STEP)
     kinds = definitions["params"]["additionalProperties"]["anyOf"][0]["enum"]
-    assert [*kinds, "body"] == list(parameters.KINDS)
-    assert definitions["block-params"]["additionalProperties"]["anyOf"][0]["enum"] == list(parameters.KINDS)
-    assert set(definitions["one-network"]["properties"]) == set(model.NetworkOutline.model_fields)
-    assert set(definitions["embedded"]["properties"]) == set(model.EmbedOutline.model_fields)
-    assert set(definitions["weights"]["properties"]) == set(model.WeightsOutline.model_fields)
+    assert [*kinds, "body"] == list(parameters.PARAMETER_KINDS)
+    assert definitions["block-params"]["additionalProperties"]["anyOf"][0]["enum"] == list(parameters.PARAMETER_KINDS)
+    assert set(definitions["one-network"]["properties"]) == set(keys.NetworkOutline.model_fields)
+    assert set(definitions["embedded"]["properties"]) == set(keys.EmbedOutline.model_fields)
+    assert set(definitions["weights"]["properties"]) == set(keys.WeightsOutline.model_fields)
     images = definitions["preprocess"]["additionalProperties"]
-    assert set(images["properties"]) == set(model.PreprocessOutline.model_fields)
+    assert set(images["properties"]) == set(keys.PreprocessOutline.model_fields)
 
 
 def test_it_describes_every_key() -> None:
@@ -331,8 +331,8 @@ def test_it_describes_every_key() -> None:
 
 def test_it_knows_every_initializer() -> None:
     definitions = SCHEMA["definitions"]
-    assert list(definitions["initializer"]["properties"]) == list(initializers.FUNCTIONS)
-    for name, options in initializers.FUNCTIONS.items():
+    assert list(definitions["initializer"]["properties"]) == list(initializers.INITIALIZERS)
+    for name, options in initializers.INITIALIZERS.items():
         assert list(definitions[f"init-{name}"]["properties"]) == list(options)
 
 
@@ -416,8 +416,8 @@ def own() -> Iterator[Draft7Validator]:
 )
 def test_an_op_of_ones_own_is_accepted(own: Draft7Validator, argument: str) -> None:
     Draft7Validator.check_schema(own.schema)
-    assert json.loads(to_text(own.schema)) == own.schema
-    assert "Infinity" not in to_text(own.schema)
+    assert json.loads(schema_text(own.schema)) == own.schema
+    assert "Infinity" not in schema_text(own.schema)
     assert refusal(steps(f"plain_one: {argument}"), own) == ""
     assert refusal(steps("join_all: {branches: {a: [plain_one: 3], b: []}}"), own) == ""
 

@@ -13,7 +13,7 @@ import yaml
 import netspec.spec.text.yaml as dialect
 from netspec.errors import Diagnostic, NetspecError
 from netspec.source import Source
-from netspec.spec.text.data import MAX_DEPTH, MAX_SIZE, Data, Entry, Map, Scalar, Seq, plain
+from netspec.spec.text.data import MAX_DATA_DEPTH, MAX_TEXT_BYTES, Data, Entry, Map, Scalar, Seq, plain_data
 from netspec.spec.text.yaml import read
 
 QUOTE = "quote it: an expression with , [ ] { } stands in quotes inside {...} and [...]"
@@ -64,17 +64,18 @@ VALUES: list[tuple[str, Any]] = [
 @pytest.mark.parametrize(("text", "value"), VALUES)
 def test_scalars(text: str, value: Any) -> None:
     data = load(f"key: {text}")
-    assert plain(data) == {"key": value}
-    assert type(plain(data)["key"]) is type(value)
+    assert plain_data(data) == {"key": value}
+    assert type(plain_data(data)["key"]) is type(value)
     scalar = data.entries["key"].value  # type: ignore[union-attr]
     assert scalar.quoted == (text[:1] in ("'", '"', "|"))
 
 
 def test_nan_and_keys() -> None:
-    assert math.isnan(plain(load("a: .nan"))["a"])
-    assert plain(load("1: a\ntrue: b\non: c\n'x y': d\n010: e\n'<<': f")) == {
+    assert math.isnan(plain_data(load("a: .nan"))["a"])
+    assert plain_data(load("1: a\ntrue: b\non: c\n'x y': d\n010: e\n'<<': f")) == {
         "1": "a", "true": "b", "on": "c", "x y": "d", "010": "e", "<<": "f"}
-    assert plain(load("--- # one\na: [b: 1, {relu, name: c}]\n...\n")) == {"a": [{"b": 1}, {"relu": None, "name": "c"}]}
+    text = "--- # one\na: [b: 1, {relu, name: c}]\n...\n"
+    assert plain_data(load(text)) == {"a": [{"b": 1}, {"relu": None, "name": "c"}]}
 
 
 @pytest.mark.parametrize("text", [
@@ -216,7 +217,7 @@ def test_carets_and_notes() -> None:
 
 @pytest.mark.parametrize("text", ["{t: a (b), u: 'c)'}", "[f(a), g(b)]", "{a: '(', b}", "a: {b: 'c:1', 'd:1'}"])
 def test_balanced_text_is_left_alone(text: str) -> None:
-    assert plain(load(text)) == yaml.safe_load(text)
+    assert plain_data(load(text)) == yaml.safe_load(text)
 
 
 JSON = '{"a": [1, -2.5e1, true, null, "x\\n\\u00e9\\ud83d\\ude00"],\n "é😀": {}, "c": [], "d": "[{"}'
@@ -225,7 +226,7 @@ JSON = '{"a": [1, -2.5e1, true, null, "x\\n\\u00e9\\ud83d\\ude00"],\n "é😀": 
 @pytest.mark.parametrize(("name", "lead"), [("a.json", ""), ("A.JSON", "\ufeff"), ("<stdin>", "\n ")])
 def test_json(name: str, lead: str) -> None:
     data = load(lead + JSON, name)
-    assert plain(data) == json.loads(JSON)
+    assert plain_data(data) == json.loads(JSON)
     assert isinstance(data, Map)
     key = data.entries["é😀"].key_span
     assert (key.line, key.column, key.text) == (2 + lead.count("\n"), 2, '"é😀"')
@@ -238,18 +239,18 @@ def test_json(name: str, lead: str) -> None:
 
 def test_json_or_yaml() -> None:
     tabs = '{\n\t"a/b": "\\/"\n}'
-    assert plain(load(tabs, "x")) == {"a/b": "/"}
-    assert plain(load("{a: NaN}")) == plain(load('{"a": NaN}')) == {"a": "NaN"}
-    assert plain(load("[1]", "a.json")) == [1]
+    assert plain_data(load(tabs, "x")) == {"a/b": "/"}
+    assert plain_data(load("{a: NaN}")) == plain_data(load('{"a": NaN}')) == {"a": "NaN"}
+    assert plain_data(load("[1]", "a.json")) == [1]
     assert error("a: 1", "a.json").message.startswith("not valid JSON: a value is due here")
 
 
 @pytest.mark.usefixtures("parser")
 @pytest.mark.parametrize("name", ["a.yaml", "a.json"])
 def test_depth(name: str) -> None:
-    assert plain(load("[" * MAX_DEPTH + "]" * MAX_DEPTH, name))
-    found = error("[" * (MAX_DEPTH + 1) + "]" * (MAX_DEPTH + 1), name)
-    assert (found.code, place(found)) == ("NS104", (1, MAX_DEPTH + 1))
+    assert plain_data(load("[" * MAX_DATA_DEPTH + "]" * MAX_DATA_DEPTH, name))
+    found = error("[" * (MAX_DATA_DEPTH + 1) + "]" * (MAX_DATA_DEPTH + 1), name)
+    assert (found.code, place(found)) == ("NS104", (1, MAX_DATA_DEPTH + 1))
     assert "64 levels" in found.message
 
 
@@ -268,5 +269,5 @@ def test_hostile_text_is_refused_at_once(unit: str, name: str) -> None:
 
 
 def test_size() -> None:
-    assert plain(load("a: " + "b" * (MAX_SIZE - 3)))
-    assert error("a: " + "b" * MAX_SIZE).code == error(" " * MAX_SIZE + "{}", "a.json").code == "NS104"
+    assert plain_data(load("a: " + "b" * (MAX_TEXT_BYTES - 3)))
+    assert error("a: " + "b" * MAX_TEXT_BYTES).code == error(" " * MAX_TEXT_BYTES + "{}", "a.json").code == "NS104"

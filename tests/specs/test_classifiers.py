@@ -16,7 +16,7 @@ from torch.nn import functional
 from torchvision.models import GoogLeNet_Weights
 
 import netspec
-from netspec.backends.images import prepare
+from netspec.backends.images import prepare_image
 
 
 def copy_in_order(source: nn.Module, target: nn.Module) -> None:
@@ -79,7 +79,7 @@ def test_googlenet_bn_takes_images_by_its_own_means(transforming: tuple[nn.Modul
     with torch.no_grad():
         expected = theirs(given[None])
         same = {"rtol": 1e-3, "atol": 1e-4 * float(expected.std())}
-        torch.testing.assert_close(ours(torch.from_numpy(prepare(pixels, how))[None]), expected, **same)
+        torch.testing.assert_close(ours(torch.from_numpy(prepare_image(pixels, how))[None]), expected, **same)
         # The images that torchvision's transforms give, without what torchvision's network makes of them.
         assert (ours(given[None]) - expected).abs().max() > 0.1 * expected.std()
     network.to_onnx(tmp_path / "m.onnx", ours.state_dict())
@@ -216,10 +216,10 @@ def test_the_longest_prints_as_short_as_the_shortest() -> None:
 
 
 def test_the_longest_compiles_and_is_proved() -> None:
-    from netspec.backends.pytorch.runtime.prove import prove
+    from netspec.backends.pytorch.runtime.prove import prove_module
 
     net = netspec.load("resnet1202_cifar")
-    assert "19,421,274 parameters" in prove(net.graph, net.to_source())
+    assert "19,421,274 parameters" in prove_module(net.graph, net.to_source())
 
 
 def test_the_plain_network_is_resnet34_without_shortcuts() -> None:

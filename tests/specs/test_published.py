@@ -21,7 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import netspec
 from netspec.graph.model import Graph
 from netspec.network import Network, names
-from netspec.spec.text.data import plain
+from netspec.spec.text.data import plain_data
 from netspec.spec.text.library import bundled_folder, find
 from netspec.spec.text.yaml import read
 from netspec.types import Init
@@ -190,7 +190,7 @@ def without_spans(graph: Graph) -> Graph:
 
 @pytest.mark.parametrize("name", [name for name in names() if name not in children()])
 def test_json_means_the_same(name: str) -> None:
-    data = plain(read(find(name)))
+    data = plain_data(read(find(name)))
     twin = netspec.loads(json.dumps(data), name=f"{name}.json")
     assert twin.check_expectations() == bundled(name).check_expectations()
     assert without_spans(twin.graph) == without_spans(bundled(name).graph)

@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from netspec.analysis.diff.sides import Ends, Ids, Side
+from netspec.analysis.diff.fingerprints import Ends, Ids, Side
 from netspec.graph.canonical import canonical, in_order
 from netspec.graph.model import Graph, Node
 

@@ -8,10 +8,10 @@ from typing import Any, Literal, Protocol
 
 from netspec.analysis.cost import Cost, costs
 from netspec.analysis.diff.align import Matches, align
-from netspec.analysis.diff.sides import Ends, common_symbols, ends
+from netspec.analysis.diff.fingerprints import Ends, common_symbols, ends
 from netspec.analysis.shapes import plain_dim, plain_shape
-from netspec.collector import without_collector
 from netspec.dims import symbols
+from netspec.gc_pause import gc_paused
 from netspec.graph.model import Graph, Input, Node, Output
 from netspec.graph.walk import live_nodes
 from netspec.report import Report
@@ -30,7 +30,7 @@ class HasGraph(Protocol):
 
 
 @dataclass(slots=True)
-class Pair:
+class NodePair:
     """A node of the first graph and the one that stands for it in the second, or one that stands alone.
 
     `attributes` are those that differ, with both values; `inputs` whether it reads other values, `weights` whether it
@@ -75,7 +75,7 @@ class Comparison:
 
     a: Graph
     b: Graph
-    pairs: list[Pair]
+    pairs: list[NodePair]
     ends: list[dict[str, Any]]
 
     @property
@@ -117,7 +117,7 @@ def diff(a: Graph | HasGraph, b: Graph | HasGraph) -> Diff:
     Names, blocks and the order of writing make no difference where the structure is the same, as for `Graph.hash`.
     Graphs are compared whole, with outputs of training; MACs are those of one sample at each side's nominal sizes.
     """
-    with without_collector():
+    with gc_paused():
         found = compare(a if isinstance(a, Graph) else a.graph, b if isinstance(b, Graph) else b.graph)
         return Diff(_plain(found), found)
 
@@ -129,9 +129,9 @@ def compare(a: Graph, b: Graph) -> Comparison:
     read = _Reader(a, b, matches, sides)
     costs_a, costs_b = costs(a), costs(b)
     names = common_symbols(a), common_symbols(b)
-    pairs: list[Pair] = []
+    pairs: list[NodePair] = []
     for x, y in _merged(a, b, matches):
-        pair = Pair(x, y, "only_b" if x is None else "only_a")
+        pair = NodePair(x, y, "only_b" if x is None else "only_a")
         if x and y:
             pair.attributes = _attributes(x, y)
             pair.inputs = read.inputs_differ(x, y)
@@ -372,7 +372,7 @@ def _blocks(graph: Graph) -> set[tuple[str, str, str]]:
     return {(path, scope.kind, scope.block.name if scope.block else "") for path, scope in graph.scopes.items()}
 
 
-def _entry(pair: Pair) -> dict[str, Any]:
+def _entry(pair: NodePair) -> dict[str, Any]:
     return {
         "status": pair.status,
         "a": _node(pair.a, pair.cost_a),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from netspec.analysis.diff.diff import Comparison, Pair, Status
+from netspec.analysis.diff.diff import Comparison, NodePair, Status
 from netspec.analysis.diff.words import layers_words, op_words, shapes_words
 from netspec.analysis.layers import MINOR, describe
 from netspec.graph.model import Node
 from netspec.graph.tree import Group, tree
 
-Item = Group | Node
+DiffItem = Group | Node
 
 FEW, MOST = 6, 12
 """Lines below a layer: so many are shown of what was replaced, and of anything."""
@@ -28,7 +28,7 @@ class Event:
     name: str
     what: str
     status: Status
-    pairs: list[Pair]
+    pairs: list[NodePair]
     output: str = ""
     details: list[Event] = field(default_factory=list["Event"])
     mixed: bool = False
@@ -61,8 +61,8 @@ def layer_events(found: Comparison) -> list[Event]:
 class _Row:
     """Items of one side and those that stand for them on the other."""
 
-    a: list[Item] = field(default_factory=list[Item])
-    b: list[Item] = field(default_factory=list[Item])
+    a: list[DiffItem] = field(default_factory=list[DiffItem])
+    b: list[DiffItem] = field(default_factory=list[DiffItem])
 
 
 class _Rows:
@@ -73,7 +73,7 @@ class _Rows:
         self.of_a = {pair.a.path: pair for pair in found.pairs if pair.a}
         self.of_b = {pair.b.path: pair for pair in found.pairs if pair.b}
 
-    def beside(self, items_a: Sequence[Item], items_b: Sequence[Item]) -> list[_Row]:
+    def beside(self, items_a: Sequence[DiffItem], items_b: Sequence[DiffItem]) -> list[_Row]:
         """Rows of items that share most of their nodes, in the order of the first side."""
         at_b = {node.path: number for number, item in enumerate(items_b) for node in _nodes(item)}
         shared: dict[tuple[int, int], int] = {}
@@ -116,7 +116,7 @@ class _Rows:
             rows += [row, *after.get(i, [])]
         return rows
 
-    def pairs(self, row: _Row) -> list[Pair]:
+    def pairs(self, row: _Row) -> list[NodePair]:
         """The nodes of a row: those of the first side, and those that only the second has."""
         found = [self.of_a[node.path] for item in row.a for node in _nodes(item)]
         mine = {pair.a.path for pair in found if pair.a}
@@ -173,7 +173,7 @@ class _Rows:
         leaves = [_leaf(pair, around) for pair in self.pairs(row)]
         return _alike_together(_only_together(_absorbed([leaf for leaf in leaves if not leaf.quiet])))
 
-    def _described(self, items: list[Item]) -> str:
+    def _described(self, items: list[DiffItem]) -> str:
         words = [item.op.label() if isinstance(item, Node) else self._group_words(item) for item in items]
         return " + ".join(words) if len(words) <= 3 else f"{words[0]} + .. + {words[-1]}"
 
@@ -183,7 +183,7 @@ class _Rows:
             return self._described(group.items)
         return describe(group, scope)
 
-    def _last(self, item: Item) -> Node | None:
+    def _last(self, item: DiffItem) -> Node | None:
         if isinstance(item, Node):
             return item
         nodes = list(item.nodes())
@@ -191,27 +191,27 @@ class _Rows:
         return next((node for node in nodes if node.path == wanted), nodes[-1])
 
 
-def _nodes(item: Item) -> Iterable[Node]:
+def _nodes(item: DiffItem) -> Iterable[Node]:
     return [item] if isinstance(item, Node) else item.nodes()
 
 
-def _names(items: list[Item]) -> str:
+def _names(items: list[DiffItem]) -> str:
     names = [item.name if isinstance(item, Node) else item.scope.name if item.scope else "" for item in items]
     return names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]}"
 
 
-def _status(pairs: list[Pair]) -> Status:
+def _status(pairs: list[NodePair]) -> Status:
     found: set[Status] = {pair.status for pair in pairs} or {"same"}
     if len(found) == 1:
         return found.pop()
     return "sizes" if found <= {"same", "sizes"} else "changed"
 
 
-def _is_group(items: list[Item]) -> bool:
+def _is_group(items: list[DiffItem]) -> bool:
     return len(items) == 1 and isinstance(items[0], Group)
 
 
-def _leaf(pair: Pair, around: int) -> Event:
+def _leaf(pair: NodePair, around: int) -> Event:
     return Event(pair.node.path[around:], op_words(pair), pair.status, [pair], shapes_words(pair.a, pair.b))
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from netspec.analysis.diff.diff import Pair
+from netspec.analysis.diff.diff import NodePair
 from netspec.dims import Dim
 from netspec.expression import show
 from netspec.graph.model import Node
@@ -17,7 +17,7 @@ LONGEST = 60
 """How long a list of values may be that a line still names."""
 
 
-def op_words(pair: Pair) -> str:
+def op_words(pair: NodePair) -> str:
     """What differs between two nodes: attributes, inputs, sizes; or the op that only one side has."""
     x, y = pair.a, pair.b
     if x is None or y is None:

@@ -121,7 +121,7 @@ def times(counts: Sequence[int]) -> str:
     return f"× {lead}, …, {rest} ({min(counts)} to {max(counts)})"
 
 
-def shapes_of(texts: Sequence[str]) -> str:
+def shapes_across(texts: Sequence[str]) -> str:
     """The shapes of copies: one, or from the first to the last where all differ."""
     runs = [text for text, _ in groupby(texts)]
     if len(runs) == 1:

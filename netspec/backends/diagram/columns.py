@@ -36,7 +36,7 @@ MOST = 6
 """As many values may go on from a column to others, where none goes on alone."""
 
 
-def columns(picture: Picture, direction: str = "TB", width: float | None = None) -> dict[str, int]:
+def assign_columns(picture: Picture, direction: str = "TB", width: float | None = None) -> dict[str, int]:
     """The column of each box. A picture that is long goes on in others, from where few values go on.
 
     `width`, in inches, is how long a row from left to right may be.

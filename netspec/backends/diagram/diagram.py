@@ -9,14 +9,14 @@ from functools import cached_property
 
 from netspec.backends.diagram.dot import Direction, to_dot
 from netspec.backends.diagram.fold import fold
-from netspec.backends.diagram.look import Theme
 from netspec.backends.diagram.mark import marked
 from netspec.backends.diagram.picture import Picture
 from netspec.backends.diagram.render import DPIS, WIDTHS, render
+from netspec.backends.diagram.theme import Theme
 from netspec.errors import closest, fail
 from netspec.graph.model import Graph, Mode
 
-FORMATS = ("svg", "png", "pdf", "dot")
+DIAGRAM_FORMATS = ("svg", "png", "pdf", "dot")
 
 
 class Diagram:
@@ -45,7 +45,7 @@ class Diagram:
     def save(self, path: str | os.PathLike[str], dpi: int | None = None) -> None:
         """Write a file, of the format that its suffix tells: .svg, .png, .pdf or .dot."""
         format = os.fspath(path).rpartition(".")[2].lower()
-        if format not in FORMATS:
+        if format not in DIAGRAM_FORMATS:
             raise ValueError(f"a diagram's file ends in .svg, .png, .pdf or .dot, not {os.fspath(path)!r}")
         data = marked(self.bytes(format, dpi=dpi), format)
         with open(path, "wb") as file:

@@ -9,12 +9,22 @@ from typing import Any, Literal
 import graphviz
 
 from netspec.backends.diagram.across import times
-from netspec.backends.diagram.columns import columns, units
+from netspec.backends.diagram.columns import assign_columns, units
 from netspec.backends.diagram.gates import Gate, around, entered, gates, partial
-from netspec.backends.diagram.look import FONT, LOOKS, Look, Theme
-from netspec.backends.diagram.markup import WIDEST, Line, breadth, escaped, parts, plain, small, stacked, wrapped
-from netspec.backends.diagram.picture import Box, Edge, Frame, Picture
+from netspec.backends.diagram.markup import (
+    WIDEST,
+    LabelLine,
+    breadth,
+    escaped,
+    parts,
+    small,
+    stacked,
+    text_line,
+    wrapped,
+)
+from netspec.backends.diagram.picture import Box, Cluster, Edge, Picture
 from netspec.backends.diagram.spine import MERGES, spine
+from netspec.backends.diagram.theme import FONT, LOOKS, Look, Theme
 from netspec.backends.diagram.words import SHORT, joined
 
 Direction = Literal["TB", "LR"]
@@ -67,7 +77,7 @@ class _Writer:
         """Whether the boxes outside frames stand one above the other."""
         self.chain = self.straight and self._beside_nothing()
         """Whether there is room for figures beside them too, as no way leads round any."""
-        self.column = columns(picture, direction, width)
+        self.column = assign_columns(picture, direction, width)
         going = [edge.tail for edge in picture.edges if self.column[edge.tail] != self.column[edge.head]]
         self.marks = {tail: number for number, tail in enumerate(dict.fromkeys(going), start=1)}
         """By boxes whose value goes on in another column, the number that stands for it."""
@@ -144,10 +154,12 @@ class _Writer:
         return str(self.dot.source)
 
     def _heading(self) -> str:
-        lines = [Line([f"<B>{escaped(line)}</B>"], 15) for line in wrapped(self.picture.title, TITLE_WIDTH) or [""]]
+        lines = [
+            LabelLine([f"<B>{escaped(line)}</B>"], 15) for line in wrapped(self.picture.title, TITLE_WIDTH) or [""]
+        ]
         lines += small(self.look, [self.picture.totals], 10)
         lines += small(self.look, wrapped(self._legend(), 2 * TITLE_WIDTH), 8)
-        return stacked([*lines, Line(['<FONT POINT-SIZE="4"> </FONT>'], 4)])
+        return stacked([*lines, LabelLine(['<FONT POINT-SIZE="4"> </FONT>'], 4)])
 
     def _legend(self) -> str:
         """What readers can't know by themselves, if the picture has it."""
@@ -191,14 +203,14 @@ class _Writer:
         shared = [frame for frame in around(self.picture, self.picture.boxes[edge.tail].frame) if frame in head]
         return shared[-1] if shared else ""
 
-    def _child(self, frame: str, above: str) -> Frame | None:
+    def _child(self, frame: str, above: str) -> Cluster | None:
         """The frame directly below `above` that a frame is, or stands in."""
         inner = self.picture.frames.get(frame)
         while inner is not None and inner.parent != above:
             inner = self.picture.frames.get(inner.parent)
         return inner
 
-    def _frame(self, dot: Any, frame: Frame, way: int) -> None:
+    def _frame(self, dot: Any, frame: Cluster, way: int) -> None:
         bold = frame.key in self.highlight
         with dot.subgraph(name=f"cluster_{self.numbers[frame.key]}") as inner:
             inner.attr(
@@ -236,17 +248,17 @@ class _Writer:
         ]
         return any(gate.frame in entered(self.picture, edge) for edge in heads)
 
-    def _title(self, frame: Frame) -> list[Line]:
+    def _title(self, frame: Cluster) -> list[LabelLine]:
         name, _, rest = frame.title.partition(": ")
         head = " ".join(text for text in (name, times(frame.counts)) if text)
         said = wrapped(rest)
-        lines = [Line([f"<B>{escaped(head)}</B>"], 11, len(head))]
+        lines = [LabelLine([f"<B>{escaped(head)}</B>"], 11, len(head))]
         if len(said) == 1 and len(head) + len(rest) < WIDEST and self.direction == "TB":
-            lines = [Line([*lines[0].cells, escaped(rest)], 11, len(head) + len(rest) + 2)]
+            lines = [LabelLine([*lines[0].cells, escaped(rest)], 11, len(head) + len(rest) + 2)]
             said = []
-        return [*lines, *[plain(line, 11) for line in said], *small(self.look, [frame.only], 9)]
+        return [*lines, *[text_line(line, 11) for line in said], *small(self.look, [frame.only], 9)]
 
-    def _figures(self, frame: Frame) -> list[Line]:
+    def _figures(self, frame: Cluster) -> list[LabelLine]:
         details = [line for text in frame.details for line in wrapped(text)]
         info = [line for text in re.split("\n|(?<=;) ", frame.info) for line in wrapped(text, SMALL)]
         return small(self.look, [*details, *info], 9)
@@ -283,7 +295,7 @@ class _Writer:
         said = [escaped(line) for line in wrapped(box.label)] or [""]
         if copies := times(box.counts):
             said[-1] += f" <B>{escaped(copies)}</B>"
-        lines = [Line([line], 11) for line in said]
+        lines = [LabelLine([line], 11) for line in said]
         shape = "" if self.chain or self.direction == "LR" else box.figures.partition("\n")[0]
         lines += small(self.look, parts(joined(box.small, shape, box.only), SMALL), 8)
         lines += small(self.look, [line for text in box.details for line in wrapped(text, SMALL)], 8)

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Sequence
 
 from netspec.analysis.cost import Cost, costs
-from netspec.backends.diagram.across import differing, shapes_of, which
+from netspec.backends.diagram.across import differing, shapes_across, which
 from netspec.backends.diagram.lines import Lines
-from netspec.backends.diagram.picture import Box, Edge, Frame, Picture
-from netspec.backends.diagram.plan import Layout, Opened, Plan, Unit
+from netspec.backends.diagram.picture import Box, Cluster, Edge, Picture
+from netspec.backends.diagram.plan import FoldPlan, Opened, Plan, Unit
 from netspec.backends.diagram.residual import is_residual
 from netspec.backends.diagram.view import DEEPEST, View, check_expanded, nodes_of, part_of
 from netspec.backends.diagram.words import (
@@ -23,9 +23,9 @@ from netspec.backends.diagram.words import (
     totals_text,
     weights_of,
 )
-from netspec.collector import without_collector
 from netspec.dims import symbols
 from netspec.errors import fail
+from netspec.gc_pause import gc_paused
 from netspec.graph.model import Graph, Mode, Node, Scope
 from netspec.types import Tensor
 
@@ -43,14 +43,14 @@ def fold(
     NetspecError NS209 for a name that there is not, NS401 where there are too many boxes to draw.
     """
     check_expanded(graph, expand)
-    with without_collector():
+    with gc_paused():
         return _fold(graph, depth, expand, part, mode)
 
 
 def _fold(graph: Graph, depth: int | None, expand: Collection[str], part: str, mode: Mode) -> Picture:
     view = View(depth if depth is not None else DEEPEST, frozenset(expand), part_of(graph, part, mode), mode)
     nodes = nodes_of(graph, view.part, mode)
-    layout = Layout(graph, nodes, view)
+    layout = FoldPlan(graph, nodes, view)
     ends = _Ends(graph, view, nodes)
     more = len(ends.entering) + len(ends.leaving)
     depth = _comfortable(layout, more) if depth is None else depth
@@ -61,7 +61,7 @@ def _fold(graph: Graph, depth: int | None, expand: Collection[str], part: str, m
     return _Folder(graph, view, nodes, ends, Plan(layout, depth)).picture()
 
 
-def _comfortable(layout: Layout, more: int) -> int:
+def _comfortable(layout: FoldPlan, more: int) -> int:
     """The depth down to which blocks may be opened, so that a page holds all with repeats drawn once."""
     boxes = layout.boxes(0)
     for depth in range(1, DEEPEST):
@@ -127,7 +127,7 @@ class _Folder:
 
     # Frames.
 
-    def _frame(self, frame: Opened) -> Frame:
+    def _frame(self, frame: Opened) -> Cluster:
         scopes = list(frame.scopes.values())
         first = scopes[0]
         around = Counter(frame.around)
@@ -136,9 +136,11 @@ class _Folder:
         said, details = self._said(scopes)
         above = self.graph.scopes.get(first.parent)
         name = f"{above.name}.{first.name}" if above is not None and above.kind == "repeat" else first.name
-        shape = shapes_of([self.shapes.of(self._used(scope)) for scope in scopes])
+        shape = shapes_across([self.shapes.of(self._used(scope)) for scope in scopes])
         info = figures(shape, self._costs(frame.nodes))
-        return Frame(frame.key, frame.parent, name if said == name else f"{name}: {said}", counts, info, details, only)
+        return Cluster(
+            frame.key, frame.parent, name if said == name else f"{name}: {said}", counts, info, details, only
+        )
 
     def _said(self, scopes: Sequence[Scope]) -> tuple[str, tuple[str, ...]]:
         """What scopes that are drawn as one are, without their copies; of a merge with branches, which one."""
@@ -243,7 +245,7 @@ class _Folder:
         single = len(counts) == len(units)
         groups: list[Hashable] = [around[unit.copy] if single else unit.copy for unit in units]
         box = Box(key, "op", "", frame=frame, counts=_counts(counts.values()), only=only)
-        box.shape = shapes_of(list(shapes.values()))
+        box.shape = shapes_across(list(shapes.values()))
         box.paths = tuple(unit.path for unit in units)
         if not frame:
             box.figures = figures(box.shape, self._costs([node for unit in units for node in unit.nodes]))

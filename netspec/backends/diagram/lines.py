@@ -10,7 +10,7 @@ from netspec.graph.model import Graph, Node
 
 
 @dataclass(slots=True)
-class Line:
+class BoxEdge:
     """From a box to another, in these copies of the frames around them; `size`: only the size of the value counts."""
 
     tails: set[int] = field(default_factory=set[int])
@@ -37,7 +37,7 @@ class Lines:
         self.graph = graph
         self.plan = plan
         self.entering = entering
-        self.drawn: dict[tuple[str, str], Line] = {}
+        self.drawn: dict[tuple[str, str], BoxEdge] = {}
         self.fed: set[str] = set()
         self._leaves: dict[tuple[str, int], set[int]] = {}
         arrivals: Arrivals = {}
@@ -103,7 +103,7 @@ class Lines:
     def _draw(self, value: str, shared: int, head: str, size: bool, copies: set[int]) -> None:
         stand = self._stand(value)
         tail = stand.box if stand else f"from {value}"
-        line = self.drawn.setdefault((tail, head), Line())
+        line = self.drawn.setdefault((tail, head), BoxEdge())
         line.heads |= copies
         line.size = line.size and size
         line.tails |= self._copies_left(value, shared, stand) if stand else {0}

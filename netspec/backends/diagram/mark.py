@@ -7,7 +7,7 @@ import struct
 import zlib
 from pathlib import Path
 
-MARK = b"drawn by netspec"
+DIAGRAM_MARK = b"drawn by netspec"
 _PNG_HEAD = 8 + 25
 """The signature of a PNG, and the chunk that comes first in all of them."""
 _LOOKED_AT = 4096
@@ -16,21 +16,21 @@ _LOOKED_AT = 4096
 def marked(data: bytes, format: str) -> bytes:
     """A diagram's file with the mark: a comment, or in PNG a chunk of text."""
     if format == "dot":
-        return data + b"// " + MARK + b"\n"
+        return data + b"// " + DIAGRAM_MARK + b"\n"
     if format == "svg":
-        return re.sub(rb"(?=<svg\b)", lambda _: b"<!-- " + MARK + b" -->\n", data, count=1)
+        return re.sub(rb"(?=<svg\b)", lambda _: b"<!-- " + DIAGRAM_MARK + b" -->\n", data, count=1)
     if format == "png":
-        chunk = b"tEXtSoftware\0" + MARK
+        chunk = b"tEXtSoftware\0" + DIAGRAM_MARK
         chunk = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
         return data[:_PNG_HEAD] + chunk + data[_PNG_HEAD:]
     # Readers of PDF look for its end in its last kilobyte.
-    return data.rstrip(b"\n") + b"\n% " + MARK + b"\n"
+    return data.rstrip(b"\n") + b"\n% " + DIAGRAM_MARK + b"\n"
 
 
 def is_our_diagram(path: Path) -> bool:
     """Whether netspec drew a file: its mark stands at the beginning, or in DOT and PDF at the end."""
     with path.open("rb") as file:
-        if MARK in file.read(_LOOKED_AT):
+        if DIAGRAM_MARK in file.read(_LOOKED_AT):
             return True
         file.seek(max(0, path.stat().st_size - _LOOKED_AT))
-        return MARK in file.read()
+        return DIAGRAM_MARK in file.read()

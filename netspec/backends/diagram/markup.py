@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
-from netspec.backends.diagram.look import Look
+from netspec.backends.diagram.theme import Look
 from netspec.printable import printable
 
 LONGEST = 36
@@ -18,7 +18,7 @@ SPACING = 1.25
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LabelLine:
     """A line of a label: markup in one cell or several side by side, its size in points, and how many characters."""
 
     cells: Sequence[str]
@@ -53,7 +53,7 @@ def parts(text: str, width: int) -> list[str]:
     return [line for long in lines for line in wrapped(long, width)]
 
 
-def stacked(lines: Sequence[Line], align: str = "CENTER", width: int = 0) -> str:
+def stacked(lines: Sequence[LabelLine], align: str = "CENTER", width: int = 0) -> str:
     """Lines as a label, of a width in points or more.
 
     Rows of a table keep descenders off the line below, which line breaks do not.
@@ -67,26 +67,26 @@ def stacked(lines: Sequence[Line], align: str = "CENTER", width: int = 0) -> str
 _BARE = ' BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"'
 
 
-def _row(line: Line, align: str) -> str:
+def _row(line: LabelLine, align: str) -> str:
     # Between cells, a space of another size is a text of its own.
     text = '<FONT POINT-SIZE="9"> &#160;</FONT>'.join(line.cells)
     return f'<TR><TD ALIGN="{align}" HEIGHT="{round(line.size * SPACING)}">{text}</TD></TR>'
 
 
-def breadth(lines: Iterable[Line]) -> int:
+def breadth(lines: Iterable[LabelLine]) -> int:
     """About how wide lines are, in points."""
     return round(max(line.size * line.length for line in lines) / 2)
 
 
-def plain(text: str, size: int) -> Line:
+def text_line(text: str, size: int) -> LabelLine:
     """A line of text."""
-    return Line([escaped(text)], size, len(text))
+    return LabelLine([escaped(text)], size, len(text))
 
 
-def small(look: Look, texts: Iterable[str], size: int) -> list[Line]:
+def small(look: Look, texts: Iterable[str], size: int) -> list[LabelLine]:
     """Faint lines, of the texts that say something."""
     return [
-        Line([f'<FONT POINT-SIZE="{size}" COLOR="{look.faint}">{escaped(text)}</FONT>'], size, len(text))
+        LabelLine([f'<FONT POINT-SIZE="{size}" COLOR="{look.faint}">{escaped(text)}</FONT>'], size, len(text))
         for text in texts
         if text
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["op", "merge", "block", "input", "output"]
+BoxKind = Literal["op", "merge", "block", "input", "output"]
 
 
 @dataclass(slots=True)
@@ -18,7 +18,7 @@ class Box:
     """
 
     key: str
-    kind: Kind
+    kind: BoxKind
     label: str
     small: str = ""
     details: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Box:
 
 
 @dataclass(slots=True)
-class Frame:
+class Cluster:
     """A block or repeat that is opened: its title, how many copies it stands for, and its figures.
 
     `counts` are the copies, in each copy of the frame around it unless that is always the same; `only` says in which
@@ -82,5 +82,5 @@ class Picture:
     title: str
     totals: str
     boxes: dict[str, Box] = field(default_factory=dict[str, Box])
-    frames: dict[str, Frame] = field(default_factory=dict[str, Frame])
+    frames: dict[str, Cluster] = field(default_factory=dict[str, Cluster])
     edges: list[Edge] = field(default_factory=list[Edge])

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from netspec.backends.diagram.across import merged, which
-from netspec.backends.diagram.atoms import Atom, atoms
+from netspec.backends.diagram.fused import FusedOps, atoms
 from netspec.backends.diagram.view import View
 from netspec.graph.model import Graph, Node, Scope
 
@@ -58,7 +58,7 @@ class Opened:
     nodes: list[Node] = field(default_factory=list[Node])
 
 
-class Layout:
+class FoldPlan:
     """The names of scopes and boxes, with `*` for the copy of a repeat that is drawn once; of them, which are frames.
 
     What is drawn as one is a frame, or not, as one: the copy that has most decides.
@@ -94,7 +94,7 @@ class Layout:
                 path, parent = parent, self.graph.scopes[parent].parent
         return found
 
-    def _settle(self, nodes: Sequence[Node]) -> tuple[list[Atom], set[str]]:
+    def _settle(self, nodes: Sequence[Node]) -> tuple[list[FusedOps], set[str]]:
         """The atoms, none of which leaves a frame, and the keys of what holds more than one."""
         walls: set[str] = set()
         while True:
@@ -108,7 +108,7 @@ class Layout:
                 return made, self.heavy
             walls |= crossed
 
-    def _differing(self, made: Iterable[Atom]) -> set[str]:
+    def _differing(self, made: Iterable[FusedOps]) -> set[str]:
         """The keys of repeats of a few single boxes that have no label for all."""
         labels: dict[str, list[str]] = {}
         for atom in made:
@@ -127,7 +127,7 @@ class Layout:
                 differing.add(key)
         return differing
 
-    def _heavy(self, made: Iterable[Atom]) -> set[str]:
+    def _heavy(self, made: Iterable[FusedOps]) -> set[str]:
         weights: dict[str, int] = {}
         for atom in made:
             for scope in self.chain(atom.leader.scope):
@@ -142,7 +142,7 @@ class Layout:
                     heavy.add(self.key(scope.parent))
         return heavy
 
-    def _crossed(self, atom: Atom) -> Iterable[str]:
+    def _crossed(self, atom: FusedOps) -> Iterable[str]:
         """The frames that an atom begins in and leaves."""
         inner = self.chain(atom.leader.scope)
         outer = len(self.chain(atom.home))
@@ -251,7 +251,7 @@ class Layout:
 class Plan:
     """The boxes and frames of a view: `units` by the key of their box, `frames` by theirs, a `stand` for every op."""
 
-    def __init__(self, layout: Layout, depth: int) -> None:
+    def __init__(self, layout: FoldPlan, depth: int) -> None:
         self.layout = layout
         self.depth = depth
         self.units: dict[str, list[Unit]] = {}
@@ -286,7 +286,7 @@ class Plan:
             opened = self.frames[opened.parent]
         return which([copy in copies for copy in range(len(opened.copies))], opened.around)
 
-    def _place(self, own: str, atom: Atom) -> None:
+    def _place(self, own: str, atom: FusedOps) -> None:
         """Find the box of an atom: its own, or that of the outermost scope around it that is closed."""
         layout, leader = self.layout, atom.leader
         chain = layout.chain(leader.scope)
@@ -303,7 +303,7 @@ class Plan:
             copy, frame, start = self._enter(scope, frame, copy, path, atom), layout.key(scope.path), place + 1
         self._add(own, Unit(leader, None, copy, chain[start:]), frame, atom, tuple(loops))
 
-    def _enter(self, scope: Scope, outer: str, copy: int, path: str, atom: Atom) -> int:
+    def _enter(self, scope: Scope, outer: str, copy: int, path: str, atom: FusedOps) -> int:
         """The number of the copy of a frame that has a path; the frame and the copy are noted if they are new."""
         key = self.layout.key(scope.path)
         frame = self.frames.setdefault(key, Opened(key, outer, scope.kind == "repeat"))
@@ -314,7 +314,7 @@ class Plan:
             frame.around.append(copy)
         return frame.copies[path]
 
-    def _close(self, scope: Scope, unit: Unit, frame: str, atom: Atom, loops: Loops) -> None:
+    def _close(self, scope: Scope, unit: Unit, frame: str, atom: FusedOps, loops: Loops) -> None:
         key = self.layout.key(scope.path)
         known = self._closed.get(scope.path)
         if known is None:
@@ -323,12 +323,12 @@ class Plan:
             return
         self._note(key, known, atom, loops)
 
-    def _add(self, key: str, unit: Unit, frame: str, atom: Atom, loops: Loops) -> None:
+    def _add(self, key: str, unit: Unit, frame: str, atom: FusedOps, loops: Loops) -> None:
         self.units.setdefault(key, []).append(unit)
         self.frame_of.setdefault(key, frame)
         self._note(key, unit, atom, loops)
 
-    def _note(self, key: str, unit: Unit, atom: Atom, loops: Loops) -> None:
+    def _note(self, key: str, unit: Unit, atom: FusedOps, loops: Loops) -> None:
         unit.nodes += atom.nodes
         stand = Stand(key, unit.copy, loops)
         for node in atom.nodes:

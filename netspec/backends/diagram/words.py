@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from netspec.analysis.cost import Cost
-from netspec.backends.diagram.across import differing, merged, shapes_of, varying, which
+from netspec.backends.diagram.across import differing, merged, shapes_across, varying, which
 from netspec.dims import Dim, Symbolic
 from netspec.expression import show
 from netspec.graph.model import Graph, Node, Scope
@@ -79,7 +79,7 @@ def weights_of(owners: Sequence[str], groups: Sequence[Hashable]) -> str:
     if not known:
         return ""
     where = which([bool(owner) for owner in owners], groups)
-    return f"weights of {shapes_of(known)}" + (f" ({where})" if where else "")
+    return f"weights of {shapes_across(known)}" + (f" ({where})" if where else "")
 
 
 def figures(shape: str, costs: Iterable[Cost]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from netspec.backends.onnx.lower import Array
-from netspec.backends.onnx.signature import Value
+from netspec.backends.onnx.signature import ModelValue
 
 LARGEST_GRAPH = 32
 """The batch up to which a run takes so little time that launching its kernels one by one shows."""
@@ -22,7 +22,7 @@ class CudaRunner:
     """Runs of a session on a GPU, all in one thread: ONNX Runtime captures a graph for each thread that asks for it."""
 
     def __init__(
-        self, runtime: Any, session: Any, outputs: Mapping[str, Value], *, graphs: bool, device_id: int = 0
+        self, runtime: Any, session: Any, outputs: Mapping[str, ModelValue], *, graphs: bool, device_id: int = 0
     ) -> None:
         self.runtime = runtime
         self.session = session

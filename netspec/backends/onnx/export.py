@@ -10,7 +10,7 @@ from pathlib import Path
 from netspec.backends.onnx.lower import OPSETS, Array, Lowered, lower
 from netspec.backends.onnx.metadata import SEED, metadata_of
 from netspec.backends.onnx.narrow import TooLarge, is_coarse
-from netspec.backends.onnx.write import PRODUCER, model_of, nbytes_of, too_large, write_model
+from netspec.backends.onnx.write import PRODUCER, model_of, nbytes_of, needs_external_data, write_model
 from netspec.errors import choices, fail
 from netspec.files import replacing
 from netspec.graph.model import Graph
@@ -76,7 +76,7 @@ def export(
     def get(key: str) -> Array:
         return _as_in_model(state[key], lowered, key)
 
-    apart = too_large(model, lowered.weights)
+    apart = needs_external_data(model, lowered.weights)
     with replacing(beside) if apart else nullcontext() as data, replacing(path) as file:
         write_model(model, lowered.weights, get, file, data, beside.name)
     sizes = len(lowered.nodes), len(lowered.weights), nbytes_of(lowered.weights)

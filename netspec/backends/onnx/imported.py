@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 from netspec.backends.onnx.lower import Array, lower
 from netspec.backends.onnx.metadata import graph_in
-from netspec.backends.onnx.read import Initializers, metadata_in, read_model
+from netspec.backends.onnx.read import ModelInitializers, metadata_in, read_model
 from netspec.backends.onnx.write import PRODUCER
 from netspec.errors import NetspecError, fail
 from netspec.graph.model import Graph
@@ -47,7 +47,7 @@ def import_model(path: Path) -> Imported:
         fail("NS502", f"{path} holds a spec that can't be read", notes=[error.diagnostics[0].message])
     if changed := _first_change(list(model.graph.node), lowered.nodes):
         _refuse(path, changed)
-    arrays = Initializers(model, path)
+    arrays = ModelInitializers(model, path)
     for constant in lowered.constants:
         wanted = numpy_helper.to_array(constant)
         if constant.name not in arrays or not np.array_equal(arrays[constant.name], wanted):

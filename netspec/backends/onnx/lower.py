@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from netspec.backends.onnx.narrow import HALF, Array, Narrow, TooLarge, is_coarse, need_in_range
+from netspec.backends.onnx.narrow import HALF, Array, Narrowing, TooLarge, is_coarse, need_in_range
 from netspec.dims import Dim
 from netspec.errors import choices, fail
 from netspec.graph.infer import located
@@ -39,7 +39,7 @@ class Lowered:
     values: list[onnx.ValueInfoProto] = field(default_factory=list[onnx.ValueInfoProto])
     sums: dict[str, float] = field(default_factory=dict[str, float])
     """By the keys of weights, what is added to them: half precision must keep the sums."""
-    narrow: Narrow = field(default_factory=Narrow)
+    narrow: Narrowing = field(default_factory=Narrowing)
     """What constants have lost in half precision, and weights are going to lose."""
 
 
@@ -85,7 +85,7 @@ class _Lowering:
         self.coarse: dict[str, float] = {}
         """The constants that their dtype is too coarse to multiply with, and what they are."""
         self.sums: dict[str, float] = {}
-        self.narrow = Narrow()
+        self.narrow = Narrowing()
         self.node: Node
         self.counts: dict[str, int] = {}
 

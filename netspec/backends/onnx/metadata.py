@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from netspec import __version__
-from netspec.backends.onnx.read import refuse
-from netspec.backends.onnx.signature import Value
+from netspec.backends.onnx.read import refuse_model
+from netspec.backends.onnx.signature import ModelValue
 from netspec.dims import symbol
 from netspec.errors import Findings, NetspecError, fail
 from netspec.graph.model import Graph
@@ -51,7 +51,7 @@ def graph_in(said: Mapping[str, str], model: str) -> Graph:
     return elaborate(read_spec(Source(f"<{model}: {SPEC}>", said[SPEC]))).graph
 
 
-def preprocess_in(said: Mapping[str, str], path: Path, inputs: Mapping[str, Value]) -> dict[str, Preprocess]:
+def preprocess_in(said: Mapping[str, str], path: Path, inputs: Mapping[str, ModelValue]) -> dict[str, Preprocess]:
     """How images become inputs, by their names. Raises NetspecError NS502 for what can't be that."""
     findings = Findings()
     try:
@@ -60,11 +60,11 @@ def preprocess_in(said: Mapping[str, str], path: Path, inputs: Mapping[str, Valu
         for name, definition in found.items():
             fitted(name, _type(inputs[name]), None, definition)
     except NetspecError as error:
-        refuse(path, f"its `{PREPROCESS}` is wrong", error.diagnostics[0].message)
+        refuse_model(path, f"its `{PREPROCESS}` is wrong", error.diagnostics[0].message)
     return {name: definition.value for name, definition in found.items()}
 
 
-def labels_in(said: Mapping[str, str], path: Path, outputs: Mapping[str, Value]) -> dict[str, tuple[str, ...]]:
+def labels_in(said: Mapping[str, str], path: Path, outputs: Mapping[str, ModelValue]) -> dict[str, tuple[str, ...]]:
     """The names of the classes, by outputs. Raises NetspecError NS502 for what can't be that."""
     findings = Findings()
     try:
@@ -73,7 +73,7 @@ def labels_in(said: Mapping[str, str], path: Path, outputs: Mapping[str, Value])
         for name, definition in found.items():
             check_labels(name, _type(outputs[name]), definition)
     except NetspecError as error:
-        refuse(path, f"its `{LABELS}` is wrong", error.diagnostics[0].message)
+        refuse_model(path, f"its `{LABELS}` is wrong", error.diagnostics[0].message)
     names = {name: names_of(definition.value) for name, definition in found.items()}
     return {name: known for name, known in names.items() if known}
 
@@ -87,6 +87,6 @@ def _entries(said: Mapping[str, str], key: str, path: Path) -> Mapping[str, Entr
     return data.entries
 
 
-def _type(value: Value) -> Tensor:
+def _type(value: ModelValue) -> Tensor:
     """The type of a value, as far as it is fixed: all that is open is one symbol here."""
     return Tensor(tuple([size if isinstance(size, int) else symbol("N") for size in value.shape]), value.dtype)

@@ -20,7 +20,7 @@ class TooLarge(Exception):
         self.help = help
 
 
-class Narrow:
+class Narrowing:
     """Makes numbers narrower, and keeps count of those that half precision is too coarse for."""
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ def need_in_range(number: float, half: bool) -> None:
 
     Raises TooLarge, also where it becomes 0 in float32.
     """
-    Narrow().narrow(np.asarray([number], "float64"), HALF if half else "float32", "")
+    Narrowing().narrow(np.asarray([number], "float64"), HALF if half else "float32", "")
     if number and not np.float32(number):
         raise TooLarge(f"{number:.3g}, and 0 in float32")
 

@@ -29,9 +29,9 @@ def read_model(path: Path) -> onnx.ModelProto:
     try:
         model = onnx.ModelProto.FromString(path.read_bytes())
     except (DecodeError, ValueError, OSError) as error:
-        refuse(path, "it is cut off, or no ONNX model", error)
+        refuse_model(path, "it is cut off, or no ONNX model", error)
     if not model.graph.node and not model.graph.output:
-        refuse(path, "it holds no graph")
+        refuse_model(path, "it holds no graph")
     return model
 
 
@@ -40,7 +40,7 @@ def metadata_in(model: onnx.ModelProto, path: Path) -> dict[str, str]:
     said: dict[Any, Any] = {entry.key: entry.value for entry in model.metadata_props}
     # Protobuf gives text that is no UTF-8 as bytes.
     if not all(isinstance(text, str) for entry in said.items() for text in entry):
-        refuse(path, "what it says of itself is no text")
+        refuse_model(path, "what it says of itself is no text")
     return said
 
 
@@ -63,7 +63,7 @@ def tensors_of(message: Message) -> Iterator[TensorProto]:
                 yield from tensors_of(each)
 
 
-class Initializers(Mapping[str, Array]):
+class ModelInitializers(Mapping[str, Array]):
     """The initializers of a model; those in a file beside it are read from there, each time they are asked for."""
 
     def __init__(self, model: onnx.ModelProto, path: Path) -> None:
@@ -77,12 +77,12 @@ class Initializers(Mapping[str, Array]):
             dtype, shape = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type)), tuple(tensor.dims)
             array = np.fromfile(file, dtype, prod(shape), offset=begin)
             if array.size != prod(shape):
-                refuse(self.path, f"{file} was cut off while `{key}` was read")
+                refuse_model(self.path, f"{file} was cut off while `{key}` was read")
             return array.reshape(shape)
         try:
             return numpy_helper.to_array(tensor)
         except (ValueError, TypeError) as error:
-            refuse(self.path, f"`{key}` is not as long as its shape says", error)
+            refuse_model(self.path, f"`{key}` is not as long as its shape says", error)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.tensors)
@@ -98,26 +98,26 @@ def external_place(tensor: TensorProto, path: Path) -> tuple[Path, int]:
         begin, name = int(place.get("offset", "0")), os.path.normpath(place.get("location") or "..")
         dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type))
     except (ValueError, KeyError, TypeError) as error:
-        refuse(path, f"`{tensor.name}` is said to stand in another file, and not in which", error)
+        refuse_model(path, f"`{tensor.name}` is said to stand in another file, and not in which", error)
     if name in (".", "..") or os.path.basename(name) != name:
-        refuse(path, f"`{tensor.name}` is said to stand in {name!r}, which is no file beside it")
+        refuse_model(path, f"`{tensor.name}` is said to stand in {name!r}, which is no file beside it")
     file = path.with_name(name)
     count = prod(tensor.dims)
     end = begin + ((count + 1) // 2 if tensor.data_type in _HALF_BYTES else count * dtype.itemsize)
     try:
         if file.is_symlink():
-            refuse(path, f"its weights stand in {file}, which is a link: it may lead out of the folder")
+            refuse_model(path, f"its weights stand in {file}, which is a link: it may lead out of the folder")
         size = file.stat().st_size if file.is_file() else -1
     except OSError as error:
-        refuse(path, f"there is no file {name!r} beside it, which holds its weights", error)
+        refuse_model(path, f"there is no file {name!r} beside it, which holds its weights", error)
     if size < 0:
-        refuse(path, f"there is no file {file} beside it, which holds its weights")
+        refuse_model(path, f"there is no file {file} beside it, which holds its weights")
     if begin < 0 or min(tensor.dims, default=0) < 0 or end > size:
-        refuse(path, f"{file} is cut off: `{tensor.name}` ends at {end:,} bytes")
+        refuse_model(path, f"{file} is cut off: `{tensor.name}` ends at {end:,} bytes")
     return file, begin
 
 
-def refuse(path: Path, why: str, said: Exception | str = "") -> NoReturn:
+def refuse_model(path: Path, why: str, said: Exception | str = "") -> NoReturn:
     """Raise NetspecError NS502 for a model: why it can't be used, and what another program said of it."""
     lines = str(said).strip().splitlines()
     fail("NS502", f"{path} can't be used: {why}", notes=[lines[0][:300]] if lines else ())

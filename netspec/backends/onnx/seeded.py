@@ -11,7 +11,7 @@ import numpy as np
 from netspec.backends.onnx.lower import Array
 from netspec.errors import fail
 from netspec.graph.model import Graph, Node
-from netspec.lazily import Lazily
+from netspec.lazy import LazyMapping
 from netspec.types import Filling, Init, Weight
 
 
@@ -36,7 +36,7 @@ def seeded_weights(graph: Graph, seed: int) -> Mapping[str, Array]:
             shape = " x ".join(map(str, weight.shape))
             fail("NS501", f"`{key}` of {shape} can't begin as {filling}: {error}", help="its op says so in `start`")
 
-    return Lazily(sources, make)
+    return LazyMapping(sources, make)
 
 
 def _filling(node: Node, weight: Weight) -> Filling:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from netspec.backends.onnx.batching import Samples
 from netspec.backends.onnx.cuda import CudaRunner, batch_of
 from netspec.backends.onnx.device import CUDA, Device, choose, providers
 from netspec.backends.onnx.lower import Array
 from netspec.backends.onnx.metadata import labels_in, preprocess_in
 from netspec.backends.onnx.packages import onnx_runtime
-from netspec.backends.onnx.read import check_files_beside, metadata_in, read_model, refuse
-from netspec.backends.onnx.samples import Samples
+from netspec.backends.onnx.read import check_files_beside, metadata_in, read_model, refuse_model
 from netspec.backends.onnx.scores import are_probabilities, probabilities
-from netspec.backends.onnx.signature import batch_axis, example, fit, is_fixed, values_of
+from netspec.backends.onnx.signature import batch_axis, input_arrays, is_fixed, run_example, values_of
 from netspec.errors import Diagnostic, MissingPart, NetspecError, choices, fail
 from netspec.preprocess import Preprocess
 
@@ -97,13 +97,13 @@ class Session:
                 found = runtime.InferenceSession(str(self.path), quiet, providers=chosen, enable_fallback=0)
             except Exception as error:
                 # With graphs: a node that CUDA has no kernel for runs on the CPU, and such a run is no graph.
-                said = words_of(error)
+                said = runtime_message(error)
                 continue
             if device == "cuda" and found.get_providers()[0] == CUDA:
                 number = int(options.get("device_id", "0"))
                 return found, CudaRunner(runtime, found, self.outputs, graphs=graphs, device_id=number)
         if found is None:
-            refuse(self.path, "ONNX Runtime refuses it", said)
+            refuse_model(self.path, "ONNX Runtime refuses it", said)
         if wanted == "cuda":
             fail("NS602", "CUDA can't be used: it could not begin", notes=[said])
         if self.device == "cuda":
@@ -116,7 +116,7 @@ class Session:
         The array of a model's only input may stand alone. Raises NetspecError NS503 for arrays whose names, shapes or
         dtypes are not the model's.
         """
-        arrays = fit(self.inputs, {**self._by_name(inputs), **named})
+        arrays = input_arrays(self.inputs, {**self._by_name(inputs), **named})
         batch = batch_of(arrays)
         if batch == 1 or not self._in_batches or not self._samples.are_apart:
             return dict(zip(self.outputs, self._run(arrays), strict=True))
@@ -131,7 +131,7 @@ class Session:
             return cast("Mapping[str, Any]", inputs)
         if len(self.inputs) != 1:
             message = f"the model takes {choices(self.inputs)}, and was given one thing without a name"
-            fail("NS503", message, help=example(self.inputs))
+            fail("NS503", message, help=run_example(self.inputs))
         return dict.fromkeys(self.inputs, inputs)
 
     def _in_chunks(self, arrays: Mapping[str, Array], batch: int) -> list[list[Array]]:
@@ -157,8 +157,8 @@ class Session:
         except Exception as error:
             if _OUT_OF_MEMORY.search(str(error)):
                 message = f"{self.path} and a batch of {batch_of(arrays)} do not fit into memory"
-                raise OutOfMemory(Diagnostic("NS502", message, notes=(words_of(error),))) from None
-            fail("NS502", f"{self.path} failed", notes=[words_of(error)])
+                raise OutOfMemory(Diagnostic("NS502", message, notes=(runtime_message(error),))) from None
+            fail("NS502", f"{self.path} failed", notes=[runtime_message(error)])
 
     def images(self, images: ImageLike | Sequence[ImageLike]) -> dict[str, Array]:
         """Images as the input of a model that takes one: an image or a list of them, each a file, Pillow's or pixels.
@@ -166,14 +166,16 @@ class Session:
         Raises NetspecError NS503 for what is no image, and for models that say nothing of images.
         """
         try:
-            from netspec.backends.images import prepare
+            from netspec.backends.images import prepare_image
         except ModuleNotFoundError:
             raise MissingPart("images are read by Pillow, which is not installed", "pip install pillow") from None
         name, how = self._image_input()
         listed = cast("Sequence[ImageLike]", images if isinstance(images, list | tuple) else [images])
         value = self.inputs[name]
         channels = value.shape[1]
-        prepared = [prepare(image, how, channels if isinstance(channels, int) else 3, value.dtype) for image in listed]
+        prepared = [
+            prepare_image(image, how, channels if isinstance(channels, int) else 3, value.dtype) for image in listed
+        ]
         if not prepared:
             fail("NS503", "there is no image")
         if len({each.shape for each in prepared}) > 1:
@@ -226,7 +228,7 @@ def _ways(device: Device, graphs: bool) -> list[tuple[Device, bool]]:
     return [*(cuda if device == "cuda" else []), ("cpu", False)]
 
 
-def words_of(error: Exception) -> str:
+def runtime_message(error: Exception) -> str:
     """What ONNX Runtime says, without its numbers and the places in its own source."""
     line = str(error).strip().partition("\n")[0]
     line = re.sub(r"^.*\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)

@@ -12,7 +12,7 @@ import onnx
 from onnx import helper
 
 from netspec.backends.onnx.lower import Array
-from netspec.backends.onnx.read import refuse
+from netspec.backends.onnx.read import refuse_model
 from netspec.errors import choices, closest, fail
 
 UNKNOWN = "..."
@@ -20,7 +20,7 @@ UNKNOWN = "..."
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
+class ModelValue:
     """An input or output of a model: its name, its shape, and its dtype by numpy's name.
 
     Sizes that are open have names, those of other programs' models may have none: `?`.
@@ -34,19 +34,19 @@ class Value:
         return f"{' x '.join(map(str, self.shape)) or 'a scalar'}, {self.dtype}"
 
 
-def values_of(path: Path, infos: Iterable[onnx.ValueInfoProto]) -> dict[str, Value]:
+def values_of(path: Path, infos: Iterable[onnx.ValueInfoProto]) -> dict[str, ModelValue]:
     """Inputs or outputs of a model, by their names. Raises NetspecError NS502 for what is no tensor."""
-    found: dict[str, Value] = {}
+    found: dict[str, ModelValue] = {}
     for info in infos:
         tensor = info.type.tensor_type
         if not info.type.HasField("tensor_type"):
-            refuse(path, f"`{info.name}` is no tensor")
+            refuse_model(path, f"`{info.name}` is no tensor")
         try:
             dtype = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
         except (KeyError, ValueError, TypeError):
-            refuse(path, f"`{info.name}` has a dtype that numpy lacks")
+            refuse_model(path, f"`{info.name}` has a dtype that numpy lacks")
         dims = tuple(map(_size, tensor.shape.dim)) if tensor.HasField("shape") else (UNKNOWN,)
-        found[info.name] = Value(info.name, dims, str(dtype))
+        found[info.name] = ModelValue(info.name, dims, str(dtype))
     return found
 
 
@@ -55,7 +55,7 @@ def _size(dim: onnx.TensorShapeProto.Dimension) -> int | str:
     return dim.dim_value if known else dim.dim_param or "?"
 
 
-def fit(wanted: Mapping[str, Value], given: Mapping[str, Any]) -> dict[str, Array]:
+def input_arrays(wanted: Mapping[str, ModelValue], given: Mapping[str, Any]) -> dict[str, Array]:
     """Arrays for the inputs of a model, in their order.
 
     Raises NetspecError NS503 where a name, a shape or a dtype is not the model's.
@@ -66,7 +66,7 @@ def fit(wanted: Mapping[str, Value], given: Mapping[str, Any]) -> dict[str, Arra
             fail("NS503", f"the model has no input `{name}`", help=help)
     missing = [name for name in wanted if name not in given]
     if missing:
-        fail("NS503", f"the model needs {choices(missing)}", help=example(wanted))
+        fail("NS503", f"the model needs {choices(missing)}", help=run_example(wanted))
     found = {name: _array(value, given[name]) for name, value in wanted.items()}
     sizes: dict[str, tuple[int, str]] = {}
     for name, value in wanted.items():
@@ -78,7 +78,7 @@ def fit(wanted: Mapping[str, Value], given: Mapping[str, Any]) -> dict[str, Arra
     return found
 
 
-def _array(wanted: Value, given: Any) -> Array:
+def _array(wanted: ModelValue, given: Any) -> Array:
     try:
         array = cast(Array, np.asarray(given))
     except (TypeError, ValueError, RuntimeError) as error:
@@ -105,19 +105,19 @@ def _has_shape(array: Array, shape: tuple[int | str, ...]) -> bool:
     return array.ndim == len(shape) and all(size == given for size, given in sizes if isinstance(size, int))
 
 
-def example(wanted: Mapping[str, Value]) -> str:
+def run_example(wanted: Mapping[str, ModelValue]) -> str:
     """How a model is run, for those who did it otherwise."""
     return f"such as `run({', '.join(f'{name}=array' for name in wanted)})`"
 
 
-def batch_axis(inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> bool:
+def batch_axis(inputs: Mapping[str, ModelValue], outputs: Mapping[str, ModelValue]) -> bool:
     """Whether all inputs and outputs have one open size for their first axis: a batch."""
     first = {value.shape[0] if value.shape else "" for value in (*inputs.values(), *outputs.values())}
     symbol = first.pop() if len(first) == 1 and inputs else ""
     return isinstance(symbol, str) and symbol not in ("", "?", UNKNOWN)
 
 
-def is_fixed(inputs: Mapping[str, Value], outputs: Mapping[str, Value]) -> bool:
+def is_fixed(inputs: Mapping[str, ModelValue], outputs: Mapping[str, ModelValue]) -> bool:
     """Whether nothing but the batch is open, the first axis of all inputs."""
     batches = {value.shape[0] if value.shape else 0 for value in inputs.values()}
     sizes = [size for value in (*inputs.values(), *outputs.values()) for size in value.shape[1:]]

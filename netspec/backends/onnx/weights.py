@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from netspec.backends.onnx.narrow import Array, Narrow, TooLarge
+from netspec.backends.onnx.narrow import Array, Narrowing, TooLarge
 from netspec.backends.opened import opened
 from netspec.backends.stored import SafetensorsFile, is_safetensors
 from netspec.errors import fail
-from netspec.lazily import Lazily
+from netspec.lazy import LazyMapping
 from netspec.weights import Fit
 
 if TYPE_CHECKING:
     from torch import nn
 
-Source = Any
+WeightsLike = Any
 """A module, a mapping of keys to tensors or arrays, or the path of a file."""
 
 
-class StateDict(Lazily[Array]):
+class StateDict(LazyMapping[Array]):
     """Weights by their keys, each an array when it is asked for; their shapes are known before."""
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], make: Callable[[str], Array]) -> None:
@@ -30,7 +30,7 @@ class StateDict(Lazily[Array]):
         self.shapes = shapes
 
 
-def arrays_of(source: Source, key: str = "") -> StateDict:
+def arrays_of(source: WeightsLike, key: str = "") -> StateDict:
     """The weights of a module, state dict or file by their own keys.
 
     A safetensors file is read without torch, each weight when it is asked for. Raises NetspecError NS501 for a file
@@ -65,11 +65,11 @@ def fitting(arrays: Mapping[str, Array], found: Fit) -> Mapping[str, Array]:
         if (array.dtype.kind == "f") != (wanted.kind == "f"):
             fail("NS501", f"`{key}` is {wanted}, and {array.dtype} in the file: its numbers are others")
         try:
-            return Narrow().narrow(array, str(wanted), key)
+            return Narrowing().narrow(array, str(wanted), key)
         except TooLarge as error:
             fail("NS501", f"`{key}` has {error}")
 
-    return Lazily(found.pairs, make)
+    return LazyMapping(found.pairs, make)
 
 
 def _of_arrays(values: Mapping[str, Array]) -> StateDict:

@@ -18,7 +18,7 @@ Weights = Callable[[str], Array]
 
 PRODUCER = "netspec"
 """What a model says that wrote it."""
-LARGEST = 2**31 - 2**20
+MAX_MODEL_BYTES = 2**31 - 2**20
 """How many bytes a file may have: protobuf reads no message of 2 GiB. Larger weights stand in a file beside it."""
 ALIGNED = 4096
 """Where a weight may begin in that file, so that it can be mapped."""
@@ -37,9 +37,9 @@ def model_of(lowered: Lowered, name: str, opset: int, metadata: Mapping[str, str
     return model
 
 
-def too_large(model: onnx.ModelProto, weights: Mapping[str, Weight]) -> bool:
+def needs_external_data(model: onnx.ModelProto, weights: Mapping[str, Weight]) -> bool:
     """Whether a model can't have its weights in its own file."""
-    return nbytes_of(weights) + model.ByteSize() > LARGEST
+    return nbytes_of(weights) + model.ByteSize() > MAX_MODEL_BYTES
 
 
 def nbytes_of(weights: Mapping[str, Weight]) -> int:

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netspec.backends.collapse import collapse
-from netspec.backends.pytorch.classes import Class, Label, Member
+from netspec.backends.pytorch.classes import Class, ClassUse, Label
 from netspec.backends.pytorch.exact import Exact
 from netspec.backends.pytorch.expressions import document, tupled
 from netspec.backends.pytorch.layout import Doc, prefixed
 from netspec.expression import Binary, Expression, ExpressionError, Literal, Name, evaluate, names_in
 from netspec.graph.model import Graph
 
-Values = Sequence[tuple[Member, Any]]
+Values = Sequence[tuple[ClassUse, Any]]
 
 UNSAYABLE = frozenset(("range", "math", "super", "init_weights", "_", "l"))
 """Names of parameters that can't be arguments: the code needs them for itself, or linters refuse them."""
@@ -33,7 +33,7 @@ class CopiesDifferError(Exception):
 
 
 @dataclass(slots=True)
-class Argument:
+class ConstructorArgument:
     """An argument of a class's constructor, with its value for every use, by the id of the use's body."""
 
     name: str
@@ -48,7 +48,7 @@ class Argument:
         return self.default is ...
 
 
-def same(a: Any, b: Any) -> bool:
+def equal_and_typed(a: Any, b: Any) -> bool:
     """Equal, and of one type: `True` is not 1."""
     a, b = collapse(a), collapse(b)
     return type(a) is type(b) and a == b
@@ -62,7 +62,7 @@ class Arguments:
     graph: Graph
     environments: dict[int, Mapping[str, Any]] = field(default_factory=dict[int, Mapping[str, Any]])
     used: set[str] = field(default_factory=set[str])
-    invented: dict[str, Argument] = field(default_factory=dict[str, Argument])
+    invented: dict[str, ConstructorArgument] = field(default_factory=dict[str, ConstructorArgument])
     trying: bool = False
     """Whether what is found is thrown away, and only tells what follows from what."""
 
@@ -121,7 +121,9 @@ class Arguments:
             if is_list and tupled(found) != tupled(value):
                 return False
             # Where a float is wanted, an int is as good.
-            if not same(found, value) and not (type(value) is float and type(found) is int and found == value):
+            if not equal_and_typed(found, value) and not (
+                type(value) is float and type(found) is int and found == value
+            ):
                 return False
         return True
 
@@ -156,17 +158,19 @@ class Arguments:
         while name in taken:
             number += 1
             name = f"{hint}_{number}"
-        self.invented[name] = Argument(name, complete, annotation=annotation_of(complete.values()), is_list=is_list)
+        self.invented[name] = ConstructorArgument(
+            name, complete, annotation=annotation_of(complete.values()), is_list=is_list
+        )
         for body, value in complete.items():
             self.environments[body] = {**self.environments[body], name: value}
         return name
 
-    def listed(self, extra: Sequence[str] = ()) -> list[Argument]:
+    def listed(self, extra: Sequence[str] = ()) -> list[ConstructorArgument]:
         """The constructor's arguments: those used, required ones first."""
-        found: list[Argument] = []
+        found: list[ConstructorArgument] = []
         for name in self.cls.sizes:
             if name in self.used:
-                found.append(Argument(name, self.values_of(name)))
+                found.append(ConstructorArgument(name, self.values_of(name)))
         for parameter in self.cls.parameters:
             if parameter.name in self.used:
                 values = self.values_of(parameter.name)
@@ -174,11 +178,11 @@ class Arguments:
                 if kind == "list":
                     default = default if default is ... else tupled(default)
                     kind = annotation_of_lists([*values.values(), *([] if default is ... else [default])])
-                found.append(Argument(parameter.name, values, default, kind, parameter.kind == "list"))
+                found.append(ConstructorArgument(parameter.name, values, default, kind, parameter.kind == "list"))
         for name in extra:
             if name in self.used and all(argument.name != name for argument in found):
                 values = self.values_of(name)
-                found.append(Argument(name, values, annotation=annotation_of(values.values())))
+                found.append(ConstructorArgument(name, values, annotation=annotation_of(values.values())))
         found += self.invented.values()
         return sorted(found, key=lambda argument: not argument.required)
 
@@ -214,5 +218,5 @@ def argument_of(name: str, chosen: Expression, positional: bool, default: Any) -
     """An argument of a call: by place, or by name where it says other than the default."""
     if positional:
         return [document(chosen)]
-    says_nothing = isinstance(chosen, Literal) and same(chosen.value, default)
+    says_nothing = isinstance(chosen, Literal) and equal_and_typed(chosen.value, default)
     return [] if says_nothing else [prefixed(f"{name}=", document(chosen))]

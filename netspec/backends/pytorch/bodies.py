@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from netspec.backends.pytorch.escapes import Escapes, several_inputs
 from netspec.backends.pytorch.exact import exactly
-from netspec.backends.pytorch.leaving import Leaving, several_inputs
 from netspec.backends.pytorch.submodule import places_of_copies, submodule
 from netspec.errors import fail
 from netspec.expression import Expression
@@ -20,7 +20,7 @@ UNSAYABLE = "PyTorch source can't say that"
 
 
 @dataclass(slots=True, eq=False)
-class Item:
+class BodyItem:
     """A node, or an inner body, as one step of the body around it."""
 
     name: str
@@ -29,7 +29,7 @@ class Item:
     when: Expression | None = None
     node: Node | None = None
     printed: Printed | None = None
-    body: Body | None = None
+    body: ScopeBody | None = None
     labels: tuple[str, ...] = ()
     """What a block calls its outputs, where they are several."""
     shares: str = ""
@@ -56,7 +56,7 @@ class Item:
 
 
 @dataclass(slots=True, eq=False)
-class Body:
+class ScopeBody:
     """A scope (None for the network) from inside."""
 
     scope: Scope | None
@@ -64,7 +64,7 @@ class Body:
     outputs: list[str] = field(default_factory=list[str])
     training: list[str] = field(default_factory=list[str])
     """Of the network's own body, the outputs that are built in training only."""
-    items: list[Item] = field(default_factory=list[Item])
+    items: list[BodyItem] = field(default_factory=list[BodyItem])
     is_class: bool = False
 
     @property
@@ -93,7 +93,7 @@ def _code(printed: Printed | None) -> Code | None:
     return printed if isinstance(printed, Code) else None
 
 
-def bodies(graph: Graph) -> Body:
+def bodies(graph: Graph) -> ScopeBody:
     """The body of the network, with all inner ones; each knows whether it prints as a class of its own."""
     root = _Reader(graph).body(tree(graph))
     root.inputs = [i.name for i in graph.inputs]
@@ -107,7 +107,7 @@ _KNOWN = ("torch", "nn", "math")
 """The modules that every generated file may use by these names."""
 
 
-def modules_used(body: Body) -> set[str]:
+def modules_used(body: ScopeBody) -> set[str]:
     """The modules, other than torch's own, that stand before the names of layers and functions at or below a body."""
     found: set[str] = set()
     for item in body.items:
@@ -121,7 +121,7 @@ def modules_used(body: Body) -> set[str]:
     return found
 
 
-def helpers_used(body: Body) -> dict[str, str]:
+def helpers_used(body: ScopeBody) -> dict[str, str]:
     """The functions that code at or below a body calls and the file has to define: their sources, by name."""
     found: dict[str, str] = {}
     for item in body.items:
@@ -135,14 +135,14 @@ def helpers_used(body: Body) -> dict[str, str]:
 class _Reader:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.leaves = Leaving(graph).leaves
+        self.leaves = Escapes(graph).leaves
         self.sharing = Sharing(graph, UNSAYABLE)
         self.copies: dict[str, int] | None = None
         self.printed: dict[tuple[int, ...], Printed] = {}
         """How an op on values of some types is written, by identity: most nodes share both with others."""
 
-    def body(self, group: Group) -> Body:
-        body = Body(group.scope)
+    def body(self, group: Group) -> ScopeBody:
+        body = ScopeBody(group.scope)
         made: set[str] = set()
         scope = group.scope
         for member in group.items:
@@ -170,7 +170,7 @@ class _Reader:
             body.inputs = [*several, *(value for value in body.inputs if value not in several)]
         return body
 
-    def node(self, node: Node) -> Item:
+    def node(self, node: Node) -> BodyItem:
         types = self.graph.input_types(node)
         key = (id(node.op), *map(id, types))
         printed = self.printed.get(key)
@@ -179,7 +179,7 @@ class _Reader:
         # A named merge has its scope's path, which in a repeat ends in the number of the copy.
         name = node.op.opname if node.path == node.scope else node.name
         borrowed = self.borrowed(node)
-        item = Item(name, list(node.inputs), [v for v, _ in node.values()], node.when, node, borrowed or printed)
+        item = BodyItem(name, list(node.inputs), [v for v, _ in node.values()], node.when, node, borrowed or printed)
         if node.op.output_names[1:]:
             item.labels = node.op.output_names
         # An expression has no module that it could call again.
@@ -200,7 +200,7 @@ class _Reader:
             self.copies = places_of_copies(self.graph)
         return with_layer(code, submodule(self.copies, path, node.scope))
 
-    def group(self, group: Group) -> list[Item]:
+    def group(self, group: Group) -> list[BodyItem]:
         """A scope as one step; the copies of a repeat that are no modules each as a step of its own."""
         scope = group.scope
         assert scope is not None
@@ -212,12 +212,12 @@ class _Reader:
             if not all(item.is_module for item in body.items):
                 return self.expressions(scope, body)
         shares, loops = self.sharing.of_scope(scope), self.sharing.loops(scope)
-        item = Item(scope.name, body.inputs, body.outputs, scope.when, body=body, shares=shares, loops=loops)
+        item = BodyItem(scope.name, body.inputs, body.outputs, scope.when, body=body, shares=shares, loops=loops)
         if len(scope.outputs) > 1 or len(body.outputs) > 1:
             item.labels = _labels(scope, body)
         return [item]
 
-    def expressions(self, scope: Scope, body: Body) -> list[Item]:
+    def expressions(self, scope: Scope, body: ScopeBody) -> list[BodyItem]:
         """The copies of a repeat whose op is written as an expression, by names that no other step has."""
         if any(item.is_module for item in body.items):
             fail("NS401", f"some copies of `{scope.path}` are modules and some are not: {UNSAYABLE}", scope.span)
@@ -227,7 +227,7 @@ class _Reader:
         return body.items
 
 
-def _labels(scope: Scope, body: Body) -> tuple[str, ...]:
+def _labels(scope: Scope, body: ScopeBody) -> tuple[str, ...]:
     """What the values that leave a scope are called: as its block says, else after the steps that give them."""
     copies = scope.kind == "repeat"
     names: dict[str, str] = {}
@@ -241,7 +241,7 @@ def _labels(scope: Scope, body: Body) -> tuple[str, ...]:
     return tuple(flat_names(names.get(value, "x") for value in body.outputs))
 
 
-def is_chain(body: Body) -> bool:
+def is_chain(body: ScopeBody) -> bool:
     """Whether a body is modules one after another, so that `nn.Sequential` is it."""
     if len(body.inputs) != 1 or not body.items:
         return False
@@ -257,7 +257,7 @@ def is_chain(body: Body) -> bool:
     return body.outputs == [previous]
 
 
-def _choose_classes(body: Body, outermost: bool) -> None:
+def _choose_classes(body: ScopeBody, outermost: bool) -> None:
     """Blocks and the network are classes; so are scopes that are no chain, or have conditions deeper than one level.
 
     A repeat never is: its copies stand in a list, which `forward` goes through where they need other values too.
@@ -270,7 +270,7 @@ def _choose_classes(body: Body, outermost: bool) -> None:
             _choose_classes(item.body, body.is_class)
 
 
-def named_values(graph: Graph, body: Body) -> dict[str, str]:
+def named_values(graph: Graph, body: ScopeBody) -> dict[str, str]:
     """The values that expressions in a class can name: the inputs of the block or network around it."""
     scope = body.scope
     while scope is not None and scope.block is None:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from netspec.backends.pytorch.bodies import Body, Item
+from netspec.backends.pytorch.bodies import BodyItem, ScopeBody
 from netspec.dims import Dim
 from netspec.errors import fail
 from netspec.graph.lexicon import Lexicon
-from netspec.graph.model import Graph, Parameter
+from netspec.graph.model import Graph, SpecParameter
 from netspec.naming import class_name
 from netspec.types import Layer
 
@@ -24,14 +24,14 @@ Label = tuple[str, ...]
 
 
 @dataclass(slots=True, eq=False)
-class Member:
+class ClassUse:
     """One use of a class: its body, and what the spec's expressions read there."""
 
-    body: Body
+    body: ScopeBody
     names: Mapping[str, Any]
     file: Mapping[str, Any]
     """The parameters of the spec that it belongs to."""
-    items: dict[int, Item | None] = field(default_factory=lambda: dict[int, "Item | None"]())
+    items: dict[int, BodyItem | None] = field(default_factory=lambda: dict[int, "BodyItem | None"]())
     """By the id of the template's item, the item here; None where it is left out."""
     index: int | None = None
     """Of which copy a value is, where the copies of a repeat are written in one expression."""
@@ -44,9 +44,9 @@ class Class:
     """A class to print: the use with the most steps is its template."""
 
     label: Label
-    template: Member
-    parameters: list[Parameter]
-    members: list[Member] = field(default_factory=list[Member])
+    template: ClassUse
+    parameters: list[SpecParameter]
+    members: list[ClassUse] = field(default_factory=list[ClassUse])
     name: str = ""
 
     def widths(self, number: int) -> int | None:
@@ -87,12 +87,12 @@ class Class:
 @dataclass(slots=True)
 class _Found:
     label: Label
-    member: Member
-    parameters: list[Parameter]
+    member: ClassUse
+    parameters: list[SpecParameter]
 
 
 def find_classes(
-    graph: Graph, root: Body, exact: AbstractSet[Label] = frozenset()
+    graph: Graph, root: ScopeBody, exact: AbstractSet[Label] = frozenset()
 ) -> tuple[list[Class], dict[int, Class]]:
     """The classes in an order in which each comes after those it uses, and by the id of a body its class.
 
@@ -127,7 +127,7 @@ def find_classes(
     return classes, of_body
 
 
-def _names(parameters: Sequence[Parameter]) -> list[str]:
+def _names(parameters: Sequence[SpecParameter]) -> list[str]:
     return [parameter.name for parameter in parameters]
 
 
@@ -178,14 +178,14 @@ def _name_classes(graph: Graph, classes: list[Class]) -> None:
         taken.add(cls.name)
 
 
-def _collect(lexicon: Lexicon, body: Body, label: Label, parameters: list[Parameter]) -> Iterator[_Found]:
+def _collect(lexicon: Lexicon, body: ScopeBody, label: Label, parameters: list[SpecParameter]) -> Iterator[_Found]:
     """All bodies that print as classes, with the label that says which may share one."""
     scope = body.scope
     if scope is not None and scope.block is not None:
         label = ("block", scope.block.name)
         parameters = list(scope.block.parameters)
     if body.is_class:
-        member = Member(body, lexicon.environment(body.path), lexicon.file_parameters(body.path))
+        member = ClassUse(body, lexicon.environment(body.path), lexicon.file_parameters(body.path))
         yield _Found(label, member, parameters)
     for item in body.items:
         if item.body is not None:
@@ -199,7 +199,7 @@ def _most_general(found: _Found) -> tuple[int, int]:
     return -_size(found.member.body), -len(set(found.member.body.inputs))
 
 
-def _size(body: Body) -> int:
+def _size(body: ScopeBody) -> int:
     return sum(1 + (_size(item.body) if item.body is not None and not item.body.is_class else 0) for item in body.items)
 
 
@@ -243,7 +243,7 @@ def _dependencies_first(by_kind: dict[_Kind, list[_Found]], kinds: dict[int, _Ki
     return list(done)
 
 
-def _inner_classes(body: Body) -> Iterator[Body]:
+def _inner_classes(body: ScopeBody) -> Iterator[ScopeBody]:
     for item in body.items:
         if item.body is None:
             continue
@@ -260,15 +260,15 @@ class _Matcher:
         self.of_body = of_body
         self.exact = exact
 
-    def fits(self, home: Class, member: Member) -> bool:
+    def fits(self, home: Class, member: ClassUse) -> bool:
         """Match a use with a class's template, step by step; on success the member knows its items."""
-        items: dict[int, Item | None] = {}
+        items: dict[int, BodyItem | None] = {}
         if self.match(home.template.body, member.body, items):
             member.items = items
             return True
         return False
 
-    def match(self, t: Body, m: Body, items: dict[int, Item | None]) -> bool:
+    def match(self, t: ScopeBody, m: ScopeBody, items: dict[int, BodyItem | None]) -> bool:
         if len(t.inputs) != len(m.inputs) or len(t.outputs) != len(m.outputs):
             return False
         by_key = {item.key: item for item in m.items}
@@ -301,7 +301,7 @@ class _Matcher:
                 m_tokens[b].add((own.key, k))
         return alike(t.outputs, m.outputs)
 
-    def leave_out(self, item: Item, items: dict[int, Item | None]) -> bool:
+    def leave_out(self, item: BodyItem, items: dict[int, BodyItem | None]) -> bool:
         """Whether a step may be missing: it has a condition or copies, or is a chain of steps that all may be."""
         # In its place stands `nn.Identity`, which is called on one value.
         if len(item.outputs) != 1 or not item.inputs or item.shares:
@@ -312,11 +312,11 @@ class _Matcher:
             inner = [self.leave_out(part, items) for part in item.body.items]
             for part in item.body.items:
                 items[id(part)] = None
-            counted = item.body.kind == "repeat" and not self.exact and uniform(item.body, self.of_body)
+            counted = item.body.kind == "repeat" and not self.exact and copies_alike(item.body, self.of_body)
             return counted or item.when is not None or all(inner)
         return item.when is not None
 
-    def same(self, own: Item, other: Item, items: dict[int, Item | None]) -> bool:
+    def same(self, own: BodyItem, other: BodyItem, items: dict[int, BodyItem | None]) -> bool:
         if own.shares != other.shares or own.loops != other.loops:
             return False
         if own.body is None or other.body is None:
@@ -334,14 +334,14 @@ class _Matcher:
         if len(own.body.items) == 1 < len(other.body.items):
             # The template shows no second copy, and what enters that may differ from what enters the first.
             return False
-        if not self.exact and uniform(own.body, self.of_body) and uniform(other.body, self.of_body):
+        if not self.exact and copies_alike(own.body, self.of_body) and copies_alike(other.body, self.of_body):
             return self.same(own.body.items[0], other.body.items[0], {})
         # Copies that differ are written one by one, so that every use has all of them.
         names = [item.name for item in own.body.items]
         return names == [item.name for item in other.body.items] and self.match(own.body, other.body, items)
 
 
-def _same_op(own: Item, other: Item) -> bool:
+def _same_op(own: BodyItem, other: BodyItem) -> bool:
     a, b = own.printed, other.printed
     if isinstance(a, Layer) and isinstance(b, Layer):
         return (
@@ -350,7 +350,7 @@ def _same_op(own: Item, other: Item) -> bool:
     return a == b
 
 
-def uniform(body: Body, of_body: Mapping[int, Class]) -> bool:
+def copies_alike(body: ScopeBody, of_body: Mapping[int, Class]) -> bool:
     """Whether all copies of a repeat are of one class or op, wired alike, and the last gives all that leaves it."""
     first, last = body.items[0], body.items[-1]
     if body.outputs != last.outputs:
@@ -365,7 +365,7 @@ def uniform(body: Body, of_body: Mapping[int, Class]) -> bool:
     return wiring(body) is not None
 
 
-def check_shared(item: Item, body: Body, of_body: Mapping[int, Class]) -> None:
+def check_shared(item: BodyItem, body: ScopeBody, of_body: Mapping[int, Class]) -> None:
     """Refuse a step of a body whose class is another than that of the step whose module it calls."""
     owner = next(other for other in body.items if other.name == item.shares and other.is_module).body
     one = item.body.items[0].body if item.loops and item.body is not None else item.body
@@ -375,7 +375,7 @@ def check_shared(item: Item, body: Body, of_body: Mapping[int, Class]) -> None:
     fail("NS401", f"{what}, and two values that enter one of them are the same: PyTorch source can't say that")
 
 
-def wiring(body: Body) -> list[int | str] | None:
+def wiring(body: ScopeBody) -> list[int | str] | None:
     """What each copy of a repeat takes: the number of a value of the last copy, or a value from around.
 
     None where the copies differ in that.

@@ -7,16 +7,16 @@ from typing import Any
 from netspec.backends.pytorch.layout import Bracket, Choice, Doc, Joined
 from netspec.expression import (
     Binary,
-    Call,
     Conditional,
     Expression,
-    Index,
+    FunctionCall,
     ListOf,
     Literal,
     Name,
+    Subscript,
     Unary,
+    expression_text,
     python_literal,
-    to_text,
 )
 
 _COMPARISON = 4
@@ -29,9 +29,9 @@ def tupled(value: Any) -> Any:
     return tuple(value) if isinstance(value, list | tuple) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
-def written(tree: Expression) -> str:
+def python_text(tree: Expression) -> str:
     """An expression as Python source."""
-    return to_text(_pythonic(tree), python=True)
+    return expression_text(_pythonic(tree), python=True)
 
 
 def document(tree: Expression) -> Doc:
@@ -50,11 +50,11 @@ def _document(tree: Expression) -> Doc:
             return Joined(_operands(tree, _LEVELS.get(operator, _COMPARISON)))
         case Conditional(then, condition, otherwise):
             return Choice(_operand(then, 1), _operand(condition, 1), _document(otherwise))
-        case Call(_, arguments):
-            text = to_text(tree, python=True)
+        case FunctionCall(_, arguments):
+            text = expression_text(tree, python=True)
             return Bracket(text[: text.index("(") + 1], [_document(argument) for argument in arguments])
         case _:
-            return to_text(tree, python=True)
+            return expression_text(tree, python=True)
 
 
 def _operands(tree: Expression, level: int) -> list[tuple[str, Doc]]:
@@ -70,7 +70,7 @@ def _operands(tree: Expression, level: int) -> list[tuple[str, Doc]]:
 
 def _operand(tree: Expression, floor: int) -> Doc:
     """A part of an expression, in brackets where it binds less tightly than what is around it."""
-    bare = to_text(tree, python=True) == to_text(tree, python=True, floor=floor)
+    bare = expression_text(tree, python=True) == expression_text(tree, python=True, floor=floor)
     return _document(tree) if bare else Bracket("(", [_document(tree)])
 
 
@@ -88,14 +88,14 @@ def _pythonic(tree: Expression) -> Expression:
             return Binary(operator, _pythonic(left), _pythonic(right))
         case Unary(operator, value):
             return Unary(operator, _pythonic(value))
-        case Index(value, index):
-            return Index(_pythonic(value), _pythonic(index))
+        case Subscript(value, index):
+            return Subscript(_pythonic(value), _pythonic(index))
         case Conditional(then, condition, otherwise):
             return _least_or_most(Conditional(_pythonic(then), _pythonic(condition), _pythonic(otherwise)))
-        case Call(function, arguments):
-            return Call(function, tuple(_pythonic(argument) for argument in arguments))
+        case FunctionCall(function, arguments):
+            return FunctionCall(function, tuple(_pythonic(argument) for argument in arguments))
         case ListOf(items):
-            inner = ", ".join(written(item) for item in items)
+            inner = ", ".join(python_text(item) for item in items)
             return Name(f"({inner},)" if len(items) == 1 else f"({inner})")
         case _:
             return tree
@@ -104,13 +104,16 @@ def _pythonic(tree: Expression) -> Expression:
 def _least_or_most(tree: Conditional) -> Expression:
     """`a if a > b else b` as `max(a, b)`, as linters want it."""
     # As text, since 1 == 1.0.
-    then, otherwise = to_text(tree.then), to_text(tree.otherwise)
+    then, otherwise = expression_text(tree.then), expression_text(tree.otherwise)
     match tree.condition:
-        case Binary("<" | "<=" | ">" | ">=" as operator, left, right) if {to_text(left), to_text(right)} == {
+        case Binary("<" | "<=" | ">" | ">=" as operator, left, right) if {
+            expression_text(left),
+            expression_text(right),
+        } == {
             then,
             otherwise,
         }:
-            most = (operator in (">", ">=")) == (then == to_text(left))
-            return Call("max" if most else "min", (left, right))
+            most = (operator in (">", ">=")) == (then == expression_text(left))
+            return FunctionCall("max" if most else "min", (left, right))
         case _:
             return tree

@@ -9,7 +9,7 @@ from typing import Any
 from netspec.backends.pytorch.sums import tidy
 from netspec.expression import Binary, Expression, ListOf, names_in
 from netspec.graph.model import Graph, Node
-from netspec.ops.asking import Size, axes_of_arguments, sizes_of
+from netspec.ops.asking import AxisSize, axes_of_arguments, sizes_of
 from netspec.types import Tensor
 
 Names = frozenset[str]
@@ -44,16 +44,16 @@ class Flow:
         return self.doubt | self.sizes | frozenset(name for tree in trees for name in names_in(tree))
 
 
-class Sizes:
+class SizeRules:
     """What the ops of a graph say of sizes, asked once for each kind of layer."""
 
     def __init__(self) -> None:
-        self._outputs: dict[tuple[int, Names], tuple[tuple[Size, ...], ...]] = {}
+        self._outputs: dict[tuple[int, Names], tuple[tuple[AxisSize, ...], ...]] = {}
         self._arguments: dict[int, dict[str, frozenset[int]]] = {}
         self._numbers: dict[tuple[Any, ...], int] = {}
         self._kinds: dict[tuple[int, ...], int] = {}
 
-    def of(self, node: Node, graph: Graph, attributes: Names) -> tuple[tuple[Size, ...], ...]:
+    def of(self, node: Node, graph: Graph, attributes: Names) -> tuple[tuple[AxisSize, ...], ...]:
         """What the size of each axis of each output of a node follows from; of its attributes those that may vary."""
         types = graph.input_types(node)
         kind = self.kind(node, types)
@@ -91,7 +91,7 @@ def item_of(node: Node, number: int) -> Expression | None:
 
 
 def behind(
-    uses: Sequence[Sequence[Size]], ranks: Sequence[int], flows: Sequence[Flow], given: Mapping[str, Expression]
+    uses: Sequence[Sequence[AxisSize]], ranks: Sequence[int], flows: Sequence[Flow], given: Mapping[str, Expression]
 ) -> Flow:
     """What is known of an output of an op.
 
@@ -109,16 +109,16 @@ def behind(
     return Flow(channels, known.doubt(axes[1]), known.names(open_axes[2:]), features)
 
 
-def _agreed(uses: Sequence[Sequence[Size]]) -> list[Size]:
+def _agreed(uses: Sequence[Sequence[AxisSize]]) -> list[AxisSize]:
     """What each axis follows from in all uses; of outputs of several ranks nothing but that there are channels."""
     ranks = {len(axes) for axes in uses}
-    axes: list[Size] = []
+    axes: list[AxisSize] = []
     for each in zip(*uses, strict=False):
         others = frozenset[int | str]().union(*(size.others for size in each))
         agree = len({(size.same, size.places, size.summed) for size in each}) == 1
         first = each[0]
-        axes.append(Size(first.same, first.places, first.summed, others) if agree else Size(others=others))
-    return axes if len(ranks) == 1 else [*axes[:2], Size(others=frozenset(range(1, max(ranks))))]
+        axes.append(AxisSize(first.same, first.places, first.summed, others) if agree else AxisSize(others=others))
+    return axes if len(ranks) == 1 else [*axes[:2], AxisSize(others=frozenset(range(1, max(ranks))))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class _Known:
     flows: Sequence[Flow]
     given: Mapping[str, Expression]
 
-    def expression(self, size: Size) -> Expression | None:
+    def expression(self, size: AxisSize) -> Expression | None:
         if isinstance(size.same, str):
             return self.given.get(size.same)
         if size.same is None:
@@ -142,12 +142,12 @@ class _Known:
             return self.flows[place].channels
         return self.flows[place].features if axis == self.ranks[place] - 1 else None
 
-    def doubt(self, size: Size) -> Names:
+    def doubt(self, size: AxisSize) -> Names:
         """The names with other values of which a size may be another than its expression says."""
         own = [self.flows[place].doubt for place in size.places if size.same == 1]
         return NONE.union(*own, *(self.of(key) for key in size.others))
 
-    def names(self, sizes: Sequence[Size]) -> Names:
+    def names(self, sizes: Sequence[AxisSize]) -> Names:
         """The names on which some sizes depend."""
         keys = {key for size in sizes for key in (size.same, *size.others) if key is not None}
         return NONE.union(*(self.of(key) for key in keys))

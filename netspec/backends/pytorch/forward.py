@@ -6,7 +6,7 @@ import builtins
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from netspec.backends.pytorch.bodies import Body, Item, helpers_used, is_chain
+from netspec.backends.pytorch.bodies import BodyItem, ScopeBody, helpers_used, is_chain
 from netspec.backends.pytorch.classes import wiring
 from netspec.backends.pytorch.layout import INDENT, Bracket, Doc, Joined, flat, side_by_side, statement, unpacked
 from netspec.expression import python_literal
@@ -18,13 +18,13 @@ LONGEST_NEST = 72
 """How many characters a nested expression may have before it is written as statements."""
 
 
-def live_items(body: Body, outputs: Iterable[str], known: Collection[Item] = ()) -> list[Item]:
+def live_items(body: ScopeBody, outputs: Iterable[str], known: Collection[BodyItem] = ()) -> list[BodyItem]:
     """The items that outputs depend on, beside those that are `known`.
 
     A step that nothing uses, or that gives back what it takes, keeps its weights and is not called.
     """
     wanted = set(outputs)
-    found: list[Item] = []
+    found: list[BodyItem] = []
     for item in reversed(body.items):
         if item not in known and wanted.intersection(item.outputs).difference(item.inputs):
             wanted.update(item.inputs)
@@ -32,7 +32,7 @@ def live_items(body: Body, outputs: Iterable[str], known: Collection[Item] = ())
     return found[::-1]
 
 
-def is_listed(item: Item) -> bool:
+def is_listed(item: BodyItem) -> bool:
     """Whether an item is a list of copies that `forward` goes through, since they are no chain."""
     if item.loops:
         return True
@@ -42,7 +42,7 @@ def is_listed(item: Item) -> bool:
 class ForwardWriter:
     """Writes `forward` for one body; `arguments` are its parameters' names, in the order of the body's inputs."""
 
-    def __init__(self, body: Body, arguments: Sequence[str], conditions: Mapping[str, str]) -> None:
+    def __init__(self, body: ScopeBody, arguments: Sequence[str], conditions: Mapping[str, str]) -> None:
         self.body = body
         self.items = live_items(body, body.outputs)
         self.in_training = live_items(body, body.training, self.items)
@@ -107,7 +107,7 @@ class ForwardWriter:
         """A statement, at the indentation of the step or deeper."""
         self.lines += statement(prefix, doc, self.indent + deeper)
 
-    def waits(self, item: Item, doc: Doc, following: Item | None) -> bool:
+    def waits(self, item: BodyItem, doc: Doc, following: BodyItem | None) -> bool:
         """Whether an item's call is written inside the expression that uses it: the order of calls stays."""
         value = item.outputs[0]
         if self.uses[value] != 1 or value in item.inputs:
@@ -123,7 +123,7 @@ class ForwardWriter:
             return False
         return len(flat(doc)) < LONGEST_NEST
 
-    def merge_after(self, item: Item) -> Item | None:
+    def merge_after(self, item: BodyItem) -> BodyItem | None:
         """The merge that uses an item, if only other operands of it stand in between."""
         items = self.items
         start = items.index(item)
@@ -136,14 +136,14 @@ class ForwardWriter:
                 return merge if good and order == sorted(order) and merge.name not in self.conditions else None
         return None
 
-    def is_operand(self, item: Item, merge: Item) -> bool:
+    def is_operand(self, item: BodyItem, merge: BodyItem) -> bool:
         """Whether an item's call is written in a merge, too."""
         value = item.outputs[0]
         # What stands between need not enter the merge: only an input of it has a place there.
         enters = value in merge.inputs and self.uses[value] == 1 and _stands_once(merge, value)
         return item.is_module and not is_listed(item) and len(item.outputs) == 1 and enters
 
-    def copies(self, item: Item) -> None:
+    def copies(self, item: BodyItem) -> None:
         """The copies of a repeat that take more than the last one's value: a loop, or a call of each."""
         assert item.body is not None
         taken = wiring(item.body)
@@ -173,7 +173,7 @@ class ForwardWriter:
         self.lines.append(f"{' ' * self.indent}for {loop} in {over}:")
         self.lines += unpacked(targets, _called(item.body.items[0], called, given), self.indent + INDENT)
 
-    def one_by_one(self, item: Item, copies: Sequence[Item], module: str) -> None:
+    def one_by_one(self, item: BodyItem, copies: Sequence[BodyItem], module: str) -> None:
         """A call of each copy; what one gives may be read by any that comes later."""
         names = dict(self.names)
         leaving = {value: self.variable(item, value, number) for number, value in enumerate(item.outputs)}
@@ -215,7 +215,7 @@ class ForwardWriter:
             called = module if item.loops else f"{module}[{number}]"
             self.lines += unpacked(targets, _called(copy, called, given), self.indent)
 
-    def call(self, item: Item) -> Doc:
+    def call(self, item: BodyItem) -> Doc:
         arguments = [self.read(value) for value in item.inputs]
         match item.printed:
             case Infix(operator):
@@ -233,7 +233,7 @@ class ForwardWriter:
         doc = self.pending.pop(value, None)
         return doc if doc is not None else self.names[value]
 
-    def assign(self, item: Item, doc: Doc) -> None:
+    def assign(self, item: BodyItem, doc: Doc) -> None:
         several = len(item.outputs) > 1
         targets = [
             "_" if several and not self.uses[value] else self.variable(item, value, number)
@@ -241,7 +241,7 @@ class ForwardWriter:
         ]
         self.lines += unpacked(targets, doc, self.indent)
 
-    def conditional(self, item: Item, doc: Doc) -> None:
+    def conditional(self, item: BodyItem, doc: Doc) -> None:
         """A merge that stands only where its condition holds; elsewhere its first input goes on."""
         entering = item.inputs[0]
         name = self.names[entering]
@@ -254,7 +254,7 @@ class ForwardWriter:
         self.lines.append(f"{' ' * self.indent}if self.{self.conditions[item.name]}:")
         self.state(f"{target} = ", doc, INDENT)
 
-    def is_skip(self, item: Item) -> bool:
+    def is_skip(self, item: BodyItem) -> bool:
         """Whether a value of the network itself is taken up again later, under a name that the spec gave it."""
         generic = item.node.op.opname if item.node is not None else ""
         if self.body.scope is not None or len(item.outputs) != 1 or item.name.startswith(generic or "."):
@@ -263,7 +263,7 @@ class ForwardWriter:
         users = [n for n, other in enumerate(self.items) if item.outputs[0] in other.inputs]
         return len(users) > 1 or any(n > place + 1 for n in users)
 
-    def variable(self, item: Item, value: str, number: int, busy: Collection[str] = ()) -> str:
+    def variable(self, item: BodyItem, value: str, number: int, busy: Collection[str] = ()) -> str:
         """A name for a value: `x` while nothing else needs the last one, else `out`, else the step's own."""
         held = {*busy, *(name for v, name in self.names.items() if self.uses[v] > 0)}
         free = [name for name in ("x", "out") if name not in held]
@@ -278,7 +278,7 @@ class ForwardWriter:
         return name
 
 
-def _stands_once(item: Item, value: str) -> bool:
+def _stands_once(item: BodyItem, value: str) -> bool:
     """Whether the expression of an item has this input in one place, where a call can stand as well as a variable."""
     if item.code is None:
         return True
@@ -286,7 +286,7 @@ def _stands_once(item: Item, value: str) -> bool:
     return str(item.code).count(name) == 1 and (name in item.code.items or item.code.head.startswith(name))
 
 
-def _called(item: Item, layer: str, arguments: Sequence[Doc]) -> Doc:
+def _called(item: BodyItem, layer: str, arguments: Sequence[Doc]) -> Doc:
     """The call of a module, or the expression that an item has in its place."""
     code = item.code
     if code is None:

@@ -14,26 +14,26 @@ from netspec.graph.model import Graph, Node
 from netspec.types import Filling, Init, Layer
 
 PARAMETER = "nn.Parameter"
-Key = tuple[str, str]
+WeightKey = tuple[str, str]
 """A torch class and the name of one of its weights."""
 
 
 @dataclass(slots=True)
-class Initializers:
+class InitializerCode:
     """Functions with rules, and statements for the constructors of the classes of scopes; "" is the network's."""
 
     functions: list[list[str]] = field(default_factory=list[list[str]])
     statements: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
 
-def initializers(graph: Graph, networks: Sequence[Sequence[str]] = ()) -> Initializers:
+def initializer_code(graph: Graph, networks: Sequence[Sequence[str]] = ()) -> InitializerCode:
     """The initialisers of a graph; those of a network that is a step stand in its own class.
 
     `networks` are the paths of such steps, those together that are of one class.
     """
     layers = _layers(graph)
     rules = _rules(layers)
-    found = Initializers()
+    found = InitializerCode()
     done: set[str] = set()
     if rules:
         _apply(found, "", _function(rules, layers))
@@ -66,7 +66,7 @@ def initializers(graph: Graph, networks: Sequence[Sequence[str]] = ()) -> Initia
     return found
 
 
-def _apply(found: Initializers, path: str, function: list[str]) -> None:
+def _apply(found: InitializerCode, path: str, function: list[str]) -> None:
     """Let the class of a scope apply a function, which is written once for all that have the same rules."""
     if function not in found.functions:
         found.functions.append(function)
@@ -75,7 +75,7 @@ def _apply(found: Initializers, path: str, function: list[str]) -> None:
     found.statements.setdefault(path, []).append(f"        self.apply({name})")
 
 
-def _rules(layers: list[tuple[Node, str, set[str]]]) -> dict[Key, Filling]:
+def _rules(layers: list[tuple[Node, str, set[str]]]) -> dict[WeightKey, Filling]:
     return {key: rule for key in _keys(layers) if (rule := _rule(key, layers)) is not None}
 
 
@@ -105,8 +105,8 @@ def _layers(graph: Graph) -> list[tuple[Node, str, set[str]]]:
     return found
 
 
-def _keys(layers: list[tuple[Node, str, set[str]]]) -> list[Key]:
-    found: dict[Key, None] = {}
+def _keys(layers: list[tuple[Node, str, set[str]]]) -> list[WeightKey]:
+    found: dict[WeightKey, None] = {}
     for node, target, weights in layers:
         for weight in node.init:
             if weight in weights:
@@ -114,7 +114,7 @@ def _keys(layers: list[tuple[Node, str, set[str]]]) -> list[Key]:
     return list(found)
 
 
-def _rule(key: Key, layers: list[tuple[Node, str, set[str]]]) -> Filling | None:
+def _rule(key: WeightKey, layers: list[tuple[Node, str, set[str]]]) -> Filling | None:
     """What fills this weight of this kind of layer; None where some such layer is left to torch's own."""
     target, weight = key
     if target == PARAMETER:
@@ -128,7 +128,7 @@ def _rule(key: Key, layers: list[tuple[Node, str, set[str]]]) -> Filling | None:
     return next(f for f in fillings if f is not None and _frozen(f) == most)
 
 
-def _function(rules: Mapping[Key, Filling], layers: list[tuple[Node, str, set[str]]]) -> list[str]:
+def _function(rules: Mapping[WeightKey, Filling], layers: list[tuple[Node, str, set[str]]]) -> list[str]:
     if not rules:
         return []
     by_target: dict[str, list[tuple[str, Filling]]] = {}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from netspec.backends.pytorch.arguments import argument_of
-from netspec.backends.pytorch.bodies import Body, Item
+from netspec.backends.pytorch.bodies import BodyItem, ScopeBody
 from netspec.backends.pytorch.flows import SHAPE, UNSEEN, Flow, Names
 from netspec.backends.pytorch.layout import Bracket, Doc
 from netspec.backends.pytorch.place import Matched, Place
@@ -14,10 +14,10 @@ from netspec.backends.pytorch.sums import tidy
 from netspec.expression import Expression, Name, names_in, rewrite
 
 if TYPE_CHECKING:
-    from netspec.backends.pytorch.write import ClassWriter, Written
+    from netspec.backends.pytorch.write import ClassWriter, WrittenClass
 
 
-def instance(writer: ClassWriter, item: Item, body: Body, place: Place, matched: Matched) -> Doc:
+def instance(writer: ClassWriter, item: BodyItem, body: ScopeBody, place: Place, matched: Matched) -> Doc:
     """`Bottleneck(in_channels, width, stride=stride)`: a call of another class."""
     child = writer.done[id(writer.of_body[id(body)])]
     scope = body.scope
@@ -43,7 +43,12 @@ def instance(writer: ClassWriter, item: Item, body: Body, place: Place, matched:
 
 
 def _behind(
-    writer: ClassWriter, item: Item, body: Body, place: Place, child: Written, given: Mapping[str, Expression]
+    writer: ClassWriter,
+    item: BodyItem,
+    body: ScopeBody,
+    place: Place,
+    child: WrittenClass,
+    given: Mapping[str, Expression],
 ) -> list[Flow]:
     """What is known behind a call of another class: what it says of its outputs, with `given` for its arguments."""
     scope = body.scope

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from netspec.backends.pytorch.bodies import Item
-from netspec.backends.pytorch.classes import Member
+from netspec.backends.pytorch.bodies import BodyItem
+from netspec.backends.pytorch.classes import ClassUse
 
-Matched = Sequence[tuple[Member, Item]]
+Matched = Sequence[tuple[ClassUse, BodyItem]]
 """The uses of a class that have an item, each with the item there."""
 
 

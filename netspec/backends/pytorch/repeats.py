@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from netspec.backends.pytorch.arguments import CopiesDifferError
-from netspec.backends.pytorch.bodies import UNSAYABLE, Body, Item, is_chain
-from netspec.backends.pytorch.classes import Member, uniform
-from netspec.backends.pytorch.expressions import written
+from netspec.backends.pytorch.bodies import UNSAYABLE, BodyItem, ScopeBody, is_chain
+from netspec.backends.pytorch.classes import ClassUse, copies_alike
+from netspec.backends.pytorch.expressions import python_text
 from netspec.backends.pytorch.flows import Flow
 from netspec.backends.pytorch.layout import Bracket, Doc, Generator, flat, named_sequential
 from netspec.backends.pytorch.place import Matched, Place
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from netspec.backends.pytorch.write import ClassWriter
 
 
-def repeat(writer: ClassWriter, item: Item, body: Body, place: Place, matched: Matched) -> tuple[Doc, bool]:
+def repeat(writer: ClassWriter, item: BodyItem, body: ScopeBody, place: Place, matched: Matched) -> tuple[Doc, bool]:
     """The copies of a repeat, equal ones in a row as a generator; and whether that stands for every use."""
     groups = [other.body.items for _, other in matched if other.body is not None]
     count = body.scope.count if body.scope else None
     every = len(matched) == len(writer.cls.members)
-    if not uniform(body, writer.of_body):
+    if not copies_alike(body, writer.of_body):
         writer.rely_on(count, place)
         doc = _copies(writer, body, place, [writer.matched(part) for part in body.items])
     elif (every or body.items[0].when is not None) and len({len(group) for group in groups}) == 1:
@@ -42,7 +42,7 @@ def repeat(writer: ClassWriter, item: Item, body: Body, place: Place, matched: M
     return (doc if is_chain(body) else _as_list(doc)), every
 
 
-def _copies(writer: ClassWriter, body: Body, place: Place, matched: Sequence[Matched]) -> Doc:
+def _copies(writer: ClassWriter, body: ScopeBody, place: Place, matched: Sequence[Matched]) -> Doc:
     docs: list[Doc] = []
     for copy, found in zip(body.items, matched, strict=True):
         here = Place(place.entering, int(copy.name) if copy.name.isdigit() else None)
@@ -65,7 +65,7 @@ def _copies(writer: ClassWriter, body: Body, place: Place, matched: Sequence[Mat
 
 
 def _counted(
-    writer: ClassWriter, body: Body, place: Place, matched: Matched, groups: Sequence[Sequence[Item]]
+    writer: ClassWriter, body: ScopeBody, place: Place, matched: Matched, groups: Sequence[Sequence[BodyItem]]
 ) -> tuple[Doc, bool]:
     """Copies whose number differs from use to use: the first, and as many more as the count says."""
     head = body.items[0]
@@ -91,24 +91,24 @@ def _counted(
         channels = tidy(rewrite(channels, lambda leaf: number if leaf == Name("index") else leaf))
     writer.flows[last] = Flow(channels, depends, depends, writer.flows[last].features)
     if start == 0:
-        return Bracket("nn.Sequential(", [Generator(more, f"range({written(count)})", "index")]), not optional
+        return Bracket("nn.Sequential(", [Generator(more, f"range({python_text(count)})", "index")]), not optional
     if flat(first) == flat(more):
-        return Bracket("nn.Sequential(", [Generator(more, f"range({written(count)})")]), not optional
+        return Bracket("nn.Sequential(", [Generator(more, f"range({python_text(count)})")]), not optional
     every = len(matched) == len(writer.cls.members)
     if start == 1:
-        run = Generator(more, f"range(1, {written(count)})", "index")
+        run = Generator(more, f"range(1, {python_text(count)})", "index")
     else:
-        run = Generator(more, f"range({written(simplify(Binary('-', count, Literal(1)), {}))})")
+        run = Generator(more, f"range({python_text(simplify(Binary('-', count, Literal(1)), {}))})")
     return Bracket("nn.Sequential(", [first, run]), every
 
 
 def _more(
-    writer: ClassWriter, body: Body, place: Place, matched: Matched, groups: Sequence[Sequence[Item]]
+    writer: ClassWriter, body: ScopeBody, place: Place, matched: Matched, groups: Sequence[Sequence[BodyItem]]
 ) -> tuple[Doc, int | None]:
     """The copies after the first in one expression, and from which on if it reads their number, `index`."""
     first, second = body.items[:2]
     rest = [
-        (Member(member.body, member.names, member.file, member.items, index), copy)
+        (ClassUse(member.body, member.names, member.file, member.items, index), copy)
         for (member, _), group in zip(matched, groups, strict=True)
         for index, copy in enumerate(group[1:], start=1)
     ]
@@ -135,7 +135,7 @@ def _more(
             earlier = tidy(Binary("+", base, Binary("*", Name("index"), step))) if step is not None else None
         writer.flows[previous] = Flow(earlier, flow.doubt, flow.sizes, flow.features)
     whole = [
-        (Member(member.body, member.names, member.file, member.items, index), copy)
+        (ClassUse(member.body, member.names, member.file, member.items, index), copy)
         for (member, _), group in zip(matched, groups, strict=True)
         for index, copy in enumerate(group)
     ]

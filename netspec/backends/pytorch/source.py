@@ -7,15 +7,15 @@ import re
 import textwrap
 from collections.abc import Mapping, Sequence
 
-from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, CopiesDifferError
-from netspec.backends.pytorch.bodies import Body, bodies, helpers_used, modules_used
-from netspec.backends.pytorch.classes import Class, Label, Member, find_classes, output_class_name
-from netspec.backends.pytorch.expressions import written
-from netspec.backends.pytorch.flows import UNSEEN, Sizes
+from netspec.backends.pytorch.arguments import UNSAYABLE, ConstructorArgument, CopiesDifferError
+from netspec.backends.pytorch.bodies import ScopeBody, bodies, helpers_used, modules_used
+from netspec.backends.pytorch.classes import Class, ClassUse, Label, find_classes, output_class_name
+from netspec.backends.pytorch.expressions import python_text
+from netspec.backends.pytorch.flows import UNSEEN, SizeRules
 from netspec.backends.pytorch.forward import ForwardWriter
-from netspec.backends.pytorch.initialize import initializers
+from netspec.backends.pytorch.initialize import initializer_code
 from netspec.backends.pytorch.layout import WIDTH, Bracket, Doc, statement
-from netspec.backends.pytorch.write import ClassWriter, Written
+from netspec.backends.pytorch.write import ClassWriter, WrittenClass
 from netspec.dims import Dim
 from netspec.errors import fail
 from netspec.expression import Expression, Literal, Name, names_in
@@ -24,7 +24,7 @@ from netspec.graph.lexicon import Lexicon
 from netspec.graph.model import Graph
 from netspec.types import Tensor
 
-MARK = "compiled by netspec"
+SOURCE_MARK = "compiled by netspec"
 """Stands in the first line of every generated file."""
 
 
@@ -39,7 +39,7 @@ def to_source(graph: Graph) -> str:
     graph = hand_on(graph)
     root = bodies(graph)
     written_classes = _classes(graph, root)
-    inits = initializers(graph, _networks(written_classes))
+    inits = initializer_code(graph, _networks(written_classes))
     sections = [_class(graph, w, inits.statements.get(w.cls.template.body.path, [])) for w in written_classes]
     if len(graph.outputs) > 1:
         sections.insert(-1, _output_class(graph))
@@ -52,7 +52,7 @@ def to_source(graph: Graph) -> str:
     return f"{_header(graph, code, modules_used(root), set(helpers))}\n\n\n{code}\n"
 
 
-def _networks(classes: Sequence[Written]) -> list[list[str]]:
+def _networks(classes: Sequence[WrittenClass]) -> list[list[str]]:
     """The paths of the networks that are steps, those together that are of one class."""
     found = [[member.body.path for member in written.cls.members] for written in classes]
     kinds = [written.cls.template.body.kind for written in classes[:-1]]
@@ -64,7 +64,7 @@ def _networks(classes: Sequence[Written]) -> list[list[str]]:
     ]
 
 
-def _classes(graph: Graph, root: Body) -> list[Written]:
+def _classes(graph: Graph, root: ScopeBody) -> list[WrittenClass]:
     """All classes written, each after those it uses."""
     exact: set[Label] = set()
     while True:
@@ -75,9 +75,9 @@ def _classes(graph: Graph, root: Body) -> list[Written]:
             exact.add(error.label)
 
 
-def _write(graph: Graph, classes: Sequence[Class], of_body: Mapping[int, Class]) -> list[Written]:
-    done: dict[int, Written] = {}
-    sizes = Sizes()
+def _write(graph: Graph, classes: Sequence[Class], of_body: Mapping[int, Class]) -> list[WrittenClass]:
+    done: dict[int, WrittenClass] = {}
+    sizes = SizeRules()
     for cls in classes[:-1]:
         done[id(cls)] = ClassWriter(cls, graph, of_body, done, (), sizes).write()
     free = _free_parameters(graph, classes[-1].template.body)
@@ -91,7 +91,7 @@ def _write(graph: Graph, classes: Sequence[Class], of_body: Mapping[int, Class])
         free -= found.fixed
 
 
-def _free_parameters(graph: Graph, root: Body) -> set[str]:
+def _free_parameters(graph: Graph, root: ScopeBody) -> set[str]:
     """Parameters of the spec that could be arguments of the network's class.
 
     They are plain values that no other class reads, and no condition or number of copies in its own: the structure of
@@ -102,7 +102,7 @@ def _free_parameters(graph: Graph, root: Body) -> set[str]:
     lexicon = Lexicon(graph)
     seen: set[tuple[int, str]] = set()
 
-    def visit(body: Body, inside: bool) -> None:
+    def visit(body: ScopeBody, inside: bool) -> None:
         own = lexicon.use(body.path)
         block = own.block.name if own is not None and own.block is not None else ""
         for item in body.items:
@@ -128,7 +128,7 @@ def _free_parameters(graph: Graph, root: Body) -> set[str]:
 
 
 def _header(graph: Graph, code: str, modules: set[str], helpers: set[str]) -> str:
-    lines = [*_docstring(f"{graph.title or graph.name} in PyTorch, {MARK} from `{graph.name}`.", 0), ""]
+    lines = [*_docstring(f"{graph.title or graph.name} in PyTorch, {SOURCE_MARK} from `{graph.name}`.", 0), ""]
     if modules or helpers:
         _check_names(graph, code, modules, helpers)
     bare = _STRING.sub('""', code)
@@ -173,7 +173,7 @@ def _check_names(graph: Graph, code: str, modules: set[str], helpers: set[str]) 
         fail("NS401", f"`{name}` is a name in `{graph.name}`, and a function that an op needs")
 
 
-def _class(graph: Graph, found: Written, statements: Sequence[str]) -> str:
+def _class(graph: Graph, found: WrittenClass, statements: Sequence[str]) -> str:
     body = found.cls.template.body
     network = body.scope is None
     inputs = _input_names(body, found)
@@ -197,7 +197,7 @@ def _class(graph: Graph, found: Written, statements: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _input_names(body: Body, found: Written) -> list[str]:
+def _input_names(body: ScopeBody, found: WrittenClass) -> list[str]:
     if body.scope is None:
         return list(body.inputs)
     if len(body.inputs) == 1:
@@ -208,8 +208,8 @@ def _input_names(body: Body, found: Written) -> list[str]:
     return [f"x{number}" for number in range(1, len(body.inputs) + 1)]
 
 
-def _parameter(argument: Argument) -> str:
-    default = "" if argument.required else f" = {written(Literal(argument.default))}"
+def _parameter(argument: ConstructorArgument) -> str:
+    default = "" if argument.required else f" = {python_text(Literal(argument.default))}"
     return f"{argument.name}: {argument.annotation}{default}"
 
 
@@ -221,7 +221,7 @@ def _output_class(graph: Graph) -> str:
     return "\n".join([*lines, *always, *training])
 
 
-def _describe(graph: Graph, found: Written, inputs: Sequence[str]) -> str:
+def _describe(graph: Graph, found: WrittenClass, inputs: Sequence[str]) -> str:
     """A class's docstring: what it maps to what; the network's with its title and source."""
     body = found.cls.template.body
     if body.scope is not None:
@@ -247,7 +247,7 @@ def _describe(graph: Graph, found: Written, inputs: Sequence[str]) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _entering(graph: Graph, found: Written, number: int) -> Expression | None:
+def _entering(graph: Graph, found: WrittenClass, number: int) -> Expression | None:
     """How many channels enter: an argument, or a number that all uses have."""
     arguments = {a.name for a in found.arguments}
     for name, place in found.cls.channels.items():
@@ -259,20 +259,20 @@ def _entering(graph: Graph, found: Written, number: int) -> Expression | None:
     return Literal(size) if not sizes and isinstance(size, int) else None
 
 
-def _known_channels(found: Written, number: int = 0) -> Expression | None:
+def _known_channels(found: WrittenClass, number: int = 0) -> Expression | None:
     """The channels that leave, if the arguments say them."""
     tree = found.outputs[number].channels
     known = {a.name for a in found.arguments}
     return tree if tree is not None and names_in(tree) <= known else None
 
 
-def _network_output(graph: Graph, found: Written, value: str) -> str:
+def _network_output(graph: Graph, found: WrittenClass, value: str) -> str:
     type = graph.types[value]
     body = found.cls.template.body
     outputs = [*body.outputs, *body.training]
     channels = _known_channels(found, outputs.index(value)) if value in outputs else None
     if channels is not None and names_in(channels) and type.rank >= 2:
-        return f"({_dim(type.shape[0])}, {written(channels)}{''.join(f', {d}' for d in type.shape[2:])})"
+        return f"({_dim(type.shape[0])}, {python_text(channels)}{''.join(f', {d}' for d in type.shape[2:])})"
     return _plain(type)
 
 
@@ -287,12 +287,12 @@ def _dim(dim: Dim) -> str:
 def _shape_text(type: Tensor, channels: Expression | None, spatial: Sequence[str] | None) -> str:
     axes = ["N", *(["C"] if type.rank > 1 else [])]
     if channels is not None and type.rank > 1:
-        axes[1] = written(channels)
+        axes[1] = python_text(channels)
     letters = {1: ["L"], 2: ["H", "W"]}.get(type.rank - 2, [f"D{n}" for n in range(max(0, type.rank - 2))])
     return f"({', '.join([*axes, *(spatial or letters)])})"
 
 
-def _output_text(graph: Graph, found: Written, number: int) -> str:
+def _output_text(graph: Graph, found: WrittenClass, number: int) -> str:
     """A class's output: channels in its arguments' terms, and how much smaller its map is."""
     pairs = [(graph.types[m.body.inputs[0]], graph.types[m.body.outputs[number]]) for m in found.cls.members]
     channels = _known_channels(found, number)
@@ -300,7 +300,7 @@ def _output_text(graph: Graph, found: Written, number: int) -> str:
     features = found.outputs[number].features if y.rank == 3 else None
     if features is not None and names_in(features) <= {a.name for a in found.arguments}:
         length = "L" if all(a.rank == 3 and a.shape[1] == b.shape[1] for a, b in pairs) else "L_out"
-        return f"(N, {length}, {written(features)})"
+        return f"(N, {length}, {python_text(features)})"
     if channels is None and len({b.shape[1] for _, b in pairs if b.rank > 1}) == 1 and y.rank > 1:
         channels = Literal(y.shape[1]) if isinstance(y.shape[1], int) else None
     if x.rank != y.rank or y.rank < 3:
@@ -312,9 +312,9 @@ def _output_text(graph: Graph, found: Written, number: int) -> str:
     return _shape_text(y, channels, [f"{a} / {divisor}" if divisor else f"{a}_out" for a in letters])
 
 
-def _divisor(found: Written, pairs: Sequence[tuple[Tensor, Tensor]]) -> str:
+def _divisor(found: WrittenClass, pairs: Sequence[tuple[Tensor, Tensor]]) -> str:
     """The argument, or the number, by which every use divides its map."""
-    members: Sequence[Member] = found.cls.members
+    members: Sequence[ClassUse] = found.cls.members
     choices: list[tuple[str, list[object]]] = [
         (a.name, [a.values[id(m.body)] for m in members]) for a in found.arguments if a.annotation == "int"
     ]

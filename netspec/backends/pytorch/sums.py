@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netspec.expression import Binary, Expression, Literal, Name, simplify, to_text
+from netspec.expression import Binary, Expression, Literal, Name, expression_text, simplify
 
 LONGEST = 60
 """How many characters a sum may have before a number is the better thing to print."""
@@ -16,8 +16,8 @@ def tidy(tree: Expression) -> Expression | None:
     terms: dict[Expression, int] = {}
     _collect(tree, 1, terms)
     collected = _sum(terms)
-    best = min(tree, collected, key=lambda candidate: len(to_text(candidate)))
-    return best if len(to_text(best)) <= LONGEST else None
+    best = min(tree, collected, key=lambda candidate: len(expression_text(candidate)))
+    return best if len(expression_text(best)) <= LONGEST else None
 
 
 _ONE = Literal(1)

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netspec.backends.pytorch.arguments import UNSAYABLE, Argument, Arguments, Values, argument_of
-from netspec.backends.pytorch.bodies import Body, Item, named_values
-from netspec.backends.pytorch.classes import Class, Member, agreed_parameters, check_shared
+from netspec.backends.pytorch.arguments import UNSAYABLE, Arguments, ConstructorArgument, Values, argument_of
+from netspec.backends.pytorch.bodies import BodyItem, ScopeBody, named_values
+from netspec.backends.pytorch.classes import Class, ClassUse, agreed_parameters, check_shared
 from netspec.backends.pytorch.expressions import document
-from netspec.backends.pytorch.flows import NONE, SHAPE, UNSEEN, Flow, Names, Sizes, behind, item_of
+from netspec.backends.pytorch.flows import NONE, SHAPE, UNSEEN, Flow, Names, SizeRules, behind, item_of
 from netspec.backends.pytorch.instances import instance
 from netspec.backends.pytorch.layout import Bracket, Choice, Doc, named_sequential, statement
 from netspec.backends.pytorch.place import Matched, Place
@@ -27,13 +27,13 @@ from netspec.expression import (
     rewrite,
     simplify,
 )
-from netspec.graph.model import Graph, Node, Parameter
+from netspec.graph.model import Graph, Node, SpecParameter
 from netspec.ops.base import Op
 from netspec.types import Layer
 
 
 @dataclass(slots=True)
-class Written:
+class WrittenClass:
     """A class that is written: its arguments, its lines, and what is known of its outputs in their terms.
 
     `fixed` are the arguments (or SHAPE) that a literal or the structure follows from: with another value the
@@ -41,7 +41,7 @@ class Written:
     """
 
     cls: Class
-    arguments: list[Argument]
+    arguments: list[ConstructorArgument]
     outputs: list[Flow]
     constructor: list[str]
     conditions: dict[str, str]
@@ -56,9 +56,9 @@ class ClassWriter:
         cls: Class,
         graph: Graph,
         of_body: Mapping[int, Class],
-        done: Mapping[int, Written],
+        done: Mapping[int, WrittenClass],
         free: Iterable[str],
-        sizes: Sizes,
+        sizes: SizeRules,
     ) -> None:
         self.cls = cls
         self.graph = graph
@@ -67,7 +67,7 @@ class ClassWriter:
         self.is_network = cls.template.body.scope is None
         if self.is_network:
             # The spec's parameters that may be arguments of the network's own class; all others are numbers here.
-            cls.parameters = [Parameter(n, type(v).__name__, v) for n, v in graph.params.items() if n in set(free)]
+            cls.parameters = [SpecParameter(n, type(v).__name__, v) for n, v in graph.params.items() if n in set(free)]
         self.arguments = Arguments(cls, graph)
         # The parameters of a block shadow the file's, in the scopes within it too.
         shadowed = {p.name for p in cls.parameters}
@@ -78,7 +78,7 @@ class ClassWriter:
         self.sizes = sizes
         self.fixed: set[str] = set()
 
-    def write(self) -> Written:
+    def write(self) -> WrittenClass:
         body = self.cls.template.body
         for number, value in enumerate(body.inputs):
             self.flows[value] = self.entering(value, number)
@@ -96,7 +96,7 @@ class ClassWriter:
         extra = ["index", *(n for n in self.graph.params if n not in self.constants)]
         arguments = self.arguments.listed(extra)
         outputs = [self.flows[value] for value in (*body.outputs, *body.training)] or [Flow()]
-        return Written(self.cls, arguments, outputs, lines, conditions, frozenset(self.fixed))
+        return WrittenClass(self.cls, arguments, outputs, lines, conditions, frozenset(self.fixed))
 
     def entering(self, value: str, number: int) -> Flow:
         type = self.graph.types[value]
@@ -110,11 +110,11 @@ class ClassWriter:
         features = Name(lasts[number]) if number in lasts and type.rank == 3 else None
         return Flow(channels, sizes=frozenset((SHAPE,)), features=features)
 
-    def matched(self, item: Item) -> Matched:
+    def matched(self, item: BodyItem) -> Matched:
         found = [(member, member.items.get(id(item))) for member in self.cls.members]
         return [(member, other) for member, other in found if other is not None]
 
-    def module(self, item: Item, place: Place, matched: Matched) -> list[str]:
+    def module(self, item: BodyItem, place: Place, matched: Matched) -> list[str]:
         """The statement that makes a submodule; where not every use has it, with its condition."""
         if item.body is not None and not item.body.is_class and self.partial(item.body):
             return self.sequential_with_conditions(item, item.body, place, matched)
@@ -124,7 +124,7 @@ class ClassWriter:
         condition = document(self.condition(item, place))
         return statement(f"self.{item.name} = ", Choice(doc, condition, "nn.Identity()"), 8)
 
-    def shared(self, item: Item, place: Place, matched: Matched) -> None:
+    def shared(self, item: BodyItem, place: Place, matched: Matched) -> None:
         """A module that is called again: what is known behind it, and nothing to make."""
         arguments = self.arguments
         saved = set(arguments.used), dict(arguments.invented), dict(arguments.environments), set(self.fixed)
@@ -140,7 +140,7 @@ class ClassWriter:
         arguments.used, arguments.invented, arguments.environments, self.fixed = saved
         arguments.trying = False
 
-    def doc_or_none(self, item: Item, place: Place, matched: Matched) -> tuple[Doc, bool]:
+    def doc_or_none(self, item: BodyItem, place: Place, matched: Matched) -> tuple[Doc, bool]:
         """The call that makes an item's module, and whether it stands without a condition."""
         before = self.flows.get(item.inputs[0])
         if item.body is not None and item.body.kind == "repeat" and not item.body.is_class:
@@ -153,7 +153,7 @@ class ClassWriter:
             self.doubt_it(item, place, before)
         return doc, always
 
-    def doubt_it(self, item: Item, place: Place, before: Flow | None) -> None:
+    def doubt_it(self, item: BodyItem, place: Place, before: Flow | None) -> None:
         """After a step that only some uses have, what is known holds for those uses, and may for no others."""
         for value in item.outputs:
             flow = self.flows[value]
@@ -189,7 +189,7 @@ class ClassWriter:
         return place.entering if name in ("input", place.entering) else self.named.get(name)
 
     def function(
-        self, item: Item, place: Place, matched: Matched, lines: list[str], conditions: dict[str, str]
+        self, item: BodyItem, place: Place, matched: Matched, lines: list[str], conditions: dict[str, str]
     ) -> None:
         """A merge has no module; where not every use has it, an attribute says whether this one does."""
         before = self.flows.get(item.inputs[0])
@@ -208,7 +208,7 @@ class ClassWriter:
         conditions[item.name] = attribute
         lines += statement(f"self.{attribute} = ", document(self.condition(item, place)), 8)
 
-    def pass_through(self, item: Item, matched: Matched, given: Mapping[str, Expression]) -> None:
+    def pass_through(self, item: BodyItem, matched: Matched, given: Mapping[str, Expression]) -> None:
         """What is known behind an op, whose attributes are given as expressions."""
         flows, ranks = [self.flows[v] for v in item.inputs], [self.graph.types[v].rank for v in item.inputs]
         varying = frozenset(name for name, tree in given.items() if names_in(tree))
@@ -216,7 +216,7 @@ class ClassWriter:
         for number, value in enumerate(item.outputs):
             self.flows[value] = behind([outputs[number] for outputs in uses], ranks, flows, given)
 
-    def pin_borrowed(self, item: Item, node: Node, place: Place) -> None:
+    def pin_borrowed(self, item: BodyItem, node: Node, place: Place) -> None:
         """Nothing is known behind an op with the weights of another layer, whose attributes are numbers."""
         for tree in node.written.values():
             self.rely_on(tree, place)
@@ -224,18 +224,18 @@ class ClassWriter:
         names = names.union(*(self.reads(tree, place) for tree in node.written.values()))
         self.follow(item, Flow(None, names, names))
 
-    def follow(self, item: Item, flow: Flow) -> None:
+    def follow(self, item: BodyItem, flow: Flow) -> None:
         for value in item.outputs:
             self.flows[value] = flow
 
-    def partial(self, body: Body) -> bool:
+    def partial(self, body: ScopeBody) -> bool:
         return body.kind != "repeat" and any(len(self.matched(part)) != len(self.cls.members) for part in body.items)
 
-    def sequential_with_conditions(self, item: Item, body: Body, place: Place, matched: Matched) -> list[str]:
+    def sequential_with_conditions(self, item: BodyItem, body: ScopeBody, place: Place, matched: Matched) -> list[str]:
         """A chain some of whose steps not every use has: they are added one by one, under their conditions."""
         inside = Place(body.entry, place.index)
         always = len(self.cls.members)
-        first: list[Item] = []
+        first: list[BodyItem] = []
         for part in body.items:
             if len(self.matched(part)) != always:
                 break
@@ -253,7 +253,7 @@ class ClassWriter:
         self.follow(item, self.flows[body.outputs[0]])
         return lines
 
-    def condition(self, item: Item, place: Place) -> Expression:
+    def condition(self, item: BodyItem, place: Place) -> Expression:
         """When an item is there: the spec's `when` where it says so for every use, else an argument."""
         values = [(member, member.items.get(id(item)) is not None) for member in self.cls.members]
         tree = item.when
@@ -274,7 +274,7 @@ class ClassWriter:
             self.fixed |= self.flows[place.entering].doubt
         return chosen
 
-    def doc(self, item: Item, place: Place, matched: Matched) -> Doc:
+    def doc(self, item: BodyItem, place: Place, matched: Matched) -> Doc:
         """The call that makes an item's module."""
         if item.body is None:
             return self.layer(item, place, matched)
@@ -286,7 +286,7 @@ class ClassWriter:
         self.follow(item, self.flows[item.body.outputs[0]])
         return doc
 
-    def sequential(self, items: Sequence[Item], place: Place) -> Doc:
+    def sequential(self, items: Sequence[BodyItem], place: Place) -> Doc:
         """`nn.Sequential` with the steps' names; numbers are what it gives by itself."""
         docs: list[Doc] = []
         for part in items:
@@ -294,7 +294,7 @@ class ClassWriter:
             self.rely_on(part.when, place)
         return named_sequential([part.name for part in items], docs)
 
-    def layer(self, item: Item, place: Place, matched: Matched) -> Doc:
+    def layer(self, item: BodyItem, place: Place, matched: Matched) -> Doc:
         """`nn.Conv2d(in_channels, width, 3, padding=1)`: only what differs from torch's defaults is said."""
         node, printed = item.node, item.printed
         assert node is not None
@@ -325,7 +325,9 @@ class ClassWriter:
         made = Bracket(f"{printed.inside or printed.target}(", parts)
         return Bracket(f"{printed.target}(", [made]) if printed.inside else made
 
-    def sized(self, item: Item, values: Sequence[tuple[Member, Any]], name: str, axes: frozenset[int]) -> Expression:
+    def sized(
+        self, item: BodyItem, values: Sequence[tuple[ClassUse, Any]], name: str, axes: frozenset[int]
+    ) -> Expression:
         """An argument that follows from axes of the inputs, such as `in_channels`."""
         value = item.inputs[0]
         if not axes:
@@ -337,7 +339,7 @@ class ClassWriter:
         self.fixed |= self.flows[value].names
         return self.arguments.choose(values, [], name)
 
-    def entered(self, value: str, values: Sequence[tuple[Member, Any]], name: str, size: str) -> Expression:
+    def entered(self, value: str, values: Sequence[tuple[ClassUse, Any]], name: str, size: str) -> Expression:
         """An argument that follows from the channels of a value, or from its features."""
         flow, wide = self.flows[value], size == "features"
         candidate = flow.features if wide else flow.channels
@@ -382,12 +384,12 @@ class ClassWriter:
         return resolved if names_in(resolved) <= reachable else None
 
 
-def _layer(item: Item) -> Layer:
+def _layer(item: BodyItem) -> Layer:
     assert isinstance(item.printed, Layer)
     return item.printed
 
 
-def _hint(item: Item, op: Op, name: str) -> str:
+def _hint(item: BodyItem, op: Op, name: str) -> str:
     """What an argument for an attribute is called: by its name alone if that has no default, or is of a window."""
     plain = op.default(name) is ... or isinstance(getattr(op, name), tuple) or item.name.isdigit()
     return name if plain else f"{item.name}_{name}"

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netspec.backends.yaml.initial import Fillings, fillings
-from netspec.backends.yaml.parts import OTHERWISE, UNSAYABLE, Part, Use
+from netspec.backends.yaml.parts import OTHERWISE, UNSAYABLE, BlockUse, Part
 from netspec.errors import fail
-from netspec.graph.model import Graph, Parameter
+from netspec.graph.model import Graph, SpecParameter
 
 Token = tuple[str, Any]
 """What a value is in any use of a definition: an input, or what a step gives, by its name and a number."""
@@ -25,10 +25,10 @@ class Match:
 
 
 @dataclass(slots=True, eq=False)
-class Member:
+class DefinitionUse:
     """A use with what stands in it for the steps of its definition's template."""
 
-    use: Use
+    use: BlockUse
     match: Match
     tokens: dict[str, set[Token]]
 
@@ -38,24 +38,24 @@ class Definition:
     """A block to be written: the use with the most steps is its template."""
 
     label: str
-    template: Use
+    template: BlockUse
     name: str = ""
     copied: bool = False
-    members: list[Member] = field(default_factory=list[Member])
-    by_use: dict[int, Member] = field(default_factory=dict[int, Member])
+    members: list[DefinitionUse] = field(default_factory=list[DefinitionUse])
+    by_use: dict[int, DefinitionUse] = field(default_factory=dict[int, DefinitionUse])
     outputs: list[Token] = field(default_factory=list[Token])
     copy_of: dict[int, Part] = field(default_factory=dict[int, Part])
     """By the id of a repeat of the template, the copy that stands for all."""
-    parameters: list[Parameter] = field(default_factory=list[Parameter])
+    parameters: list[SpecParameter] = field(default_factory=list[SpecParameter])
     values: dict[str, dict[int, Any]] = field(default_factory=lambda: dict[str, dict[int, Any]]())
     """Its parameters' values, by name and the id of the use."""
 
-    def value_of(self, use: Use, number: int) -> str:
+    def value_of(self, use: BlockUse, number: int) -> str:
         """What a use gives for an output of the block; "" where that is not asked of it."""
         tokens = self.by_use[id(use)].tokens
         return next((value for value in use.outputs if self.outputs[number] in tokens.get(value, ())), "")
 
-    def values_of(self, use: Use) -> list[str]:
+    def values_of(self, use: BlockUse) -> list[str]:
         """What a use gives, in the order of the block's outputs."""
         return [self.value_of(use, number) for number in range(len(self.outputs))]
 
@@ -63,7 +63,7 @@ class Definition:
 class Definitions:
     """Finds the definitions of all uses; `by_use` has each by the use's id."""
 
-    def __init__(self, graph: Graph, uses: Sequence[Use], common: Mapping[str, Fillings]) -> None:
+    def __init__(self, graph: Graph, uses: Sequence[BlockUse], common: Mapping[str, Fillings]) -> None:
         self.graph = graph
         self.common = common
         """Initialisers that the whole file has, by op."""
@@ -76,7 +76,7 @@ class Definitions:
             self.settle(use)
         self.all = self.in_order()
 
-    def settle(self, use: Use) -> None:
+    def settle(self, use: BlockUse) -> None:
         """Find the definition of a use, after those in it."""
         if id(use) in self.by_use:
             return
@@ -104,7 +104,7 @@ class Definitions:
                 visit(home)
         return list(done.values())
 
-    def place(self, use: Use, copied: bool) -> Definition:
+    def place(self, use: BlockUse, copied: bool) -> Definition:
         """Find a use the definition it fits, or make one; `copied`: what it gives is what its copy takes."""
         for home in self.all:
             if home.label != use.label or id(home) in self.standing_in(use):
@@ -125,14 +125,14 @@ class Definitions:
         self.all.append(home)
         return self.add(home, member)
 
-    def join(self, home: Definition, use: Use) -> None:
+    def join(self, home: Definition, use: BlockUse) -> None:
         member = self.matched(home.template, use, home) or self.matched(home.template, use, home, force=True)
         if member is None:
             what = f"the copies of `{use.path.rpartition('.')[0]}` differ in their steps"
             fail("NS401", f"{what}: {UNSAYABLE}", help=OTHERWISE)
         self.add(home, member)
 
-    def take_over(self, home: Definition, new: Member) -> bool:
+    def take_over(self, home: Definition, new: DefinitionUse) -> bool:
         """Make a use the template of a definition, if all its members fit that."""
         found = [self.matched(new.use, member.use, home) for member in home.members]
         members = [member for member in found if member is not None]
@@ -147,7 +147,7 @@ class Definitions:
         home.outputs = [min(each, key=str) for each in tokens]
         return True
 
-    def add(self, home: Definition, member: Member) -> Definition:
+    def add(self, home: Definition, member: DefinitionUse) -> Definition:
         home.members.append(member)
         home.by_use[id(member.use)] = member
         self.by_use[id(member.use)] = home
@@ -158,7 +158,7 @@ class Definitions:
                 home.outputs.append(min(tokens, key=str))
         return home
 
-    def standing_in(self, use: Use) -> set[int]:
+    def standing_in(self, use: BlockUse) -> set[int]:
         """The definitions in a use, and in these."""
         found: set[int] = set()
         for inner in uses_in(use.parts):
@@ -166,7 +166,7 @@ class Definitions:
             found |= {id(home)} | self.inside.get(id(home), set())
         return found
 
-    def matched(self, template: Use, use: Use, home: Definition, force: bool = False) -> Member | None:
+    def matched(self, template: BlockUse, use: BlockUse, home: Definition, force: bool = False) -> DefinitionUse | None:
         """A use held against a template, step by step; None where it does not fit."""
         if list(template.entries) != list(use.entries) or (template.given != use.given and not force):
             return None
@@ -180,7 +180,7 @@ class Definitions:
             return None
         if template.outputs[:1] and use.outputs[:1] and not matcher.alike(template.outputs[:1], use.outputs[:1]):
             return None
-        return Member(use, match, matcher.tokens)
+        return DefinitionUse(use, match, matcher.tokens)
 
 
 class _Matcher:
@@ -303,7 +303,7 @@ class _Matcher:
         return True
 
 
-def uses_in(parts: Iterable[Part]) -> Iterable[Use]:
+def uses_in(parts: Iterable[Part]) -> Iterable[BlockUse]:
     """The uses of blocks that are steps of a body, or of its branches and repeats."""
     for part in parts:
         if part.use is not None:
@@ -311,20 +311,20 @@ def uses_in(parts: Iterable[Part]) -> Iterable[Use]:
         yield from uses_in([*part.copies.values(), *(inner for branch in part.branches for inner in branch.parts)])
 
 
-def _called(use: Use) -> str:
+def _called(use: BlockUse) -> str:
     return f"`{use.path}`" if use.path else "the network"
 
 
-def _generality(use: Use) -> tuple[int, int]:
+def _generality(use: BlockUse) -> tuple[int, int]:
     """How much a use tells of its block: by its steps, and by how many values enter it that are not one."""
     return use.size(), len(set(use.entries.values()))
 
 
-def _together(uses: Sequence[Use]) -> dict[int, list[Use]]:
+def _together(uses: Sequence[BlockUse]) -> dict[int, list[BlockUse]]:
     """By the id of a use, all that have its definition: uses at its place in copies, and those that share weights."""
-    found: dict[int, list[Use]] = {}
+    found: dict[int, list[BlockUse]] = {}
     for group in (group for use in uses for group in _alike(use.parts)):
-        places: dict[str, list[Use]] = {}
+        places: dict[str, list[BlockUse]] = {}
         for part in group:
             for place, use in _places(part, ""):
                 places.setdefault(place, []).append(use)
@@ -349,7 +349,7 @@ def _alike(parts: Sequence[Part]) -> Iterator[list[Part]]:
             yield from _alike(branch.parts)
 
 
-def _places(part: Part, place: str) -> Iterator[tuple[str, Use]]:
+def _places(part: Part, place: str) -> Iterator[tuple[str, BlockUse]]:
     """All uses at and below a step, each with how it is reached."""
     if part.use is not None:
         yield place, part.use

@@ -30,12 +30,12 @@ class Expr:
 
 
 @dataclass(slots=True)
-class Step:
+class WrittenStep:
     """A step as it is written: its op or block, the argument, and what stands beside it."""
 
     key: str
     argument: Any = None
-    branches: dict[str, list[Step]] | None = None
+    branches: dict[str, list[WrittenStep]] | None = None
     beside: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -69,7 +69,7 @@ def _escape(character: str) -> str:
 
 def flow(value: Any) -> str:
     """A value on one line, as it stands in a list or mapping."""
-    if isinstance(value, Step):
+    if isinstance(value, WrittenStep):
         return flow_step(value)
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{k}: {flow(v)}" for k, v in value.items()) + "}"  # pyright: ignore[reportUnknownVariableType]
@@ -83,7 +83,7 @@ def inline(value: Any) -> str:
     return flow(value) if isinstance(value, Mapping | list | tuple) else scalar(value, False)
 
 
-def flow_step(step: Step) -> str:
+def flow_step(step: WrittenStep) -> str:
     """A step on one line in a list of such."""
     argument = step.argument if step.branches is None else {**_mapping(step.argument), "branches": step.branches}
     head = text(step.key, True) if argument is None else f"{step.key}: {flow(argument)}"
@@ -92,7 +92,7 @@ def flow_step(step: Step) -> str:
     return "{" + ", ".join([head, *(f"{key}: {flow(value)}" for key, value in step.beside.items())]) + "}"
 
 
-def lines(step: Step) -> list[str]:
+def lines(step: WrittenStep) -> list[str]:
     """A step in lines that begin at its dash."""
     argument = step.argument
     if step.branches is None:
@@ -110,7 +110,7 @@ def lines(step: Step) -> list[str]:
     return [*found, *(f"  {key}: {inline(value)}" for key, value in step.beside.items())]
 
 
-def _branch(name: str, body: list[Step]) -> list[str]:
+def _branch(name: str, body: list[WrittenStep]) -> list[str]:
     """A branch on one line, where it has two steps or fewer that fit."""
     one = f"{name}: {flow(body)}"
     if len(body) <= 2 and all(step.branches is None for step in body) and _fits(one):
@@ -127,7 +127,7 @@ def _fits(line: str) -> bool:
     return len(line) <= WIDTH and '"' not in line
 
 
-def block(body: Iterable[Step]) -> list[str]:
+def block(body: Iterable[WrittenStep]) -> list[str]:
     """Steps one below the other."""
     return [line for step in body for line in lines(step)]
 

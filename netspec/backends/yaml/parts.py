@@ -10,7 +10,7 @@ from typing import Any
 from netspec.errors import fail
 from netspec.expression import Expression
 from netspec.graph.lexicon import Lexicon
-from netspec.graph.model import Graph, Node, Parameter, Scope
+from netspec.graph.model import Graph, Node, Scope, SpecParameter
 from netspec.graph.sharing import Sharing
 from netspec.graph.tree import Group, tree
 from netspec.naming import free_name
@@ -40,7 +40,7 @@ class Part:
     when: Expression | None = None
     node: Node | None = None
     branches: list[Branch] = field(default_factory=list[Branch])
-    use: Use | None = None
+    use: BlockUse | None = None
     copies: dict[int, Part] = field(default_factory=dict[int, "Part"])
     count: Expression | None = None
     is_scope: bool = False
@@ -83,7 +83,7 @@ class Part:
 
 
 @dataclass(slots=True, eq=False)
-class Use:
+class BlockUse:
     """A use of a block, or the network itself: a body that sees nothing of what is around it.
 
     `entries` are the values that enter, by name; `outputs` those that leave, the first for the whole. `names` are what
@@ -95,7 +95,7 @@ class Use:
     entries: dict[str, str]
     outputs: list[str]
     names: dict[str, Any]
-    parameters: tuple[Parameter, ...] = ()
+    parameters: tuple[SpecParameter, ...] = ()
     scope: Scope | None = None
     parts: list[Part] = field(default_factory=list[Part])
     output_names: tuple[str, ...] = ()
@@ -117,11 +117,11 @@ class PartsReader:
         self.lexicon = Lexicon(graph)
         self.leaving = {o.value for o in graph.outputs}
         self.sharing = Sharing(graph, UNSAYABLE)
-        self.uses: list[Use] = []
+        self.uses: list[BlockUse] = []
         self.apart: set[tuple[str, str]] = set()
         """Merges and branches that are written as steps of their own, in all uses: by label and path."""
 
-    def network(self) -> Use:
+    def network(self) -> BlockUse:
         """The network as one use."""
         graph = self.graph
         while True:
@@ -131,13 +131,13 @@ class PartsReader:
             names = {**graph.params, **{i.name: i.type for i in graph.inputs}}
             if len(graph.inputs) == 1:
                 names["input"] = graph.inputs[0].type
-            root = Use("", "", entries, [o.value for o in graph.outputs], names)
+            root = BlockUse("", "", entries, [o.value for o in graph.outputs], names)
             root.parts = self.body(tree(graph), root)
             self.uses.append(root)
             if known == len(self.apart):
                 return root
 
-    def body(self, group: Group, use: Use) -> list[Part]:
+    def body(self, group: Group, use: BlockUse) -> list[Part]:
         """The parts of a scope, each with what stands in it."""
         parts: list[Part] = []
         pending: list[Group] = []
@@ -158,7 +158,7 @@ class PartsReader:
             parts += [self.group(each, use) for each in pending]
         return parts
 
-    def place(self, use: Use, path: str) -> tuple[str, str]:
+    def place(self, use: BlockUse, path: str) -> tuple[str, str]:
         """A path in any use of a block, and any copy of a step in it."""
         return use.label, re.sub(r"\.\d+(?=\.|$)", ".*", path[len(use.path) :])
 
@@ -167,7 +167,7 @@ class PartsReader:
         found.shares = self.sharing.of_node(node)
         return found
 
-    def joined(self, node: Node, pending: Sequence[Group], use: Use) -> list[Group | None]:
+    def joined(self, node: Node, pending: Sequence[Group], use: BlockUse) -> list[Group | None]:
         """The branches right before a merge that it joins, None for one without steps, in the order it takes them.
 
         None at all where they can't be written as its branches.
@@ -195,7 +195,7 @@ class PartsReader:
         alone = all(self.graph.users[v] == (node,) and v not in self.leaving for v in ends)
         return found if not left and outside <= ends and alone else []
 
-    def merge(self, node: Node, joined: Sequence[Group | None], use: Use, entry: str, taken: set[str]) -> Part:
+    def merge(self, node: Node, joined: Sequence[Group | None], use: BlockUse, entry: str, taken: set[str]) -> Part:
         """A merge with its branches, in the order in which it takes what they give."""
         branches: list[Branch] = []
         for group in joined:
@@ -208,7 +208,7 @@ class PartsReader:
                 branches.append(Branch(name, [], entry))
         return Part(node.name, [entry], [node.path], node.when, node, branches, is_scope=node.path == node.scope)
 
-    def group(self, group: Group, use: Use) -> Part:
+    def group(self, group: Group, use: BlockUse) -> Part:
         """A part that is a scope: a repeat, a merge with a name, or a use."""
         scope = group.scope
         assert scope is not None
@@ -225,7 +225,7 @@ class PartsReader:
         made.shares = shares
         return made
 
-    def named_merge(self, group: Group, scope: Scope, use: Use) -> Part | None:
+    def named_merge(self, group: Group, scope: Scope, use: BlockUse) -> Part | None:
         parts = self.body(group, use)
         node = parts[0].node
         if len(parts) == 1 and node is not None and node.path == scope.path:
@@ -238,7 +238,7 @@ class PartsReader:
             fail("NS401", f"{what}, and it has a name: {UNSAYABLE}", help=OTHERWISE)
         return None
 
-    def repeat(self, group: Group, scope: Scope, use: Use) -> Part:
+    def repeat(self, group: Group, scope: Scope, use: BlockUse) -> Part:
         with self.sharing.within(scope):
             copies = [self.node(c) if isinstance(c, Node) else self.group(c, use) for c in group.items]
         chain = copies[0].inputs
@@ -253,7 +253,7 @@ class PartsReader:
         numbered = {int(copy.name): copy for copy in copies}
         return Part(scope.name, copies[0].inputs, chain, None, copies=numbered, count=scope.count)
 
-    def use(self, group: Group, scope: Scope, around: Use) -> Part:
+    def use(self, group: Group, scope: Scope, around: BlockUse) -> Part:
         """A use of a block, or of what has to be one: a branch without its merge, steps that a parameter held."""
         entries = self.entries(group, scope)
         made = {value for node in group.nodes() for value, _ in node.values()}
@@ -262,14 +262,14 @@ class PartsReader:
         outputs = list(dict.fromkeys([*stated, *leaving])) or [list(group.nodes())[-1].path]
         label = scope.block.name if scope.block else _last_name(scope.path)
         # What is no block in the spec reads what the block around it does.
-        around_it = tuple([Parameter(p.name, p.kind) for p in around.parameters])
+        around_it = tuple([SpecParameter(p.name, p.kind) for p in around.parameters])
         parameters = scope.block.parameters if scope.block else around_it
         names = self.lexicon.parameters(scope.path)
         names.update({name: self.graph.types[value] for name, value in scope.inputs.items()})
         names.update({name: self.graph.types[value] for name, value in entries.items()})
         if len(entries) == 1:
             names["input"] = self.graph.types[next(iter(entries.values()))]
-        use = Use(scope.path, label, entries, outputs, names, parameters, scope)
+        use = BlockUse(scope.path, label, entries, outputs, names, parameters, scope)
         if scope.block is not None and len(scope.block.outputs) == len(scope.outputs) > 1:
             by_value = dict(zip(scope.outputs, scope.block.outputs, strict=True))
             use.output_names = tuple([by_value.get(value, "") for value in outputs])

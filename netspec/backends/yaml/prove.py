@@ -13,7 +13,7 @@ from netspec.spec.elaborate.elaborate import elaborate
 from netspec.spec.read.read_spec import read_spec
 
 
-def prove(graph: Graph, text: str) -> None:
+def prove_spec(graph: Graph, text: str) -> None:
     """Raise NetspecError NS401 unless a spec's text is a graph: its paths, ops, values, weights and initialisers."""
     try:
         back = elaborate(read_spec(Source("<written>", text))).graph

@@ -9,13 +9,13 @@ from typing import Any
 from netspec.backends.collapse import collapse
 from netspec.backends.yaml.definitions import Definition, Definitions, Match, Token
 from netspec.backends.yaml.initial import fillings, plain_fillings
-from netspec.backends.yaml.layout import Expr, Step
+from netspec.backends.yaml.layout import Expr, WrittenStep
 from netspec.backends.yaml.parts import OTHERWISE, UNSAYABLE, Branch, Part
 from netspec.backends.yaml.values import WHOLE, Chooser, Occurrence, same
 from netspec.errors import fail
-from netspec.expression import Expression, ListOf, Literal, Name, to_text
-from netspec.graph.model import Parameter
-from netspec.ops.base import Op, make_op, words_of
+from netspec.expression import Expression, ListOf, Literal, Name, expression_text
+from netspec.graph.model import SpecParameter
+from netspec.ops.base import Op, literal_words, make_op
 
 
 class NeedsNameError(Exception):
@@ -27,19 +27,19 @@ class NeedsNameError(Exception):
 
 
 @dataclass(slots=True)
-class Written:
+class WrittenBlock:
     """A block as it is written."""
 
     name: str
-    parameters: list[Parameter]
+    parameters: list[SpecParameter]
     inputs: list[str]
     outputs: dict[str, str]
     """Its outputs with the steps they are; none where the last step's value is the only one."""
-    body: list[Step]
+    body: list[WrittenStep]
 
 
 @dataclass(slots=True)
-class Reach:
+class CallNames:
     """How values are called in a body: what enters it, and what the steps so far give.
 
     `entry` is what `input` stands for; `referred` are the values that some step or output refers to by name.
@@ -61,7 +61,7 @@ class BodyWriter:
         self.definition = definition
         self.chooser = Chooser(definition, taken)
 
-    def write(self, outputs: Mapping[str, str] | None = None) -> tuple[list[Step], dict[str, str]]:
+    def write(self, outputs: Mapping[str, str] | None = None) -> tuple[list[WrittenStep], dict[str, str]]:
         """The steps, and what outputs are called; those of the network are given, those of a block found."""
         use = self.definition.template
         given = outputs if outputs is not None else self.outputs()
@@ -74,7 +74,7 @@ class BodyWriter:
         if not implicit:
             referred |= set(given.values())
         names = {value: name for name, value in reversed(use.entries.items()) if name != "input"}
-        reach = Reach(names, use.entries.get("input", ""), referred)
+        reach = CallNames(names, use.entries.get("input", ""), referred)
         here = [Occurrence(m.use, m.match, m.use.names) for m in self.definition.members]
         steps = self.steps(use.parts, here, reach, entering)
         if not steps:
@@ -119,16 +119,16 @@ class BodyWriter:
         return self.definitions.by_use[id(part.use)].values_of(part.use)
 
     def steps(
-        self, parts: Sequence[Part], here: Sequence[Occurrence], reach: Reach, previous: Sequence[str]
-    ) -> list[Step]:
-        found: list[Step] = []
+        self, parts: Sequence[Part], here: Sequence[Occurrence], reach: CallNames, previous: Sequence[str]
+    ) -> list[WrittenStep]:
+        found: list[WrittenStep] = []
         reach.owners = {part.shares for part in parts}
         for part in parts:
             found.append(self.step(part, here, reach, previous))
             previous = self.values_of(part)
         return found
 
-    def step(self, part: Part, here: Sequence[Occurrence], reach: Reach, previous: Sequence[str]) -> Step:
+    def step(self, part: Part, here: Sequence[Occurrence], reach: CallNames, previous: Sequence[str]) -> WrittenStep:
         present = [(each, other) for each in here if (other := each.part(part)) is not None]
         step = self.repeat(part, present, reach) if part.is_repeat else self.one(part, present, reach)
         beside: dict[str, Any] = {}
@@ -166,7 +166,7 @@ class BodyWriter:
             names = list(inner.node.op.output_names) if inner.node is not None else []
         return [part.name, *(f"{part.name}.{name}" for name in names[1:])]
 
-    def reference(self, value: str, reach: Reach) -> str:
+    def reference(self, value: str, reach: CallNames) -> str:
         """What a value is called here."""
         if value == reach.entry:
             return "input"
@@ -174,7 +174,7 @@ class BodyWriter:
             fail("NS401", f"`{value}` has no name where it is used: {UNSAYABLE}", help=OTHERWISE)
         return reach.names[value]
 
-    def called(self, part: Part, key: str, reach: Reach) -> str:
+    def called(self, part: Part, key: str, reach: CallNames) -> str:
         """The name that a step is given; "" where it has it of itself."""
         number = reach.counts.get(key, 0) + 1
         alone = key if number == 1 else f"{key}_{number}"
@@ -186,7 +186,7 @@ class BodyWriter:
             raise NeedsNameError(part.node.path)
         return part.name
 
-    def repeat(self, part: Part, present: Sequence[tuple[Occurrence, Part]], reach: Reach) -> Step:
+    def repeat(self, part: Part, present: Sequence[tuple[Occurrence, Part]], reach: CallNames) -> WrittenStep:
         """A step with copies, by the copy that stands for all."""
         model = self.definition.copy_of[id(part)]
         inner: list[tuple[Occurrence, Part]] = []
@@ -201,13 +201,13 @@ class BodyWriter:
                 inner.append((Occurrence(each.use, match, names, (*each.copies, number)), copy))
         return self.one(model, inner, reach)
 
-    def one(self, part: Part, present: Sequence[tuple[Occurrence, Part]], reach: Reach) -> Step:
+    def one(self, part: Part, present: Sequence[tuple[Occurrence, Part]], reach: CallNames) -> WrittenStep:
         """A step that is no repeat."""
         if part.use is not None:
             return self.use(part, present)
         assert part.node is not None
         op = part.node.op
-        step = Step(op.opname, self.attributes(type(op), present))
+        step = WrittenStep(op.opname, self.attributes(type(op), present))
         if part.branches:
             step.branches = {}
             for branch in part.branches:
@@ -216,7 +216,7 @@ class BodyWriter:
                     entry = other.inputs[0]
                     names = {**each.names, "input": self.definitions.graph.types[entry]}
                     inside.append(Occurrence(each.use, each.match, names, each.copies))
-                inner = Reach(dict(reach.names), part.inputs[0], reach.referred)
+                inner = CallNames(dict(reach.names), part.inputs[0], reach.referred)
                 steps = step.branches[branch.name] = self.steps(branch.parts, inside, inner, part.inputs)
                 if not self.ends_as(part, branch):
                     steps.append(_left_out(self.reference(branch.output, inner)))
@@ -239,10 +239,10 @@ class BodyWriter:
                     continue
                 found[name] = _argument(cls, name, chosen.value)
             else:
-                found[name] = _written(chosen, words_of(cls, name), values)
+                found[name] = _written(chosen, literal_words(cls, name), values)
         return _principal(found, cls.principal)
 
-    def use(self, part: Part, present: Sequence[tuple[Occurrence, Part]]) -> Step:
+    def use(self, part: Part, present: Sequence[tuple[Occurrence, Part]]) -> WrittenStep:
         """A use of a block, with its arguments."""
         assert part.use is not None
         home = self.definitions.by_use[id(part.use)]
@@ -262,7 +262,7 @@ class BodyWriter:
                 found[parameter.name] = _written(chosen, frozenset(), values, parameter.kind == "str")
         required = [p.name for p in home.parameters if p.required]
         first = home.parameters[0].name if home.parameters and not required else None
-        return Step(home.name, _principal(found, required[0] if len(required) == 1 else first))
+        return WrittenStep(home.name, _principal(found, required[0] if len(required) == 1 else first))
 
     def count(self, part: Part, here: Sequence[Occurrence]) -> Any:
         """How many copies there are."""
@@ -273,7 +273,7 @@ class BodyWriter:
             values.append((each, max(other.copies) + 1 if other is not None else 0))
             candidates[other.count if other is not None else None] = None
         chosen = self.chooser.choose(values, candidates, "copies")
-        return chosen.value if isinstance(chosen, Literal) else Expr(to_text(chosen))
+        return chosen.value if isinstance(chosen, Literal) else Expr(expression_text(chosen))
 
     def when(self, part: Part, here: Sequence[Occurrence]) -> Any:
         """The condition that lets a step stand; None where it always does."""
@@ -291,7 +291,7 @@ class BodyWriter:
         chosen = self.chooser.choose(values, candidates, WHOLE)
         if isinstance(chosen, Literal):
             return None if chosen.value is True else chosen.value
-        return Expr(to_text(chosen))
+        return Expr(expression_text(chosen))
 
     def copies_when(
         self,
@@ -318,9 +318,9 @@ def follows(part: Part, previous: Sequence[str]) -> bool:
     return part.takes is not None and len(part.inputs) == part.takes and part.inputs == list(previous)[: part.takes]
 
 
-def _left_out(value: str) -> Step:
+def _left_out(value: str) -> WrittenStep:
     """A step that is left out, and so stands for what it would take."""
-    return Step("identity", beside={"from": value, "when": False})
+    return WrittenStep("identity", beside={"from": value, "when": False})
 
 
 def output_name(home: Definition, number: int) -> str:
@@ -367,14 +367,14 @@ def _shortest(cls: type[Op], name: str, ops: Sequence[Op]) -> list[Any]:
 def _argument(cls: type[Op], name: str, value: Any) -> Any:
     """A value as it is written where it is no expression."""
     value = _plain(value)
-    return Expr(f"'{value}'") if isinstance(value, str) and value not in words_of(cls, name) else value
+    return Expr(f"'{value}'") if isinstance(value, str) and value not in literal_words(cls, name) else value
 
 
 def _written(tree: Expression, words: frozenset[str], values: Sequence[tuple[Any, Any]], is_text: bool = False) -> Any:
     """An expression where it stands for an argument: a name that holds text has a dollar."""
     if isinstance(tree, ListOf):
         return [_written(item, words, ()) for item in tree.items]
-    text = to_text(tree)
+    text = expression_text(tree)
     dollar = (
         is_text
         or text in words

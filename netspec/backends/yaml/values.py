@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netspec.backends.collapse import collapse
-from netspec.backends.yaml.definitions import Definition, Match, Member
-from netspec.backends.yaml.parts import OTHERWISE, UNSAYABLE, Part, Use
+from netspec.backends.yaml.definitions import Definition, DefinitionUse, Match
+from netspec.backends.yaml.parts import OTHERWISE, UNSAYABLE, BlockUse, Part
 from netspec.errors import fail
 from netspec.expression import (
     Binary,
@@ -25,14 +25,14 @@ from netspec.expression import (
     evaluate,
     leaves,
 )
-from netspec.graph.model import Parameter
+from netspec.graph.model import SpecParameter
 
 
 @dataclass(slots=True, eq=False)
 class Occurrence:
     """A body in one use, or in one copy in it: what stands there for the template's steps, and what names mean."""
 
-    use: Use
+    use: BlockUse
     match: Match
     names: Mapping[str, Any]
     copies: tuple[int, ...] = ()
@@ -140,16 +140,16 @@ class Chooser:
         self.invented[name] = complete
         return Name(name)
 
-    def parameters(self) -> list[Parameter]:
+    def parameters(self) -> list[SpecParameter]:
         """The parameters of the block: of its own those that are used, and those invented."""
         own = [p for p in self.definition.template.parameters if p.name in self.used]
         for name, found in self.invented.items():
             # Most uses are whole.
             default = True if name.startswith(WHOLE) else ...
-            own.append(Parameter(name, _kind(found.values()), default))
+            own.append(SpecParameter(name, _kind(found.values()), default))
         return own
 
-    def value_for(self, name: str, member: Member) -> Any:
+    def value_for(self, name: str, member: DefinitionUse) -> Any:
         """What a parameter is in a use."""
         if name in self.invented:
             return self.invented[name][id(member.use)]

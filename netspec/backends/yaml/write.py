@@ -10,18 +10,18 @@ from netspec.backends.yaml.definitions import Definition, Definitions
 from netspec.backends.yaml.initial import common_fillings, plain_fillings
 from netspec.backends.yaml.layout import WIDTH, Expr, block, flow, inline, quoted, text
 from netspec.backends.yaml.parts import OTHERWISE, UNSAYABLE, PartsReader
-from netspec.backends.yaml.prove import prove
-from netspec.backends.yaml.steps import BodyWriter, NeedsNameError, Written
+from netspec.backends.yaml.prove import prove_spec
+from netspec.backends.yaml.steps import BodyWriter, NeedsNameError, WrittenBlock
 from netspec.dims import Dim
 from netspec.errors import fail
-from netspec.expression import Expression, ExpressionError, evaluate, names_in, to_text
+from netspec.expression import Expression, ExpressionError, evaluate, expression_text, names_in
 from netspec.graph.handed_on import hand_on
-from netspec.graph.model import Graph, Input, Parameter
+from netspec.graph.model import Graph, Input, SpecParameter
 from netspec.labels import Labels
 from netspec.naming import SIBLINGS, class_name
 from netspec.ops.own import op_names
 
-MARK = "Written by netspec from a graph."
+YAML_MARK = "Written by netspec from a graph."
 """The first line of every spec that is written here."""
 
 
@@ -35,7 +35,7 @@ def to_yaml(graph: Graph, note: str = "") -> str:
     # A parameter that left out a step which is nowhere left would mean less here: its value stands for it.
     params = {name: value for name, value in graph.params.items() if name not in graph.vanished}
     found = _written(hand_on(replace(graph, params=params), networks=True), note)
-    prove(graph, found)
+    prove_spec(graph, found)
     return found
 
 
@@ -44,7 +44,7 @@ def _written(graph: Graph, note: str) -> str:
     while True:
         root = reader.network()
         definitions = Definitions(graph, reader.uses, common_fillings(graph))
-        written: list[Written] = []
+        written: list[WrittenBlock] = []
         used: set[str] = set()
         _name_definitions(graph, definitions.all)
         current = definitions.all[0]
@@ -60,7 +60,7 @@ def _written(graph: Graph, note: str) -> str:
         return _file(graph, definitions, written, used, note)
 
 
-def _definition(definitions: Definitions, definition: Definition, graph: Graph, used: set[str]) -> Written:
+def _definition(definitions: Definitions, definition: Definition, graph: Graph, used: set[str]) -> WrittenBlock:
     """Write one block, or the network, and note which of the file's parameters it reads."""
     network = definition is definitions.all[-1]
     parameters = {p.name for other in definitions.all for p in other.template.parameters}
@@ -75,7 +75,7 @@ def _definition(definitions: Definitions, definition: Definition, graph: Graph, 
         }
     used |= writer.chooser.used - {p.name for p in own}
     inputs = [name for name in definition.template.entries if name != "input"]
-    return Written(definition.name, definition.parameters, inputs, called, body)
+    return WrittenBlock(definition.name, definition.parameters, inputs, called, body)
 
 
 def _name_definitions(graph: Graph, definitions: list[Definition]) -> None:
@@ -93,8 +93,8 @@ def _name_definitions(graph: Graph, definitions: list[Definition]) -> None:
         classes.add(class_name(name))
 
 
-def _file(graph: Graph, definitions: Definitions, written: list[Written], used: set[str], note: str) -> str:
-    lines = [f"# {line}" for line in [MARK, *note.splitlines()]]
+def _file(graph: Graph, definitions: Definitions, written: list[WrittenBlock], used: set[str], note: str) -> str:
+    lines = [f"# {line}" for line in [YAML_MARK, *note.splitlines()]]
     lines += ["netspec: 1", f"name: {text(graph.name)}"]
     if graph.title:
         lines.append(f"title: {text(graph.title)}")
@@ -129,7 +129,7 @@ def _file(graph: Graph, definitions: Definitions, written: list[Written], used: 
     return "\n".join(lines) + "\n"
 
 
-def _block(written: Written) -> Iterable[str]:
+def _block(written: WrittenBlock) -> Iterable[str]:
     yield f"{written.name}:"
     if written.parameters:
         yield f"  params: {flow({p.name: _kind(p) for p in written.parameters})}"
@@ -142,7 +142,7 @@ def _block(written: Written) -> Iterable[str]:
         yield f"    {line}"
 
 
-def _kind(parameter: Parameter) -> Any:
+def _kind(parameter: SpecParameter) -> Any:
     """A parameter's type where it has no default, else the default, whose type it has."""
     return parameter.kind if parameter.required else parameter.default
 
@@ -173,7 +173,7 @@ def _input(graph: Graph, i: Input, used: set[str]) -> Any:
         tree = i.written.get(axis)
         if tree is not None and _gives(tree, graph.params, dim):
             used |= names_in(tree)
-            shape.append(Expr(to_text(tree)))
+            shape.append(Expr(expression_text(tree)))
         else:
             shape.append(_size(dim))
     nominal = dict(i.nominal)

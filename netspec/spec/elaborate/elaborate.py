@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from netspec.collector import without_collector
 from netspec.dims import Dim, Symbolic, symbol
 from netspec.errors import Diagnostic, Findings, NetspecError, fail
 from netspec.expression import (
@@ -20,13 +19,14 @@ from netspec.expression import (
     show,
     way_to_bool,
 )
+from netspec.gc_pause import gc_paused
 from netspec.graph.build import Builder
 from netspec.graph.model import NOTHING, Graph, Scope
 from netspec.labels import Labels
 from netspec.preprocess import Preprocess
 from netspec.source import Span
 from netspec.spec.elaborate.errors import DECIDE, Failed, notes_of
-from netspec.spec.elaborate.frame import NOWHERE, Frame, Home, Made, origins_of
+from netspec.spec.elaborate.frame import NO_ORIGIN, Frame, Made, SpecScope, origins_of
 from netspec.spec.elaborate.nodes import Values, all_known
 from netspec.spec.elaborate.opening import Opener
 from netspec.spec.elaborate.share import share_weights
@@ -39,7 +39,7 @@ from netspec.spec.read.read_spec import Spec
 from netspec.types import Tensor
 
 MAX_REPEAT = 100_000
-MAX_DEPTH = 64
+MAX_BODY_DEPTH = 64
 
 Overrides = Mapping[str, Any]
 
@@ -60,7 +60,7 @@ def elaborate(
 
     Raises NetspecError with all that is found wrong; what follows from an error is not reported again.
     """
-    with without_collector():
+    with gc_paused():
         return _Elaborator(spec, params or {}, inputs or {}).run()
 
 
@@ -68,7 +68,7 @@ class _Elaborator(Opener):
     def __init__(self, spec: Spec, params: Overrides, inputs: Mapping[str, list[Dim | str]]) -> None:
         self.spec = spec
         given = resolve_params(spec.name, spec.parameters, params)
-        self.home = Home(given, {name: frozenset((name,)) for name in given})
+        self.home = SpecScope(given, {name: frozenset((name,)) for name in given})
         super().__init__(Builder(spec.name, title=spec.title, source=spec.source_note, params=given))
         self.input_shapes = inputs
         self.overridden = bool(params or inputs)
@@ -180,8 +180,13 @@ class _Elaborator(Opener):
     def body(
         self, body: Body, frame: Frame, entering: Values, *, top: bool = False, only: Collection[int] | None = None
     ) -> Values:
-        if frame.depth > MAX_DEPTH:
-            fail("NS214", f"blocks and branches nest at most {MAX_DEPTH} deep", body.span, notes=notes_of(frame.uses))
+        if frame.depth > MAX_BODY_DEPTH:
+            fail(
+                "NS214",
+                f"blocks and branches nest at most {MAX_BODY_DEPTH} deep",
+                body.span,
+                notes=notes_of(frame.uses),
+            )
         values = entering
         for number, step in enumerate(body.steps):
             if self.findings.full:
@@ -305,7 +310,7 @@ class _Elaborator(Opener):
             self.builder.decided |= origins
             if any(isinstance(leaf, Attribute) for leaf in leaves(argument.expression)):
                 origins = origins.union(*(names_in(dim) for dim in self.sizes))
-            self.left_out[id(argument)] = origins | self.left_out.get(id(argument), NOWHERE)
+            self.left_out[id(argument)] = origins | self.left_out.get(id(argument), NO_ORIGIN)
 
 
 def entry_names(step: Step) -> tuple[str, ...]:

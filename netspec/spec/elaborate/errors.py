@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import NoReturn
 
 from netspec.errors import Diagnostic, Findings, NetspecError
-from netspec.expression import Value, to_text
+from netspec.expression import Value, expression_text
 from netspec.graph.infer import use_notes
 from netspec.ops.base import RuleError
 from netspec.ops.equal import LARGER, UnequalShapes
 from netspec.source import Span
-from netspec.spec.elaborate.frame import Frame, Use
+from netspec.spec.elaborate.frame import Frame, UseNote
 from netspec.spec.read.body import Argument, Step
 from netspec.types import Tensor
 
@@ -74,7 +74,7 @@ class ElaborationErrors:
         self.fail(error.code, error.message, span, frame, f"{path}: {values}", help)
 
 
-def notes_of(uses: tuple[Use, ...]) -> tuple[str, ...]:
+def notes_of(uses: tuple[UseNote, ...]) -> tuple[str, ...]:
     """The block uses around a place, innermost first."""
     return use_notes((use.what, use.span, use.params) for use in reversed(uses))
 
@@ -82,7 +82,7 @@ def notes_of(uses: tuple[Use, ...]) -> tuple[str, ...]:
 def way_to_int(argument: Argument | None, value: Value) -> str:
     """The way out for those who divide where an int is wanted."""
     tree = argument.expression if argument is not None else None
-    divided = tree is not None and type(value) is float and "/" in to_text(tree)
+    divided = tree is not None and type(value) is float and "/" in expression_text(tree)
     return "`/` gives a float; `//` gives an int" if divided else ""
 
 

@@ -19,7 +19,7 @@ from netspec.expression import (
 )
 from netspec.source import Span
 from netspec.spec.elaborate.errors import Failed, notes_of, way_to_decide
-from netspec.spec.elaborate.frame import Frame, Use
+from netspec.spec.elaborate.frame import Frame, UseNote
 from netspec.spec.read.body import Argument
 
 MAX_ITEMS_READ = 4_000_000
@@ -46,7 +46,7 @@ class Evaluator:
         return self.evaluate(argument.expression, names, argument, frame.uses)
 
     def evaluate(
-        self, tree: Expression, names: Mapping[str, Value], argument: Argument, uses: tuple[Use, ...]
+        self, tree: Expression, names: Mapping[str, Value], argument: Argument, uses: tuple[UseNote, ...]
     ) -> Value:
         """What an expression gives with these names."""
         try:

@@ -11,7 +11,7 @@ from netspec.spec.read.body import Body, Step
 
 
 @dataclass(slots=True)
-class Use:
+class UseNote:
     """A block or network being opened: for the note that says how an error's place was reached."""
 
     what: str
@@ -20,7 +20,7 @@ class Use:
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class SpecScope:
     """The parameters of the spec that a body belongs to, with the values they have here."""
 
     params: Mapping[str, Value]
@@ -34,7 +34,7 @@ class Closure:
     body: Body
     names: Mapping[str, Value]
     origins: Mapping[str, frozenset[str]]
-    home: Home
+    home: SpecScope
     bodies: Mapping[str, Closure]
 
 
@@ -61,23 +61,23 @@ class Frame:
     values: MutableMapping[str, str | None]
     scope: str
     origins: Mapping[str, frozenset[str]]
-    home: Home
-    uses: tuple[Use, ...] = ()
+    home: SpecScope
+    uses: tuple[UseNote, ...] = ()
     depth: int = 0
     bodies: Mapping[str, Closure] = field(default_factory=dict[str, "Closure"])
     made: dict[str, Made] = field(default_factory=dict[str, Made])
 
 
-NOWHERE = frozenset[str]()
+NO_ORIGIN = frozenset[str]()
 """The origin of what comes from no parameter."""
 
 
 def origins_of(tree: Expression, frame: Frame) -> frozenset[str]:
     """The spec's parameters that an expression's value comes from, through the arguments of blocks."""
     if isinstance(tree, Name) and not tree.of_file:
-        return frame.origins.get(tree.name, NOWHERE)
+        return frame.origins.get(tree.name, NO_ORIGIN)
     found = [
-        (frame.home.origins if isinstance(leaf, Name) and leaf.of_file else frame.origins).get(leaf.name, NOWHERE)
+        (frame.home.origins if isinstance(leaf, Name) and leaf.of_file else frame.origins).get(leaf.name, NO_ORIGIN)
         for leaf in leaves(tree)
     ]
-    return NOWHERE.union(*found)
+    return NO_ORIGIN.union(*found)

@@ -10,7 +10,7 @@ from netspec.ops.base import Op, RuleError, make_op
 from netspec.source import Span
 from netspec.spec.elaborate.errors import ElaborationErrors, Failed, way_to_int
 from netspec.spec.elaborate.evaluator import Evaluator, frozen
-from netspec.spec.elaborate.frame import NOWHERE, Frame, origins_of
+from netspec.spec.elaborate.frame import NO_ORIGIN, Frame, origins_of
 from netspec.spec.read.body import Step
 from netspec.spec.read.initializers import why_not
 
@@ -71,7 +71,7 @@ class NodeMaker:
         self.places[path] = step.span
         origins = {self.origin(v) for v in given}
         origins.update([origins_of(tree, frame) for tree in step.written.values()])
-        self.origins[value] = NOWHERE.union(*origins) if len(origins) != 1 else origins.pop()
+        self.origins[value] = NO_ORIGIN.union(*origins) if len(origins) != 1 else origins.pop()
         if step.init:
             self.check_init(step, path, frame)
         return (value, *(f"{value}:{name}" for name in cls.output_names[1:]))
@@ -100,7 +100,7 @@ class NodeMaker:
 
     def origin(self, value: str) -> frozenset[str]:
         """The spec's parameters that a value's shape may come from; an input's sizes are noted by themselves."""
-        return self.origins.get(value.partition(":")[0], NOWHERE)
+        return self.origins.get(value.partition(":")[0], NO_ORIGIN)
 
     def check_init(self, step: Step, path: str, frame: Frame) -> None:
         """`init` on a step names weights the op has; `defaults` may name more."""

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 from netspec.errors import Findings, NetspecError, fail
 from netspec.expression import Value
-from netspec.graph.build import Builder, Region
+from netspec.graph.build import Builder, Recording
 from netspec.graph.model import Scope
 from netspec.spec.elaborate.binding import check_binding
 from netspec.spec.elaborate.errors import ElaborationErrors, Failed, way_to_int
 from netspec.spec.elaborate.evaluator import Evaluator, frozen
-from netspec.spec.elaborate.frame import NOWHERE, Closure, Frame, Home, Use, origins_of
+from netspec.spec.elaborate.frame import NO_ORIGIN, Closure, Frame, SpecScope, UseNote, origins_of
 from netspec.spec.elaborate.needed import needed_steps
 from netspec.spec.elaborate.nodes import NodeMaker, Values, all_known
 from netspec.spec.read.body import BlockDefinition, Body, BodyParameter, Step
@@ -38,7 +38,7 @@ class Opener(ABC):
         self.evaluator = Evaluator(self.findings)
         self.maker = NodeMaker(self.builder, self.evaluator, self.errors)
         self.count = 0
-        self.regions: dict[tuple[Any, ...], Region] = {}
+        self.regions: dict[tuple[Any, ...], Recording] = {}
         self.kept: list[object] = []
         """What the keys of regions name by identity."""
 
@@ -125,7 +125,7 @@ class Opener(ABC):
         for name, entry in named.items():
             origins[name] = self.maker.origin(entry)
         key = (
-            *(id(block), id(frame.home), NOWHERE.union(*origins.values())),
+            *(id(block), id(frame.home), NO_ORIGIN.union(*origins.values())),
             *(*map(id, entering), *map(frozen, given), *map(type, given), *map(id, bodies.values())),
             # Two values that enter may be one.
             *map(entries.index, entries),
@@ -137,15 +137,15 @@ class Opener(ABC):
                 self.maker.origins[new] = self.maker.origin(old)
             return values
         mark = self.builder.mark
-        hidden = {**dict.fromkeys(params, NOWHERE), **origins}
-        home = Home(params, hidden) if block.own else frame.home
+        hidden = {**dict.fromkeys(params, NO_ORIGIN), **origins}
+        home = SpecScope(params, hidden) if block.own else frame.home
         inner = Frame(
             {**home.params, **params, **named_entries(block.info.inputs, entering)},
             dict(named),
             path,
             {**home.origins, **hidden},
             home,
-            (*frame.uses, Use(block.what, step.span, params)),
+            (*frame.uses, UseNote(block.what, step.span, params)),
             frame.depth + 1,
             bodies,
         )

@@ -20,14 +20,14 @@ from netspec.expression import (
     simplify,
 )
 from netspec.naming import SIBLINGS, is_symbol
-from netspec.ops.base import Merge, Op, make_op, takes, words_of
+from netspec.ops.base import Merge, Op, literal_words, make_op, takes
 from netspec.source import Span
-from netspec.spec.read.body import Argument, BlockDefinition, Body, BodyParameter, FileContext, Reach, Target
-from netspec.spec.read.parameters import MAX_ITEMS, check_kind, signature, words_for
-from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain
-from netspec.spec.text.messages import DOLLAR, at, kind_of, way_to_write, written
+from netspec.spec.read.body import Argument, BlockDefinition, Body, BodyParameter, FileContext, NamesInReach, Target
+from netspec.spec.read.parameters import MAX_ITEMS, block_signature, check_kind, words_for
+from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
+from netspec.spec.text.messages import DOLLAR, at, data_kind, data_text, way_to_write
 
-ReadBody = Callable[[str, Data, Reach], Body]
+ReadBody = Callable[[str, Data, NamesInReach], Body]
 """Reads the steps that a `body` parameter is given."""
 
 
@@ -42,7 +42,7 @@ class ArgumentReader:
         self.read_body = read_body
 
     def arguments(
-        self, target: Target, span: Span, data: Data, reach: Reach
+        self, target: Target, span: Span, data: Data, reach: NamesInReach
     ) -> tuple[dict[str, Argument], Data | None]:
         """A step's arguments with the file's defaults under them, and `branches` apart, as they were read."""
         entries, branches = self.entries(target, data)
@@ -63,7 +63,7 @@ class ArgumentReader:
             missing = [p for p in target.info.parameters if p.required and p.name not in found]
             if missing:
                 names = choices(p.name for p in missing)
-                fail("NS205", f"{target.what} needs {names}", span, help=signature(target))
+                fail("NS205", f"{target.what} needs {names}", span, help=block_signature(target))
             for name, argument in found.items():
                 if argument.expression is None and argument.body is None:
                     check_kind(target, name, argument)
@@ -135,7 +135,7 @@ class ArgumentReader:
         name: str,
         key_span: Span,
         data: Data,
-        reach: Reach,
+        reach: NamesInReach,
         target: Target | None = None,
     ) -> Argument:
         """A value as the spec wrote it: a constant, or an expression whose names are all known."""
@@ -171,7 +171,7 @@ class ArgumentReader:
             return Argument(name, data.span, key_span, tree.value)
         return Argument(name, data.span, key_span, expression=tree)
 
-    def expression(self, text: str, data: Scalar, reach: Reach, target: Target | None, name: str) -> Expression:
+    def expression(self, text: str, data: Scalar, reach: NamesInReach, target: Target | None, name: str) -> Expression:
         """An expression of this body, its names checked."""
         try:
             tree = parse(text)
@@ -191,7 +191,7 @@ class ArgumentReader:
         return tree
 
     def check_name(
-        self, leaf: Name | Attribute, data: Scalar, reach: Reach, target: Target | None, argument: str
+        self, leaf: Name | Attribute, data: Scalar, reach: NamesInReach, target: Target | None, argument: str
     ) -> None:
         """Refuse a name that stands for nothing in this body."""
         base = leaf.name
@@ -223,7 +223,7 @@ class ArgumentReader:
         help = self.name_help(base, str(data.value), reach, target, argument)
         fail("NS208", f"`{base}` is not defined here", place, help=help)
 
-    def name_help(self, name: str, text: str, reach: Reach, target: Target | None, argument: str) -> str:
+    def name_help(self, name: str, text: str, reach: NamesInReach, target: Target | None, argument: str) -> str:
         """What to write instead of a name that stands for nothing."""
         if name in self.file.required:
             return f"blocks that others use see their file's parameters at their defaults, and `{name}` has none"
@@ -254,7 +254,7 @@ def _what(target: Target) -> str:
 
 def _words(target: Target | None, name: str) -> frozenset[str]:
     """The words that an argument takes as they stand."""
-    return words_of(target, name) if isinstance(target, type) else frozenset()
+    return literal_words(target, name) if isinstance(target, type) else frozenset()
 
 
 def _wanted(target: Target | None, name: str) -> str:
@@ -267,7 +267,7 @@ def _wanted(target: Target | None, name: str) -> str:
 def _way_to_name(target: Target, name: str, data: Seq) -> str:
     """What those should write who give a list where a name and a value are due."""
     if isinstance(target, type) and issubclass(target, Merge):
-        values = ", ".join(kind_of(item).strip("'") for item in data.items if isinstance(item, Scalar))
+        values = ", ".join(data_kind(item).strip("'") for item in data.items if isinstance(item, Scalar))
         return f"values to join stand beside the op, as `{{{name}, from: [{values or 'a, b'}]}}`; bodies in `branches`"
     if isinstance(target, BlockDefinition) and target.kinds.get(target.principal or "") == "body":
         return f"name the steps: `{name}: {{{target.principal}: [...]}}`"
@@ -276,15 +276,15 @@ def _way_to_name(target: Target, name: str, data: Seq) -> str:
     else:
         named, more = _named_parameters(target, data), ""
     if named is None and isinstance(target, BlockDefinition):
-        return signature(target)
+        return block_signature(target)
     return f"name what it is: `{name}: {{{named}}}`{more}" if named else f"it takes no arguments: write `- {name}`"
 
 
 def _named_attributes(op: type[Op], data: Seq) -> tuple[str, str]:
     """What a list was meant to say to an op, with names: its principal attribute if that takes a list, else each."""
-    values, principal, names = plain(data), op.principal, list(op.model_fields)
+    values, principal, names = plain_data(data), op.principal, list(op.model_fields)
     if principal and principal not in [problem.attribute for problem in make_op(op, {principal: values})[1]]:
-        return f"{principal}: {written(data)}", ""
+        return f"{principal}: {data_text(data)}", ""
     required = sum(field.is_required() for field in op.model_fields.values())
     # PyTorch's classes of layers with weights take the width of their input first.
     if principal and principal.startswith("out_") and len(values) > max(required, 1):
@@ -299,19 +299,21 @@ def _named_parameters(target: BlockDefinition | BodyParameter, data: Seq) -> str
         return ""
     first = target.principal or names[0]
     if target.kinds[first] == "list" and not any(isinstance(item, Seq) for item in items):
-        return f"{first}: {written(data)}"
+        return f"{first}: {data_text(data)}"
     return _pairs(names, items) if len(items) <= len(names) else None
 
 
 def _pairs(names: Iterable[str], items: Iterable[Data]) -> str:
-    return ", ".join(f"{name}: {written(item)}" for name, item in zip(names, items, strict=False))
+    return ", ".join(f"{name}: {data_text(item)}" for name, item in zip(names, items, strict=False))
 
 
 def _no_principal(target: type[Op] | BlockDefinition, name: str, data: Scalar) -> NoReturn:
     span = data.span
     if isinstance(target, BlockDefinition):
         if target.info.parameters:
-            fail("NS211", f"{target.what} has several required parameters: name them", span, help=signature(target))
+            fail(
+                "NS211", f"{target.what} has several required parameters: name them", span, help=block_signature(target)
+            )
         fail("NS211", f"{target.what} takes no arguments", span)
     known = list(target.model_fields)
     help = f"write `- {name}`" + (f", or name the attribute: `{name}: {{{known[0]}: ...}}`" if known else "")

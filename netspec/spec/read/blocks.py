@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
-from netspec.graph.model import Block, Parameter
+from netspec.graph.model import Block, SpecParameter
 from netspec.naming import SIBLINGS, check_class_name, check_module_name, check_output_name, class_name
 from netspec.ops import REGISTRY
 from netspec.ops.own import announced
@@ -15,13 +15,13 @@ from netspec.spec.read.body import (
     BlockDefinition,
     Body,
     FileContext,
-    Names,
-    Reach,
+    NamesInReach,
     Step,
+    ValueNames,
     called_values,
     names_of_inputs,
 )
-from netspec.spec.read.model import BlockOutline, check
+from netspec.spec.read.keys import BlockOutline, checked_model
 from netspec.spec.read.parameters import read_parameters
 from netspec.spec.read.steps import BodyParser
 from netspec.spec.text.data import Entry, Map, Seq
@@ -48,7 +48,7 @@ def read_blocks(entries: Mapping[str, Entry], file: FileContext, findings: Findi
             if name == "network":
                 message = "`network` embeds another spec in a step, and can't be a block"
                 fail("NS210", message, entry.key_span, help="give the block another name")
-            outline = check(BlockOutline, data, f"block `{name}`")
+            outline = checked_model(BlockOutline, data, f"block `{name}`")
             params = read_parameters(data.section("params"), findings, of_block=True)
             inputs = _inputs(data, outline, params)
             for output, where in data.section("outputs").items():
@@ -63,7 +63,7 @@ def read_blocks(entries: Mapping[str, Entry], file: FileContext, findings: Findi
     return found
 
 
-def _inputs(data: Map, outline: BlockOutline, params: Mapping[str, Parameter]) -> tuple[str, ...]:
+def _inputs(data: Map, outline: BlockOutline, params: Mapping[str, SpecParameter]) -> tuple[str, ...]:
     """The names of what enters a block; one value that has no name is `input`."""
     if "inputs" not in data.entries:
         return ("input",)
@@ -111,7 +111,7 @@ def parse_block(block: BlockDefinition, findings: Findings) -> None:
     inputs = block.info.inputs
     plain = (file.parameters | own) - bodies
     known = names_of_inputs(inputs)
-    reach = Reach(plain, known, Names(known), constants=constants, bodies=bodies)
+    reach = NamesInReach(plain, known, ValueNames(known), constants=constants, bodies=bodies)
     several = f"block `{block.name}`" if len(inputs) > 1 else ""
     try:
         for parameter in block.info.parameters:

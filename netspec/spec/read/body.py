@@ -187,7 +187,7 @@ class Defaults:
 
 
 @dataclass(slots=True)
-class Reach:
+class NamesInReach:
     """What a body can name: parameters, values of expressions, values of `from`, and whether `index` is there.
 
     `constants` are parameters whose values are put in where they are named, `bodies` those that hold steps.
@@ -195,18 +195,18 @@ class Reach:
 
     parameters: frozenset[str]
     inputs: frozenset[str]
-    values: Names
+    values: ValueNames
     index: bool = False
     constants: Mapping[str, Value] = NOTHING
     bodies: frozenset[str] = frozenset()
 
 
-class Names:
+class ValueNames:
     """Names that a body can say: its own, and those of the bodies around it, which are not copied."""
 
     __slots__ = ("around", "below", "broken", "own")
 
-    def __init__(self, own: Iterable[str], around: Names | None = None) -> None:
+    def __init__(self, own: Iterable[str], around: ValueNames | None = None) -> None:
         self.own = set(own)
         self.broken: set[str] = set()
         self.below: set[str] = set()

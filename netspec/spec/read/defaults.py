@@ -10,7 +10,7 @@ from netspec.expression import Attribute, Expression, Name, rewrite
 from netspec.ops.base import Op, make_op
 from netspec.ops.own import find_op, op_names
 from netspec.spec.read.arguments import ArgumentReader
-from netspec.spec.read.body import Argument, Defaults, FileContext, Names, Reach
+from netspec.spec.read.body import Argument, Defaults, FileContext, NamesInReach, ValueNames
 from netspec.spec.read.initializers import places_of, read_init
 from netspec.spec.text.data import Entry, Map
 
@@ -23,7 +23,7 @@ def read_defaults(
     """Put the defaults that a file has into its context."""
     blocks = file.blocks
     reader = ArgumentReader(FileContext(), blocks)
-    reach = Reach(file.parameters, frozenset(), Names(()), constants=file.constants)
+    reach = NamesInReach(file.parameters, frozenset(), ValueNames(()), constants=file.constants)
     for op, entry in entries.items():
         try:
             cls = None if op in blocks else find_op(op)

@@ -8,7 +8,7 @@ from netspec.errors import fail
 from netspec.naming import check_class_name, check_name
 from netspec.source import Source
 from netspec.spec.read.body import FileContext
-from netspec.spec.read.model import outline
+from netspec.spec.read.keys import outline
 from netspec.spec.text.data import Entry, Map
 from netspec.spec.text.library import find_beside
 from netspec.spec.text.yaml import read

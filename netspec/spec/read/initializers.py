@@ -9,7 +9,7 @@ from typing import Any, cast
 from netspec.errors import choices, closest, fail
 from netspec.expression import show
 from netspec.source import Span
-from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain
+from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
 from netspec.types import Filling, Init, Weight
 
 _GAIN = {"gain": float}
@@ -27,7 +27,7 @@ _FOREIGN = {
 }
 """What other tools call the functions."""
 _SUCH_AS = "such as `weight: {normal: {std: 0.01}}` or `bias: 0`"
-FUNCTIONS: Mapping[str, Mapping[str, Any]] = {
+INITIALIZERS: Mapping[str, Mapping[str, Any]] = {
     "uniform": {"a": float, "b": float},
     "normal": {"mean": float, "std": float},
     "trunc_normal": {"mean": float, "std": float, "a": float, "b": float},
@@ -58,7 +58,7 @@ def read_init(data: Data) -> dict[str, Filling]:
 
 def _initializer(weight: str, data: Data) -> Filling:
     if isinstance(data, Seq):
-        values = plain(data)
+        values = plain_data(data)
         if not values or not all(map(_is_number, values)):
             fail("NS206", f"`{weight}` takes a list of numbers, not {show(values)}", data.span)
         return tuple(float(v) for v in values)
@@ -86,16 +86,16 @@ def _initializer(weight: str, data: Data) -> Filling:
 
 def _call(function: str, options: Map | None, place: Scalar) -> Init:
     function = function.removesuffix("_")
-    if function not in FUNCTIONS:
-        help = _FOREIGN.get(function) or closest(function, FUNCTIONS) or f"there are {choices(FUNCTIONS)}"
+    if function not in INITIALIZERS:
+        help = _FOREIGN.get(function) or closest(function, INITIALIZERS) or f"there are {choices(INITIALIZERS)}"
         fail("NS204", f"there is no initialiser `{function}`", place.span, help=help)
-    known = FUNCTIONS[function]
+    known = INITIALIZERS[function]
     found: dict[str, Any] = {}
     for name, entry in (options.entries if options else {}).items():
         if name not in known:
             help = closest(name, known) or (f"it takes {choices(known)}" if known else "it takes no options")
             fail("NS204", f"`{function}` has no option `{name}`", entry.key_span, help=help)
-        value = plain(entry.value)
+        value = plain_data(entry.value)
         wanted = _why_not_option(name, known[name], value)
         if wanted:
             fail("NS206", f"`{name}` of `{function}` takes {wanted}, not {show(value)}", entry.value.span)

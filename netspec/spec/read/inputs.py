@@ -19,13 +19,13 @@ from netspec.expression import (
     parse,
     show,
 )
-from netspec.graph.model import Parameter
+from netspec.graph.model import SpecParameter
 from netspec.naming import check_module_name, is_symbol
-from netspec.ops.fields import LARGEST
+from netspec.ops.fields import MAX_INT
 from netspec.source import Span
-from netspec.spec.read.model import InputOutline, check, place
+from netspec.spec.read.keys import InputOutline, checked_model, place_of_keys
 from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq
-from netspec.spec.text.messages import at, kind_of, way_to_write
+from netspec.spec.text.messages import at, data_kind, way_to_write
 
 SIZE = "an int from 1 to 2**31 - 1"
 
@@ -36,7 +36,7 @@ MAX_AXES = 8
 
 def is_size(value: Value) -> TypeGuard[int]:
     """Whether a value can be the size of an axis."""
-    return type(value) is int and 1 <= value <= LARGEST
+    return type(value) is int and 1 <= value <= MAX_INT
 
 
 @dataclass(slots=True)
@@ -51,7 +51,7 @@ class InputDefinition:
 
 
 def read_inputs(
-    entries: Mapping[str, Entry], parameters: Mapping[str, Parameter], findings: Findings
+    entries: Mapping[str, Entry], parameters: Mapping[str, SpecParameter], findings: Findings
 ) -> dict[str, InputDefinition]:
     """`{image: [N, 3, 224, 224]}`, or the long form with `shape`, `dtype` and `nominal`."""
     found: dict[str, InputDefinition] = {}
@@ -68,10 +68,10 @@ def read_inputs(
     return found
 
 
-def _input(name: str, entry: Entry, parameters: Mapping[str, Parameter]) -> InputDefinition:
+def _input(name: str, entry: Entry, parameters: Mapping[str, SpecParameter]) -> InputDefinition:
     shape, dtype, nominal = entry.value, "float32", dict[str, int]()
     if isinstance(shape, Map):
-        found = check(InputOutline, shape, f"input `{name}`")
+        found = checked_model(InputOutline, shape, f"input `{name}`")
         shape, dtype, nominal = shape.entries["shape"].value, found.dtype, found.nominal
     if not isinstance(shape, Seq) or not shape.items:
         help = "such as `[N, 3, 224, 224]`: the batch comes first"
@@ -88,7 +88,7 @@ def _input(name: str, entry: Entry, parameters: Mapping[str, Parameter]) -> Inpu
     wrong.check()
     symbols = {dim for dim, _ in dims if isinstance(dim, str)}
     for symbol, size in nominal.items():
-        where = place(entry.value, ("nominal", symbol))
+        where = place_of_keys(entry.value, ("nominal", symbol))
         if symbol not in symbols:
             help = closest(symbol, symbols) or (f"it has {choices(sorted(symbols))}" if symbols else "it has none")
             fail("NS204", f"`{symbol}` is no symbol of `{name}`", where, help=help)
@@ -97,9 +97,9 @@ def _input(name: str, entry: Entry, parameters: Mapping[str, Parameter]) -> Inpu
     return InputDefinition(name, entry.key_span, dims, dtype, nominal)
 
 
-def _dim(name: str, data: Data, parameters: Mapping[str, Parameter]) -> int | str | Expression:
+def _dim(name: str, data: Data, parameters: Mapping[str, SpecParameter]) -> int | str | Expression:
     if not isinstance(data, Scalar):
-        fail("NS206", f"a size of `{name}` is an int, a symbol or an expression, not {kind_of(data)}", data.span)
+        fail("NS206", f"a size of `{name}` is an int, a symbol or an expression, not {data_kind(data)}", data.span)
     if isinstance(data.value, str):
         if data.value in ("None", "True", "False", "?"):
             fail("NS206", f"`{data.value}` can't be a size", data.span, help=_OPEN)
@@ -120,14 +120,14 @@ def _dim(name: str, data: Data, parameters: Mapping[str, Parameter]) -> int | st
         help = _OPEN if data.value in (None, -1, 0) else ""
         if type(data.value) is float and data.value.is_integer():
             help = f"write {data.value:.0f}"
-        fail("NS206", f"a size of `{name}` is {SIZE}, not {kind_of(data)}", data.span, help=help)
+        fail("NS206", f"a size of `{name}` is {SIZE}, not {data_kind(data)}", data.span, help=help)
     return data.value
 
 
 _OPEN = "a size that is open is a symbol: a capital, such as `N`"
 
 
-def _fail_unknown(leaf: Name | Attribute, data: Scalar, parameters: Mapping[str, Parameter]) -> NoReturn:
+def _fail_unknown(leaf: Name | Attribute, data: Scalar, parameters: Mapping[str, SpecParameter]) -> NoReturn:
     """Raise the error for a name in a size that is no parameter."""
     place = at(data, ExpressionError("", leaf.at, len(leaf.name)))
     if is_symbol(leaf.name):

@@ -10,9 +10,9 @@ from typing import get_args
 from netspec.errors import Findings, choices, closest, fail
 from netspec.labels import KNOWN, KnownLabels, Labels
 from netspec.source import Span
-from netspec.spec.read.ends import read_for
+from netspec.spec.read.by_name import read_for
 from netspec.spec.text.data import Data, Entry, Scalar, Seq
-from netspec.spec.text.messages import kind_of
+from netspec.spec.text.messages import data_kind
 from netspec.types import Tensor
 
 
@@ -51,7 +51,7 @@ def _labels(name: str, data: Data) -> Labels:
         for known in get_args(KnownLabels):
             if data.value == known:
                 return known
-        what = f"`labels` of `{name}` are a list of names, or {choices(get_args(KnownLabels))}, not {kind_of(data)}"
+        what = f"`labels` of `{name}` are a list of names, or {choices(get_args(KnownLabels))}, not {data_kind(data)}"
         fail("NS206", what, data.span, help=closest(str(data.value), get_args(KnownLabels)))
     if not isinstance(data, Seq) or not data.items:
         fail("NS201", f"`labels` of `{name}` are a list of names", data.span, help="such as `logits: [cat, dog]`")
@@ -68,7 +68,7 @@ def _label(item: Data) -> str:
         fail("NS206", f"`{written}` is the number {value}, and a label is text", item.span, help=f'"{written}" is text')
     if not isinstance(value, str) or not value.strip() or not all(map(_is_text, value)):
         help = "put it in quotes" if isinstance(item, Scalar) and not isinstance(value, str) and written else ""
-        fail("NS206", f"a label is text on one line, not {kind_of(item)}", item.span, help=help)
+        fail("NS206", f"a label is text on one line, not {data_kind(item)}", item.span, help=help)
     return value
 
 

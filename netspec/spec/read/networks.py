@@ -8,23 +8,23 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
-from netspec.graph.model import Block, Parameter
+from netspec.graph.model import Block, SpecParameter
 from netspec.naming import SIBLINGS, check_class_name, check_module_name
 from netspec.ops import REGISTRY
 from netspec.ops.own import announced
 from netspec.source import Source, Span
 from netspec.spec.read.blocks import check_no_input
-from netspec.spec.read.body import ONE_OUTPUT, BlockDefinition, FileContext, Names, Reach, names_of_inputs
+from netspec.spec.read.body import ONE_OUTPUT, BlockDefinition, FileContext, NamesInReach, ValueNames, names_of_inputs
 from netspec.spec.read.inputs import read_inputs
+from netspec.spec.read.keys import EmbedOutline, NetworkOutline, checked_model
 from netspec.spec.read.labels import LabelsDefinition, read_labels
-from netspec.spec.read.model import EmbedOutline, NetworkOutline, check
 from netspec.spec.read.outputs import OutputDefinition, read_outputs
 from netspec.spec.read.preprocess import PreprocessDefinition, read_preprocess
 from netspec.spec.read.steps import BodyParser
 from netspec.spec.read.weights import WeightSource, read_sources
-from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain
+from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
 from netspec.spec.text.library import find_beside, named_network
-from netspec.spec.text.messages import kind_of
+from netspec.spec.text.messages import data_kind
 
 if TYPE_CHECKING:
     from netspec.spec.read.read_spec import Spec
@@ -48,7 +48,7 @@ class NetworkDefinition(BlockDefinition):
 def read_networks(
     entries: Mapping[str, Entry],
     file: FileContext,
-    parameters: Mapping[str, Parameter],
+    parameters: Mapping[str, SpecParameter],
     findings: Findings,
 ) -> dict[str, NetworkDefinition]:
     """The networks that a file declares, their bodies not parsed yet."""
@@ -63,7 +63,7 @@ def read_networks(
 
 
 def _network(
-    name: str, entry: Entry, file: FileContext, parameters: Mapping[str, Parameter], findings: Findings
+    name: str, entry: Entry, file: FileContext, parameters: Mapping[str, SpecParameter], findings: Findings
 ) -> NetworkDefinition:
     check_module_name(name, "a network", entry.key_span)
     check_class_name(name, "a network", entry.key_span)
@@ -74,7 +74,7 @@ def _network(
     data = entry.value
     if not isinstance(data, Map):
         fail("NS201", f"network `{name}` is a mapping with `inputs` and `body`", data.span)
-    outline = check(NetworkOutline, data, f"network `{name}`")
+    outline = checked_model(NetworkOutline, data, f"network `{name}`")
     inputs = read_inputs(data.section("inputs"), parameters, findings)
     if not inputs:
         help = "such as `inputs: {image: [N, 3, 224, 224]}`"
@@ -93,7 +93,7 @@ def parse_network(network: NetworkDefinition, findings: Findings) -> None:
     file, inputs, data = network.file, network.declared or {}, network.data
     assert isinstance(data, Map)
     known = names_of_inputs(inputs)
-    reach = Reach(file.parameters, known, Names(known), constants=file.constants)
+    reach = NamesInReach(file.parameters, known, ValueNames(known), constants=file.constants)
     several = f"network `{network.name}`" if len(inputs) > 1 else ""
     what = f"the body of network `{network.name}`"
     try:
@@ -114,7 +114,7 @@ def parse_network(network: NetworkDefinition, findings: Findings) -> None:
 
 
 def _in_training(data: Data) -> bool:
-    return isinstance(data, Map) and "mode" in data.entries and plain(data.entries["mode"].value) == "train"
+    return isinstance(data, Map) and "mode" in data.entries and plain_data(data.entries["mode"].value) == "train"
 
 
 class Embedded:
@@ -130,20 +130,20 @@ class Embedded:
         wanted: list[tuple[str, Span]] | None = None
         arguments: Data = Scalar(None, data.span, False)
         if isinstance(data, Map):
-            outline = check(EmbedOutline, data, "`network`")
+            outline = checked_model(EmbedOutline, data, "`network`")
             name, where = outline.spec, data.entries["spec"].value.span
             if "params" in data.entries:
                 arguments = data.entries["params"].value
             if "outputs" in data.entries:
                 items = data.entries["outputs"].value
-                wanted = [(str(plain(item)), item.span) for item in items.items] if isinstance(items, Seq) else []
+                wanted = [(str(plain_data(item)), item.span) for item in items.items] if isinstance(items, Seq) else []
                 if not wanted:
                     fail("NS201", "`outputs` names no step of that network", items.span)
         elif isinstance(data, Scalar) and isinstance(data.value, str):
             name, where = data.value, data.span
         else:
             help = "such as `network: resnet50`, or `network: {spec: resnet50, params: {classes: 10}}`"
-            fail("NS211", f"`network` names a spec to embed, and this is {kind_of(data)}", data.span, help=help)
+            fail("NS211", f"`network` names a spec to embed, and this is {data_kind(data)}", data.span, help=help)
         spec = self.spec(name, where, asker)
         key = (id(spec), tuple(name for name, _ in wanted or ()))
         if key not in self.definitions:

@@ -11,8 +11,8 @@ from netspec.graph.model import Mode
 from netspec.naming import check_output_name
 from netspec.source import Span
 from netspec.spec.read.body import ONE_OUTPUT, Body, called_values, names_of_inputs
-from netspec.spec.read.model import OutputOutline, check
-from netspec.spec.text.data import Entry, Map, plain
+from netspec.spec.read.keys import OutputOutline, checked_model
+from netspec.spec.text.data import Entry, Map, plain_data
 
 
 @dataclass(slots=True)
@@ -65,9 +65,9 @@ def _output(name: str, entry: Entry, named: set[str], unnamed: set[str]) -> Outp
         if "from" not in value.entries:
             fail("NS201", f"output `{name}` needs `from`", value.span)
         rest = Map({k: v for k, v in value.entries.items() if k != "from"}, value.span)
-        mode = check(OutputOutline, rest, f"output `{name}`").mode
+        mode = checked_model(OutputOutline, rest, f"output `{name}`").mode
         value = value.entries["from"].value
-    text: Value = plain(value)
+    text: Value = plain_data(value)
     if isinstance(text, str) and text in unnamed:
         help = f"put a `name` beside its op, and say that name here: `{name}: ...`"
         fail("NS209", f"the step `{text}` has no name, so output `{name}` can't take it", value.span, help=help)

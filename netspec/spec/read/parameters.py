@@ -9,12 +9,12 @@ from typing import Any, cast
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
 from netspec.expression import Value, show, way_to_bool
-from netspec.graph.model import Parameter
+from netspec.graph.model import SpecParameter
 from netspec.naming import check_module_name, check_parameter_name
 from netspec.ops.own import find_op
 from netspec.spec.read.body import Argument, BlockDefinition
-from netspec.spec.text.data import Data, Entry, Scalar, Seq, plain
-from netspec.spec.text.messages import kind_of, way_to_write
+from netspec.spec.text.data import Data, Entry, Scalar, Seq, plain_data
+from netspec.spec.text.messages import data_kind, way_to_write
 
 _LIST = "a list of numbers, texts or lists"
 _KINDS: dict[str, tuple[Callable[[Value], bool], str]] = {
@@ -24,7 +24,7 @@ _KINDS: dict[str, tuple[Callable[[Value], bool], str]] = {
     "str": (lambda v: type(v) is str, "text"),
     "list": (lambda v: type(v) is list and all(map(kind_of_value, cast(list[Value], v))), _LIST),
 }
-KINDS = (*_KINDS, "body")
+PARAMETER_KINDS = (*_KINDS, "body")
 """The types a parameter may have."""
 
 
@@ -34,7 +34,7 @@ MAX_TEXT = 1_000
 """How many characters a text may have that expressions can read."""
 
 
-def too_large(value: Value) -> str:
+def why_too_large(value: Value) -> str:
     """Why a parameter can't have this value, if it is too large for one: expressions may read it at every step."""
     if isinstance(value, str) and len(value) > MAX_TEXT:
         return f"a text has {len(value):,} characters, and a parameter at most {MAX_TEXT:,}"
@@ -42,7 +42,7 @@ def too_large(value: Value) -> str:
         count = _count(cast(list[Value], value))
         if count > MAX_ITEMS:
             return f"a list holds {count:,} values, and at most {MAX_ITEMS} are allowed"
-        return next((why for item in cast(list[Value], value) if (why := too_large(item))), "")
+        return next((why for item in cast(list[Value], value) if (why := why_too_large(item))), "")
     return ""
 
 
@@ -67,13 +67,13 @@ def words_for(kind: str) -> str:
 
 def read_parameters(
     entries: Mapping[str, Entry], findings: Findings, *, of_block: bool = False
-) -> dict[str, Parameter]:
+) -> dict[str, SpecParameter]:
     """`{width: int, stride: 1}`: a type, or a default whose type it is; a block's may be steps, a `body`."""
-    found: dict[str, Parameter] = {}
+    found: dict[str, SpecParameter] = {}
     for name, entry in entries.items():
         try:
             check_parameter_name(name, entry.key_span)
-            found[name] = _parameter(name, entry.value, KINDS if of_block else tuple(_KINDS))
+            found[name] = _parameter(name, entry.value, PARAMETER_KINDS if of_block else tuple(_KINDS))
             if found[name].kind == "body":
                 _check_body(name, of_block, entry)
         except NetspecError as error:
@@ -92,28 +92,28 @@ def _check_body(name: str, of_block: bool, entry: Entry) -> None:
         fail("NS210", f"there is an op `{name}`", entry.key_span, help="give the parameter another name")
 
 
-def _parameter(name: str, data: Data, kinds: tuple[str, ...]) -> Parameter:
-    value = plain(data)
-    if isinstance(data, Scalar) and value in KINDS:
-        return Parameter(name, str(value), span=data.span)
+def _parameter(name: str, data: Data, kinds: tuple[str, ...]) -> SpecParameter:
+    value = plain_data(data)
+    if isinstance(data, Scalar) and value in PARAMETER_KINDS:
+        return SpecParameter(name, str(value), span=data.span)
     if isinstance(data, Scalar) and not data.quoted and isinstance(data.value, str):
         _check_word(name, data.value, data)
     kind = kind_of_value(value)
     if not kind and isinstance(data, Seq):
         fail("NS206", f"the list `{name}` holds numbers, texts and lists, and nothing else", data.span)
     if not kind:
-        fail("NS206", f"`{name}` is a type ({', '.join(kinds)}) or a default, not {kind_of(data)}", data.span)
-    if why := too_large(value):
+        fail("NS206", f"`{name}` is a type ({', '.join(kinds)}) or a default, not {data_kind(data)}", data.span)
+    if why := why_too_large(value):
         fail("NS214", why, data.span)
     if kind == "float" and not isfinite(value):
         fail("NS206", f"`{name}` is a number that is finite, not {show(value)}", data.span)
-    return Parameter(name, kind, value, data.span)
+    return SpecParameter(name, kind, value, data.span)
 
 
 def _check_word(name: str, word: str, data: Scalar) -> None:
     """Refuse a bare word that was meant as a type or a number, and would be a default that is text."""
     first = re.split(r"\W", word.lower(), maxsplit=1)[0]
-    meant = first if first in KINDS else _FOREIGN.get(first)
+    meant = first if first in PARAMETER_KINDS else _FOREIGN.get(first)
     if meant:
         help = f"write `{name}: {meant}`; text stands in quotes"
         fail("NS206", f"`{word}` is no type of a parameter", data.span, help=help)
@@ -131,14 +131,14 @@ _FOREIGN = {
 """What other tools call the types."""
 
 
-def replaced(new: Parameter, old: Parameter | None, entry: Entry, findings: Findings) -> Parameter:
+def replaced(new: SpecParameter, old: SpecParameter | None, entry: Entry, findings: Findings) -> SpecParameter:
     """A parameter in the place of an extended spec's, whose type a new default must have."""
     if old is None or new.required:
         return new
     if not fits(new.default, old.kind):
         message = f"`{new.name}` takes {words_for(old.kind)} in the spec that this one extends, not {show(new.default)}"
         findings.add(Diagnostic("NS206", message, entry.value.span, help=way_to_kind(new.default, old.kind)))
-    return Parameter(new.name, old.kind, new.default, new.span)
+    return SpecParameter(new.name, old.kind, new.default, new.span)
 
 
 def check_kind(block: BlockDefinition, name: str, argument: Argument, value: Value = ..., help: str = "") -> None:
@@ -154,13 +154,13 @@ def check_kind(block: BlockDefinition, name: str, argument: Argument, value: Val
         )
 
 
-def signature(block: BlockDefinition) -> str:
+def block_signature(block: BlockDefinition) -> str:
     """A block's parameters in a line, for help."""
     shown = ", ".join(p.name if p.required else f"{p.name}={show(p.default)}" for p in block.info.parameters)
     return f"it is `{block.name}({shown})`"
 
 
-def resolve_params(spec: str, parameters: Mapping[str, Parameter], given: Mapping[str, Any]) -> dict[str, Any]:
+def resolve_params(spec: str, parameters: Mapping[str, SpecParameter], given: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of a spec of this name with values: those given, else the defaults."""
     findings = Findings()
     values: dict[str, Any] = {}
@@ -173,7 +173,7 @@ def resolve_params(spec: str, parameters: Mapping[str, Parameter], given: Mappin
         elif not fits(value, parameter.kind):
             message = f"parameter `{name}` of `{spec}` takes {words_for(parameter.kind)}, not {show(value)}"
             findings.add(Diagnostic("NS206", message, help=way_to_kind(value, parameter.kind)))
-        elif why := too_large(value):
+        elif why := why_too_large(value):
             findings.add(Diagnostic("NS214", f"parameter `{name}` of `{spec}`: {why}"))
     findings.check()
     for parameter in parameters.values():

@@ -8,17 +8,17 @@ from typing import Any, cast
 
 from netspec.errors import Diagnostic, Findings, fail
 from netspec.expression import show
-from netspec.preprocess import Preprocess, Size
+from netspec.preprocess import ImageSize, Preprocess
 from netspec.source import Span
-from netspec.spec.read.ends import read_for
-from netspec.spec.read.model import PreprocessOutline, check, place
-from netspec.spec.text.data import Entry, Map, plain
-from netspec.spec.text.messages import kind_of
+from netspec.spec.read.by_name import read_for
+from netspec.spec.read.keys import PreprocessOutline, checked_model, place_of_keys
+from netspec.spec.text.data import Entry, Map, plain_data
+from netspec.spec.text.messages import data_kind
 from netspec.types import Tensor
 
 IMAGES = (1, 3)
 """How many channels an image may have."""
-DTYPES = ("float16", "float32", "float64")
+PREPROCESS_DTYPES = ("float16", "float32", "float64")
 LARGEST_SIDE = 8_192
 """How high or wide an image may become: a spec from elsewhere must not fill the memory."""
 LARGEST_NUMBER, SMALLEST_STD = 1e6, 1e-6
@@ -42,21 +42,21 @@ def read_preprocess(
     return read_for(entries, "input", inputs, lambda name, entry: _preprocess(name, entry, inherited), findings)
 
 
-def fitted(name: str, type: Tensor, declared: Size | None, definition: PreprocessDefinition) -> Preprocess:
+def fitted(name: str, type: Tensor, declared: ImageSize | None, definition: PreprocessDefinition) -> Preprocess:
     """What becomes of an image for an input of this type, which the spec declares in the size `declared`.
 
     Raises NetspecError NS206 where it does not fit the input.
     """
     value = definition.value
     channels = type.shape[1] if type.rank == 4 else None
-    if channels not in IMAGES or type.dtype not in DTYPES:
+    if channels not in IMAGES or type.dtype not in PREPROCESS_DTYPES:
         what = "`preprocess` is for images, floats of N x 3 x H x W or N x 1 x H x W"
         what += f", and `{name}` is {type}, {type.dtype}"
         fail("NS206", what, definition.key_span)
     for key, given in (("mean", value.mean), ("std", value.std)):
         if isinstance(given, tuple) and len(given) != channels:
             message = f"`{key}` has {len(given)} numbers, and `{name}` {channels} channels"
-            fail("NS206", message, place(definition.data, (key,)), help="or one number for all")
+            fail("NS206", message, place_of_keys(definition.data, (key,)), help="or one number for all")
     height, width = type.spatial
     if isinstance(height, int) != isinstance(width, int):
         message = f"`preprocess` needs height and width that are both fixed or both open, and `{name}` is {type}"
@@ -65,14 +65,14 @@ def fitted(name: str, type: Tensor, declared: Size | None, definition: Preproces
         value = value.for_size((height, width), value.crop or declared or (height, width))
         if not value.covers:
             what = f"images are resized to {_shown(value.resize)}, and `{name}` is {type}"
-            fail("NS206", what, place(definition.data, ("resize",)))
+            fail("NS206", what, place_of_keys(definition.data, ("resize",)))
         if max(value.resize if isinstance(value.resize, tuple) else (value.resize or 0,)) > LARGEST_SIDE:
             what = f"for `{name}`, which is {type}, images would be resized to {_shown(value.resize)}"
-            fail("NS206", what, place(definition.data, ("resize",)), help=f"at most {LARGEST_SIDE:,}")
+            fail("NS206", what, place_of_keys(definition.data, ("resize",)), help=f"at most {LARGEST_SIDE:,}")
     return value
 
 
-def _shown(size: int | Size | None) -> str:
+def _shown(size: int | ImageSize | None) -> str:
     return " x ".join(map(str, size)) if isinstance(size, tuple) else str(size)
 
 
@@ -80,22 +80,22 @@ def _preprocess(name: str, entry: Entry, inherited: bool) -> PreprocessDefinitio
     data = entry.value
     if not isinstance(data, Map):
         help = "such as `image: {resize: 256, mean: 0.5, std: 0.5}`"
-        fail("NS201", f"`preprocess` of `{name}` is a mapping, not {kind_of(data)}", data.span, help=help)
-    outline = check(PreprocessOutline, data, f"`preprocess` of `{name}`")
+        fail("NS201", f"`preprocess` of `{name}` is a mapping, not {data_kind(data)}", data.span, help=help)
+    outline = checked_model(PreprocessOutline, data, f"`preprocess` of `{name}`")
     wrong = Findings()
     for key in ("resize", "crop"):
         if key in data.entries and not _is_size(getattr(outline, key)):
             value = data.entries[key].value
-            message = f"`{key}` is an int from 1 to {LARGEST_SIDE:,}, or [height, width], not {kind_of(value)}"
+            message = f"`{key}` is an int from 1 to {LARGEST_SIDE:,}, or [height, width], not {data_kind(value)}"
             wrong.add(Diagnostic("NS206", message, value.span))
     for key in ("mean", "std"):
         if key in data.entries and not _is_numbers(getattr(outline, key), positive=key == "std"):
             value = data.entries[key].value
             number = "a number from 1e-6 to 1e6" if key == "std" else "a number from -1e6 to 1e6"
-            message = f"`{key}` is {number}, or a list of one for each channel, not {show(plain(value))}"
+            message = f"`{key}` is {number}, or a list of one for each channel, not {show(plain_data(value))}"
             wrong.add(Diagnostic("NS206", message, value.span))
     wrong.check()
-    found = Preprocess.from_dict(plain(data))
+    found = Preprocess.from_dict(plain_data(data))
     if not found.covers:
         what = f"images are resized to {_shown(found.resize)}, and {_shown(found.crop)} are cropped from them"
         fail("NS206", what, data.entries["resize"].value.span)

@@ -9,23 +9,23 @@ from pathlib import Path
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
 from netspec.expression import names_in
-from netspec.graph.model import Parameter
+from netspec.graph.model import SpecParameter
 from netspec.printable import printable
 from netspec.source import Source
 from netspec.spec.read.blocks import check_classes, check_no_input, check_recursion, parse_block
-from netspec.spec.read.body import Argument, BlockDefinition, Body, Names, Reach, names_of_inputs
+from netspec.spec.read.body import Argument, BlockDefinition, Body, NamesInReach, ValueNames, names_of_inputs
 from netspec.spec.read.defaults import read_defaults
 from netspec.spec.read.extends import File, chain
 from netspec.spec.read.inputs import InputDefinition, read_inputs
+from netspec.spec.read.keys import OF_ONE_NETWORK
 from netspec.spec.read.labels import LabelsDefinition, read_labels
-from netspec.spec.read.model import OF_ONE_NETWORK
 from netspec.spec.read.networks import Embedded, NetworkDefinition, parse_network, read_networks
 from netspec.spec.read.outputs import OutputDefinition, read_outputs
 from netspec.spec.read.preprocess import PreprocessDefinition, read_preprocess
 from netspec.spec.read.steps import BodyParser
 from netspec.spec.read.use import Blocks, parameters_of
 from netspec.spec.read.weights import WeightSource, read_sources
-from netspec.spec.text.data import Entry, Map, Seq, plain
+from netspec.spec.text.data import Entry, Map, Seq, plain_data
 from netspec.spec.text.library import bundled_folder
 
 
@@ -37,7 +37,7 @@ class Spec:
     title: str
     source_note: str
     source: Source
-    parameters: dict[str, Parameter]
+    parameters: dict[str, SpecParameter]
     inputs: dict[str, InputDefinition]
     body: Body
     outputs: list[OutputDefinition]
@@ -82,12 +82,12 @@ def read_spec(source: Source, network: str = "", embedded: Embedded | None = Non
         parse_network(definition, findings)
         findings.check_full()
     data = outer.data.entries
-    name = str(plain(data["name"].value))
+    name = str(plain_data(data["name"].value))
     spec = Spec(
         name, _line(data.get("title")), _line(data.get("source")), source, parameters, inputs,
         Body([], base.data.span), [], _expect(outer), [*blocks, *networks.values()],
         _sources(files, parameters, findings),
-        extends=str(plain(data["extends"].value)) if "extends" in data else None,
+        extends=str(plain_data(data["extends"].value)) if "extends" in data else None,
     )  # fmt: skip
     if "network" in base.data.entries:
         _one_network(spec, base, in_reach, findings)
@@ -110,7 +110,7 @@ def read_spec(source: Source, network: str = "", embedded: Embedded | None = Non
 
 def _line(entry: Entry | None) -> str:
     """Text for reports on one line, without what a terminal would obey."""
-    return " ".join(map(printable, str(plain(entry.value)).split())) if entry is not None else ""
+    return " ".join(map(printable, str(plain_data(entry.value)).split())) if entry is not None else ""
 
 
 def _check_added(files: list[File], bodies: Iterable[Body], inputs: Mapping[str, InputDefinition]) -> None:
@@ -162,7 +162,7 @@ def _one_network(spec: Spec, base: File, blocks: Mapping[str, BlockDefinition], 
     if not inputs:
         fail("NS201", "a network needs `inputs`", base.data.span, help="such as `inputs: {image: [N, 3, 224, 224]}`")
     known = names_of_inputs(inputs)
-    reach = Reach(base.context.parameters, known, Names(known))
+    reach = NamesInReach(base.context.parameters, known, ValueNames(known))
     parser = BodyParser(base.context, blocks, findings)
     data = base.data.entries["network"].value
     several = "the network" if len(inputs) > 1 else ""
@@ -225,7 +225,7 @@ def _all_definitions(spec: Spec, embedded: Embedded) -> list[BlockDefinition]:
     return list({id(d.body): d for d in found if d.body is not spec.body}.values())
 
 
-def _sources(files: list[File], parameters: Mapping[str, Parameter], findings: Findings) -> list[WeightSource]:
+def _sources(files: list[File], parameters: Mapping[str, SpecParameter], findings: Findings) -> list[WeightSource]:
     """Whose weights fit: of a chain of `extends`, the first file that says it says it."""
     file = next((file for file in files if "weights" in file.data.entries), files[-1])
     return read_sources(file.section("weights"), parameters, findings)

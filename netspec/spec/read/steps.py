@@ -19,16 +19,16 @@ from netspec.spec.read.body import (
     Body,
     BodyParameter,
     FileContext,
-    Names,
-    Reach,
+    NamesInReach,
     Step,
     Target,
+    ValueNames,
     called_values,
 )
 from netspec.spec.read.hints import way_to_op, way_to_sibling, way_to_step
 from netspec.spec.read.initializers import places_of, read_init
-from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain
-from netspec.spec.text.messages import kind_of
+from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
+from netspec.spec.text.messages import data_kind
 from netspec.types import Filling
 
 
@@ -41,13 +41,13 @@ class BodyParser:
         self.findings = findings
         self.reader = ArgumentReader(file, blocks, self.body_argument)
 
-    def body(self, data: Data, reach: Reach, *, what: str, top: bool = False, several: str = "") -> Body:
+    def body(self, data: Data, reach: NamesInReach, *, what: str, top: bool = False, several: str = "") -> Body:
         """A body: a list of steps. `top` is a network's own, where `expect` may stand; `several` has several inputs."""
         if not isinstance(data, Seq):
-            help = way_to_step(data.span.text) if top or plain(data) is not None else "`[]` is the identity"
+            help = way_to_step(data.span.text) if top or plain_data(data) is not None else "`[]` is the identity"
             if isinstance(data, Scalar) and isinstance(data.value, str) and self.is_known(data.value, reach):
                 help = f"write `[{data.value}]`"
-            fail("NS211", f"{what} is a list of steps, not {kind_of(data)}", data.span, help=help)
+            fail("NS211", f"{what} is a list of steps, not {data_kind(data)}", data.span, help=help)
         reach.values.below.update(*map(_name_despite, data.items))
         counts: dict[str, int] = {}
         steps: list[Step] = []
@@ -77,12 +77,12 @@ class BodyParser:
                 reach.values.add(*called_values(step.called, step.outputs))
         return Body(steps, data.span)
 
-    def body_argument(self, name: str, data: Data, reach: Reach) -> Body:
+    def body_argument(self, name: str, data: Data, reach: NamesInReach) -> Body:
         """The steps that a `body` parameter is given: they see the parameters here, and of values only `input`."""
-        inner = replace(reach, inputs=frozenset(("input",)), values=Names(("input",)))
+        inner = replace(reach, inputs=frozenset(("input",)), values=ValueNames(("input",)))
         return self.body(data, inner, what=f"`{name}`")
 
-    def step(self, item: Data, reach: Reach, counts: dict[str, int], top: bool) -> Step:
+    def step(self, item: Data, reach: NamesInReach, counts: dict[str, int], top: bool) -> Step:
         key, key_span, argument, siblings = _split(item, lambda name: self.is_known(name, reach))
         if key == "network":
             target, argument = self.file.embed(argument, key_span)
@@ -127,14 +127,14 @@ class BodyParser:
             self.check_constants(step, target)
         return step
 
-    def is_known(self, name: str, reach: Reach) -> bool:
+    def is_known(self, name: str, reach: NamesInReach) -> bool:
         """Whether a name is that of an op, a block, a network, or a parameter that holds steps."""
         return name in self.blocks or name in reach.bodies or name == "network" or find_op(name) is not None
 
-    def known(self, reach: Reach) -> Iterable[str]:
+    def known(self, reach: NamesInReach) -> Iterable[str]:
         return (*op_names(), *self.blocks, *reach.bodies, "network")
 
-    def target(self, key: str, span: Span, reach: Reach) -> Target:
+    def target(self, key: str, span: Span, reach: NamesInReach) -> Target:
         if key in reach.bodies:
             return BodyParameter(key)
         found = self.blocks.get(key) or find_op(key)
@@ -150,21 +150,21 @@ class BodyParser:
         help = way_to_op(key, self.known(reach)) or _OPS
         raise NetspecError(Diagnostic("NS203", f"there is no op or block `{key}`", span, help=help))
 
-    def branches(self, data: Data, reach: Reach) -> dict[str, Body]:
+    def branches(self, data: Data, reach: NamesInReach) -> dict[str, Body]:
         if not isinstance(data, Map):
             help = "such as `branches: {residual: [...], shortcut: []}`"
-            fail("NS211", f"`branches` maps names to lists of steps, and is {kind_of(data)}", data.span, help=help)
+            fail("NS211", f"`branches` maps names to lists of steps, and is {data_kind(data)}", data.span, help=help)
         if len(data.entries) < 2:
             fail("NS211", "a merge joins two branches or more", data.span)
         found: dict[str, Body] = {}
         for name, entry in data.entries.items():
             check_module_name(name, "a branch", entry.key_span)
             # A branch can name what the bodies around it can, and what is in it stays in it.
-            inner = replace(reach, inputs=reach.inputs | {"input"}, values=Names(("input",), reach.values))
+            inner = replace(reach, inputs=reach.inputs | {"input"}, values=ValueNames(("input",), reach.values))
             found[name] = self.body(entry.value, inner, what=f"branch `{name}`")
         return found
 
-    def sources(self, entry: Entry | None, reach: Reach) -> list[tuple[str, Span]] | None:
+    def sources(self, entry: Entry | None, reach: NamesInReach) -> list[tuple[str, Span]] | None:
         if entry is None:
             return None
         items = entry.value.items if isinstance(entry.value, Seq) else [entry.value]
@@ -174,7 +174,7 @@ class BodyParser:
         wrong = Findings()
         for item in items:
             if not isinstance(item, Scalar) or not isinstance(item.value, str):
-                message = f"`from` names values, and this is {kind_of(item)}"
+                message = f"`from` names values, and this is {data_kind(item)}"
                 wrong.add(
                     Diagnostic("NS209", message, item.span, help="give the step a `name`, and say that name here")
                 )
@@ -186,7 +186,7 @@ class BodyParser:
         wrong.check()
         return found
 
-    def check_share(self, step: Step, before: list[Step], body: Seq, reach: Reach) -> None:
+    def check_share(self, step: Step, before: list[Step], body: Seq, reach: NamesInReach) -> None:
         """Refuse to share the weights of what is no earlier step of this body, or is another kind of step."""
         other = next((s for s in before if s.called == step.share and s.named), None)
         span = step.share_span or step.span
@@ -202,7 +202,7 @@ class BodyParser:
             message = f"`{step.share}` has copies, each with weights of its own"
             fail("NS211", message, span, help="repeat this step as often, and each copy shares those of one")
 
-    def way_to_value(self, name: str, reach: Reach) -> str:
+    def way_to_value(self, name: str, reach: NamesInReach) -> str:
         """What to write instead of a value that is not in reach."""
         parts = [part.strip() for part in name.split(",")]
         if len(parts) > 1 and all(part in reach.values for part in parts):
@@ -220,7 +220,7 @@ class BodyParser:
             return f"`{name}` stands below, and a step takes values of earlier ones; {known}"
         return known + ("; a step is named with `name: ...` beside its op" if self.is_known(name, reach) else "")
 
-    def sibling(self, entry: Entry, reach: Reach, what: str) -> Argument:
+    def sibling(self, entry: Entry, reach: NamesInReach, what: str) -> Argument:
         argument = self.reader.argument(entry.key, entry.key_span, entry.value, reach)
         if argument.expression is None:
             wanted = bool if entry.key == "when" else int
@@ -282,7 +282,7 @@ def _split(item: Data, known: Callable[[str], bool]) -> tuple[str, Span, Data, d
                     help=f"put a space after the colon: `{word}: ...`",
                 )
             return item.value, item.span, Scalar(None, item.span, False), {}
-        fail("NS211", f"a step is an op's name or a mapping, not {kind_of(item)}", item.span)
+        fail("NS211", f"a step is an op's name or a mapping, not {data_kind(item)}", item.span)
     if isinstance(item, Seq):
         fail("NS211", "a step is an op's name or a mapping, not a list", item.span, help="one dash begins one step")
     keys = [entry for entry in item.entries.values() if entry.key not in SIBLINGS]
@@ -319,7 +319,7 @@ def _split(item: Data, known: Callable[[str], bool]) -> tuple[str, Span, Data, d
     )
 
 
-def _way_to_share(step: Step, before: list[Step], body: Seq, reach: Reach) -> str:
+def _way_to_share(step: Step, before: list[Step], body: Seq, reach: NamesInReach) -> str:
     """What to write instead of the name of what is no step before this one in its body."""
     name, named = step.share, [s.called for s in before if s.named]
     if any(s.called == name for s in before):
@@ -341,14 +341,14 @@ def _shown_under(op: Entry) -> str:
     cls = find_op(op.key)
     principal = cls.principal if cls else "spec" if op.key == "network" else None
     scalar = isinstance(op.value, Scalar) and op.value.value is not None
-    return f"{principal}: {plain(op.value)}, " if principal and scalar else ""
+    return f"{principal}: {plain_data(op.value)}, " if principal and scalar else ""
 
 
 def _called(key: str, name: Entry | None, counts: dict[str, int]) -> str:
     if name is not None:
         if not isinstance(name.value, Scalar) or not isinstance(name.value.value, str):
             help = "names are letters, digits and `_`, and do not begin with a digit"
-            fail("NS202", f"a name is text, not {kind_of(name.value)}", name.value.span, help=help)
+            fail("NS202", f"a name is text, not {data_kind(name.value)}", name.value.span, help=help)
         if name.value.value == "input":
             fail(
                 "NS202",
@@ -373,9 +373,9 @@ def _name_despite(item: Data) -> set[str]:
 
 
 def _shared(entry: Entry, target: Target) -> str:
-    name = plain(entry.value)
+    name = plain_data(entry.value)
     if not isinstance(name, str):
-        fail("NS209", f"`share` names an earlier step, and this is {kind_of(entry.value)}", entry.value.span)
+        fail("NS209", f"`share` names an earlier step, and this is {data_kind(entry.value)}", entry.value.span)
     if isinstance(target, type) and issubclass(target, Merge):
         fail("NS211", f"`{target.opname}` has no weights to share", entry.key_span)
     return name
@@ -385,7 +385,7 @@ def _expectations(entry: Entry | None) -> Map | None:
     if entry is None:
         return None
     if not isinstance(entry.value, Map):
-        fail("NS216", f"`expect` maps claims to values, and is {kind_of(entry.value)}", entry.value.span)
+        fail("NS216", f"`expect` maps claims to values, and is {data_kind(entry.value)}", entry.value.span)
     return entry.value
 
 

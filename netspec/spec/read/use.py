@@ -6,7 +6,7 @@ import os
 from functools import partial
 
 from netspec.errors import Findings, NetspecError, fail
-from netspec.graph.model import Parameter
+from netspec.graph.model import SpecParameter
 from netspec.source import Source, Span
 from netspec.spec.read.blocks import read_blocks
 from netspec.spec.read.body import BlockDefinition
@@ -14,7 +14,7 @@ from netspec.spec.read.defaults import read_defaults
 from netspec.spec.read.extends import File, chain
 from netspec.spec.read.networks import Embedded
 from netspec.spec.read.parameters import read_parameters, replaced
-from netspec.spec.text.data import Seq, plain
+from netspec.spec.text.data import Seq, plain_data
 from netspec.spec.text.library import find_beside
 
 MAX_FILES = 64
@@ -84,7 +84,7 @@ class Blocks:
             required = parameters.keys() - constants.keys()
             for file in files:
                 context = file.context
-                context.name = str(plain(files[0].data.entries["name"].value))
+                context.name = str(plain_data(files[0].data.entries["name"].value))
                 context.parameters, context.constants = frozenset(constants), constants
                 context.required = frozenset(required)
                 context.embed = partial(self.embedded.embed, asker=file.source)
@@ -97,9 +97,9 @@ class Blocks:
         return found
 
 
-def parameters_of(files: list[File], findings: Findings) -> dict[str, Parameter]:
+def parameters_of(files: list[File], findings: Findings) -> dict[str, SpecParameter]:
     """The parameters of a chain of `extends`; what a file says goes before what it extends."""
-    found: dict[str, Parameter] = {}
+    found: dict[str, SpecParameter] = {}
     for file in reversed(files):
         entries = file.section("params")
         for name, parameter in read_parameters(entries, findings).items():
@@ -111,7 +111,7 @@ def _used(file: File) -> list[tuple[str, Span]]:
     entry = file.data.entries.get("use")
     if entry is None or not isinstance(entry.value, Seq):
         return []
-    return [(str(plain(item)), item.span) for item in entry.value.items]
+    return [(str(plain_data(item)), item.span) for item in entry.value.items]
 
 
 def _key(source: Source) -> _Key:

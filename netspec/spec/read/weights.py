@@ -9,12 +9,12 @@ from typing import Any
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
 from netspec.expression import show
-from netspec.graph.model import Parameter
+from netspec.graph.model import SpecParameter
 from netspec.naming import check_name
 from netspec.source import Span
-from netspec.spec.read.model import WeightsOutline, check
+from netspec.spec.read.keys import WeightsOutline, checked_model
 from netspec.spec.read.parameters import fits, way_to_kind, words_for
-from netspec.spec.text.data import Entry, Map, plain
+from netspec.spec.text.data import Entry, Map, plain_data
 
 _KEY = re.compile(r"[A-Za-z0-9_*]+(\.[A-Za-z0-9_*]+)*\Z")
 
@@ -67,7 +67,7 @@ class WeightSource:
 
 
 def read_sources(
-    entries: Mapping[str, Entry], parameters: Mapping[str, Parameter], findings: Findings
+    entries: Mapping[str, Entry], parameters: Mapping[str, SpecParameter], findings: Findings
 ) -> list[WeightSource]:
     """The sources that a spec names under `weights`."""
     found: list[WeightSource] = []
@@ -80,17 +80,17 @@ def read_sources(
     return found
 
 
-def _source(name: str, entry: Entry, parameters: Mapping[str, Parameter]) -> WeightSource:
+def _source(name: str, entry: Entry, parameters: Mapping[str, SpecParameter]) -> WeightSource:
     check_name(name, "a source of weights", entry.key_span)
     data = entry.value
     if not isinstance(data, Map):
         help = "such as `torchvision: {keys: {bn1: norm1}}`"
         fail("NS201", f"source `{name}` is a mapping with `keys` or `order`", data.span, help=help)
-    outline = check(WeightsOutline, data, f"source `{name}`")
+    outline = checked_model(WeightsOutline, data, f"source `{name}`")
     wrong = Findings()
     for parameter, value in data.section("params").items():
         declared = parameters.get(parameter)
-        given = plain(value.value)
+        given = plain_data(value.value)
         if declared is None:
             help = closest(parameter, parameters) or f"it has {choices(parameters)}"
             wrong.add(Diagnostic("NS204", f"the spec has no parameter `{parameter}`", value.key_span, help=help))
@@ -99,7 +99,7 @@ def _source(name: str, entry: Entry, parameters: Mapping[str, Parameter]) -> Wei
             wrong.add(Diagnostic("NS206", message, value.value.span, help=way_to_kind(given, declared.kind)))
     rules: list[KeyRule] = []
     for theirs, ours in data.section("keys").items():
-        text = plain(ours.value)
+        text = plain_data(ours.value)
         for side, span in ((theirs, ours.key_span), (text, ours.value.span)):
             if side is not None and (not isinstance(side, str) or not _KEY.match(side)):
                 help = "letters, digits, `_` and dots, and `*` for what stands between two dots"

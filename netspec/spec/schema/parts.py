@@ -12,7 +12,7 @@ from netspec.expression import FUNCTIONS as EXPRESSION_FUNCTIONS
 from netspec.expression import MAX_LENGTH
 from netspec.naming import IDENTIFIER, MAX_NAME, MODULE_ATTRIBUTES
 from netspec.spec.elaborate.elaborate import MAX_REPEAT
-from netspec.spec.read.initializers import FUNCTIONS
+from netspec.spec.read.initializers import INITIALIZERS
 
 Schema = dict[str, Any]
 
@@ -65,7 +65,7 @@ def words(model: type[BaseModel], key: str) -> list[Any]:
     return list(get_args(model.model_fields[key].annotation))
 
 
-def names() -> Schema:
+def name_definitions() -> Schema:
     """The names that things may have, as definitions."""
     return {
         "output-name": name(keyword.kwlist, "A-Za-z"),
@@ -113,9 +113,9 @@ SIBLING: Mapping[str, Schema] = {
 """What may stand beside a step's op, but for `expect`, which only the network's own steps have."""
 
 
-def initializers() -> Schema:
+def initializer_definitions() -> Schema:
     """`init`, an initialiser, and the options of each function, as definitions."""
-    functions = {name: ref(f"init-{name}") for name in FUNCTIONS}
+    functions = {name: ref(f"init-{name}") for name in INITIALIZERS}
     return {
         "init": {
             "description": "What fills the op's weights at first: {weight: kaiming_normal, bias: 0}.",
@@ -128,18 +128,18 @@ def initializers() -> Schema:
             "or a list of numbers.",
             "type": ["string", "object", "number", "array"],
             # As of steps: the first alternative is what an editor offers, and the pattern is the rule.
-            "anyOf": [{"enum": list(FUNCTIONS)}, {"type": ["string", "object", "number", "array"]}],
-            "pattern": f"^({'|'.join(FUNCTIONS)})_?$",
+            "anyOf": [{"enum": list(INITIALIZERS)}, {"type": ["string", "object", "number", "array"]}],
+            "pattern": f"^({'|'.join(INITIALIZERS)})_?$",
             "patternErrorMessage": "torch.nn.init has no function of this name",
             "properties": functions,
-            "patternProperties": {one_of(f"{name}_" for name in FUNCTIONS): {"type": ["object", "null"]}},
+            "patternProperties": {one_of(f"{name}_" for name in INITIALIZERS): {"type": ["object", "null"]}},
             "additionalProperties": False,
             "minProperties": 1,
             "maxProperties": 1,
             "items": NUMBER,
             "minItems": 1,
         },
-        **{f"init-{name}": _options(name, options) for name, options in FUNCTIONS.items()},
+        **{f"init-{name}": _options(name, options) for name, options in INITIALIZERS.items()},
     }
 
 

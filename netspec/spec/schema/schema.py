@@ -14,16 +14,16 @@ from typing import Any
 
 from netspec.naming import SIBLINGS
 from netspec.ops.base import Merge, Op
-from netspec.ops.fields import LARGEST
-from netspec.spec.read.model import (
+from netspec.ops.fields import MAX_INT
+from netspec.spec.read.keys import (
     OF_ONE_NETWORK,
     BlockOutline,
     EmbedOutline,
     NetworkOutline,
     Outline,
 )
-from netspec.spec.read.parameters import KINDS
-from netspec.spec.schema.ends import images, inputs_and_outputs
+from netspec.spec.read.parameters import PARAMETER_KINDS
+from netspec.spec.schema.images import images, inputs_and_outputs
 from netspec.spec.schema.ops import (
     bare,
     beside,
@@ -43,9 +43,9 @@ from netspec.spec.schema.parts import (
     claims,
     described,
     expression,
-    initializers,
+    initializer_definitions,
     name,
-    names,
+    name_definitions,
     none_of,
     ref,
     sources,
@@ -83,7 +83,7 @@ def spec_schema(ops: Iterable[type[Op]]) -> Schema:
     }
 
 
-def to_text(schema: Schema) -> str:
+def schema_text(schema: Schema) -> str:
     """A schema as JSON that people can read: what fits a line stands on one."""
     return _text(schema, 0) + "\n"
 
@@ -190,19 +190,19 @@ def _rules(ops: list[type[Op]]) -> list[Schema]:
 
 def _definitions(ops: list[type[Op]]) -> Schema:
     return {
-        **names(),
+        **name_definitions(),
         "expression": expression(),
         "params": {
             "description": "Parameters: a default for each, or its type where it must be given.",
             "type": "object",
             "propertyNames": ref("parameter-name"),
-            "additionalProperties": {"anyOf": [{"enum": [k for k in KINDS if k != "body"]}, ref("default")]},
+            "additionalProperties": {"anyOf": [{"enum": [k for k in PARAMETER_KINDS if k != "body"]}, ref("default")]},
         },
         "block-params": {
             "description": "Parameters: a default for each, or its type where it must be given; a `body` is steps.",
             "type": "object",
             "propertyNames": ref("parameter-name"),
-            "additionalProperties": {"anyOf": [{"enum": list(KINDS)}, ref("default")]},
+            "additionalProperties": {"anyOf": [{"enum": list(PARAMETER_KINDS)}, ref("default")]},
         },
         "default": {
             "description": "A default, whose type the parameter has: a number, true or false, text, or a list.",
@@ -210,7 +210,7 @@ def _definitions(ops: list[type[Op]]) -> Schema:
             "not": {"const": "body"},
             "items": {"type": ["number", "boolean", "string", "array"]},
         },
-        "size": {"type": "integer", "minimum": 1, "maximum": LARGEST},
+        "size": {"type": "integer", "minimum": 1, "maximum": MAX_INT},
         **inputs_and_outputs(),
         "block": {
             "type": "object",
@@ -241,7 +241,7 @@ def _definitions(ops: list[type[Op]]) -> Schema:
             "propertyNames": ref("module-name"),
             "additionalProperties": ref("body"),
         },
-        **initializers(),
+        **initializer_definitions(),
         **claims(),
         **{definition_of(cls): op_schema(cls) for cls in ops},
     }

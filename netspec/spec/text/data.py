@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 from netspec.errors import fail
 from netspec.source import Source, Span
 
-MAX_DEPTH = 64
+MAX_DATA_DEPTH = 64
 """How deep lists and mappings may nest."""
-MAX_SIZE = 4 * 1024 * 1024
+MAX_TEXT_BYTES = 4 * 1024 * 1024
 """How many characters a spec may have."""
 MAX_DIGITS = 19
 """How many digits an integer may have."""
@@ -58,12 +58,12 @@ class Map:
 Data = Scalar | Seq | Map
 
 
-def plain(data: Data) -> Any:
+def plain_data(data: Data) -> Any:
     """The data as ordinary Python values."""
     if isinstance(data, Map):
-        return {key: plain(entry.value) for key, entry in data.entries.items()}
+        return {key: plain_data(entry.value) for key, entry in data.entries.items()}
     if isinstance(data, Seq):
-        return [plain(item) for item in data.items]
+        return [plain_data(item) for item in data.items]
     return data.value
 
 
@@ -81,8 +81,8 @@ def integer(digits: str, base: int, span: Span) -> int:
 def check_size(source: Source) -> None:
     """Refuse a text that is too large, or that says nothing at all."""
     size = len(source.text)
-    if size > MAX_SIZE:
-        fail("NS104", f"the text has {size:,} characters; a spec may have {MAX_SIZE:,}", Span(source, 0, 0))
+    if size > MAX_TEXT_BYTES:
+        fail("NS104", f"the text has {size:,} characters; a spec may have {MAX_TEXT_BYTES:,}", Span(source, 0, 0))
     if not source.text or source.text.isspace():
         fail_empty(source)
 
@@ -95,7 +95,7 @@ def fail_empty(source: Source) -> NoReturn:
 
 def fail_deep(span: Span) -> NoReturn:
     """Raise the error of text that is nested too deep."""
-    fail("NS104", f"nested more than {MAX_DEPTH} levels deep", span)
+    fail("NS104", f"nested more than {MAX_DATA_DEPTH} levels deep", span)
 
 
 def fail_duplicate(key: str, span: Span, first: Span) -> NoReturn:

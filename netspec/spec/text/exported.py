@@ -12,7 +12,7 @@ from netspec.errors import fail
 SUFFIX = ".onnx"
 SPEC, PRODUCER = "netspec.spec", "netspec"
 """Under which name the spec stands in a model, and what a model says that wrote it."""
-LARGEST = 4 * 1024 * 1024
+MAX_EXPORTED_BYTES = 4 * 1024 * 1024
 """How many bytes of one piece of metadata are read."""
 _MOST_FIELDS = 100_000
 _PRODUCER_NAME, _GRAPH, _METADATA, _KEY, _VALUE = 2, 7, 14, 1, 2
@@ -59,7 +59,7 @@ def _read(file: IO[bytes]) -> tuple[bytes, bytes | None, bool]:
     producer, spec, has_graph = b"", None, False
     for number, length in _fields(file, os.fstat(file.fileno()).st_size):
         has_graph = has_graph or number == _GRAPH
-        if number not in (_PRODUCER_NAME, _METADATA) or length > LARGEST:
+        if number not in (_PRODUCER_NAME, _METADATA) or length > MAX_EXPORTED_BYTES:
             continue
         if number == _PRODUCER_NAME:
             producer = file.read(length)

@@ -9,7 +9,7 @@ from typing import NoReturn
 from netspec.errors import NetspecError, fail
 from netspec.source import Source, Span
 from netspec.spec.text.data import (
-    MAX_DEPTH,
+    MAX_DATA_DEPTH,
     Data,
     Entry,
     Map,
@@ -20,7 +20,7 @@ from netspec.spec.text.data import (
     fail_duplicate,
     integer,
 )
-from netspec.spec.text.json_errors import STRING, explain, refuse_word
+from netspec.spec.text.json_errors import STRING, raise_json_error, refuse_word
 
 _BRACKETS = re.compile(rf'{STRING}"?|[\[\]{{}}]', re.DOTALL)
 _TOKENS = re.compile(rf'{STRING}"|[\[\]{{}}]|[^\s,:\[\]{{}}"]+', re.DOTALL)
@@ -28,14 +28,14 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 
 
-def parse(source: Source) -> Data:
+def parse_json(source: Source) -> Data:
     """The value of a JSON text."""
     check_size(source)
     opened = _brackets(source)
     try:
         _validate(source)
     except json.JSONDecodeError as error:
-        explain(source, error.pos, opened)
+        raise_json_error(source, error.pos, opened)
     return _build(source)
 
 
@@ -66,7 +66,7 @@ def _brackets(source: Source) -> list[int]:
         bracket = match.group()
         if bracket in ("[", "{"):
             opened.append(match.start())
-            if len(opened) > MAX_DEPTH:
+            if len(opened) > MAX_DATA_DEPTH:
                 fail_deep(Span(source, match.start(), match.end()))
         elif bracket in ("]", "}") and opened:
             opened.pop()

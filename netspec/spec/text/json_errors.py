@@ -21,7 +21,7 @@ _KEY, _VALUE, _COLON = "a key in double quotes is due here", "a value is due her
 _COMMA, _END = "a `,` or a closing bracket is due here", "text after the end of the spec"
 
 
-def explain(source: Source, at: int, opened: list[int]) -> NoReturn:
+def raise_json_error(source: Source, at: int, opened: list[int]) -> NoReturn:
     """Raise the error for a text that the decoder gave up on at a place, with brackets open at `opened`."""
     text = source.text
     if not text.strip():

@@ -16,7 +16,7 @@ from netspec.source import Source, Span
 from netspec.spec.text import exported
 from netspec.spec.text.aliases import Params, in_words, meant, way_to_name
 
-SUFFIXES = (".yaml", ".yml", ".json")
+SPEC_SUFFIXES = (".yaml", ".yml", ".json")
 MAX_BYTES = 4 * 1024 * 1024
 MAX_PATH = 4096
 """How many characters a path may have: to resolve a long one takes quadratic time."""
@@ -74,7 +74,7 @@ def find(name: str) -> Source:
 
 def _file_of(name: str) -> str:
     """A hint at a file of this name, if there is one."""
-    for suffix in SUFFIXES:
+    for suffix in SPEC_SUFFIXES:
         if os.path.isfile(f"{name}{suffix}"):
             return f"a file of yours is given with its suffix: `{name}{suffix}`"
     return f"a file of yours is given by its path: `./{name}`" if os.path.isfile(name) else ""
@@ -160,7 +160,7 @@ def _bundled(name: str) -> Source | None:
 
 def looks_like_path(name: str) -> bool:
     """Whether a name is meant as a file's path."""
-    return name.endswith(SUFFIXES) or "/" in name or os.sep in name
+    return name.endswith(SPEC_SUFFIXES) or "/" in name or os.sep in name
 
 
 _STDIN = "`-` is standard input"
@@ -196,7 +196,7 @@ def read_file(path: Path, shown: str, span: Span | None = None) -> Source:
         with open(path, "rb", opener=_open) as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        known = [name.name for name in path.parent.glob("*") if name.suffix in SUFFIXES and os.path.isfile(name)]
+        known = [name.name for name in path.parent.glob("*") if name.suffix in SPEC_SUFFIXES and os.path.isfile(name)]
         fail("NS213", f"there is no file {shown}", span, help=closest(path.name, known))
     except OSError as error:
         fail("NS105", f"{shown} can't be read: {(error.strerror or str(error)).lower()}", span)

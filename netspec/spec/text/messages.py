@@ -44,16 +44,16 @@ def way_to_write(text: str) -> str:
     return ""
 
 
-def written(data: Data) -> str:
+def data_text(data: Data) -> str:
     """A piece of data as it is written, on one line."""
     if isinstance(data, Map):
-        return "{" + ", ".join(f"{key}: {written(entry.value)}" for key, entry in data.entries.items()) + "}"
+        return "{" + ", ".join(f"{key}: {data_text(entry.value)}" for key, entry in data.entries.items()) + "}"
     if isinstance(data, Seq):
-        return f"[{', '.join(map(written, data.items))}]"
+        return f"[{', '.join(map(data_text, data.items))}]"
     return " ".join(data.span.text.split())
 
 
-def kind_of(data: Data) -> str:
+def data_kind(data: Data) -> str:
     """What a piece of data is, in words."""
     if isinstance(data, Map):
         return "a mapping"

@@ -22,7 +22,7 @@ from yaml.reader import ReaderError
 from netspec.source import Source, Span
 from netspec.spec.text import json
 from netspec.spec.text.data import (
-    MAX_DEPTH,
+    MAX_DATA_DEPTH,
     Data,
     Entry,
     Map,
@@ -33,15 +33,15 @@ from netspec.spec.text.data import (
     fail_empty,
     integer,
 )
-from netspec.spec.text.yaml_errors import explain, fail_unprintable
+from netspec.spec.text.yaml_errors import fail_unprintable, raise_yaml_error
 from netspec.spec.text.yaml_refusals import (
     check_document,
     check_flow_key,
     check_flow_value,
-    refuse,
     refuse_collection_as_key,
     refuse_duplicate,
     refuse_key,
+    refuse_yaml,
 )
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser, where PyYAML was built with it
@@ -65,11 +65,11 @@ def read(source: Source) -> Data:
         # Editors count no byte order mark, so our columns can't either.
         source = Source(source.name, source.text.lstrip("\ufeff"))
     if source.name.lower().endswith(".json") or (re.match(r"\s*\{", source.text) and json.is_json(source)):
-        return json.parse(source)
-    return parse(source)
+        return json.parse_json(source)
+    return parse_yaml(source)
 
 
-def parse(source: Source) -> Data:
+def parse_yaml(source: Source) -> Data:
     """The one document of a YAML text."""
     check_size(source)
     reader = _Reader(source)
@@ -78,7 +78,9 @@ def parse(source: Source) -> Data:
     except (ReaderError, UnicodeEncodeError):
         fail_unprintable(source)
     except yaml.MarkedYAMLError as error:
-        explain(source, error, reader.bracket(), reader.last, [event.start_mark.index for event in reader.opened])
+        raise_yaml_error(
+            source, error, reader.bracket(), reader.last, [event.start_mark.index for event in reader.opened]
+        )
     if root is None or (isinstance(root, Scalar) and root.value is None):
         fail_empty(source)
     return root
@@ -127,7 +129,7 @@ class _Reader:
             return self.sequence(event)
         self.last = span = _span(Span, (self.source, event.start_mark.index, event.end_mark.index))
         if kind is AliasEvent or event.tag is not None or event.anchor is not None:
-            refuse(span)
+            refuse_yaml(span)
         word: str = event.value
         if event.style:
             return Scalar(word, span, True)
@@ -146,7 +148,7 @@ class _Reader:
 
     def mapping(self, start: Any) -> Map:
         """The mapping that starts with an event."""
-        if start.tag is not None or start.anchor is not None or len(self.opened) == MAX_DEPTH:
+        if start.tag is not None or start.anchor is not None or len(self.opened) == MAX_DATA_DEPTH:
             self.refuse_start(start)
         self.opened.append(start)
         source, next_event, flow = self.source, self.next_event, start.flow_style
@@ -157,7 +159,7 @@ class _Reader:
             key: str = event.value
             self.last = span = _span(Span, (source, event.start_mark.index, event.end_mark.index))
             if event.tag is not None or event.anchor is not None:
-                refuse(span)
+                refuse_yaml(span)
             bare = not event.style
             if flow and bare and ")" in key:
                 check_flow_key(key, span, entries)
@@ -173,7 +175,7 @@ class _Reader:
 
     def sequence(self, start: Any) -> Seq:
         """The list that starts with an event."""
-        if start.tag is not None or start.anchor is not None or len(self.opened) == MAX_DEPTH:
+        if start.tag is not None or start.anchor is not None or len(self.opened) == MAX_DATA_DEPTH:
             self.refuse_start(start)
         self.opened.append(start)
         next_event = self.next_event
@@ -186,7 +188,7 @@ class _Reader:
 
     def refuse_start(self, start: Any) -> NoReturn:
         if start.tag is not None or start.anchor is not None:
-            refuse(self.first_character(start))
+            refuse_yaml(self.first_character(start))
         fail_deep(self.first_character(start))
 
     def first_character(self, event: Any) -> Span:
@@ -195,7 +197,7 @@ class _Reader:
 
     def refuse_as_key(self, event: Any) -> NoReturn:
         if isinstance(event, AliasEvent) or event.tag is not None or event.anchor is not None:
-            refuse(self.first_character(event))
+            refuse_yaml(self.first_character(event))
         kind = "mapping" if isinstance(event, MappingStartEvent) else "list"
         refuse_collection_as_key(self.first_character(event), kind)
 

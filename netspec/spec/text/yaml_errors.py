@@ -17,8 +17,8 @@ from yaml.scanner import ScannerError
 
 from netspec.errors import fail
 from netspec.source import Source, Span
-from netspec.spec.text.data import MAX_DEPTH, fail_deep
-from netspec.spec.text.yaml_refusals import QUOTE, check_space, refuse, refuse_key
+from netspec.spec.text.data import MAX_DATA_DEPTH, fail_deep
+from netspec.spec.text.yaml_refusals import QUOTE, check_space, refuse_key, refuse_yaml
 
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CODE = re.compile(r"\\(?:x\w{0,2}|u\w{0,4}|U\w{0,8})")
@@ -35,7 +35,7 @@ def fail_unprintable(source: Source) -> NoReturn:
     fail("NS101", message, Span(source, at, at + 1), help="take it out, or write its escape in double quotes")
 
 
-def explain(
+def raise_yaml_error(
     source: Source, error: yaml.MarkedYAMLError, bracket: int | None, last: Span, opened: Collection[int]
 ) -> NoReturn:
     """Raise the error for a text that the parser gave up on.
@@ -47,7 +47,7 @@ def explain(
     if failure.in_quotes:
         _fail_in_quotes(failure)
     if failure.begins == "!" or (failure.begins == "%" and failure.context_at == _line_start(source.text, failure.at)):
-        refuse(Span(source, failure.context_at, failure.at))
+        refuse_yaml(Span(source, failure.context_at, failure.at))
     if bracket is not None:
         _fail_in_flow(failure, bracket)
     _check_start(failure)
@@ -141,7 +141,7 @@ def _check_depth(failure: _Failure, opened: Collection[int]) -> None:
     start = max([failure.last.end, *(at + 1 for at in opened)])
     for found in _BRACKETS.finditer(source.text, start, max(failure.at, start)):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found.group(), 0)
-        if depth > MAX_DEPTH:
+        if depth > MAX_DATA_DEPTH:
             fail_deep(Span(source, found.start(), found.end()))
 
 

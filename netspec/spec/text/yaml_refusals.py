@@ -21,13 +21,13 @@ _NO_SPACE = re.compile(r"([A-Za-z_]\w*)(:| ?= ?)([^\s:=].*)")
 def check_document(source: Source, at: int, is_first: bool) -> None:
     """Refuse a directive before a document that starts at a place, and a second document."""
     if source.text[at : at + 1] == "%":
-        refuse(Span(source, at, at + 1))
+        refuse_yaml(Span(source, at, at + 1))
     if not is_first:
         help = "a file holds one spec; `networks:` holds several networks, `use:` brings in another file's blocks"
         fail("NS103", "a second document starts here", Span(source, at, at + 3), help=help)
 
 
-def refuse(span: Span) -> NoReturn:
+def refuse_yaml(span: Span) -> NoReturn:
     """Raise the error for an anchor, an alias, a tag or a directive, whichever starts the span."""
     source, start, _ = span
     word = re.compile(r"[^\s,\[\]{}]*").match(source.text, start)

@@ -10,7 +10,7 @@ import re
 from collections import defaultdict
 from typing import Any
 
-from netspec.backends.diagram.picture import Box, Frame, Picture
+from netspec.backends.diagram.picture import Box, Cluster, Picture
 from netspec.graph.model import Graph, Mode, Node
 from netspec.graph.walk import live_nodes
 
@@ -224,7 +224,7 @@ class Oracle:
         above = path.rpartition(".")[0]
         return above if above in self.copies_of else ""
 
-    def frame_counts(self, frame: Frame) -> None:
+    def frame_counts(self, frame: Cluster) -> None:
         around: defaultdict[Any, int] = defaultdict(int)
         for copy in self.instances[frame.key]:
             around[copy[:-1]] += 1

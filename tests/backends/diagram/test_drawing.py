@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import netspec
-from netspec.backends.diagram.look import DARK, LIGHT, Look
 from netspec.backends.diagram.render import bundled_dot, system_dot
+from netspec.backends.diagram.theme import DARK, LIGHT, Look
 from netspec.cli.main import main
 
 SVG = "{http://www.w3.org/2000/svg}"

@@ -11,8 +11,8 @@ import networkx as nx
 import pytest
 
 import netspec
-from netspec.backends.diagram.atoms import atoms
 from netspec.backends.diagram.fold import fold
+from netspec.backends.diagram.fused import atoms
 from netspec.backends.diagram.picture import Picture
 from netspec.backends.diagram.view import DEEPEST
 from netspec.graph.walk import live_nodes

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import netspec
-from netspec.backends.diagram.across import differing, shapes_of, times, varying, which
+from netspec.backends.diagram.across import differing, shapes_across, times, varying, which
 from netspec.backends.diagram.fold import fold
 from netspec.backends.diagram.picture import Box, Picture
 from tests.support.paths import OTHER
@@ -315,8 +315,8 @@ def test_words_for_copies() -> None:
     assert times([4, 4]) == "× 4"
     assert times([1, 2, 3]) == "× 1, 2, 3"
     assert times(range(1, 25)) == "× 1, 2, 3, …, 24 (1 to 24)"
-    assert shapes_of(["8 × 4", "16 × 2"]) == "8 × 4, then 16 × 2"
-    assert shapes_of(["8", "16", "8"]) == "shape varies"
+    assert shapes_across(["8 × 4", "16 × 2"]) == "8 × 4, then 16 × 2"
+    assert shapes_across(["8", "16", "8"]) == "shape varies"
     assert which([True, False, True, False], ["p", "p", "q", "q"]) == "first only"
     assert which([False, True, True], [0, 0, 0]) == "not first"
     assert which([False, True, False], [0, 0, 0]) == "in 1 of 3"

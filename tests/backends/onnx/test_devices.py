@@ -24,7 +24,7 @@ from netspec.backends.onnx import session as sessions
 from netspec.backends.onnx.cuda import LARGEST_GRAPH, MOST_GRAPHS, CudaRunner
 from netspec.backends.onnx.device import CPU, CUDA, choose, cuda_problem, providers
 from netspec.backends.onnx.packages import onnx_runtime
-from netspec.backends.onnx.signature import Value
+from netspec.backends.onnx.signature import ModelValue
 from netspec.errors import MissingPart
 
 # Packages.
@@ -248,7 +248,7 @@ class Options:
 
 
 RUNTIME = SimpleNamespace(OrtValue=OnGpu, RunOptions=Options)
-OUTPUTS = {"y": Value("y", ("N", 3), "float32")}
+OUTPUTS = {"y": ModelValue("y", ("N", 3), "float32")}
 
 
 def run(runner: CudaRunner, batch: int, value: float) -> None:
@@ -323,7 +323,7 @@ def test_the_gpu_that_was_asked_for() -> None:
 
 def test_outputs_of_a_fixed_size() -> None:
     session = Runs()
-    runner = CudaRunner(RUNTIME, session, {"y": Value("y", (4, 3), "float32")}, graphs=True)
+    runner = CudaRunner(RUNTIME, session, {"y": ModelValue("y", (4, 3), "float32")}, graphs=True)
     run(runner, 4, 1.0)
     assert session.graphs == ["4"]
 

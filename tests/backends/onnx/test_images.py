@@ -26,7 +26,7 @@ from torchvision.models import (
 from torchvision.transforms import v2
 
 import netspec
-from netspec.backends.images import Array, prepare
+from netspec.backends.images import Array, prepare_image
 from netspec.preprocess import Preprocess
 
 PHOTOGRAPHS: list[Array] = load_sample_images().images
@@ -56,7 +56,7 @@ def test_bundled_networks_get_what_torchvision_gives_its_own(name: str, weights:
     how = netspec.load(name).graph.inputs[0].preprocess
     assert how is not None
     expected = weights.transforms()(Image.fromarray(IMAGES[image]))
-    np.testing.assert_allclose(prepare(IMAGES[image], how), expected.numpy(), atol=2e-6)
+    np.testing.assert_allclose(prepare_image(IMAGES[image], how), expected.numpy(), atol=2e-6)
 
 
 def test_googlenets_own_normalisation() -> None:
@@ -66,7 +66,7 @@ def test_googlenets_own_normalisation() -> None:
     theirs = googlenet(transform_input=True, init_weights=False, aux_logits=False)
     given = GoogLeNet_Weights.DEFAULT.transforms()(Image.fromarray(PHOTOGRAPHS[0]))
     expected = theirs._transform_input(given[None])[0]
-    np.testing.assert_allclose(prepare(PHOTOGRAPHS[0], how), expected.numpy(), atol=2e-6)
+    np.testing.assert_allclose(prepare_image(PHOTOGRAPHS[0], how), expected.numpy(), atol=2e-6)
 
 
 def transforms(*steps: Callable[[Any], Any]) -> Callable[[Image.Image], torch.Tensor]:
@@ -95,28 +95,28 @@ def transforms(*steps: Callable[[Any], Any]) -> Callable[[Image.Image], torch.Te
 )
 def test_every_way_is_torchvisions(how: Preprocess, theirs: Any, image: str) -> None:
     expected = theirs(Image.fromarray(IMAGES[image]))
-    np.testing.assert_allclose(prepare(IMAGES[image], how), expected.numpy(), atol=1e-6)
+    np.testing.assert_allclose(prepare_image(IMAGES[image], how), expected.numpy(), atol=1e-6)
 
 
 def test_numbers() -> None:
     pixels = np.array([[[0, 51, 255], [255, 102, 0]]], "uint8")
-    plain = prepare(pixels, Preprocess())
+    plain = prepare_image(pixels, Preprocess())
     np.testing.assert_allclose(plain, np.array([[[0, 1]], [[0.2, 0.4]], [[1, 0]]]), atol=1e-7)
-    np.testing.assert_allclose(prepare(pixels, Preprocess(channels="bgr")), plain[::-1])
-    caffe = prepare(pixels, Preprocess(channels="bgr", rescale=False, mean=(104, 117, 123)))
+    np.testing.assert_allclose(prepare_image(pixels, Preprocess(channels="bgr")), plain[::-1])
+    caffe = prepare_image(pixels, Preprocess(channels="bgr", rescale=False, mean=(104, 117, 123)))
     np.testing.assert_allclose(caffe, [[[151, -104]], [[-66, -15]], [[-123, 132]]])
-    halves = prepare(pixels, Preprocess(mean=0.5, std=(0.5, 1, 2)))
+    halves = prepare_image(pixels, Preprocess(mean=0.5, std=(0.5, 1, 2)))
     np.testing.assert_allclose(halves, (plain - 0.5) / np.array([0.5, 1, 2]).reshape(3, 1, 1), atol=1e-7)
 
 
 def test_without_resize_an_image_covers_the_crop() -> None:
     for image in IMAGES.values():
         for crop in ((32, 32), (100, 20), (20, 100), (700, 700)):
-            assert prepare(image, Preprocess(crop=crop)).shape == (3, *crop)
+            assert prepare_image(image, Preprocess(crop=crop)).shape == (3, *crop)
     wide = np.zeros((10, 40, 3), "uint8")
     wide[:, 15:25] = 255
     # As high as the crop, and of its width the middle.
-    np.testing.assert_array_equal(prepare(wide, Preprocess(crop=(10, 10))), np.ones((3, 10, 10)))
+    np.testing.assert_array_equal(prepare_image(wide, Preprocess(crop=(10, 10))), np.ones((3, 10, 10)))
 
 
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "LA"])
@@ -127,7 +127,7 @@ def test_files_of_every_kind(mode: str, channels: int, tmp_path: Path) -> None:
     picture.save(path)
     expected = transforms(v2.Resize(32), v2.CenterCrop(32))(picture.convert("RGB" if channels == 3 else "L"))
     for image in (path, picture):
-        found = prepare(image, Preprocess(resize=32, crop=(32, 32)), channels)
+        found = prepare_image(image, Preprocess(resize=32, crop=(32, 32)), channels)
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected.numpy(), atol=1e-6)
 
@@ -136,14 +136,14 @@ def test_files_of_sixteen_bits(tmp_path: Path) -> None:
     """White is 65535; Pillow's own conversion makes white of all above 255."""
     ramp = np.linspace(0, 65535, 64 * 64).reshape(64, 64).astype("uint16")
     Image.fromarray(ramp).save(tmp_path / "x.png")
-    np.testing.assert_allclose(prepare(tmp_path / "x.png", Preprocess(), 1)[0], (ramp // 257) / 255, atol=1e-6)
+    np.testing.assert_allclose(prepare_image(tmp_path / "x.png", Preprocess(), 1)[0], (ramp // 257) / 255, atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", ["int32", "float32"])
 def test_pixels_that_are_no_bytes(dtype: str, tmp_path: Path) -> None:
     Image.fromarray(np.ones((8, 8), dtype)).save(tmp_path / "x.tiff")
     with refused("x.tiff can't be used: its pixels are no bytes"):
-        prepare(tmp_path / "x.tiff", Preprocess())
+        prepare_image(tmp_path / "x.tiff", Preprocess())
 
 
 def test_a_photograph_that_lies_on_its_side(tmp_path: Path) -> None:
@@ -151,10 +151,10 @@ def test_a_photograph_that_lies_on_its_side(tmp_path: Path) -> None:
     exif = picture.getexif()
     exif[0x0112] = 6  # the camera was turned: show it turned by 90 degrees
     picture.save(tmp_path / "x.png", exif=exif)
-    found = prepare(tmp_path / "x.png", Preprocess(resize=32))
-    np.testing.assert_array_equal(found, prepare(np.rot90(PHOTOGRAPHS[0], -1).copy(), Preprocess(resize=32)))
+    found = prepare_image(tmp_path / "x.png", Preprocess(resize=32))
+    np.testing.assert_array_equal(found, prepare_image(np.rot90(PHOTOGRAPHS[0], -1).copy(), Preprocess(resize=32)))
     with Image.open(tmp_path / "x.png") as opened:
-        np.testing.assert_array_equal(prepare(opened, Preprocess(resize=32)), found)
+        np.testing.assert_array_equal(prepare_image(opened, Preprocess(resize=32)), found)
 
 
 def refused(words: str) -> pytest.RaisesExc[netspec.NetspecError]:
@@ -164,11 +164,11 @@ def refused(words: str) -> pytest.RaisesExc[netspec.NetspecError]:
 def test_what_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "x.jpg").write_text("not an image")
     with refused("x.jpg can't be used: it is no image"):
-        prepare(tmp_path / "x.jpg", Preprocess())
+        prepare_image(tmp_path / "x.jpg", Preprocess())
     with refused(f"y.jpg can't be used: {os.strerror(errno.ENOENT).lower()}"):
-        prepare(tmp_path / "y.jpg", Preprocess())
+        prepare_image(tmp_path / "y.jpg", Preprocess())
     with refused(f"can't be used: {os.strerror(errno.EISDIR).lower()}"):
-        prepare(tmp_path, Preprocess())
+        prepare_image(tmp_path, Preprocess())
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "gif", "tiff", "ppm"])
@@ -176,9 +176,9 @@ def test_the_formats_that_are_read(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"x.{suffix}"
     Image.fromarray(PHOTOGRAPHS[0]).save(path)
     with Image.open(path) as picture:
-        expected = prepare(picture, Preprocess(resize=32))
+        expected = prepare_image(picture, Preprocess(resize=32))
     path.rename(path := tmp_path / "named_otherwise")
-    np.testing.assert_array_equal(prepare(path, Preprocess(resize=32)), expected)
+    np.testing.assert_array_equal(prepare_image(path, Preprocess(resize=32)), expected)
 
 
 @pytest.mark.parametrize("format", ["EPS", "ICO", "TGA", "JPEG2000", "PCX", "ICNS", "SGI", "PDF"])
@@ -188,7 +188,7 @@ def test_other_formats_are_not_opened(format: str, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("a program was started"))
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: pytest.fail("Ghostscript was started"))
     with refused("x.png can't be used: it is no image.*`PNG`, `JPEG`, .* are read"):
-        prepare(tmp_path / "x.png", Preprocess())
+        prepare_image(tmp_path / "x.png", Preprocess())
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
@@ -198,13 +198,13 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "link.png").symlink_to("x.png")
     for name in ("x.png", "link.png"):
         with refused(f"{name} can't be used: is a pipe"):
-            prepare(tmp_path / name, Preprocess())
+            prepare_image(tmp_path / name, Preprocess())
     with refused("can't be used: is a device"):
-        prepare("/dev/zero", Preprocess())
+        prepare_image("/dev/zero", Preprocess())
     with socket.socket(socket.AF_UNIX) as made:
         made.bind(str(tmp_path / "s"))
         with refused("can't be used: is a socket"):
-            prepare(tmp_path / "s", Preprocess())
+            prepare_image(tmp_path / "s", Preprocess())
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -216,21 +216,21 @@ def test_an_image_that_is_cut_off(suffix: str, tmp_path: Path) -> None:
     for cut in (1, 3, 10, 100, len(whole) // 2):
         path.write_bytes(whole[:cut])
         with refused(f"x.{suffix} can't be used: it "):
-            prepare(path, Preprocess(crop=(32, 32)))
+            prepare_image(path, Preprocess(crop=(32, 32)))
 
 
 def test_an_image_that_is_open_and_cut_off(tmp_path: Path) -> None:
     Image.fromarray(PHOTOGRAPHS[0]).save(tmp_path / "x.png")
     (tmp_path / "x.png").write_bytes((tmp_path / "x.png").read_bytes()[:10_000])
     with Image.open(tmp_path / "x.png") as picture, refused("the image can't be used: it is cut off"):
-        prepare(picture, Preprocess(crop=(32, 32)))
+        prepare_image(picture, Preprocess(crop=(32, 32)))
 
 
 def test_an_image_made_to_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     Image.new("1", (80, 80)).save(tmp_path / "bomb.png")
     with refused("bomb.png can't be used: it is too large.*decompression bomb"):
-        prepare(tmp_path / "bomb.png", Preprocess())
+        prepare_image(tmp_path / "bomb.png", Preprocess())
 
 
 @pytest.mark.parametrize(
@@ -239,13 +239,13 @@ def test_an_image_made_to_fill_the_memory(tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_an_array_that_is_no_image(pixels: Array) -> None:
     with refused("this is no array of pixels"):
-        prepare(pixels, Preprocess())
+        prepare_image(pixels, Preprocess())
 
 
 def test_a_long_thin_image_that_would_fill_the_memory(tmp_path: Path) -> None:
     Image.new("RGB", (60_000, 1)).save(tmp_path / "x.png")
     with refused("x.png can't be used: it is 1 x 60,000, and would be 256 x 15,360,000 once resized"):
-        prepare(tmp_path / "x.png", Preprocess(resize=256, crop=(224, 224)))
+        prepare_image(tmp_path / "x.png", Preprocess(resize=256, crop=(224, 224)))
 
 
 @pytest.mark.parametrize("error", [RuntimeError, NotImplementedError, MemoryError, KeyError])
@@ -259,16 +259,16 @@ def test_whatever_a_reader_of_a_format_raises(
 
     monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", broken)
     with refused("x.png can't be used: it is cut off, or damaged"):
-        prepare(tmp_path / "x.png", Preprocess())
+        prepare_image(tmp_path / "x.png", Preprocess())
 
 
 def test_images_of_nothing() -> None:
     with refused("the image can't be used: it is empty"):
-        prepare(Image.new("RGB", (0, 0)), Preprocess())
+        prepare_image(Image.new("RGB", (0, 0)), Preprocess())
     with refused("this is no array of pixels: 0 x 5"):
-        prepare(np.zeros((0, 5), "uint8"), Preprocess())
+        prepare_image(np.zeros((0, 5), "uint8"), Preprocess())
 
 
 def test_an_image_that_is_smaller_than_the_crop() -> None:
     with refused("the image is 20 x 40 once resized, and 32 x 32 are cropped from it"):
-        prepare(np.zeros((10, 20, 3), "uint8"), Preprocess(resize=20, crop=(32, 32)))
+        prepare_image(np.zeros((10, 20, 3), "uint8"), Preprocess(resize=20, crop=(32, 32)))

@@ -19,8 +19,8 @@ from torchvision.models import ResNet18_Weights
 
 import netspec
 from netspec.backends.images import Array
+from netspec.backends.onnx.batching import Samples
 from netspec.backends.onnx.export import for_inference
-from netspec.backends.onnx.samples import Samples
 from netspec.backends.onnx.scores import are_probabilities
 from netspec.backends.onnx.session import Prediction
 from netspec.ops.base import REGISTRY, Elementwise

@@ -10,7 +10,7 @@ import torch
 
 import netspec
 from netspec.backends.onnx.export import export
-from netspec.backends.pytorch.runtime.prove import prove
+from netspec.backends.pytorch.runtime.prove import prove_module
 from netspec.graph.model import Node
 from netspec.graph.rebuild import Editor, rebuild
 from netspec.ops.base import REGISTRY, Example, Op, make_op
@@ -143,7 +143,7 @@ def test_what_is_printed_computes_what_the_graph_says(name: str, tmp_path: Path)
     flat = "".join(source.split()).replace("self.owner(image)", "x").replace("self.sigmoid(x)", "x").replace(",)", ")")
     assert "".join(said.split()).replace(",)", ")") in flat
     assert "self.borrower" not in source
-    prove(graph, source)
+    prove_module(graph, source)
     module = netspec.compile(graph)
     assert_means(graph, module)
     pytest.importorskip("onnxruntime")
@@ -190,7 +190,7 @@ def test_a_deconvnet_of_stages() -> None:
     graph = rebuild(spec, visit)
     source = netspec.to_source(graph)
     assert "self.layer[1].conv2d.weight" in source
-    prove(graph, source)
+    prove_module(graph, source)
     assert_means(graph, netspec.compile(graph))
 
 
@@ -298,7 +298,7 @@ def test_uses_of_one_block_are_one_class() -> None:
     graph = two_uses()
     source = netspec.to_source(graph)
     assert source.count("class ") == 2
-    prove(graph, source)
+    prove_module(graph, source)
     assert_means(graph, netspec.compile(graph))
 
 
@@ -319,7 +319,7 @@ def test_a_step_that_shares_a_block_which_borrows() -> None:
     assert list(graph.state()) == ["p.a.weight", "p.a.bias"]
     source = netspec.to_source(graph)
     assert "self.a.weight" in source
-    prove(graph, source)
+    prove_module(graph, source)
     assert_means(graph, netspec.compile(graph))
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 import netspec
-from netspec.backends.pytorch.runtime.prove import prove
+from netspec.backends.pytorch.runtime.prove import prove_module
 from netspec.network import names
 from tests.support.interpret import assert_means, example_inputs, outputs_of, randomize
 from tests.support.specs_of_every_form import FORMS as FORMS_OF_STEPS
@@ -252,7 +252,7 @@ OPEN_SIZES = ("avg_pool2d: 300", "narrow: {dim: 0, start: 2, length: 3}", "selec
 @pytest.mark.parametrize("step", OPEN_SIZES)
 def test_the_proof_takes_sizes_that_fit(step: str) -> None:
     net = netspec.loads(f"netspec: 1\nname: large\ninputs: {{image: [N, 3, H, W]}}\nnetwork:\n  - {step}\n")
-    assert "proved Large" in prove(net.graph, net.to_source())
+    assert "proved Large" in prove_module(net.graph, net.to_source())
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float16", "bfloat16"])
@@ -260,7 +260,7 @@ def test_the_proof_takes_sizes_that_fit(step: str) -> None:
 def test_the_proof_works_in_the_dtype_of_the_inputs(dtype: str, step: str) -> None:
     head = f"netspec: 1\nname: small\ninputs: {{x: {{shape: [N, 3, 8, 8], dtype: {dtype}}}}}\n"
     net = netspec.loads(f"{head}network:\n  - {step}\n")
-    assert "proved Small" in prove(net.graph, net.to_source())
+    assert "proved Small" in prove_module(net.graph, net.to_source())
 
 
 def test_a_module_of_two_dtypes_is_refused() -> None:
@@ -268,13 +268,13 @@ def test_a_module_of_two_dtypes_is_refused() -> None:
     steps = "[{linear: 2, from: a, name: x}, {linear: 2, from: b, name: y}]\noutputs: {x: x, y: y}"
     net = netspec.loads(f"netspec: 1\nname: two\ninputs: {two}\nnetwork: {steps}\n")
     with pytest.raises(netspec.NetspecError, match="NS401: a module of PyTorch works in one dtype, and here is `x` in"):
-        prove(net.graph, net.to_source())
+        prove_module(net.graph, net.to_source())
 
 
 def test_the_proof_says_that_no_sizes_fit() -> None:
     net = netspec.loads("netspec: 1\nname: large\ninputs: {x: [N, 3, H, W]}\nnetwork:\n  - avg_pool2d: 5000\n")
     with pytest.raises(netspec.NetspecError, match="5:5: error NS303: a window of 5000 is larger than the map of 256"):
-        prove(net.graph, net.to_source())
+        prove_module(net.graph, net.to_source())
 
 
 FILLED = {

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import netspec
-from netspec.backends.pytorch.runtime.prove import prove
+from netspec.backends.pytorch.runtime.prove import prove_module
 from netspec.backends.pytorch.runtime.trace import Numbers, Trace, mark
 from netspec.graph import Graph
 from netspec.network import names
@@ -136,16 +136,16 @@ def misprinted(source: str, pattern: str, wrong: str) -> str:
 def test_a_misprint_is_seen(name: str) -> None:
     graph, pattern, wrong = MISPRINTS[name]
     source = netspec.to_source(graph)
-    prove(graph, source)
+    prove_module(graph, source)
     with pytest.raises(netspec.NetspecError, match="NS402"):
-        prove(graph, misprinted(source, pattern, wrong))
+        prove_module(graph, misprinted(source, pattern, wrong))
 
 
 def test_what_is_wrong_is_said_of_the_first_node() -> None:
     graph = spec(CHAIN)
     wrong = misprinted(netspec.to_source(graph), r"nn.ReLU\(\)", "nn.SiLU()")
     with pytest.raises(netspec.NetspecError, match="NS402: the module does not compute `act`, which is relu"):
-        prove(graph, wrong)
+        prove_module(graph, wrong)
 
 
 def test_an_output_of_training_alone() -> None:
@@ -154,25 +154,25 @@ def test_an_output_of_training_alone() -> None:
         "  - {linear: 4, from: a, name: c}\noutputs: {y: b, z: {from: c, mode: train}}\n"
     ).graph
     source = netspec.to_source(graph)
-    prove(graph, source)
+    prove_module(graph, source)
     lines = source.splitlines()
     number = next(n for n, line in enumerate(lines) if "self.c(" in line)
     lines[number] = lines[number].replace("self.c(", "self.b(")
     with pytest.raises(netspec.NetspecError, match="NS402: the module does not compute `c`"):
-        prove(graph, "\n".join(lines))
+        prove_module(graph, "\n".join(lines))
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
 @pytest.mark.parametrize("name", FORMS)
 def test_every_form_is_proved(name: str) -> None:
     graph = netspec.loads(FORMS[name]).graph
-    prove(graph, netspec.to_source(graph))
+    prove_module(graph, netspec.to_source(graph))
 
 
 @pytest.mark.parametrize("name", names())
 def test_bundled_networks_are_proved(name: str) -> None:
     graph = netspec.load(name).graph
-    prove(graph, netspec.to_source(graph))
+    prove_module(graph, netspec.to_source(graph))
 
 
 def test_calls_are_told_apart_by_all_that_they_are_given() -> None:
@@ -269,10 +269,10 @@ def places(tmp_path: Path) -> Iterator[Graph]:
 
 def test_sizes_that_only_the_data_tell(places: Graph) -> None:
     source = netspec.to_source(places)
-    assert "proved Proved: 2 weights" in prove(places, source)
+    assert "proved Proved: 2 weights" in prove_module(places, source)
     wrong = misprinted(source, r"self\.act\(a\)", "a")
     with pytest.raises(netspec.NetspecError, match="NS402: the module does not compute `act`"):
-        prove(places, wrong)
+        prove_module(places, wrong)
 
 
 def test_norms_of_one_op_that_are_written_in_two_ways() -> None:
@@ -287,7 +287,7 @@ def test_norms_of_one_op_that_are_written_in_two_ways() -> None:
     graph = b.build()
     source = netspec.to_source(graph)
     assert "self.map.weight" in source
-    prove(graph, source)
+    prove_module(graph, source)
 
 
 def test_a_proof_costs_few_calls_on_the_meta_device(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -303,5 +303,5 @@ def test_a_proof_costs_few_calls_on_the_meta_device(monkeypatch: pytest.MonkeyPa
         return norm(*args, **kwargs)
 
     monkeypatch.setattr(torch, "batch_norm", counted)
-    prove(graph, source)
+    prove_module(graph, source)
     assert 0 < calls < 40

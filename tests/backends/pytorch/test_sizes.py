@@ -9,7 +9,7 @@ import pytest
 
 import netspec
 from netspec.dims import symbol
-from netspec.ops.asking import Size, axes_of_arguments, sizes_of
+from netspec.ops.asking import AxisSize, axes_of_arguments, sizes_of
 from netspec.ops.base import REGISTRY, Elementwise, Op, known_int, make_op, need_rank
 from netspec.ops.fields import Positive
 from netspec.types import Call, Code, Layer, Reach, Tensor, Weight
@@ -189,7 +189,7 @@ def test_a_sum_of_channels_and_what_else_a_size_depends_on() -> None:
     assert concat is not None
     assert flatten is not None
     xs = [Tensor((N, 3, 4)), Tensor((N, 5, 4)), Tensor((N, 5, 4))]
-    assert sizes_of(concat, xs)[0][1] == Size(1, (0, 1, 2), True, frozenset({"dim"}))
+    assert sizes_of(concat, xs)[0][1] == AxisSize(1, (0, 1, 2), True, frozenset({"dim"}))
     assert sizes_of(flatten, [Tensor((N, 6, 1, 1))])[0][1].others >= {2, 3}
 
 

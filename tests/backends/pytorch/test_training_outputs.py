@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import netspec
-from netspec.backends.pytorch.runtime.prove import prove
+from netspec.backends.pytorch.runtime.prove import prove_module
 from netspec.graph.walk import live_nodes
 from tests.support.interpret import interpret
 
@@ -101,11 +101,11 @@ def test_what_the_module_gives(net: netspec.Network) -> None:
 
 
 def test_the_proof_covers_both(net: netspec.Network) -> None:
-    said = prove(net.graph, net.to_source())
+    said = prove_module(net.graph, net.to_source())
     assert said.endswith("logits (2, 10), aux1 (2, 10) in training, aux2 (2, 10) in training")
     wrong = net.to_source().replace("AuxOutput(x, head1, head2)", "AuxOutput(x, head1, x[:, :3])")
     with pytest.raises(netspec.NetspecError, match=r"NS402: output `aux2` is \(2, 3\)"):
-        prove(net.graph, wrong)
+        prove_module(net.graph, wrong)
 
 
 def test_torch_features(net: netspec.Network) -> None:

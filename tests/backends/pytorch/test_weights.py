@@ -22,7 +22,7 @@ import netspec
 from netspec import NetspecError
 from netspec.backends.marks import written_for
 from netspec.backends.pytorch.runtime.weights import read_weights, save_weights
-from netspec.weights import fit, nearest, weights_report
+from netspec.weights import best_fit, nearest, weights_report
 from tests.support.interpret import randomize
 
 IN_3X3 = {"stride_in_3x3": True}
@@ -227,7 +227,7 @@ def test_counters_may_be_missing(little: netspec.Network, state: dict[str, torch
 def test_a_failed_match_names_what_may_be_meant(little: netspec.Network, state: dict[str, torch.Tensor]) -> None:
     renamed = {key.replace("conv2.", "second.").replace("head.", "top."): value for key, value in state.items()}
     shapes = {key: tuple(value.shape) for key, value in renamed.items()}
-    found = fit(little.graph, shapes, little.spec.weights, little.params)
+    found = best_fit(little.graph, shapes, little.spec.weights, little.params)
     assert nearest(found) == {
         "conv2.weight": "second.weight",
         "conv2.bias": "second.bias",

@@ -18,7 +18,7 @@ from netspec.types import Call, Infix, Layer, Printed
 _ROOTS = {"nn": nn, "torch": torch, "math": math}
 
 
-def module_of(graph: Graph, node: Node) -> Any:
+def module_alone(graph: Graph, node: Node) -> Any:
     """The module, or the parameter, that a node has where it has its own weights; None for a function."""
     printed = node.op.torch(*graph.input_types(node))
     if not isinstance(printed, Layer):

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from netspec.backends.pytorch.runtime.load import compile, load
+from netspec.backends.pytorch.runtime.load import compile, load_source
 from netspec.backends.pytorch.runtime.prove import sizes_for
-from netspec.backends.pytorch.runtime.weights import State
+from netspec.backends.pytorch.runtime.state_dicts import StateDict
 from netspec.backends.pytorch.source import to_source
 from netspec.errors import fail
 from netspec.graph.model import Graph, Output
@@ -21,7 +21,7 @@ TOLERANCE = 1e-9
 """How far outputs may be apart, of the largest value, in float64."""
 
 
-def prove_equal(graph: Graph, made: Transformed, outputs: tuple[Output, ...], weights: State | None = None) -> str:
+def prove_equal(graph: Graph, made: Transformed, outputs: tuple[Output, ...], weights: StateDict | None = None) -> str:
     """Run a graph and what passes made of it, in float64 on the CPU, and compare; a line that says what was compared.
 
     `outputs` are the values of the graph that the outputs of the new one stand for, in the same order. Without weights
@@ -36,7 +36,7 @@ def prove_equal(graph: Graph, made: Transformed, outputs: tuple[Output, ...], we
         _randomize(before)
     state = {key: value for key, value in before.state_dict().items() if key in whole.state()}
     with torch.device("meta"):
-        after = load(made.graph, to_source(made.graph)).double().eval()
+        after = load_source(made.graph, to_source(made.graph)).double().eval()
     after.load_state_dict(made.weights(state), assign=True)
     inputs = _inputs(graph)
     with torch.inference_mode():

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netspec.backends.pytorch.runtime.alone import meaning, module_of
-from netspec.backends.pytorch.runtime.trace import Key, Numbers, Trace, mark
+from netspec.backends.pytorch.runtime.alone import meaning, module_alone
+from netspec.backends.pytorch.runtime.trace import Numbers, Trace, ValueNumber, mark
 from netspec.graph.borrow import borrowed_form
 from netspec.graph.model import Graph, Node
 from netspec.graph.walk import live_nodes
@@ -40,9 +40,9 @@ class _Once:
     def __init__(self, graph: Graph, sizes: Mapping[str, int]) -> None:
         self.graph = graph
         self.sizes = sizes
-        self.known: dict[tuple[Any, ...], tuple[Numbers, list[int], list[Key]]] = {}
+        self.known: dict[tuple[Any, ...], tuple[Numbers, list[int], list[ValueNumber]]] = {}
 
-    def replay(self, node: Node, numbers: Numbers, given: dict[Key, int]) -> list[int]:
+    def replay(self, node: Node, numbers: Numbers, given: dict[ValueNumber, int]) -> list[int]:
         """The numbers of a node's outputs, from those of its inputs and the keys of its weights."""
         types = self.graph.input_types(node)
         borrowed = borrowed_form(self.graph, node) is not None
@@ -55,7 +55,7 @@ class _Once:
         here = numbers.replay(own, given)
         return [here[number] for number in outputs]
 
-    def run(self, node: Node, numbers: Numbers) -> tuple[Numbers, list[int], list[Key]]:
+    def run(self, node: Node, numbers: Numbers) -> tuple[Numbers, list[int], list[ValueNumber]]:
         """Run a node alone on the meta device: its numbers, those of its outputs, and its weights."""
         inputs: dict[str, Tensor] = {}
         for place, value in enumerate(node.inputs):
@@ -64,7 +64,7 @@ class _Once:
                 inputs[value] = _empty(type.shape, type.dtype)
                 mark(inputs[value], numbers("input", place))
         with torch.device("meta"):
-            layer = module_of(self.graph, node)
+            layer = module_alone(self.graph, node)
         weights = _mark_own(layer, numbers, "")
         results = _call(self.graph, node, layer, [inputs[value] for value in node.inputs], numbers)
         return numbers, [tensor_number for _, tensor_number in results], [("weight", name) for name in weights]
@@ -79,7 +79,7 @@ def _by_running(
     for name, tensor in values.items():
         mark(tensor, found[name])
     for node in nodes:
-        layer = module_of(graph, node)
+        layer = module_alone(graph, node)
         if isinstance(layer, nn.Parameter):
             layer = nn.Parameter(state[node.weights_of])
         elif layer is not None:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from netspec.backends.pytorch.classes import network_class_name
-from netspec.backends.pytorch.runtime.weights import State, renamed
+from netspec.backends.pytorch.runtime.weights import StateDict, renamed
 from netspec.backends.pytorch.source import to_source
 from netspec.graph.model import Graph
 from netspec.weights import Fit
@@ -23,10 +23,10 @@ PACKAGE = "netspec_compiled"
 
 def compile(graph: Graph) -> nn.Module:
     """A graph as an `nn.Module`: made from its source, so that what runs is what can be read."""
-    return load(graph, to_source(graph))
+    return load_source(graph, to_source(graph))
 
 
-def load(graph: Graph, source: str) -> nn.Module:
+def load_source(graph: Graph, source: str) -> nn.Module:
     """The module that a graph's source defines.
 
     The source becomes a real Python module with lines that tracebacks and debuggers show.
@@ -55,7 +55,7 @@ def _module(name: str, source: str) -> ModuleType:
     return module
 
 
-def with_weights(source: str, state: State, found: Fit, *, own: bool) -> nn.Module:
+def with_weights(source: str, state: StateDict, found: Fit, *, own: bool) -> nn.Module:
     """The module of a graph's source with the weights of a state dict that fit it.
 
     With `own`, nobody else has the tensors of the state dict: if they are all it needs, they become the module's, and
@@ -64,9 +64,9 @@ def with_weights(source: str, state: State, found: Fit, *, own: bool) -> nn.Modu
     made = renamed(state, found)
     if own and len(made) == len(found.graph.state()):
         with torch.device("meta"):
-            module = load(found.graph, source)
+            module = load_source(found.graph, source)
         module.load_state_dict(made, assign=True)
         return module
-    module = load(found.graph, source)
+    module = load_source(found.graph, source)
     module.load_state_dict(made, strict=False)
     return module

@@ -10,7 +10,7 @@ import torch
 from netspec.analysis.cost import UNUSED, unused_parameters
 from netspec.backends.pytorch.classes import network_class_name
 from netspec.backends.pytorch.runtime.expected import expected_numbers
-from netspec.backends.pytorch.runtime.load import load
+from netspec.backends.pytorch.runtime.load import load_source
 from netspec.backends.pytorch.runtime.trace import Numbers, Trace, mark, mark_weights
 from netspec.dims import symbols
 from netspec.errors import choices, fail
@@ -41,7 +41,7 @@ def example_inputs(graph: Graph, device: str, sizes: Mapping[str, int]) -> tuple
     return tuple(torch.zeros(*shape, dtype=dtype, device=device) for shape, dtype in shapes)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownArgumentType, reportUnknownVariableType]
 
 
-def prove(graph: Graph, source: str) -> str:
+def prove_module(graph: Graph, source: str) -> str:
     """Build the module on the meta device, run it there, and compare; a line that says what was compared.
 
     Each output has to come from the calls that the nodes of the graph stand for, with their attributes, on the same
@@ -51,7 +51,7 @@ def prove(graph: Graph, source: str) -> str:
     device = "cpu" if _sized_by_data(graph) else "meta"
     with torch.device(device):
         # Torch makes weights in float32: for inputs in another precision its user casts the module.
-        module = load(graph, source).eval().to(_precision(graph))
+        module = load_source(graph, source).eval().to(_precision(graph))
     numbers = Numbers()
     mark_weights(module, numbers)
     state = module.state_dict()

@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from netspec.errors import choices, fail
 
-State = Mapping[str, Tensor]
+StateDict = Mapping[str, Tensor]
 
 _WRAPPERS = (
     "state_dict",

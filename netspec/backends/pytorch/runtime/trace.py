@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-Key = tuple[Any, ...]
+ValueNumber = tuple[Any, ...]
 
 _NUMBER = "_netspec_number"
 """The attribute of a tensor that holds its number."""
@@ -26,15 +26,15 @@ class Numbers:
     results of a call. Keys stand in the order in which they were first met, each after those it is made of.
     """
 
-    def __init__(self, known: dict[Key, Any] | None = None) -> None:
-        self.of: dict[Key, int] = {}
-        self.known: dict[Key, Any] = {} if known is None else known
+    def __init__(self, known: dict[ValueNumber, Any] | None = None) -> None:
+        self.of: dict[ValueNumber, int] = {}
+        self.known: dict[ValueNumber, Any] = {} if known is None else known
         """What calls gave on the meta device, by the call and the shapes that it took: it is not made again."""
 
     def __call__(self, *key: Any) -> int:
         return self.of.setdefault(key, len(self.of))
 
-    def replay(self, other: Numbers, given: Mapping[Key, int]) -> list[int]:
+    def replay(self, other: Numbers, given: Mapping[ValueNumber, int]) -> list[int]:
         """The numbers here for all keys of another table, of which some are `given`: its inputs and weights."""
         here: list[int] = []
         for key in other.of:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from torch import Tensor
 
 from netspec.backends.pytorch.runtime.load import compile
-from netspec.backends.pytorch.runtime.weights import State
 from netspec.passes.base import Transformed
 
 
-def transformed_weights(made: Transformed, state: State) -> dict[str, Tensor]:
+def transformed_weights(made: Transformed, state: StateDict) -> dict[str, Tensor]:
     """The weights of the new graph from those of the old; those that nothing gives are a new module's."""
     found = made.weights(state)
     missing = made.graph.state().keys() - found.keys()

@@ -15,10 +15,10 @@ import torch
 from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
-from netspec.backends.foreign import what_is
 from netspec.backends.marks import errors_of_the_system, metadata_for
+from netspec.backends.not_weights import what_is
 from netspec.backends.opened import opened, unreadable
-from netspec.backends.pytorch.runtime.state_dicts import State, state_dict_in
+from netspec.backends.pytorch.runtime.state_dicts import StateDict, state_dict_in
 from netspec.backends.stored import SafetensorsFile, is_safetensors
 from netspec.errors import fail
 from netspec.files import no_file
@@ -31,7 +31,7 @@ _INDEX, _MAP = ".index.json", b'"weight_map"'
 _LARGEST_INDEX = 2**26
 
 
-def read_weights(path: FilePath, key: str = "") -> State:
+def read_weights(path: FilePath, key: str = "") -> StateDict:
     """The state dict in a file: safetensors, its shards by their index, or torch's own format; by content, not suffix.
 
     Nothing in a file is ever run. The state dict of a checkpoint is found, or stands at `key`. The tensors are in
@@ -129,12 +129,12 @@ def _refuse(file: BufferedReader, name: str, error: Exception) -> NoReturn:
     unreadable(name, f"it is cut off, or {form}", error)
 
 
-def shapes_of(state: State) -> dict[str, tuple[int, ...]]:
+def weight_shapes(state: StateDict) -> dict[str, tuple[int, ...]]:
     """What `netspec.weights.fit` needs of a state dict."""
     return {key: tuple(value.shape) for key, value in state.items()}
 
 
-def renamed(state: State, found: Fit) -> dict[str, Tensor]:
+def renamed(state: StateDict, found: Fit) -> dict[str, Tensor]:
     """The weights of a state dict that fit, by the network's keys and in its order, in its dtypes, each by itself."""
     own = found.graph.state()
     made: dict[str, Tensor] = {}
@@ -154,7 +154,7 @@ def _apart(value: Tensor, taken: set[int]) -> Tensor:
     return value if alone and value.is_contiguous() else value.clone(memory_format=torch.contiguous_format)
 
 
-def check_numbers(state: State, fit: Fit) -> None:
+def check_numbers(state: StateDict, fit: Fit) -> None:
     """Refuse weights that fit by shape and are of another kind of numbers: integers or complex ones for floats."""
     for name, weight in fit.graph.state().items():
         if name in fit.pairs:

@@ -18,7 +18,7 @@ from netspec.files import is_input
 if TYPE_CHECKING:
     from netspec.report import Report
 
-FORMATS = ("table", "json", "csv", "markdown")
+REPORT_FORMATS = ("table", "json", "csv", "markdown")
 _LONGEST = 100_000_000
 """How long what is looked at may be: a report, or the header of a safetensors file."""
 _TABLES = {"table": (r"\s{2,}", "-{5}"), "markdown": (r" \| ", r"\| -+")}
@@ -29,18 +29,18 @@ _MORE_ABOVE = 2
 
 def is_our_source(path: Path) -> bool:
     """Whether a file is Python source that netspec wrote."""
-    from netspec.backends.pytorch.source import MARK
+    from netspec.backends.pytorch.source import SOURCE_MARK
 
     start = _start(path)
     # The docstring has the mark, perhaps wrapped over two lines.
-    return start.startswith('"""') and MARK in " ".join(start.split('"""')[1].split())
+    return start.startswith('"""') and SOURCE_MARK in " ".join(start.split('"""')[1].split())
 
 
 def is_our_spec(path: Path) -> bool:
     """Whether a file is a spec that netspec wrote from a graph."""
-    from netspec.backends.yaml.write import MARK
+    from netspec.backends.yaml.write import YAML_MARK
 
-    return MARK in _start(path).split("\n")[0]
+    return YAML_MARK in _start(path).split("\n")[0]
 
 
 def is_our_program(path: Path) -> bool:
@@ -56,11 +56,11 @@ def is_our_program(path: Path) -> bool:
 
 def is_our_arrays(path: Path) -> bool:
     """Whether a file holds arrays that `netspec run` saved."""
-    from netspec.backends.marks import MARK
+    from netspec.backends.marks import PRODUCER
 
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.comment == MARK.encode()
+            return archive.comment == PRODUCER.encode()
     except (zipfile.BadZipFile, ValueError):
         return False
 
@@ -77,7 +77,7 @@ def is_our_report(path: Path, report: Report) -> bool:
     if path.stat().st_size > _LONGEST:
         return False
     text = path.read_text("utf-8", "replace")
-    return any(_is_like(text, report.to(form), form) for form in FORMATS)
+    return any(_is_like(text, report.to(form), form) for form in REPORT_FORMATS)
 
 
 def _is_like(text: str, report: str, format: str) -> bool:
@@ -141,13 +141,13 @@ def is_our_weights(path: Path, beside: str = "") -> bool:
 
 def _owner(path: Path) -> str | None:
     """The name of the file that a file of weights was written beside, "" for none; None if netspec did not write it."""
-    from netspec.backends.marks import MARK
+    from netspec.backends.marks import PRODUCER
 
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = file.read(length) if length <= _LONGEST else b""
     try:
-        mark: dict[str, Any] = json.loads(json.loads(header)["__metadata__"][MARK])
+        mark: dict[str, Any] = json.loads(json.loads(header)["__metadata__"][PRODUCER])
         return str(mark.get("beside", ""))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
@@ -155,12 +155,12 @@ def _owner(path: Path) -> str | None:
 
 def weights_beside(path: Path, force: bool) -> Path:
     """The file beside another that takes its weights; refused where that would lose those of another file."""
-    from netspec.cli.output import refuse_to_lose
+    from netspec.cli.output import check_overwrite
 
     beside = path.with_suffix(".safetensors")
     if is_input(beside):
         raise click.ClickException(f"{beside} is the file of weights, and would be overwritten: choose another -o")
-    refuse_to_lose(beside, lambda file: is_our_weights(file, path.name), force)
+    check_overwrite(beside, lambda file: is_our_weights(file, path.name), force)
     return beside
 
 

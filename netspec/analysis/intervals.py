@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd, lcm
 
-Span = tuple[int, int] | None
+Interval = tuple[int, int] | None
 """The first and the last position that a unit sees; None where it sees none."""
 
 MOST = 4096
@@ -23,7 +23,7 @@ class Spans:
     """One axis: unit `n * q + k` of `n` spans sees the positions of span `k`, moved by `shift * q`."""
 
     shift: int
-    each: tuple[Span, ...]
+    each: tuple[Interval, ...]
 
     @property
     def size(self) -> int:
@@ -40,12 +40,12 @@ class Spans:
         """Whether all units see alike, so that a size, a stride and a start say it all."""
         return len(self.each) == 1 and self.each[0] is not None
 
-    def of(self, unit: int) -> Span:
+    def of(self, unit: int) -> Interval:
         """What a unit sees."""
         period, place = divmod(unit, len(self.each))
         return _moved(self.each[place], self.shift * period)
 
-    def seen(self, first: int, last: int) -> Span:
+    def seen(self, first: int, last: int) -> Interval:
         """What some units in a row see together."""
         n = len(self.each)
         # Periods only move on, so the first and the last of them hold the ends.
@@ -64,7 +64,7 @@ class Spans:
         """Of units of which so many stand for one of these; None where a period grows too long."""
         if len(axis) * len(self.each) > MOST:
             return None
-        found: list[Span] = []
+        found: list[Interval] = []
         for unit in range(len(axis) * len(self.each)):
             below, place = divmod(unit, len(axis))
             ends = axis[place]
@@ -80,16 +80,16 @@ class Spans:
         return _shortest(shift, [_together((self.of(unit), other.of(unit))) for unit in range(n)])
 
 
-def _moved(span: Span, by: int) -> Span:
+def _moved(span: Interval, by: int) -> Interval:
     return None if span is None else (span[0] + by, span[1] + by)
 
 
-def _together(spans: Iterable[Span]) -> Span:
+def _together(spans: Iterable[Interval]) -> Interval:
     some = [span for span in spans if span is not None]
     return (min(first for first, _ in some), max(last for _, last in some)) if some else None
 
 
-def _shortest(shift: int, each: list[Span]) -> Spans:
+def _shortest(shift: int, each: list[Interval]) -> Spans:
     """The same with the shortest period: downsampling undoes upsampling."""
     n = len(each)
     for period in range(1, n):

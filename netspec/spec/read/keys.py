@@ -12,7 +12,7 @@ from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest,
 from netspec.expression import show, way_to_bool
 from netspec.preprocess import Channels, Interpolation
 from netspec.source import Span
-from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain
+from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
 from netspec.spec.text.yaml_refusals import check_space
 
 
@@ -126,18 +126,18 @@ def outline(data: Data) -> Outline:
             Diagnostic("NS201", "a spec is a mapping that begins with `netspec: 1`", data.span, help=_BEGIN)
         )
     version = data.entries.get("netspec")
-    if version is not None and plain(version.value) == 1 and type(plain(version.value)) is not int:
-        fail("NS201", f"{_VERSION}, not {show(plain(version.value))}", version.value.span, help=_WRITE_VERSION)
-    return check(Outline, data, "a spec")
+    if version is not None and plain_data(version.value) == 1 and type(plain_data(version.value)) is not int:
+        fail("NS201", f"{_VERSION}, not {show(plain_data(version.value))}", version.value.span, help=_WRITE_VERSION)
+    return checked_model(Outline, data, "a spec")
 
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def check(model: type[Model], data: Map, what: str) -> Model:
+def checked_model(model: type[Model], data: Map, what: str) -> Model:
     """A mapping as a Pydantic model; what does not fit is said at its place in the file."""
     known = {key: entry for key, entry in data.entries.items() if key in model.model_fields}
-    raw = {key: entry.value if key in _RAW else plain(entry.value) for key, entry in known.items()}
+    raw = {key: entry.value if key in _RAW else plain_data(entry.value) for key, entry in known.items()}
     findings = Findings()
     strangers = (entry for key, entry in data.entries.items() if key not in known)
     unknown = [_unknown_key(list(model.model_fields), what, entry) for entry in islice(strangers, findings.limit)]
@@ -214,16 +214,16 @@ def _diagnostic(model: type[BaseModel], data: Map, what: str, detail: Any) -> Di
     value = detail["input"]
     shown = f", not {show(value)}" if not isinstance(value, dict) and len(show(value)) < 60 else ""
     if key == "netspec":
-        return Diagnostic("NS201", f"{_VERSION}{shown}", place(data, path), help=_WRITE_VERSION)
+        return Diagnostic("NS201", f"{_VERSION}{shown}", place_of_keys(data, path), help=_WRITE_VERSION)
     if detail["type"] == "literal_error":
         *words, last = [f"`{word}`" for word in get_args(model.model_fields[key].annotation)]
-        return Diagnostic("NS201", f"`{key}` takes {', '.join(words)} or {last}{shown}", place(data, path))
+        return Diagnostic("NS201", f"`{key}` takes {', '.join(words)} or {last}{shown}", place_of_keys(data, path))
     wanted = _WANTED.get(detail["type"], "another kind of value")
     example = _LISTS.get(key) if detail["type"] == "list_type" else None
     example = example or ("such as `params: {classes: 10}`" if what == "`network`" else _EXAMPLES.get(key, ""))
     help = "put it in quotes" if wanted == "text" and isinstance(value, int | float) else example
     help = (way_to_bool(value) if detail["type"] == "bool_type" else "") or help
-    return Diagnostic("NS201", f"`{'.'.join(path)}` takes {wanted}{shown}", place(data, path), help=help)
+    return Diagnostic("NS201", f"`{'.'.join(path)}` takes {wanted}{shown}", place_of_keys(data, path), help=help)
 
 
 _WANTED = {
@@ -235,7 +235,7 @@ _WANTED = {
 }
 
 
-def place(data: Data, path: Sequence[str]) -> Span:
+def place_of_keys(data: Data, path: Sequence[str]) -> Span:
     """Where the value at a path of keys stands."""
     for part in path:
         if isinstance(data, Map) and part in data.entries:

@@ -8,7 +8,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class Lazily(Mapping[str, T]):
+class LazyMapping(Mapping[str, T]):
     """A mapping from these keys to what `make` gives for each, made anew each time."""
 
     def __init__(self, keys: Iterable[str], make: Callable[[str], T]) -> None:

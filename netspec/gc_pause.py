@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without_collector() -> Generator[None, None, None]:
+def gc_paused() -> Generator[None, None, None]:
     """Pause the collector: a large network makes many objects and no cycles, and each pass over them costs time.
 
     With it on, the time for a node nearly doubles from 100 to 100,000 nodes.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netspec.labels import KNOWN
-from netspec.spec.read.model import InputOutline, OutputOutline, PreprocessOutline
+from netspec.spec.read.keys import InputOutline, OutputOutline, PreprocessOutline
 from netspec.spec.read.preprocess import IMAGES, LARGEST_SIDE
 from netspec.spec.schema.parts import EXPRESSION, NUMBER, VALUE, Schema, closed, described, one_of, ref, words
 

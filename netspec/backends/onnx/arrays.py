@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from netspec.backends.marks import MARK
+from netspec.backends.marks import PRODUCER
 from netspec.backends.onnx.lower import Array
 from netspec.errors import fail
 from netspec.files import no_file
@@ -32,7 +32,7 @@ def write_arrays(outputs: Sequence[Mapping[str, Array]], path: Path) -> None:
     Raises NetspecError NS503 where those of several runs have several sizes.
     """
     with zipfile.ZipFile(path, "w") as archive:
-        archive.comment = MARK.encode()
+        archive.comment = PRODUCER.encode()
         for name in outputs[0]:
             # `numpy.savez` has names of its own, which an output may have too.
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:

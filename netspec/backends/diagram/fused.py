@@ -13,7 +13,7 @@ FOLLOWERS = ("normalization", "activation", "regularization", "shape")
 
 
 @dataclass(slots=True)
-class Atom:
+class FusedOps:
     """An op and those that follow it; `home` is the scope they stand in together."""
 
     leader: Node
@@ -25,10 +25,10 @@ class Atom:
         return [self.leader, *self.followers]
 
 
-def atoms(graph: Graph, nodes: Sequence[Node], walls: Collection[str] = ()) -> list[Atom]:
+def atoms(graph: Graph, nodes: Sequence[Node], walls: Collection[str] = ()) -> list[FusedOps]:
     """The atoms in the order of their leaders; none goes on outside a scope of `walls` in which it began."""
-    by_path: dict[str, Atom] = {}
-    made: list[Atom] = []
+    by_path: dict[str, FusedOps] = {}
+    made: list[FusedOps] = []
     outputs = {o.value for o in graph.outputs}
     inside = Counter(path for node in nodes for path in _around(graph, node))
     for node in nodes:
@@ -44,7 +44,7 @@ def atoms(graph: Graph, nodes: Sequence[Node], walls: Collection[str] = ()) -> l
             before.home = node.scope
             by_path[node.path] = before
         else:
-            by_path[node.path] = Atom(node, node.scope)
+            by_path[node.path] = FusedOps(node, node.scope)
             made.append(by_path[node.path])
     return made
 
@@ -57,7 +57,7 @@ def _around(graph: Graph, node: Node) -> Iterator[str]:
         path = graph.scopes[path].parent
 
 
-def _reaches(graph: Graph, atom: Atom, scope: str, inside: Mapping[str, int], walls: Collection[str]) -> bool:
+def _reaches(graph: Graph, atom: FusedOps, scope: str, inside: Mapping[str, int], walls: Collection[str]) -> bool:
     """Whether an atom may go on in a scope: its own, or one around it, of which all between hold nothing else."""
     path = atom.home
     while path != scope:

@@ -10,7 +10,7 @@ def several_inputs(scope: Scope) -> list[str]:
     return [] if "input" in scope.inputs or len(scope.inputs) < 2 else list(scope.inputs.values())
 
 
-class Leaving:
+class Escapes:
     """Tells which of the values made in a scope something outside takes.
 
     A step that shares weights is another call of one module, which gives the same values each time: what leaves one of
