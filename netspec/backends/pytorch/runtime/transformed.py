@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from netspec.backends.pytorch.runtime.load import compile
+from netspec.backends.pytorch.runtime.state_dicts import StateDict
 from netspec.passes.base import Transformed
 
 
