@@ -14,8 +14,8 @@ from netspec.explain.places import Places
 from netspec.explain.values import Origin, ValueOrigins, place_text
 from netspec.expression import show
 from netspec.graph.model import Graph, Input, Node, Scope
-from netspec.graph.tree import Group, tree
-from netspec.graph.walk import live_nodes, way_to_uses
+from netspec.graph.tree import Group, tree, uses_hint
+from netspec.graph.walk import live_nodes
 from netspec.report import Report
 from netspec.spec.read.body import Step
 from netspec.spec.read.read_spec import Spec
@@ -78,7 +78,7 @@ class _Explainer:
             known = {*graph.by_path, *graph.scopes, *self.spec.parameters, *(i.name for i in graph.inputs)}
             known |= {absent for absent, _, _ in self.places.left_out(self._around(path))}
             other = closest(path, known) or "`netspec explain` without a part lists what stands at the top"
-            help = way_to_uses(graph, path) or other
+            help = uses_hint(graph, path) or other
             fail("NS209", f"`{graph.name}` has no part `{path}`", help=help)
         return found
 

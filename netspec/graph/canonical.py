@@ -6,53 +6,68 @@ import json
 from hashlib import sha256
 from typing import Any
 
-from netspec.graph.model import Graph, Node
+from netspec.graph.dag import Dag, Node
+from netspec.graph.paths import node_of
 
-OrderKeys = dict[str, tuple[str, str]]
+_OrderKeys = dict[str, tuple[str, str]]
 
-FORM = "netspec-graph-1"
+_FORM = "netspec-graph-1"
 """The version of the form, which every hash covers."""
 
-MOST_STEPS_BACK = 200
-"""How far twins are followed back for what tells them apart."""
-MOST_TWINS = 100
-"""Of how many that no output needs the next is looked for."""
+_MAX_TRACED = 200
+"""Of how many nodes before a value, at most, the numbers are compared to break a tie."""
+_MAX_TIES = 100
+"""Among how many ends with equal keys, at most, the next is chosen by such a comparison."""
 
 
-def canonical(graph: Graph) -> list[Any]:
+def canonical(graph: Dag) -> list[Any]:
     """The graph as plain data: the form, inputs, nodes, outputs; values are numbers, inputs first.
 
-    Nodes come in the order in which the outputs reach them, each with its op, all attributes, its inputs and whose
-    weights it has. The inputs of a sum or a product have no order; those of other ops, of the graph, and its
-    outputs do. What no output needs comes last. Left out are names, blocks, titles and initialisers; symbols are
-    named after the order in which they appear.
+    Nodes come in the order in which the outputs reach them, each with its op, all attributes, its inputs and the number
+    of the first node with its weights. The inputs of a sum or a product have no order; those of other ops, of the
+    graph, and its outputs do. Nodes that no output needs come last. Left out are names, blocks, titles and
+    initialisers; symbols are named after the order in which they appear.
+
+    For a linear layer and a relu on an input (N, 4):
+
+        [
+            "netspec-graph-1",
+            [[["S0", 4], "float32"]],
+            [["linear", {"out_features": 8, "bias": true}, [0], 0], ["relu", {}, [1], 1]],
+            [[2, "inference"]],
+        ]
     """
-    keys = order_keys(graph)
+    keys = _order_keys(graph)
     numbers = {i.name: number for number, i in enumerate(graph.inputs)}
     nodes: list[list[Any]] = []
     owners: dict[str, int] = {}
     for node in in_order(graph, keys):
-        inputs = [numbers[value] for value in _inputs(node, keys)]
+        inputs = [numbers[value] for value in _sorted_inputs(node, keys)]
         owner = owners.setdefault(node.weights_of, len(nodes))
-        nodes.append([*_op(node), sorted(inputs) if node.op.commutes else inputs, owner])
+        nodes.append([*_op(node), _unordered(node, inputs), owner])
         for value, _ in node.values():
             numbers[value] = len(numbers)
     outputs = [[numbers[o.value], o.mode] for o in graph.outputs]
-    return [FORM, _input_types(graph), nodes, outputs]
+    return [_FORM, _input_types(graph), nodes, outputs]
 
 
-def graph_hash(graph: Graph) -> str:
+def graph_hash(graph: Dag) -> str:
     """The SHA-256 of the canonical form, in 64 hexadecimal digits: equal for graphs that compute the same alike."""
-    return sha256(_text(canonical(graph)).encode()).hexdigest()
+    return _digest(canonical(graph))
 
 
-def _input_types(graph: Graph) -> list[Any]:
+def in_order(graph: Dag, keys: _OrderKeys | None = None) -> list[Node]:
+    """All nodes, each after those it reads: first those that the outputs need, in their order, then the rest."""
+    return _Order(graph, keys or _order_keys(graph)).nodes
+
+
+def _input_types(graph: Dag) -> list[Any]:
     symbols: dict[str, str] = {}
-    found: list[Any] = []
+    types: list[Any] = []
     for i in graph.inputs:
         shape = [d if isinstance(d, int) else symbols.setdefault(str(d), f"S{len(symbols)}") for d in i.type.shape]
-        found.append([shape, i.type.dtype])
-    return found
+        types.append([shape, i.type.dtype])
+    return types
 
 
 def _op(node: Node) -> tuple[str, dict[str, Any]]:
@@ -63,35 +78,44 @@ def _text(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
-def _digests(graph: Graph) -> dict[str, str]:
-    """For every value, a digest of all that it is made of."""
-    found = {i.name: f"input {number}" for number, i in enumerate(graph.inputs)}
+def _digest(value: Any) -> str:
+    return sha256(_text(value).encode()).hexdigest()
+
+
+def _unordered(node: Node, inputs: list[Any]) -> list[Any]:
+    """What stands for a node's inputs, sorted where their order does not matter."""
+    return sorted(inputs) if node.op.commutes else inputs
+
+
+def _digests(graph: Dag) -> dict[str, str]:
+    """For every value, a digest of all that it is computed from."""
+    digests = {i.name: f"input {number}" for number, i in enumerate(graph.inputs)}
     for node in graph.nodes:
-        inputs = [found[value] for value in node.inputs]
-        made = _text([*_op(node), sorted(inputs) if node.op.commutes else inputs])
-        digest = sha256(made.encode()).hexdigest()
+        digest = _digest([*_op(node), _unordered(node, [digests[value] for value in node.inputs])])
         for number, (value, _) in enumerate(node.values()):
-            found[value] = f"{digest}:{number}"
-    return found
+            digests[value] = f"{digest}:{number}"
+    return digests
 
 
-def order_keys(graph: Graph) -> OrderKeys:
-    """For every value, what settles the order of what has none: what it is made of, and between twins what it is for.
+def _order_keys(graph: Dag) -> _OrderKeys:
+    """For every value, the key by which inputs without an order are sorted.
 
-    Twins are made alike. Without the second, the order of a sum of two would be that in which it was written, and it
+    First comes a digest of what the value is computed from. Where two values have the same (two branches of equal
+    layers), a second digest also covers how each is used, refined until it separates no more of them, as the
+    Weisfeiler-Leman test refines colours. Without it, their order would be that in which they were written, and it
     shows where one of them is used once more.
     """
     digests = _digests(graph)
-    keys, known = digests, 0
-    # Each round tells twins apart by neighbours that the last one told apart.
-    while known < len(set(keys.values())) < len(keys):
-        known = len(set(keys.values()))
+    keys, distinct = digests, 0
+    # Each round separates values by neighbours that the last one separated.
+    while distinct < len(set(keys.values())) < len(keys):
+        distinct = len(set(keys.values()))
         keys = _refined(graph, keys)
     return {value: (digest, keys[value]) for value, digest in digests.items()}
 
 
-def _refined(graph: Graph, keys: dict[str, str]) -> dict[str, str]:
-    """Keys that tell apart what those given do, and what is used, or made, in places that they tell apart."""
+def _refined(graph: Dag, keys: dict[str, str]) -> dict[str, str]:
+    """Keys that separate all that those given do, and values whose uses or sources those given separate."""
     sharing: dict[str, list[str]] = {}
     for node in graph.nodes:
         sharing.setdefault(node.weights_of, []).append(keys[node.path])
@@ -101,87 +125,86 @@ def _refined(graph: Graph, keys: dict[str, str]) -> dict[str, str]:
     contexts: dict[str, str] = {}
     for node in reversed(graph.nodes):
         used = [sorted(uses[value], key=_text) for value, _ in node.values()]
-        made = _text([keys[node.path], used, sorted(sharing[node.weights_of])])
-        context = contexts[node.path] = sha256(made.encode()).hexdigest()
+        context = contexts[node.path] = _digest([keys[node.path], used, sorted(sharing[node.weights_of])])
         for number, value in enumerate(node.inputs):
             uses[value].append([0 if node.op.commutes else number, context])
-    found = {i.name: keys[i.name] for i in graph.inputs}
+    refined = {i.name: keys[i.name] for i in graph.inputs}
     for node in graph.nodes:
-        inputs = [found[value] for value in node.inputs]
-        made = _text([contexts[node.path], sorted(inputs) if node.op.commutes else inputs])
-        digest = sha256(made.encode()).hexdigest()
+        digest = _digest([contexts[node.path], _unordered(node, [refined[value] for value in node.inputs])])
         for number, (value, _) in enumerate(node.values()):
-            found[value] = f"{digest}:{number}"
-    return found
+            refined[value] = f"{digest}:{number}"
+    return refined
 
 
-def _inputs(node: Node, keys: OrderKeys) -> list[str]:
+def _sorted_inputs(node: Node, keys: _OrderKeys) -> list[str]:
     return sorted(node.inputs, key=keys.__getitem__) if node.op.commutes else list(node.inputs)
 
 
-def in_order(graph: Graph, keys: OrderKeys | None = None) -> list[Node]:
-    """All nodes, each after those it reads: first what the outputs need, in their order, then the rest."""
-    return list(_Order(graph, keys or order_keys(graph)).found)
-
-
 class _Order:
-    """The order of a graph's nodes. Twins come in that of what they are made of, or share, as far as it is there."""
+    """The order of a graph's nodes.
 
-    def __init__(self, graph: Graph, keys: OrderKeys) -> None:
+    Values with equal keys come in the order of the nodes that they are computed from, or share weights with, as far
+    as those are numbered already.
+    """
+
+    def __init__(self, graph: Dag, keys: _OrderKeys) -> None:
         self.graph = graph
         self.keys = keys
-        self.numbers: dict[str, int] = {}
-        self.owners: dict[str, int] = {}
-        self.found: list[Node] = []
+        self.nodes: list[Node] = []
+        self._numbers: dict[str, int] = {}
+        self._owners: dict[str, int] = {}
         for output in graph.outputs:
-            self.visit(output.value)
-        # What no output needs begins at its ends, so that of twins each stands with what it was made of.
-        ends = [node for node in graph.nodes if not any(graph.users[value] for value, _ in node.values())]
-        alike: dict[tuple[str, str], list[str]] = {}
-        for node in ends:
-            alike.setdefault(keys[node.path], []).append(node.path)
-        for key in sorted(alike):
-            twins = alike[key]
-            while twins:
-                number = -1
-                if 1 < len(twins) <= MOST_TWINS:
-                    number = min(range(len(twins)), key=lambda n: self.met(twins[n]))
-                self.visit(twins.pop(number))
+            self._visit(output.value)
+        self._visit_ends()
 
-    def visit(self, start: str) -> None:
-        """Add what a value is made of."""
-        todo = [(start.partition(":")[0], False)]
+    def _visit_ends(self) -> None:
+        """Add the nodes that no output needs, from their ends, so that each of a tie follows its own sources."""
+        ends = [node for node in self.graph.nodes if not any(self.graph.users[value] for value, _ in node.values())]
+        ties: dict[tuple[str, str], list[str]] = {}
+        for node in ends:
+            ties.setdefault(self.keys[node.path], []).append(node.path)
+        for key in sorted(ties):
+            paths = ties[key]
+            while paths:
+                index = -1
+                if 1 < len(paths) <= _MAX_TIES:
+                    index = min(range(len(paths)), key=lambda n: self._sources(paths[n]))
+                self._visit(paths.pop(index))
+
+    def _visit(self, start: str) -> None:
+        """Add what a value is computed from, depth first."""
+        todo = [(node_of(start), False)]
         while todo:
             path, ready = todo.pop()
             node = self.graph.by_path.get(path)
-            if node is None or path in self.numbers:
+            if node is None or path in self._numbers:
                 continue
             if ready:
-                self.numbers[path] = len(self.found)
-                self.owners.setdefault(node.weights_of, len(self.found))
-                self.found.append(node)
+                self._numbers[path] = len(self.nodes)
+                self._owners.setdefault(node.weights_of, len(self.nodes))
+                self.nodes.append(node)
                 continue
             todo.append((path, True))
-            inputs = _inputs(node, self.keys)
+            inputs = _sorted_inputs(node, self.keys)
             if len({self.keys[value] for value in inputs}) < len(set(inputs)) and node.op.commutes:
-                inputs.sort(key=lambda value: (self.keys[value], self.met(value)))
-            todo += [(value.partition(":")[0], False) for value in reversed(inputs)]
+                inputs.sort(key=lambda value: (self.keys[value], self._sources(value)))
+            todo += [(node_of(value), False) for value in reversed(inputs)]
 
-    def met(self, value: str) -> list[int]:
-        """The numbers that a value's way back comes to first, and those of the owners of weights on it."""
+    def _sources(self, value: str) -> list[int]:
+        """The numbers of the first nodes with one before a value, and of the owners of weights on the way to them."""
         numbers: list[int] = []
         seen: set[str] = set()
-        todo = [value.partition(":")[0]]
-        while todo and len(seen) < MOST_STEPS_BACK:
+        todo = [node_of(value)]
+        while todo and len(seen) < _MAX_TRACED:
             path = todo.pop()
             node = self.graph.by_path.get(path)
             if node is None or path in seen:
                 continue
             seen.add(path)
-            if path in self.numbers:
-                numbers.append(self.numbers[path])
+            if path in self._numbers:
+                numbers.append(self._numbers[path])
                 continue
-            if node.weights_of in self.owners:
-                numbers.append(self.owners[node.weights_of])
-            todo += [each.partition(":")[0] for each in node.inputs]
+            if node.weights_of in self._owners:
+                numbers.append(self._owners[node.weights_of])
+            todo += [node_of(each) for each in node.inputs]
         return sorted(numbers)

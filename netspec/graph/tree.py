@@ -1,16 +1,17 @@
-"""The graph as the spec nests it: scopes with their nodes and inner scopes, in the order they run."""
+"""The graph as its spec nests it: scopes with their nodes and inner scopes, in the order they run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from netspec.errors import choices
 from netspec.graph.model import Graph, Node, Scope
 
 
 @dataclass(slots=True)
 class Group:
-    """A scope (None for the network itself) and what stands directly in it."""
+    """A scope (None for the network itself) and the nodes and scopes directly in it."""
 
     scope: Scope | None
     items: list[Group | Node] = field(default_factory=lambda: list["Group | Node"]())
@@ -20,7 +21,7 @@ class Group:
         return self.scope.path if self.scope else ""
 
     def nodes(self) -> Iterator[Node]:
-        """All nodes at or below."""
+        """All nodes below it."""
         todo: list[Group | Node] = list(reversed(self.items))
         while todo:
             item = todo.pop()
@@ -31,7 +32,7 @@ class Group:
 
 
 def tree(graph: Graph, nodes: Iterable[Node] | None = None) -> Group:
-    """The nesting of a graph, or of some of its nodes."""
+    """The nesting of a graph, or of some of its nodes: a scope without any of them is left out."""
     root = Group(None)
     groups: dict[str, Group] = {"": root}
     for node in graph.nodes if nodes is None else nodes:
@@ -42,7 +43,17 @@ def tree(graph: Graph, nodes: Iterable[Node] | None = None) -> Group:
     return root
 
 
+def uses_hint(graph: Graph, name: str) -> str:
+    """The help of an error where a block or an op is named and a part is wanted: the paths of its uses; "" for none."""
+    blocks = [path for path, scope in graph.scopes.items() if scope.block is not None and scope.block.name == name]
+    if blocks:
+        return f"it is a block, used as {choices(blocks, 4)}"
+    nodes = [node.path for node in graph.nodes if node.op.opname == name]
+    return f"it is an op, of {choices(nodes, 4)}" if nodes else ""
+
+
 def _open(graph: Graph, path: str, groups: dict[str, Group]) -> Group:
+    """The group of a scope, made with the groups around it where they are not there yet."""
     missing: list[str] = []
     while path not in groups:
         missing.append(path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from netspec.dims import Symbolic, symbol, symbols
 from netspec.errors import Diagnostic, NetspecError, choices, fail
 from netspec.graph.model import Graph, Input, Node
+from netspec.graph.paths import node_of
 from netspec.graph.rebuild import Editor, rebuild
 from netspec.graph.walk import live_nodes, needed_for
 from netspec.ops.activation import Activation, AlongAxis, Prelu
@@ -107,7 +108,7 @@ class _Plan:
         self.problems: dict[str, str] = {}
         unknown: set[str] = set()
         for node in graph:
-            if unknown.isdisjoint(value.partition(":")[0] for value in node.inputs):
+            if unknown.isdisjoint(node_of(value) for value in node.inputs):
                 try:
                     self.ops[node.path] = self.op(node)
                     continue

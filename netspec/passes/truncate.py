@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from netspec.errors import choices, closest, fail
 from netspec.graph.model import Graph, Output
 from netspec.graph.rebuild import Editor, flat_names, rebuild
-from netspec.graph.tree import tree
-from netspec.graph.walk import needed_for, way_to_uses
+from netspec.graph.tree import tree, uses_hint
+from netspec.graph.walk import needed_for
 from netspec.passes.base import Derived, Transformed
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _check(graph: Graph, name: str, known: Mapping[str, str]) -> None:
         fail(
             "NS209",
             f"`{graph.name}` has no value `{name}`",
-            help=way_to_uses(graph, name) or closest(name, known) or _at_the_top(graph),
+            help=uses_hint(graph, name) or closest(name, known) or _at_the_top(graph),
         )
 
 
