@@ -23,11 +23,12 @@ PACKAGE = Path(netspec.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Each layer with the layers it may import besides itself: all imports count, wherever in a file they stand.
-BASE = "printable files source errors collector dims expression types naming preprocess labels"
+BASE = "printable files shape_text source errors collector dims expression types naming preprocess labels"
 GRAPH = f"{BASE} ops graph"
 LAYERS = {
     "printable": "",
     "files": "",
+    "shape_text": "",
     "markdown": "printable",
     "narrow": "printable",
     "source": "printable",

@@ -36,8 +36,10 @@ class Lexicon:
     Places are told by the path of the scope that an expression stands in, "" for the network itself; where that is a
     repeat, and the copy matters, also by the path of the copy.
 
-    >>> lexicon.binding("layer1", "index", "layer1.2").value
-    2
+    >>> import netspec
+    >>> lexicon = Lexicon(netspec.load("resnet18").graph)
+    >>> lexicon.binding("layer1", "index", "layer1.1").value
+    1
     """
 
     def __init__(self, graph: Graph) -> None:

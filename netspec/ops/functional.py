@@ -12,6 +12,8 @@ from netspec.types import Code
 def functional(op: Op, function: str, *arguments: str, **options: Any) -> Code:
     """A call of a function on these arguments, and options where they say other than the op's defaults.
 
+    >>> from netspec.ops.convolution import Conv2d
+    >>> conv = Conv2d(out_channels=8, kernel_size=3, stride=2)
     >>> functional(conv, "conv2d", "{0}", "{layer}.weight", stride=conv.stride)
     Code(head='nn.functional.conv2d(', items=('{0}', '{layer}.weight', 'stride=2'), tail=')', helper='')
     """
