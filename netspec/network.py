@@ -333,6 +333,7 @@ def from_source(
 def check_inputs(spec: Spec, given: Mapping[str, ShapeLike]) -> dict[str, list[Dim | str]]:
     """Input shapes as given, each for an input the spec has, of the rank it has."""
     from netspec.errors import closest, fail
+    from netspec.shape_text import shape_text
 
     found: dict[str, list[Dim | str]] = {}
     for name, shape in given.items():
@@ -340,7 +341,7 @@ def check_inputs(spec: Spec, given: Mapping[str, ShapeLike]) -> dict[str, list[D
             fail("NS209", f"`{spec.name}` has no input `{name}`", help=closest(name, spec.inputs))
         dims = spec.inputs[name].dims
         if len(shape) != len(dims):
-            wanted = " x ".join(str(d) for d, _ in dims)
+            wanted = shape_text(d for d, _ in dims)
             fail("NS302", f"input `{name}` of `{spec.name}` has {len(dims)} axes ({wanted}), not {len(shape)}")
         for size in shape:
             if not (is_symbol(size) if isinstance(size, str) else is_size(size)):

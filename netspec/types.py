@@ -10,6 +10,7 @@ from math import prod
 from typing import Any, Literal, Protocol
 
 from netspec.dims import Dim, substitute, symbol
+from netspec.shape_text import shape_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class Tensor:
         return Tensor((*self.shape[:2], *spatial), self.dtype)
 
     def __str__(self) -> str:
-        return " x ".join(str(d) if isinstance(d, int) or " " not in str(d) else f"({d})" for d in self.shape)
+        return shape_text(f"({d})" if " " in str(d) else d for d in self.shape)
 
 
 DATA: Dim = symbol("Data")

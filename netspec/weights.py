@@ -16,6 +16,7 @@ from netspec.graph.model import Graph
 from netspec.graph.walk import COUNTER, needed_keys
 from netspec.naming import IDENTIFIER
 from netspec.report import Report
+from netspec.shape_text import shape_text
 from netspec.spec.read.weights import WeightSource
 from netspec.tables import Cell, Table
 
@@ -285,10 +286,12 @@ def weights_report(
 def _table(data: Mapping[str, Any], found: Fit) -> Table:
     rows: list[Sequence[Cell]] = []
     for entry in data["differs"]:
-        rows.append(["shape differs", entry["name"], _size(entry["shape"]), entry["key"], _size(entry["in_file"])])
+        rows.append(["shape differs", entry["name"], _shape(entry["shape"]), entry["key"], _shape(entry["in_file"])])
     for entry in data["missing"]:
-        rows.append(["missing", entry["name"], _size(entry["shape"]), f"{entry['near']}?" if entry["near"] else "", ""])
-    rows += [["unused", "", "", entry["key"], _size(entry["shape"])] for entry in data["unused"]]
+        rows.append(
+            ["missing", entry["name"], _shape(entry["shape"]), f"{entry['near']}?" if entry["near"] else "", ""]
+        )
+    rows += [["unused", "", "", entry["key"], _shape(entry["shape"])] for entry in data["unused"]]
     notes: list[str] = []
     if data["weights_of"]:
         notes.append(f"These are the weights of {Known(**data['weights_of'])}.")
@@ -311,5 +314,5 @@ def _table(data: Mapping[str, Any], found: Fit) -> Table:
     return Table(["", "in the network", "shape", "in the file", "shape"], rows, title, notes=notes)
 
 
-def _size(shape: Sequence[int]) -> str:
-    return " x ".join(map(str, shape)) or "scalar"
+def _shape(shape: Sequence[int]) -> str:
+    return shape_text(shape, scalar="scalar")

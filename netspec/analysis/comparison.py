@@ -10,6 +10,7 @@ from netspec.analysis.receptive_field import is_one_field
 from netspec.analysis.summary import summary
 from netspec.graph.model import Graph, Mode
 from netspec.report import Report
+from netspec.shape_text import axes_text, shape_text
 from netspec.tables import Cell, Table
 
 
@@ -69,7 +70,7 @@ def _table(data: Mapping[str, Any]) -> Table:
                 row["ops"],
                 row["parameters"],
                 row["macs"],
-                f"{_axes(field['size'])} /{_axes(field['stride'])}" if field else None,
+                f"{axes_text(field['size'])} /{axes_text(field['stride'])}" if field else None,
             ]
         )
     notes = [
@@ -83,8 +84,4 @@ def _table(data: Mapping[str, Any]) -> Table:
 
 
 def _shape(shape: list[int | str]) -> str:
-    return " x ".join(map(str, shape[1:]))
-
-
-def _axes(values: list[Any]) -> str:
-    return str(values[0]) if len(set(map(str, values))) == 1 else "x".join(map(str, values))
+    return shape_text(shape[1:])

@@ -12,6 +12,7 @@ from netspec.dims import Dim
 from netspec.graph.model import Graph, Mode, Node
 from netspec.graph.walk import live_nodes
 from netspec.report import Report
+from netspec.shape_text import axes_text, shape_text
 from netspec.tables import Cell, Table
 from netspec.types import Tensor
 
@@ -84,14 +85,14 @@ def _table(graph: Graph, data: Mapping[str, Any]) -> Table:
                 layer["name"],
                 layer["kind"],
                 *of,
-                " x ".join(str(d) for d in layer["output_shape"][2:]),
+                shape_text(layer["output_shape"][2:]),
                 note if layer["size"][0] is None else _axes(layer["size"]),
                 _axes(layer["stride"]),
                 _axes(layer["start"]),
                 _axes([None if s is None else f"{100 * s:.0f} %" for s in layer["share"]]),
             ]
         )
-    shapes = ", ".join(f"{name} {' x '.join(map(str, shape[1:]))}" for name, shape in data["inputs"].items())
+    shapes = ", ".join(f"{name} {shape_text(shape[1:])}" for name, shape in data["inputs"].items())
     uneven = any(layer.get("note") == UNEVEN for layer in data["layers"])
     notes = (
         [*NOTES, "No start: behind upsampling units differ, and the size is the most that one sees."]
@@ -105,5 +106,4 @@ def _table(graph: Graph, data: Mapping[str, Any]) -> Table:
 
 
 def _axes(entries: list[Any]) -> str:
-    shown = ["-" if entry is None else str(entry) for entry in entries]
-    return shown[0] if len(set(shown)) == 1 else " x ".join(shown)
+    return axes_text(["-" if entry is None else entry for entry in entries], times=" x ")

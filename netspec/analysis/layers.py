@@ -11,6 +11,7 @@ from netspec.expression import show
 from netspec.graph.model import Graph, Mode, Node, Scope
 from netspec.graph.tree import Group, tree
 from netspec.graph.walk import live_nodes
+from netspec.shape_text import axes_text
 from netspec.tables import Cell, Table, short
 from netspec.types import Tensor
 
@@ -161,9 +162,5 @@ def _sees(layer: Mapping[str, Any]) -> str:
         return str(field["note"]).partition(":")[0]
     if all(step == 0 for step in field["stride"]):
         return "all"
-    size = _pair(field["size"])
-    return size if field["start"][0] is None else f"{size} /{_pair(field['stride'])}"
-
-
-def _pair(values: list[Any]) -> str:
-    return str(values[0]) if len(set(map(str, values))) == 1 else "x".join(str(v) for v in values)
+    size = axes_text(field["size"])
+    return size if field["start"][0] is None else f"{size} /{axes_text(field['stride'])}"

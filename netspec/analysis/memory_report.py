@@ -13,6 +13,7 @@ from netspec.graph.model import Graph, Mode, Node
 from netspec.graph.tree import Group, tree
 from netspec.graph.walk import live_nodes
 from netspec.report import Report
+from netspec.shape_text import shape_text
 from netspec.tables import Cell, Table, bar
 
 UNITS = (("MB", 6), ("KB", 3))
@@ -112,7 +113,7 @@ def _row(graph: Graph, item: Node | Group) -> tuple[str, str, str, list[Node]]:
 
 def _shape(value: str, graph: Graph) -> str:
     type = graph.types.get(value)
-    return "" if type is None else " x ".join(str(d) for d in type.shape[1:])
+    return "" if type is None else shape_text(type.shape[1:])
 
 
 def _foot(data: Mapping[str, Any], columns: int, unit: int) -> list[Sequence[Cell]]:

@@ -13,6 +13,7 @@ from netspec.backends.onnx.lower import Array
 from netspec.errors import NetspecError, choices, fail
 from netspec.files import no_file
 from netspec.preprocess import Preprocess
+from netspec.shape_text import shape_text
 
 ImageLike = str | os.PathLike[str] | Image.Image | Array
 """A file, an image of Pillow, or an array of pixels: height x width, or height x width x 3, of uint8."""
@@ -88,9 +89,8 @@ def _as_bytes(picture: Image.Image, name: str) -> Image.Image:
 
 def _check_pixels(array: Array) -> None:
     if array.dtype != np.uint8 or array.size == 0 or not (array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)):
-        shape = " x ".join(map(str, array.shape))
         help = "height x width x 3, or height x width, of uint8; what is prepared already goes to `run`"
-        fail("NS503", f"this is no array of pixels: {shape}, {array.dtype}", help=help)
+        fail("NS503", f"this is no array of pixels: {shape_text(array.shape)}, {array.dtype}", help=help)
 
 
 def _resized(picture: Image.Image, how: Preprocess, name: str) -> Image.Image:

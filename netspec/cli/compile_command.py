@@ -27,6 +27,7 @@ from netspec.cli.output import (
 from netspec.cli.overwrite import is_our_program, is_our_source, weights_beside
 from netspec.cli.progress import working
 from netspec.cli.terminal import echo
+from netspec.shape_text import shape_text
 
 if TYPE_CHECKING:
     from netspec.network import Network
@@ -146,5 +147,5 @@ def _export(network: Network, path: Path, weights: str | None, key: str, force: 
     for i in inputs:
         kept = nodes[i.name].meta["val"].shape
         dims = [str(size if isinstance(size, int) else dim) for size, dim in zip(kept, i.type.shape, strict=True)]
-        shown.append(f"{i.name} {' x '.join(dims)}")
+        shown.append(f"{i.name} {shape_text(dims)}")
     echo(f"wrote {path}: a program for {', '.join(shown)}", err=True)

@@ -17,6 +17,7 @@ from netspec.graph.model import Graph, Input, Node, Scope
 from netspec.graph.tree import Group, tree, uses_hint
 from netspec.graph.walk import live_nodes
 from netspec.report import Report
+from netspec.shape_text import shape_text
 from netspec.spec.read.body import Step
 from netspec.spec.read.read_spec import Spec
 from netspec.spec.text.data import plain_data
@@ -307,12 +308,12 @@ def _title(graph: Graph, data: Mapping[str, Any]) -> list[str]:
     lines = [f"{data['part']}{of}: {data['what']}" + (f", {data['place']}" if data["place"] else "")]
     for entry in data["inputs"]:
         source = f" from {entry['value']}" if entry["value"] != entry["name"] else ""
-        lines.append(f"{entry['name']}: {_shape(entry['shape'])}{source}")
+        lines.append(f"{entry['name']}: {shape_text(entry['shape'])}{source}")
     if len(data.get("outputs", ())) > 1:
         for entry in data["outputs"]:
-            lines.append(f"output {entry['name']}: {_shape(entry['shape'])} from {entry['value']}")
+            lines.append(f"output {entry['name']}: {shape_text(entry['shape'])} from {entry['value']}")
     elif data["output"]:
-        lines.append(f"output: {_shape(data['output']['shape'])}")
+        lines.append(f"output: {shape_text(data['output']['shape'])}")
     if data["ops"]:
         ops = "" if data["ops"] == 1 else f"{data['ops']} ops, "
         macs = "unknown MACs" if data["macs"] is None else f"{data['macs']:,} MACs"
@@ -332,7 +333,7 @@ def _title(graph: Graph, data: Mapping[str, Any]) -> list[str]:
 
 def _weight(weight: Mapping[str, Any]) -> str:
     init = f" ({weight['init']})" if weight["init"] is not None else ""
-    return f"{weight['name']} {_shape(weight['shape']) or 'scalar'}{init}"
+    return f"{weight['name']} {shape_text(weight['shape'], scalar='scalar')}{init}"
 
 
 def _field(field: Mapping[str, Any]) -> str:
@@ -342,10 +343,6 @@ def _field(field: Mapping[str, Any]) -> str:
     if field["size"] and field["size"][0] is None:
         return str(field["note"])
     if not any(field["stride"]):
-        return f"all, {_shape(field['size'])}" if field["size"] else "all"
-    axes = [_shape(field[key]) for key in ("size", "stride", "start")]
+        return f"all, {shape_text(field['size'])}" if field["size"] else "all"
+    axes = [shape_text(field[key]) for key in ("size", "stride", "start")]
     return f"windows of {axes[0]}, stride {axes[1]}, from {axes[2]}"
-
-
-def _shape(shape: list[int | str]) -> str:
-    return " x ".join(map(str, shape))

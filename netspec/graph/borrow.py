@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from netspec.errors import NetspecError, choices, fail
 from netspec.graph.model import Graph, Node
 from netspec.ops.base import Op
+from netspec.shape_text import shape_text
 from netspec.source import Span
 from netspec.types import Code, Layer, Printed, Tensor, Weight
 
@@ -74,4 +75,4 @@ def with_layer(code: Code, layer: str) -> Code:
 
 
 def _said(weight: Weight) -> str:
-    return " x ".join(map(str, weight.shape)) or f"one {weight.dtype}"
+    return shape_text(weight.shape, scalar=f"one {weight.dtype}")

@@ -9,6 +9,7 @@ from netspec.ops.fields import Flag, Positive, PositiveReal, Probability, Real, 
 from netspec.ops.functional import functional, weights_of_layer
 from netspec.ops.window import along
 from netspec.ops.writing import per_channel, reshape, scale_and_shift, weight_and_bias
+from netspec.shape_text import shape_text
 from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
 
 
@@ -169,10 +170,9 @@ class LayerNorm(Elementwise, name="layer_norm", family="normalization"):
         need_floats(self, x)
         given = self.normalized_shape
         if given is not None and (len(given) >= x.rank or x.shape[-len(given) :] != given):
-            said = " x ".join(map(str, given))
             open_sizes = any(isinstance(size, Symbolic) for size in x.shape[-len(given) :])
             code = "NS305" if open_sizes else "NS304"
-            raise RuleError(f"the last axes of {x} are not {said}", at="normalized_shape", code=code)
+            raise RuleError(f"the last axes of {x} are not {shape_text(given)}", at="normalized_shape", code=code)
         self._shape(x)
         return x
 

@@ -8,6 +8,7 @@ from netspec.dims import Dim, Symbolic
 from netspec.ops.base import Rearranging, RuleError, axis_of, example
 from netspec.ops.fields import Axes, Axis, Index, Parts, Positive, Start
 from netspec.ops.writing import reshape
+from netspec.shape_text import shape_text
 from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Window
 
 
@@ -119,7 +120,7 @@ class Unflatten(Rearranging, name="unflatten"):
         whole = size // known
         fits = whole * known == size if -1 in self.unflattened_size else size == known
         if not fits:
-            said = " x ".join(map(str, self.unflattened_size))
+            said = shape_text(self.unflattened_size)
             help = "fix the size of the input" if isinstance(size, Symbolic) else ""
             code = "NS305" if isinstance(size, Symbolic) else "NS304"
             raise RuleError(f"an axis of {size} can't be made {said}", at="unflattened_size", code=code, help=help)

@@ -25,6 +25,7 @@ from netspec.ops.resize import CenterCrop, Interpolate
 from netspec.ops.shape import Flatten, Identity
 from netspec.passes.base import Derived, Transformed, counted
 from netspec.passes.truncate import with_outputs
+from netspec.shape_text import shape_text
 from netspec.types import Init, Tensor
 
 if TYPE_CHECKING:
@@ -211,7 +212,7 @@ def _on_flat(op: Op, maps: Sequence[Map]) -> tuple[Op | None, Map]:
         case BatchNorm() | Prelu() if (height, width) == (1, 1):
             return op, maps[0]
         case _:
-            shapes = " and ".join(f"{' x '.join(map(str, each))}" for each in dict.fromkeys(maps))
+            shapes = " and ".join(map(shape_text, dict.fromkeys(maps)))
             raise _Refused(f"it has no equal on what was flattened, {shapes}")
 
 

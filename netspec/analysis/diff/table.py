@@ -9,6 +9,7 @@ from netspec.analysis.diff.diff import Comparison, minus
 from netspec.analysis.diff.rows import Event, layer_events
 from netspec.analysis.diff.words import sizes_words
 from netspec.expression import show
+from netspec.shape_text import shape_text
 from netspec.tables import Cell, Table, short
 
 HEADINGS = ("layer", "change", "output", "parameters", "MACs")
@@ -87,11 +88,7 @@ def _end(end: Mapping[str, Any]) -> list[Cell]:
         whole = a["shape"][1:] == b["shape"][1:] and a["shape"] != b["shape"]
         mine, theirs = (side["shape"] if whole else side["shape"][1:] for side in (a, b))
         return [one["name"], what, sizes_words(mine, theirs), "", ""]
-    return [one["name"], what, _shape(shape[1:]), "", ""]
-
-
-def _shape(shape: list[int | str]) -> str:
-    return " x ".join(map(str, shape))
+    return [one["name"], what, shape_text(shape[1:]), "", ""]
 
 
 def _notes(data: Mapping[str, Any]) -> list[str]:
@@ -137,7 +134,7 @@ def node_table(data: Mapping[str, Any]) -> Table:
         row: list[Cell] = [entry["status"], *(side["name"] if side else None for side in (a, b))]
         row += [side["op"] if side else None for side in (a, b)]
         row += [attributes, "yes" if entry["inputs_differ"] else "no"]
-        row += [_shape(side["output_shape"]) if side else None for side in (a, b)]
+        row += [shape_text(side["output_shape"]) if side else None for side in (a, b)]
         for figure in figures:
             mine, theirs = (side[figure] if side else None for side in (a, b))
             row += [mine, theirs, minus(theirs if b else 0, mine if a else 0)]

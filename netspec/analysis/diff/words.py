@@ -10,6 +10,7 @@ from netspec.analysis.diff.diff import NodePair
 from netspec.dims import Dim
 from netspec.expression import show
 from netspec.graph.model import Node
+from netspec.shape_text import shape_text
 from netspec.types import Tensor
 
 _COPIES = re.compile(r"(.*?)(?: \(x (\d+)\))?")
@@ -84,8 +85,8 @@ def types_words(mine: Tensor, theirs: Tensor) -> str:
 def sizes_words(mine: Sequence[object], theirs: Sequence[object]) -> str:
     """Two shapes as one: `64->256 x 56 x 56`."""
     if len(mine) != len(theirs):
-        return " -> ".join(" x ".join(map(str, sizes)) for sizes in (mine, theirs))
-    return " x ".join(str(a) if a == b else f"{a}->{b}" for a, b in zip(mine, theirs, strict=True))
+        return " -> ".join(shape_text(sizes) for sizes in (mine, theirs))
+    return shape_text(a if a == b else f"{a}->{b}" for a, b in zip(mine, theirs, strict=True))
 
 
 def _sizes(type: Tensor) -> tuple[Dim, ...]:

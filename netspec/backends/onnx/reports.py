@@ -9,6 +9,7 @@ from typing import Any
 from netspec.backends.onnx.lower import Array
 from netspec.backends.onnx.session import Prediction, Session
 from netspec.report import Report
+from netspec.shape_text import shape_text
 from netspec.tables import Cell, Table
 
 _RANGE = ("min", "mean", "max")
@@ -62,7 +63,7 @@ def _number(array: Array, what: str) -> float | None:
 def _given_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     cells: list[Sequence[Cell]] = []
     for row in rows:
-        shape = " x ".join(map(str, row["shape"]))
+        shape = shape_text(row["shape"])
         cells.append([row["output"], shape, row["dtype"], *(_shown(row[what]) for what in _RANGE)])
     return Table(["output", "shape", "dtype", *_RANGE], cells)
 

@@ -12,6 +12,7 @@ from netspec.backends.onnx.lower import Array
 from netspec.errors import fail
 from netspec.graph.model import Graph, Node
 from netspec.lazy import LazyMapping
+from netspec.shape_text import shape_text
 from netspec.types import Filling, Init, Weight
 
 
@@ -33,7 +34,7 @@ def seeded_weights(graph: Graph, seed: int) -> Mapping[str, Array]:
             return filled(filling, weight.shape, generator).astype(weight.dtype, copy=False)
         except (LookupError, TypeError, ValueError) as error:
             # What a spec says was checked; an op of one's own may say anything.
-            shape = " x ".join(map(str, weight.shape))
+            shape = shape_text(weight.shape)
             fail("NS501", f"`{key}` of {shape} can't begin as {filling}: {error}", help="its op says so in `start`")
 
     return LazyMapping(sources, make)

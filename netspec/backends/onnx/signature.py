@@ -14,6 +14,7 @@ from onnx import helper
 from netspec.backends.onnx.lower import Array
 from netspec.backends.onnx.read import refuse_model
 from netspec.errors import choices, closest, fail
+from netspec.shape_text import shape_text
 
 UNKNOWN = "..."
 """The shape of what is said to have none."""
@@ -31,7 +32,7 @@ class ModelValue:
     dtype: str
 
     def __str__(self) -> str:
-        return f"{' x '.join(map(str, self.shape)) or 'a scalar'}, {self.dtype}"
+        return f"{shape_text(self.shape, scalar='a scalar')}, {self.dtype}"
 
 
 def values_of(path: Path, infos: Iterable[onnx.ValueInfoProto]) -> dict[str, ModelValue]:
@@ -90,13 +91,13 @@ def _array(wanted: ModelValue, given: Any) -> Array:
         help = f'`.astype("{wanted.dtype}")`' if array.dtype.kind in "fiub" else ""
         fail("NS503", f"`{wanted.name}` is {wanted.dtype}, and was given as {array.dtype}", help=help)
     if wanted.shape != (UNKNOWN,) and not _has_shape(array, wanted.shape):
-        shape = " x ".join(map(str, array.shape)) or "a scalar"
+        shape = shape_text(array.shape, scalar="a scalar")
         one_less = array.ndim + 1 == len(wanted.shape) and wanted.shape[0] in ("N", 1)
         help = f"a batch of one: `{wanted.name}[None]`" if one_less else ""
-        needed = " x ".join(map(str, wanted.shape)) or "a scalar"
+        needed = shape_text(wanted.shape, scalar="a scalar")
         fail("NS503", f"`{wanted.name}` is {needed}, and was given as {shape}", help=help)
     if array.size == 0 and 0 not in wanted.shape:
-        fail("NS503", f"`{wanted.name}` is empty: {' x '.join(map(str, array.shape))}")
+        fail("NS503", f"`{wanted.name}` is empty: {shape_text(array.shape)}")
     return np.asarray(array, order="C")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netspec.dims import Dim, always_equal
+from netspec.shape_text import shape_text
 from netspec.spec.elaborate.errors import ElaborationErrors
 from netspec.spec.elaborate.frame import Frame
 from netspec.spec.read.body import BlockDefinition, Step
@@ -27,7 +28,7 @@ def check_binding(
     for (name, declared), value in zip((network.declared or {}).items(), entries, strict=True):
         given = types[value]
         if given.rank != len(declared.dims):
-            shape = " x ".join(str(dim) if isinstance(dim, int | str) else "?" for dim, _ in declared.dims)
+            shape = shape_text(dim if isinstance(dim, int | str) else "?" for dim, _ in declared.dims)
             message = f"`{name}` of {network.what} has {len(declared.dims)} axes ({shape}), and what enters is {given}"
             errors.fail("NS302", message, step.span, frame)
         if given.dtype != declared.dtype:

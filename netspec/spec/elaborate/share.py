@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from netspec.graph.build import Builder
 from netspec.graph.model import Node
+from netspec.shape_text import shape_text
 from netspec.spec.elaborate.errors import ElaborationErrors
 from netspec.spec.elaborate.frame import Frame, Made
 from netspec.spec.read.body import Step
@@ -40,7 +41,7 @@ def share_weights(builder: Builder, errors: ElaborationErrors, step: Step, frame
         mine, others = (_weights(builder, n) for n in (node, twin))
         if mine != others:
             a, b = next(pair for pair in zip(mine, others, strict=True) if pair[0] != pair[1])
-            sizes = ", not ".join(" x ".join(map(str, weight.shape)) for weight in (a, b))
+            sizes = ", not ".join(shape_text(weight.shape) for weight in (a, b))
             message = f"the weights of `{other.path}` do not fit here: they would be {sizes}"
             errors.fail("NS302", message, step.span, frame, node.path, "what enters both has to have as many channels")
         if _printed(builder, node) != _printed(builder, twin):

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from netspec.errors import choices, closest, fail
 from netspec.expression import show
+from netspec.shape_text import shape_text
 from netspec.source import Span
 from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
 from netspec.types import Filling, Init, Weight
@@ -135,18 +136,15 @@ def why_not(filling: Filling, weight: Weight) -> str:
     if isinstance(filling, tuple):
         if weight.shape == (len(filling),):
             return ""
-        return f"`{weight.called}` has the shape {_by(weight)}, and the list has {len(filling)} numbers"
+        return f"`{weight.called}` has the shape {shape_text(weight.shape)}, and the list has {len(filling)} numbers"
     if not isinstance(filling, Init):
         return ""
+    shape = shape_text(weight.shape)
     least, most = _AXES.get(filling.function, (2 if filling.function.startswith(("xavier", "kaiming")) else 1, 8))
     if not least <= len(weight.shape) <= most:
         wanted = str(least) if least == most else f"{least} or more"
-        return f"`{filling.function}` fills weights of {wanted} axes, and `{weight.called}` has the shape {_by(weight)}"
+        return f"`{filling.function}` fills weights of {wanted} axes, and `{weight.called}` has the shape {shape}"
     groups = filling.options.get("groups", 1)
     if filling.function == "dirac" and weight.shape[0] % groups:
-        return f"`dirac` has {groups} groups, which do not divide the first axis of `{weight.called}`, {_by(weight)}"
+        return f"`dirac` has {groups} groups, which do not divide the first axis of `{weight.called}`, {shape}"
     return ""
-
-
-def _by(weight: Weight) -> str:
-    return " x ".join(map(str, weight.shape))

@@ -9,6 +9,7 @@ from typing import Any, cast
 from netspec.errors import Diagnostic, Findings, fail
 from netspec.expression import show
 from netspec.preprocess import ImageSize, Preprocess
+from netspec.shape_text import shape_text
 from netspec.source import Span
 from netspec.spec.read.by_name import read_for
 from netspec.spec.read.keys import PreprocessOutline, checked_model, place_of_keys
@@ -73,7 +74,7 @@ def fitted(name: str, type: Tensor, declared: ImageSize | None, definition: Prep
 
 
 def _shown(size: int | ImageSize | None) -> str:
-    return " x ".join(map(str, size)) if isinstance(size, tuple) else str(size)
+    return shape_text(size) if isinstance(size, tuple) else str(size)
 
 
 def _preprocess(name: str, entry: Entry, inherited: bool) -> PreprocessDefinition:
