@@ -22,7 +22,8 @@ from netspec.ops import fields as op_fields
 from netspec.ops.reference import by_family, first_line, heading, op_signature, reference
 from netspec.spec.elaborate import elaborate, evaluator, opening
 from netspec.spec.read import extends, inputs, parameters
-from netspec.spec.text import data, library
+from netspec.spec.sources import spec_file
+from netspec.spec.text import data
 from netspec.tables import short
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -82,7 +83,7 @@ def codes() -> str:
 def limits() -> str:
     """Every limit with its value, from the constants of the code, and the error it gives."""
     rows: list[tuple[str, str, str]] = [
-        ("size of a file", f"{library.MAX_BYTES >> 20} MiB", "NS104"),
+        ("size of a file", f"{spec_file.MAX_BYTES >> 20} MiB", "NS104"),
         ("characters of a text", f"{data.MAX_TEXT_BYTES:,}", "NS104"),
         ("depth of lists and mappings", f"{data.MAX_DATA_DEPTH}", "NS104"),
         ("digits of an integer", f"{data.MAX_DIGITS}", "NS104"),

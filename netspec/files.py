@@ -137,6 +137,11 @@ def no_file(path: str | os.PathLike[str]) -> str:
     return "" if kind == stat.S_IFREG else _KINDS.get(kind, "no file")
 
 
+def reason_of(error: OSError) -> str:
+    """The operating system's reason for an error, without the path: `no such file or directory`."""
+    return (error.strerror or str(error)).lower()
+
+
 def _mode(path: Path) -> int:
     """The permissions of a file that is there already, else those of any new file: mkstemp's are private."""
     if path.exists():

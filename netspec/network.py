@@ -21,7 +21,7 @@ from netspec.source import Source
 from netspec.spec.elaborate.elaborate import Result, elaborate
 from netspec.spec.read.inputs import SIZE, is_size
 from netspec.spec.read.read_spec import Spec, read_spec
-from netspec.spec.text.library import find_network
+from netspec.spec.sources.find import find_network
 from netspec.tables import Table
 
 if TYPE_CHECKING:
@@ -367,6 +367,6 @@ def known_as(found: Fit) -> Known | None:
 
 def names() -> list[str]:
     """The names of the bundled specs."""
-    from netspec.spec.text.library import bundled_names
+    from netspec.spec.sources.bundled import bundled_names
 
     return bundled_names()

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from netspec.spec.text.library import bundled_names
+from netspec.spec.sources.bundled import bundled_names
 from tests.support.paths import REPOSITORY as CHECKOUT
 
 PIP = ["-m", "pip", "--disable-pip-version-check", "--quiet"]
@@ -104,7 +104,7 @@ def test_what_is_in_the_wheel(wheel: Path) -> None:
 def test_works_from_another_folder(kind: str, checkout: Path, request: pytest.FixtureRequest) -> None:
     installed: Environment = request.getfixturevalue(kind)
     root = installed.bin.parent if kind == "from_wheel" else checkout
-    where = "import netspec, netspec.spec.text.library as l; print(netspec.__file__); print(l.bundled_folder())"
+    where = "import netspec, netspec.spec.sources.bundled as l; print(netspec.__file__); print(l.bundled_folder())"
     package, specs = map(Path, installed.run("python", "-c", where).splitlines())
     assert package.is_relative_to(root)
     assert specs.is_relative_to(root)

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from netspec.backends.onnx.lower import Array
 from netspec.errors import NetspecError, choices, fail
-from netspec.files import no_file
+from netspec.files import no_file, reason_of
 from netspec.preprocess import Preprocess
 from netspec.shape_text import shape_text
 
@@ -72,7 +72,7 @@ def _read(image: ImageLike, mode: str, name: str) -> Image.Image:
     except Exception as error:
         # What Pillow's readers of formats raise for what is damaged is of any kind.
         if isinstance(error, OSError) and error.errno is not None:
-            _refuse(name, (error.strerror or str(error)).lower())
+            _refuse(name, reason_of(error))
         _refuse(name, "it is cut off, or damaged", error)
 
 

@@ -9,7 +9,7 @@ from io import BufferedReader
 from typing import NoReturn
 
 from netspec.errors import NetspecError, choices, fail
-from netspec.files import no_file
+from netspec.files import no_file, reason_of
 
 WEIGHTS_SUFFIXES = (".safetensors", ".index.json", ".pth", ".pt", ".bin", ".ckpt")
 """What files of weights mostly end in: those in a folder are named where a folder was given."""
@@ -28,7 +28,7 @@ def opened(name: str, as_it_was: FileState | None = None) -> Generator[BufferedR
         try:
             yield file
         except OSError as error:
-            fail("NS501", f"{name} can't be read: {_reason(error)}")
+            fail("NS501", f"{name} can't be read: {reason_of(error)}")
         except NetspecError:
             if state_of(file) != before:
                 _changed(name)
@@ -64,11 +64,7 @@ def _open(name: str) -> BufferedReader:
     try:
         return open(name, "rb")
     except OSError as error:
-        fail("NS501", f"{name} can't be read: {_reason(error)}")
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
+        fail("NS501", f"{name} can't be read: {reason_of(error)}")
 
 
 def _changed(name: str) -> NoReturn:

@@ -38,7 +38,7 @@ def network_names(context: Context, parameter: Parameter, incomplete: str) -> li
 
 def bundled(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
     """The bundled networks."""
-    from netspec.spec.text.library import bundled_names
+    from netspec.spec.sources.bundled import bundled_names
 
     return _items([name for name in bundled_names() if name.startswith(incomplete)])
 
@@ -51,7 +51,7 @@ def _items(values: list[str]) -> list[CompletionItem]:
 
 def _specs(incomplete: str, alone: bool) -> list[str]:
     """The spec files and folders whose paths begin so; of a folder that stands `alone` what is in it."""
-    from netspec.spec.text.library import SPEC_SUFFIXES
+    from netspec.spec.sources.spec_file import SPEC_SUFFIXES
 
     lead, slash, begins = incomplete.rpartition("/")
     try:

@@ -163,12 +163,14 @@ def _checked(text: str, path: Path, name: str, like: str | None) -> Network:
 
 def _extending(like: str, name: str) -> str:
     from netspec.spec.read.read_spec import read_spec
-    from netspec.spec.text.aliases import meant
-    from netspec.spec.text.library import bundled_names, find, looks_like_path
+    from netspec.spec.sources.aliases import resolve_alias
+    from netspec.spec.sources.bundled import bundled_names
+    from netspec.spec.sources.find import find
+    from netspec.spec.sources.spec_file import looks_like_path
 
     if looks_like_path(like) or like == "-":
         raise click.UsageError(f"--like takes the name of a bundled network (`netspec list`), not `{like}`")
-    base, set_by_name = meant(like, bundled_names()) or (like, {})
+    base, set_by_name = resolve_alias(like, bundled_names()) or (like, {})
     spec = read_spec(find(base))
     title = json.dumps(f"{spec.title or like}, changed", ensure_ascii=False)
     return _LIKE.format(base=base, name=name, title=title, params=_params(spec, set_by_name), inputs=_inputs(spec))

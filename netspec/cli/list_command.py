@@ -26,8 +26,9 @@ def command(output: OutputOptions) -> None:
     """
     from netspec.report import Report
     from netspec.spec.read.read_spec import networks_of, read_spec
-    from netspec.spec.text.aliases import aliases_of
-    from netspec.spec.text.library import bundled_names, find
+    from netspec.spec.sources.aliases import aliases_of
+    from netspec.spec.sources.bundled import bundled_names
+    from netspec.spec.sources.find import find
     from netspec.tables import Table
 
     rows: list[dict[str, Any]] = []
@@ -43,7 +44,7 @@ def command(output: OutputOptions) -> None:
 
 
 def _cells(row: Mapping[str, Any]) -> list[str]:
-    from netspec.spec.text.aliases import in_words
+    from netspec.spec.sources.aliases import params_text
 
-    also = [f"{alias} ({in_words(params)})" if params else alias for alias, params in row["aliases"].items()]
+    also = [f"{alias} ({params_text(params)})" if params else alias for alias, params in row["aliases"].items()]
     return [row["name"], ", ".join(also), row["title"], row["source"]]

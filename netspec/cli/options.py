@@ -152,7 +152,7 @@ def report_options(command: Command) -> Command:
 
 def open_network(name: str, settings: tuple[str, ...] = (), sizes: tuple[str, ...] = ()) -> Network:
     """The network of a command's arguments."""
-    from netspec.spec.text.library import find_network
+    from netspec.spec.sources.find import find_network
 
     source, network = find_network(name)
     return open_source(source, network, settings, sizes)

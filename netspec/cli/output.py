@@ -17,7 +17,7 @@ import click
 
 from netspec.cli.overwrite import is_our_report, is_our_weights, weights_beside
 from netspec.cli.terminal import echo, echo_table
-from netspec.files import is_input, replacing
+from netspec.files import is_input, reason_of, replacing
 
 if TYPE_CHECKING:
     from netspec.report import Report
@@ -103,7 +103,7 @@ def writing(path: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:
-        reason = "there is no such folder" if not path.parent.exists() else (error.strerror or str(error)).lower()
+        reason = "there is no such folder" if not path.parent.exists() else reason_of(error)
         raise click.ClickException(f"{path} can't be written: {reason}") from None
 
 

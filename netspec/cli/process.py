@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from netspec.cli import signals
 from netspec.cli.terminal import drop_output, echo, echo_error, prepare_streams
-from netspec.files import keeping_inputs, remove_temporaries
+from netspec.files import keeping_inputs, reason_of, remove_temporaries
 
 if TYPE_CHECKING:
     from click import UsageError
@@ -66,7 +66,7 @@ def _status(error: BaseException) -> int | None:
         return 0
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
-        echo_error(f"Error: {place}{(error.strerror or str(error)).lower()}")
+        echo_error(f"Error: {place}{reason_of(error)}")
         drop_output()
         return 1
     if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # which torch says with a RuntimeError

@@ -94,7 +94,7 @@ def _check_save(save: str, output: OutputOptions) -> None:
 def _check_is_exported(model: str) -> None:
     """Tell those who name a network that it becomes a model first."""
     from netspec.errors import fail
-    from netspec.spec.text.library import is_bundled
+    from netspec.spec.sources.bundled import is_bundled
 
     if not Path(model).exists() and is_bundled(model.partition(":")[0]):
         fail("NS502", f"`{model}` is a network, and no model yet", help=f"netspec export {shlex.quote(model)}")

@@ -21,7 +21,7 @@ def command(network: str, settings: tuple[str, ...], sizes: tuple[str, ...], exp
       netspec show vgg_e > mine.yaml
       netspec show resnet50 --expanded --set stages=1,1,1,1
     """
-    from netspec.spec.text.library import find_network
+    from netspec.spec.sources.find import find_network
 
     if expanded:
         echo(str(open_network(network, settings, sizes).graph))

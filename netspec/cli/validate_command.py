@@ -41,7 +41,7 @@ def _validate(name: str, settings: tuple[str, ...], sizes: tuple[str, ...]) -> b
     """Check a spec: all its networks, unless the name says which."""
     from netspec.errors import NetspecError
     from netspec.spec.read.read_spec import networks_of
-    from netspec.spec.text.library import find_network
+    from netspec.spec.sources.find import find_network
 
     try:
         source, wanted = find_network(name)

@@ -11,7 +11,7 @@ from timing import interleaved, show
 from netspec.backends.pytorch import load_source, to_source
 from netspec.backends.pytorch.runtime.load import PACKAGE
 from netspec.network import from_source
-from netspec.spec.text.library import find
+from netspec.spec.sources.find import find
 
 
 def compiled(name: str) -> object:

@@ -13,7 +13,7 @@ from torchview import draw_graph
 
 from netspec.backends.diagram.render import render
 from netspec.network import from_source
-from netspec.spec.text.library import find
+from netspec.spec.sources.find import find
 
 SOURCE = find("resnet34")
 

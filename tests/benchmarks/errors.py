@@ -7,7 +7,7 @@ import re
 from timing import interleaved
 
 import netspec
-from netspec.spec.text.library import find
+from netspec.spec.sources.find import find
 
 MISTAKES = {
     "an op misspelt": (r"\bmax_pool2d\b", "max_pol2d"),

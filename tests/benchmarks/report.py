@@ -8,7 +8,7 @@ import torchvision
 from timing import interleaved, show
 
 from netspec.network import from_source
-from netspec.spec.text.library import find
+from netspec.spec.sources.find import find
 
 if __name__ == "__main__":
     source = find("resnet152")

@@ -209,7 +209,7 @@ def test_interrupt(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(_: str) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("netspec.spec.text.library.find", interrupted)
+    monkeypatch.setattr("netspec.spec.sources.find.find", interrupted)
     result = run("show", "vgg_e")
     assert (result.status, result.out, result.err) == (130, "", "interrupted\n")
 

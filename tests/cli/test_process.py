@@ -260,6 +260,6 @@ def test_what_is_nested_too_deep(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     def deep(_: str) -> None:
         deep(_)
 
-    monkeypatch.setattr("netspec.spec.text.library.find", deep)
+    monkeypatch.setattr("netspec.spec.sources.find.find", deep)
     result = run("show", "alexnet")
     assert (result.status, result.out, result.err) == (1, "", "Error: something in it is nested too deep\n")

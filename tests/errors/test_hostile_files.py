@@ -21,8 +21,8 @@ from netspec import NetspecError
 from netspec.cli.main import main
 from netspec.errors import Diagnostic
 from netspec.spec.elaborate import evaluator
-from netspec.spec.text import library
-from netspec.spec.text.library import MAX_BYTES, MAX_PATH
+from netspec.spec.sources import spec_file
+from netspec.spec.sources.spec_file import MAX_BYTES, MAX_PATH
 
 HEAD = "netspec: 1\nname: a\ninputs: {image: [N, 3, 32, 32]}\n"
 GOOD = f"{HEAD}network: [relu]\n"
@@ -153,7 +153,7 @@ def test_a_file_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def no(path: str, flags: int) -> int:
         raise PermissionError(13, "Permission denied", path)
 
-    monkeypatch.setattr(library, "_open", no)
+    monkeypatch.setattr(spec_file, "_open", no)
     found = refused("a.yaml")
     assert (found.code, found.message) == ("NS105", "a.yaml can't be read: permission denied")
 

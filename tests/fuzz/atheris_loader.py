@@ -27,7 +27,7 @@ with atheris.instrument_imports(include=["netspec", "yaml"]):
     from netspec.expression import ExpressionError, parse
     from netspec.source import Source
     from netspec.spec.read.read_spec import read_spec
-    from netspec.spec.text.library import bundled_folder
+    from netspec.spec.sources.bundled import bundled_folder
 
 SPEC = read_spec(
     Source("two.yaml", "netspec: 1\nname: two\ninputs: {a: [N, 3, 8], b: [N, H, W]}\nnetwork: [{relu, from: a}]")

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from netspec.spec.text.library import bundled_folder
+from netspec.spec.sources.bundled import bundled_folder
 from tests.fuzz.spec_text import Form, Text, at, parts_of
 from tests.fuzz.valid_specs import valid_spec
 from tests.support.paths import ERROR_CASES as CASES

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from netspec.spec.text.library import bundled_folder
+from netspec.spec.sources.bundled import bundled_folder
 from tests.fuzz.command import Result, errors_in, run
 from tests.fuzz.lasting import COUNTS, seeds
 from tests.fuzz.mistakes import SPOILERS, Mistake

@@ -9,8 +9,8 @@ from typing import Any
 
 import netspec
 from netspec.source import Source
+from netspec.spec.sources.bundled import bundled_folder
 from netspec.spec.text.data import plain_data
-from netspec.spec.text.library import bundled_folder
 from netspec.spec.text.yaml import read
 from tests.fuzz.random_maps import random_map
 from tests.fuzz.random_specs import random_spec

@@ -12,7 +12,7 @@ import torchvision
 import netspec
 from netspec import NetspecError, load, loads
 from netspec.cli.main import main
-from netspec.spec.text.aliases import ALIASES
+from netspec.spec.sources.aliases import ALIASES
 from netspec.weights import best_fit
 
 # fmt: off

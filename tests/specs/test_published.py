@@ -21,8 +21,9 @@ from torch.utils.flop_counter import FlopCounterMode
 import netspec
 from netspec.graph.model import Graph
 from netspec.network import Network, names
+from netspec.spec.sources.bundled import bundled_folder
+from netspec.spec.sources.find import find
 from netspec.spec.text.data import plain_data
-from netspec.spec.text.library import bundled_folder, find
 from netspec.spec.text.yaml import read
 from netspec.types import Init
 

@@ -16,7 +16,7 @@ from netspec.backends.onnx.read import ModelInitializers, metadata_in, read_mode
 from netspec.backends.onnx.write import PRODUCER
 from netspec.errors import NetspecError, fail
 from netspec.graph.model import Graph
-from netspec.spec.text.exported import SPEC
+from netspec.spec.sources.exported_model import SPEC_KEY
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def import_model(path: Path) -> Imported:
     """
     model = read_model(path)
     said = metadata_in(model, path)
-    if SPEC not in said:
+    if SPEC_KEY not in said:
         by = model.producer_name or "another program"
         what = f"{path} was written by {by}" if by != PRODUCER else f"{path} is of a graph that no spec can say"
         fail("NS502", f"{what}, and holds no spec", help="a model that `netspec export` wrote can be imported")
@@ -59,7 +59,7 @@ def import_model(path: Path) -> Imported:
             shape = "missing" if array is None else f"{list(array.shape)}, and {list(weight.shape)} in its spec"
             _refuse(path, f"`{key}` is {shape}")
         weights[key] = array
-    return Imported(said[SPEC], graph, weights)
+    return Imported(said[SPEC_KEY], graph, weights)
 
 
 def _refuse(path: Path, change: str) -> NoReturn:

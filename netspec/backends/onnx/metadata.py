@@ -20,8 +20,8 @@ from netspec.spec.elaborate.elaborate import elaborate
 from netspec.spec.read.labels import check_labels, read_labels
 from netspec.spec.read.preprocess import fitted, read_preprocess
 from netspec.spec.read.read_spec import read_spec
+from netspec.spec.sources.exported_model import SPEC_KEY
 from netspec.spec.text.data import Entry, Map
-from netspec.spec.text.exported import SPEC
 from netspec.spec.text.yaml import read
 from netspec.types import Tensor
 
@@ -42,13 +42,13 @@ def metadata_of(graph: Graph) -> dict[str, str]:
     found.update({key: json.dumps(said) for key, said in ((PREPROCESS, preprocess), (LABELS, labels)) if said})
     # What the language has no words for is an ONNX model all the same.
     with suppress(NetspecError):
-        found[SPEC] = to_yaml(graph)
+        found[SPEC_KEY] = to_yaml(graph)
     return found
 
 
 def graph_in(said: Mapping[str, str], model: str) -> Graph:
     """The graph that a model was exported from. Raises NetspecError where its spec is wrong, KeyError without one."""
-    return elaborate(read_spec(Source(f"<{model}: {SPEC}>", said[SPEC]))).graph
+    return elaborate(read_spec(Source(f"<{model}: {SPEC_KEY}>", said[SPEC_KEY]))).graph
 
 
 def preprocess_in(said: Mapping[str, str], path: Path, inputs: Mapping[str, ModelValue]) -> dict[str, Preprocess]:

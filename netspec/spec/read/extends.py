@@ -9,8 +9,8 @@ from netspec.naming import check_class_name, check_name
 from netspec.source import Source
 from netspec.spec.read.body import FileContext
 from netspec.spec.read.keys import outline
+from netspec.spec.sources.find import find_beside
 from netspec.spec.text.data import Entry, Map
-from netspec.spec.text.library import find_beside
 from netspec.spec.text.yaml import read
 
 MAX_EXTENDS = 8

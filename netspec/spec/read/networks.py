@@ -22,8 +22,8 @@ from netspec.spec.read.outputs import OutputDefinition, read_outputs
 from netspec.spec.read.preprocess import PreprocessDefinition, read_preprocess
 from netspec.spec.read.steps import BodyParser
 from netspec.spec.read.weights import WeightSource, read_sources
+from netspec.spec.sources.find import find_beside, named_network
 from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
-from netspec.spec.text.library import find_beside, named_network
 from netspec.spec.text.messages import data_kind
 
 if TYPE_CHECKING:

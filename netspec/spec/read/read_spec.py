@@ -25,8 +25,8 @@ from netspec.spec.read.preprocess import PreprocessDefinition, read_preprocess
 from netspec.spec.read.steps import BodyParser
 from netspec.spec.read.use import Blocks, parameters_of
 from netspec.spec.read.weights import WeightSource, read_sources
+from netspec.spec.sources.bundled import bundled_folder
 from netspec.spec.text.data import Entry, Map, Seq, plain_data
-from netspec.spec.text.library import bundled_folder
 
 
 @dataclass(slots=True)

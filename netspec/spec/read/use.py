@@ -14,8 +14,8 @@ from netspec.spec.read.defaults import read_defaults
 from netspec.spec.read.extends import File, chain
 from netspec.spec.read.networks import Embedded
 from netspec.spec.read.parameters import read_parameters, replaced
+from netspec.spec.sources.find import find_beside
 from netspec.spec.text.data import Seq, plain_data
-from netspec.spec.text.library import find_beside
 
 MAX_FILES = 64
 """How many files one spec may use."""

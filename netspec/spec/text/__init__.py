@@ -1,1 +1,1 @@
-"""Text to data that knows its place in the text, and where the text of a spec is found."""
+"""From text to data that knows its place in the text."""

@@ -1,4 +1,4 @@
-"""The spec that an ONNX model of netspec's says in its metadata, read without the packages that read ONNX."""
+"""The spec in the metadata of an ONNX model that netspec exported, read without the packages for ONNX."""
 
 from __future__ import annotations
 
@@ -8,26 +8,31 @@ from pathlib import Path
 from typing import IO
 
 from netspec.errors import fail
+from netspec.files import reason_of
 
-SUFFIX = ".onnx"
-SPEC, PRODUCER = "netspec.spec", "netspec"
-"""Under which name the spec stands in a model, and what a model says that wrote it."""
+MODEL_SUFFIX = ".onnx"
+SPEC_KEY = "netspec.spec"
+"""The key of the spec in a model's metadata."""
+_PRODUCER = "netspec"
+"""The `producer_name` of a model that netspec exported."""
 MAX_EXPORTED_BYTES = 4 * 1024 * 1024
 """How many bytes of one piece of metadata are read."""
-_MOST_FIELDS = 100_000
+_MAX_FIELDS = 100_000
 _PRODUCER_NAME, _GRAPH, _METADATA, _KEY, _VALUE = 2, 7, 14, 1, 2
-"""The numbers of these fields in onnx.proto."""
+"""Field numbers in onnx.proto: of ModelProto, and of StringStringEntryProto."""
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
+"""Wire types of protobuf."""
 
 
 class _Damaged(Exception):
-    """What is no message of protobuf."""
+    """The bytes are no message of protobuf, or are cut off."""
 
 
-def spec_in(path: Path, shown: str) -> bytes:
-    """The spec in a model: the graph, which may be gigabytes, is passed over.
+def read_exported_spec(path: Path, shown: str) -> bytes:
+    """The text of the spec in a model's metadata; the graph, which may be gigabytes, is skipped.
 
-    Raises NetspecError NS502 for a file that is no model, and for a model that says no spec.
+    `shown` is the path as errors show it. Raises NetspecError NS502 for a file that is no model, and for a model
+    without a spec.
     """
     try:
         with path.open("rb") as file:
@@ -35,13 +40,13 @@ def spec_in(path: Path, shown: str) -> bytes:
     except _Damaged:
         fail("NS502", f"{shown} can't be used: it is cut off, or no ONNX model")
     except OSError as error:
-        fail("NS502", f"{shown} can't be read: {(error.strerror or str(error)).lower()}")
+        fail("NS502", f"{shown} can't be read: {reason_of(error)}")
     if not has_graph:
         fail("NS502", f"{shown} can't be used: it is cut off, or no ONNX model")
     if spec is None:
         by = (
-            f"was written by {_words(producer)}"
-            if producer != PRODUCER.encode()
+            f"was written by {_producer_text(producer)}"
+            if producer != _PRODUCER.encode()
             else "is of a graph that no spec can say"
         )
         help = f"`netspec run {shown}` runs it; what netspec exports, it can read"
@@ -49,13 +54,13 @@ def spec_in(path: Path, shown: str) -> bytes:
     return spec
 
 
-def _words(producer: bytes) -> str:
+def _producer_text(producer: bytes) -> str:
     text = producer[:100].decode("utf-8", "replace")
     return text if text.isprintable() and text.strip() else "another program"
 
 
 def _read(file: IO[bytes]) -> tuple[bytes, bytes | None, bool]:
-    """What a model says wrote it, its spec, and whether it has a graph at all."""
+    """The name of a model's producer, its spec, and whether it has a graph at all."""
     producer, spec, has_graph = b"", None, False
     for number, length in _fields(file, os.fstat(file.fileno()).st_size):
         has_graph = has_graph or number == _GRAPH
@@ -66,14 +71,14 @@ def _read(file: IO[bytes]) -> tuple[bytes, bytes | None, bool]:
         else:
             end = file.tell() + length
             entry = {part: file.read(size) for part, size in _fields(file, end)}
-            if entry.get(_KEY) == SPEC.encode():
+            if entry.get(_KEY) == SPEC_KEY.encode():
                 spec = entry.get(_VALUE, b"")
     return producer, spec, has_graph
 
 
 def _fields(file: IO[bytes], end: int) -> Iterator[tuple[int, int]]:
-    """The numbers of the fields up to `end` that have a length, and that length; each begins where the file stands."""
-    for _ in range(_MOST_FIELDS):
+    """The number and length of each field up to `end` that has a length; the file stands at its first byte."""
+    for _ in range(_MAX_FIELDS):
         if file.tell() >= end:
             return
         tag = _varint(file)

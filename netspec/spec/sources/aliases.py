@@ -1,4 +1,4 @@
-"""Other names of the bundled specs: those that people type, where they mean one network and no other."""
+"""Aliases of the bundled specs: names that people type and that mean one network only, such as `vgg16`."""
 
 from __future__ import annotations
 
@@ -32,48 +32,51 @@ ALIASES: Mapping[str, tuple[str, Params]] = {
     **{f"resnet{depth}": (f"resnet{depth}_cifar", _NONE) for depth in (20, 32, 44, 56, 110, 1202)},
     **{f"cifar_resnet{depth}": (f"resnet{depth}_cifar", _NONE) for depth in (20, 32, 44, 56, 110, 1202)},
 }
-"""Each other name with the bundled spec that it means, and the parameters that it sets."""
+"""Each alias with the bundled spec that it means, and the parameters that it sets."""
 
-_OTHERS = frozenset({"resnext", "resnest", "iresnet", "xresnet"})
-"""Networks in their own right whose names are one letter away from those of bundled ones."""
-_LEAST = 5
-"""How long a name is at least of which one letter may be a slip."""
+_SIMILAR_NETWORKS = frozenset({"resnext", "resnest", "iresnet", "xresnet"})
+"""Networks that are not bundled, whose names are one letter away from those of bundled ones."""
+_MIN_LENGTH = 5
+"""The least length of a name in which one letter may be a slip."""
 
 
-def meant(name: str, bundled: Iterable[str]) -> tuple[str, Params] | None:
-    """The bundled spec that another name means, and the parameters that it sets: `VGG-16` is `vgg_d`.
+def resolve_alias(name: str, bundled: Iterable[str]) -> tuple[str, Params] | None:
+    """The bundled spec that a name or alias means, and the parameters that it sets; None where it means none.
 
     Letter case, `-`, `_`, `.` and spaces make no difference.
+
+    >>> spec, params = resolve_alias("VGG-16 BN", ["vgg_d"])
+    >>> spec, params_text(params)
+    ('vgg_d', 'batch_norm: true')
     """
-    return _known(bundled).get(_key(name)) if len(name) <= MAX_NAME else None
+    if len(name) > MAX_NAME:
+        return None
+    meanings = {_normalized(alias): meaning for alias, meaning in ALIASES.items()}
+    meanings |= {_normalized(own): (own, _NONE) for own in bundled}
+    return meanings.get(_normalized(name))
 
 
 def aliases_of(bundled: str) -> dict[str, Params]:
-    """The other names of a bundled spec, with the parameters that each sets."""
+    """The aliases of a bundled spec, with the parameters that each sets."""
     return {name: params for name, (spec, params) in ALIASES.items() if spec == bundled}
 
 
-def in_words(params: Params) -> str:
-    """Parameters as a spec's text has them, without brackets."""
+def params_text(params: Params) -> str:
+    """Parameters as a spec's text has them, without brackets: `batch_norm: true`."""
     return ", ".join(f"{name}: {str(value).lower()}" for name, value in params.items())
 
 
-def way_to_name(name: str, bundled: Iterable[str]) -> str:
-    """A hint at the one name that is a slip of the finger away, if there is one."""
-    key = _key(name[: MAX_NAME + 1])
-    if not _LEAST <= len(key) <= MAX_NAME or re.sub(r"\d.*", "", key) in _OTHERS:
+def name_hint(name: str, bundled: Iterable[str]) -> str:
+    """A hint `did you mean ...?` at the only name that is one typing error away; "" where there is none, or several."""
+    key = _normalized(name[: MAX_NAME + 1])
+    if not _MIN_LENGTH <= len(key) <= MAX_NAME or re.sub(r"\d.*", "", key) in _SIMILAR_NETWORKS:
         return ""
     # Another number is another network, unless its digits only changed places.
-    near = [n for n in (*bundled, *ALIASES) if _digits(n) == _digits(name) and _one_slip(key, _key(n))]
+    near = [n for n in (*bundled, *ALIASES) if _digits(n) == _digits(name) and _one_slip(key, _normalized(n))]
     return f"did you mean `{near[0]}`?" if len(near) == 1 else ""
 
 
-def _known(bundled: Iterable[str]) -> dict[str, tuple[str, Params]]:
-    known = {_key(name): meaning for name, meaning in ALIASES.items()}
-    return {**known, **{_key(name): (name, _NONE) for name in bundled}}
-
-
-def _key(name: str) -> str:
+def _normalized(name: str) -> str:
     return re.sub(r"[-_. ]", "", name).lower()
 
 
@@ -81,12 +84,12 @@ def _digits(name: str) -> list[str]:
     return sorted(filter(str.isdecimal, name))
 
 
-def _one_slip(one: str, other: str) -> bool:
-    """Whether one letter more, less or other, or two that changed places, make the one text the other."""
-    short, long = sorted((one, other), key=len)
+def _one_slip(a: str, b: str) -> bool:
+    """Whether one letter added, removed or replaced, or two that changed places, turn one text into the other."""
+    short, long = sorted((a, b), key=len)
     if len(long) - len(short) > 1:
         return False
-    start = next((at for at, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
+    start = next((i for i, (c, d) in enumerate(zip(short, long, strict=False)) if c != d), len(short))
     if len(short) < len(long):
         return short[start:] == long[start + 1 :]
     swapped = short[:start] + short[start : start + 2][::-1] + short[start + 2 :]
