@@ -177,7 +177,7 @@ def read_settings(settings: tuple[str, ...], lists: Collection[str] = ()) -> dic
     from netspec.errors import NetspecError, shortened
     from netspec.source import Source
     from netspec.spec.text.data import plain_data
-    from netspec.spec.text.yaml import read
+    from netspec.spec.text.parse import parse_text
 
     found: dict[str, Any] = {}
     for setting in settings:
@@ -186,9 +186,9 @@ def read_settings(settings: tuple[str, ...], lists: Collection[str] = ()) -> dic
         if not (name and sign and text):
             raise click.UsageError(usage)
         try:
-            value = plain_data(read(Source(f"--set {name}", text)))
+            value = plain_data(parse_text(Source(f"--set {name}", text)))
             if name in lists and isinstance(value, str) and "," in value:
-                value = plain_data(read(Source(f"--set {name}", f"[{text}]")))
+                value = plain_data(parse_text(Source(f"--set {name}", f"[{text}]")))
             found[name] = value
         except NetspecError as error:
             raise click.UsageError(f"{usage}: {error.diagnostics[0].message}") from None

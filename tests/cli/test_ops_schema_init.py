@@ -20,7 +20,7 @@ from netspec.ops.base import REGISTRY
 from netspec.ops.reference import FAMILIES, reference
 from netspec.source import Source
 from netspec.spec.text.data import plain_data
-from netspec.spec.text.yaml import read
+from netspec.spec.text.parse import parse_text
 
 from .conftest import Run
 
@@ -241,9 +241,8 @@ def test_every_reference_is_plain_data() -> None:
 
 
 def refusals(schema: str, text: str) -> list[str]:
-    return [
-        error.message for error in Draft7Validator(json.loads(schema)).iter_errors(plain_data(read(Source("x", text))))
-    ]
+    data = plain_data(parse_text(Source("x", text)))
+    return [error.message for error in Draft7Validator(json.loads(schema)).iter_errors(data)]
 
 
 SWISHED = "netspec: 1\nname: x\ninputs: {x: [N, 3]}\nnetwork: [swish: %s]\n"
@@ -361,7 +360,7 @@ def test_like_a_bundled_network(run: Run, folder: Path, base: str) -> None:
     assert netspec.load("mine.yaml").summary()["totals"] == bundled.summary()["totals"]
     # Every parameter and the inputs, once their `# ` is taken away, are what they were.
     opened = "".join(line.removeprefix("# ") if i > 6 else line for i, line in enumerate(text.splitlines(True)))
-    found = plain_data(read(Source("x", opened)))
+    found = plain_data(parse_text(Source("x", opened)))
     assert found["params"] == bundled.params
     assert netspec.loads(opened).summary()["totals"] == bundled.summary()["totals"]
 

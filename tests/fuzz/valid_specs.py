@@ -11,7 +11,7 @@ import netspec
 from netspec.source import Source
 from netspec.spec.sources.bundled import bundled_folder
 from netspec.spec.text.data import plain_data
-from netspec.spec.text.yaml import read
+from netspec.spec.text.parse import parse_text
 from tests.fuzz.random_maps import random_map
 from tests.fuzz.random_specs import random_spec
 from tests.fuzz.spec_text import Text
@@ -21,7 +21,7 @@ from tests.fuzz.spec_text import Text
 def bundled() -> list[Any]:
     """The specs that come with netspec."""
     paths = sorted(bundled_folder().glob("*.yaml"))
-    return [plain_data(read(Source(path.name, path.read_text(encoding="utf-8")))) for path in paths]
+    return [plain_data(parse_text(Source(path.name, path.read_text(encoding="utf-8")))) for path in paths]
 
 
 def valid_spec(chance: random.Random) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from netspec.source import Source
 from netspec.spec.read import initializers, keys, parameters
 from netspec.spec.schema.schema import schema_text, spec_schema
 from netspec.spec.text.data import plain_data
-from netspec.spec.text.yaml import read
+from netspec.spec.text.parse import parse_text
 from tests.support.paths import TESTS
 
 HEAD = "netspec: 1\nname: example\ninputs: {image: [N, 3, 32, 32]}\n"
@@ -46,7 +46,7 @@ def module(path: Path) -> ModuleType:
 
 
 def data(text: str, name: str = "x.yaml") -> Any:
-    return plain_data(read(Source(name, text)))
+    return plain_data(parse_text(Source(name, text)))
 
 
 def refusal(text: str, validator: Draft7Validator = VALIDATOR) -> str:

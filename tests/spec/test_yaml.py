@@ -14,13 +14,13 @@ import netspec.spec.text.yaml as dialect
 from netspec.errors import Diagnostic, NetspecError
 from netspec.source import Source
 from netspec.spec.text.data import MAX_DATA_DEPTH, MAX_TEXT_BYTES, Data, Entry, Map, Scalar, Seq, plain_data
-from netspec.spec.text.yaml import read
+from netspec.spec.text.parse import parse_text
 
 QUOTE = "quote it: an expression with , [ ] { } stands in quotes inside {...} and [...]"
 
 
 def load(text: str, name: str = "a.yaml") -> Data:
-    return read(Source(name, text))
+    return parse_text(Source(name, text))
 
 
 def error(text: str, name: str = "a.yaml") -> Diagnostic:

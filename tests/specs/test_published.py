@@ -24,7 +24,7 @@ from netspec.network import Network, names
 from netspec.spec.sources.bundled import bundled_folder
 from netspec.spec.sources.find import find
 from netspec.spec.text.data import plain_data
-from netspec.spec.text.yaml import read
+from netspec.spec.text.parse import parse_text
 from netspec.types import Init
 
 # Parameters: BVLC's bvlc_alexnet, Zeiler & Fergus' Figure 3, torchvision. MACs of the ResNets: with the stride
@@ -191,7 +191,7 @@ def without_spans(graph: Graph) -> Graph:
 
 @pytest.mark.parametrize("name", [name for name in names() if name not in children()])
 def test_json_means_the_same(name: str) -> None:
-    data = plain_data(read(find(name)))
+    data = plain_data(parse_text(find(name)))
     twin = netspec.loads(json.dumps(data), name=f"{name}.json")
     assert twin.check_expectations() == bundled(name).check_expectations()
     assert without_spans(twin.graph) == without_spans(bundled(name).graph)

@@ -22,7 +22,7 @@ from netspec.spec.read.preprocess import fitted, read_preprocess
 from netspec.spec.read.read_spec import read_spec
 from netspec.spec.sources.exported_model import SPEC_KEY
 from netspec.spec.text.data import Entry, Map
-from netspec.spec.text.yaml import read
+from netspec.spec.text.parse import parse_text
 from netspec.types import Tensor
 
 PREPROCESS, LABELS = "netspec.preprocess", "netspec.labels"
@@ -81,7 +81,7 @@ def labels_in(said: Mapping[str, str], path: Path, outputs: Mapping[str, ModelVa
 def _entries(said: Mapping[str, str], key: str, path: Path) -> Mapping[str, Entry]:
     if key not in said:
         return {}
-    data = read(Source(f"{path}: {key}", said[key]))
+    data = parse_text(Source(f"{path}: {key}", said[key]))
     if not isinstance(data, Map):
         fail("NS502", "it is no mapping", data.span)
     return data.entries

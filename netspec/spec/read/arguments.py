@@ -25,7 +25,7 @@ from netspec.source import Span
 from netspec.spec.read.body import Argument, BlockDefinition, Body, BodyParameter, FileContext, NamesInReach, Target
 from netspec.spec.read.parameters import MAX_ITEMS, block_signature, check_kind, words_for
 from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
-from netspec.spec.text.messages import DOLLAR, at, data_kind, data_text, way_to_write
+from netspec.spec.text.messages import DOLLAR, data_kind, data_text, error_span, way_to_write
 
 ReadBody = Callable[[str, Data, NamesInReach], Body]
 """Reads the steps that a `body` parameter is given."""
@@ -183,7 +183,7 @@ class ArgumentReader:
             fail(
                 "NS207",
                 f"in `{text}`: {error.message}" if len(text) < 100 else error.message,
-                at(data, error),
+                error_span(data, error),
                 help=help,
             )
         for leaf in leaves(tree):
@@ -200,7 +200,7 @@ class ArgumentReader:
             return
         if not attribute and (base in reach.parameters or (base == "index" and reach.index)):
             return
-        place = at(data, ExpressionError("", leaf.at, len(base)))
+        place = error_span(data, ExpressionError("", leaf.at, len(base)))
         if isinstance(leaf, Attribute) and base in reach.parameters:
             sized = choices(f"{value}.{leaf.attribute}" for value in sorted(reach.inputs))
             help = f"values have it: {sized}" if reach.inputs else ""

@@ -11,7 +11,7 @@ from netspec.spec.read.body import FileContext
 from netspec.spec.read.keys import outline
 from netspec.spec.sources.find import find_beside
 from netspec.spec.text.data import Entry, Map
-from netspec.spec.text.yaml import read
+from netspec.spec.text.parse import parse_text
 
 MAX_EXTENDS = 8
 _ONLY_WHERE_THE_BODY_IS = ("network", "networks", "outputs")
@@ -35,7 +35,7 @@ def chain(source: Source, *, body: bool = True) -> list[File]:
     files: list[File] = []
     seen: list[tuple[str, str]] = []
     while True:
-        data = read(source)
+        data = parse_text(source)
         found = outline(data)
         assert isinstance(data, Map)
         check_name(found.name, "a network", data.entries["name"].value.span)

@@ -25,7 +25,7 @@ from netspec.ops.fields import MAX_INT
 from netspec.source import Span
 from netspec.spec.read.keys import InputOutline, checked_model, place_of_keys
 from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq
-from netspec.spec.text.messages import at, data_kind, way_to_write
+from netspec.spec.text.messages import data_kind, error_span, way_to_write
 
 SIZE = "an int from 1 to 2**31 - 1"
 
@@ -107,7 +107,7 @@ def _dim(name: str, data: Data, parameters: Mapping[str, SpecParameter]) -> int 
             tree = parse(data.value)
         except ExpressionError as error:
             help = way_to_write(data.value) or error.help
-            fail("NS207", f"in `{data.value}`: {error.message}", at(data, error), help=help)
+            fail("NS207", f"in `{data.value}`: {error.message}", error_span(data, error), help=help)
         if not names_in(tree) and isinstance(tree, Literal):
             fail("NS206", f"a size of `{name}` is a number, not text", data.span, help=f"write {show(tree.value)}")
         if is_symbol(data.value):
@@ -129,7 +129,7 @@ _OPEN = "a size that is open is a symbol: a capital, such as `N`"
 
 def _fail_unknown(leaf: Name | Attribute, data: Scalar, parameters: Mapping[str, SpecParameter]) -> NoReturn:
     """Raise the error for a name in a size that is no parameter."""
-    place = at(data, ExpressionError("", leaf.at, len(leaf.name)))
+    place = error_span(data, ExpressionError("", leaf.at, len(leaf.name)))
     if is_symbol(leaf.name):
         message = f"`{leaf.name}` is a symbol, and a size is a symbol alone or an expression over parameters"
         fail("NS208", message, place, help="another symbol stands for another size that is open")

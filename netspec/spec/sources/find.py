@@ -17,7 +17,7 @@ from netspec.spec.sources.bundled import bundled_names, bundled_source
 from netspec.spec.sources.exported_model import MODEL_SUFFIX, SPEC_KEY, read_exported_spec
 from netspec.spec.sources.spec_file import MAX_BYTES, SPEC_SUFFIXES, check_path, decode, looks_like_path, read_file
 from netspec.spec.text.data import plain_data
-from netspec.spec.text.yaml import read
+from netspec.spec.text.parse import parse_text
 
 
 def find(name: str) -> Source:
@@ -54,7 +54,7 @@ def _alias_source(alias: str, bundled: str, params: Params) -> Source:
     assert base is not None
     if not params:
         return base
-    said = plain_data(read(base))
+    said = plain_data(parse_text(base))
     title = f"{said.get('title', bundled)}, {params_text(params)}"
     lines = [
         "netspec: 1",

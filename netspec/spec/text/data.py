@@ -1,4 +1,4 @@
-"""What a spec's text says, as plain data that knows its place in the text."""
+"""The data of a spec's text: scalars, lists and mappings, each with its place in the text."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MAX_DIGITS = 19
 
 @dataclass(slots=True)
 class Scalar:
-    """One value; `quoted` tells text in quotes (or a block scalar) from a bare word."""
+    """A single value; `quoted` tells text in quotes (or a block scalar) from a bare word."""
 
     value: str | int | float | bool | None
     span: Span
@@ -50,7 +50,7 @@ class Map:
     span: Span
 
     def section(self, key: str) -> dict[str, Entry]:
-        """The entries of the mapping under a key; none if none is there."""
+        """The entries of the mapping under a key; none where there is no mapping."""
         entry = self.entries.get(key)
         return entry.value.entries if entry is not None and isinstance(entry.value, Map) else {}
 
@@ -79,7 +79,7 @@ def integer(digits: str, base: int, span: Span) -> int:
 
 
 def check_size(source: Source) -> None:
-    """Refuse a text that is too large, or that says nothing at all."""
+    """Refuse a text that is too large, or blank."""
     size = len(source.text)
     if size > MAX_TEXT_BYTES:
         fail("NS104", f"the text has {size:,} characters; a spec may have {MAX_TEXT_BYTES:,}", Span(source, 0, 0))
@@ -88,17 +88,17 @@ def check_size(source: Source) -> None:
 
 
 def fail_empty(source: Source) -> NoReturn:
-    """Raise the error of a spec in which nothing stands."""
+    """Raise the error for an empty spec."""
     help = "a spec starts with `netspec: 1` and has `name`, `inputs` and `network`"
     fail("NS101", "the spec is empty", Span(source, 0, 0), help=help)
 
 
 def fail_deep(span: Span) -> NoReturn:
-    """Raise the error of text that is nested too deep."""
+    """Raise the error for text that is nested too deep."""
     fail("NS104", f"nested more than {MAX_DATA_DEPTH} levels deep", span)
 
 
 def fail_duplicate(key: str, span: Span, first: Span) -> NoReturn:
-    """Raise the error of a key that stands twice in one mapping."""
+    """Raise the error for a key that stands twice in one mapping."""
     note = f"`{key}` stands first at {first.place}"
     fail("NS102", f"the key `{key}` stands twice in this mapping", span, notes=[note])

@@ -1,4 +1,4 @@
-"""JSON text -> data with spans."""
+"""JSON text as data that knows its place in the text."""
 
 from __future__ import annotations
 
@@ -50,6 +50,8 @@ def is_json(source: Source) -> bool:
 
 
 def _validate(source: Source) -> None:
+    """Raise json.JSONDecodeError for text that is no JSON, and NS101 for `NaN` and its like."""
+
     def refuse(literal: str) -> NoReturn:
         # The decoder does not say where; no token before it starts so.
         at = next(m.start() for m in _TOKENS.finditer(source.text) if m.group().startswith(literal))
@@ -60,7 +62,7 @@ def _validate(source: Source) -> None:
 
 
 def _brackets(source: Source) -> list[int]:
-    """The places of the brackets that stay open; the decoder recurses, so the depth is bounded here."""
+    """The offsets of the brackets that stay open; the decoder recurses, so the depth is bounded here."""
     opened: list[int] = []
     for match in _BRACKETS.finditer(source.text):
         bracket = match.group()
@@ -74,7 +76,8 @@ def _brackets(source: Source) -> list[int]:
 
 
 def _build(source: Source) -> Data:
-    # The text is known to be JSON, so commas and colons carry nothing, and the recursion is bounded.
+    """The data of a text that is known to be JSON."""
+    # Commas and colons carry nothing in text that is right, and the depth is bounded.
     tokens = _TOKENS.finditer(source.text)
 
     def value(token: re.Match[str]) -> Data:

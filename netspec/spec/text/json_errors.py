@@ -1,4 +1,4 @@
-"""JSON's syntax errors in words, told by the text and the place where the decoder stopped, never by its own words."""
+"""JSON's syntax errors in words, from the text and the place where the decoder stopped, never from its messages."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def refuse_word(source: Source, at: int) -> NoReturn:
 
 
 def _state(text: str, at: int) -> tuple[str, str, int | None]:
-    """The lexeme before a place, what is due there, and where the text in quotes starts that goes wrong there."""
+    """The lexeme before a place, what is due there, and the start of quoted text that is wrong there, if it is."""
     opened: list[str] = []
     before, is_key, start = "", False, None
     for lexeme in _LEXEMES.finditer(text):
@@ -81,6 +81,7 @@ def _state(text: str, at: int) -> tuple[str, str, int | None]:
 
 
 def _fail_in_text(source: Source, start: int, at: int) -> NoReturn:
+    """Raise the error for quoted text that starts at a place and is wrong at another."""
     text = source.text
     if at == start or at >= len(text) or text[at] in "\r\n":
         fail("NS101", "this quote is not closed on its line", Span(source, start, start + 1), help=_LINE_BREAK)
@@ -96,6 +97,7 @@ def _fail_in_text(source: Source, start: int, at: int) -> NoReturn:
 
 
 def _way_out(span: Span, before: str, due: str) -> str:
+    """A hint for a word after which JSON can't be read; "" where there is none."""
     text, at = span.source.text, span.start
     word = span.text.lstrip("-")
     if word in _FOREIGN:

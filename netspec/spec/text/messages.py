@@ -1,4 +1,4 @@
-"""What messages say of a piece of data: what it is, and where in it an expression is wrong."""
+"""Data in messages: what kind it is, how it is written, and where in it an expression is wrong."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ DOLLAR = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
 """`$name`: a parameter, also where a bare word would be text."""
 
 
-def at(data: Scalar, error: ExpressionError) -> Span:
-    """The place of an expression's mistake: the characters themselves where the text stands as it is written."""
+def error_span(data: Scalar, error: ExpressionError) -> Span:
+    """The place of a mistake in an expression: the characters themselves, unless escapes or folds moved them."""
     span = data.span
     value = str(data.value)
     offset = 1 if data.quoted else 0
@@ -24,7 +24,7 @@ def at(data: Scalar, error: ExpressionError) -> Span:
 
 
 def way_to_write(text: str) -> str:
-    """The way out for those who write `3x5`, `(3, 5)`, `50%`, `1_000` or `64 px`; an empty text for others."""
+    """A hint for a number or list in another notation, `3x5`, `(3, 5)`, `50%`, `1_000`, `64 px`; "" for other text."""
     if len(text) > 100:
         return ""
     numbers = re.findall(r"\d+(?:\.\d+)?", text)
@@ -54,7 +54,7 @@ def data_text(data: Data) -> str:
 
 
 def data_kind(data: Data) -> str:
-    """What a piece of data is, in words."""
+    """The kind of a piece of data, in words: `a mapping`, `a list`, or the scalar itself."""
     if isinstance(data, Map):
         return "a mapping"
     if isinstance(data, Seq):

@@ -20,7 +20,6 @@ from yaml import (
 from yaml.reader import ReaderError
 
 from netspec.source import Source, Span
-from netspec.spec.text import json
 from netspec.spec.text.data import (
     MAX_DATA_DEPTH,
     Data,
@@ -53,20 +52,10 @@ _WORDS: dict[str, bool | None] = {
 }
 _INTEGERS = ((re.compile(r"[-+]?[0-9]+"), 10), (re.compile(r"0o[0-7]+"), 8), (re.compile(r"0x[0-9a-fA-F]+"), 16))
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_SPECIAL = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_INFINITE_OR_NAN = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
-# A span without the call of its class: one is made for every word.
+# Makes a span without the call of its class, which takes twice as long: there is one for every word.
 _span: Callable[[type[Span], tuple[Source, int, int]], Span] = cast(Any, tuple).__new__
-
-
-def read(source: Source) -> Data:
-    """The data of a spec's text: JSON by its name or its looks, else YAML."""
-    if source.text.startswith("\ufeff"):
-        # Editors count no byte order mark, so our columns can't either.
-        source = Source(source.name, source.text.lstrip("\ufeff"))
-    if source.name.lower().endswith(".json") or (re.match(r"\s*\{", source.text) and json.is_json(source)):
-        return json.parse_json(source)
-    return parse_yaml(source)
 
 
 def parse_yaml(source: Source) -> Data:
@@ -89,28 +78,28 @@ def parse_yaml(source: Source) -> Data:
 class _Reader:
     """Makes data of the parser's events, in one pass.
 
-    It calls itself for what is nested, and counts how deep: PyYAML's own composer recurses in C, and dies of it.
+    It is recursive and counts its depth: PyYAML's own composer recurses in C, and crashes on deep text.
     """
 
-    __slots__ = ("known", "last", "next_event", "opened", "source")
+    __slots__ = ("last", "next_event", "opened", "source", "words")
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.next_event: Callable[[], Any]
-        self.known: dict[str, str | int | float | bool | None] = dict(_WORDS)
-        """What bare words mean: they repeat, so each is read, and kept, once."""
+        self.words: dict[str, str | int | float | bool | None] = dict(_WORDS)
+        """The values of bare words: they repeat, so each is read, and kept, once."""
         self.opened: list[Any] = []
         """The first events of the collections that are open."""
         self.last = Span(source, 0, 0)
         """The last word."""
 
     def bracket(self) -> int | None:
-        """Where the innermost open bracket stands; `b: 1` in `[a, b: 1]` is a collection in a flow without one."""
+        """The offset of the innermost open bracket; `b: 1` in `[a, b: 1]` is a collection without one."""
         starts = (event.start_mark.index for event in reversed(self.opened) if event.flow_style)
         return next((start for start in starts if self.source.text[start] in "[{"), None)
 
     def document(self) -> Data | None:
-        """What stands in the one document, if there is one."""
+        """The data of the only document; None where there is none."""
         # The loader itself may fail: it looks for characters that can't stand in YAML.
         self.next_event = _LOADER(self.source.text).get_event
         root: Data | None = None
@@ -121,7 +110,10 @@ class _Reader:
         return root
 
     def node(self, event: Any, before: list[Data] | dict[str, Entry], key: Span | None = None) -> Data:
-        """The scalar of an event, or the collection that starts with it; `before` stands in the same collection."""
+        """The scalar of an event, or the collection that starts with it.
+
+        `before` are the items or entries before it in the same collection, and `key` is its key in a mapping.
+        """
         kind = event.__class__
         if kind is MappingStartEvent:
             return self.mapping(event)
@@ -133,15 +125,15 @@ class _Reader:
         word: str = event.value
         if event.style:
             return Scalar(word, span, True)
-        known = self.known
-        if word not in known:
+        words = self.words
+        if word not in words:
             if not word or ")" in word:
                 return self.odd_word(word, span, before, key)
-            known[word] = _number(word, span) if word[0] in "0123456789+-." else word
-        return Scalar(known[word], span, False)
+            words[word] = _number(word, span) if word[0] in "0123456789+-." else word
+        return Scalar(words[word], span, False)
 
     def odd_word(self, word: str, span: Span, before: list[Data] | dict[str, Entry], key: Span | None) -> Scalar:
-        """No text, or text with a `)`: in a flow, either may be a slip."""
+        """The scalar of an empty word, or of one with a `)`: in flow style, either may be a slip."""
         if self.opened and self.opened[-1].flow_style:
             check_flow_value(word, span, before, key)
         return Scalar(word or None, span, False)
@@ -187,6 +179,7 @@ class _Reader:
         return Seq(items, _span(Span, (self.source, at, event.end_mark.index if start.flow_style else at + 1)))
 
     def refuse_start(self, start: Any) -> NoReturn:
+        """Raise the error for a collection with a tag or an anchor, or too deep."""
         if start.tag is not None or start.anchor is not None:
             refuse_yaml(self.first_character(start))
         fail_deep(self.first_character(start))
@@ -196,6 +189,7 @@ class _Reader:
         return Span(self.source, at, at + 1)
 
     def refuse_as_key(self, event: Any) -> NoReturn:
+        """Raise the error for an event that starts no scalar, where a key is due."""
         if isinstance(event, AliasEvent) or event.tag is not None or event.anchor is not None:
             refuse_yaml(self.first_character(event))
         kind = "mapping" if isinstance(event, MappingStartEvent) else "list"
@@ -203,9 +197,10 @@ class _Reader:
 
 
 def _number(word: str, span: Span) -> str | int | float:
+    """The number that a bare word is, by the core schema of YAML 1.2; other words stay text."""
     for pattern, base in _INTEGERS:
         if pattern.fullmatch(word):
             return integer(word, base, span)
     if _FLOAT.fullmatch(word):
         return float(word)
-    return float(word.replace(".", "")) if _SPECIAL.fullmatch(word) else word
+    return float(word.replace(".", "")) if _INFINITE_OR_NAN.fullmatch(word) else word

@@ -1,4 +1,4 @@
-"""What YAML takes and specs do without, and what loads and surely means something else: each refused in words."""
+"""YAML that specs do without, and YAML that loads and surely means something else: each refused in words."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _check_split(span: Span, before: list[Data] | dict[str, Entry]) -> None:
 
 def check_space(span: Span, lead: str = "") -> None:
     """Refuse `a:1` and `a=1`; `lead` is what the line that would be right starts with."""
-    if found := _NO_SPACE.match(span.text):
-        key, sign, value = found.groups()
+    if match := _NO_SPACE.match(span.text):
+        key, sign, value = match.groups()
         message = f"a space is missing after `{key}:`" if sign == ":" else "a value stands after a `:`, not after a `=`"
         fail("NS101", message, span, help=f"write `{lead}{key}: {value}`")
