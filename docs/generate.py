@@ -20,10 +20,7 @@ from netspec.errors import CODES, Findings
 from netspec.ops import REGISTRY
 from netspec.ops import fields as op_fields
 from netspec.ops.reference import by_family, first_line, heading, op_signature, reference
-from netspec.spec.elaborate import elaborate, evaluator, opening
-from netspec.spec.read import extends, inputs, parameters
-from netspec.spec.sources import spec_file
-from netspec.spec.text import data
+from netspec.spec import limits as spec_limits
 from netspec.tables import short
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -83,27 +80,27 @@ def codes() -> str:
 def limits() -> str:
     """Every limit with its value, from the constants of the code, and the error it gives."""
     rows: list[tuple[str, str, str]] = [
-        ("size of a file", f"{spec_file.MAX_BYTES >> 20} MiB", "NS104"),
-        ("characters of a text", f"{data.MAX_TEXT_BYTES:,}", "NS104"),
-        ("depth of lists and mappings", f"{data.MAX_DATA_DEPTH}", "NS104"),
-        ("digits of an integer", f"{data.MAX_DIGITS}", "NS104"),
+        ("size of a file", f"{spec_limits.MAX_FILE_BYTES >> 20} MiB", "NS104"),
+        ("characters of a text", f"{spec_limits.MAX_TEXT_CHARACTERS:,}", "NS104"),
+        ("depth of lists and mappings", f"{spec_limits.MAX_DATA_DEPTH}", "NS104"),
+        ("digits of an integer", f"{spec_limits.MAX_INTEGER_DIGITS}", "NS104"),
         ("characters of a name", f"{naming.MAX_NAME}", "NS202"),
         ("an op's integer", f"{op_fields.MAX_INT:,}", "NS206"),
         ("characters of an expression", f"{expression.MAX_LENGTH:,}", "NS207"),
-        ("depth of an expression", f"{expression.MAX_DEPTH}", "NS207"),
+        ("depth of an expression", f"{expression.MAX_EXPRESSION_DEPTH}", "NS207"),
         ("operators of an expression", f"{expression.MAX_OPERATORS}", "NS207"),
         ("an integer in an expression", f"{expression.MAX_INTEGER:,}", "NS207, NS208"),
         ("terms of a symbolic size", f"{expression.MAX_FACTORS:,}", "NS208"),
-        ("specs that extend each other", f"{extends.MAX_EXTENDS}", "NS212"),
-        ("axes of an input", f"{inputs.MAX_AXES}", "NS214"),
-        ("values of a list", f"{parameters.MAX_ITEMS}", "NS214"),
-        ("characters of a parameter that is text", f"{parameters.MAX_TEXT:,}", "NS214"),
-        ("copies of a `repeat`", f"{elaborate.MAX_REPEAT:,}", "NS214"),
-        ("depth of blocks and branches inside each other", f"{elaborate.MAX_BODY_DEPTH}", "NS214"),
-        ("nodes of a network", f"{opening.MAX_NODES:,}", "NS214"),
-        ("steps elaborated", f"{opening.MAX_STEPS:,}", "NS214"),
-        ("characters in the paths of all steps", f"{opening.MAX_CHARACTERS:,}", "NS214"),
-        ("items of lists that expressions read", f"{evaluator.MAX_ITEMS_READ:,}", "NS214"),
+        ("specs that extend each other", f"{spec_limits.MAX_EXTENDS}", "NS212"),
+        ("axes of an input", f"{spec_limits.MAX_INPUT_AXES}", "NS214"),
+        ("values of a list", f"{spec_limits.MAX_LIST_ITEMS}", "NS214"),
+        ("characters of a parameter that is text", f"{spec_limits.MAX_PARAMETER_TEXT:,}", "NS214"),
+        ("copies of a `repeat`", f"{spec_limits.MAX_REPEAT:,}", "NS214"),
+        ("depth of blocks and branches inside each other", f"{spec_limits.MAX_BODY_DEPTH}", "NS214"),
+        ("nodes of a network", f"{spec_limits.MAX_NODES:,}", "NS214"),
+        ("steps elaborated", f"{spec_limits.MAX_STEPS:,}", "NS214"),
+        ("characters in the paths of all steps", f"{spec_limits.MAX_PATH_CHARACTERS:,}", "NS214"),
+        ("items of lists that expressions read", f"{spec_limits.MAX_ITEMS_READ:,}", "NS214"),
         ("errors reported in one run", f"{Findings().limit}", ""),
     ]
     return "\n".join(["| limit | at most | error |", "|---|---:|---|", *(f"| {a} | {b} | {c} |" for a, b, c in rows)])

@@ -23,8 +23,9 @@ PACKAGE = Path(netspec.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Each layer with the layers it may import besides itself: all imports count, wherever in a file they stand.
-BASE = "printable files shape_text source errors collector dims expression types naming preprocess labels"
+BASE = "printable files shape_text source errors gc_pause dims expression types naming preprocess labels"
 GRAPH = f"{BASE} ops graph"
+SPEC = "spec.limits spec.text spec.sources spec.read spec.elaborate"
 LAYERS = {
     "printable": "",
     "files": "",
@@ -32,36 +33,43 @@ LAYERS = {
     "markdown": "printable",
     "narrow": "printable",
     "source": "printable",
-    "collector": "",
+    "gc_pause": "",
     "errors": "printable source",
     "tables": "printable markdown narrow",
-    "report": "collector tables",
+    "report": "gc_pause tables",
     "dims": "source errors",
     "expression": "source errors dims",
-    "types": "source errors dims expression",
+    "types": "shape_text source errors dims expression",
     "naming": "source errors expression",
     "preprocess": "",
     "labels": "",
     "ops": BASE,
     "graph": f"{BASE} ops",
-    "spec": f"{GRAPH}",
+    # A text becomes data, data a Spec, and a Spec a graph, without a way back.
+    "spec": "",
+    "spec.limits": "",
+    "spec.text": f"{BASE} spec.limits",
+    "spec.sources": f"{BASE} spec.limits spec.text",
+    "spec.read": f"{GRAPH} spec.limits spec.text spec.sources",
+    "spec.elaborate": f"{GRAPH} spec.limits spec.text spec.sources spec.read",
+    "spec.schema": f"{GRAPH} spec.limits spec.read",
     "analysis": f"{GRAPH} tables report",
-    "lazily": "",
-    "passes": f"{GRAPH} analysis lazily",
-    "weights": f"{GRAPH} spec tables report",
-    "backends": f"{GRAPH} spec analysis passes tables report weights lazily __init__",
-    "expect": f"{GRAPH} spec analysis",
-    "explain": f"{GRAPH} spec analysis tables report",
-    "network": f"{GRAPH} spec analysis expect explain weights backends tables report",
-    "cli": f"{GRAPH} spec analysis passes backends expect network weights tables report __init__",
+    "lazy": "",
+    "passes": f"{GRAPH} analysis lazy",
+    "weights": f"{GRAPH} {SPEC} tables report",
+    "backends": f"{GRAPH} {SPEC} analysis passes tables report weights lazy __init__",
+    "expect": f"{GRAPH} {SPEC} analysis",
+    "explain": f"{GRAPH} {SPEC} analysis tables report",
+    "network": f"{GRAPH} {SPEC} analysis expect explain weights backends tables report",
+    "cli": f"{GRAPH} {SPEC} spec.schema analysis passes backends expect network weights tables report __init__",
     "__main__": "cli",
 }
 FRONT_DOOR = "__init__"
 
 # Third-party packages and the layers that may import them; `|` marks those that may for type checkers only.
 MAY_IMPORT = {
-    "pydantic": "ops spec",
-    "yaml": "spec",
+    "pydantic": "ops spec.read spec.schema",
+    "yaml": "spec.text",
     "click": "cli",
     "torch": "backends cli network| passes|",
     "safetensors": "backends",

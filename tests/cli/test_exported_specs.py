@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 import netspec
-from netspec.spec.sources.exported_model import MAX_EXPORTED_BYTES
+from netspec.spec.limits import MAX_EXPORTED_BYTES
 
 from .conftest import Run
 

@@ -133,29 +133,29 @@ def steps(text: str, params: str = "{}") -> str:
 
 
 LIMITS: dict[str, tuple[str, Callable[[ModuleType], str]]] = {
-    "characters of a text": ("NS104", lambda g: HEAD + "#" * g.data.MAX_SIZE),
-    "depth of lists and mappings": ("NS104", lambda g: HEAD + "network: " + "[" * (g.data.MAX_DEPTH + 1)),
-    "digits of an integer": ("NS104", lambda g: steps("linear: " + "1" * (g.data.MAX_DIGITS + 1))),
+    "characters of a text": ("NS104", lambda g: HEAD + "#" * g.spec_limits.MAX_TEXT_CHARACTERS),
+    "depth of lists and mappings": ("NS104", lambda g: HEAD + "network: " + "[" * (g.spec_limits.MAX_DATA_DEPTH + 1)),
+    "digits of an integer": ("NS104", lambda g: steps("linear: " + "1" * (g.spec_limits.MAX_INTEGER_DIGITS + 1))),
     "characters of a name": ("NS202", lambda g: steps(f"{{relu, name: {'a' * (g.naming.MAX_NAME + 1)}}}")),
-    "an op's integer": ("NS206", lambda g: steps(f"linear: {g.op_fields.LARGEST + 1}")),
+    "an op's integer": ("NS206", lambda g: steps(f"linear: {g.op_fields.MAX_INT + 1}")),
     "characters of an expression": ("NS207", lambda g: steps(f"linear: 1{' ' * g.expression.MAX_LENGTH}+ 1")),
     "depth of an expression": (
         "NS207",
-        lambda g: steps(f"linear: {'(' * (d := g.expression.MAX_DEPTH + 9)}1{')' * d}"),
+        lambda g: steps(f"linear: {'(' * (d := g.expression.MAX_EXPRESSION_DEPTH + 9)}1{')' * d}"),
     ),
     "operators of an expression": ("NS207", lambda g: steps(f"linear: 1{' + 1' * (g.expression.MAX_OPERATORS + 1)}")),
     "an integer in an expression": ("NS208", lambda g: steps("linear: b + 1", f"{{b: {g.expression.MAX_INTEGER}}}")),
     "axes of an input": (
         "NS214",
-        lambda g: f"netspec: 1\nname: a\ninputs: {{x: [{'N, ' * g.inputs.MAX_AXES}N]}}\nnetwork: [relu]\n",
+        lambda g: f"netspec: 1\nname: a\ninputs: {{x: [{'N, ' * g.spec_limits.MAX_INPUT_AXES}N]}}\nnetwork: [relu]\n",
     ),
-    "values of a list": ("NS214", lambda g: steps("relu", f"{{a: [{'1, ' * g.parameters.MAX_ITEMS}1]}}")),
+    "values of a list": ("NS214", lambda g: steps("relu", f"{{a: [{'1, ' * g.spec_limits.MAX_LIST_ITEMS}1]}}")),
     "characters of a parameter that is text": (
         "NS214",
-        lambda g: steps("relu", f"{{a: {'b' * (g.parameters.MAX_TEXT + 1)}}}"),
+        lambda g: steps("relu", f"{{a: {'b' * (g.spec_limits.MAX_PARAMETER_TEXT + 1)}}}"),
     ),
-    "copies of a `repeat`": ("NS214", lambda g: steps(f"{{relu, repeat: {g.elaborate.MAX_REPEAT + 1}}}")),
-    "depth of blocks and branches inside each other": ("NS214", lambda g: nested(g.elaborate.MAX_DEPTH)),
+    "copies of a `repeat`": ("NS214", lambda g: steps(f"{{relu, repeat: {g.spec_limits.MAX_REPEAT + 1}}}")),
+    "depth of blocks and branches inside each other": ("NS214", lambda g: nested(g.spec_limits.MAX_BODY_DEPTH)),
 }
 
 

@@ -21,8 +21,8 @@ from netspec import NetspecError
 from netspec.cli.main import main
 from netspec.errors import Diagnostic
 from netspec.spec.elaborate import evaluator
+from netspec.spec.limits import MAX_FILE_BYTES, MAX_PATH_LENGTH
 from netspec.spec.sources import spec_file
-from netspec.spec.sources.spec_file import MAX_BYTES, MAX_PATH
 
 HEAD = "netspec: 1\nname: a\ninputs: {image: [N, 3, 32, 32]}\n"
 GOOD = f"{HEAD}network: [relu]\n"
@@ -71,8 +71,8 @@ CONTENTS: list[tuple[str, bytes, str, str]] = [
     ("surrogate", b"name: \xed\xa0\x80\n", "NS105", "not UTF-8 text (byte 6)"),
     ("escape", b"name: \x1b[31m\n", "NS101", "U+001B"),
     ("delete", b"name: \x7f\n", "NS101", "U+007F"),
-    ("too-large", b"#" * (MAX_BYTES + 1), "NS104", "larger than 4 MiB"),
-    ("just-not-too-large", b"#" * MAX_BYTES, "NS101", "the spec is empty"),
+    ("too-large", b"#" * (MAX_FILE_BYTES + 1), "NS104", "larger than 4 MiB"),
+    ("just-not-too-large", b"#" * MAX_FILE_BYTES, "NS101", "the spec is empty"),
 ]
 # fmt: on
 
@@ -164,7 +164,7 @@ def test_a_file_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
         ("a\0.yaml", "NS105"),
         ("\ud800.yaml", "NS105"),
         ("a" * 300 + ".yaml", "NS105"),
-        ("a/" * MAX_PATH + "b.yaml", "NS105"),
+        ("a/" * MAX_PATH_LENGTH + "b.yaml", "NS105"),
         ("nowhere/a.yaml", "NS213"),
         ("file/a.yaml", "NS105"),
         ("https://example.com/a.yaml", "NS213"),

@@ -16,7 +16,7 @@ import netspec.spec.text.yaml as reader
 from netspec import NetspecError, load, loads
 from netspec.backends.marks import PRODUCER, written_for
 from netspec.cli.options import read_settings
-from netspec.spec.text.data import MAX_DATA_DEPTH
+from netspec.spec.limits import MAX_DATA_DEPTH
 from tests.support.paths import ERROR_CASES as CASES
 
 OF_TEXTS = sorted(

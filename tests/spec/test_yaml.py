@@ -13,7 +13,8 @@ import yaml
 import netspec.spec.text.yaml as dialect
 from netspec.errors import Diagnostic, NetspecError
 from netspec.source import Source
-from netspec.spec.text.data import MAX_DATA_DEPTH, MAX_TEXT_BYTES, Data, Entry, Map, Scalar, Seq, plain_data
+from netspec.spec.limits import MAX_DATA_DEPTH, MAX_TEXT_CHARACTERS
+from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
 from netspec.spec.text.parse import parse_text
 
 QUOTE = "quote it: an expression with , [ ] { } stands in quotes inside {...} and [...]"
@@ -269,5 +270,9 @@ def test_hostile_text_is_refused_at_once(unit: str, name: str) -> None:
 
 
 def test_size() -> None:
-    assert plain_data(load("a: " + "b" * (MAX_TEXT_BYTES - 3)))
-    assert error("a: " + "b" * MAX_TEXT_BYTES).code == error(" " * MAX_TEXT_BYTES + "{}", "a.json").code == "NS104"
+    assert plain_data(load("a: " + "b" * (MAX_TEXT_CHARACTERS - 3)))
+    assert (
+        error("a: " + "b" * MAX_TEXT_CHARACTERS).code
+        == error(" " * MAX_TEXT_CHARACTERS + "{}", "a.json").code
+        == "NS104"
+    )

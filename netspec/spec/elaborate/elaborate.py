@@ -30,6 +30,7 @@ from netspec.spec.elaborate.frame import NO_ORIGIN, Frame, Made, SpecScope, orig
 from netspec.spec.elaborate.nodes import Values, all_known
 from netspec.spec.elaborate.opening import Opener
 from netspec.spec.elaborate.share import share_weights
+from netspec.spec.limits import MAX_BODY_DEPTH, MAX_REPEAT
 from netspec.spec.read.body import Argument, BlockDefinition, Body, BodyParameter, Step, called_values
 from netspec.spec.read.inputs import SIZE, is_size
 from netspec.spec.read.labels import check_labels
@@ -37,9 +38,6 @@ from netspec.spec.read.parameters import resolve_params
 from netspec.spec.read.preprocess import fitted
 from netspec.spec.read.read_spec import Spec
 from netspec.types import Tensor
-
-MAX_REPEAT = 100_000
-MAX_BODY_DEPTH = 64
 
 Overrides = Mapping[str, Any]
 

@@ -20,10 +20,8 @@ from netspec.expression import (
 from netspec.source import Span
 from netspec.spec.elaborate.errors import Failed, notes_of, way_to_decide
 from netspec.spec.elaborate.frame import Frame, UseNote
+from netspec.spec.limits import MAX_ITEMS_READ
 from netspec.spec.read.body import Argument
-
-MAX_ITEMS_READ = 4_000_000
-"""How many items of lists the expressions of a network may read."""
 
 
 class Evaluator:

@@ -17,13 +17,9 @@ from netspec.spec.elaborate.evaluator import Evaluator, frozen
 from netspec.spec.elaborate.frame import NO_ORIGIN, Closure, Frame, SpecScope, UseNote, origins_of
 from netspec.spec.elaborate.needed import needed_steps
 from netspec.spec.elaborate.nodes import NodeMaker, Values, all_known
+from netspec.spec.limits import MAX_NODES, MAX_PATH_CHARACTERS, MAX_STEPS
 from netspec.spec.read.body import BlockDefinition, Body, BodyParameter, Step
 from netspec.spec.read.parameters import check_kind
-
-MAX_NODES = 250_000
-MAX_STEPS = 500_000
-MAX_CHARACTERS = 32 * 1024 * 1024
-"""How long the paths of all nodes and scopes may be together: names repeat in the paths of all that is below."""
 
 Entering = TypeVar("Entering")
 
@@ -55,9 +51,9 @@ class Opener(ABC):
         """Count what is done, so that a small spec can't ask for endless work."""
         self.count += 1
         nodes, characters = len(self.builder.nodes), self.builder.characters
-        if nodes > MAX_NODES or self.count > MAX_STEPS or characters > MAX_CHARACTERS:
-            what = f"{MAX_CHARACTERS:,} characters in its paths"
-            if characters <= MAX_CHARACTERS:
+        if nodes > MAX_NODES or self.count > MAX_STEPS or characters > MAX_PATH_CHARACTERS:
+            what = f"{MAX_PATH_CHARACTERS:,} characters in its paths"
+            if characters <= MAX_PATH_CHARACTERS:
                 what = f"{MAX_NODES:,} nodes" if nodes > MAX_NODES else f"{MAX_STEPS:,} steps"
             help = "a `repeat`, or blocks inside blocks, multiply more than was meant"
             fail("NS214", f"the network has more than {what}", step.span, help=help)

@@ -22,8 +22,9 @@ from netspec.expression import (
 from netspec.naming import SIBLINGS, is_symbol
 from netspec.ops.base import Merge, Op, literal_words, make_op, takes
 from netspec.source import Span
+from netspec.spec.limits import MAX_LIST_ITEMS
 from netspec.spec.read.body import Argument, BlockDefinition, Body, BodyParameter, FileContext, NamesInReach, Target
-from netspec.spec.read.parameters import MAX_ITEMS, block_signature, check_kind, words_for
+from netspec.spec.read.parameters import block_signature, check_kind, words_for
 from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
 from netspec.spec.text.messages import DOLLAR, data_kind, data_text, error_span, way_to_write
 
@@ -144,10 +145,9 @@ class ArgumentReader:
         if isinstance(data, Map):
             fail("NS206", f"`{name}` takes {_wanted(target, name) or 'a value'}, not a mapping", data.span)
         if isinstance(data, Seq):
-            if len(data.items) > MAX_ITEMS:
-                fail(
-                    "NS214", f"a list holds {len(data.items):,} values, and at most {MAX_ITEMS} are allowed", data.span
-                )
+            if len(data.items) > MAX_LIST_ITEMS:
+                message = f"a list holds {len(data.items):,} values, and at most {MAX_LIST_ITEMS} are allowed"
+                fail("NS214", message, data.span)
             parts = [self.argument(name, key_span, item, reach) for item in data.items]
             if any(part.expression is not None for part in parts):
                 tree = ListOf(tuple(part.expression or Literal(part.value) for part in parts))

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from netspec.errors import fail
 from netspec.naming import check_class_name, check_name
 from netspec.source import Source
+from netspec.spec.limits import MAX_EXTENDS
 from netspec.spec.read.body import FileContext
 from netspec.spec.read.keys import outline
 from netspec.spec.sources.find import find_beside
 from netspec.spec.text.data import Entry, Map
 from netspec.spec.text.parse import parse_text
 
-MAX_EXTENDS = 8
 _ONLY_WHERE_THE_BODY_IS = ("network", "networks", "outputs")
 
 

@@ -23,15 +23,12 @@ from netspec.graph.model import SpecParameter
 from netspec.naming import check_module_name, is_symbol
 from netspec.ops.fields import MAX_INT
 from netspec.source import Span
+from netspec.spec.limits import MAX_INPUT_AXES
 from netspec.spec.read.keys import InputOutline, checked_model, place_of_keys
 from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq
 from netspec.spec.text.messages import data_kind, error_span, way_to_write
 
 SIZE = "an int from 1 to 2**31 - 1"
-
-
-MAX_AXES = 8
-"""How many axes an input may have."""
 
 
 def is_size(value: Value) -> TypeGuard[int]:
@@ -76,8 +73,8 @@ def _input(name: str, entry: Entry, parameters: Mapping[str, SpecParameter]) -> 
     if not isinstance(shape, Seq) or not shape.items:
         help = "such as `[N, 3, 224, 224]`: the batch comes first"
         fail("NS201", f"the shape of `{name}` is a list of sizes", shape.span, help=help)
-    if len(shape.items) > MAX_AXES:
-        fail("NS214", f"`{name}` has {len(shape.items):,} axes, and an input has at most {MAX_AXES}", shape.span)
+    if len(shape.items) > MAX_INPUT_AXES:
+        fail("NS214", f"`{name}` has {len(shape.items):,} axes, and an input has at most {MAX_INPUT_AXES}", shape.span)
     dims: list[tuple[int | str | Expression, Span]] = []
     wrong = Findings()
     for item in shape.items:

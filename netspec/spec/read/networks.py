@@ -13,6 +13,7 @@ from netspec.naming import SIBLINGS, check_class_name, check_module_name
 from netspec.ops import REGISTRY
 from netspec.ops.own import announced
 from netspec.source import Source, Span
+from netspec.spec.limits import MAX_EMBEDDED_SPECS
 from netspec.spec.read.blocks import check_no_input
 from netspec.spec.read.body import ONE_OUTPUT, BlockDefinition, FileContext, NamesInReach, ValueNames, names_of_inputs
 from netspec.spec.read.inputs import read_inputs
@@ -28,9 +29,6 @@ from netspec.spec.text.messages import data_kind
 
 if TYPE_CHECKING:
     from netspec.spec.read.read_spec import Spec
-
-MAX_EMBEDDED = 64
-"""How many specs one spec may embed."""
 
 
 @dataclass
@@ -163,8 +161,8 @@ class Embedded:
             fail("NS212", f"`{source.name}` embeds itself", span, notes=notes)
         if key in self.specs:
             return self.specs[key]
-        if len(self.specs) + len(self.open) >= MAX_EMBEDDED:
-            fail("NS214", f"a spec embeds at most {MAX_EMBEDDED} others", span)
+        if len(self.specs) + len(self.open) >= MAX_EMBEDDED_SPECS:
+            fail("NS214", f"a spec embeds at most {MAX_EMBEDDED_SPECS} others", span)
         self.open[key] = source.name
         try:
             spec = read_spec(source, network, self)

@@ -12,6 +12,7 @@ from netspec.expression import Value, show, way_to_bool
 from netspec.graph.model import SpecParameter
 from netspec.naming import check_module_name, check_parameter_name
 from netspec.ops.own import find_op
+from netspec.spec.limits import MAX_LIST_ITEMS, MAX_PARAMETER_TEXT
 from netspec.spec.read.body import Argument, BlockDefinition
 from netspec.spec.text.data import Data, Entry, Scalar, Seq, plain_data
 from netspec.spec.text.messages import data_kind, way_to_write
@@ -28,20 +29,14 @@ PARAMETER_KINDS = (*_KINDS, "body")
 """The types a parameter may have."""
 
 
-MAX_ITEMS = 256
-"""How many values a list may hold, those of the lists in it included."""
-MAX_TEXT = 1_000
-"""How many characters a text may have that expressions can read."""
-
-
 def why_too_large(value: Value) -> str:
     """Why a parameter can't have this value, if it is too large for one: expressions may read it at every step."""
-    if isinstance(value, str) and len(value) > MAX_TEXT:
-        return f"a text has {len(value):,} characters, and a parameter at most {MAX_TEXT:,}"
+    if isinstance(value, str) and len(value) > MAX_PARAMETER_TEXT:
+        return f"a text has {len(value):,} characters, and a parameter at most {MAX_PARAMETER_TEXT:,}"
     if isinstance(value, list):
         count = _count(cast(list[Value], value))
-        if count > MAX_ITEMS:
-            return f"a list holds {count:,} values, and at most {MAX_ITEMS} are allowed"
+        if count > MAX_LIST_ITEMS:
+            return f"a list holds {count:,} values, and at most {MAX_LIST_ITEMS} are allowed"
         return next((why for item in cast(list[Value], value) if (why := why_too_large(item))), "")
     return ""
 

@@ -11,6 +11,7 @@ from netspec.expression import show
 from netspec.preprocess import ImageSize, Preprocess
 from netspec.shape_text import shape_text
 from netspec.source import Span
+from netspec.spec.limits import MAX_IMAGE_SIDE, MAX_PIXEL_STATISTIC, MIN_PIXEL_STD
 from netspec.spec.read.by_name import read_for
 from netspec.spec.read.keys import PreprocessOutline, checked_model, place_of_keys
 from netspec.spec.text.data import Entry, Map, plain_data
@@ -20,10 +21,6 @@ from netspec.types import Tensor
 IMAGES = (1, 3)
 """How many channels an image may have."""
 PREPROCESS_DTYPES = ("float16", "float32", "float64")
-LARGEST_SIDE = 8_192
-"""How high or wide an image may become: a spec from elsewhere must not fill the memory."""
-LARGEST_NUMBER, SMALLEST_STD = 1e6, 1e-6
-"""Between what `mean` and `std` keep pixels to numbers that float32 holds."""
 
 
 @dataclass(slots=True)
@@ -67,9 +64,9 @@ def fitted(name: str, type: Tensor, declared: ImageSize | None, definition: Prep
         if not value.covers:
             what = f"images are resized to {_shown(value.resize)}, and `{name}` is {type}"
             fail("NS206", what, place_of_keys(definition.data, ("resize",)))
-        if max(value.resize if isinstance(value.resize, tuple) else (value.resize or 0,)) > LARGEST_SIDE:
+        if max(value.resize if isinstance(value.resize, tuple) else (value.resize or 0,)) > MAX_IMAGE_SIDE:
             what = f"for `{name}`, which is {type}, images would be resized to {_shown(value.resize)}"
-            fail("NS206", what, place_of_keys(definition.data, ("resize",)), help=f"at most {LARGEST_SIDE:,}")
+            fail("NS206", what, place_of_keys(definition.data, ("resize",)), help=f"at most {MAX_IMAGE_SIDE:,}")
     return value
 
 
@@ -87,7 +84,7 @@ def _preprocess(name: str, entry: Entry, inherited: bool) -> PreprocessDefinitio
     for key in ("resize", "crop"):
         if key in data.entries and not _is_size(getattr(outline, key)):
             value = data.entries[key].value
-            message = f"`{key}` is an int from 1 to {LARGEST_SIDE:,}, or [height, width], not {data_kind(value)}"
+            message = f"`{key}` is an int from 1 to {MAX_IMAGE_SIDE:,}, or [height, width], not {data_kind(value)}"
             wrong.add(Diagnostic("NS206", message, value.span))
     for key in ("mean", "std"):
         if key in data.entries and not _is_numbers(getattr(outline, key), positive=key == "std"):
@@ -110,10 +107,10 @@ def _is_size(value: Any) -> bool:
 
 
 def _is_side(value: Any) -> bool:
-    return type(value) is int and 1 <= value <= LARGEST_SIDE
+    return type(value) is int and 1 <= value <= MAX_IMAGE_SIDE
 
 
 def _is_numbers(value: Any, *, positive: bool) -> bool:
     values = cast("list[Any]", value if isinstance(value, list) else [value])
-    least = SMALLEST_STD if positive else -LARGEST_NUMBER
-    return bool(values) and all(type(v) in (int, float) and least <= v <= LARGEST_NUMBER for v in values)
+    least = MIN_PIXEL_STD if positive else -MAX_PIXEL_STATISTIC
+    return bool(values) and all(type(v) in (int, float) and least <= v <= MAX_PIXEL_STATISTIC for v in values)

@@ -8,6 +8,7 @@ from functools import partial
 from netspec.errors import Findings, NetspecError, fail
 from netspec.graph.model import SpecParameter
 from netspec.source import Source, Span
+from netspec.spec.limits import MAX_USED_FILES
 from netspec.spec.read.blocks import read_blocks
 from netspec.spec.read.body import BlockDefinition
 from netspec.spec.read.defaults import read_defaults
@@ -16,9 +17,6 @@ from netspec.spec.read.networks import Embedded
 from netspec.spec.read.parameters import read_parameters, replaced
 from netspec.spec.sources.find import find_beside
 from netspec.spec.text.data import Seq, plain_data
-
-MAX_FILES = 64
-"""How many files one spec may use."""
 
 _Key = tuple[str, str]
 
@@ -74,8 +72,8 @@ class Blocks:
             fail("NS212", f"`{source.name}` uses itself", span, notes=[" -> ".join(way[way.index(self.open[key]) :])])
         if key in self.known:
             return self.known[key]
-        if len(self.known) + len(self.open) >= MAX_FILES:
-            fail("NS214", f"a spec uses at most {MAX_FILES} files", span)
+        if len(self.known) + len(self.open) >= MAX_USED_FILES:
+            fail("NS214", f"a spec uses at most {MAX_USED_FILES} files", span)
         self.open[key] = source.name
         try:
             files = chain(source, body=False)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from netspec.labels import KNOWN
+from netspec.spec.limits import MAX_IMAGE_SIDE
 from netspec.spec.read.keys import InputOutline, OutputOutline, PreprocessOutline
-from netspec.spec.read.preprocess import IMAGES, LARGEST_SIDE
+from netspec.spec.read.preprocess import IMAGES
 from netspec.spec.schema.parts import EXPRESSION, NUMBER, VALUE, Schema, closed, described, one_of, ref, words
 
 _DIM = {"anyOf": [ref("size"), EXPRESSION]}
@@ -51,8 +52,8 @@ def inputs_and_outputs() -> Schema:
 
 def images() -> Schema:
     """`preprocess` and `labels` of a file, or of one of its networks, as definitions."""
-    side: Schema = {"type": ["integer", "array"], "minimum": 1, "maximum": LARGEST_SIDE, "minItems": 2, "maxItems": 2}
-    side["items"] = {"type": "integer", "minimum": 1, "maximum": LARGEST_SIDE}
+    side: Schema = {"type": ["integer", "array"], "minimum": 1, "maximum": MAX_IMAGE_SIDE, "minItems": 2, "maxItems": 2}
+    side["items"] = {"type": "integer", "minimum": 1, "maximum": MAX_IMAGE_SIDE}
     numbers: Schema = {"type": ["number", "array"], "items": NUMBER, "minItems": 1, "maxItems": max(IMAGES)}
     positive = {**numbers, "exclusiveMinimum": 0, "items": {"type": "number", "exclusiveMinimum": 0}}
     properties = {

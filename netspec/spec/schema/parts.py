@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from netspec.expression import FUNCTIONS as EXPRESSION_FUNCTIONS
 from netspec.expression import MAX_LENGTH
 from netspec.naming import IDENTIFIER, MAX_NAME, MODULE_ATTRIBUTES
-from netspec.spec.elaborate.elaborate import MAX_REPEAT
+from netspec.spec.limits import MAX_REPEAT
 from netspec.spec.read.initializers import INITIALIZERS
 
 Schema = dict[str, Any]

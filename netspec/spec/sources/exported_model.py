@@ -9,15 +9,13 @@ from typing import IO
 
 from netspec.errors import fail
 from netspec.files import reason_of
+from netspec.spec.limits import MAX_EXPORTED_BYTES, MAX_EXPORTED_FIELDS
 
 MODEL_SUFFIX = ".onnx"
 SPEC_KEY = "netspec.spec"
 """The key of the spec in a model's metadata."""
 _PRODUCER = "netspec"
 """The `producer_name` of a model that netspec exported."""
-MAX_EXPORTED_BYTES = 4 * 1024 * 1024
-"""How many bytes of one piece of metadata are read."""
-_MAX_FIELDS = 100_000
 _PRODUCER_NAME, _GRAPH, _METADATA, _KEY, _VALUE = 2, 7, 14, 1, 2
 """Field numbers in onnx.proto: of ModelProto, and of StringStringEntryProto."""
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
@@ -78,7 +76,7 @@ def _read(file: IO[bytes]) -> tuple[bytes, bytes | None, bool]:
 
 def _fields(file: IO[bytes], end: int) -> Iterator[tuple[int, int]]:
     """The number and length of each field up to `end` that has a length; the file stands at its first byte."""
-    for _ in range(_MAX_FIELDS):
+    for _ in range(MAX_EXPORTED_FIELDS):
         if file.tell() >= end:
             return
         tag = _varint(file)

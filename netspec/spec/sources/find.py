@@ -12,10 +12,11 @@ from netspec.errors import choices, fail
 from netspec.files import note_input
 from netspec.naming import IDENTIFIER
 from netspec.source import Source, Span
+from netspec.spec.limits import MAX_FILE_BYTES
 from netspec.spec.sources.aliases import Params, name_hint, params_text, resolve_alias
 from netspec.spec.sources.bundled import bundled_names, bundled_source
 from netspec.spec.sources.exported_model import MODEL_SUFFIX, SPEC_KEY, read_exported_spec
-from netspec.spec.sources.spec_file import MAX_BYTES, SPEC_SUFFIXES, check_path, decode, looks_like_path, read_file
+from netspec.spec.sources.spec_file import SPEC_SUFFIXES, check_path, decode, looks_like_path, read_file
 from netspec.spec.text.data import plain_data
 from netspec.spec.text.parse import parse_text
 
@@ -23,7 +24,7 @@ from netspec.spec.text.parse import parse_text
 def find(name: str) -> Source:
     """The spec of this name or path: `vgg_e` (or `VGG-19`), `x.yaml`, a model `x.onnx`, or `-` for standard input."""
     if name in ("-", "<stdin>"):
-        return Source("<stdin>", decode(sys.stdin.buffer.read(MAX_BYTES + 1), "<stdin>"))
+        return Source("<stdin>", decode(sys.stdin.buffer.read(MAX_FILE_BYTES + 1), "<stdin>"))
     if name.endswith(MODEL_SUFFIX):
         return _read_model(name)
     if looks_like_path(name):

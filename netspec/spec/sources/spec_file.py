@@ -10,12 +10,9 @@ from pathlib import Path
 from netspec.errors import closest, fail
 from netspec.files import note_input, reason_of
 from netspec.source import Source, Span
+from netspec.spec.limits import MAX_FILE_BYTES, MAX_PATH_LENGTH
 
 SPEC_SUFFIXES = (".yaml", ".yml", ".json")
-MAX_BYTES = 4 * 1024 * 1024
-MAX_PATH = 4096
-"""How many characters a path may have: to resolve a long one takes quadratic time."""
-
 _STDIN = "`-` is standard input"
 
 
@@ -26,8 +23,8 @@ def looks_like_path(name: str) -> bool:
 
 def check_path(name: str, span: Span | None = None) -> None:
     """Refuse what can't be the path of a file."""
-    if len(name) > MAX_PATH:
-        fail("NS105", f"a path has at most {MAX_PATH:,} characters, and this one {len(name):,}", span)
+    if len(name) > MAX_PATH_LENGTH:
+        fail("NS105", f"a path has at most {MAX_PATH_LENGTH:,} characters, and this one {len(name):,}", span)
     if re.match(r"[a-z][a-z0-9+.-]+://", name, re.IGNORECASE):
         fail("NS213", f"`{name}` is an address, and specs are read from files", span, help="download it first")
 
@@ -47,7 +44,7 @@ def read_file(path: Path, shown: str, span: Span | None = None) -> Source:
             fail("NS105", f"{shown} is not an ordinary file", span, help=help)
         note_input(path)
         with open(path, "rb", opener=_open) as file:
-            data = file.read(MAX_BYTES + 1)
+            data = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         names = [file.name for file in path.parent.glob("*") if file.suffix in SPEC_SUFFIXES and os.path.isfile(file)]
         fail("NS213", f"there is no file {shown}", span, help=closest(path.name, names))
@@ -65,8 +62,8 @@ def _open(path: str, flags: int) -> int:
 
 def decode(data: bytes, shown: str, span: Span | None = None) -> str:
     """The bytes of a spec as text; refuses what is too large, or no UTF-8."""
-    if len(data) > MAX_BYTES:
-        fail("NS104", f"{shown} is larger than {MAX_BYTES >> 20} MiB", span)
+    if len(data) > MAX_FILE_BYTES:
+        fail("NS104", f"{shown} is larger than {MAX_FILE_BYTES >> 20} MiB", span)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or re.match(rb"\0[\t-~]|[\t-~]\0", data):
         fail("NS105", f"{shown} is UTF-16 text", span, help="save it as UTF-8")
     if 0 in data:

@@ -7,13 +7,7 @@ from typing import Any, NoReturn
 
 from netspec.errors import fail
 from netspec.source import Source, Span
-
-MAX_DATA_DEPTH = 64
-"""How deep lists and mappings may nest."""
-MAX_TEXT_BYTES = 4 * 1024 * 1024
-"""How many characters a spec may have."""
-MAX_DIGITS = 19
-"""How many digits an integer may have."""
+from netspec.spec.limits import MAX_DATA_DEPTH, MAX_INTEGER_DIGITS, MAX_TEXT_CHARACTERS
 
 
 @dataclass(slots=True)
@@ -71,18 +65,19 @@ def integer(digits: str, base: int, span: Span) -> int:
     """An integer of bounded size (`int` alone takes quadratic time, or gives up at 4300 digits)."""
     if base == 10 and (zeros := len(digits) - len(digits.lstrip("+-0"))):
         digits = ("-" if digits[0] == "-" else "") + (digits[zeros:] or "0")
-    long = base == 10 and len(digits.lstrip("-")) > MAX_DIGITS
+    long = base == 10 and len(digits.lstrip("-")) > MAX_INTEGER_DIGITS
     value = 0 if long else int(digits, base)
-    if long or value >= 10**MAX_DIGITS:
-        fail("NS104", f"an integer of more than {MAX_DIGITS} digits", span, help="text of digits stands in quotes")
+    if long or value >= 10**MAX_INTEGER_DIGITS:
+        message = f"an integer of more than {MAX_INTEGER_DIGITS} digits"
+        fail("NS104", message, span, help="text of digits stands in quotes")
     return value
 
 
 def check_size(source: Source) -> None:
     """Refuse a text that is too large, or blank."""
     size = len(source.text)
-    if size > MAX_TEXT_BYTES:
-        fail("NS104", f"the text has {size:,} characters; a spec may have {MAX_TEXT_BYTES:,}", Span(source, 0, 0))
+    if size > MAX_TEXT_CHARACTERS:
+        fail("NS104", f"the text has {size:,} characters; a spec may have {MAX_TEXT_CHARACTERS:,}", Span(source, 0, 0))
     if not source.text or source.text.isspace():
         fail_empty(source)
 

@@ -8,18 +8,8 @@ from typing import NoReturn
 
 from netspec.errors import NetspecError, fail
 from netspec.source import Source, Span
-from netspec.spec.text.data import (
-    MAX_DATA_DEPTH,
-    Data,
-    Entry,
-    Map,
-    Scalar,
-    Seq,
-    check_size,
-    fail_deep,
-    fail_duplicate,
-    integer,
-)
+from netspec.spec.limits import MAX_DATA_DEPTH
+from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, check_size, fail_deep, fail_duplicate, integer
 from netspec.spec.text.json_errors import STRING, raise_json_error, refuse_word
 
 _BRACKETS = re.compile(rf'{STRING}"?|[\[\]{{}}]', re.DOTALL)

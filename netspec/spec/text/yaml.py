@@ -20,18 +20,8 @@ from yaml import (
 from yaml.reader import ReaderError
 
 from netspec.source import Source, Span
-from netspec.spec.text.data import (
-    MAX_DATA_DEPTH,
-    Data,
-    Entry,
-    Map,
-    Scalar,
-    Seq,
-    check_size,
-    fail_deep,
-    fail_empty,
-    integer,
-)
+from netspec.spec.limits import MAX_DATA_DEPTH
+from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, check_size, fail_deep, fail_empty, integer
 from netspec.spec.text.yaml_errors import fail_unprintable, raise_yaml_error
 from netspec.spec.text.yaml_refusals import (
     check_document,

@@ -15,7 +15,8 @@ import yaml
 
 from netspec.errors import fail
 from netspec.source import Source, Span
-from netspec.spec.text.data import MAX_DATA_DEPTH, fail_deep
+from netspec.spec.limits import MAX_DATA_DEPTH
+from netspec.spec.text.data import fail_deep
 from netspec.spec.text.parser_stop import BRACKETS, ParserStop, is_after_dash, line_start_of
 from netspec.spec.text.yaml_flow_errors import fail_in_flow
 from netspec.spec.text.yaml_refusals import check_space, refuse_key, refuse_yaml
