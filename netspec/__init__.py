@@ -27,7 +27,7 @@ _HOMES = {
     "Session": "netspec.backends.onnx.session",
     "Summary": "netspec.network",
     "Tensor": "netspec.types",
-    "compile": "netspec.backends.pytorch",
+    "compile": "netspec.backends.pytorch.runtime.load",
     "diagram": "netspec.backends.diagram",
     "diff": "netspec.analysis.diff.diff",
     "fold_batch_norm": "netspec.passes",
@@ -37,7 +37,7 @@ _HOMES = {
     "names": "netspec.network",
     "rebuild": "netspec.graph",
     "summary": "netspec.analysis.summary",
-    "to_source": "netspec.backends.pytorch",
+    "to_source": "netspec.backends.pytorch.source",
     "to_yaml": "netspec.backends.yaml",
 }
 
@@ -78,7 +78,8 @@ if TYPE_CHECKING:
     from netspec.analysis.summary import summary
     from netspec.backends.diagram import diagram
     from netspec.backends.onnx.session import Session
-    from netspec.backends.pytorch import compile, to_source
+    from netspec.backends.pytorch.runtime.load import compile
+    from netspec.backends.pytorch.source import to_source
     from netspec.backends.yaml import to_yaml
     from netspec.dims import Dim
     from netspec.errors import Diagnostic, NetspecError

@@ -164,7 +164,7 @@ class Network:
 
     @cached_property
     def _source(self) -> str:
-        from netspec.backends.pytorch import to_source
+        from netspec.backends.pytorch.source import to_source
 
         return to_source(self.graph)
 
@@ -186,8 +186,7 @@ class Network:
         `checkpoint.model`. It must fit, else NetspecError NS501 says what is missing, unused, or of another shape; with
         `partial`, what fits is taken, and the rest begins as the spec says.
         """
-        from netspec.backends.pytorch import load_source
-        from netspec.backends.pytorch.runtime.load import with_weights
+        from netspec.backends.pytorch.runtime.load import load_source, with_weights
 
         if weights is None:
             return load_source(self.graph, self.to_source())

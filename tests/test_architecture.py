@@ -26,6 +26,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 BASE = "printable files shape_text source errors gc_pause dims expression types naming preprocess labels"
 GRAPH = f"{BASE} ops graph"
 SPEC = "spec.limits spec.text spec.sources spec.read spec.elaborate"
+FILES_OF_WEIGHTS = "backends.opened backends.stored backends.marks backends.not_weights"
+BACKENDS = f"backends backends.collapse backends.pytorch backends.pytorch.runtime {FILES_OF_WEIGHTS}"
 LAYERS = {
     "printable": "",
     "files": "",
@@ -57,11 +59,19 @@ LAYERS = {
     "lazy": "",
     "passes": f"{GRAPH} analysis lazy",
     "weights": f"{GRAPH} {SPEC} tables report",
-    "backends": f"{GRAPH} {SPEC} analysis passes tables report weights lazy __init__",
+    "backends.collapse": "",
+    "backends.opened": "errors files",
+    "backends.stored": "errors files backends.opened",
+    "backends.marks": "errors files backends.stored",
+    "backends.not_weights": "",
+    "backends.pytorch": f"{GRAPH} backends.collapse",
+    "backends.pytorch.runtime": f"{GRAPH} analysis passes weights {FILES_OF_WEIGHTS} backends.pytorch",
+    "backends": f"{GRAPH} {SPEC} analysis passes tables report weights lazy __init__ {FILES_OF_WEIGHTS} "
+    "backends.collapse backends.pytorch backends.pytorch.runtime",
     "expect": f"{GRAPH} {SPEC} analysis",
     "explain": f"{GRAPH} {SPEC} analysis tables report",
-    "network": f"{GRAPH} {SPEC} analysis expect explain weights backends tables report",
-    "cli": f"{GRAPH} {SPEC} spec.schema analysis passes backends expect network weights tables report __init__",
+    "network": f"{GRAPH} {SPEC} analysis expect explain weights tables report {BACKENDS}",
+    "cli": f"{GRAPH} {SPEC} spec.schema analysis passes expect network weights tables report __init__ {BACKENDS}",
     "__main__": "cli",
 }
 FRONT_DOOR = "__init__"
@@ -71,14 +81,14 @@ MAY_IMPORT = {
     "pydantic": "ops spec.read spec.schema",
     "yaml": "spec.text",
     "click": "cli",
-    "torch": "backends cli network| passes|",
-    "safetensors": "backends",
+    "torch": "backends.pytorch.runtime cli network| passes| backends|",
+    "safetensors": "backends.marks backends.pytorch.runtime",
     "graphviz": "backends",
     "rich": "cli",
     "networkx": "graph",
     "onnx": "backends",
     "onnxruntime": "backends",
-    "numpy": "backends",
+    "numpy": "backends backends.pytorch.runtime",
     "PIL": "backends",
     "google": "backends",
 }
@@ -184,6 +194,21 @@ def test_importing_netspec_loads_nothing_else(tmp_path: Path) -> None:
     code += "print([m for m in set(sys.modules) - before if m.partition('.')[0] not in sys.stdlib_module_names])"
     done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
     assert done.stdout == "['netspec']\n"
+
+
+LOADS_NO_TORCH = {
+    "importing the printer": "import netspec.backends.pytorch.source",
+    "compile --help": "from netspec.cli.main import main\nmain(['compile', '--help'])",
+    "to_source": "print(netspec.to_source(netspec.load('resnet18').graph))",
+    "Network.to_source": "print(netspec.load('resnet18').to_source())",
+}
+
+
+@pytest.mark.parametrize("code", LOADS_NO_TORCH.values(), ids=LOADS_NO_TORCH)
+def test_printing_source_loads_no_torch(code: str, tmp_path: Path) -> None:
+    code = f"import atexit, sys, netspec\natexit.register(lambda: print('torch' in sys.modules))\n{code}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "False"), done.stderr
 
 
 # Public names.

@@ -154,7 +154,7 @@ def _tell(made: Transformed) -> None:
 
 def _text(made: Transformed, suffix: str, network: str) -> str:
     if suffix == ".py":
-        from netspec.backends.pytorch import to_source
+        from netspec.backends.pytorch.source import to_source
 
         return to_source(made.graph)
     from netspec.backends.yaml import to_yaml

@@ -8,8 +8,8 @@ import torch
 import torchvision
 from timing import interleaved, show
 
-from netspec.backends.pytorch import load_source, to_source
-from netspec.backends.pytorch.runtime.load import PACKAGE
+from netspec.backends.pytorch.runtime.load import PACKAGE, load_source
+from netspec.backends.pytorch.source import to_source
 from netspec.network import from_source
 from netspec.spec.sources.find import find
 

@@ -20,8 +20,8 @@ save_file(state, sys.argv[1] + "/vgg19.safetensors")
 
 MEASURE = """
 import resource, sys
-import torch, torchvision, netspec, netspec.backends.pytorch
-from netspec.backends.pytorch import weights
+import torch, torchvision, netspec
+from netspec.backends.pytorch.runtime import weights
 from safetensors.torch import load_file
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 begin = resource.getrusage(resource.RUSAGE_SELF)
