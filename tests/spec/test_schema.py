@@ -114,7 +114,7 @@ def loads(text: str) -> bool:
 
 
 def test_the_specs_of_the_tests_are_accepted() -> None:
-    files = [*sorted(TESTS.glob("spec/test_language_*.py")), *sorted(TESTS.glob("backends/pytorch/specs_of_*.py"))]
+    files = [*sorted(TESTS.glob("spec/test_language_*.py")), *sorted(TESTS.glob("support/specs_of_*.py"))]
     texts = [text for path in files for text in texts_in(list(vars(module(path)).values()))]
     accepted = [text for text in dict.fromkeys(texts) if loads(text)]
     assert len(accepted) > 120
