@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from netspec.cli.options import (
-    need,
+    NetworkOptions,
+    WeightsOptions,
+    force_option,
     network_options,
-    open_network,
     output_file,
-    overwrite,
-    weights_file,
-    weights_key,
+    weights_options,
 )
-from netspec.cli.output import (
-    check_names_a_file,
-    check_overwrite,
-    in_place_of,
-    is_stdout,
-    write_file,
-    write_with_weights,
-)
-from netspec.cli.overwrite import is_our_program, is_our_source, weights_beside
+from netspec.cli.output import FileOptions, Target
 from netspec.cli.progress import working
+from netspec.cli.provenance import is_our_program, is_our_source
+from netspec.cli.requirements import require
 from netspec.cli.terminal import echo
 from netspec.shape_text import shape_text
 
@@ -36,18 +28,9 @@ if TYPE_CHECKING:
 @click.command("compile")
 @network_options
 @output_file("NAME.py, NAME.pt2, or - for source on stdout.  [default: the network's name.py]")
-@weights_file("A file of weights that fits: they go into the .pt2, or beside the .py as NAME.safetensors.")
-@weights_key
-@overwrite
-def command(
-    network: str,
-    settings: tuple[str, ...],
-    sizes: tuple[str, ...],
-    output: str | None,
-    weights: str | None,
-    key: str,
-    force: bool,
-) -> None:
+@weights_options("A file of weights that fits: they go into the .pt2, or beside the .py as NAME.safetensors.")
+@force_option
+def command(network: NetworkOptions, output: FileOptions, weights: WeightsOptions | None) -> None:
     """Write a network as PyTorch source, build the module from it, and prove it against the analysis.
 
     The proof: parameters and buffers have the names and shapes that the analysis gives, and so has the output.
@@ -61,91 +44,87 @@ def command(
       netspec compile resnet50 --set stride_in_3x3=true --weights resnet50.pth -o resnet50.py
       netspec compile alexnet --weights alexnet.safetensors -o alexnet.pt2
     """
-    printed = output is not None and is_stdout(output)
-    suffix = ".py" if output is None or printed else Path(output).suffix.lower()
+    suffix = ".py" if output.file is None or output.is_stdout else output.suffix
     if suffix not in (".py", ".pt2"):
-        raise click.UsageError(f"-o takes a file that ends in .py or .pt2, not `{output}`")
-    if weights is not None and printed:
+        raise click.UsageError(f"-o takes a file that ends in .py or .pt2, not `{output.file}`")
+    if weights is not None and output.is_stdout:
         raise click.UsageError("--weights goes with a file: source on stdout holds no weights")
-    if key and weights is None:
-        raise click.UsageError("--key goes with --weights")
-    found = open_network(network, settings, sizes)
-    target = f"{found.name}.py" if output is None else output
-    with working("loading torch"):
-        need("torch")
-    if not printed:
-        check_names_a_file(target)
-        check_overwrite(Path(target), is_our_source if suffix == ".py" else is_our_program, force)
-        if weights is not None and suffix == ".py":
-            weights_beside(Path(target), force)
-    with working(f"building {found.name} with torch, and proving it"):
-        source = found.to_source()
-        proof = _prove(found)
-    if printed:
+    opened = network.open()
+    require("torch")
+    if output.is_stdout:
+        source = opened.to_source()
+        proof = _prove(opened)
         echo(source, nl=False)
         echo(proof, err=True)
         return
-    echo(proof, err=True)
+    target = output.target(is_our_source if suffix == ".py" else is_our_program, f"{opened.name}.py")
+    if weights is not None and suffix == ".py":
+        target.weights()
+    echo(_prove(opened), err=True)
     if suffix == ".py":
-        beside = ""
-        if weights is not None:
-            beside = _convert(found, Path(target), source, weights, key, force)
-        else:
-            write_file(Path(target), source, is_our_source, force)
-        echo(f"wrote {target}: class {_class(found)}, {source.count(chr(10))} lines{beside}", err=True)
+        _write_source(opened, target, weights)
     else:
-        with working(f"exporting {found.name}"):
-            _export(found, Path(target), weights, key, force)
-    echo(str(found.summary()))
-
-
-def _convert(network: Network, path: Path, source: str, weights: str, key: str, force: bool) -> str:
-    """Write a source and weights with the keys of its module; what was written, for the line that tells."""
-    from netspec.backends.pytorch.runtime.weights import save_weights
-
-    with working(f"reading {weights}"):
-        state = dict(network.compile(weights, key=key).state_dict())
-    beside = write_with_weights(
-        path, source, is_our_source, lambda file: save_weights(state, file, network.params, path.name), force
-    )
-    return f", and its weights, {beside}"
-
-
-def _class(network: Network) -> str:
-    from netspec.backends.pytorch.classes import network_class_name
-
-    return network_class_name(network.graph)
+        _write_program(opened, target, weights)
+    echo(str(opened.summary()))
 
 
 def _prove(network: Network) -> str:
+    """Build the module from its source, and prove it; returns the line that says so."""
     from netspec.backends.pytorch.runtime.prove import prove_module
 
-    return prove_module(network.graph, network.to_source())
+    with working(f"building {network.name} with torch, and proving it"):
+        return prove_module(network.graph, network.to_source())
 
 
-def _export(network: Network, path: Path, weights: str | None, key: str, force: bool) -> None:
-    """Write the module as a program of torch.export whose symbolic sizes stay open where torch can keep them so."""
-    import torch
+def _write_source(network: Network, target: Target, weights: WeightsOptions | None) -> None:
+    """Write the source, and the weights beside it with the keys of its module."""
+    from netspec.backends.pytorch.classes import network_class_name
 
+    source, beside = network.to_source(), ""
+    if weights is None:
+        target.write(source)
+    else:
+        from netspec.backends.pytorch.runtime.weights import save_weights
+
+        with working(f"reading {weights.file}"):
+            state = dict(network.compile(weights.file, key=weights.key).state_dict())
+        params, name = network.params, target.path.name
+        path = target.write_with_weights(source, lambda file: save_weights(state, file, params, name))
+        beside = f", and its weights, {path}"
+    lines = source.count("\n")
+    echo(f"wrote {target.path}: class {network_class_name(network.graph)}, {lines} lines{beside}", err=True)
+
+
+def _write_program(network: Network, target: Target, weights: WeightsOptions | None) -> None:
+    """Write the module as a program of torch.export, and print the sizes that it takes."""
     from netspec import __version__
     from netspec.backends.marks import NOTE
     from netspec.backends.pytorch.runtime.programs import save_program
+
+    with working(f"exporting {network.name}"):
+        with target.opened() as file:
+            module: Any = network.compile(weights.file, key=weights.key) if weights else network.compile()
+            program = _exported_program(network, module.eval())
+            save_program(program, file, {NOTE: f"compiled by netspec {__version__} from {network.name}"})
+        nodes = {node.name: node for node in program.graph.nodes}
+        inputs: list[str] = []
+        for i in network.graph.inputs:
+            # torch may fix a size that the spec leaves open.
+            sizes = zip(nodes[i.name].meta["val"].shape, i.type.shape, strict=True)
+            dims = [str(size if isinstance(size, int) else dim) for size, dim in sizes]
+            inputs.append(f"{i.name} {shape_text(dims)}")
+        echo(f"wrote {target.path}: a program for {', '.join(inputs)}", err=True)
+
+
+def _exported_program(network: Network, module: Any) -> Any:
+    """A module as torch.export has it; sizes that the spec leaves open stay open where torch can keep them so."""
+    import torch
+
     from netspec.backends.pytorch.runtime.prove import example_inputs, sizes_for
 
-    with in_place_of(path, is_our_program, force) as file:
-        module: Any = network.compile(weights, key=key).eval()
-        inputs = network.graph.inputs
-        auto: Any = torch.export.Dim.AUTO
-        open_dims = tuple(
-            {axis: auto for axis, dim in enumerate(i.type.shape) if not isinstance(dim, int)} for i in inputs
-        )
-        examples = example_inputs(network.graph, "cpu", sizes_for(network.graph))
-        program: Any = torch.export.export(module, examples, dynamic_shapes=open_dims)
-        save_program(program, file, {NOTE: f"compiled by netspec {__version__} from {network.name}"})
-    nodes = {node.name: node for node in program.graph.nodes}
-    shown: list[str] = []
-    for i in inputs:
-        kept = nodes[i.name].meta["val"].shape
-        dims = [str(size if isinstance(size, int) else dim) for size, dim in zip(kept, i.type.shape, strict=True)]
-        shown.append(f"{i.name} {shape_text(dims)}")
-    echo(f"wrote {path}: a program for {', '.join(shown)}", err=True)
+    auto: Any = torch.export.Dim.AUTO
+    open_dims = tuple(
+        {axis: auto for axis, dim in enumerate(i.type.shape) if not isinstance(dim, int)} for i in network.graph.inputs
+    )
+    examples = example_inputs(network.graph, "cpu", sizes_for(network.graph))
+    return torch.export.export(module, examples, dynamic_shapes=open_dims)

@@ -1,4 +1,4 @@
-"""Completion in shells, by click: which networks, specs and ops there are; nothing heavy is loaded for it."""
+"""Completion in shells, by click: networks, specs, commands and ops, without loading anything heavy."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ if TYPE_CHECKING:
     from click import Command, Context, Parameter
     from click.shell_completion import CompletionItem
 
-VARIABLE = "_NETSPEC_COMPLETE"
-"""In which a shell says what it wants: `bash_source`, or `bash_complete` with the words so far in others."""
+_VARIABLE = "_NETSPEC_COMPLETE"
+"""The variable in which a shell asks: `bash_source`, or `bash_complete` with the words so far in further variables."""
 
 
-def complete(command: Command) -> None:
-    """Answer a shell that asks for completions, and end."""
-    wanted = os.environ.get(VARIABLE)
-    if not wanted:
+def answer_shell(command: Command) -> None:
+    """Answer a shell that asks for completions, and end the process; else do nothing."""
+    question = os.environ.get(_VARIABLE)
+    if not question:
         return
     from click.shell_completion import shell_complete
 
     try:
-        status = shell_complete(command, {}, "netspec", VARIABLE, wanted)
+        status = shell_complete(command, {}, "netspec", _VARIABLE, question)
     except Exception:
         # A line that is half written may be wrong in any way, and a shell has no place for words.
         status = 1
     sys.exit(status)
 
 
-def network_names(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
-    """The bundled networks, and the spec files and folders where a shell looks."""
-    names = bundled(context, parameter, incomplete)
+def complete_network(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
+    """The bundled networks, and the spec files and folders at the path that is typed."""
+    names = complete_bundled(context, parameter, incomplete)
     return names + _items(_specs(incomplete, alone=not names))
 
 
-def bundled(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_bundled(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
     """The bundled networks."""
     from netspec.spec.sources.bundled import bundled_names
 
@@ -50,7 +50,10 @@ def _items(values: list[str]) -> list[CompletionItem]:
 
 
 def _specs(incomplete: str, alone: bool) -> list[str]:
-    """The spec files and folders whose paths begin so; of a folder that stands `alone` what is in it."""
+    """The spec files and folders whose paths begin with a text.
+
+    With `alone`, they are all that is offered, and a single folder is replaced by its content.
+    """
     from netspec.spec.sources.spec_file import SPEC_SUFFIXES
 
     lead, slash, begins = incomplete.rpartition("/")
@@ -58,31 +61,32 @@ def _specs(incomplete: str, alone: bool) -> list[str]:
         entries = sorted(Path(f"{lead}{slash}" or ".").expanduser().iterdir())
     except OSError:
         return []
-    seen = [entry for entry in entries if entry.name.startswith(begins) and (begins or entry.name[0] != ".")]
-    folders = [f"{lead}{slash}{entry.name}/" for entry in seen if entry.is_dir()]
-    files = [f"{lead}{slash}{entry.name}" for entry in seen if entry.name.endswith(SPEC_SUFFIXES) and entry.is_file()]
+    matches = [entry for entry in entries if entry.name.startswith(begins) and (begins or entry.name[0] != ".")]
+    folders = [f"{lead}{slash}{entry.name}/" for entry in matches if entry.is_dir()]
+    specs = [entry for entry in matches if entry.name.endswith(SPEC_SUFFIXES) and entry.is_file()]
+    files = [f"{lead}{slash}{entry.name}" for entry in specs]
     if alone and len(folders) == 1 and not files:
-        # A shell would go on with a space behind it.
+        # A shell would end a single match with a space.
         return _specs(folders[0], alone) or folders
     return files + folders
 
 
-def command_names(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_command(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
     """The commands, or those within the command that was named before."""
     import click
 
     inner = context.find_root()
     for name in context.params.get("names") or ():
         group = inner.command
-        found = group.get_command(inner, name) if isinstance(group, click.Group) else None
-        if not isinstance(found, click.Group):
+        command = group.get_command(inner, name) if isinstance(group, click.Group) else None
+        if not isinstance(command, click.Group):
             return []
-        inner = click.Context(found, parent=inner, info_name=name)
+        inner = click.Context(command, parent=inner, info_name=name)
     return [item for item in inner.command.shell_complete(inner, incomplete) if item.value[:1] != "-"]
 
 
-def op_completions(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
-    """The ops, those that installed packages announce included."""
+def complete_op(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
+    """The ops, including those that installed packages announce."""
     from netspec.ops import own
 
     return _items([name for name in sorted(own.op_names()) if name.startswith(incomplete)])

@@ -2,25 +2,82 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from netspec.cli.options import network_options, open_network, output_file, overwrite
-from netspec.cli.output import check_names_a_file, check_overwrite, is_stdout, write_file
+from netspec.cli.options import NetworkOptions, force_option, network_options, output_file
+from netspec.cli.output import FileOptions
 from netspec.cli.progress import working
+from netspec.cli.provenance import is_our_diagram
 from netspec.cli.terminal import echo
 
 if TYPE_CHECKING:
+    from netspec.backends.diagram import Diagram
+    from netspec.backends.diagram.dot import Direction
+    from netspec.backends.diagram.theme import Theme
     from netspec.graph.model import Graph, Mode
 
 _FORMATS = ("svg", "png", "pdf", "dot")
 
 
+@dataclass(frozen=True, slots=True)
+class _DrawingOptions:
+    """The values of the options below, by their names."""
+
+    depth: str | None
+    expand: tuple[str, ...]
+    part: str
+    train: bool
+    direction: Direction
+    width: float | None
+    theme: Theme
+    highlight: tuple[str, ...]
+    title: bool
+    dpi: int | None
+    dot: str
+
+    def check(self, format: str) -> None:
+        """Refuse options that do not fit together, and numbers that no picture can have."""
+        from netspec.backends.diagram.render import DPIS, WIDTHS
+
+        depth, width, dpi = self.depth, self.width, self.dpi
+        if depth is not None and depth != "all" and not (depth.isascii() and depth.isdecimal() and len(depth) < 10):
+            raise click.UsageError(f"--depth takes a number from 0, or `all`, not `{depth}`")
+        if width is not None and self.direction != "LR":
+            raise click.UsageError("--width goes with --direction LR: it says how long a row may be")
+        if width is not None and not WIDTHS[0] <= width <= WIDTHS[1]:
+            raise click.UsageError(f"--width takes from {WIDTHS[0]} to {WIDTHS[1]} inches, not {width:g}")
+        if dpi is not None and format != "png":
+            this = f"this is {format.upper()}: write to a file that ends in .png"
+            raise click.UsageError(f"--dpi goes with a PNG, and {this}")
+        if dpi is not None and not DPIS[0] <= dpi <= DPIS[1]:
+            raise click.UsageError(f"--dpi takes from {DPIS[0]} to {DPIS[1]} pixels per inch, not {dpi}")
+
+    def draw(self, graph: Graph) -> Diagram:
+        """The diagram of a graph; where `part` names a block, the use that is drawn is told."""
+        from netspec.backends.diagram import diagram
+        from netspec.backends.diagram.view import DEEPEST
+
+        mode = "train" if self.train else "inference"
+        return diagram(
+            graph,
+            DEEPEST if self.depth == "all" else None if self.depth is None else int(self.depth),
+            expand=self.expand,
+            part=_part(graph, self.part, mode),
+            direction=self.direction,
+            theme=self.theme,
+            highlight=self.highlight,
+            mode=mode,
+            title=self.title,
+            width=self.width,
+        )
+
+
 @click.command("diagram")
 @network_options
-@output_file("Write to a file (.svg, .png, .pdf or .dot) and not SVG to stdout.")
+@output_file("Write to a file (.svg, .png, .pdf or .dot) and not SVG to stdout.", default="-")
 @click.option("--depth", metavar="N|all", help="How deep to open blocks.  [default: as deep as a page holds]")
 @click.option("--expand", multiple=True, metavar="NAME|all", help="Draw every copy of a repeat; may be repeated.")
 @click.option("--part", default="", metavar="NAME", help="Draw one block, branch or repeat alone; of a block, a use.")
@@ -45,25 +102,8 @@ _FORMATS = ("svg", "png", "pdf", "dot")
     show_default=True,
     help="Which Graphviz lays it out.",
 )
-@overwrite
-def command(
-    network: str,
-    settings: tuple[str, ...],
-    sizes: tuple[str, ...],
-    output: str | None,
-    depth: str | None,
-    expand: tuple[str, ...],
-    part: str,
-    train: bool,
-    direction: str,
-    width: float | None,
-    theme: str,
-    highlight: tuple[str, ...],
-    title: bool,
-    dpi: int | None,
-    dot: str,
-    force: bool,
-) -> None:
+@force_option
+def command(network: NetworkOptions, output: FileOptions, **options: Any) -> None:
     """Draw a network: blocks as frames, a convolution with its norm and activation as one box, repeats once.
 
     What is drawn dashed stands in some copies of a repeat only. A long diagram goes on in a next column, where a
@@ -77,67 +117,31 @@ def command(
       netspec diagram googlenet --part inception --direction LR --no-title --dpi 300 -o inception.png
       netspec diagram vgg_e --direction LR --theme dark -o vgg_e.svg
     """
-    format = "svg" if output is None or is_stdout(output) else Path(output).suffix.removeprefix(".").lower()
+    drawing = _DrawingOptions(**options)
+    format = "svg" if output.is_stdout else output.suffix.removeprefix(".")
     if format not in _FORMATS:
-        raise click.UsageError(f"-o takes a file that ends in .svg, .png, .pdf or .dot, not `{output}`")
-    if depth is not None and depth != "all" and not (depth.isascii() and depth.isdecimal() and len(depth) < 10):
-        raise click.UsageError(f"--depth takes a number from 0, or `all`, not `{depth}`")
-    _check(format, direction, width, dpi)
-    if output is not None and not is_stdout(output):
-        check_names_a_file(output)
-    found = open_network(network, settings, sizes)
-    from netspec.backends.diagram.mark import is_our_diagram, marked
-
-    if output is not None and not is_stdout(output):
-        check_overwrite(Path(output), is_our_diagram, force)
-    system = dot == "system" or format == "pdf"
+        raise click.UsageError(f"-o takes a file that ends in .svg, .png, .pdf or .dot, not `{output.file}`")
+    drawing.check(format)
+    opened = network.open()
+    target = None if output.is_stdout else output.target(is_our_diagram)
+    system = drawing.dot == "system" or format == "pdf"
     if system and format != "dot":
-        _need_graphviz(format)
-    from netspec.backends.diagram import diagram
-    from netspec.backends.diagram.dot import Direction
-    from netspec.backends.diagram.theme import Theme
-    from netspec.backends.diagram.view import DEEPEST
-
-    mode = "train" if train else "inference"
-    drawn = diagram(
-        found.graph,
-        DEEPEST if depth == "all" else None if depth is None else int(depth),
-        expand=expand,
-        part=_part(found.graph, part, mode),
-        direction=cast(Direction, direction),
-        theme=cast(Theme, theme),
-        highlight=highlight,
-        mode=mode,
-        title=title,
-        width=width,
-    )
-    with working(f"laying out {len(drawn.picture.boxes)} boxes"):
-        data = drawn.bytes(format, system, dpi)
-    if output is None or is_stdout(output):
+        _require_graphviz(format)
+    diagram = drawing.draw(opened.graph)
+    boxes = len(diagram.picture.boxes)
+    with working(f"laying out {boxes} boxes"):
+        data = diagram.bytes(format, system, drawing.dpi)
+    if target is None:
         echo(data.decode(), nl=False)
         return
-    write_file(Path(output), marked(data, format), is_our_diagram, force)
-    echo(f"wrote {output}: {len(drawn.picture.boxes)} boxes", err=True)
+    from netspec.backends.diagram.mark import marked
 
-
-def _check(format: str, direction: str, width: float | None, dpi: int | None) -> None:
-    """Refuse options that do not fit together, or whose numbers no picture can have."""
-    from netspec.backends.diagram.render import DPIS, WIDTHS
-
-    if width is not None and direction != "LR":
-        raise click.UsageError("--width goes with --direction LR: it says how long a row may be")
-    if width is not None and not WIDTHS[0] <= width <= WIDTHS[1]:
-        raise click.UsageError(f"--width takes from {WIDTHS[0]} to {WIDTHS[1]} inches, not {width:g}")
-    if dpi is not None and format != "png":
-        raise click.UsageError(
-            f"--dpi goes with a PNG, and this is {format.upper()}: write to a file that ends in .png"
-        )
-    if dpi is not None and not DPIS[0] <= dpi <= DPIS[1]:
-        raise click.UsageError(f"--dpi takes from {DPIS[0]} to {DPIS[1]} pixels per inch, not {dpi}")
+    target.write(marked(data, format))
+    echo(f"wrote {target.path}: {boxes} boxes", err=True)
 
 
 def _part(graph: Graph, name: str, mode: Mode) -> str:
-    """The path of the part that is drawn; where a block was named, which of its uses that is goes to stderr."""
+    """The path of the part to draw; for the name of a block, its first use, which is told on standard error."""
     from netspec.backends.diagram.view import part_of, uses_of
 
     path = part_of(graph, name, mode)
@@ -148,7 +152,7 @@ def _part(graph: Graph, name: str, mode: Mode) -> str:
     return path
 
 
-def _need_graphviz(format: str) -> None:
+def _require_graphviz(format: str) -> None:
     from netspec.backends.diagram.render import system_dot
 
     if system_dot() is None:

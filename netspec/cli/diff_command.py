@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from netspec.cli.completion import network_names
-from netspec.cli.options import Command, open_network, output_options, spec_options
-from netspec.cli.output import OutputOptions
+from netspec.cli.completion import complete_network
+from netspec.cli.options import Command, NetworkOptions, report_options, spec_options
+from netspec.cli.output import ReportOptions
 
 
 def _side_options(command: Command) -> Command:
-    """`--set-a` and the like: what holds for one of the two comes after what holds for both."""
+    """`--set-a`, `--set-b`, `--input-a` and `--input-b`, applied after the options for both networks."""
     for side in "ba":
         only = f"The same for {side.upper()} alone, after what is given for both."
         command = click.option(f"--input-{side}", multiple=True, metavar="[NAME=]SIZES", help=only)(command)
@@ -19,11 +19,11 @@ def _side_options(command: Command) -> Command:
 
 
 @click.command("diff")
-@click.argument("a", metavar="A", shell_complete=network_names)
-@click.argument("b", metavar="B", shell_complete=network_names)
+@click.argument("a", metavar="A", shell_complete=complete_network)
+@click.argument("b", metavar="B", shell_complete=complete_network)
 @spec_options
 @_side_options
-@output_options
+@report_options
 @click.pass_context
 def command(
     context: click.Context,
@@ -35,7 +35,7 @@ def command(
     set_b: tuple[str, ...],
     input_a: tuple[str, ...],
     input_b: tuple[str, ...],
-    output: OutputOptions,
+    output: ReportOptions,
 ) -> None:
     """Tell what differs between two networks.
 
@@ -57,7 +57,8 @@ def command(
     """
     if a == b == "-":
         raise click.UsageError("one of the two can be read from standard input, not both")
-    left = open_network(a, settings + set_a, sizes + input_a)
-    found = left.diff(open_network(b, settings + set_b, sizes + input_b))
-    output.write(found)
-    context.exit(0 if found.same else 1)
+    left = NetworkOptions(a, settings + set_a, sizes + input_a).open()
+    right = NetworkOptions(b, settings + set_b, sizes + input_b).open()
+    report = left.diff(right)
+    output.write(report)
+    context.exit(0 if report.same else 1)

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import click
 
-from netspec.cli.options import network, open_network, output_options, spec_options
-from netspec.cli.output import OutputOptions
+from netspec.cli.options import NetworkOptions, network_options, report_options
+from netspec.cli.output import ReportOptions
 
 
 @click.command("explain")
-@network
+@network_options
 @click.argument("part", default="")
-@spec_options
-@output_options
+@report_options
 def command(
-    network: str,
+    network: NetworkOptions,
     part: str,
-    settings: tuple[str, ...],
-    sizes: tuple[str, ...],
-    output: OutputOptions,
+    output: ReportOptions,
 ) -> None:
     """Tell where a part of a network comes from, and each of its values: the spec, a default, or --set.
 
@@ -31,5 +28,5 @@ def command(
       netspec explain resnet50 layer1.1.shortcut.conv_bn
       netspec explain vgg_e fc8 --set classes=10
     """
-    report = open_network(network, settings, sizes).explain(part)
+    report = network.open().explain(part)
     output.write(report)

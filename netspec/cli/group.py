@@ -1,4 +1,4 @@
-"""The command `netspec`: a group of commands, each loaded when it is called."""
+"""The command `netspec`: a group of commands, each imported when it is called."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
 from netspec import __version__
 from netspec.cli.terminal import echo
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "list": "List the bundled networks.",
@@ -40,7 +40,7 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands stand in modules of their names."""
+    """A group whose commands are imported when they are called: `summary` from `summary_command`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The names of all commands."""
@@ -50,9 +50,9 @@ class LazyGroup(click.Group):
         """A command, from the module of its name."""
         if cmd_name not in COMMANDS:
             return None
-        found = import_module(f"netspec.cli.{cmd_name}_command").command
-        assert isinstance(found, click.Command)
-        return found
+        command = import_module(f"netspec.cli.{cmd_name}_command").command
+        assert isinstance(command, click.Command)
+        return command
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """The command that the arguments name, or a hint at one that they might mean."""
@@ -65,14 +65,14 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """The commands that begin so, none of them loaded, and the options."""
+        """The commands that begin with a text, none of them imported, and the options."""
         from click.shell_completion import CompletionItem
 
         commands = [CompletionItem(name, help=line) for name, line in COMMANDS.items() if name.startswith(incomplete)]
         return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, with none of them loaded."""
+        """Write the list of commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import click
 
-from netspec.cli.options import networks, open_network, spec_options
+from netspec.cli.options import NetworkOptions, networks_options
 from netspec.cli.terminal import echo
 
 
 @click.command("hash")
-@networks
-@spec_options
-def command(networks: tuple[str, ...], settings: tuple[str, ...], sizes: tuple[str, ...]) -> None:
+@networks_options
+def command(networks: list[NetworkOptions]) -> None:
     """Print a hash of what a network computes.
 
     Two networks have the same hash when they have the same ops with the same attributes and sizes, joined alike,
@@ -24,6 +23,6 @@ def command(networks: tuple[str, ...], settings: tuple[str, ...], sizes: tuple[s
     """
     from netspec.graph.canonical import graph_hash
 
-    hashes = [(graph_hash(open_network(name, settings, sizes).graph), name) for name in networks]
+    hashes = [(graph_hash(network.open().graph), network.name) for network in networks]
     for digest, name in hashes:
         echo(f"{digest}  {name}")

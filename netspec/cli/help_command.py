@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from netspec.cli.completion import command_names
+from netspec.cli.completion import complete_command
 from netspec.cli.terminal import echo
 
 
 @click.command("help")
-@click.argument("names", nargs=-1, metavar="[COMMAND]...", shell_complete=command_names)
+@click.argument("names", nargs=-1, metavar="[COMMAND]...", shell_complete=complete_command)
 @click.pass_context
 def command(context: click.Context, names: tuple[str, ...]) -> None:
     """Tell about a command, as its --help does; without one, list them all.
@@ -20,12 +20,12 @@ def command(context: click.Context, names: tuple[str, ...]) -> None:
       netspec help summary
       netspec help weights convert
     """
-    found = context.find_root()
+    inner = context.find_root()
     for name in names:
-        group = found.command
+        group = inner.command
         if not isinstance(group, click.Group):
-            raise click.UsageError(f"`{found.command_path}` has no commands of its own", found)
-        name, inner, _ = group.resolve_command(found, [name])
-        assert inner is not None
-        found = click.Context(inner, parent=found, info_name=name)
-    echo(found.get_help())
+            raise click.UsageError(f"`{inner.command_path}` has no commands of its own", inner)
+        name, command, _ = group.resolve_command(inner, [name])
+        assert command is not None
+        inner = click.Context(command, parent=inner, info_name=name)
+    echo(inner.get_help())

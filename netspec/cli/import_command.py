@@ -6,10 +6,11 @@ from pathlib import Path
 
 import click
 
-from netspec.cli.options import INPUT, need, output_file, overwrite, own_ops
-from netspec.cli.output import check_names_a_file, check_overwrite, write_with_weights
-from netspec.cli.overwrite import is_our_spec, weights_beside
+from netspec.cli.options import INPUT, force_option, output_file, own_ops
+from netspec.cli.output import FileOptions
 from netspec.cli.progress import working
+from netspec.cli.provenance import is_our_spec
+from netspec.cli.requirements import require
 from netspec.cli.terminal import echo
 
 
@@ -17,8 +18,8 @@ from netspec.cli.terminal import echo
 @click.argument("model", type=INPUT)
 @own_ops
 @output_file("The spec to write, NAME.yaml.", required=True)
-@overwrite
-def command(model: str, output: str, force: bool) -> None:
+@force_option
+def command(model: str, output: FileOptions) -> None:
     """Make a spec of an ONNX model that netspec exported, and a file of its weights.
 
     The spec is that of the network as it was exported, batch norms folded. The weights go into NAME.safetensors
@@ -28,23 +29,20 @@ def command(model: str, output: str, force: bool) -> None:
     Examples:
       netspec import resnet50.onnx -o lean.yaml
     """
-    target = Path(output)
-    if target.suffix.lower() not in (".yaml", ".yml"):
-        raise click.UsageError(f"-o takes a file that ends in .yaml, not `{output}`")
-    check_names_a_file(output)
-    check_overwrite(target, is_our_spec, force)
-    weights_beside(target, force)
-    with working("loading onnx"):
-        need("onnx")
+    if output.suffix not in (".yaml", ".yml"):
+        raise click.UsageError(f"-o takes a file that ends in .yaml, not `{output.file}`")
+    target = output.target(is_our_spec)
+    target.weights()
+    require("onnx")
     from netspec.backends.marks import save_arrays
     from netspec.backends.onnx.imported import import_model
 
     with working(f"reading {model}"):
-        found = import_model(Path(model))
+        imported = import_model(Path(model))
 
     def save(file: Path) -> None:
-        save_arrays(found.weights, file, found.graph.params, target.name)
+        save_arrays(imported.weights, file, imported.graph.params, target.path.name)
 
-    with working(f"writing {target}"):
-        beside = write_with_weights(target, found.text, is_our_spec, save, force)
-    echo(f"wrote {target}: {len(found.graph):,} nodes; and its weights, {beside}", err=True)
+    with working(f"writing {target.path}"):
+        beside = target.write_with_weights(imported.text, save)
+    echo(f"wrote {target.path}: {len(imported.graph):,} nodes; and its weights, {beside}", err=True)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from netspec.cli.completion import bundled
-from netspec.cli.output import write_file
+from netspec.cli.completion import complete_bundled
+from netspec.cli.output import Target
 from netspec.cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ extends: {base}
 @click.option(
     "--like",
     metavar="NETWORK",
-    shell_complete=bundled,
+    shell_complete=complete_bundled,
     help="Begin from a bundled network, with its parameters to change.",
 )
 def command(name: str, like: str | None) -> None:
@@ -104,15 +104,16 @@ def command(name: str, like: str | None) -> None:
         raise click.ClickException(f"{path} exists, and stays as it is: give the new spec another name")
     network = _network_name(path, like)
     text = _FIRST.format(name=network) if like is None else _extending(like, network)
-    found = _checked(text, path, network, like)
-    write_file(path, text, lambda _: False, False)
+    opened = _checked(text, path, network, like)
+    Target(path, lambda _: False, force=False).write(text)
     # A name that begins with `-` would be read as an option.
     shown = shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
-    echo(f"wrote {path}: `{network}`, {found.summary()['totals']['parameters']:,} parameters", err=True)
+    echo(f"wrote {path}: `{network}`, {opened.summary()['totals']['parameters']:,} parameters", err=True)
     echo(f"next:\n  netspec validate {shown}\n  netspec summary {shown}\n  netspec compile {shown}", err=True)
 
 
 def _path(name: str) -> Path:
+    """The file to write, with `.yaml` where the name has no suffix; other suffixes are refused."""
     path = Path(name)
     if not path.name:
         raise click.UsageError("NAME is the file to write, such as my_net.yaml")
@@ -128,6 +129,7 @@ def _as_name(text: str) -> str:
 
 
 def _network_name(path: Path, like: str | None) -> str:
+    """The network's name, after the file; a file's name that no network can have is refused."""
     from netspec.errors import NetspecError
     from netspec.naming import check_class_name, check_name
 
@@ -143,11 +145,8 @@ def _refuse(path: Path, name: str, like: str | None, error: NetspecError) -> NoR
     from netspec.errors import fail
 
     way = path.with_name(f"net_{name.strip('_')[:50]}".rstrip("_") + ".yaml")
-    fail("NS202", error.diagnostics[0].message, help=f"write `netspec init {_like(like)}{shlex.quote(str(way))}`")
-
-
-def _like(like: str | None) -> str:
-    return f"--like {shlex.quote(like)} " if like else ""
+    options = f"--like {shlex.quote(like)} " if like else ""
+    fail("NS202", error.diagnostics[0].message, help=f"write `netspec init {options}{shlex.quote(str(way))}`")
 
 
 def _checked(text: str, path: Path, name: str, like: str | None) -> Network:
@@ -162,6 +161,7 @@ def _checked(text: str, path: Path, name: str, like: str | None) -> Network:
 
 
 def _extending(like: str, name: str) -> str:
+    """The text of a spec that extends a bundled network, with its parameters and inputs as comments."""
     from netspec.spec.read.read_spec import read_spec
     from netspec.spec.sources.aliases import resolve_alias
     from netspec.spec.sources.bundled import bundled_names
@@ -176,22 +176,23 @@ def _extending(like: str, name: str) -> str:
     return _LIKE.format(base=base, name=name, title=title, params=_params(spec, set_by_name), inputs=_inputs(spec))
 
 
-def _params(spec: Spec, given: Mapping[str, bool]) -> str:
-    """The parameters as comments, but for those that are `given`."""
+def _params(spec: Spec, fixed: Mapping[str, bool]) -> str:
+    """The lines of `params`: comments, but for the parameters that are `fixed` by the network's name."""
     from netspec.expression import show
 
-    lines = ["params:" if given else "# params:"] if spec.parameters else ["# (it has no parameters)"]
+    lines = ["params:" if fixed else "# params:"] if spec.parameters else ["# (it has no parameters)"]
     for p in spec.parameters.values():
-        said = p.kind if p.required else show(given.get(p.name, p.default))
-        lines.append(f"{'' if p.name in given else '# '}  {p.name}: {said}")
+        value = p.kind if p.required else show(fixed.get(p.name, p.default))
+        lines.append(f"{'' if p.name in fixed else '# '}  {p.name}: {value}")
     return "\n".join(lines)
 
 
 def _inputs(spec: Spec) -> str:
+    """The inputs as a mapping in braces has them: `image: [N, 3, 224, 224]`."""
     from netspec.expression import expression_text
 
     shapes: list[str] = []
-    for name, found in spec.inputs.items():
-        dims = [str(dim) if isinstance(dim, int | str) else expression_text(dim) for dim, _ in found.dims]
+    for name, declared in spec.inputs.items():
+        dims = [str(dim) if isinstance(dim, int | str) else expression_text(dim) for dim, _ in declared.dims]
         shapes.append(f"{name}: [{', '.join(dims)}]")
     return ", ".join(shapes)

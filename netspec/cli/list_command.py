@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from netspec.cli.options import output_options
-from netspec.cli.output import OutputOptions
+from netspec.cli.options import report_options
+from netspec.cli.output import ReportOptions
 
 
 @click.command("list")
-@output_options
-def command(output: OutputOptions) -> None:
+@report_options
+def command(output: ReportOptions) -> None:
     """List the bundled networks, with titles and sources.
 
     Any of these names stands for a NETWORK in the other commands, and in netspec.load(); so do those under `also`.

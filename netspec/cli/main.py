@@ -1,4 +1,4 @@
-"""The entry of the command `netspec`: it imports nothing that takes time, so Ctrl-C is told from the beginning."""
+"""The entry of the command `netspec`, which imports nothing slow, so that Ctrl-C works from the beginning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["COMMANDS", "LazyGroup", "cli", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line: that of this process, where no arguments are given.
+    """Run the command line (None: that of this process).
 
     The exit status is 0, 1 (a spec is wrong), 2 (usage), 3 (a part is missing), or 128 and the number of a signal.
     """
@@ -23,19 +23,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from netspec.cli import signals
 
         if arguments is None:
-            signals.take()
+            signals.install()
         from netspec.cli.process import run
 
         run(arguments)
-        signals.leave()
+        signals.uninstall()
     except KeyboardInterrupt:
-        # While the first modules were imported.
+        # It came while the first modules were imported.
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None
 
 
 def __getattr__(name: str) -> Any:
-    # The group of commands comes in when it is asked for.
+    # The group of commands is imported when it is asked for.
     if name in __all__:
         from netspec.cli import group
 

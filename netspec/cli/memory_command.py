@@ -7,11 +7,12 @@ from typing import cast
 import click
 
 from netspec.analysis.memory import BYTES, OPTIMIZERS, DType, Optimizer
-from netspec.cli.options import open_network, report_options
-from netspec.cli.output import OutputOptions
+from netspec.cli.options import NetworkOptions, network_options, report_options
+from netspec.cli.output import ReportOptions
 
 
 @click.command("memory")
+@network_options
 @report_options
 @click.option("--batch", type=click.IntRange(1, 2**31 - 1), default=1, show_default=True, help="Samples at a time.")
 @click.option("--train", is_flag=True, help="A training step: forward, backward and the optimizer's state.")
@@ -30,14 +31,12 @@ from netspec.cli.output import OutputOptions
     help="With --train: what is held for each parameter. sgd: a momentum; adam: two moments.",
 )
 def command(
-    network: str,
-    settings: tuple[str, ...],
-    sizes: tuple[str, ...],
+    network: NetworkOptions,
     batch: int,
     train: bool,
     dtype: str,
     optimizer: str,
-    output: OutputOptions,
+    output: ReportOptions,
 ) -> None:
     """Tell how much memory weights and activations take, and where most is held.
 
@@ -52,8 +51,7 @@ def command(
     """
     if optimizer != "none" and not train:
         raise click.UsageError("--optimizer goes with --train: inference has none")
-    found = open_network(network, settings, sizes)
-    report = found.memory(
+    report = network.open().memory(
         "train" if train else "inference",
         batch=batch,
         dtype=cast(DType, dtype),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.cli.completion import op_completions
+from netspec.cli.completion import complete_op
 from netspec.cli.options import format_option, own_ops
 from netspec.cli.terminal import echo
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from netspec.ops.base import Op
     from netspec.tables import Cell, Table
 
-_WIDEST = 120
+_MAX_WIDTH = 120
 
 
 @click.command("ops")
-@click.argument("name", required=False, shell_complete=op_completions)
+@click.argument("name", required=False, shell_complete=complete_op)
 @format_option("How to print it.  [default: table]")
 @own_ops
 def command(name: str | None, format_: str | None) -> None:
@@ -38,16 +38,17 @@ def command(name: str | None, format_: str | None) -> None:
       netspec ops --format json
       netspec ops --ops my_ops.py my_op
     """
-    chosen = format_ or "table"
+    form = format_ or "table"
     if name is None:
-        echo(_list(chosen))
-    elif chosen == "csv":
+        echo(_list(form))
+    elif form == "csv":
         raise click.UsageError("one op is printed as table, json or markdown; csv is for the list")
     else:
-        echo(_about(name, chosen))
+        echo(_about(name, form))
 
 
 def _about(name: str, format_: str) -> str:
+    """The reference of one op in a format."""
     from netspec.errors import closest, fail
     from netspec.ops.own import find_op, op_names
     from netspec.ops.reference import reference
@@ -57,15 +58,15 @@ def _about(name: str, format_: str) -> str:
     if cls is None:
         hint = closest(name, op_names()) or closest(name.lower(), op_names())
         fail("NS203", f"there is no op `{name}`", help=hint or "`netspec ops` lists them")
-    found = reference(cls)
+    op_reference = reference(cls)
     if format_ == "json":
-        return to_json(found.to_dict())
-    return found.to_markdown() if format_ == "markdown" else found.to_text(_width())
+        return to_json(op_reference.to_dict())
+    return op_reference.to_markdown() if format_ == "markdown" else op_reference.to_text(_width())
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """An op of the list; one that an installed package announces, and that can't be used, has an error."""
+    """An op of the list; `error` says why an op that an installed package announces can't be used."""
 
     name: str
     family: str
@@ -76,6 +77,7 @@ class _Row:
 
 
 def _list(format_: str) -> str:
+    """The list of ops in a format."""
     from netspec.report import to_json
     from netspec.tables import Table
 
@@ -92,6 +94,7 @@ def _list(format_: str) -> str:
 
 
 def _rows() -> list[_Row]:
+    """The ops by family, then those that can't be used."""
     from netspec.errors import NetspecError
     from netspec.ops import REGISTRY
     from netspec.ops.own import announced, find_op
@@ -104,7 +107,7 @@ def _rows() -> list[_Row]:
         except NetspecError as error:
             module = entry.value.partition(":")[0]
             broken.append(_Row(name, "", None, "", module, error.diagnostics[0].message))
-    return [_row(cls) for found in by_family(REGISTRY.values()).values() for cls in found] + broken
+    return [_row(cls) for family in by_family(REGISTRY.values()).values() for cls in family] + broken
 
 
 def _row(cls: type[Op]) -> _Row:
@@ -114,13 +117,13 @@ def _row(cls: type[Op]) -> _Row:
 
 
 def _by_family(rows: list[_Row]) -> Table:
-    """The list for a terminal: families as headings, and what an op is on as many lines as it needs."""
+    """The list for a terminal: families as headings, and each op's sentence wrapped to the width."""
     from netspec.ops.reference import heading
     from netspec.tables import Table
 
     names = [f"  {row.name}" for row in rows]
     titles = ["Can't be used" if row.error else heading(row.family) for row in rows]
-    taken = max(map(len, (*names, *titles))) + max(len(row.principal or "principal") for row in rows)
+    left_columns = max(map(len, (*names, *titles))) + max(len(row.principal or "principal") for row in rows)
     cells: list[Sequence[Cell]] = []
     family = None
     for name, title, row in zip(names, titles, rows, strict=True):
@@ -130,7 +133,7 @@ def _by_family(rows: list[_Row]) -> Table:
             cells.append((title, "", ""))
             family = title
         about = f"({row.module}) {row.error or row.about}" if row.module else row.about
-        first, *more = textwrap.wrap(about, max(_width() - taken - 4, 30)) or [""]
+        first, *more = textwrap.wrap(about, max(_width() - left_columns - 4, 30)) or [""]
         cells.append((name, row.principal or "", first))
         cells += [("", "", line) for line in more]
     note = "`netspec ops NAME` tells all about one. A bare value stands for the principal attribute."
@@ -138,5 +141,5 @@ def _by_family(rows: list[_Row]) -> Table:
 
 
 def _width() -> int:
-    """The columns of the terminal; of a pipe, 80."""
-    return min(shutil.get_terminal_size().columns, _WIDEST)
+    """The width of the table in characters: that of the terminal, and 80 for a pipe."""
+    return min(shutil.get_terminal_size().columns, _MAX_WIDTH)

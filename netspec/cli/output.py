@@ -15,91 +15,167 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.cli.overwrite import is_our_report, is_our_weights, weights_beside
+from netspec.cli.provenance import is_our_report, is_our_weights
 from netspec.cli.terminal import echo, echo_table
 from netspec.files import is_input, reason_of, replacing
 
 if TYPE_CHECKING:
     from netspec.report import Report
 
+IsOurs = Callable[[Path], bool]
+"""Tells whether netspec wrote a file, so that it may be overwritten."""
+
 _SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".txt": "table", "": "table"}
 _STDOUT = ("-", "/dev/stdout")
-"""What is named so is printed: to open a file behind it would cut off what stands there."""
-
-Ours = Callable[[Path], bool]
-"""Tells whether netspec wrote a file, so that it may write it again."""
+"""These names mean standard output: to open a file behind one would cut off what stands there."""
 
 
 @dataclass(frozen=True, slots=True)
-class OutputOptions:
-    """What `-o`, `--format` and `--force` say of a report."""
+class Target:
+    """A file that a command writes, with the rule by which it may overwrite another."""
+
+    path: Path
+    is_ours: IsOurs
+    force: bool
+
+    def check(self) -> None:
+        """Refuse a place where no file can be, and, unless forced, a file that must stay.
+
+        A file must stay if netspec did not write it, if the command reads it, or if it is write-protected.
+        """
+        with writing(self.path):
+            if self.path.is_dir():
+                raise click.ClickException(f"{self.path} can't be written: is a directory")
+            if not self.path.parent.is_dir():
+                raise click.ClickException(f"{self.path} can't be written: there is no such folder")
+            if not self.force and self.path.is_file():
+                self._check_replaceable()
+
+    def _check_replaceable(self) -> None:
+        state = self.path.stat()
+        if is_input(self.path):
+            what = "is an input of this command, and stays as it is"
+        elif state.st_size and not self.is_ours(self.path):
+            what = "exists and was not written by netspec"
+        elif not state.st_mode & 0o222:
+            what = "is write-protected"
+        else:
+            return
+        raise click.ClickException(f"{self.path} {what}; --force overwrites it")
+
+    @contextmanager
+    def opened(self) -> Generator[Path]:
+        """Give a new file beside the target, which takes its place when all has gone well."""
+        self.check()
+        with writing(self.path), replacing(self.path) as file:
+            yield file
+            # Files that were read meanwhile are inputs too.
+            self.check()
+
+    def write(self, data: str | bytes) -> None:
+        """Write the file whole or not at all; one that has this content already loses nothing."""
+        content = data.encode() if isinstance(data, str) else data
+
+        def loses_nothing(file: Path) -> bool:
+            return _holds(file, content) or self.is_ours(file)
+
+        with Target(self.path, loses_nothing, self.force).opened() as file:
+            file.write_bytes(content)
+
+    def weights(self) -> Target:
+        """The file of weights that goes beside this one; refused where it would replace those of another file."""
+        path = self.path.with_suffix(".safetensors")
+        if is_input(path):
+            raise click.ClickException(f"{path} is the file of weights, and would be overwritten: choose another -o")
+        target = Target(path, lambda file: is_our_weights(file, self.path.name), self.force)
+        target.check()
+        return target
+
+    def write_with_weights(self, text: str, save: Callable[[Path], None]) -> Path:
+        """Write the file, and by `save` its weights beside it: both or neither. Returns the path of the weights.
+
+        The text goes into its place while the weights are written and not yet in theirs: if the disk has no room for
+        one of them, neither stays.
+        """
+        weights = self.weights()
+        with weights.opened() as file:
+            save(file)
+            self.write(text)
+        return weights.path
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """The values of `-o` and `--force`; `file` is None where the command chooses a name."""
+
+    file: str | None
+    force: bool
+
+    @property
+    def is_stdout(self) -> bool:
+        """Whether `-o` names standard output."""
+        return self.file in _STDOUT
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of the file in lower case, such as `.py`; "" where there is none."""
+        return Path(self.file or "").suffix.lower()
+
+    def target(self, is_ours: IsOurs, default: str = "") -> Target:
+        """The file to write, `default` where `-o` is not given. Refuses a folder, and a file that must stay."""
+        name = default if self.file is None else self.file
+        check_names_a_file(name)
+        target = Target(Path(name), is_ours, self.force)
+        target.check()
+        return target
+
+    def emit(self, text: str, is_ours: IsOurs) -> None:
+        """Print a text, or write it to the file."""
+        if self.file is None or self.is_stdout:
+            echo(text)
+        else:
+            Target(Path(self.file), is_ours, self.force).write(text if text.endswith("\n") else f"{text}\n")
+            echo(f"wrote {self.file}", err=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportOptions:
+    """The values of `--format`, `-o` and `--force` for a report; without a file it is printed."""
 
     format: str
     file: str | None
     force: bool
+
+    @classmethod
+    def of(cls, format_: str | None, file: str | None, force: bool) -> ReportOptions:
+        """Check the options: `--format` says the format, else the suffix does, and none is left to guess."""
+        if file is None or file in _STDOUT:
+            return cls(format_ or "table", None, force)
+        check_names_a_file(file)
+        form = format_ or _SUFFIXES.get(Path(file).suffix.lower())
+        if form is None:
+            way = "or anything with --format"
+            suffixes = ".json, .csv, .md, .txt or nothing"
+            raise click.UsageError(f"-o takes a file that ends in {suffixes}, {way}, not `{file}`")
+        return cls(form, file, force)
 
     def write(self, report: Report) -> None:
         """Print a report, or write it to the file."""
         if self.file is None and self.format == "table":
             echo_table(report.table())
         else:
-            emit(report.to(self.format), self.file, self.force, lambda path: is_our_report(path, report))
-
-
-def output_of(format_: str | None, file: str | None, force: bool) -> OutputOptions:
-    """Check the options of a report: `--format` says the format, else the suffix does, and none is left to guess."""
-    if file is None or is_stdout(file):
-        return OutputOptions(format_ or "table", None, force)
-    check_names_a_file(file)
-    known = format_ or _SUFFIXES.get(Path(file).suffix.lower())
-    if known is None:
-        way = "or anything with --format"
-        raise click.UsageError(f"-o takes a file that ends in .json, .csv, .md, .txt or nothing, {way}, not `{file}`")
-    return OutputOptions(known, file, force)
-
-
-def is_stdout(file: str | None) -> bool:
-    """Whether `-o`, or its absence, means standard output."""
-    return file is None or file in _STDOUT
+            FileOptions(self.file, self.force).emit(report.to(self.format), lambda path: is_our_report(path, report))
 
 
 def check_names_a_file(file: str) -> None:
-    """Refuse what can only be a folder."""
+    """Refuse a name that can only be a folder's."""
     if not file or file.endswith(("/", os.sep)):
         raise click.UsageError(f"-o takes a file, not `{file}`" + (", a folder" if file else ""))
 
 
-def check_overwrite(path: Path, ours: Ours, force: bool = False) -> None:
-    """Refuse to write where no file can be, and, unless forced, over what is not ours, is an input, or is protected."""
-    with writing(path):
-        if path.is_dir():
-            raise click.ClickException(f"{path} can't be written: is a directory")
-        if not path.parent.is_dir():
-            raise click.ClickException(f"{path} can't be written: there is no such folder")
-        if force or not path.is_file():
-            return
-        found = path.stat()
-        if is_input(path):
-            raise click.ClickException(f"{path} is an input of this command, and stays as it is; --force overwrites it")
-        if found.st_size and not ours(path):
-            raise click.ClickException(f"{path} exists and was not written by netspec; --force overwrites it")
-        if not found.st_mode & 0o222:
-            raise click.ClickException(f"{path} is write-protected; --force overwrites it")
-
-
-@contextmanager
-def in_place_of(path: Path, ours: Ours, force: bool) -> Generator[Path]:
-    """A new file beside `path` that takes its place when all has gone well; else `path` stays as it was."""
-    check_overwrite(path, ours, force)
-    with writing(path), replacing(path) as file:
-        yield file
-        # What was read meanwhile is an input too.
-        check_overwrite(path, ours, force)
-
-
 @contextmanager
 def writing(path: Path) -> Generator[None]:
-    """While a file is written: what the system says against it in words, and no traceback."""
+    """While a file is written: an OSError becomes an error of the command, in words and without a traceback."""
     try:
         yield
     except OSError as error:
@@ -107,37 +183,5 @@ def writing(path: Path) -> Generator[None]:
         raise click.ClickException(f"{path} can't be written: {reason}") from None
 
 
-def write_file(path: Path, data: str | bytes, ours: Ours, force: bool) -> None:
-    """Write a file whole or not at all; one that has this content already loses nothing."""
-    content = data.encode() if isinstance(data, str) else data
-    with in_place_of(path, lambda file: _holds(file, content) or ours(file), force) as place:
-        if isinstance(data, str):
-            place.write_text(data, encoding="utf-8", newline="\n")
-        else:
-            place.write_bytes(data)
-
-
-def write_with_weights(path: Path, text: str, ours: Ours, save: Callable[[Path], None], force: bool) -> Path:
-    """Write a file, and by `save` its weights beside it: both or neither. The file of weights is returned.
-
-    The text goes into its place while the weights are written and not yet in theirs: what a disk has no room for is
-    then known of both.
-    """
-    beside = weights_beside(path, force)
-    with in_place_of(beside, lambda file: is_our_weights(file, path.name), force) as file:
-        save(file)
-        write_file(path, text, ours, force)
-    return beside
-
-
 def _holds(path: Path, content: bytes) -> bool:
     return path.stat().st_size == len(content) and path.read_bytes() == content
-
-
-def emit(text: str, output: str | None, force: bool, ours: Ours) -> None:
-    """Print, or write to the file that `-o` names."""
-    if output is None or is_stdout(output):
-        echo(text)
-    else:
-        write_file(Path(output), text if text.endswith("\n") else f"{text}\n", ours, force)
-        echo(f"wrote {output}", err=True)

@@ -7,11 +7,12 @@ from typing import cast
 import click
 
 from netspec.analysis.parameter_report import By
-from netspec.cli.options import open_network, report_options
-from netspec.cli.output import OutputOptions
+from netspec.cli.options import NetworkOptions, network_options, report_options
+from netspec.cli.output import ReportOptions
 
 
 @click.command("params")
+@network_options
 @report_options
 @click.option(
     "--by",
@@ -21,11 +22,9 @@ from netspec.cli.output import OutputOptions
     help="What a row is: a layer, all layers of an op, or all in a block and the blocks in it.",
 )
 def command(
-    network: str,
-    settings: tuple[str, ...],
-    sizes: tuple[str, ...],
+    network: NetworkOptions,
     by: str,
-    output: OutputOptions,
+    output: ReportOptions,
 ) -> None:
     """Tell where a network's parameters are.
 
@@ -35,5 +34,5 @@ def command(
       netspec params resnet50 --by block
       netspec params alexnet --by op --format markdown
     """
-    report = open_network(network, settings, sizes).parameter_counts(cast(By, by))
+    report = network.open().parameter_counts(cast(By, by))
     output.write(report)

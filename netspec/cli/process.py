@@ -1,4 +1,4 @@
-"""One run of the command line: whatever ends it is told in words, and as an exit status."""
+"""One run of the command line: however it ends, words and an exit status tell so."""
 
 from __future__ import annotations
 
@@ -18,18 +18,16 @@ INTERRUPTED = 130
 
 
 def run(arguments: Sequence[str] | None) -> None:
-    """Run a command by its arguments, those of this process where there are none given; sys.exit unless all is fine."""
+    """Run a command by its arguments (None: those of this process), and exit with its status unless that is 0."""
     prepare_streams()
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    # One network of a spec on standard input looks like an option.
-    given = [f"<stdin>{each[1:]}" if each.startswith("-:") else each for each in given]
+    words = [_stdin_network(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     try:
         with keeping_inputs():
-            _command(given)
+            _run_command(words)
             if signals.received:
                 raise KeyboardInterrupt
     except BaseException as error:
-        # Code of others, interrupted, may raise anything.
+        # Code of libraries may raise anything when it is interrupted.
         if signals.received:
             _end(128 + signals.received[0])
         status = _status(error)
@@ -38,17 +36,22 @@ def run(arguments: Sequence[str] | None) -> None:
         sys.exit(status)
 
 
-def _command(given: list[str]) -> None:
-    from netspec.cli.completion import complete
+def _stdin_network(word: str) -> str:
+    """`-:NAME`, a network of a spec on standard input, as `<stdin>:NAME`, which does not look like an option."""
+    return f"<stdin>{word[1:]}" if word.startswith("-:") else word
+
+
+def _run_command(words: list[str]) -> None:
+    from netspec.cli.completion import answer_shell
     from netspec.cli.group import cli
 
-    complete(cli)
-    with cli.make_context("netspec", given) as context:
+    answer_shell(cli)
+    with cli.make_context("netspec", words) as context:
         cli.invoke(context)
 
 
 def _end(status: int) -> None:
-    """End now: what a library would still do after an interrupt helps nobody."""
+    """End at once, without what libraries would still do at exit."""
     remove_temporaries()
     if status == INTERRUPTED:
         echo_error("interrupted")
@@ -56,12 +59,12 @@ def _end(status: int) -> None:
 
 
 def _status(error: BaseException) -> int | None:
-    """Tell an error, and give the exit status that it means; None for what is a fault of the program."""
+    """Print an error, and return its exit status; None for an error that is a fault of the program."""
     if isinstance(error, KeyboardInterrupt):
         echo_error("interrupted")
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
-        # Whoever read the output has enough of it (`| head`).
+        # The reader of the output has closed it (`| head`).
         drop_output()
         return 0
     if isinstance(error, OSError):
@@ -69,16 +72,17 @@ def _status(error: BaseException) -> int | None:
         echo_error(f"Error: {place}{reason_of(error)}")
         drop_output()
         return 1
-    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # which torch says with a RuntimeError
+    if isinstance(error, MemoryError) or "can't allocate memory" in str(error):  # torch raises a RuntimeError
         echo_error("Error: there is not enough memory")
         return 1
     if isinstance(error, RecursionError):
         echo_error("Error: something in it is nested too deep")
         return 1
-    return _status_of_ours(error)
+    return _status_of_command_error(error)
 
 
-def _status_of_ours(error: BaseException) -> int | None:
+def _status_of_command_error(error: BaseException) -> int | None:
+    """The same for errors of netspec and of click."""
     from click import Abort, ClickException, UsageError
     from click.exceptions import Exit
 
@@ -92,7 +96,7 @@ def _status_of_ours(error: BaseException) -> int | None:
     if isinstance(error, Abort):
         echo_error("interrupted")
         return INTERRUPTED
-    if type(error).__name__ == "NoArgsIsHelpError" and isinstance(error, UsageError):  # which not every click has
+    if type(error).__name__ == "NoArgsIsHelpError" and isinstance(error, UsageError):  # not in every version of click
         echo(error.format_message(), err=True)
         return error.exit_code
     if isinstance(error, ClickException):
@@ -102,6 +106,7 @@ def _status_of_ours(error: BaseException) -> int | None:
 
 
 def _usage(error: UsageError) -> str:
+    """The lines above a usage error: how the command is used, and where its help is."""
     if error.ctx is None:
         return ""
     option = max(error.ctx.help_option_names, key=len)

@@ -1,4 +1,4 @@
-"""What shows that work goes on: on a terminal only, and never on standard output."""
+"""A sign that work goes on: on a terminal only, and never on standard output."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from netspec.printable import printable
 
 
 @contextmanager
-def working(what: str) -> Generator[None]:
-    """A moving sign with a few words beside it, for what takes seconds and does not say how many."""
+def working(words: str) -> Generator[None]:
+    """Show a spinner with a few words beside it, for work that takes seconds and does not say how many."""
     if sys.stderr is None or not sys.stderr.isatty():  # pyright: ignore[reportUnnecessaryComparison]
         yield
         return
@@ -19,5 +19,5 @@ def working(what: str) -> Generator[None]:
     from rich.text import Text
 
     # As text, since rich takes `[red]` in a file's name for a style.
-    with Console(stderr=True).status(Text(printable(what, ""))):
+    with Console(stderr=True).status(Text(printable(words, ""))):
         yield

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import click
 
-from netspec.cli.options import open_network, report_options
-from netspec.cli.output import OutputOptions
+from netspec.cli.options import NetworkOptions, network_options, report_options
+from netspec.cli.output import ReportOptions
 
 
 @click.command("rf")
+@network_options
 @report_options
 @click.option("--all", "every", is_flag=True, help="Every op, and not only those that see more than what enters them.")
 def command(
-    network: str,
-    settings: tuple[str, ...],
-    sizes: tuple[str, ...],
+    network: NetworkOptions,
     every: bool,
-    output: OutputOptions,
+    output: ReportOptions,
 ) -> None:
     """Tell receptive fields: what one unit of each layer sees of the input.
 
@@ -28,5 +27,5 @@ def command(
       netspec rf vgg_d
       netspec rf resnet50 --input 3x512x512 --format csv
     """
-    report = open_network(network, settings, sizes).receptive_fields(every=every)
+    report = network.open().receptive_fields(every=every)
     output.write(report)

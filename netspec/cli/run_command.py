@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from netspec.cli.options import INPUT, need, output_options
-from netspec.cli.output import OutputOptions, check_names_a_file, check_overwrite, in_place_of
-from netspec.cli.overwrite import is_our_arrays
+from netspec.cli.options import INPUT, report_options
+from netspec.cli.output import ReportOptions, Target, check_names_a_file
 from netspec.cli.progress import working
+from netspec.cli.provenance import is_our_arrays
+from netspec.cli.requirements import require
 from netspec.cli.terminal import echo
 from netspec.files import note_input
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from netspec.report import Report
 
 AT_A_TIME = 64
-"""How many images are read before they are run."""
+"""How many images are read and run at a time."""
 
 
 @click.command("run")
@@ -37,7 +38,7 @@ AT_A_TIME = 64
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="How many classes to tell.")
 @click.option("--device", type=click.Choice(["cuda", "cpu"]), help="Where to run.  [default: CUDA where it can be had]")
 @click.option("--save", metavar="FILE", type=click.Path(), help="Write all outputs as arrays, to FILE.npz.")
-@output_options
+@report_options
 def command(
     model: str,
     images: tuple[str, ...],
@@ -45,7 +46,7 @@ def command(
     top: int,
     device: str | None,
     save: str | None,
-    output: OutputOptions,
+    output: ReportOptions,
 ) -> None:
     """Run an ONNX model with ONNX Runtime, and tell what it sees in images.
 
@@ -59,15 +60,23 @@ def command(
     """
     if bool(images) == bool(arrays):
         raise click.UsageError("give images, as --image cat.jpg, or arrays, as --array noise=noise.npy")
-    if save is not None:
-        _check_save(save, output)
+    target = _save_target(save, output) if save is not None else None
     _check_is_exported(model)
-    with working("loading onnx"):
-        need("onnx")
+    require("onnx")
     from netspec.backends.onnx.session import Session
 
     with working(f"loading {model}"):
         session = Session(model, cast("Device | None", device))
+    _tell(session)
+    with working("running"):
+        report, outputs = _run_images(session, images, top) if images else _run_arrays(session, arrays)
+    output.write(report)
+    if target is not None:
+        _save(outputs, target)
+
+
+def _tell(session: Session) -> None:
+    """Print where a model runs and why, and what is to be known of its labels and weights."""
     where = "CUDA" if session.device == "cuda" else "the CPU"
     echo(f"{session.runtime} on {where}" + (f": {session.why}" if session.why else ""), err=True)
     if "netspec.labels" in session.metadata and not session.labels:
@@ -75,24 +84,22 @@ def command(
     if seed := session.metadata.get("netspec.seed"):
         random = f"its weights are random (seed {seed}), and so is what it tells"
         echo(f"{random}: `netspec export --weights FILE` gives it trained ones", err=True)
-    with working("running"):
-        report, outputs = _of_images(session, images, top) if images else _of_arrays(session, arrays)
-    output.write(report)
-    if save is not None:
-        _save(outputs, Path(save), output.force)
 
 
-def _check_save(save: str, output: OutputOptions) -> None:
+def _save_target(save: str, output: ReportOptions) -> Target:
+    """The file of `--save`, checked."""
     if Path(save).suffix.lower() != ".npz":
         raise click.UsageError(f"--save takes a file that ends in .npz, not `{save}`")
     check_names_a_file(save)
     if output.file is not None and os.path.realpath(output.file) == os.path.realpath(save):
         raise click.UsageError(f"-o and --save name the same file, `{save}`")
-    check_overwrite(Path(save), is_our_arrays, output.force)
+    target = Target(Path(save), is_our_arrays, output.force)
+    target.check()
+    return target
 
 
 def _check_is_exported(model: str) -> None:
-    """Tell those who name a network that it becomes a model first."""
+    """Refuse the name of a network, or a spec, with the command that exports it."""
     from netspec.errors import fail
     from netspec.spec.sources.bundled import is_bundled
 
@@ -102,24 +109,26 @@ def _check_is_exported(model: str) -> None:
         fail("NS502", f"{model} is a spec, and no model yet", help=f"netspec export {shlex.quote(model)}")
 
 
-def _of_images(session: Session, images: tuple[str, ...], top: int) -> tuple[Report, list[dict[str, Any]]]:
-    from netspec.backends.onnx.reports import given, seen
+def _run_images(session: Session, images: tuple[str, ...], top: int) -> tuple[Report, list[dict[str, Any]]]:
+    """Run a model on images, as many at a time as it takes: the report, and the outputs of each run."""
+    from netspec.backends.onnx.reports import outputs_report, predictions_report
 
     batch = next((value.shape[0] for value in session.inputs.values() if value.shape), 1)
     step = batch if isinstance(batch, int) and batch > 0 else AT_A_TIME
-    # Pillow warns of what it can read all the same.
+    # Pillow warns of images that it can read all the same.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         outputs = [session.run(session.images(images[i : i + step])) for i in range(0, len(images), step)]
     if not session.scores:
-        return given(session, outputs), outputs
-    found = [predictions for part in outputs for predictions in session.predictions(part, top)]
-    return seen(session, images, found), outputs
+        return outputs_report(session, outputs), outputs
+    predictions = [each for part in outputs for each in session.predictions(part, top)]
+    return predictions_report(session, images, predictions), outputs
 
 
-def _of_arrays(session: Session, arrays: tuple[str, ...]) -> tuple[Report, list[dict[str, Any]]]:
+def _run_arrays(session: Session, arrays: tuple[str, ...]) -> tuple[Report, list[dict[str, Any]]]:
+    """Run a model once on arrays of files: the report, and the outputs."""
     from netspec.backends.onnx.arrays import read_array
-    from netspec.backends.onnx.reports import given
+    from netspec.backends.onnx.reports import outputs_report
 
     inputs: dict[str, Any] = {}
     for text in arrays:
@@ -129,12 +138,12 @@ def _of_arrays(session: Session, arrays: tuple[str, ...]) -> tuple[Report, list[
         note_input(file)
         inputs[name] = read_array(Path(file))
     outputs = [session.run(inputs)]
-    return given(session, outputs), outputs
+    return outputs_report(session, outputs), outputs
 
 
-def _save(outputs: list[dict[str, Any]], target: Path, force: bool) -> None:
+def _save(outputs: list[dict[str, Any]], target: Target) -> None:
     from netspec.backends.onnx.arrays import write_arrays
 
-    with in_place_of(target, is_our_arrays, force) as file:
+    with target.opened() as file:
         write_arrays(outputs, file)
-    echo(f"wrote {target}", err=True)
+    echo(f"wrote {target.path}", err=True)

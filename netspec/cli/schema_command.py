@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from netspec.cli.options import output_file, overwrite, own_ops
-from netspec.cli.output import check_names_a_file, emit, is_stdout
-from netspec.cli.overwrite import is_our_schema
+from netspec.cli.options import force_option, output_file, own_ops
+from netspec.cli.output import FileOptions, check_names_a_file
+from netspec.cli.provenance import is_our_schema
 from netspec.cli.terminal import echo_error
 
 
 @click.command("schema")
 @output_file("Write to a file, instead of standard output.")
 @own_ops
-@overwrite
-def command(output: str | None, force: bool) -> None:
+@force_option
+def command(output: FileOptions) -> None:
     """Print the JSON Schema of specs, which gives editors completion, documentation and a first check.
 
     It knows every op, those of installed packages and of --ops included. An editor with the YAML language server
@@ -38,19 +36,19 @@ def command(output: str | None, force: bool) -> None:
 
     _check(output)
     for name in announced():
-        _find(name)
-    emit(schema_text(spec_schema(REGISTRY.values())).removesuffix("\n"), output, force, is_our_schema)
+        _load_op(name)
+    output.emit(schema_text(spec_schema(REGISTRY.values())).removesuffix("\n"), is_our_schema)
 
 
-def _check(output: str | None) -> None:
-    if output is not None and not is_stdout(output):
-        check_names_a_file(output)
-        if Path(output).suffix.lower() not in (".json", ""):
-            raise click.UsageError(f"-o takes a file that ends in .json, not `{output}`")
+def _check(output: FileOptions) -> None:
+    if output.file is not None and not output.is_stdout:
+        check_names_a_file(output.file)
+        if output.suffix not in (".json", ""):
+            raise click.UsageError(f"-o takes a file that ends in .json, not `{output.file}`")
 
 
-def _find(name: str) -> None:
-    """Import the op of an installed package; one that can't be used is left out, and that is said."""
+def _load_op(name: str) -> None:
+    """Import the op of an installed package; one that can't be used is left out of the schema, with a warning."""
     from netspec.errors import NetspecError
     from netspec.ops.own import find_op
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and the signals that end a process: what was begun is undone, and nothing is left behind."""
+"""Ctrl-C and the signals that end a process: temporary files are removed before it ends."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ received: list[int] = []
 """The signals that have come."""
 
 
-def take() -> None:
-    """From now on: the first signal ends the command in good order, the second at once."""
+def install() -> None:
+    """Handle signals: the first one ends the command in good order, the second at once."""
     for number in _numbers():
-        # What is ignored (`nohup`) stays so.
+        # A signal that is ignored (`nohup`) stays ignored.
         if signal.getsignal(number) != signal.SIG_IGN:
-            with suppress(ValueError):  # in a thread, which gets no signals
+            with suppress(ValueError):  # a thread gets no signals
                 signal.signal(number, _stop)
 
 
-def leave() -> None:
-    """The command has ended: while Python does, a signal ends it without a word."""
+def uninstall() -> None:
+    """Stop handling signals when the command has ended: while Python ends, a signal ends it without a word."""
     for number in _numbers():
         if signal.getsignal(number) is _stop:
             signal.signal(number, signal.SIG_DFL)

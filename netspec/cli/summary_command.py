@@ -6,26 +6,23 @@ import re
 
 import click
 
-from netspec.cli.options import networks, open_network, output_options, spec_options
-from netspec.cli.output import OutputOptions
+from netspec.cli.options import NetworkOptions, networks_options, report_options
+from netspec.cli.output import ReportOptions
 from netspec.report import Report
 
 
 @click.command("summary")
-@networks
-@spec_options
-@output_options
+@networks_options
+@report_options
 @click.option("--train", is_flag=True, help="The training graph, with outputs that are built in training only.")
 @click.option(
     "--depth", metavar="N|all", help="How deep to open blocks; `all` lists every op.  [default: 1, for one network]"
 )
 def command(
-    networks: tuple[str, ...],
-    settings: tuple[str, ...],
-    sizes: tuple[str, ...],
+    networks: list[NetworkOptions],
     train: bool,
     depth: str | None,
-    output: OutputOptions,
+    output: ReportOptions,
 ) -> None:
     """Tell a network's shapes, parameters, multiply-accumulates and receptive fields, layer by layer.
 
@@ -50,8 +47,8 @@ def command(
 
         if depth is not None:
             raise click.UsageError("--depth is for one network; several are compared, one row each")
-        graphs = [open_network(name, settings, sizes).graph for name in networks]
+        graphs = [each.open().graph for each in networks]
         output.write(comparison(graphs, mode))
         return
-    found = open_network(network, settings, sizes).summary(mode)
-    output.write(Report(found, lambda: found.table(None if depth == "all" else int(depth or 1))))
+    summary = network.open().summary(mode)
+    output.write(Report(summary, lambda: summary.table(None if depth == "all" else int(depth or 1))))

@@ -1,4 +1,4 @@
-"""What netspec prints: all of it goes through `echo`, so that no text of a spec or a file can drive a terminal."""
+"""All that netspec prints: `echo` escapes control characters, so that no text of a file can drive a terminal."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from netspec.printable import printable
 if TYPE_CHECKING:
     from netspec.tables import Table
 
-BOLD, DIM, RED, YELLOW, GREEN = "1", "2", "1;31", "1;33", "1;32"
-_STYLES = {"head": BOLD, "foot": BOLD, "rule": DIM}
-"""How lines of a table look; others as they are."""
+_BOLD, _DIM, _RED, _YELLOW, _GREEN = "1", "2", "1;31", "1;33", "1;32"
+_STYLES = {"head": _BOLD, "foot": _BOLD, "rule": _DIM}
+"""The styles of lines of a table, by their kind; other kinds are plain."""
 
 
 def prepare_streams() -> None:
-    """Make standard streams such that all text can be written: UTF-8 for files and pipes, whatever the locale.
+    """Let the standard streams take any text: UTF-8 for files and pipes, whatever the locale.
 
-    A terminal that knows few characters gets the others as `\\xe9`.
+    A terminal gets characters that its encoding lacks as `\\xe9`.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             encoding = None if stream.isatty() else "utf-8"
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
     if not sys.stdin:
-        # Closed (`<&-`): an empty one.
+        # It was closed (`<&-`): an empty one takes its place.
         sys.stdin = io.TextIOWrapper(io.BytesIO())
 
 
 def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
-    """Print text, with what a terminal would obey as escapes; to standard error with `err`."""
+    """Print text, its control characters as escapes; to standard error with `err`."""
     _write(printable(text) + ("\n" if nl else ""), err)
 
 
@@ -50,20 +50,20 @@ def echo_table(table: Table) -> None:
     """Print a table to standard output: within the width of a terminal, and in colours where it has them."""
     lines = table.lines(shutil.get_terminal_size().columns if _is_terminal(sys.stdout) else None)
     coloured = _has_colours(sys.stdout)
-    made: list[str] = []
+    printed: list[str] = []
     for number, (kind, text) in enumerate(lines):
-        style = BOLD if kind == "title" and not number else _STYLES.get(kind, "")
-        made.append(_styled(printable(text), style) if coloured and style and text else printable(text))
-    _write("\n".join(made) + "\n", err=False)
+        style = _BOLD if kind == "title" and not number else _STYLES.get(kind, "")
+        printed.append(_styled(printable(text), style) if coloured and style and text else printable(text))
+    _write("\n".join(printed) + "\n", err=False)
 
 
 def drop_output(stream: TextIO | None = None) -> None:
-    """Send what is still buffered nowhere: at exit Python would try to write it again, and complain."""
+    """Discard buffered output, which Python would try to write again at exit, and complain."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, (stream or sys.stdout).fileno())
         os.close(nowhere)
-    except (OSError, ValueError, AttributeError):  # no descriptor to speak of
+    except (OSError, ValueError, AttributeError):  # the stream has no descriptor
         pass
 
 
@@ -77,7 +77,7 @@ def _write(text: str, err: bool) -> None:
     except OSError:
         if not err:
             raise
-        # Nobody reads what is told beside the result, and there is nowhere to tell that.
+        # Nobody reads standard error, and there is nowhere to tell that.
         drop_output(stream)
 
 
@@ -105,13 +105,13 @@ _WORD = re.compile(r"^ +(note|help): ")
 
 
 def _coloured(line: str) -> str:
-    """A line of a diagnostic: what it is in red or yellow, where it is in bold, carets as what it is."""
+    """A line of a diagnostic in colours: severity and carets red or yellow, the place bold, `help` green."""
     if (carets := _CARETS.match(line)) is not None:
-        return carets[1] + _styled(carets[2], RED) + line[carets.end() :]
+        return carets[1] + _styled(carets[2], _RED) + line[carets.end() :]
     if (word := _WORD.match(line)) is not None:
-        return _styled(line[: word.end() - 1], GREEN if word[1] == "help" else BOLD) + line[word.end() - 1 :]
+        return _styled(line[: word.end() - 1], _GREEN if word[1] == "help" else _BOLD) + line[word.end() - 1 :]
     if (severity := _SEVERITY.search(line)) is not None:
         start, end = severity.start(), severity.end() - 2
-        place = _styled(line[:start], BOLD) if start else ""
-        return place + _styled(line[start:end], YELLOW if severity[1] == "warning" else RED) + line[end:]
+        place = _styled(line[:start], _BOLD) if start else ""
+        return place + _styled(line[start:end], _YELLOW if severity[1] == "warning" else _RED) + line[end:]
     return line

@@ -2,64 +2,108 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from netspec.cli.options import (
-    need,
+    Command,
+    NetworkOptions,
+    WeightsOptions,
+    force_option,
     network_options,
-    open_network,
     output_file,
-    overwrite,
-    weights_file,
-    weights_key,
+    weights_options,
 )
-from netspec.cli.output import check_names_a_file, check_overwrite, is_stdout, write_file, write_with_weights
-from netspec.cli.overwrite import is_our_source, is_our_spec, weights_beside
+from netspec.cli.output import FileOptions, Target
 from netspec.cli.progress import working
+from netspec.cli.provenance import is_our_source, is_our_spec
+from netspec.cli.requirements import require
 from netspec.cli.terminal import echo
 
 if TYPE_CHECKING:
     from netspec.backends.pytorch.runtime.state_dicts import StateDict
-    from netspec.cli.output import Ours
     from netspec.graph.model import Graph, Output
     from netspec.network import Network
     from netspec.passes import Transformed
 
 _SUFFIXES = (".yaml", ".yml", ".py")
-_MOST_TOLD = 5
+_MAX_PATHS = 5
+"""How many paths are named for which a pass declined for the same reason."""
+
+
+def _names(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",")]
+
+
+def _classes(text: str) -> int:
+    name, _, number = text.partition("=")
+    if name.strip() != "classes" or not number.strip().isdecimal() or len(number) > 9:
+        raise click.UsageError(f"--head takes classes=N, such as classes=10, not `{text}`")
+    return int(number)
+
+
+@dataclass(frozen=True, slots=True)
+class _PassOption:
+    """The option that runs a pass; one with a `metavar` takes a text, which `parse` makes the pass's argument of."""
+
+    flag: str
+    name: str
+    """The name of the pass in netspec.passes, which is imported when it runs."""
+    help: str
+    metavar: str | None = None
+    parse: Callable[[str], Any] | None = None
+
+    @property
+    def parameter(self) -> str:
+        """The name under which click gives the option's value."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+    def run(self, transformed: Transformed, argument: Any) -> Transformed:
+        """What the pass makes of a graph; a flag's pass takes no argument."""
+        from netspec import passes
+
+        function: Callable[..., Transformed] = getattr(passes, self.name)
+        return transformed.then(function) if self.parse is None else transformed.then(function, argument)
+
+
+_PASS_OPTIONS = (
+    _PassOption("--until", "truncate", "Keep what one value needs: it is the output.", "NAME", lambda text: [text]),
+    _PassOption("--outputs", "truncate", "Keep what several values need: they are the outputs.", "A,B", _names),
+    _PassOption(
+        "--head", "replace_head", "Give the last layers N classes; their weights are fresh.", "classes=N", _classes
+    ),
+    _PassOption("--strip-dropout", "strip_dropout", "Leave dropout out."),
+    _PassOption("--fold-batch-norm", "fold_batch_norm", "Fold batch norms into the layers before them."),
+    _PassOption(
+        "--fully-convolutional",
+        "fully_convolutional",
+        "Turn linear layers into convolutions, for any larger image.",
+    ),
+)
+"""Every pass with its option, in the order of `--help`, in which they run."""
+
+
+def _pass_options(command: Command) -> Command:
+    """The options of all passes. The command gets their values by their parameters."""
+    for option in reversed(_PASS_OPTIONS):
+        kind: dict[str, Any] = {"metavar": option.metavar} if option.metavar else {"is_flag": True}
+        command = click.option(option.flag, help=option.help, **kind)(command)
+    return command
 
 
 @click.command("transform")
 @network_options
-@click.option("--until", metavar="NAME", help="Keep what one value needs: it is the output.")
-@click.option("--outputs", metavar="A,B", help="Keep what several values need: they are the outputs.")
-@click.option("--head", metavar="classes=N", help="Give the last layers N classes; their weights are fresh.")
-@click.option("--strip-dropout", is_flag=True, help="Leave dropout out.")
-@click.option("--fold-batch-norm", is_flag=True, help="Fold batch norms into the layers before them.")
-@click.option("--fully-convolutional", is_flag=True, help="Turn linear layers into convolutions, for any larger image.")
-@output_file("NAME.yaml, NAME.py, or - for YAML on stdout.  [default: -]")
-@weights_file("A file of weights that fits; the new ones go into NAME.safetensors.")
-@weights_key
+@_pass_options
+@output_file("NAME.yaml, NAME.py, or - for YAML on stdout.  [default: -]", default="-")
+@weights_options("A file of weights that fits; the new ones go into NAME.safetensors.")
 @click.option("--no-proof", is_flag=True, help="Don't run both networks to see that they give the same.")
-@overwrite
+@force_option
 def command(
-    network: str,
-    settings: tuple[str, ...],
-    sizes: tuple[str, ...],
-    until: str | None,
-    outputs: str | None,
-    head: str | None,
-    strip_dropout: bool,
-    fold_batch_norm: bool,
-    fully_convolutional: bool,
-    output: str | None,
-    weights: str | None,
-    key: str,
-    no_proof: bool,
-    force: bool,
+    network: NetworkOptions, output: FileOptions, weights: WeightsOptions | None, no_proof: bool, **passes: Any
 ) -> None:
     """Transform a network, and write it as a spec again or as PyTorch source.
 
@@ -73,138 +117,121 @@ def command(
       netspec transform resnet18 --head classes=10 --weights resnet18.safetensors -o mine.yaml
       netspec transform vgg_d --fully-convolutional -o dense.py
     """
-    target = "-" if output is None or is_stdout(output) else output
-    suffix = Path(target).suffix.lower() if target != "-" else ".yaml"
+    suffix = ".yaml" if output.is_stdout else output.suffix
     if suffix not in _SUFFIXES:
-        raise click.UsageError(f"-o takes a file that ends in .yaml or .py, not `{output}`")
-    if weights is not None and target == "-":
+        raise click.UsageError(f"-o takes a file that ends in .yaml or .py, not `{output.file}`")
+    if weights is not None and output.is_stdout:
         raise click.UsageError("--weights goes with a file: a spec on stdout holds no weights")
-    if key and weights is None:
-        raise click.UsageError("--key goes with --weights")
-    if until is not None and outputs is not None:
-        raise click.UsageError("--until NAME is short for --outputs NAME: give one of them")
-    values = [part.strip() for part in outputs.split(",")] if outputs is not None else [until] if until else []
-    classes = _classes(head) if head is not None else None
-    found = open_network(network, settings, sizes)
-    ours = is_our_source if suffix == ".py" else is_our_spec
-    if target != "-":
-        check_names_a_file(target)
-        check_overwrite(Path(target), ours, force)
-        if weights is not None:
-            weights_beside(Path(target), force)
-
-    flags = {
-        "strip_dropout": strip_dropout,
-        "fold_batch_norm": fold_batch_norm,
-        "fully_convolutional": fully_convolutional,
-    }
-    made, kept = _transformed(found.graph, values, classes, [name for name, wanted in flags.items() if wanted])
-    _tell(made)
-    text = _text(made, suffix, network)
-    state = _weights(found, weights, key) if weights is not None else None
-    if not no_proof and made.before is not None:
-        echo(_proof(found.graph, made, kept, state), err=True)
-    if target == "-":
+    arguments = _arguments(passes)
+    opened = network.open()
+    target = None if output.is_stdout else output.target(is_our_source if suffix == ".py" else is_our_spec)
+    if target is not None and weights is not None:
+        target.weights()
+    transformed, kept = _transform(opened.graph, arguments)
+    _tell(transformed)
+    text = _text(transformed, suffix, network.name)
+    state = _weights(opened, weights) if weights is not None else None
+    if not no_proof and transformed.before is not None:
+        echo(_proof(opened.graph, transformed, kept, state), err=True)
+    if target is None:
         echo(text, nl=False)
-        return
-    beside = ""
-    if state is not None:
-        beside = _save(made, state, Path(target), text, ours, force)
     else:
-        write_file(Path(target), text, ours, force)
-    echo(f"wrote {target}: {_difference(found.graph, made.graph)}{beside}", err=True)
+        beside = _save(transformed, state, target, text)
+        echo(f"wrote {target.path}: {_difference(opened.graph, transformed.graph)}{beside}", err=True)
 
 
-def _transformed(
-    graph: Graph, values: list[str], classes: int | None, others: list[str]
-) -> tuple[Transformed, tuple[Output, ...]]:
-    """What the passes make of a graph, and the values of the graph that the outputs of that stand for."""
-    from netspec import passes
-
-    made = passes.Transformed(graph)
-    if values:
-        made = made.then(passes.truncate, values)
-    kept = made.graph.outputs
-    if classes is not None:
-        made = made.then(passes.replace_head, classes)
-    for name in others:
-        made = made.then(getattr(passes, name))
-    return made, kept
+def _arguments(values: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of the passes to run, by the flags of their options."""
+    if values["until"] is not None and values["outputs"] is not None:
+        raise click.UsageError("--until NAME is short for --outputs NAME: give one of them")
+    arguments: dict[str, Any] = {}
+    for option in _PASS_OPTIONS:
+        value = values[option.parameter]
+        if value is not None and value is not False:
+            arguments[option.flag] = option.parse(value) if option.parse is not None else None
+    return arguments
 
 
-def _classes(text: str) -> int:
-    name, _, number = text.partition("=")
-    if name.strip() != "classes" or not number.strip().isdecimal() or len(number) > 9:
-        raise click.UsageError(f"--head takes classes=N, such as classes=10, not `{text}`")
-    return int(number)
+def _transform(graph: Graph, arguments: dict[str, Any]) -> tuple[Transformed, tuple[Output, ...]]:
+    """Run passes on a graph; returns also the values of `graph` that the outputs of the new graph stand for."""
+    from netspec.passes import Transformed
+
+    transformed, kept = Transformed(graph), graph.outputs
+    for option in _PASS_OPTIONS:
+        if option.flag in arguments:
+            transformed = option.run(transformed, arguments[option.flag])
+            if option.name == "truncate":
+                # It chooses other outputs; later passes replace the nodes that compute them.
+                kept = transformed.graph.outputs
+    return transformed, kept
 
 
-def _tell(made: Transformed) -> None:
-    """What was done, and what was declined and why: reasons that many have are told once."""
-    for line in made.done:
+def _tell(transformed: Transformed) -> None:
+    """Print what the passes did, and what they declined: once for each reason."""
+    for line in transformed.done:
         echo(line, err=True)
-    reasons: dict[str, list[str]] = {}
-    for path, reason in made.declined.items():
-        reasons.setdefault(reason, []).append(path)
-    for reason, paths in reasons.items():
-        shown = ", ".join(f"`{path}`" for path in paths[:_MOST_TOLD])
-        more = f" and {len(paths) - _MOST_TOLD} more" if len(paths) > _MOST_TOLD else ""
+    by_reason: dict[str, list[str]] = {}
+    for path, reason in transformed.declined.items():
+        by_reason.setdefault(reason, []).append(path)
+    for reason, paths in by_reason.items():
+        shown = ", ".join(f"`{path}`" for path in paths[:_MAX_PATHS])
+        more = f" and {len(paths) - _MAX_PATHS} more" if len(paths) > _MAX_PATHS else ""
         echo(f"declined {shown}{more}: {reason}", err=True)
 
 
-def _text(made: Transformed, suffix: str, network: str) -> str:
+def _text(transformed: Transformed, suffix: str, network: str) -> str:
+    """The new graph as PyTorch source, or as a spec with a note of what was done to which network."""
     if suffix == ".py":
         from netspec.backends.pytorch.source import to_source
 
-        return to_source(made.graph)
+        return to_source(transformed.graph)
     from netspec.backends.yaml import to_yaml
 
-    return to_yaml(made.graph, "\n".join([f"from {Path(network).name}", *made.done]))
+    return to_yaml(transformed.graph, "\n".join([f"from {Path(network).name}", *transformed.done]))
 
 
-def _weights(network: Network, weights: str, key: str) -> StateDict:
+def _weights(network: Network, weights: WeightsOptions) -> StateDict:
     """The weights of a file by the network's own keys."""
-    with working("loading torch"):
-        need("torch")
+    require("torch")
     from netspec.backends.pytorch.runtime.weights import renamed
 
-    state, fit = network.fit_weights(weights, key)
-    network.refuse_weights(fit, weights)
+    state, fit = network.fit_weights(weights.file, weights.key)
+    network.refuse_weights(fit, weights.file)
     return renamed(state, fit)
 
 
-def _proof(graph: Graph, made: Transformed, outputs: tuple[Output, ...], state: StateDict | None) -> str:
-    """That both graphs give the same, in a line."""
-    if made.fresh:
+def _proof(graph: Graph, transformed: Transformed, outputs: tuple[Output, ...], state: StateDict | None) -> str:
+    """Run both graphs and compare their outputs; returns a line that says so."""
+    if transformed.fresh:
         return "no proof: weights that are fresh give other outputs"
-    with working("loading torch"):
-        need("torch")
+    require("torch")
     from netspec.backends.pytorch.runtime.equal import prove_equal
 
     with working("running both networks"):
-        return prove_equal(graph, made, outputs, state)
+        return prove_equal(graph, transformed, outputs, state)
 
 
-def _save(made: Transformed, state: StateDict, path: Path, text: str, ours: Ours, force: bool) -> str:
-    """Write the new graph and its weights, what is fresh as the spec begins it; the end of the line that tells."""
+def _save(transformed: Transformed, state: StateDict | None, target: Target, text: str) -> str:
+    """Write the new graph, and its weights beside it; returns the words that say so of the weights."""
+    if state is None:
+        target.write(text)
+        return ""
     from netspec.backends.pytorch.runtime.transformed import transformed_weights
     from netspec.backends.pytorch.runtime.weights import save_weights
 
-    found = transformed_weights(made, state)
-    with working(f"writing {path}"):
-        beside = write_with_weights(
-            path, text, ours, lambda file: save_weights(found, file, made.graph.params, path.name), force
-        )
-    fresh = f", of which {', '.join(sorted(made.fresh))} are fresh" if made.fresh else ""
+    new_state, params, name = transformed_weights(transformed, state), transformed.graph.params, target.path.name
+    with working(f"writing {target.path}"):
+        beside = target.write_with_weights(text, lambda file: save_weights(new_state, file, params, name))
+    fresh = f", of which {', '.join(sorted(transformed.fresh))} are fresh" if transformed.fresh else ""
     return f"; and its weights, {beside}{fresh}"
 
 
 def _difference(before: Graph, after: Graph) -> str:
-    """How large a graph was and is."""
+    """The nodes, parameters and MACs of two graphs: `70 -> 50 nodes, ...`."""
     from netspec.analysis.summary import summary
 
     parts = [f"{len(before):,} -> {len(after):,} nodes"]
-    for what, name in (("parameters", "parameters"), ("MACs", "macs")):
+    for words, name in (("parameters", "parameters"), ("MACs", "macs")):
         counts = [summary(graph)["totals"][name] for graph in (before, after)]
-        parts.append(" -> ".join("?" if n is None else f"{n:,}" for n in counts) + f" {what}")
+        parts.append(" -> ".join("?" if n is None else f"{n:,}" for n in counts) + f" {words}")
     return ", ".join(parts)

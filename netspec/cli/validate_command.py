@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from netspec.cli.options import networks, open_source, spec_options
+from netspec.cli.networks import open_source
+from netspec.cli.options import NetworkOptions, networks_options
 from netspec.cli.terminal import echo, echo_error
 
 if TYPE_CHECKING:
@@ -14,12 +15,9 @@ if TYPE_CHECKING:
 
 
 @click.command("validate")
-@networks
-@spec_options
+@networks_options
 @click.pass_context
-def command(
-    context: click.Context, networks: tuple[str, ...], settings: tuple[str, ...], sizes: tuple[str, ...]
-) -> None:
+def command(context: click.Context, networks: list[NetworkOptions]) -> None:
     """Check specs: that they are well-formed, that shapes fit, and that what they `expect` is so.
 
     Claims of `expect` are about a spec as it is written: under --set and --input they are not checked.
@@ -29,33 +27,33 @@ def command(
       netspec validate specs/*.yaml
       netspec validate resnet50 --set stages=1,1,1,1
     """
-    failed = 0
-    for name in networks:
-        failed += not _validate(name, settings, sizes)
+    failed = sum([not _validate(network) for network in networks])
     if failed and len(networks) > 1:
         echo(f"{failed} of {len(networks)} specs {'is' if failed == 1 else 'are'} wrong", err=True)
     context.exit(1 if failed else 0)
 
 
-def _validate(name: str, settings: tuple[str, ...], sizes: tuple[str, ...]) -> bool:
-    """Check a spec: all its networks, unless the name says which."""
+def _validate(options: NetworkOptions) -> bool:
+    """Check a spec: all its networks, unless the name says which. Returns whether all is right."""
     from netspec.errors import NetspecError
     from netspec.spec.read.read_spec import networks_of
     from netspec.spec.sources.find import find_network
 
     try:
-        source, wanted = find_network(name)
-        good = True
-        for network in [wanted] if wanted else networks_of(source):
-            shown = f"{name}:{network}" if network and not wanted else name
-            good = _check(shown, open_source(source, network, settings, sizes), bool(settings or sizes)) and good
+        source, chosen = find_network(options.name)
+        results: list[bool] = []
+        for name in [chosen] if chosen else networks_of(source):
+            shown = f"{options.name}:{name}" if name and not chosen else options.name
+            network = open_source(source, name, options.settings, options.sizes)
+            results.append(_check(shown, network, bool(options.settings or options.sizes)))
     except NetspecError as error:
         echo_error(str(error))
         return False
-    return good
+    return all(results)
 
 
 def _check(name: str, network: Network, changed: bool) -> bool:
+    """Print the warnings and broken claims of a network, or a line that it is right; `changed`: by options."""
     for warning in network.warnings:
         echo_error(str(warning))
     count, broken = network.check_expectations()

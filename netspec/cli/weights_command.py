@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from netspec.cli.options import (
     INPUT,
-    need,
+    NetworkOptions,
+    force_option,
+    key_option,
     network_options,
-    open_network,
     output_file,
-    output_options,
-    overwrite,
-    weights_key,
+    report_options,
 )
-from netspec.cli.output import OutputOptions, check_names_a_file, check_overwrite, in_place_of
-from netspec.cli.overwrite import is_our_weights
+from netspec.cli.output import FileOptions, ReportOptions, check_names_a_file
 from netspec.cli.progress import working
+from netspec.cli.provenance import is_our_weights
+from netspec.cli.requirements import require
 from netspec.cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -44,17 +43,15 @@ def command() -> None:
 @command.command("check")
 @network_options
 @click.argument("file", type=INPUT)
-@weights_key
-@output_options
+@key_option
+@report_options
 @click.pass_context
 def check(
     context: click.Context,
-    network: str,
+    network: NetworkOptions,
     file: str,
     key: str,
-    settings: tuple[str, ...],
-    sizes: tuple[str, ...],
-    output: OutputOptions,
+    output: ReportOptions,
 ) -> None:
     """Tell how a file of weights fits a network: what is matched, missing, unused, or of another shape.
 
@@ -69,34 +66,31 @@ def check(
     from netspec.network import known_as
     from netspec.weights import weights_report
 
-    found = open_network(network, settings, sizes)
-    state, fit = _fit(found, file, key)
+    opened = network.open()
+    state, fit = _fit(opened, file, key)
     if fit.fits:
         from netspec.backends.pytorch.runtime.weights import check_numbers
 
         check_numbers(state, fit)
-    settings_that_fit = found.settings_that_fit(fit)
+    settings_that_fit = opened.settings_that_fit(fit)
     known = None if fit.fits or settings_that_fit else known_as(fit)
-    output.write(weights_report(fit, network, file, settings_that_fit, known))
+    output.write(weights_report(fit, network.name, file, settings_that_fit, known))
     context.exit(0 if fit.fits else 1)
 
 
 @command.command("convert")
 @network_options
 @click.argument("file", type=INPUT)
-@weights_key
+@key_option
 @output_file("The safetensors file to write.", required=True)
 @click.option("--partial", is_flag=True, help="Take what fits, and leave out the rest.")
-@overwrite
+@force_option
 def convert(
-    network: str,
+    network: NetworkOptions,
     file: str,
     key: str,
-    settings: tuple[str, ...],
-    sizes: tuple[str, ...],
-    output: str,
+    output: FileOptions,
     partial: bool,
-    force: bool,
 ) -> None:
     """Write a file of weights anew with the network's keys, as safetensors.
 
@@ -104,25 +98,24 @@ def convert(
     Examples:
       netspec weights convert resnet50 resnet50.pth --set stride_in_3x3=true -o resnet50.safetensors
     """
-    check_names_a_file(output)
-    if Path(output).suffix.lower() != ".safetensors":
-        raise click.UsageError(f"-o takes a file that ends in .safetensors, not `{output}`")
-    check_overwrite(Path(output), is_our_weights, force)
-    found = open_network(network, settings, sizes)
-    state, fit = _fit(found, file, key)
+    check_names_a_file(output.file or "")
+    if output.suffix != ".safetensors":
+        raise click.UsageError(f"-o takes a file that ends in .safetensors, not `{output.file}`")
+    target = output.target(is_our_weights)
+    opened = network.open()
+    state, fit = _fit(opened, file, key)
     from netspec.backends.pytorch.runtime.weights import renamed, save_weights
 
     if not partial or not fit.pairs or fit.params:
-        found.refuse_weights(fit, file)
-    with working(f"writing {output}"), in_place_of(Path(output), is_our_weights, force) as place:
-        save_weights(renamed(state, fit), place, found.params)
+        opened.refuse_weights(fit, file)
+    with working(f"writing {target.path}"), target.opened() as place:
+        save_weights(renamed(state, fit), place, opened.params)
     rest = len(fit.graph.state()) - len(fit.pairs)
-    left = f", {rest} of the network left out" if rest else ""
-    echo(f"wrote {output}: {len(fit.pairs)} weights, by {fit.origin}{left}", err=True)
+    left_out = f", {rest} of the network left out" if rest else ""
+    echo(f"wrote {target.path}: {len(fit.pairs)} weights, by {fit.origin}{left_out}", err=True)
 
 
 def _fit(network: Network, file: str, key: str) -> tuple[StateDict, Fit]:
     """The weights of a file, and how they fit."""
-    with working("loading torch"):
-        need("torch")
+    require("torch")
     return network.fit_weights(file, key)

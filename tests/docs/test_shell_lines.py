@@ -82,7 +82,7 @@ def test_settings_as_options_are_read_back(value: object) -> None:
     options = as_options({"x": value})[1:-1]
     flag, setting = shlex.split(options)
     assert (flag, unquoted(options)) == ("--set", [])
-    from netspec.cli.options import read_settings
+    from netspec.cli.networks import read_settings
 
     found = read_settings((setting,), {"x"} if isinstance(value, list) else ())
     assert found == {"x": value}
@@ -90,7 +90,7 @@ def test_settings_as_options_are_read_back(value: object) -> None:
 
 
 def test_a_list_needs_no_brackets() -> None:
-    from netspec.cli.options import open_network
+    from netspec.cli.networks import open_network
 
     wanted = load("resnet18", params={"stages": [1, 1, 1, 1]})
     for setting in ("stages=1,1,1,1", "stages=[1,1,1,1]", "stages=1, 1, 1, 1"):

@@ -23,7 +23,7 @@ with atheris.instrument_imports(include=["netspec", "yaml"]):
     import click
 
     import netspec
-    from netspec.cli.options import read_settings, read_sizes
+    from netspec.cli.networks import read_settings, read_sizes
     from netspec.expression import ExpressionError, parse
     from netspec.source import Source
     from netspec.spec.read.read_spec import read_spec

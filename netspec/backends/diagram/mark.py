@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from pathlib import Path
 
 DIAGRAM_MARK = b"drawn by netspec"
 _PNG_HEAD = 8 + 25
 """The signature of a PNG, and the chunk that comes first in all of them."""
-_LOOKED_AT = 4096
 
 
 def marked(data: bytes, format: str) -> bytes:
@@ -25,12 +23,3 @@ def marked(data: bytes, format: str) -> bytes:
         return data[:_PNG_HEAD] + chunk + data[_PNG_HEAD:]
     # Readers of PDF look for its end in its last kilobyte.
     return data.rstrip(b"\n") + b"\n% " + DIAGRAM_MARK + b"\n"
-
-
-def is_our_diagram(path: Path) -> bool:
-    """Whether netspec drew a file: its mark stands at the beginning, or in DOT and PDF at the end."""
-    with path.open("rb") as file:
-        if DIAGRAM_MARK in file.read(_LOOKED_AT):
-            return True
-        file.seek(max(0, path.stat().st_size - _LOOKED_AT))
-        return DIAGRAM_MARK in file.read()

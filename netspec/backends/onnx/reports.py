@@ -15,7 +15,7 @@ from netspec.tables import Cell, Table
 _RANGE = ("min", "mean", "max")
 
 
-def seen(session: Session, images: Sequence[str], predictions: Sequence[Sequence[Prediction]]) -> Report:
+def predictions_report(session: Session, images: Sequence[str], predictions: Sequence[Sequence[Prediction]]) -> Report:
     """The classes that a model saw in images."""
     pairs = list(zip(images, predictions, strict=True))
     rows = [{"image": name, "predictions": [_plain(each) for each in found]} for name, found in pairs]
@@ -37,7 +37,7 @@ def _seen_table(pairs: Sequence[tuple[str, Sequence[Prediction]]]) -> Table:
     return Table(["image", "class", *(["label"] if named else []), "%"], rows)
 
 
-def given(session: Session, outputs: Sequence[Mapping[str, Array]]) -> Report:
+def outputs_report(session: Session, outputs: Sequence[Mapping[str, Array]]) -> Report:
     """The outputs of a model in one run or several: their shapes, and between what their values are."""
     rows = [
         {

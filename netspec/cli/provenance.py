@@ -1,4 +1,4 @@
-"""The marks by which netspec knows the files that it wrote, so that it may write them again."""
+"""Whether netspec wrote a file, told by the marks that it leaves in files: only such files may be overwritten."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from netspec.files import is_input
-
 if TYPE_CHECKING:
     from netspec.report import Report
 
 REPORT_FORMATS = ("table", "json", "csv", "markdown")
-_LONGEST = 100_000_000
-"""How long what is looked at may be: a report, or the header of a safetensors file."""
+_MAX_BYTES = 100_000_000
+"""The largest report, or header of a safetensors file, that is read."""
 _TABLES = {"table": (r"\s{2,}", "-{5}"), "markdown": (r" \| ", r"\| -+")}
-"""What stands between the headings of a table, and how the line below them begins."""
-_MORE_ABOVE = 2
+"""By format, the separator between the headings of a table, and the beginning of the line below them."""
+_MORE_TITLE_LINES = 2
 """How many more lines of title a report may have than another of its kind, such as the source of a spec."""
+_MODEL_HEAD = 256
+"""In bytes: an ONNX model names its producer before this."""
+_DIAGRAM_ENDS = 4096
+"""In bytes: the beginning and the end of a diagram's file, one of which holds the mark."""
 
 
 def is_our_source(path: Path) -> bool:
@@ -72,9 +74,28 @@ def is_our_schema(path: Path) -> bool:
     return f'"$id": "{ID}"' in _start(path)
 
 
+def is_our_model(path: Path) -> bool:
+    """Whether a file is an ONNX model that netspec wrote."""
+    from netspec.backends.marks import PRODUCER
+
+    with path.open("rb") as file:
+        return PRODUCER.encode() in file.read(_MODEL_HEAD)
+
+
+def is_our_diagram(path: Path) -> bool:
+    """Whether netspec drew a file: the mark stands at its beginning, or in DOT and PDF at its end."""
+    from netspec.backends.diagram.mark import DIAGRAM_MARK
+
+    with path.open("rb") as file:
+        if DIAGRAM_MARK in file.read(_DIAGRAM_ENDS):
+            return True
+        file.seek(max(0, path.stat().st_size - _DIAGRAM_ENDS))
+        return DIAGRAM_MARK in file.read()
+
+
 def is_our_report(path: Path, report: Report) -> bool:
-    """Whether a file is a report like this one, and no more: in one of the formats, under the same headings."""
-    if path.stat().st_size > _LONGEST:
+    """Whether a file is a report of the same kind and nothing else: in one of the formats, under equal headings."""
+    if path.stat().st_size > _MAX_BYTES:
         return False
     text = path.read_text("utf-8", "replace")
     return any(_is_like(text, report.to(form), form) for form in REPORT_FORMATS)
@@ -83,52 +104,52 @@ def is_our_report(path: Path, report: Report) -> bool:
 def _is_like(text: str, report: str, format: str) -> bool:
     """Whether a text differs from a report in a format by its figures only.
 
-    A report that somebody pasted into a text of theirs has more above it or below.
+    A report that was pasted into another text has more lines above or below its table.
     """
-    heads = _heads(text, format)
-    if not heads or heads != _heads(report, format):
+    headings = _headings(text, format)
+    if not headings or headings != _headings(report, format):
         return False
     if format == "json":
         return True
     if format == "csv":
-        return all(len(row) == len(heads) for row in csv.reader(text.splitlines()))
-    above, below = _around(text, format)
-    usually_above, usually_below = _around(report, format)
-    begins_so = format != "markdown" or text[:2] == report[:2]
-    return begins_so and above <= usually_above + _MORE_ABOVE and below <= usually_below
+        return all(len(row) == len(headings) for row in csv.reader(text.splitlines()))
+    above, below = _lines_around_table(text, format)
+    usually_above, usually_below = _lines_around_table(report, format)
+    same_start = format != "markdown" or text[:2] == report[:2]
+    return same_start and above <= usually_above + _MORE_TITLE_LINES and below <= usually_below
 
 
-def _heads(text: str, format: str) -> Sequence[str]:
-    """The headings of a report's text in a format, nothing if it is not one: of JSON, its keys."""
+def _headings(text: str, format: str) -> Sequence[str]:
+    """The headings of a report in a format (for JSON, its keys); none if the text is no such report."""
     if format == "json":
         try:
-            found: Any = json.loads(text)
+            data: Any = json.loads(text)
         except (ValueError, RecursionError):
             return ()
-        return list(cast("dict[str, Any]", found)) if isinstance(found, dict) else ()
+        return list(cast("dict[str, Any]", data)) if isinstance(data, dict) else ()
     if format == "csv":
         return text.split("\n", 1)[0].split(",")
-    # Above a line of dashes; of a table as text they stand as wide apart as its cells are.
+    # They stand above a line of dashes; in a table as text, as wide apart as its cells are.
     between, rule = _TABLES[format]
     lines = text.splitlines()
     head = next((above for above, line in pairwise(lines) if re.match(rule, line)), "")
     return re.split(between, head.strip()) if head else ()
 
 
-def _around(text: str, format: str) -> tuple[int, int]:
-    """How many lines stand above the table of a report and below it; more paragraphs than one count as many."""
+def _lines_around_table(text: str, format: str) -> tuple[int, int]:
+    """How many lines stand above the table of a report, and below it; several paragraphs count as very many."""
     paragraphs = re.split(r"\n\s*\n", text.strip())
     rule = re.compile(_TABLES[format][1])
     table = next(number for number, each in enumerate(paragraphs) if any(map(rule.match, each.split("\n"))))
     parts = paragraphs[:table], paragraphs[table + 1 :]
-    above, below = (_LONGEST if len(part) > 1 else sum(each.count("\n") + 1 for each in part) for part in parts)
+    above, below = (_MAX_BYTES if len(part) > 1 else sum(each.count("\n") + 1 for each in part) for part in parts)
     return above, below
 
 
 def is_our_weights(path: Path, beside: str = "") -> bool:
-    """Whether netspec wrote a file of weights to stand beside the file of this name, or, without one, alone.
+    """Whether netspec wrote a file of weights that belongs to the file named `beside`, or to none where it is "".
 
-    Raises ClickException where it wrote it to stand beside another file that is there.
+    Raises ClickException if it belongs to another file that exists.
     """
     owner = _owner(path)
     if owner is None or owner == beside:
@@ -140,12 +161,12 @@ def is_our_weights(path: Path, beside: str = "") -> bool:
 
 
 def _owner(path: Path) -> str | None:
-    """The name of the file that a file of weights was written beside, "" for none; None if netspec did not write it."""
+    """The name of the file that weights belong to, "" for none; None if netspec did not write the weights."""
     from netspec.backends.marks import PRODUCER
 
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        header = file.read(length) if length <= _LONGEST else b""
+        header = file.read(length) if length <= _MAX_BYTES else b""
     try:
         mark: dict[str, Any] = json.loads(json.loads(header)["__metadata__"][PRODUCER])
         return str(mark.get("beside", ""))
@@ -153,17 +174,7 @@ def _owner(path: Path) -> str | None:
         return None
 
 
-def weights_beside(path: Path, force: bool) -> Path:
-    """The file beside another that takes its weights; refused where that would lose those of another file."""
-    from netspec.cli.output import check_overwrite
-
-    beside = path.with_suffix(".safetensors")
-    if is_input(beside):
-        raise click.ClickException(f"{beside} is the file of weights, and would be overwritten: choose another -o")
-    check_overwrite(beside, lambda file: is_our_weights(file, path.name), force)
-    return beside
-
-
 def _start(path: Path) -> str:
+    """The first characters of a text file."""
     with path.open("rb") as file:
         return file.read(4096).decode("utf-8", "replace")
