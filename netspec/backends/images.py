@@ -1,4 +1,4 @@
-"""Images as the inputs of networks, as `preprocess` says: read, resized, cropped, made numbers, normalised."""
+"""Preparing images as inputs of networks by `preprocess`: read, resize, crop, convert to numbers, normalise."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NoReturn
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from netspec.backends.onnx.lower import Array
+from netspec.backends.onnx.narrow import Array
 from netspec.errors import NetspecError, choices, fail
 from netspec.files import no_file, reason_of
 from netspec.preprocess import Preprocess
@@ -18,10 +18,10 @@ from netspec.shape_text import shape_text
 ImageLike = str | os.PathLike[str] | Image.Image | Array
 """A file, an image of Pillow, or an array of pixels: height x width, or height x width x 3, of uint8."""
 
-IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-"""Which formats are read, by Pillow's names. It knows others, of which one starts Ghostscript."""
-LARGEST_AREA = 2**26
-"""How many pixels an image may have once resized: one that is long and thin becomes very large."""
+_IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
+"""The formats that are read, by Pillow's names. It knows others, one of which starts Ghostscript."""
+_MAX_PIXELS = 2**26
+"""How many pixels an image may have once resized: a long and thin one becomes very large."""
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -29,30 +29,30 @@ _RESAMPLING = {
 }
 
 
-def prepare_image(image: ImageLike, how: Preprocess, channels: int = 3, dtype: str = "float32") -> Array:
-    """An image as an input without its batch: channels x height x width.
+def prepare_image(image: ImageLike, preprocess: Preprocess, channels: int = 3, dtype: str = "float32") -> Array:
+    """An image as an array of channels x height x width, an input without its batch.
 
-    Photographs are turned as their EXIF data say. Raises NetspecError NS503 for what is no image, or one that is
-    smaller than the crop after it was resized.
+    Photographs are turned upright by their EXIF data. Raises NetspecError NS503 for anything that is no image, and for
+    an image that is smaller than the crop once resized.
     """
     if not isinstance(image, str | os.PathLike | Image.Image | np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
         what = f"an image is a file, one of Pillow's, or an array of pixels, not {type(image).__name__}"
         fail("NS503", what)
     name = "the image" if isinstance(image, Image.Image | np.ndarray) else os.fspath(image)
     picture = _read(image, "RGB" if channels == 3 else "L", name)
-    picture = _cropped(_resized(picture, how, name), how, name)
+    picture = _cropped(_resized(picture, preprocess, name), preprocess, name)
     pixels = np.asarray(picture, dtype="float32")
     pixels = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
-    if how.channels == "bgr":
+    if preprocess.channels == "bgr":
         pixels = pixels[::-1]
-    if how.rescale:
+    if preprocess.rescale:
         pixels = pixels / np.float32(255)
-    mean, std = (np.asarray(each, dtype="float32").reshape(-1, 1, 1) for each in (how.mean, how.std))
+    mean, std = (np.asarray(each, dtype="float32").reshape(-1, 1, 1) for each in (preprocess.mean, preprocess.std))
     return np.ascontiguousarray((pixels - mean) / std, dtype=dtype)
 
 
 def _read(image: ImageLike, mode: str, name: str) -> Image.Image:
-    """An image upright, in the mode that is wanted, with its pixels in memory."""
+    """An image, turned upright, in a mode of Pillow, with its pixels in memory."""
     if isinstance(image, np.ndarray):
         _check_pixels(image)
         return Image.fromarray(image).convert(mode)
@@ -61,23 +61,23 @@ def _read(image: ImageLike, mode: str, name: str) -> Image.Image:
             return _as_bytes(ImageOps.exif_transpose(image), name).convert(mode)
         if what := no_file(image):
             _refuse(name, f"is {what}")
-        with Path(image).open("rb") as file, Image.open(file, formats=IMAGE_FORMATS) as picture:
+        with Path(image).open("rb") as file, Image.open(file, formats=_IMAGE_FORMATS) as picture:
             return _as_bytes(ImageOps.exif_transpose(picture), name).convert(mode)
     except NetspecError:
         raise
     except UnidentifiedImageError:
-        _refuse(name, "it is no image", f"{choices(IMAGE_FORMATS)} are read")
+        _refuse(name, "it is no image", f"{choices(_IMAGE_FORMATS)} are read")
     except Image.DecompressionBombError as error:
         _refuse(name, "it is too large", error)
     except Exception as error:
-        # What Pillow's readers of formats raise for what is damaged is of any kind.
+        # Pillow's readers raise errors of any kind for a damaged file.
         if isinstance(error, OSError) and error.errno is not None:
             _refuse(name, reason_of(error))
         _refuse(name, "it is cut off, or damaged", error)
 
 
 def _as_bytes(picture: Image.Image, name: str) -> Image.Image:
-    """An image whose pixels are bytes: Pillow by itself cuts off what is larger."""
+    """An image whose pixels are bytes: Pillow's own conversion clips larger numbers."""
     if 0 in picture.size:
         _refuse(name, "it is empty")
     if picture.mode.startswith("I;16"):
@@ -93,29 +93,31 @@ def _check_pixels(array: Array) -> None:
         fail("NS503", f"this is no array of pixels: {shape_text(array.shape)}, {array.dtype}", help=help)
 
 
-def _resized(picture: Image.Image, how: Preprocess, name: str) -> Image.Image:
+def _resized(picture: Image.Image, preprocess: Preprocess, name: str) -> Image.Image:
     width, height = picture.size
-    if isinstance(how.resize, tuple):
-        new = how.resize
-    elif how.resize is not None:
+    if isinstance(preprocess.resize, tuple):
+        new = preprocess.resize
+    elif preprocess.resize is not None:
         short, long = sorted((width, height))
         # The longer side is rounded down, as torchvision does.
-        longer = int(how.resize * long / short)
-        new = (how.resize, longer) if height < width else (longer, how.resize)
-    elif how.crop is not None:
-        scale = max(how.crop[0] / height, how.crop[1] / width)
-        new = (max(round(height * scale), how.crop[0]), max(round(width * scale), how.crop[1]))
+        longer = int(preprocess.resize * long / short)
+        new = (preprocess.resize, longer) if height < width else (longer, preprocess.resize)
+    elif preprocess.crop is not None:
+        scale = max(preprocess.crop[0] / height, preprocess.crop[1] / width)
+        new = (max(round(height * scale), preprocess.crop[0]), max(round(width * scale), preprocess.crop[1]))
     else:
         return picture
-    if new[0] * new[1] > LARGEST_AREA:
+    if new[0] * new[1] > _MAX_PIXELS:
         _refuse(name, f"it is {height:,} x {width:,}, and would be {new[0]:,} x {new[1]:,} once resized")
-    return picture.resize((new[1], new[0]), _RESAMPLING[how.interpolation]) if new != (height, width) else picture
+    return (
+        picture.resize((new[1], new[0]), _RESAMPLING[preprocess.interpolation]) if new != (height, width) else picture
+    )
 
 
-def _cropped(picture: Image.Image, how: Preprocess, name: str) -> Image.Image:
-    if how.crop is None:
+def _cropped(picture: Image.Image, preprocess: Preprocess, name: str) -> Image.Image:
+    if preprocess.crop is None:
         return picture
-    (height, width), (has_width, has_height) = how.crop, picture.size
+    (height, width), (has_width, has_height) = preprocess.crop, picture.size
     if has_height < height or has_width < width:
         message = f"{name} is {has_height} x {has_width} once resized, and {height} x {width} are cropped from it"
         fail("NS503", message, help="without `resize` in `preprocess`, an image is resized to cover the crop")
@@ -123,6 +125,6 @@ def _cropped(picture: Image.Image, how: Preprocess, name: str) -> Image.Image:
     return picture.crop((left, top, left + width, top + height))
 
 
-def _refuse(name: str, why: str, more: Exception | str = "") -> NoReturn:
-    said = str(more).partition("\n")[0][:200]
-    fail("NS503", f"{name} can't be used: {why}", notes=[said] if said else ())
+def _refuse(name: str, why: str, note: Exception | str = "") -> NoReturn:
+    line = str(note).partition("\n")[0][:200]
+    fail("NS503", f"{name} can't be used: {why}", notes=[line] if line else ())

@@ -1,4 +1,7 @@
-"""The mark in files of weights that netspec writes, by which it knows them again; read without torch."""
+"""The mark in files of weights that netspec writes, written and read without torch.
+
+Its key in the metadata is `netspec`, and its value JSON: `{"params": {"classes": 10}, "beside": "resnet18.py"}`.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,10 @@ from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariable
 
 from netspec.backends.stored import SafetensorsFile
 from netspec.errors import NetspecError
+from netspec.spec.sources.exported_model import PRODUCER
 
-PRODUCER = "netspec"
-"""Stands in the metadata of every file of weights that netspec writes, and in other files that have a place for it."""
 NOTE = "netspec.txt"
-"""The file in a .pt2 archive that tells that netspec wrote it."""
+"""The file in a .pt2 archive that says that netspec wrote it."""
 
 
 def save_arrays(
@@ -31,11 +33,11 @@ def save_arrays(
 
 @contextmanager
 def errors_of_the_system() -> Generator[None]:
-    """While safetensors writes: what the system says against it is an OSError, as it is of Python's own files."""
+    """While safetensors writes: errors of the system become OSError, as they are for Python's own files."""
     try:
         yield
     except SafetensorError as error:
-        # Its words, such as "(os error 28)", or `Os { code: 28, ... }` in older releases.
+        # It says "(os error 28)", or in older releases `Os { code: 28, ... }`.
         code = re.search(r"\b(?:os error |code: )(\d+)", str(error))
         if code is None:
             raise OSError(str(error)) from None
@@ -43,12 +45,12 @@ def errors_of_the_system() -> Generator[None]:
 
 
 def metadata_for(params: Mapping[str, Any], beside: str = "") -> dict[str, str]:
-    """What stands in the metadata of a file of weights; `beside` is the name of the file that it belongs to."""
+    """The metadata of a file of weights; `beside` is the name of the file that it belongs to, "" for none."""
     return {"format": "pt", PRODUCER: json.dumps({"params": dict(params), **({"beside": beside} if beside else {})})}
 
 
 def written_for(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    """The parameters of the network that netspec wrote a file of weights for; None if it did not write it."""
+    """The parameters of the network that netspec wrote a file of weights for; None if it did not write the file."""
     try:
         return dict(json.loads(SafetensorsFile(os.fsdecode(path)).metadata[PRODUCER])["params"])
     except (NetspecError, ValueError, KeyError, TypeError, RecursionError):

@@ -1,4 +1,4 @@
-"""What a file is that holds no state dict: by its first bytes, and what to do about it."""
+"""Recognising files that hold no state dict by their first bytes, with what to do about them."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ _BEGINNINGS: list[tuple[int, bytes, str, str]] = [
     (0, b"\xff\xd8\xff", "it is an image", ""),
     (0, b"\x7fELF", "it is a program", ""),
 ]
-"""Where in a file which bytes stand, what has them there, and a way out."""
-_TABLE = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
-"""The last bytes of a table as LevelDB has it: the index of a checkpoint of TensorFlow."""
+"""An offset in a file, the bytes there, the kind of file that has them, and a way out."""
+_LEVELDB_MAGIC = b"\x57\xfb\x80\x8b\x24\x75\x47\xdb"
+"""The last bytes of a LevelDB table: the index of a checkpoint of TensorFlow is one."""
 _MEMBERS: list[tuple[str, str, str]] = [
     (r"[^/]+\.npy$", "it is an archive of numpy's arrays (.npz)", "`safetensors.numpy.save_file` writes them anew"),
     (r"(model\.weights\.h5|config\.json)$", "it is a model of Keras", _EXPORT),
     (r"[^/]+/constants\.pkl$", "it is a TorchScript archive", "`torch.jit.load(FILE).state_dict()` is what it holds"),
     (r"[^/]+/archive_format$", "it is a program of torch.export", "`torch.export.load(FILE).state_dict` is in it"),
 ]  # fmt: skip
-"""Names that an archive has in it, what it is then, and a way out."""
-_METHODS = {1: "shrink", 6: "implode", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstd", 95: "xz"}
+"""A pattern of names in an archive, the kind of archive that has them, and a way out."""
+_COMPRESSION_METHODS = {1: "shrink", 6: "implode", 9: "deflate64", 12: "bzip2", 14: "lzma", 93: "zstd", 95: "xz"}
 _COPY = "unpack it, and pack it anew with `zip -0`, or save the state dict anew"
 
 
-def what_is(file: BufferedReader) -> tuple[str, str] | None:
-    """What a file is, and what to do about it; None where that can't be told."""
+def describe_file(file: BufferedReader) -> tuple[str, str] | None:
+    """The kind of a file, as a clause, and what to do about it; None for an unknown kind."""
     file.seek(0)
     begin = file.read(4096)
     if not begin:
@@ -61,13 +61,13 @@ def what_is(file: BufferedReader) -> tuple[str, str] | None:
     if _is_onnx(begin):
         return "it is an ONNX model", "`netspec import` takes one that netspec exported"
     file.seek(-min(8, file.seek(0, 2)), 2)
-    if file.read() == _TABLE or re.search(r"\.data-\d{5}-of-\d{5}$", str(file.name)):
+    if file.read() == _LEVELDB_MAGIC or re.search(r"\.data-\d{5}-of-\d{5}$", str(file.name)):
         return "it is of a checkpoint of TensorFlow", _EXPORT
     return _text(begin)
 
 
 def _archive(file: BufferedReader) -> tuple[str, str] | None:
-    """What a zip archive is, by what is in it; torch.save writes such archives, too."""
+    """The kind of a zip archive by its entries; None for one that torch.save may have written."""
     try:
         entries = zipfile.ZipFile(file).infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
@@ -82,18 +82,18 @@ def _archive(file: BufferedReader) -> tuple[str, str] | None:
         return "it is a zip archive, and not one that torch.save wrote", f"{_UNPACK}, if the weights are in it"
     methods = {entry.compress_type for entry in entries} - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
     if methods:
-        names = " and ".join(_METHODS.get(method, f"method {method}") for method in sorted(methods))
+        names = " and ".join(_COMPRESSION_METHODS.get(method, f"method {method}") for method in sorted(methods))
         return f"it was compressed anew by {names}, which torch.load does not read", _COPY
     return None
 
 
 def _is_onnx(begin: bytes) -> bool:
-    """Whether a file begins as ONNX models do: the version of the format, then who wrote it, or the graph."""
+    """Whether a file begins as ONNX models do: with the IR version, then a field such as the producer or the graph."""
     return begin[:1] == b"\x08" and begin[1:2] < b"\x20" and begin[2:3] in (b"\x12", b"\x1a", b"\x22", b"\x3a", b"\x42")
 
 
 def _text(begin: bytes) -> tuple[str, str] | None:
-    """A text, with its first line."""
+    """A clause with the first line of a text; None for binary data."""
     try:
         text = begin.decode("utf-8")
     except UnicodeDecodeError:

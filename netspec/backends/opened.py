@@ -1,4 +1,4 @@
-"""Files of weights, opened: they must be there, and stay as they are while they are read."""
+"""Opening files of weights: they must exist, and must not change while they are read."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import NoReturn
 from netspec.errors import NetspecError, choices, fail
 from netspec.files import no_file, reason_of
 
-WEIGHTS_SUFFIXES = (".safetensors", ".index.json", ".pth", ".pt", ".bin", ".ckpt")
-"""What files of weights mostly end in: those in a folder are named where a folder was given."""
-FileState = tuple[int, int, int]
-"""What tells that a file is as it was: its number, its size, and when it was last written."""
+_WEIGHTS_SUFFIXES = (".safetensors", ".index.json", ".pth", ".pt", ".bin", ".ckpt")
+"""Common suffixes of files of weights: where a folder is given, the error names such files in it."""
+_FileState = tuple[int, int, int]
+"""The inode of a file, its size, and when it was last written: equal for a file that has not changed."""
 
 
 @contextmanager
-def opened(name: str, as_it_was: FileState | None = None) -> Generator[BufferedReader]:
-    """A file of weights, open to be read.
+def opened(name: str, expected: _FileState | None = None) -> Generator[BufferedReader]:
+    """Open a file of weights to read it.
 
-    Raises NetspecError NS501 where it can't be read, and where it changes meanwhile, or is not `as_it_was`.
+    Raises NetspecError NS501 where it can't be read, where it changes meanwhile, and where its state is not `expected`.
     """
     with _open(name) as file:
-        before = as_it_was or state_of(file)
+        before = expected or state_of(file)
         try:
             yield file
         except OSError as error:
@@ -37,22 +37,22 @@ def opened(name: str, as_it_was: FileState | None = None) -> Generator[BufferedR
             _changed(name)
 
 
-def state_of(file: BufferedReader) -> FileState:
-    """What changes with an open file."""
+def state_of(file: BufferedReader) -> _FileState:
+    """The state of an open file, which differs once the file is changed."""
     stat = os.fstat(file.fileno())
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
-def unreadable(name: str, why: str, said: Exception | str = "", help: str = "") -> NoReturn:
-    """Raise NetspecError NS501 for a file that holds no weights: why, and what a library said of it."""
-    lines: Sequence[str] = str(said).strip().splitlines()
+def unreadable(name: str, why: str, message: Exception | str = "", help: str = "") -> NoReturn:
+    """Raise NetspecError NS501 for a file that holds no weights: why, and the message of a library, if there is one."""
+    lines: Sequence[str] = str(message).strip().splitlines()
     fail("NS501", f"{name} can't be read as weights: {why}", notes=[lines[0][:200]] if lines else (), help=help)
 
 
 def _open(name: str) -> BufferedReader:
     if os.path.isdir(name):
         inside = (
-            sorted(file for file in os.listdir(name) if file.endswith(WEIGHTS_SUFFIXES))
+            sorted(file for file in os.listdir(name) if file.endswith(_WEIGHTS_SUFFIXES))
             if os.access(name, os.R_OK)
             else []
         )

@@ -1,6 +1,7 @@
-"""Safetensors files: a header that is checked against the file, and numbers that are read into memory.
+"""Reading safetensors files: the header is checked against the file, and numbers are read into memory.
 
-The library maps such files. What is mapped changes with the file, and a process that reads what was cut off is killed.
+The library of safetensors maps files into memory instead. Mapped memory changes with the file, and a process that reads
+beyond the end of a file that was cut off is killed.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple, cast
 
 from netspec.backends.opened import opened, state_of, unreadable
 
-STORED_DTYPES = {
+_DTYPES = {
     "F64": ("float64", 8),
     "F32": ("float32", 4),
     "F16": ("float16", 2),
@@ -31,13 +32,14 @@ STORED_DTYPES = {
     "U16": ("uint16", 2),
     "U8": ("uint8", 1),
 }
-"""Torch's names of the dtypes in safetensors files, and their bytes."""
-_LONGEST_HEADER = 100_000_000
-_LARGEST, _MOST_AXES = 2**63, 64
+"""By the dtypes of safetensors, torch's names of them, and their sizes in bytes."""
+_MAX_HEADER = 100_000_000
+_LIMIT, _MAX_NUMBERS = 2**63, 64
+"""Bounds of the numbers in a tensor's shape and place, and of how many there are."""
 
 
-class Stored(NamedTuple):
-    """A tensor in a file: its dtype, its shape, how many bytes it has, and where they begin."""
+class _Stored(NamedTuple):
+    """A tensor in a file: its dtype and shape, its size in bytes, and its first byte."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -46,7 +48,7 @@ class Stored(NamedTuple):
 
 
 class SafetensorsFile:
-    """A safetensors file, closed: what it says it holds, which was checked, and its numbers on demand."""
+    """A safetensors file: its tensors and metadata from a header that was checked; numbers are read on demand."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -67,44 +69,44 @@ class SafetensorsFile:
 
 
 def is_safetensors(begin: bytes) -> bool:
-    """Whether a file that begins so has a header of safetensors: its length in eight bytes, and JSON."""
-    return begin[8:9] == b"{" and int.from_bytes(begin[:8], "little") <= _LONGEST_HEADER
+    """Whether the first nine bytes of a file are those of safetensors: the header's length, and the `{` of JSON."""
+    return begin[8:9] == b"{" and int.from_bytes(begin[:8], "little") <= _MAX_HEADER
 
 
-def _header(file: BufferedReader, size: int) -> tuple[dict[str, Stored], dict[str, str]]:
-    """The tensors in a file and its metadata; ValueError says what is wrong. Tensors fill the file without a gap."""
+def _header(file: BufferedReader, size: int) -> tuple[dict[str, _Stored], dict[str, str]]:
+    """The tensors in a file, which must fill it without a gap, and its metadata. Raises ValueError if it is wrong."""
     begin = file.read(9)
     length = int.from_bytes(begin[:8], "little")
     if not is_safetensors(begin) or 8 + length > size:
         raise ValueError("its header is longer than the file, or none")
     data = json.loads(f"{{{file.read(length - 1).decode()}")
     metadata: Any = data.pop("__metadata__", None)
-    tensors: dict[str, Stored] = {}
-    for key, said in data.items():
-        tensors[key] = _entry(key, said, 8 + length)
-    here = 8 + length
-    for stored in sorted(tensors.values(), key=lambda stored: (stored.begin, stored.size)):
-        if stored.begin != here:
-            raise ValueError(f"its tensors leave a gap, or stand in one another, at byte {here:,}")
-        here += stored.size
-    if here != size:
-        raise ValueError(f"its tensors end at byte {here:,}, and the file at {size:,}")
+    tensors: dict[str, _Stored] = {}
+    for key, entry in data.items():
+        tensors[key] = _tensor(key, entry, 8 + length)
+    end = 8 + length
+    for tensor in sorted(tensors.values(), key=lambda tensor: (tensor.begin, tensor.size)):
+        if tensor.begin != end:
+            raise ValueError(f"its tensors leave a gap, or stand in one another, at byte {end:,}")
+        end += tensor.size
+    if end != size:
+        raise ValueError(f"its tensors end at byte {end:,}, and the file at {size:,}")
     return tensors, cast("dict[str, str]", metadata) if isinstance(metadata, dict) else {}
 
 
-def _entry(key: str, said: Any, start: int) -> Stored:
-    """A tensor as the header has it; `start` is where the header ends."""
+def _tensor(key: str, entry: Any, start: int) -> _Stored:
+    """A tensor by its entry in the header, which ends at the byte `start`."""
     try:
-        dtype, shape, (begin, end) = said["dtype"], said["shape"], said["data_offsets"]
+        dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
         numbers: list[Any] = [*shape, begin, end]
     except (TypeError, KeyError, ValueError) as error:
         raise ValueError(f"`{key}` has no dtype, shape or place") from error
-    if not isinstance(dtype, str) or dtype not in STORED_DTYPES:
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise ValueError(f"`{key}` has the dtype {dtype!r}, which is not read")
-    if len(numbers) > _MOST_AXES or not all(type(number) is int and 0 <= number < _LARGEST for number in numbers):
+    if len(numbers) > _MAX_NUMBERS or not all(type(number) is int and 0 <= number < _LIMIT for number in numbers):
         raise ValueError(f"`{key}` has a shape or a place that is none")
-    name, width = STORED_DTYPES[dtype]
+    name, width = _DTYPES[dtype]
     sizes = cast("tuple[int, ...]", tuple(shape))
-    if end - begin != prod(sizes) * width or prod(size or 1 for size in sizes) >= _LARGEST:
+    if end - begin != prod(sizes) * width or prod(size or 1 for size in sizes) >= _LIMIT:
         raise ValueError(f"`{key}` is not as long as its shape says")
-    return Stored(name, sizes, end - begin, start + begin)
+    return _Stored(name, sizes, end - begin, start + begin)

@@ -14,7 +14,7 @@ from netspec.cli.options import (
     output_file,
     weights_options,
 )
-from netspec.cli.output import FileOptions, Target
+from netspec.cli.output import FileOptions, OutputFile
 from netspec.cli.progress import working
 from netspec.cli.provenance import is_our_program, is_our_source
 from netspec.cli.requirements import require
@@ -76,7 +76,7 @@ def _prove(network: Network) -> str:
         return prove_module(network.graph, network.to_source())
 
 
-def _write_source(network: Network, target: Target, weights: WeightsOptions | None) -> None:
+def _write_source(network: Network, target: OutputFile, weights: WeightsOptions | None) -> None:
     """Write the source, and the weights beside it with the keys of its module."""
     from netspec.backends.pytorch.classes import network_class_name
 
@@ -95,7 +95,7 @@ def _write_source(network: Network, target: Target, weights: WeightsOptions | No
     echo(f"wrote {target.path}: class {network_class_name(network.graph)}, {lines} lines{beside}", err=True)
 
 
-def _write_program(network: Network, target: Target, weights: WeightsOptions | None) -> None:
+def _write_program(network: Network, target: OutputFile, weights: WeightsOptions | None) -> None:
     """Write the module as a program of torch.export, and print the sizes that it takes."""
     from netspec import __version__
     from netspec.backends.marks import NOTE

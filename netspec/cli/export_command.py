@@ -15,7 +15,7 @@ from netspec.cli.options import (
     output_file,
     weights_options,
 )
-from netspec.cli.output import FileOptions, Target, writing
+from netspec.cli.output import FileOptions, OutputFile, writing
 from netspec.cli.progress import working
 from netspec.cli.provenance import is_our_model
 from netspec.cli.requirements import require
@@ -68,7 +68,7 @@ def command(
     output.target(is_our_model, str(path))
     # The weights of a large model would go beside it.
     data = path.with_name(f"{path.name}.data")
-    Target(data, lambda _: path.is_file() and is_our_model(path), output.force).check()
+    OutputFile(data, lambda _: path.is_file() and is_our_model(path), output.force).check()
     file, key = (weights.file, weights.key) if weights else (None, "")
     with working(f"writing {path}"), writing(path):
         exported = opened.to_onnx(path, file, key=key, seed=seed or 0, fold=not no_fold, fp16=fp16, opset=int(opset))

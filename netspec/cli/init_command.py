@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from netspec.cli.completion import complete_bundled
-from netspec.cli.output import Target
+from netspec.cli.output import OutputFile
 from netspec.cli.terminal import echo
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def command(name: str, like: str | None) -> None:
     network = _network_name(path, like)
     text = _FIRST.format(name=network) if like is None else _extending(like, network)
     opened = _checked(text, path, network, like)
-    Target(path, lambda _: False, force=False).write(text)
+    OutputFile(path, lambda _: False, force=False).write(text)
     # A name that begins with `-` would be read as an option.
     shown = shlex.quote(f"./{path}" if str(path).startswith("-") else str(path))
     echo(f"wrote {path}: `{network}`, {opened.summary()['totals']['parameters']:,} parameters", err=True)

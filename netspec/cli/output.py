@@ -31,7 +31,7 @@ _STDOUT = ("-", "/dev/stdout")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class OutputFile:
     """A file that a command writes, with the rule by which it may overwrite another."""
 
     path: Path
@@ -79,15 +79,15 @@ class Target:
         def loses_nothing(file: Path) -> bool:
             return _holds(file, content) or self.is_ours(file)
 
-        with Target(self.path, loses_nothing, self.force).opened() as file:
+        with OutputFile(self.path, loses_nothing, self.force).opened() as file:
             file.write_bytes(content)
 
-    def weights(self) -> Target:
+    def weights(self) -> OutputFile:
         """The file of weights that goes beside this one; refused where it would replace those of another file."""
         path = self.path.with_suffix(".safetensors")
         if is_input(path):
             raise click.ClickException(f"{path} is the file of weights, and would be overwritten: choose another -o")
-        target = Target(path, lambda file: is_our_weights(file, self.path.name), self.force)
+        target = OutputFile(path, lambda file: is_our_weights(file, self.path.name), self.force)
         target.check()
         return target
 
@@ -121,11 +121,11 @@ class FileOptions:
         """The suffix of the file in lower case, such as `.py`; "" where there is none."""
         return Path(self.file or "").suffix.lower()
 
-    def target(self, is_ours: IsOurs, default: str = "") -> Target:
+    def target(self, is_ours: IsOurs, default: str = "") -> OutputFile:
         """The file to write, `default` where `-o` is not given. Refuses a folder, and a file that must stay."""
         name = default if self.file is None else self.file
         check_names_a_file(name)
-        target = Target(Path(name), is_ours, self.force)
+        target = OutputFile(Path(name), is_ours, self.force)
         target.check()
         return target
 
@@ -134,7 +134,7 @@ class FileOptions:
         if self.file is None or self.is_stdout:
             echo(text)
         else:
-            Target(Path(self.file), is_ours, self.force).write(text if text.endswith("\n") else f"{text}\n")
+            OutputFile(Path(self.file), is_ours, self.force).write(text if text.endswith("\n") else f"{text}\n")
             echo(f"wrote {self.file}", err=True)
 
 

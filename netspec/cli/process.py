@@ -14,7 +14,7 @@ from netspec.files import keeping_inputs, reason_of, remove_temporaries
 if TYPE_CHECKING:
     from click import UsageError
 
-INTERRUPTED = 130
+_INTERRUPTED = 130
 
 
 def run(arguments: Sequence[str] | None) -> None:
@@ -53,7 +53,7 @@ def _run_command(words: list[str]) -> None:
 def _end(status: int) -> None:
     """End at once, without what libraries would still do at exit."""
     remove_temporaries()
-    if status == INTERRUPTED:
+    if status == _INTERRUPTED:
         echo_error("interrupted")
     os._exit(status)
 
@@ -62,7 +62,7 @@ def _status(error: BaseException) -> int | None:
     """Print an error, and return its exit status; None for an error that is a fault of the program."""
     if isinstance(error, KeyboardInterrupt):
         echo_error("interrupted")
-        return INTERRUPTED
+        return _INTERRUPTED
     if isinstance(error, BrokenPipeError):
         # The reader of the output has closed it (`| head`).
         drop_output()
@@ -95,7 +95,7 @@ def _status_of_command_error(error: BaseException) -> int | None:
         return 3 if isinstance(error, MissingPart) else 1
     if isinstance(error, Abort):
         echo_error("interrupted")
-        return INTERRUPTED
+        return _INTERRUPTED
     if type(error).__name__ == "NoArgsIsHelpError" and isinstance(error, UsageError):  # not in every version of click
         echo(error.format_message(), err=True)
         return error.exit_code

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from netspec.cli.options import INPUT, report_options
-from netspec.cli.output import ReportOptions, Target, check_names_a_file
+from netspec.cli.output import OutputFile, ReportOptions, check_names_a_file
 from netspec.cli.progress import working
 from netspec.cli.provenance import is_our_arrays
 from netspec.cli.requirements import require
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from netspec.backends.onnx.session import Session
     from netspec.report import Report
 
-AT_A_TIME = 64
+_IMAGES_AT_A_TIME = 64
 """How many images are read and run at a time."""
 
 
@@ -86,14 +86,14 @@ def _tell(session: Session) -> None:
         echo(f"{random}: `netspec export --weights FILE` gives it trained ones", err=True)
 
 
-def _save_target(save: str, output: ReportOptions) -> Target:
+def _save_target(save: str, output: ReportOptions) -> OutputFile:
     """The file of `--save`, checked."""
     if Path(save).suffix.lower() != ".npz":
         raise click.UsageError(f"--save takes a file that ends in .npz, not `{save}`")
     check_names_a_file(save)
     if output.file is not None and os.path.realpath(output.file) == os.path.realpath(save):
         raise click.UsageError(f"-o and --save name the same file, `{save}`")
-    target = Target(Path(save), is_our_arrays, output.force)
+    target = OutputFile(Path(save), is_our_arrays, output.force)
     target.check()
     return target
 
@@ -114,7 +114,7 @@ def _run_images(session: Session, images: tuple[str, ...], top: int) -> tuple[Re
     from netspec.backends.onnx.reports import outputs_report, predictions_report
 
     batch = next((value.shape[0] for value in session.inputs.values() if value.shape), 1)
-    step = batch if isinstance(batch, int) and batch > 0 else AT_A_TIME
+    step = batch if isinstance(batch, int) and batch > 0 else _IMAGES_AT_A_TIME
     # Pillow warns of images that it can read all the same.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -141,7 +141,7 @@ def _run_arrays(session: Session, arrays: tuple[str, ...]) -> tuple[Report, list
     return outputs_report(session, outputs), outputs
 
 
-def _save(outputs: list[dict[str, Any]], target: Target) -> None:
+def _save(outputs: list[dict[str, Any]], target: OutputFile) -> None:
     from netspec.backends.onnx.arrays import write_arrays
 
     with target.opened() as file:

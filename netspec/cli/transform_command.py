@@ -18,7 +18,7 @@ from netspec.cli.options import (
     output_file,
     weights_options,
 )
-from netspec.cli.output import FileOptions, Target
+from netspec.cli.output import FileOptions, OutputFile
 from netspec.cli.progress import working
 from netspec.cli.provenance import is_our_source, is_our_spec
 from netspec.cli.requirements import require
@@ -211,7 +211,7 @@ def _proof(graph: Graph, transformed: Transformed, outputs: tuple[Output, ...], 
         return prove_equal(graph, transformed, outputs, state)
 
 
-def _save(transformed: Transformed, state: StateDict | None, target: Target, text: str) -> str:
+def _save(transformed: Transformed, state: StateDict | None, target: OutputFile, text: str) -> str:
     """Write the new graph, and its weights beside it; returns the words that say so of the weights."""
     if state is None:
         target.write(text)

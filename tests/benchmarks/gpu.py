@@ -26,7 +26,7 @@ import torchvision
 
 import netspec
 from netspec.analysis.cost import costs
-from netspec.backends.onnx.cuda import LARGEST_GRAPH, Bound
+from netspec.backends.onnx.cuda import LARGEST_GRAPH, BoundRun
 from netspec.graph import Graph
 from netspec.types import Tensor
 
@@ -99,7 +99,7 @@ def session_run(network: netspec.Network, batch: int, size: int, device: str, fo
         return lambda: session.run(image=image)
     runner = session._cuda  # pyright: ignore[reportPrivateUsage]
     assert runner is not None
-    return Bound(runner, {"image": image}, str(batch) if batch <= LARGEST_GRAPH else "-1").run
+    return BoundRun(runner, {"image": image}, str(batch) if batch <= LARGEST_GRAPH else "-1").run
 
 
 def measure(runs: dict[str, Run], batch: int, device: str) -> dict[str, float]:

@@ -88,7 +88,7 @@ def test_one_image_named_twice_is_told_twice(run: Run, model: Path) -> None:
 
 
 def test_all_outputs_of_many_images(run: Run, model: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run_command, "AT_A_TIME", 3)
+    monkeypatch.setattr(run_command, "_IMAGES_AT_A_TIME", 3)
     read: list[int] = []
     images_of = netspec.Session.images
 

@@ -275,7 +275,7 @@ def test_output_that_can_not_be_written(run: Run, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [["summary", "tiny.yaml", "--force"], ["compile", "tiny.yaml", "--force"]])
-@pytest.mark.parametrize("failing", ["os.replace", "pathlib.Path.write_text"])
+@pytest.mark.parametrize("failing", ["os.replace", "pathlib.Path.write_bytes"])
 def test_output_is_whole_or_not_there(
     command: list[str], failing: str, run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import netspec
-from netspec.backends.onnx.seeded import filled, seeded_weights
+from netspec.backends.onnx.fillings import filled
+from netspec.backends.onnx.seeded import seeded_weights
 from netspec.ops.base import REGISTRY, Op, known_int, need_rank
 from netspec.ops.fields import Positive
 from netspec.types import Init, Layer, Reach, Tensor, Weight, uniform

@@ -1,4 +1,4 @@
-"""Arrays in numpy's files: inputs that are read, outputs that are written."""
+"""NumPy's files: arrays read from `.npy`, and outputs written to `.npz`."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from pathlib import Path
 
 import numpy as np
 
-from netspec.backends.marks import PRODUCER
-from netspec.backends.onnx.lower import Array
+from netspec.backends.onnx.narrow import Array
 from netspec.errors import fail
 from netspec.files import no_file
+from netspec.spec.sources.exported_model import PRODUCER
 
 
 def read_array(path: Path) -> Array:
-    """The array in a file `.npy`. Raises NetspecError NS503 for what is none; nothing that is pickled is opened."""
+    """The array in a file `.npy`. Raises NetspecError NS503 for any other file; pickled objects are never loaded."""
     if not path.is_file():
         what = no_file(path)
         fail("NS503", f"{path} is no file: it is {what}" if what else f"there is no file {path}")
     try:
         with path.open("rb") as file:
             return np.lib.format.read_array(file, allow_pickle=False)
-    except Exception:  # of a file that is damaged numpy raises errors of any kind
+    except Exception:  # NumPy raises errors of any kind for a damaged file
         fail("NS503", f"{path} is no array of numpy, or damaged", help="`numpy.save` writes one, as NAME.npy")
 
 
 def write_arrays(outputs: Sequence[Mapping[str, Array]], path: Path) -> None:
-    """Write outputs, those of several runs joined, as a file `.npz`.
+    """Write the outputs of one run or several as a file `.npz`; those of several runs are joined along the batch.
 
-    Raises NetspecError NS503 where those of several runs have several sizes.
+    Raises NetspecError NS503 where an output has different sizes in different runs.
     """
     with zipfile.ZipFile(path, "w") as archive:
         archive.comment = PRODUCER.encode()
         for name in outputs[0]:
-            # `numpy.savez` has names of its own, which an output may have too.
+            # `numpy.savez` takes names as keywords, of which it has some itself.
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, _joined(name, [each[name] for each in outputs]), allow_pickle=False)
+                np.lib.format.write_array(file, _joined(name, [run[name] for run in outputs]), allow_pickle=False)
 
 
 def _joined(name: str, parts: Sequence[Array]) -> Array:

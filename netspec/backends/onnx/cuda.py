@@ -1,4 +1,4 @@
-"""Runs on a GPU: values bound to its memory, and small batches of one size launched as one CUDA graph."""
+"""Runs on a GPU: values bound to its memory, and a CUDA graph for each small size of batches."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from netspec.backends.onnx.lower import Array
+from netspec.backends.onnx.narrow import Array
 from netspec.backends.onnx.signature import ModelValue
 
 LARGEST_GRAPH = 32
-"""The batch up to which a run takes so little time that launching its kernels one by one shows."""
-MOST_GRAPHS = 8
-"""How many sizes of batches have a graph, each of which holds its inputs and outputs."""
+"""The largest batch that is run as a CUDA graph: larger ones take much longer than launching their kernels."""
+MAX_GRAPHS = 8
+"""How many sizes of batches have a graph, each of which holds memory for its inputs and outputs."""
 _NO_GRAPH = "-1"
+"""The id that tells ONNX Runtime to run without a graph."""
 
 
 class CudaRunner:
-    """Runs of a session on a GPU, all in one thread: ONNX Runtime captures a graph for each thread that asks for it."""
+    """Runs a session on a GPU, always in one thread: ONNX Runtime captures a graph anew for each thread."""
 
     def __init__(
         self, runtime: Any, session: Any, outputs: Mapping[str, ModelValue], *, graphs: bool, device_id: int = 0
@@ -29,8 +30,9 @@ class CudaRunner:
         self.outputs = outputs
         self.device_id = device_id
         self._graphs = graphs
-        self._most = MOST_GRAPHS if graphs else 0
-        self._bound: dict[int, Bound] = {}
+        self._max_graphs = MAX_GRAPHS if graphs else 0
+        self._captured: dict[int, BoundRun] = {}
+        """By the size of the batch."""
         self._thread = ThreadPoolExecutor(1, "netspec-cuda")
 
     def run(self, arrays: Mapping[str, Array]) -> list[Array]:
@@ -39,22 +41,23 @@ class CudaRunner:
 
     def _run(self, arrays: Mapping[str, Array]) -> list[Array]:
         batch = batch_of(arrays)
-        if batch in self._bound or (batch <= LARGEST_GRAPH and len(self._bound) < self._most):
+        if batch in self._captured or (batch <= LARGEST_GRAPH and len(self._captured) < self._max_graphs):
             try:
-                bound = self._bound.get(batch) or Bound(self, arrays, str(batch))
+                bound = self._captured.get(batch) or BoundRun(self, arrays, str(batch))
                 bound.update(arrays)
                 bound.run()
-                found = bound.outputs()
+                outputs = bound.outputs()
             except Exception:
-                # What can't be captured, or finds no room for its own inputs and outputs, runs as it is.
-                self._most = 0
-                self._bound.clear()
+                # It can't be captured, or there is no memory for its inputs and outputs: it runs without a graph.
+                self._max_graphs = 0
+                self._captured.clear()
             else:
-                self._bound[batch] = bound
-                return found
-        return self._once(arrays)
+                self._captured[batch] = bound
+                return outputs
+        return self._run_unbound(arrays)
 
-    def _once(self, arrays: Mapping[str, Array]) -> list[Array]:
+    def _run_unbound(self, arrays: Mapping[str, Array]) -> list[Array]:
+        """Run without a graph, with memory for this run alone."""
         binding = self.session.io_binding()
         for name, array in arrays.items():
             binding.bind_ortvalue_input(name, self.on_gpu(array))
@@ -68,15 +71,15 @@ class CudaRunner:
         return self.runtime.OrtValue.ortvalue_from_numpy(array, "cuda", self.device_id)
 
     def options(self, graph: str) -> Any:
-        """Options of a run that belongs to a graph, where the session has any."""
-        found = self.runtime.RunOptions()
+        """Options of a run; `graph` is the id of its CUDA graph, if the session has graphs."""
+        options = self.runtime.RunOptions()
         if self._graphs:
-            found.add_run_config_entry("gpu_graph_id", graph)
-        return found
+            options.add_run_config_entry("gpu_graph_id", graph)
+        return options
 
 
-class Bound:
-    """Runs of one size whose inputs and outputs stay where they are on the GPU; those of a graph are replays of it."""
+class BoundRun:
+    """Runs for one size of batches: inputs and outputs stay at one place on the GPU, as replays of a graph need it."""
 
     def __init__(self, runner: CudaRunner, arrays: Mapping[str, Array], graph: str) -> None:
         self._session = runner.session
@@ -90,24 +93,24 @@ class Bound:
         for name, output in runner.outputs.items():
             shape = [batch if isinstance(size, str) else size for size in output.shape]
             dtype = np.dtype(output.dtype)
-            made = runner.runtime.OrtValue.ortvalue_from_shape_and_type(shape, dtype, "cuda", runner.device_id)
-            self._binding.bind_ortvalue_output(name, made)
-            self._outputs.append(made)
+            value = runner.runtime.OrtValue.ortvalue_from_shape_and_type(shape, dtype, "cuda", runner.device_id)
+            self._binding.bind_ortvalue_output(name, value)
+            self._outputs.append(value)
 
     def update(self, arrays: Mapping[str, Array]) -> None:
-        """Copy other inputs of the same shapes to the GPU."""
+        """Copy inputs of the same shapes to the GPU."""
         for name, array in arrays.items():
             self._inputs[name].update_inplace(array)
 
     def run(self) -> None:
-        """Run once."""
+        """Run once; the first run captures the graph."""
         self._session.run_with_iobinding(self._binding, self._options)
 
     def outputs(self) -> list[Array]:
-        """What the last run gave, copied from the GPU."""
+        """The outputs of the last run, copied from the GPU."""
         return [value.numpy() for value in self._outputs]
 
 
 def batch_of(arrays: Mapping[str, Array]) -> int:
-    """The first size of the first input; 1 where there is none."""
+    """The size of the batch: the first size of the first input that has one, else 1."""
     return next((array.shape[0] for array in arrays.values() if array.ndim), 1)

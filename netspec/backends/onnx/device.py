@@ -20,11 +20,11 @@ _DRIVER = "nvcuda.dll" if _WINDOWS else "libcuda.so.1"
 _PROVIDER = "onnxruntime_providers_cuda.dll" if _WINDOWS else "libonnxruntime_providers_cuda.so"
 
 
-def choose(runtime: Any, wanted: Device | None) -> tuple[Device, str]:
-    """The device to run on, and why it is the CPU where it is.
+def choose_device(runtime: Any, wanted: Device | None) -> tuple[Device, str]:
+    """The device to run on; if that is the CPU because CUDA can't be used, also why, else "".
 
     ONNX Runtime lists CUDA wherever its package was built for it, and falls back to the CPU without an error: so what
-    CUDA needs is looked at first. Raises NetspecError NS602 where CUDA was asked for and can't be had.
+    CUDA needs is checked first. Raises NetspecError NS602 where CUDA was asked for and can't be used.
     """
     if wanted not in (None, *get_args(Device)):
         fail("NS602", f"there is no device `{wanted}`", help=f"there are {choices(get_args(Device))}")
@@ -37,7 +37,7 @@ def choose(runtime: Any, wanted: Device | None) -> tuple[Device, str]:
 
 
 def cuda_problem(runtime: Any) -> str:
-    """What stands against CUDA on this machine, in words; "" where nothing does."""
+    """Why CUDA can't be used on this machine; "" where it can."""
     if CUDA not in runtime.get_available_providers():
         return "the installed package of ONNX Runtime is the one for CPUs"
     driver = _load(_DRIVER)
@@ -48,19 +48,19 @@ def cuda_problem(runtime: Any) -> str:
         return "the NVIDIA driver finds no GPU"
     provider = str(Path(runtime.__file__).parent / "capi" / _PROVIDER)
     if isinstance(_load(provider), str):
-        # Its libraries may stand in packages of their own, where the system does not look; torch brings most of them.
+        # Its libraries may be in Python packages, where the system does not look; torch brings most of them.
         with redirect_stdout(StringIO()):
             runtime.preload_dlls()
     missing = _load(provider)
     if isinstance(missing, str):
-        named = re.match(r"lib\S+\.so[.\d]*(?=:)", missing)
-        what = named.group() if named else "a library of CUDA or cuDNN"
+        library = re.match(r"lib\S+\.so[.\d]*(?=:)", missing)
+        what = library.group() if library else "a library of CUDA or cuDNN"
         return f"{what} is missing; {install_extra('gpu')} in the checkout of netspec brings it"
     return ""
 
 
 def _load(library: str) -> Any:
-    """A shared library, or the system's words why it can't be loaded."""
+    """A shared library; a string that says why, where it can't be loaded."""
     try:
         return ctypes.CDLL(library)
     except OSError as error:
@@ -68,10 +68,10 @@ def _load(library: str) -> Any:
 
 
 def providers(device: Device, *, fixed: bool, graph: bool, options: dict[str, str]) -> list[Any]:
-    """ONNX Runtime's providers for a device, with the options that suit networks of convolutions.
+    """ONNX Runtime's providers for a device, with options that suit networks of convolutions.
 
-    `fixed` sizes are worth a search for the fastest algorithm of each convolution; with `graph` the kernels of a whole
-    run are launched at once.
+    `fixed`: all sizes but the batch are fixed, so that a search for the fastest algorithm of each convolution pays.
+    `graph`: runs are captured as CUDA graphs. `options` are further options of the CUDA provider.
     """
     if device == "cpu":
         return [CPU]

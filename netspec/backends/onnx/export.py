@@ -1,4 +1,4 @@
-"""`to_onnx`: a graph and its weights as an ONNX file for inference."""
+"""Exporting a graph and its weights as an ONNX model for inference."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from netspec.backends.onnx.lower import OPSETS, Array, Lowered, lower
+from netspec.backends.onnx.lower import OPSETS, Lowered, lower
 from netspec.backends.onnx.metadata import SEED, metadata_of
-from netspec.backends.onnx.narrow import TooLarge, is_coarse
-from netspec.backends.onnx.write import PRODUCER, model_of, nbytes_of, needs_external_data, write_model
+from netspec.backends.onnx.narrow import Array, TooLarge, is_coarse
+from netspec.backends.onnx.write import model_of, nbytes_of, needs_external_data, write_model
 from netspec.errors import choices, fail
 from netspec.files import replacing
 from netspec.graph.model import Graph
@@ -18,33 +18,34 @@ from netspec.passes.base import Transformed, made_weights
 from netspec.passes.fold_batch_norm import fold_batch_norm
 from netspec.passes.strip_dropout import strip_dropout
 
-_HEAD = 256
-
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: how many nodes and weights, the bytes of these, and what the passes did and declined.
+    """The size of a written model, and what was done to the graph on the way.
 
-    `lost` says what half precision is too coarse for.
+    `explained` are the sentences of the passes, what they declined included; `lost` says which numbers half precision
+    is too coarse for.
     """
 
     nodes: int
     weights: int
     nbytes: int
-    apart: bool
+    """The size of the weights in bytes."""
+    external: bool
+    """Whether the weights are in a file beside the model."""
     explained: tuple[str, ...]
     lost: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        where = ", in a file beside it" if self.apart else ""
+        where = ", in a file beside it" if self.external else ""
         return f"{self.nodes:,} nodes, {self.weights:,} weights, {self.nbytes / 1e6:,.1f} MB{where}"
 
 
 def for_inference(graph: Graph, fold: bool = True) -> Transformed:
-    """What of a graph an ONNX file holds: what inference needs, without dropout, and with batch norms folded."""
+    """The graph that is exported: what inference needs, without dropout, and with batch norms folded if `fold`."""
     outputs = tuple([o for o in graph.outputs if o.mode == "inference"])
-    made = Transformed(replace(graph, outputs=outputs)).then(strip_dropout)
-    return made.then(fold_batch_norm) if fold else made
+    transformed = Transformed(replace(graph, outputs=outputs)).then(strip_dropout)
+    return transformed.then(fold_batch_norm) if fold else transformed
 
 
 def export(
@@ -57,17 +58,18 @@ def export(
     opset: int = OPSETS[-1],
     seed: int | None = None,
 ) -> Exported:
-    """Write a graph with weights, by its own keys, as an ONNX model, which says from what seed they are, if from one.
+    """Write a graph and its weights, by the graph's keys, as an ONNX model.
 
-    More than 2 GB of weights go to the file of the same name with `.data` after it. Raises NetspecError NS401 for what
-    ONNX has no form for, NS501 where weights are missing, or beyond what the model's dtype holds.
+    More than 2 GB of weights go to the file of the same name with `.data` after it. `seed` is noted in the model if
+    the weights were made from one. Raises NetspecError NS401 for an op that ONNX has no form for, and NS501 where
+    weights are missing, or are beyond what the model's dtype holds.
     """
     if opset not in OPSETS:
         fail("NS401", f"opset {opset} is not written: {choices(map(str, OPSETS))} is")
-    made = for_inference(graph, fold)
-    lowered = lower(made.graph, opset, half=half)
-    state = made_weights(made, weights)
-    metadata = metadata_of(made.graph) | ({"netspec.half": "true"} if half else {})
+    transformed = for_inference(graph, fold)
+    lowered = lower(transformed.graph, opset, half=half)
+    state = made_weights(transformed, weights)
+    metadata = metadata_of(transformed.graph) | ({"netspec.half": "true"} if half else {})
     if seed is not None and lowered.weights:
         metadata = {SEED: str(seed)} | metadata
     model = model_of(lowered, graph.name, opset, metadata)
@@ -76,15 +78,15 @@ def export(
     def get(key: str) -> Array:
         return _as_in_model(state[key], lowered, key)
 
-    apart = needs_external_data(model, lowered.weights)
-    with replacing(beside) if apart else nullcontext() as data, replacing(path) as file:
+    external = needs_external_data(model, lowered.weights)
+    with replacing(beside) if external else nullcontext() as data, replacing(path) as file:
         write_model(model, lowered.weights, get, file, data, beside.name)
     sizes = len(lowered.nodes), len(lowered.weights), nbytes_of(lowered.weights)
-    return Exported(*sizes, apart, _explained(made), lowered.narrow.lost())
+    return Exported(*sizes, external, _explained(transformed), lowered.narrow.lost())
 
 
 def _as_in_model(array: Array, lowered: Lowered, key: str) -> Array:
-    """A weight in the dtype that the model has it in."""
+    """A weight in its dtype in the model; refused where that dtype can't hold it."""
     try:
         narrow = lowered.narrow.narrow(array, lowered.weights[key].dtype, key)
     except TooLarge as error:
@@ -98,12 +100,7 @@ def _as_in_model(array: Array, lowered: Lowered, key: str) -> Array:
     return narrow
 
 
-def is_ours(path: Path) -> bool:
-    """Whether a file is an ONNX model that netspec wrote."""
-    with path.open("rb") as file:
-        return PRODUCER.encode() in file.read(_HEAD)
-
-
-def _explained(made: Transformed) -> tuple[str, ...]:
-    declined = [f"`{path}` stays: {reason}" for path, reason in made.declined.items()]
-    return (*made.done, *declined)
+def _explained(transformed: Transformed) -> tuple[str, ...]:
+    """Sentences about what the passes did, and what they declined."""
+    declined = [f"`{path}` stays: {reason}" for path, reason in transformed.declined.items()]
+    return (*transformed.done, *declined)

@@ -1,4 +1,4 @@
-"""`netspec import`: the spec and the weights of a model that netspec exported."""
+"""Importing a model that netspec exported: its spec, its graph and its weights."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ from onnx import numpy_helper
 from netspec.backends.onnx.lower import Array, lower
 from netspec.backends.onnx.metadata import graph_in
 from netspec.backends.onnx.read import ModelInitializers, metadata_in, read_model
-from netspec.backends.onnx.write import PRODUCER
 from netspec.errors import NetspecError, fail
 from netspec.graph.model import Graph
-from netspec.spec.sources.exported_model import SPEC_KEY
+from netspec.spec.sources.exported_model import PRODUCER, SPEC_KEY
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What a model stands for: the text of its spec, the graph, and its weights by the graph's keys."""
+    """The content of a model: the text of its spec, the graph of that, and the weights by the graph's keys."""
 
     text: str
     graph: Graph
@@ -29,37 +28,37 @@ class Imported:
 
 
 def import_model(path: Path) -> Imported:
-    """The spec in an ONNX file that netspec wrote, held against the file's nodes, and its weights.
+    """Read the spec and the weights of an ONNX file that netspec wrote, and check its nodes against the spec.
 
-    Raises NetspecError NS502 for a file of another origin, or one that was changed since.
+    Raises NetspecError NS502 for a file that another program wrote, or one that was changed since.
     """
     model = read_model(path)
-    said = metadata_in(model, path)
-    if SPEC_KEY not in said:
+    metadata = metadata_in(model, path)
+    if SPEC_KEY not in metadata:
         by = model.producer_name or "another program"
         what = f"{path} was written by {by}" if by != PRODUCER else f"{path} is of a graph that no spec can say"
         fail("NS502", f"{what}, and holds no spec", help="a model that `netspec export` wrote can be imported")
     try:
-        graph = graph_in(said, str(path))
+        graph = graph_in(metadata, str(path))
         versions = [entry.version for entry in model.opset_import if not entry.domain]
-        lowered = lower(graph, versions[0] if versions else 0, half=said.get("netspec.half") == "true")
+        lowered = lower(graph, versions[0] if versions else 0, half=metadata.get("netspec.half") == "true")
     except NetspecError as error:
         fail("NS502", f"{path} holds a spec that can't be read", notes=[error.diagnostics[0].message])
     if changed := _first_change(list(model.graph.node), lowered.nodes):
         _refuse(path, changed)
-    arrays = ModelInitializers(model, path)
+    initializers = ModelInitializers(model, path)
     for constant in lowered.constants:
         wanted = numpy_helper.to_array(constant)
-        if constant.name not in arrays or not np.array_equal(arrays[constant.name], wanted):
+        if constant.name not in initializers or not np.array_equal(initializers[constant.name], wanted):
             _refuse(path, f"the constant `{constant.name}` is another, or missing")
     weights: dict[str, Array] = {}
     for key, weight in lowered.weights.items():
-        array = arrays.get(key)
+        array = initializers.get(key)
         if array is None or array.shape != weight.shape:
             shape = "missing" if array is None else f"{list(array.shape)}, and {list(weight.shape)} in its spec"
             _refuse(path, f"`{key}` is {shape}")
         weights[key] = array
-    return Imported(said[SPEC_KEY], graph, weights)
+    return Imported(metadata[SPEC_KEY], graph, weights)
 
 
 def _refuse(path: Path, change: str) -> NoReturn:
@@ -67,21 +66,21 @@ def _refuse(path: Path, change: str) -> NoReturn:
     fail("NS502", f"{path} is not what its spec says: {change}", help=help)
 
 
-def _first_change(found: list[onnx.NodeProto], wanted: list[onnx.NodeProto]) -> str:
-    """The first node that is not as the spec has it, in words; "" where all are."""
-    for ours, theirs in zip(wanted, found, strict=False):
-        if _plain(ours) != _plain(theirs):
-            return f"where `{ours.name}` was stands another node, {theirs.op_type} {theirs.name}"
-    return "" if len(found) == len(wanted) else f"it has {len(found):,} nodes, and its spec {len(wanted):,}"
+def _first_change(nodes: list[onnx.NodeProto], expected: list[onnx.NodeProto]) -> str:
+    """The first node that differs from the one that the spec gives, in words; "" where none does."""
+    for node, wanted in zip(nodes, expected, strict=False):
+        if _computation(node) != _computation(wanted):
+            return f"where `{wanted.name}` was stands another node, {node.op_type} {node.name}"
+    return "" if len(nodes) == len(expected) else f"it has {len(nodes):,} nodes, and its spec {len(expected):,}"
 
 
-def _plain(node: onnx.NodeProto) -> bytes:
-    """What a node computes, without what is only said of it."""
-    made = onnx.NodeProto()
-    made.CopyFrom(node)
-    made.ClearField("metadata_props")
-    made.ClearField("doc_string")
-    attributes = sorted(made.attribute, key=lambda attribute: attribute.name)
-    made.ClearField("attribute")
-    made.attribute.extend(attributes)
-    return made.SerializeToString(deterministic=True)
+def _computation(node: onnx.NodeProto) -> bytes:
+    """A node as bytes, without metadata and documentation, and with its attributes in order."""
+    plain = onnx.NodeProto()
+    plain.CopyFrom(node)
+    plain.ClearField("metadata_props")
+    plain.ClearField("doc_string")
+    attributes = sorted(plain.attribute, key=lambda attribute: attribute.name)
+    plain.ClearField("attribute")
+    plain.attribute.extend(attributes)
+    return plain.SerializeToString(deterministic=True)

@@ -1,4 +1,4 @@
-"""A graph as ONNX nodes, op by op, with readable names; weights are named and not yet there."""
+"""Lowering: a graph as ONNX nodes, op by op, with readable names. Weights are named, and added when it is written."""
 
 from __future__ import annotations
 
@@ -23,38 +23,38 @@ from netspec.types import Tensor, Weight
 
 IR_VERSION = 10
 OPSETS = (20, 21)
-"""What ONNX Runtime's CUDA provider and TensorRT run whole; opset 22 has no CUDA kernel of MaxPool there."""
+"""Opsets that ONNX Runtime's CUDA provider and TensorRT run whole; for opset 22 there is no CUDA kernel of MaxPool."""
 
 
 @dataclass(slots=True)
 class Lowered:
-    """ONNX nodes of a graph in inference, with the weights they name and the constants they have."""
+    """The ONNX nodes of a graph in inference, with their constants and the weights that they name."""
 
     nodes: list[onnx.NodeProto]
     weights: dict[str, Weight]
-    """By their keys in the state dict; they are the initializers."""
+    """By their keys in the state dict, which are the names of initializers."""
     constants: list[onnx.TensorProto]
     inputs: list[onnx.ValueInfoProto]
     outputs: list[onnx.ValueInfoProto]
     values: list[onnx.ValueInfoProto] = field(default_factory=list[onnx.ValueInfoProto])
     sums: dict[str, float] = field(default_factory=dict[str, float])
-    """By the keys of weights, what is added to them: half precision must keep the sums."""
+    """By the keys of weights, the number that an op adds to them, such as `eps`: half precision must keep the sums."""
     narrow: Narrowing = field(default_factory=Narrowing)
-    """What constants have lost in half precision, and weights are going to lose."""
+    """Counts the numbers that half precision is too coarse for: of constants now, of weights when they are written."""
 
 
 def lower(graph: Graph, opset: int = OPSETS[-1], *, half: bool = False) -> Lowered:
-    """The nodes of a graph that its outputs in inference need.
+    """Lower the nodes that the outputs in inference need.
 
-    A node is called after its path and its ONNX op, `/layer1/0/conv1/Conv`, and the value it gives after the path.
-    With `half`, what is in between is float16, and inputs and outputs are what they are. Raises NetspecError NS401 at
-    the place of an op that has no form in ONNX.
+    A node is named after its path and its ONNX op, `/layer1/0/conv1/Conv`, and its value after the path. With `half`,
+    values are float16, and inputs and outputs keep their dtypes. Raises NetspecError NS401 at the place of an op that
+    has no form in ONNX.
     """
     return _Lowering(_halved(graph) if half else graph, graph, opset).run()
 
 
 def _halved(graph: Graph) -> Graph:
-    """The graph on inputs of float16 for float32: all else follows."""
+    """The graph with inputs of float16 for float32; the types of all values follow."""
     halves = [
         replace(i, type=Tensor(i.type.shape, "float16")) if i.type.dtype == "float32" else i for i in graph.inputs
     ]
@@ -62,57 +62,59 @@ def _halved(graph: Graph) -> Graph:
 
 
 class _Lowering:
-    """The writer that the rules of ops get, on one node after another."""
+    """Lowers one node after another; rules of ops get it as their OnnxWriter."""
 
-    def __init__(self, graph: Graph, outside: Graph, opset: int) -> None:
+    def __init__(self, graph: Graph, declared: Graph, opset: int) -> None:
         self.opset = opset
         self.graph = graph
-        self.outside = outside
-        """The graph as others see it: its inputs and outputs may have other dtypes."""
+        self.declared = declared
+        """The graph with the dtypes that the model's inputs and outputs have."""
         self.outputs = [o for o in graph.outputs if o.mode == "inference"]
-        self.named = {o.name for o in self.outputs} | {i.name for i in graph.inputs}
-        """The names that inputs and outputs have."""
-        self.need_names()
-        self.taken = self.named | graph.state().keys()
-        """Those, and what weights are called: a parameter has the name of its step."""
+        self.boundary = {o.name for o in self.outputs} | {i.name for i in graph.inputs}
+        """The names of inputs and outputs."""
+        self.check_boundary()
+        self.taken = self.boundary | graph.state().keys()
+        """The names of inputs, outputs and weights: a parameter has the name of its step."""
         self.names: dict[str, str] = {i.name: i.name for i in graph.inputs}
-        """What the graph's values are called."""
+        """By the graph's values, their names in ONNX."""
         self.types: dict[str, Tensor] = {i.name: i.type for i in graph.inputs}
         self.nodes: list[onnx.NodeProto] = []
         self.weights: dict[str, Weight] = {}
         self.constants: dict[tuple[str, tuple[int, ...], bytes], onnx.TensorProto] = {}
-        """By what they are."""
+        """By their dtypes, shapes and bytes."""
         self.coarse: dict[str, float] = {}
-        """The constants that their dtype is too coarse to multiply with, and what they are."""
+        """The constants that their dtype is too coarse to multiply with, and their numbers."""
         self.sums: dict[str, float] = {}
         self.narrow = Narrowing()
         self.node: Node
         self.counts: dict[str, int] = {}
+        """How many nodes of each ONNX op the rule of the current node has added."""
 
     def run(self) -> Lowered:
-        for inner, i in zip(self.graph.inputs, self.outside.inputs, strict=True):
+        """Lower the graph, with casts where inputs and outputs have other dtypes."""
+        for inner, i in zip(self.graph.inputs, self.declared.inputs, strict=True):
             if inner.type.dtype != i.type.dtype:
                 self.names[i.name] = f"{i.name}/{inner.type.dtype}"
                 self.cast(i.name, self.names[i.name], i.name, inner.type)
         for node in live_nodes(self.graph, "inference"):
             self.lower(node)
-        made = {value for node in self.nodes for value in node.output}
+        computed = {value for node in self.nodes for value in node.output}
         for o in self.outputs:
-            self.give(o, made)
-        values = [_value(n, t) for n, t in self.types.items() if n in made and n not in self.named]
+            self.name_output(o, computed)
+        values = [_value(n, t) for n, t in self.types.items() if n in computed and n not in self.boundary]
         return Lowered(
             self.nodes,
             self.weights,
             list(self.constants.values()),
-            [_value(i.name, i.type) for i in self.outside.inputs],
-            [_value(o.name, self.outside.types[o.value]) for o in self.outputs],
+            [_value(i.name, i.type) for i in self.declared.inputs],
+            [_value(o.name, self.declared.types[o.value]) for o in self.outputs],
             values,
             self.sums,
             self.narrow,
         )
 
-    def need_names(self) -> None:
-        """Refuse what ONNX has no names or numbers for."""
+    def check_boundary(self) -> None:
+        """Refuse inputs whose dtypes ONNX has no ops for, and outputs that share a name with an input or a weight."""
         inputs, weights = {i.name for i in self.graph.inputs}, self.graph.state().keys()
         for i in self.graph.inputs:
             if i.type.dtype not in ONNX_DTYPES:
@@ -121,19 +123,19 @@ class _Lowering:
                     "NS401", f"input `{i.name}` is {i.type.dtype}, which ONNX has no convolutions of", i.span, help=help
                 )
         for o in self.outputs:
-            other = "an input" if o.name in inputs else "a weight" if o.name in weights else ""
-            if other:
-                message = f"output `{o.name}` has the name of {other}, and in ONNX both are values"
+            owner = "an input" if o.name in inputs else "a weight" if o.name in weights else ""
+            if owner:
+                message = f"output `{o.name}` has the name of {owner}, and in ONNX both are values"
                 fail("NS401", message, o.span, help="give the output another name in `outputs`")
 
     def lower(self, node: Node) -> None:
-        """Add a node of the graph: its rule says what it is in ONNX."""
+        """Lower a node of the graph by the rule of its op, and name its values."""
         self.node, before = node, len(self.nodes)
         self.counts = {}
         try:
-            given = node.op.onnx(self, *[self.names[value] for value in node.inputs])  # pyright: ignore[reportArgumentType]
-            given = given if isinstance(given, tuple) else (given,)
-            outputs = list(zip(node.values(), given, strict=True))
+            names = node.op.onnx(self, *[self.names[value] for value in node.inputs])  # pyright: ignore[reportArgumentType]
+            names = names if isinstance(names, tuple) else (names,)
+            outputs = list(zip(node.values(), names, strict=True))
         except RuleError as error:
             raise located(error, node.path, node.span) from None
         except Exception as error:
@@ -141,69 +143,76 @@ class _Lowering:
                 raise
             fault = RuleError(f"op `{node.op.opname}` has a fault: {said(error)}", code="NS218")
             raise located(fault, node.path, node.span) from None
-        for (value, inferred), made in outputs:
+        for (value, inferred), computed in outputs:
             name = value.replace(":", "/")
-            own = any(made in other.output for other in self.nodes[before:])
-            if own and made not in self.types:
+            # A rule may return a value that it was given, such as an identity's input.
+            is_new = any(computed in added.output for added in self.nodes[before:])
+            if is_new and computed not in self.types:
                 name = name if name not in self.taken else f"{name}/{node.op.opname}"
-                self.rename(made, name, before)
+                self.rename(computed, name, before)
                 self.types[name] = inferred
-            self.names[value] = name if own else made
+            self.names[value] = name if is_new else computed
 
     def rename(self, old: str, new: str, since: int) -> None:
-        """Call a value otherwise, in the nodes since some number."""
+        """Rename a value in the ONNX nodes from a number on."""
         for node in self.nodes[since:]:
             for names in (node.input, node.output):
                 for place, name in enumerate(names):
                     if name == old:
                         names[place] = new
 
-    def give(self, o: Output, made: set[str]) -> None:
-        """Let a value be called as the output that it is; what is an input, or two outputs, is copied."""
+    def name_output(self, o: Output, computed: set[str]) -> None:
+        """Give a value the name of its output; one that is an input or another output too is copied.
+
+        `computed` are the names of values that nodes compute.
+        """
         name = self.names[o.value]
-        type = self.outside.types[o.value]
+        type = self.declared.types[o.value]
         if type.dtype != self.graph.types[o.value].dtype:
             self.cast(name, o.name, o.name, type)
-        elif name in made and name not in self.named:
+        elif name in computed and name not in self.boundary:
             self.rename(name, o.name, 0)
-            self.names = {value: o.name if other == name else other for value, other in self.names.items()}
+            self.names = {value: o.name if current == name else current for value, current in self.names.items()}
             self.types.pop(name, None)
-            made.discard(name)
+            computed.discard(name)
         else:
             self.nodes.append(helper.make_node("Identity", [name], [o.name], name=f"/{o.name}/Identity"))
 
     def cast(self, old: str, new: str, where: str, type: Tensor) -> None:
-        """Add a cast of what is outside to what is inside, or back."""
+        """Add a cast to the dtype of a type, from the value `old` to `new`, under the name of an input or output."""
         dtype = ONNX_DTYPES[type.dtype]
         self.nodes.append(helper.make_node("Cast", [old], [new], name=f"/{where}/Cast", to=dtype))
-        if new not in self.named:
+        if new not in self.boundary:
             self.types[new] = type
 
-    # What follows is what rules call: see `netspec.types.OnnxWriter`.
+    # Rules call the methods that follow: see `netspec.types.OnnxWriter`.
 
     def type(self, value: str) -> Tensor:
-        """The type of a value that enters the rule."""
+        """The type of a value that the rule gets."""
         place = [self.names[each] for each in self.node.inputs].index(value)
         return self.graph.types[self.node.inputs[place]]
 
     def weight(self, name: str, plus: float = 0.0) -> str:
-        """A weight of the op, by its name in the rule `weights`; floats are as wide as those of the op's input."""
-        found = {w.name: w for w in self.graph.weights(self.node)}[name]
+        """The key of a weight of the op, by its name in the rule `weights`; floats have the dtype of the op's input.
+
+        `plus` is a number that the op adds to the weight, such as `eps`.
+        """
+        weight = {w.name: w for w in self.graph.weights(self.node)}[name]
         x = self.graph.types[self.node.inputs[0]]
-        key = found.key(self.node.weights_of)
-        self.weights[key] = replace(found, dtype=x.dtype) if found.dtype == "float32" and is_float(x) else found
+        key = weight.key(self.node.weights_of)
+        self.weights[key] = replace(weight, dtype=x.dtype) if weight.dtype == "float32" and is_float(x) else weight
         if plus:
             self.sums[key] = plus
         return key
 
     def constant(self, value: Any, dtype: str = "int64", shape: tuple[int, ...] | None = None) -> str:
-        """A constant, once for all nodes that need it."""
+        """The name of a constant, which all nodes that need it share; the dtype "like" is that of the op's input."""
         if dtype == "like":
             dtype = self.graph.types[self.node.inputs[0]].dtype
         wide = "float64" if dtype.startswith("float") else dtype
-        given = np.asarray(value, wide) if shape is None else np.full(shape, value, wide)
+        exact = np.asarray(value, wide) if shape is None else np.full(shape, value, wide)
         try:
-            array = self.narrow.narrow(given, dtype, self.node.path)
+            array = self.narrow.narrow(exact, dtype, self.node.path)
         except TooLarge as error:
             raise self.out_of_range(error, value) from None
         key = (dtype, array.shape, array.tobytes())
@@ -211,17 +220,18 @@ class _Lowering:
             name = f"constant/{dtype}/{_shown(array) or len(self.constants)}"
             self.constants[key] = numpy_helper.from_array(array, name)
         name = self.constants[key].name
-        if is_coarse(given, array):
-            self.coarse[name] = float(given.flat[0])
+        if is_coarse(exact, array):
+            self.coarse[name] = float(exact.flat[0])
         return name
 
     def out_of_range(self, error: TooLarge, value: Any) -> RuleError:
-        """Why a number can't stand in the model: by the attribute that it is, where it is one."""
+        """An error that says why a number can't be in the model, with the name of the attribute that has this value."""
         op = self.node.op
         names = [f"`{name}` is" for name in type(op).model_fields if getattr(op, name) == value]
         return RuleError(f"{(names or [f'`{op.opname}` needs'])[0]} {error}", code="NS401", help=error.help)
 
     def __getattr__(self, op_type: str) -> Callable[..., Any]:
+        """A function that adds a node of an ONNX op: `writer.Relu(x)` returns the name of its value."""
         if not op_type[:1].isupper():
             raise AttributeError(op_type)
 
@@ -230,18 +240,18 @@ class _Lowering:
                 raise RuleError(f"there is no op `{op_type}` in opset {self.opset} of ONNX", code="NS401")
             number = self.counts[op_type] = self.counts.get(op_type, 0) + 1
             name = f"/{self.node.path.replace('.', '/')}/{op_type}{'' if number == 1 else f'_{number}'}"
-            made = [f"{name}:{k}" if outputs > 1 else f"{name}:output" for k in range(outputs)]
+            values = [f"{name}:{k}" if outputs > 1 else f"{name}:output" for k in range(outputs)]
             kept = {key: value for key, value in attributes.items() if value is not None}
             self.need_in_range(op_type, inputs, kept)
-            node = helper.make_node(op_type, inputs, made, name=name, **kept)
+            node = helper.make_node(op_type, inputs, values, name=name, **kept)
             helper.set_metadata_props(node, self.origin())
             self.nodes.append(node)
-            return made[0] if outputs == 1 else tuple(made)
+            return values[0] if outputs == 1 else tuple(values)
 
         return add
 
     def need_in_range(self, op_type: str, inputs: Sequence[str], attributes: Mapping[str, Any]) -> None:
-        """Refuse numbers of a node that its dtype can't hold, and factors that it is too coarse for."""
+        """Refuse numbers of a node that its dtype can't hold, and factors for which it is too coarse."""
         half = self.graph.types[self.node.inputs[0]].dtype == HALF
         for value in attributes.values():
             if isinstance(value, float):
@@ -256,12 +266,12 @@ class _Lowering:
                 raise RuleError(what, code="NS401", help=help)
 
     def origin(self) -> dict[str, str]:
-        """Where a node comes from."""
-        found = {"netspec.path": self.node.path, "netspec.op": self.node.op.opname}
+        """The metadata of an ONNX node: the path, the op and the line of the spec that it comes from."""
+        origin = {"netspec.path": self.node.path, "netspec.op": self.node.op.opname}
         if self.node.span is not None:
-            # Where the file lies on this machine is no one else's matter.
-            found["netspec.at"] = self.node.span.place.replace("\\", "/").rpartition("/")[2]
-        return found
+            # The folder of the file is nobody's business.
+            origin["netspec.at"] = self.node.span.place.replace("\\", "/").rpartition("/")[2]
+        return origin
 
 
 ONNX_DTYPES = {
@@ -275,7 +285,7 @@ ONNX_DTYPES = {
 
 
 def _shown(array: Array) -> str:
-    """A constant in a few words, `2/0,-1` or `3x64/1.0`; nothing where it has many elements that differ."""
+    """A constant as part of a name, `2/0,-1` or `3x64/1.0`; "" where it has many elements that differ."""
     elements = [str(element) for element in array.flatten().tolist()]
     if len(elements) > 8 and len(set(elements)) > 1:
         return ""

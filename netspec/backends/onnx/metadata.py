@@ -1,4 +1,4 @@
-"""What a model says of itself in its metadata: its spec, how images become inputs, and what its classes are called."""
+"""The metadata of a model: its spec, the preprocessing of images, and the labels of classes."""
 
 from __future__ import annotations
 
@@ -25,68 +25,69 @@ from netspec.spec.text.data import Entry, Map
 from netspec.spec.text.parse import parse_text
 from netspec.types import Tensor
 
-PREPROCESS, LABELS = "netspec.preprocess", "netspec.labels"
+_PREPROCESS, _LABELS = "netspec.preprocess", "netspec.labels"
 SEED = "netspec.seed"
-"""From what the weights were made, where they are random."""
+"""The key of the seed of weights that are random."""
 
 
 def metadata_of(graph: Graph) -> dict[str, str]:
-    """What a model of a graph says of itself: where it is from, and the spec from which it can be made again."""
+    """The metadata of a graph's model: title, source, hash, preprocessing, labels, and the graph's spec."""
     from netspec.backends.yaml import to_yaml
 
-    found = {"netspec.version": __version__, "netspec.hash": graph.hash()}
-    found.update({f"netspec.{k}": v for k, v in (("title", graph.title), ("source", graph.source)) if v})
+    metadata = {"netspec.version": __version__, "netspec.hash": graph.hash()}
+    metadata.update({f"netspec.{k}": v for k, v in (("title", graph.title), ("source", graph.source)) if v})
     preprocess = {i.name: i.preprocess.to_dict() for i in graph.inputs if i.preprocess is not None}
-    # Where torchvision is not installed, `imagenet` stays a word, which may be understood where the model runs.
+    # Without torchvision the names of `imagenet` are unknown here, and may be known where the model runs.
     labels = {o.name: names_of(o.labels) or o.labels for o in graph.outputs if o.labels}
-    found.update({key: json.dumps(said) for key, said in ((PREPROCESS, preprocess), (LABELS, labels)) if said})
-    # What the language has no words for is an ONNX model all the same.
+    metadata.update({key: json.dumps(data) for key, data in ((_PREPROCESS, preprocess), (_LABELS, labels)) if data})
+    # A graph that no spec can describe is exported without one.
     with suppress(NetspecError):
-        found[SPEC_KEY] = to_yaml(graph)
-    return found
+        metadata[SPEC_KEY] = to_yaml(graph)
+    return metadata
 
 
-def graph_in(said: Mapping[str, str], model: str) -> Graph:
-    """The graph that a model was exported from. Raises NetspecError where its spec is wrong, KeyError without one."""
-    return elaborate(read_spec(Source(f"<{model}: {SPEC_KEY}>", said[SPEC_KEY]))).graph
+def graph_in(metadata: Mapping[str, str], model: str) -> Graph:
+    """The graph that a model was exported from. Raises NetspecError if its spec is wrong, KeyError without one."""
+    return elaborate(read_spec(Source(f"<{model}: {SPEC_KEY}>", metadata[SPEC_KEY]))).graph
 
 
-def preprocess_in(said: Mapping[str, str], path: Path, inputs: Mapping[str, ModelValue]) -> dict[str, Preprocess]:
-    """How images become inputs, by their names. Raises NetspecError NS502 for what can't be that."""
+def preprocess_in(metadata: Mapping[str, str], path: Path, inputs: Mapping[str, ModelValue]) -> dict[str, Preprocess]:
+    """The preprocessing of images, by the names of inputs. Raises NetspecError NS502 where it is wrong."""
     findings = Findings()
     try:
-        found = read_preprocess(_entries(said, PREPROCESS, path), inputs, False, findings)
+        definitions = read_preprocess(_entries(metadata, _PREPROCESS, path), inputs, False, findings)
         findings.check()
-        for name, definition in found.items():
+        for name, definition in definitions.items():
             fitted(name, _type(inputs[name]), None, definition)
     except NetspecError as error:
-        refuse_model(path, f"its `{PREPROCESS}` is wrong", error.diagnostics[0].message)
-    return {name: definition.value for name, definition in found.items()}
+        refuse_model(path, f"its `{_PREPROCESS}` is wrong", error.diagnostics[0].message)
+    return {name: definition.value for name, definition in definitions.items()}
 
 
-def labels_in(said: Mapping[str, str], path: Path, outputs: Mapping[str, ModelValue]) -> dict[str, tuple[str, ...]]:
-    """The names of the classes, by outputs. Raises NetspecError NS502 for what can't be that."""
+def labels_in(metadata: Mapping[str, str], path: Path, outputs: Mapping[str, ModelValue]) -> dict[str, tuple[str, ...]]:
+    """The labels of classes, by the names of outputs. Raises NetspecError NS502 where they are wrong."""
     findings = Findings()
     try:
-        found = read_labels(_entries(said, LABELS, path), outputs, False, findings)
+        definitions = read_labels(_entries(metadata, _LABELS, path), outputs, False, findings)
         findings.check()
-        for name, definition in found.items():
+        for name, definition in definitions.items():
             check_labels(name, _type(outputs[name]), definition)
     except NetspecError as error:
-        refuse_model(path, f"its `{LABELS}` is wrong", error.diagnostics[0].message)
-    names = {name: names_of(definition.value) for name, definition in found.items()}
-    return {name: known for name, known in names.items() if known}
+        refuse_model(path, f"its `{_LABELS}` is wrong", error.diagnostics[0].message)
+    labels = {name: names_of(definition.value) for name, definition in definitions.items()}
+    return {name: names for name, names in labels.items() if names}
 
 
-def _entries(said: Mapping[str, str], key: str, path: Path) -> Mapping[str, Entry]:
-    if key not in said:
+def _entries(metadata: Mapping[str, str], key: str, path: Path) -> Mapping[str, Entry]:
+    """The mapping that a key of the metadata holds as JSON; empty where there is none."""
+    if key not in metadata:
         return {}
-    data = parse_text(Source(f"{path}: {key}", said[key]))
+    data = parse_text(Source(f"{path}: {key}", metadata[key]))
     if not isinstance(data, Map):
         fail("NS502", "it is no mapping", data.span)
     return data.entries
 
 
 def _type(value: ModelValue) -> Tensor:
-    """The type of a value, as far as it is fixed: all that is open is one symbol here."""
+    """The type of a value; all sizes that are open become the symbol N."""
     return Tensor(tuple([size if isinstance(size, int) else symbol("N") for size in value.shape]), value.dtype)

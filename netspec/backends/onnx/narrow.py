@@ -1,4 +1,4 @@
-"""Numbers in fewer bits, as a model has them: what is too large there is refused, and what is lost is counted."""
+"""Numbers in narrower dtypes: those beyond the dtype are refused, and those that it is too coarse for are counted."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 HALF = "float16"
-COARSE = 0.01
-"""From which share of itself on the rounding of a number spoils a result."""
+_COARSE = 0.01
+"""The share of a number from which on rounding it spoils a result."""
 
 
 class TooLarge(Exception):
-    """A number beyond what a dtype holds, in words; `help` says what to do where another dtype holds it."""
+    """A number is beyond a dtype, which the message says; `help` says what to do if another dtype holds it."""
 
     def __init__(self, message: str, help: str = "") -> None:
         super().__init__(message)
@@ -21,20 +21,20 @@ class TooLarge(Exception):
 
 
 class Narrowing:
-    """Makes numbers narrower, and keeps count of those that half precision is too coarse for."""
+    """Casts arrays to narrower dtypes, and counts the numbers that half precision is too coarse for."""
 
     def __init__(self) -> None:
         self._zeros = self._subnormal = 0
         self._first_zero = self._first_subnormal = ""
 
     def narrow(self, array: Array, dtype: str, where: str) -> Array:
-        """An array in another dtype. Raises TooLarge where a number becomes infinite."""
+        """An array in a dtype; `where` names it in `lost`. Raises TooLarge where a number becomes infinite."""
         if str(array.dtype) == dtype:
             return array
         with np.errstate(over="ignore", under="ignore"):
             made = array.astype(dtype)
         if made.dtype.kind == "f":
-            need_finite(array, made)
+            _check_finite(array, made)
         if dtype == HALF:
             self._count(array, made, where)
         return made
@@ -49,7 +49,7 @@ class Narrowing:
         self._subnormal += subnormal
 
     def lost(self) -> tuple[str, ...]:
-        """What was lost, in words."""
+        """Sentences that say how many numbers became 0 or subnormal, and the first place of each."""
         one, few = self._zeros == 1, self._subnormal == 1
         zeros = f"in half precision {self._zeros:,} {'number becomes' if one else 'numbers become'} 0"
         coarse = f"in half precision {self._subnormal:,} {'number is' if few else 'numbers are'} subnormal"
@@ -58,8 +58,8 @@ class Narrowing:
         return tuple([f"{line}: the first in `{first}`" for line, count, first in lines if count])
 
 
-def need_finite(array: Array, made: Array) -> None:
-    """Refuse what was finite and is not any more."""
+def _check_finite(array: Array, made: Array) -> None:
+    """Raise TooLarge if a number of `array` is finite, and infinite in `made`."""
     infinite = np.isinf(made) & np.isfinite(array)
     if not infinite.any():
         return
@@ -71,9 +71,9 @@ def need_finite(array: Array, made: Array) -> None:
 
 
 def need_in_range(number: float, half: bool) -> None:
-    """Refuse a number of an attribute, which is float32 in ONNX, and which runtimes make float16 with the map.
+    """Raise TooLarge for a number of an attribute that becomes infinite, or 0, in the model.
 
-    Raises TooLarge, also where it becomes 0 in float32.
+    Attributes of ONNX are float32; with `half`, runtimes cast them to float16.
     """
     Narrowing().narrow(np.asarray([number], "float64"), HALF if half else "float32", "")
     if number and not np.float32(number):
@@ -81,7 +81,7 @@ def need_in_range(number: float, half: bool) -> None:
 
 
 def is_coarse(array: Array, made: Array, plus: float = 0.0) -> bool:
-    """Whether rounding moves one of the numbers, after `plus` was added to it, by more than a hundredth of itself."""
+    """Whether rounding changes a number of an array, after `plus` is added to it, by more than a hundredth."""
     wide = array.astype("float64")
     with np.errstate(invalid="ignore"):
-        return bool(np.any(np.abs(made - wide) > COARSE * np.abs(wide + plus)))
+        return bool(np.any(np.abs(made - wide) > _COARSE * np.abs(wide + plus)))

@@ -1,4 +1,4 @@
-"""ONNX Runtime, of whose packages one has to be installed, and only one."""
+"""Importing ONNX Runtime, of whose packages exactly one must be installed."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 
 from netspec.errors import MissingPart, install_extra
 
-INSTALL = (
+_INSTALL = (
     f"{install_extra('gpu')} in the checkout of netspec where there is an NVIDIA GPU, else {install_extra('cpu')} there"
 )
 
 
 def onnx_runtime() -> Any:
-    """The module `onnxruntime`, if what is installed of it is whole.
+    """The module `onnxruntime`. Raises MissingPart, with the commands that mend it, where it is not whole.
 
-    Its packages (onnxruntime, onnxruntime-gpu, ...) hold files of the same names: of two the last one installed works,
-    and when one is taken away, none does. Raises MissingPart, with the commands that mend it.
+    Its packages (onnxruntime, onnxruntime-gpu, ...) hold files of the same names: of two that are installed the last
+    one works, and when one is uninstalled, neither does.
     """
     packages = sorted(set(packages_distributions().get("onnxruntime", ())))
     if len(packages) > 1:
         message = f"{' and '.join(packages)} are both installed, and each has overwritten files of the other"
-        raise MissingPart(message, f"pip uninstall -y {' '.join(packages)}, then {INSTALL}")
+        raise MissingPart(message, f"pip uninstall -y {' '.join(packages)}, then {_INSTALL}")
     if not packages and find_spec("onnxruntime") is None:
-        raise MissingPart("ONNX models are run by ONNX Runtime, which is not installed", INSTALL)
+        raise MissingPart("ONNX models are run by ONNX Runtime, which is not installed", _INSTALL)
     package = packages[0] if packages else "onnxruntime"
     message = f"{package} is there without its files, as when another package of ONNX Runtime was uninstalled"
     try:

@@ -1,4 +1,4 @@
-"""ONNX files, read with care: what is cut off, foreign, or reaches out of its folder is refused with a word why."""
+"""Reading ONNX files: those that are cut off, or refer to files outside their folder, are refused."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ import onnx
 from google.protobuf.message import DecodeError, Message
 from onnx import TensorProto, helper, numpy_helper
 
-from netspec.backends.onnx.lower import Array
+from netspec.backends.onnx.narrow import Array
 from netspec.errors import fail
 from netspec.files import no_file
 
-_HALF_BYTES = (TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1)
-"""Dtypes of which two values stand in a byte."""
+_HALF_BYTE_DTYPES = (TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1)
+"""Dtypes of which a byte holds two values."""
 
 
 def read_model(path: Path) -> onnx.ModelProto:
-    """The model in a file, without weights that stand in another. Raises NetspecError NS502 for what is none."""
+    """The model in a file, without weights in files beside it. Raises NetspecError NS502 for a file that holds none."""
     if not path.is_file():
         what = no_file(path)
         fail("NS502", f"{path} is no file: it is {what}" if what else f"there is no file {path}")
@@ -36,23 +36,23 @@ def read_model(path: Path) -> onnx.ModelProto:
 
 
 def metadata_in(model: onnx.ModelProto, path: Path) -> dict[str, str]:
-    """What a model says of itself."""
-    said: dict[Any, Any] = {entry.key: entry.value for entry in model.metadata_props}
-    # Protobuf gives text that is no UTF-8 as bytes.
-    if not all(isinstance(text, str) for entry in said.items() for text in entry):
+    """The metadata of a model."""
+    metadata: dict[Any, Any] = {entry.key: entry.value for entry in model.metadata_props}
+    # Protobuf returns text that is not UTF-8 as bytes.
+    if not all(isinstance(text, str) for entry in metadata.items() for text in entry):
         refuse_model(path, "what it says of itself is no text")
-    return said
+    return metadata
 
 
 def check_files_beside(model: onnx.ModelProto, path: Path) -> None:
-    """Refuse a model whose tensors are said to stand in files that are not beside it, or are cut off."""
-    for tensor in tensors_of(model):
+    """Refuse a model whose tensors are in files that are not beside it, or are cut off."""
+    for tensor in _tensors_of(model):
         if tensor.data_location == TensorProto.EXTERNAL:
-            external_place(tensor, path)
+            _external_place(tensor, path)
 
 
-def tensors_of(message: Message) -> Iterator[TensorProto]:
-    """Every tensor in a model: initializers, and those in attributes, functions and inner graphs."""
+def _tensors_of(message: Message) -> Iterator[TensorProto]:
+    """Every tensor in a message: initializers, and tensors in attributes, functions and inner graphs."""
     for field, value in message.ListFields():
         if field.message_type is None:
             continue
@@ -60,11 +60,11 @@ def tensors_of(message: Message) -> Iterator[TensorProto]:
             if isinstance(each, TensorProto):
                 yield each
             else:
-                yield from tensors_of(each)
+                yield from _tensors_of(each)
 
 
 class ModelInitializers(Mapping[str, Array]):
-    """The initializers of a model; those in a file beside it are read from there, each time they are asked for."""
+    """The initializers of a model by their names; those in a file beside it are read from there at each access."""
 
     def __init__(self, model: onnx.ModelProto, path: Path) -> None:
         self.path = path
@@ -73,7 +73,7 @@ class ModelInitializers(Mapping[str, Array]):
     def __getitem__(self, key: str) -> Array:
         tensor = self.tensors[key]
         if tensor.data_location == TensorProto.EXTERNAL:
-            file, begin = external_place(tensor, self.path)
+            file, begin = _external_place(tensor, self.path)
             dtype, shape = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type)), tuple(tensor.dims)
             array = np.fromfile(file, dtype, prod(shape), offset=begin)
             if array.size != prod(shape):
@@ -91,8 +91,8 @@ class ModelInitializers(Mapping[str, Array]):
         return len(self.tensors)
 
 
-def external_place(tensor: TensorProto, path: Path) -> tuple[Path, int]:
-    """The file beside a model that holds a tensor, and where in it; it is checked to be there, and whole."""
+def _external_place(tensor: TensorProto, path: Path) -> tuple[Path, int]:
+    """The file beside a model that holds a tensor, and its first byte there. A missing or short file is refused."""
     try:
         place = {str(entry.key): str(entry.value) for entry in tensor.external_data}
         begin, name = int(place.get("offset", "0")), os.path.normpath(place.get("location") or "..")
@@ -103,7 +103,7 @@ def external_place(tensor: TensorProto, path: Path) -> tuple[Path, int]:
         refuse_model(path, f"`{tensor.name}` is said to stand in {name!r}, which is no file beside it")
     file = path.with_name(name)
     count = prod(tensor.dims)
-    end = begin + ((count + 1) // 2 if tensor.data_type in _HALF_BYTES else count * dtype.itemsize)
+    end = begin + ((count + 1) // 2 if tensor.data_type in _HALF_BYTE_DTYPES else count * dtype.itemsize)
     try:
         if file.is_symlink():
             refuse_model(path, f"its weights stand in {file}, which is a link: it may lead out of the folder")
@@ -117,7 +117,7 @@ def external_place(tensor: TensorProto, path: Path) -> tuple[Path, int]:
     return file, begin
 
 
-def refuse_model(path: Path, why: str, said: Exception | str = "") -> NoReturn:
-    """Raise NetspecError NS502 for a model: why it can't be used, and what another program said of it."""
-    lines = str(said).strip().splitlines()
+def refuse_model(path: Path, why: str, message: Exception | str = "") -> NoReturn:
+    """Raise NetspecError NS502 for a model: why it can't be used, and the message of a library, if there is one."""
+    lines = str(message).strip().splitlines()
     fail("NS502", f"{path} can't be used: {why}", notes=[lines[0][:300]] if lines else ())

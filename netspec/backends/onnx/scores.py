@@ -1,4 +1,4 @@
-"""Scores as probabilities: what a model's last op leaves to be done."""
+"""Scores of classes as probabilities, whatever a model's last op is."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from collections.abc import Mapping
 import numpy as np
 import onnx
 
-from netspec.backends.onnx.lower import Array
+from netspec.backends.onnx.narrow import Array
 
 _PROBABILITIES = ("Softmax", "Sigmoid")
 _SAME_VALUES = ("Cast", "Dropout", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze")
 
 
 def are_probabilities(model: onnx.ModelProto) -> dict[str, bool]:
-    """By outputs, whether a softmax or a sigmoid makes them."""
-    made_by = {output: node for node in model.graph.node for output in node.output}
-    return {value.name: _is_probability(value.name, made_by) for value in model.graph.output}
+    """For each output by its name, whether a softmax or a sigmoid computes it."""
+    producers = {output: node for node in model.graph.node for output in node.output}
+    return {value.name: _is_probability(value.name, producers) for value in model.graph.output}
 
 
-def _is_probability(value: str, made_by: Mapping[str, onnx.NodeProto]) -> bool:
-    # As many steps as there are nodes: what another program wrote may go round in a circle.
-    for _ in range(len(made_by)):
-        node = made_by.get(value)
+def _is_probability(value: str, producers: Mapping[str, onnx.NodeProto]) -> bool:
+    """Whether a softmax or a sigmoid computes a value, perhaps before ops that keep its numbers."""
+    # At most as many steps as nodes: a model of another program may hold a cycle.
+    for _ in range(len(producers)):
+        node = producers.get(value)
         if node is None or node.op_type not in _SAME_VALUES or not node.input:
             return node is not None and node.op_type in _PROBABILITIES
         value = node.input[0]
@@ -30,15 +31,15 @@ def _is_probability(value: str, made_by: Mapping[str, onnx.NodeProto]) -> bool:
 
 
 def probabilities(scores: Array, already: bool) -> Array:
-    """Scores of samples x classes as probabilities, in float64; those of a map are averaged over its places first.
+    """Scores of samples x classes as probabilities, in float64; `already`: the scores are probabilities.
 
-    The average is that of dense evaluation (Simonyan & Zisserman 2014, arXiv:1409.1556, section 3.2). What a log
-    softmax made is none yet, and becomes what it was by another softmax.
+    The scores of a map are averaged over its positions first, as in dense evaluation (Simonyan & Zisserman 2014,
+    arXiv:1409.1556, section 3.2). Softmax of a log softmax gives its probabilities.
     """
-    found = scores.astype("float64")
-    if found.ndim > 2:
-        found = found.mean(axis=tuple(range(2, found.ndim)))
+    values = scores.astype("float64")
+    if values.ndim > 2:
+        values = values.mean(axis=tuple(range(2, values.ndim)))
     if already:
-        return found
-    found = np.exp(found - found.max(axis=1, keepdims=True))
-    return found / found.sum(axis=1, keepdims=True)
+        return values
+    values = np.exp(values - values.max(axis=1, keepdims=True))
+    return values / values.sum(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""`Session`: a model that ONNX Runtime runs, on a GPU where there is one, and else on the CPU."""
+"""Session: a model that ONNX Runtime runs, on a GPU where there is one, else on the CPU."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from netspec.backends.onnx.batching import Samples
+from netspec.backends.onnx.batching import Batching
 from netspec.backends.onnx.cuda import CudaRunner, batch_of
-from netspec.backends.onnx.device import CUDA, Device, choose, providers
-from netspec.backends.onnx.lower import Array
+from netspec.backends.onnx.device import CUDA, Device, choose_device, providers
 from netspec.backends.onnx.metadata import labels_in, preprocess_in
+from netspec.backends.onnx.narrow import Array
 from netspec.backends.onnx.packages import onnx_runtime
 from netspec.backends.onnx.read import check_files_beside, metadata_in, read_model, refuse_model
 from netspec.backends.onnx.scores import are_probabilities, probabilities
-from netspec.backends.onnx.signature import batch_axis, input_arrays, is_fixed, run_example, values_of
+from netspec.backends.onnx.signature import all_but_batch_fixed, has_batch_axis, input_arrays, run_example, values_of
 from netspec.errors import Diagnostic, MissingPart, NetspecError, choices, fail
 from netspec.preprocess import Preprocess
 
 if TYPE_CHECKING:
     from netspec.backends.images import ImageLike
 
-BUDGET: Mapping[Device, int] = {"cpu": 2**30, "cuda": 2**32}
-"""How many bytes of values between layers a run may hold by default; larger batches go in chunks."""
-_OUT_OF_MEMORY = re.compile(r"allocat|out of memory|alloc_failed|bad_alloc", re.I)
+_BUDGET: Mapping[Device, int] = {"cpu": 2**30, "cuda": 2**32}
+"""How many bytes the values between layers may take by default; larger batches are run in chunks."""
+_MEMORY_MESSAGE = re.compile(r"allocat|out of memory|alloc_failed|bad_alloc", re.I)
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A class that a network sees in an image: its label ("" where the model has none), number and probability."""
+    """A class that a network sees in an image: its label ("" where the model has none), its index and probability."""
 
     label: str
     index: int
     probability: float
 
 
-class OutOfMemory(NetspecError):
+class _OutOfMemory(NetspecError):
     """A batch that does not fit into memory."""
 
 
 class Session:
     """A model that ONNX Runtime runs.
 
-    On a GPU with CUDA where there is one, unless `device` says "cpu"; `device` and `why` tell what was taken. Threads
-    may share a session. `memory` is how many bytes the values between layers may take: larger batches are run in
-    chunks, as are those that turn out not to fit. `options` are further options of ONNX Runtime's CUDA provider, such
-    as `{"use_tf32": "0"}`.
+    It runs on a GPU with CUDA if there is one, unless `device` is "cpu"; the attributes `device` and `why` tell where
+    it runs, and why on the CPU. Threads may share a session. `memory` is how many bytes the values between layers may
+    take: larger batches are run in chunks, and so are batches that turn out not to fit. `options` are further options
+    of ONNX Runtime's CUDA provider, such as `{"use_tf32": "0"}`.
 
-    Raises NetspecError NS502 for a file that is no whole model or reaches out of its folder, NS602 where CUDA was asked
-    for and can't be had, and MissingPart where ONNX Runtime is not installed.
+    Raises NetspecError NS502 for a file that is no whole model or refers to files outside its folder, NS602 where CUDA
+    is asked for and can't be used, and MissingPart where ONNX Runtime is not installed.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Session:
         weights = {tensor.name for tensor in model.graph.initializer}
         self.inputs = values_of(self.path, (info for info in model.graph.input if info.name not in weights))
         self.outputs = values_of(self.path, model.graph.output)
-        self._in_batches = batch_axis(self.inputs, self.outputs)
+        self._has_batch_axis = has_batch_axis(self.inputs, self.outputs)
         self.metadata = metadata_in(model, self.path)
         self._probabilities = are_probabilities(model)
         del model
@@ -79,52 +79,55 @@ class Session:
         self.labels = labels_in(self.metadata, self.path, self.outputs)
         self.runtime = f"ONNX Runtime {runtime.__version__}"
         self.device: Device
-        self.device, self.why = choose(runtime, device)
+        self.device, self.why = choose_device(runtime, device)
         self._session, self._cuda = self._open(runtime, device, dict(options or {}))
-        self._samples = Samples(self.metadata, BUDGET[self.device] if memory is None else memory)
+        self._batching = Batching(self.metadata, _BUDGET[self.device] if memory is None else memory)
 
     def _open(self, runtime: Any, wanted: Device | None, options: dict[str, str]) -> tuple[Any, CudaRunner | None]:
-        """A session of ONNX Runtime on the device, else on the CPU; and what runs it on the GPU."""
+        """A session of ONNX Runtime on the device, else on the CPU; and the runner for the GPU, if it is there.
+
+        `wanted` is the device that was asked for: if it is "cuda", the CPU is no substitute.
+        """
         quiet = runtime.SessionOptions()
         quiet.log_severity_level = 4
-        fixed = is_fixed(self.inputs, self.outputs)
-        said = "ONNX Runtime gives no reason"
-        found: Any = None
-        for device, graphs in _ways(self.device, fixed and options.get("enable_cuda_graph") != "0"):
+        fixed = all_but_batch_fixed(self.inputs, self.outputs)
+        reason = "ONNX Runtime gives no reason"
+        session: Any = None
+        for device, graphs in _attempts(self.device, fixed and options.get("enable_cuda_graph") != "0"):
             chosen = providers(device, fixed=fixed, graph=graphs, options=options)
             try:
                 # Its own fallback prints to standard output.
-                found = runtime.InferenceSession(str(self.path), quiet, providers=chosen, enable_fallback=0)
+                session = runtime.InferenceSession(str(self.path), quiet, providers=chosen, enable_fallback=0)
             except Exception as error:
-                # With graphs: a node that CUDA has no kernel for runs on the CPU, and such a run is no graph.
-                said = runtime_message(error)
+                # With CUDA graphs: no node may run on the CPU because CUDA has no kernel for it.
+                reason = _runtime_message(error)
                 continue
-            if device == "cuda" and found.get_providers()[0] == CUDA:
+            if device == "cuda" and session.get_providers()[0] == CUDA:
                 number = int(options.get("device_id", "0"))
-                return found, CudaRunner(runtime, found, self.outputs, graphs=graphs, device_id=number)
-        if found is None:
-            refuse_model(self.path, "ONNX Runtime refuses it", said)
+                return session, CudaRunner(runtime, session, self.outputs, graphs=graphs, device_id=number)
+        if session is None:
+            refuse_model(self.path, "ONNX Runtime refuses it", reason)
         if wanted == "cuda":
-            fail("NS602", "CUDA can't be used: it could not begin", notes=[said])
+            fail("NS602", "CUDA can't be used: it could not begin", notes=[reason])
         if self.device == "cuda":
-            self.device, self.why = "cpu", f"CUDA could not begin: {said}"
-        return found, None
+            self.device, self.why = "cpu", f"CUDA could not begin: {reason}"
+        return session, None
 
     def run(self, inputs: Any = None, /, **named: Any) -> dict[str, Array]:
-        """The outputs by their names, for arrays by the names of the inputs: `run(image=x)` or `run({"image": x})`.
+        """The outputs by their names, for arrays by the names of inputs: `run(image=x)` or `run({"image": x})`.
 
-        The array of a model's only input may stand alone. Raises NetspecError NS503 for arrays whose names, shapes or
+        For a model with one input, `run(x)` is enough. Raises NetspecError NS503 for arrays whose names, shapes or
         dtypes are not the model's.
         """
         arrays = input_arrays(self.inputs, {**self._by_name(inputs), **named})
         batch = batch_of(arrays)
-        if batch == 1 or not self._in_batches or not self._samples.are_apart:
+        if batch == 1 or not self._has_batch_axis or not self._batching.samples_are_independent:
             return dict(zip(self.outputs, self._run(arrays), strict=True))
         parts = zip(*self._in_chunks(arrays, batch), strict=True)
         return dict(zip(self.outputs, (p[0] if len(p) == 1 else np.concatenate(p) for p in parts), strict=True))
 
     def _by_name(self, inputs: Any) -> Mapping[str, Any]:
-        """Arrays by names, of which the only one may have none."""
+        """Arrays by the names of inputs, from a mapping, or the array of the only input."""
         if inputs is None:
             return {}
         if isinstance(inputs, Mapping):
@@ -135,19 +138,19 @@ class Session:
         return dict.fromkeys(self.inputs, inputs)
 
     def _in_chunks(self, arrays: Mapping[str, Array], batch: int) -> list[list[Array]]:
-        """What the chunks of a batch give; one that does not fit into memory is halved."""
-        found: list[list[Array]] = []
-        begin, size = 0, min(self._samples.at_a_time(arrays), batch)
+        """The outputs of each chunk of a batch; a chunk that does not fit into memory is halved."""
+        outputs: list[list[Array]] = []
+        begin, size = 0, min(self._batching.chunk_size(arrays), batch)
         while begin < batch:
             try:
-                found.append(self._run({name: array[begin : begin + size] for name, array in arrays.items()}))
+                outputs.append(self._run({name: array[begin : begin + size] for name, array in arrays.items()}))
                 begin += size
-            except OutOfMemory:
+            except _OutOfMemory:
                 if size == 1:
                     raise
                 size //= 2
-                self._samples.fewer(arrays, size)
-        return found
+                self._batching.limit(arrays, size)
+        return outputs
 
     def _run(self, arrays: Mapping[str, Array]) -> list[Array]:
         try:
@@ -155,26 +158,27 @@ class Session:
                 return self._cuda.run(arrays)
             return self._session.run(list(self.outputs), dict(arrays))
         except Exception as error:
-            if _OUT_OF_MEMORY.search(str(error)):
+            if _MEMORY_MESSAGE.search(str(error)):
                 message = f"{self.path} and a batch of {batch_of(arrays)} do not fit into memory"
-                raise OutOfMemory(Diagnostic("NS502", message, notes=(runtime_message(error),))) from None
-            fail("NS502", f"{self.path} failed", notes=[runtime_message(error)])
+                raise _OutOfMemory(Diagnostic("NS502", message, notes=(_runtime_message(error),))) from None
+            fail("NS502", f"{self.path} failed", notes=[_runtime_message(error)])
 
     def images(self, images: ImageLike | Sequence[ImageLike]) -> dict[str, Array]:
-        """Images as the input of a model that takes one: an image or a list of them, each a file, Pillow's or pixels.
+        """The input of a model for one image or a list: each a file, an image of Pillow, or an array of pixels.
 
-        Raises NetspecError NS503 for what is no image, and for models that say nothing of images.
+        Raises NetspecError NS503 for anything else, and for a model that does not say how to prepare images.
         """
         try:
             from netspec.backends.images import prepare_image
         except ModuleNotFoundError:
             raise MissingPart("images are read by Pillow, which is not installed", "pip install pillow") from None
-        name, how = self._image_input()
+        name, preprocess = self._image_input()
         listed = cast("Sequence[ImageLike]", images if isinstance(images, list | tuple) else [images])
         value = self.inputs[name]
         channels = value.shape[1]
         prepared = [
-            prepare_image(image, how, channels if isinstance(channels, int) else 3, value.dtype) for image in listed
+            prepare_image(image, preprocess, channels if isinstance(channels, int) else 3, value.dtype)
+            for image in listed
         ]
         if not prepared:
             fail("NS503", "there is no image")
@@ -183,19 +187,19 @@ class Session:
         return {name: np.stack(prepared)}
 
     def classify(self, images: ImageLike | Sequence[ImageLike], top: int = 5) -> list[list[Prediction]]:
-        """For each image the classes that the model finds most probable, the first of them first."""
+        """For each image the most probable classes, in descending order."""
         return self.predictions(self.run(self.images(images)), top)
 
     @property
     def scores(self) -> str:
-        """The output that scores classes: the one with labels, or the only one of samples x classes; "" for none."""
+        """The output with the scores of classes: the one with labels, or the only one of samples x classes; else ""."""
         if self.labels:
             return next(iter(self.labels)) if len(self.labels) == 1 else ""
-        found = [name for name, value in self.outputs.items() if len(value.shape) == 2 and value.shape[1] != 1]
-        return found[0] if len(found) == len(self.outputs) == 1 else ""
+        matrices = [name for name, value in self.outputs.items() if len(value.shape) == 2 and value.shape[1] != 1]
+        return matrices[0] if len(matrices) == len(self.outputs) == 1 else ""
 
     def predictions(self, outputs: Mapping[str, Array], top: int = 5) -> list[list[Prediction]]:
-        """The most probable classes for each sample, by what `run` gave."""
+        """The most probable classes for each sample, from the outputs that `run` returned."""
         name = self.scores
         if not name:
             message = f"{self.path} has no output that scores classes: {choices(self.outputs)}"
@@ -203,13 +207,14 @@ class Session:
         if not np.all(outputs[name] < np.inf):
             fail("NS503", f"`{name}` is not finite, and scores no classes")
         labels = self.labels.get(name)
-        found: list[list[Prediction]] = []
+        predictions: list[list[Prediction]] = []
         for row in probabilities(outputs[name], self._probabilities[name]):
             best = np.argsort(-row, kind="stable")[:top]
-            found.append([Prediction(labels[i] if labels else "", i, float(row[i])) for i in map(int, best)])
-        return found
+            predictions.append([Prediction(labels[i] if labels else "", i, float(row[i])) for i in map(int, best)])
+        return predictions
 
     def _image_input(self) -> tuple[str, Preprocess]:
+        """The name of the input that takes images, and how they are prepared for it."""
         if len(self.inputs) > 1:
             message = f"{self.path} takes several inputs: {choices(self.inputs)}"
             fail("NS503", message, help="`run` takes arrays for them")
@@ -222,14 +227,14 @@ class Session:
         return f"Session({str(self.path)!r}, {self.device!r})"
 
 
-def _ways(device: Device, graphs: bool) -> list[tuple[Device, bool]]:
-    """What is tried, one after the other: a device, and whether its runs are CUDA graphs."""
+def _attempts(device: Device, graphs: bool) -> list[tuple[Device, bool]]:
+    """The devices to try in turn, each with whether its runs are CUDA graphs."""
     cuda: list[tuple[Device, bool]] = [("cuda", True), ("cuda", False)] if graphs else [("cuda", False)]
     return [*(cuda if device == "cuda" else []), ("cpu", False)]
 
 
-def runtime_message(error: Exception) -> str:
-    """What ONNX Runtime says, without its numbers and the places in its own source."""
+def _runtime_message(error: Exception) -> str:
+    """The message of ONNX Runtime, without error codes and places in its own source."""
     line = str(error).strip().partition("\n")[0]
     line = re.sub(r"^.*\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
     return re.sub(r"\S*(?:onnxruntime_src|_work)[/\\]\S+(?: [^()]*\([^()]*(?:\([^()]*\)[^()]*)*\))? ?", "", line)[:300]

@@ -1,4 +1,4 @@
-"""Where the weights of an ONNX file come from: a module, a state dict, or a file; arrays that share its memory."""
+"""The weights of an ONNX file, from a module, a state dict or a file, as arrays that share its memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netspec.weights import Fit
 if TYPE_CHECKING:
     from torch import nn
 
-WeightsLike = Any
+_WeightsLike = Any
 """A module, a mapping of keys to tensors or arrays, or the path of a file."""
 
 
@@ -30,46 +30,46 @@ class StateDict(LazyMapping[Array]):
         self.shapes = shapes
 
 
-def arrays_of(source: WeightsLike, key: str = "") -> StateDict:
+def arrays_of(source: _WeightsLike, key: str = "") -> StateDict:
     """The weights of a module, state dict or file by their own keys.
 
-    A safetensors file is read without torch, each weight when it is asked for. Raises NetspecError NS501 for a file
-    without weights, and for one that changes before all were read.
+    A safetensors file is read without torch, each weight at its access. Raises NetspecError NS501 for a file without
+    weights, and for one that changes before all are read.
     """
     if isinstance(source, str | os.PathLike):
         path = os.fsdecode(cast("str | os.PathLike[str]", source))
-        if not key and (state := _safetensors(path)) is not None:
-            return state
+        if not key and (stored := _safetensors(path)) is not None:
+            return stored
         from netspec.backends.pytorch.runtime.weights import read_weights
 
         return _of_tensors(read_weights(path, key))
     if isinstance(source, Mapping):
-        given = cast("Mapping[str, Any]", source)
-        if not key and all(isinstance(value, np.ndarray) for value in given.values()):
-            return _of_arrays(given)
+        state = cast("Mapping[str, Any]", source)
+        if not key and all(isinstance(value, np.ndarray) for value in state.values()):
+            return _of_arrays(state)
         from netspec.backends.pytorch.runtime.state_dicts import state_dict_given
 
-        return _of_tensors(state_dict_given(given, key))
+        return _of_tensors(state_dict_given(state, key))
     return _of_tensors(cast("nn.Module", source).state_dict())
 
 
-def fitting(arrays: Mapping[str, Array], found: Fit) -> Mapping[str, Array]:
-    """The weights that fit a network, by its own keys and in its dtypes."""
-    own = found.graph.state()
+def fitting(arrays: Mapping[str, Array], fit: Fit) -> Mapping[str, Array]:
+    """The weights that fit a network, by the network's keys and in its dtypes."""
+    weights = fit.graph.state()
 
     def make(key: str) -> Array:
-        array = arrays[found.pairs[key]]
-        wanted = np.dtype(own[key].dtype)
-        if array.dtype == wanted:
+        array = arrays[fit.pairs[key]]
+        dtype = np.dtype(weights[key].dtype)
+        if array.dtype == dtype:
             return array
-        if (array.dtype.kind == "f") != (wanted.kind == "f"):
-            fail("NS501", f"`{key}` is {wanted}, and {array.dtype} in the file: its numbers are others")
+        if (array.dtype.kind == "f") != (dtype.kind == "f"):
+            fail("NS501", f"`{key}` is {dtype}, and {array.dtype} in the file: its numbers are others")
         try:
-            return Narrowing().narrow(array, str(wanted), key)
+            return Narrowing().narrow(array, str(dtype), key)
         except TooLarge as error:
             fail("NS501", f"`{key}` has {error}")
 
-    return LazyMapping(found.pairs, make)
+    return LazyMapping(fit.pairs, make)
 
 
 def _of_arrays(values: Mapping[str, Array]) -> StateDict:
@@ -86,7 +86,7 @@ def _of_tensors(values: Mapping[str, Any]) -> StateDict:
 
 
 def _safetensors(path: str) -> StateDict | None:
-    """The weights in a safetensors file, which stay there; None where it is none, or NumPy has not all its dtypes."""
+    """The weights in a safetensors file, read at access; None for another file, or dtypes that NumPy lacks."""
     with opened(path) as file:
         if not is_safetensors(file.read(9)):
             return None

@@ -1,4 +1,4 @@
-"""An ONNX file, written piece by piece: weights go from where they are to the file, and are never held twice."""
+"""Writing ONNX files piece by piece: each weight goes from its source to the file, and none is held twice."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from netspec.backends.onnx.lower import IR_VERSION, ONNX_DTYPES, Array, Lowered
+from netspec.backends.onnx.lower import IR_VERSION, ONNX_DTYPES, Lowered
+from netspec.backends.onnx.narrow import Array
+from netspec.spec.sources.exported_model import PRODUCER
 from netspec.types import Weight
 
-Weights = Callable[[str], Array]
-"""Gives a weight by its key."""
+_GetWeight = Callable[[str], Array]
+"""Returns a weight by its key."""
 
-PRODUCER = "netspec"
-"""What a model says that wrote it."""
-MAX_MODEL_BYTES = 2**31 - 2**20
-"""How many bytes a file may have: protobuf reads no message of 2 GiB. Larger weights stand in a file beside it."""
-ALIGNED = 4096
-"""Where a weight may begin in that file, so that it can be mapped."""
+_MAX_MODEL_BYTES = 2**31 - 2**20
+"""The largest file: protobuf reads no message of 2 GiB. Larger weights go to a file beside the model."""
+_ALIGNMENT = 4096
+"""Weights begin at multiples of this many bytes in that file, so that it can be mapped into memory."""
 _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9
 """The numbers of these fields in onnx.proto."""
 
@@ -38,23 +38,23 @@ def model_of(lowered: Lowered, name: str, opset: int, metadata: Mapping[str, str
 
 
 def needs_external_data(model: onnx.ModelProto, weights: Mapping[str, Weight]) -> bool:
-    """Whether a model can't have its weights in its own file."""
-    return nbytes_of(weights) + model.ByteSize() > MAX_MODEL_BYTES
+    """Whether a model and its weights are too large for one file."""
+    return nbytes_of(weights) + model.ByteSize() > _MAX_MODEL_BYTES
 
 
 def nbytes_of(weights: Mapping[str, Weight]) -> int:
-    """How many bytes weights have."""
+    """The size of weights in bytes."""
     return sum(map(_nbytes, weights.values()))
 
 
 def write_model(
-    model: onnx.ModelProto, weights: Mapping[str, Weight], get: Weights, path: Path, data: Path | None, called: str
+    model: onnx.ModelProto, weights: Mapping[str, Weight], get: _GetWeight, path: Path, data: Path | None, name: str
 ) -> None:
-    """Write a model with its weights to a file, or, where there is one, these to another, `data`.
+    """Write a model to a file, and its weights to the same file, or to `data` if that is not None.
 
-    That one is going to be `called` so, and to stand beside the model.
+    `name` is what the model calls the file of weights: `data` may be a temporary file that gets this name later.
     """
-    headers = dict(_headers(weights) if data is None else _external(weights, called))
+    headers = dict(_headers(weights) if data is None else _external_headers(weights, name))
     rest = onnx.ModelProto()
     rest.CopyFrom(model)
     rest.ClearField("graph")
@@ -73,14 +73,14 @@ def write_model(
     if data is not None:
         with data.open("wb") as file:
             for key, weight in weights.items():
-                file.write(bytes(-file.tell() % ALIGNED))
+                file.write(bytes(-file.tell() % _ALIGNMENT))
                 _write_array(file, get(key), weight)
 
 
 def _write_array(file: IO[bytes], array: Array, weight: Weight) -> None:
     if array.shape != weight.shape or str(array.dtype) != weight.dtype:
         raise AssertionError(f"{array.dtype} {array.shape} is no {weight}")
-    # A view of bytes: the file takes them from where they are.
+    # A view of bytes, so that nothing is copied.
     file.write(np.ascontiguousarray(array).reshape(-1).view("uint8").data)
 
 
@@ -89,19 +89,21 @@ def _nbytes(weight: Weight) -> int:
 
 
 def _headers(weights: Mapping[str, Weight]) -> Iterable[tuple[str, bytes]]:
+    """For each key the initializer without its numbers, encoded."""
     for key, weight in weights.items():
         yield key, _tensor(key, weight).SerializeToString()
 
 
-def _external(weights: Mapping[str, Weight], file: str) -> Iterable[tuple[str, bytes]]:
+def _external_headers(weights: Mapping[str, Weight], file: str) -> Iterable[tuple[str, bytes]]:
+    """For each key the initializer, encoded, with the place of its numbers in a file."""
     offset = 0
     for key, weight in weights.items():
-        offset += -offset % ALIGNED
+        offset += -offset % _ALIGNMENT
         tensor = _tensor(key, weight)
         tensor.data_location = TensorProto.EXTERNAL
-        for name, value in (("location", file), ("offset", offset), ("length", _nbytes(weight))):
+        for entry_key, value in (("location", file), ("offset", offset), ("length", _nbytes(weight))):
             entry = tensor.external_data.add()
-            entry.key, entry.value = name, str(value)
+            entry.key, entry.value = entry_key, str(value)
         yield key, tensor.SerializeToString()
         offset += _nbytes(weight)
 
@@ -111,18 +113,20 @@ def _tensor(key: str, weight: Weight) -> onnx.TensorProto:
 
 
 def _raw_size(size: int) -> int:
+    """The size of the field that holds so many bytes of numbers."""
     return len(_field(_RAW_DATA, size)) + size
 
 
 def _field(number: int, length: int) -> bytes:
-    """What stands before a field of so many bytes in protobuf's encoding."""
+    """The number and length before a field's content, in protobuf's encoding."""
     return _varint(number << 3 | 2) + _varint(length)
 
 
 def _varint(value: int) -> bytes:
-    found = bytearray()
+    """A number in groups of seven bits, the lowest first, as protobuf encodes it."""
+    encoded = bytearray()
     while value > 127:
-        found.append(value & 127 | 128)
+        encoded.append(value & 127 | 128)
         value >>= 7
-    found.append(value)
-    return bytes(found)
+    encoded.append(value)
+    return bytes(encoded)

@@ -14,7 +14,7 @@ from netspec.spec.limits import MAX_EXPORTED_BYTES, MAX_EXPORTED_FIELDS
 MODEL_SUFFIX = ".onnx"
 SPEC_KEY = "netspec.spec"
 """The key of the spec in a model's metadata."""
-_PRODUCER = "netspec"
+PRODUCER = "netspec"
 """The `producer_name` of a model that netspec exported."""
 _PRODUCER_NAME, _GRAPH, _METADATA, _KEY, _VALUE = 2, 7, 14, 1, 2
 """Field numbers in onnx.proto: of ModelProto, and of StringStringEntryProto."""
@@ -44,7 +44,7 @@ def read_exported_spec(path: Path, shown: str) -> bytes:
     if spec is None:
         by = (
             f"was written by {_producer_text(producer)}"
-            if producer != _PRODUCER.encode()
+            if producer != PRODUCER.encode()
             else "is of a graph that no spec can say"
         )
         help = f"`netspec run {shown}` runs it; what netspec exports, it can read"

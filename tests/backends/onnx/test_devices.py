@@ -21,8 +21,8 @@ import netspec
 from netspec.backends.onnx import device as devices
 from netspec.backends.onnx import packages
 from netspec.backends.onnx import session as sessions
-from netspec.backends.onnx.cuda import LARGEST_GRAPH, MOST_GRAPHS, CudaRunner
-from netspec.backends.onnx.device import CPU, CUDA, choose, cuda_problem, providers
+from netspec.backends.onnx.cuda import LARGEST_GRAPH, MAX_GRAPHS, CudaRunner
+from netspec.backends.onnx.device import CPU, CUDA, choose_device, cuda_problem, providers
 from netspec.backends.onnx.packages import onnx_runtime
 from netspec.backends.onnx.signature import ModelValue
 from netspec.errors import MissingPart
@@ -107,7 +107,7 @@ def libraries(monkeypatch: pytest.MonkeyPatch, driver: Any, provider: Any) -> No
 
 
 def test_a_package_for_cpus() -> None:
-    assert choose(runtime(CPU), None) == ("cpu", "the installed package of ONNX Runtime is the one for CPUs")
+    assert choose_device(runtime(CPU), None) == ("cpu", "the installed package of ONNX Runtime is the one for CPUs")
 
 
 def test_no_driver(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,14 +144,14 @@ def test_a_library_that_only_onnx_runtime_finds(monkeypatch: pytest.MonkeyPatch)
 def test_cuda_is_taken_where_it_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
     preloads: list[str] = []
     libraries(monkeypatch, Driver(1), lambda: object())
-    assert choose(runtime(CUDA, CPU, preloads=preloads), None) == ("cuda", "")
-    assert choose(runtime(CUDA, CPU), "cpu") == ("cpu", "")
+    assert choose_device(runtime(CUDA, CPU, preloads=preloads), None) == ("cuda", "")
+    assert choose_device(runtime(CUDA, CPU), "cpu") == ("cpu", "")
     assert preloads == []
 
 
 def test_cuda_that_was_asked_for() -> None:
     with pytest.raises(netspec.NetspecError, match="error NS602: CUDA can't be used: the installed package"):
-        choose(runtime(CPU), "cuda")
+        choose_device(runtime(CPU), "cuda")
 
 
 def test_what_cuda_is_asked_for() -> None:
@@ -267,9 +267,9 @@ def test_small_batches_have_graphs_of_their_own() -> None:
 def test_graphs_are_so_many_and_no_more() -> None:
     session = Runs()
     runner = CudaRunner(RUNTIME, session, OUTPUTS, graphs=True)
-    for batch in range(1, MOST_GRAPHS + 3):
+    for batch in range(1, MAX_GRAPHS + 3):
         run(runner, batch, 1.0)
-    assert session.graphs[-3:] == [str(MOST_GRAPHS), "-1", "-1"]
+    assert session.graphs[-3:] == [str(MAX_GRAPHS), "-1", "-1"]
 
 
 def test_what_can_not_be_captured_runs_as_it_is() -> None:
@@ -362,7 +362,7 @@ def opening(monkeypatch: pytest.MonkeyPatch, open_: Callable[[dict[str, str] | N
         InferenceSession=session, SessionOptions=lambda: SimpleNamespace(), __version__="1", RunOptions=Options
     )
     monkeypatch.setattr(sessions, "onnx_runtime", lambda: fake)
-    monkeypatch.setattr(sessions, "choose", lambda runtime, wanted: ("cpu" if wanted == "cpu" else "cuda", ""))
+    monkeypatch.setattr(sessions, "choose_device", lambda runtime, wanted: ("cpu" if wanted == "cpu" else "cuda", ""))
     return asked
 
 

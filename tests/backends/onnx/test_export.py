@@ -202,11 +202,11 @@ def test_metadata(bundled: Bundled, tmp_path: Path) -> None:
 def test_weights_of_more_than_two_gigabytes_stand_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import netspec.backends.onnx.write as write
 
-    monkeypatch.setattr(write, "LARGEST", 500_000)
+    monkeypatch.setattr(write, "_MAX_MODEL_BYTES", 500_000)
     network = netspec.load("resnet20_cifar")
     state = trained(network)
     done = network.to_onnx(tmp_path / "m.onnx", state)
-    assert done.apart
+    assert done.external
     assert {path.name for path in tmp_path.iterdir()} == {"m.onnx", "m.onnx.data"}
     assert (tmp_path / "m.onnx").stat().st_size < 100_000
     onnx.checker.check_model(str(tmp_path / "m.onnx"), full_check=True)
@@ -236,7 +236,7 @@ def test_nothing_is_lost_where_writing_fails(
 ) -> None:
     import netspec.backends.onnx.write as write
 
-    monkeypatch.setattr(write, "LARGEST", largest)
+    monkeypatch.setattr(write, "_MAX_MODEL_BYTES", largest)
     network = bundled("resnet20_cifar")
     network.to_onnx(tmp_path / "m.onnx", seed=1)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -150,7 +150,7 @@ def test_weights_beside_the_model(
 ) -> None:
     import netspec.backends.onnx.write as write
 
-    monkeypatch.setattr(write, "LARGEST", 500_000)
+    monkeypatch.setattr(write, "_MAX_MODEL_BYTES", 500_000)
     path, data = tmp_path / "m.onnx", tmp_path / "m.onnx.data"
     bundled("resnet20_cifar").to_onnx(path, seed=1)
     whole, weights = data.read_bytes(), import_model(path).weights

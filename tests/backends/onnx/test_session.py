@@ -19,7 +19,7 @@ from torchvision.models import ResNet18_Weights
 
 import netspec
 from netspec.backends.images import Array
-from netspec.backends.onnx.batching import Samples
+from netspec.backends.onnx.batching import Batching
 from netspec.backends.onnx.export import for_inference
 from netspec.backends.onnx.scores import are_probabilities
 from netspec.backends.onnx.session import Prediction
@@ -302,7 +302,7 @@ def test_chunks_give_what_the_whole_batch_gives(resnet18: netspec.Session) -> No
 @pytest.mark.parametrize("name", netspec.names())
 def test_samples_of_the_bundled_networks_never_meet(name: str) -> None:
     graph = for_inference(netspec.load(name).graph).graph
-    assert Samples({"netspec.spec": netspec.to_yaml(graph)}, 2**30).are_apart
+    assert Batching({"netspec.spec": netspec.to_yaml(graph)}, 2**30).samples_are_independent
 
 
 @pytest.mark.parametrize("step", ["softmax: 0", "softmax: -2", "log_softmax: 0"])
@@ -371,7 +371,7 @@ def test_samples_that_meet_are_run_together(steps: str, tmp_path: Path, monkeypa
 def test_samples_that_meet_in_training_alone_are_run_apart(tmp_path: Path) -> None:
     text = TINY.replace("outputs: {logits: fc}", "outputs: {logits: fc, all: {from: last, mode: train}}")
     graph = netspec.loads(text.replace("name: fc}\n", "name: fc}\n  - {softmax: 0, name: last}\n")).graph
-    assert Samples({"netspec.spec": netspec.to_yaml(graph)}, 1).are_apart
+    assert Batching({"netspec.spec": netspec.to_yaml(graph)}, 1).samples_are_independent
 
 
 @pytest.mark.parametrize(
@@ -419,7 +419,7 @@ expected = np.concatenate([session.run(image=images[i:i + 4])["logits"] for i in
 now = int(re.search(r"VmSize:\\s+(\\d+)", open("/proc/self/status").read())[1]) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (now + 150 * 2**20,) * 2)
 found = session.run(image=images)["logits"]
-assert session._samples.at_a_time({{"image": images}}) < 48
+assert session._batching.chunk_size({{"image": images}}) < 48
 np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 """
     if not Path("/proc/self/status").exists():

@@ -16,7 +16,7 @@ from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariable
 from torch import Tensor
 
 from netspec.backends.marks import errors_of_the_system, metadata_for
-from netspec.backends.not_weights import what_is
+from netspec.backends.not_weights import describe_file
 from netspec.backends.opened import opened, unreadable
 from netspec.backends.pytorch.runtime.state_dicts import StateDict, state_dict_in
 from netspec.backends.stored import SafetensorsFile, is_safetensors
@@ -107,7 +107,7 @@ def _torch(file: BufferedReader, name: str) -> Any:
 
 def _refuse(file: BufferedReader, name: str, error: Exception) -> NoReturn:
     """Say what a file is that torch.load does not read."""
-    if known := what_is(file):
+    if known := describe_file(file):
         unreadable(name, known[0], help=known[1])
     file.seek(0)
     begin = file.read(2)
