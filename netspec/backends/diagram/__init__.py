@@ -1,4 +1,4 @@
-"""Diagrams: a graph is folded into boxes and frames, written as DOT, and laid out as SVG, PNG or PDF."""
+"""Diagrams: a graph is folded into boxes and clusters, written as DOT, and laid out as SVG, PNG or PDF."""
 
 from netspec.backends.diagram.diagram import Diagram, diagram
 

@@ -16,7 +16,7 @@ from netspec.backends.diagram.theme import Theme
 from netspec.errors import closest, fail
 from netspec.graph.model import Graph, Mode
 
-DIAGRAM_FORMATS = ("svg", "png", "pdf", "dot")
+_FORMATS = ("svg", "png", "pdf", "dot")
 
 
 class Diagram:
@@ -45,7 +45,7 @@ class Diagram:
     def save(self, path: str | os.PathLike[str], dpi: int | None = None) -> None:
         """Write a file, of the format that its suffix tells: .svg, .png, .pdf or .dot."""
         format = os.fspath(path).rpartition(".")[2].lower()
-        if format not in DIAGRAM_FORMATS:
+        if format not in _FORMATS:
             raise ValueError(f"a diagram's file ends in .svg, .png, .pdf or .dot, not {os.fspath(path)!r}")
         data = marked(self.bytes(format, dpi=dpi), format)
         with open(path, "wb") as file:

@@ -1,4 +1,4 @@
-"""A graph as a picture: which boxes, frames and lines there are, and what stands on them."""
+"""A graph as a picture: which boxes, clusters and lines there are, and what stands on them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Sequence
 
 from netspec.analysis.cost import Cost, costs
-from netspec.backends.diagram.across import differing, shapes_across, which
-from netspec.backends.diagram.lines import Lines
-from netspec.backends.diagram.picture import Box, Cluster, Edge, Picture
-from netspec.backends.diagram.plan import FoldPlan, Opened, Plan, Unit
-from netspec.backends.diagram.residual import is_residual
-from netspec.backends.diagram.view import DEEPEST, View, check_expanded, nodes_of, part_of
-from netspec.backends.diagram.words import (
+from netspec.backends.diagram.box_text import (
     Shapes,
     block_words,
     figures,
@@ -23,15 +17,21 @@ from netspec.backends.diagram.words import (
     totals_text,
     weights_of,
 )
+from netspec.backends.diagram.copy_texts import differing, shapes_across, which
+from netspec.backends.diagram.edges import BoxEdges
+from netspec.backends.diagram.folding import ClusterPlan, Folding, Placement, Unit
+from netspec.backends.diagram.picture import Box, Cluster, Edge, Picture
+from netspec.backends.diagram.residual import is_residual
+from netspec.backends.diagram.view import DEEPEST, View, check_expanded, nodes_of, part_of
 from netspec.dims import symbols
 from netspec.errors import fail
 from netspec.gc_pause import gc_paused
 from netspec.graph.model import Graph, Mode, Node, Scope
 from netspec.types import Tensor
 
-COMFORTABLE = 40
+_COMFORTABLE = 40
 """How many boxes a diagram may have for its depth to be chosen by itself."""
-MAX_BOXES = 3_000
+_MAX_BOXES = 3_000
 
 
 def fold(
@@ -50,23 +50,23 @@ def fold(
 def _fold(graph: Graph, depth: int | None, expand: Collection[str], part: str, mode: Mode) -> Picture:
     view = View(depth if depth is not None else DEEPEST, frozenset(expand), part_of(graph, part, mode), mode)
     nodes = nodes_of(graph, view.part, mode)
-    layout = FoldPlan(graph, nodes, view)
+    layout = Folding(graph, nodes, view)
     ends = _Ends(graph, view, nodes)
     more = len(ends.entering) + len(ends.leaving)
     depth = _comfortable(layout, more) if depth is None else depth
     count = len(layout.boxes(depth)) + more
-    if count > MAX_BOXES:
-        message = f"the diagram of `{graph.name}` would have {count:,} boxes, and at most {MAX_BOXES:,} fit"
+    if count > _MAX_BOXES:
+        message = f"the diagram of `{graph.name}` would have {count:,} boxes, and at most {_MAX_BOXES:,} fit"
         fail("NS401", message, help="draw less of it: a smaller `--depth`, fewer `--expand`, or one `--part`")
-    return _Folder(graph, view, nodes, ends, Plan(layout, depth)).picture()
+    return _Folder(graph, view, nodes, ends, Placement(layout, depth)).picture()
 
 
-def _comfortable(layout: FoldPlan, more: int) -> int:
+def _comfortable(layout: Folding, more: int) -> int:
     """The depth down to which blocks may be opened, so that a page holds all with repeats drawn once."""
     boxes = layout.boxes(0)
     for depth in range(1, DEEPEST):
         deeper = layout.boxes(depth)
-        if len(deeper) + more > COMFORTABLE or deeper == boxes:
+        if len(deeper) + more > _COMFORTABLE or deeper == boxes:
             return depth - 1
         boxes = deeper
     return DEEPEST
@@ -91,9 +91,9 @@ class _Ends:
 
 
 class _Folder:
-    """Says what stands on the boxes and frames of a plan."""
+    """Says what stands on the boxes and clusters of a plan."""
 
-    def __init__(self, graph: Graph, view: View, nodes: Sequence[Node], ends: _Ends, plan: Plan) -> None:
+    def __init__(self, graph: Graph, view: View, nodes: Sequence[Node], ends: _Ends, plan: Placement) -> None:
         self.graph = graph
         self.view = view
         self.nodes = nodes
@@ -111,7 +111,7 @@ class _Folder:
         picture = Picture(
             graph.name, f"{title}: {part}" if part else title, totals_text(self._costs(self.nodes), sizes)
         )
-        picture.frames = {key: self._frame(frame) for key, frame in self.plan.frames.items()}
+        picture.clusters = {key: self._cluster(cluster) for key, cluster in self.plan.clusters.items()}
         for key, (name, value) in self.ends.entering.items():
             picture.boxes[key] = self._end(key, "input", name, value)
         for key, units in self.plan.units.items():
@@ -125,21 +125,21 @@ class _Folder:
     def _costs(self, nodes: Collection[Node]) -> list[Cost]:
         return [self.costs[node.path] for node in nodes]
 
-    # Frames.
+    # Clusters.
 
-    def _frame(self, frame: Opened) -> Cluster:
-        scopes = list(frame.scopes.values())
+    def _cluster(self, cluster: ClusterPlan) -> Cluster:
+        scopes = list(cluster.scopes.values())
         first = scopes[0]
-        around = Counter(frame.around)
-        counts = _counts(around.values()) if frame.repeat else (1,)
-        only = self.plan.where(frame.parent, around)
+        around = Counter(cluster.around)
+        counts = _counts(around.values()) if cluster.repeat else (1,)
+        only = self.plan.where(cluster.parent, around)
         said, details = self._said(scopes)
         above = self.graph.scopes.get(first.parent)
         name = f"{above.name}.{first.name}" if above is not None and above.kind == "repeat" else first.name
         shape = shapes_across([self.shapes.of(self._used(scope)) for scope in scopes])
-        info = figures(shape, self._costs(frame.nodes))
+        info = figures(shape, self._costs(cluster.nodes))
         return Cluster(
-            frame.key, frame.parent, name if said == name else f"{name}: {said}", counts, info, details, only
+            cluster.key, cluster.parent, name if said == name else f"{name}: {said}", counts, info, details, only
         )
 
     def _said(self, scopes: Sequence[Scope]) -> tuple[str, tuple[str, ...]]:
@@ -193,7 +193,7 @@ class _Folder:
         box.label, details = self._said(scopes)
         name = name_of(units[0].inner, None, self.plan.layout.drawn_once)
         owners = [scope.weights_of for scope in scopes]
-        box.small = joined(name if name != box.label else "", box.shape if box.frame else "")
+        box.small = joined(name if name != box.label else "", box.shape if box.cluster else "")
         box.small = joined(box.small, weights_of(owners, groups), self._residual(scopes))
         box.details = details
         return box
@@ -220,7 +220,7 @@ class _Folder:
         box.family = leader.op.family
         box.kind = "merge" if box.family == "merge" else "op"
         box.label = label_of([unit.leader.op.label() for unit in units], groups)
-        # A named merge in a frame of its own: the frame has the name.
+        # A named merge in a cluster of its own: the cluster has the name.
         named = None if leader.path == leader.scope else leader
         name = name_of(units[0].inner, named, self.plan.layout.drawn_once)
         box.small = joined(name, followers([unit.nodes[1:] for unit in units], groups))
@@ -234,20 +234,20 @@ class _Folder:
 
     def _box(self, key: str, units: Sequence[Unit], sizes: Sequence[int]) -> tuple[Box, list[Hashable]]:
         """A box with what all boxes have, and for each unit a number that tells those that stand together."""
-        frame = self.plan.frame_of[key]
-        around = self.plan.groups(frame)
+        cluster = self.plan.cluster_of[key]
+        around = self.plan.groups(cluster)
         counts: dict[int, int] = {}
         shapes: dict[int, str] = {}
         for unit, size in zip(units, sizes, strict=True):
             counts[unit.copy] = counts.get(unit.copy, 0) + size
             shapes[unit.copy] = self.shapes.of(self._leaving(unit))
-        only = self.plan.where(frame, counts)
+        only = self.plan.where(cluster, counts)
         single = len(counts) == len(units)
         groups: list[Hashable] = [around[unit.copy] if single else unit.copy for unit in units]
-        box = Box(key, "op", "", frame=frame, counts=_counts(counts.values()), only=only)
+        box = Box(key, "op", "", cluster=cluster, counts=_counts(counts.values()), only=only)
         box.shape = shapes_across(list(shapes.values()))
         box.paths = tuple(unit.path for unit in units)
-        if not frame:
+        if not cluster:
             box.figures = figures(box.shape, self._costs([node for unit in units for node in unit.nodes]))
         return box, groups
 
@@ -265,12 +265,12 @@ class _Folder:
         used = [v for v in values if v in self.left or any(user.path not in inside for user in self._users(v))]
         return [self.graph.types[value] for value in used or values[-1:]]
 
-    # Lines.
+    # BoxEdges.
 
     def _edges(self, picture: Picture) -> None:
         entering = [value for _, value in self.ends.entering.values()]
         leaving = {key: value for key, (_, value) in self.ends.leaving.items()}
-        lines = Lines(self.graph, self.plan, self.nodes, entering, leaving)
+        lines = BoxEdges(self.graph, self.plan, self.nodes, entering, leaving)
         for (tail, head), line in lines.drawn.items():
             inside = self._where(head, line.heads)
             only = inside or self._where(tail, line.tails)
@@ -280,12 +280,12 @@ class _Folder:
             if key in lines.fed:
                 box.small = joined(box.small, "from the copy before")
             if key not in tails and box.kind not in ("input", "output"):
-                box.small = joined(box.small, "to the next copy" if box.frame else "for its size")
+                box.small = joined(box.small, "to the next copy" if box.cluster else "for its size")
 
     def _where(self, key: str, copies: set[int]) -> str:
-        """In which copies of the frame of a box a line begins or ends; nothing for all."""
-        frame = self.plan.frame_of.get(key, "")
-        return self.plan.where(frame, copies)
+        """In which copies of the cluster of a box a line begins or ends; nothing for all."""
+        cluster = self.plan.cluster_of.get(key, "")
+        return self.plan.where(cluster, copies)
 
 
 def _counts(counts: Iterable[int]) -> tuple[int, ...]:

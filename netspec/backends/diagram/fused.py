@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from netspec.graph.model import Graph, Node
 
-FOLLOWERS = ("normalization", "activation", "regularization", "shape")
+_FOLLOWERS = ("normalization", "activation", "regularization", "shape")
 """Families that share the box of the op before them."""
 
 
@@ -25,8 +25,8 @@ class FusedOps:
         return [self.leader, *self.followers]
 
 
-def atoms(graph: Graph, nodes: Sequence[Node], walls: Collection[str] = ()) -> list[FusedOps]:
-    """The atoms in the order of their leaders; none goes on outside a scope of `walls` in which it began."""
+def fuse(graph: Graph, nodes: Sequence[Node], walls: Collection[str] = ()) -> list[FusedOps]:
+    """The fused_ops in the order of their leaders; none goes on outside a scope of `walls` in which it began."""
     by_path: dict[str, FusedOps] = {}
     made: list[FusedOps] = []
     outputs = {o.value for o in graph.outputs}
@@ -35,7 +35,7 @@ def atoms(graph: Graph, nodes: Sequence[Node], walls: Collection[str] = ()) -> l
         before = by_path.get(node.inputs[0]) if len(node.inputs) == 1 else None
         if (
             before is not None
-            and node.op.family in FOLLOWERS
+            and node.op.family in _FOLLOWERS
             and len(graph.users[node.inputs[0]]) == 1
             and node.inputs[0] not in outputs
             and _reaches(graph, before, node.scope, inside, walls)
@@ -57,11 +57,11 @@ def _around(graph: Graph, node: Node) -> Iterator[str]:
         path = graph.scopes[path].parent
 
 
-def _reaches(graph: Graph, atom: FusedOps, scope: str, inside: Mapping[str, int], walls: Collection[str]) -> bool:
-    """Whether an atom may go on in a scope: its own, or one around it, of which all between hold nothing else."""
-    path = atom.home
+def _reaches(graph: Graph, fused: FusedOps, scope: str, inside: Mapping[str, int], walls: Collection[str]) -> bool:
+    """Whether an fused may go on in a scope: its own, or one around it, of which all between hold nothing else."""
+    path = fused.home
     while path != scope:
-        if not path or inside[path] > len(atom.nodes) or path in walls:
+        if not path or inside[path] > len(fused.nodes) or path in walls:
             return False
         path = graph.scopes[path].parent
     return True

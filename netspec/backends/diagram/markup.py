@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
-from netspec.backends.diagram.theme import Look
+from netspec.backends.diagram.theme import Palette
 from netspec.printable import printable
 
-LONGEST = 36
+_MAX_WORD = 36
 """In characters: a word that is written in full."""
-WIDEST = 36
+LINE_WIDTH = 36
 """In characters: a line of a box."""
-SPACING = 1.25
+_LINE_HEIGHT = 1.25
 """How high a line is, by the size of its letters."""
 
 
@@ -34,10 +34,10 @@ def escaped(text: str) -> str:
 
 def _fit(word: str) -> str:
     """A word without its middle, if it is too long for a box."""
-    return word if len(word) <= LONGEST else f"{word[: LONGEST // 2]}…{word[-LONGEST // 3 :]}"
+    return word if len(word) <= _MAX_WORD else f"{word[: _MAX_WORD // 2]}…{word[-_MAX_WORD // 3 :]}"
 
 
-def wrapped(text: str, width: int = WIDEST) -> list[str]:
+def wrapped(text: str, width: int = LINE_WIDTH) -> list[str]:
     """A text in lines, cut between words."""
     return wrap(text, width, break_long_words=False, break_on_hyphens=False)
 
@@ -54,7 +54,7 @@ def parts(text: str, width: int) -> list[str]:
 
 
 def stacked(lines: Sequence[LabelLine], align: str = "CENTER", width: int = 0) -> str:
-    """Lines as a label, of a width in points or more.
+    """BoxEdges as a label, of a width in points or more.
 
     Rows of a table keep descenders off the line below, which line breaks do not.
     """
@@ -70,7 +70,7 @@ _BARE = ' BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="0"'
 def _row(line: LabelLine, align: str) -> str:
     # Between cells, a space of another size is a text of its own.
     text = '<FONT POINT-SIZE="9"> &#160;</FONT>'.join(line.cells)
-    return f'<TR><TD ALIGN="{align}" HEIGHT="{round(line.size * SPACING)}">{text}</TD></TR>'
+    return f'<TR><TD ALIGN="{align}" HEIGHT="{round(line.size * _LINE_HEIGHT)}">{text}</TD></TR>'
 
 
 def breadth(lines: Iterable[LabelLine]) -> int:
@@ -83,10 +83,10 @@ def text_line(text: str, size: int) -> LabelLine:
     return LabelLine([escaped(text)], size, len(text))
 
 
-def small(look: Look, texts: Iterable[str], size: int) -> list[LabelLine]:
+def small(palette: Palette, texts: Iterable[str], size: int) -> list[LabelLine]:
     """Faint lines, of the texts that say something."""
     return [
-        LabelLine([f'<FONT POINT-SIZE="{size}" COLOR="{look.faint}">{escaped(text)}</FONT>'], size, len(text))
+        LabelLine([f'<FONT POINT-SIZE="{size}" COLOR="{palette.faint}">{escaped(text)}</FONT>'], size, len(text))
         for text in texts
         if text
     ]

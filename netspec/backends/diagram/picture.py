@@ -1,4 +1,4 @@
-"""What a diagram shows, as plain data: boxes in frames, and edges between boxes."""
+"""What a diagram shows, as plain data: boxes in clusters, and edges between boxes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Box:
     """One box: an op with those that follow it, a block that is not opened, an input or an output.
 
     `small` is its second line, `details` are those below; `figures` stand beside it. `counts` says how many copies
-    stand in a row: in each copy of the frame that has the box, or once if that is always the same. `only` says in
+    stand in a row: in each copy of the cluster that has the box, or once if that is always the same. `only` says in
     which copies of the repeat around it stands, where it does not stand in all. `shape` is that of what leaves it.
     """
 
@@ -23,7 +23,7 @@ class Box:
     small: str = ""
     details: tuple[str, ...] = ()
     family: str = ""
-    frame: str = ""
+    cluster: str = ""
     counts: tuple[int, ...] = (1,)
     only: str = ""
     shape: str = ""
@@ -40,7 +40,7 @@ class Box:
 class Cluster:
     """A block or repeat that is opened: its title, how many copies it stands for, and its figures.
 
-    `counts` are the copies, in each copy of the frame around it unless that is always the same; `only` says in which
+    `counts` are the copies, in each copy of the cluster around it unless that is always the same; `only` says in which
     of those it stands.
     """
 
@@ -62,7 +62,7 @@ class Cluster:
 class Edge:
     """A value that goes from a box to another.
 
-    `rare` where it does so in some copies only, of which `only` says which; `inside`, in which of those of the frame
+    `rare` where it does so in some copies only, of which `only` says which; `inside`, in which of those of the cluster
     that it ends in. `size`: of the value, its size alone counts.
     """
 
@@ -82,5 +82,5 @@ class Picture:
     title: str
     totals: str
     boxes: dict[str, Box] = field(default_factory=dict[str, Box])
-    frames: dict[str, Cluster] = field(default_factory=dict[str, Cluster])
+    clusters: dict[str, Cluster] = field(default_factory=dict[str, Cluster])
     edges: list[Edge] = field(default_factory=list[Edge])

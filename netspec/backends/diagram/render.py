@@ -9,8 +9,8 @@ from pathlib import Path
 
 from netspec.errors import fail
 
-SECONDS = 120
-DPI = 144
+_TIMEOUT = 120
+_DPI = 144
 """Of a PNG: sharp on a screen of twice the usual density, and on paper."""
 DPIS = (24, 600)
 WIDTHS = (2, 200)
@@ -27,13 +27,13 @@ def render(dot: str, format: str, system: bool = False, dpi: int | None = None) 
         what = "an installed Graphviz" if system else "graphviz-pure"
         way = "https://graphviz.org/download/; SVG and PNG need none" if system else "pip install graphviz-pure"
         fail("NS403", f"{format.upper()} needs {what}", help=way)
-    options = [f"-Gdpi={dpi or DPI}"] if format == "png" else []
+    options = [f"-Gdpi={dpi or _DPI}"] if format == "png" else []
     command = [str(program), "-q", f"-T{format}", *options]
     try:
-        done = subprocess.run(command, input=dot.encode(), capture_output=True, timeout=SECONDS, check=False)
+        done = subprocess.run(command, input=dot.encode(), capture_output=True, timeout=_TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
         less = "draw less: a smaller `--depth`, or one `--part`" + (", or a smaller `--dpi`" if dpi else "")
-        fail("NS403", f"the layout takes more than {SECONDS} s", help=less)
+        fail("NS403", f"the layout takes more than {_TIMEOUT} s", help=less)
     if done.returncode or not done.stdout:
         fail("NS403", f"dot gives no picture: {done.stderr.decode(errors='replace').strip() or 'it says nothing'}")
     return done.stdout

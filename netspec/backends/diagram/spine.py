@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from netspec.backends.diagram.picture import Picture
 
-MERGES = {"add": "+", "multiply": "×"}
+MERGE_SIGNS = {"add": "+", "multiply": "×"}
 """Merges that are a sign in a circle."""
 
 
@@ -34,7 +34,7 @@ def spine(picture: Picture) -> dict[str, str | None]:
     while key is not None and key not in way:
         ways = into.get(key, [])
         branches = [tail for tail in ways if not any(before[other] >> order[tail] & 1 for other in ways)]
-        if len(branches) > 1 and picture.boxes[key].label not in MERGES:
+        if len(branches) > 1 and picture.boxes[key].label not in MERGE_SIGNS:
             branches = _joint(into, order, key)
         way[key] = branches[0] if branches else None
         key = way[key]

@@ -11,15 +11,15 @@ FONT = "Helvetica"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Palette:
     """The colours of a theme; `families` maps a family of ops to the fill of its boxes."""
 
     page: str
     text: str
     faint: str
     line: str
-    frame: str
-    frame_line: str
+    cluster: str
+    cluster_line: str
     highlight: str
     families: Mapping[str, str]
 
@@ -29,13 +29,13 @@ class Look:
 
 
 # From the darkest to the lightest (light theme), so that families can be told apart without colour.
-LIGHT = Look(
+_LIGHT = Palette(
     page="#ffffff",
     text="#1b1f24",
     faint="#4d5662",
     line="#4a5260",
-    frame="#f5f6f8",
-    frame_line="#b9c0ca",
+    cluster="#f5f6f8",
+    cluster_line="#b9c0ca",
     highlight="#c2410c",
     families={
         "convolution": "#a9c8ea",
@@ -48,13 +48,13 @@ LIGHT = Look(
         "": "#eef0f3",
     },
 )
-DARK = Look(
+_DARK = Palette(
     page="#14181f",
     text="#eef1f5",
     faint="#bcc4cf",
     line="#8d97a6",
-    frame="#1c222b",
-    frame_line="#495261",
+    cluster="#1c222b",
+    cluster_line="#495261",
     highlight="#fb923c",
     families={
         "convolution": "#234a75",
@@ -67,4 +67,4 @@ DARK = Look(
         "": "#2a313c",
     },
 )
-LOOKS: Mapping[Theme, Look] = {"light": LIGHT, "dark": DARK}
+PALETTES: Mapping[Theme, Palette] = {"light": _LIGHT, "dark": _DARK}

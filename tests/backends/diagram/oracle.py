@@ -1,7 +1,7 @@
 """What a folded picture must show, worked out from the graph and the paths that boxes stand for.
 
 It shares no code with the folding: which op is in which box follows from the paths of boxes, which copies there are
-from the names of boxes and frames, and every line from the inputs of nodes.
+from the names of boxes and clusters, and every line from the inputs of nodes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Oracle:
             self.held[box.key].append(node)
         self.repeats = {
             key: pattern(key + ".*")
-            for key, frame in picture.frames.items()
+            for key, cluster in picture.clusters.items()
             if any(s.kind == "repeat" and re.fullmatch(pattern(key), s.path) for s in graph.scopes.values())
         }
         self.copies_of: defaultdict[str, dict[str, None]] = defaultdict(dict)
@@ -47,24 +47,24 @@ class Oracle:
                     self.copies_of[above][path] = None
         self.instances: defaultdict[str, set[Any]] = defaultdict(set)
         for node in self.nodes:
-            for frame in self.frames(self.box[node.path].frame):
-                self.instances[frame].add(self.copy(node.path, frame))
+            for cluster in self.clusters(self.box[node.path].cluster):
+                self.instances[cluster].add(self.copy(node.path, cluster))
 
     def wrong(self, text: str) -> None:
         self.complaints.append(text)
 
-    def frames(self, key: str) -> list[str]:
-        """A frame and those around it, innermost first."""
+    def clusters(self, key: str) -> list[str]:
+        """A cluster and those around it, innermost first."""
         chain: list[str] = []
         while key:
             chain.append(key)
-            key = self.picture.frames[key].parent
+            key = self.picture.clusters[key].parent
         return chain
 
-    def copy(self, path: str, frame: str) -> tuple[str, ...]:
-        """In which copy of a frame, and of those around it, an op stands."""
+    def copy(self, path: str, cluster: str) -> tuple[str, ...]:
+        """In which copy of a cluster, and of those around it, an op stands."""
         found: list[str] = []
-        for key in reversed(self.frames(frame)):
+        for key in reversed(self.clusters(cluster)):
             match = re.match(self.repeats.get(key, pattern(key)), path)
             assert match is not None, (path, key)
             found.append(match[0])
@@ -77,8 +77,8 @@ class Oracle:
                 self.counts(box)
                 self.shape(box)
                 self.labels(box)
-        for frame in self.picture.frames.values():
-            self.frame_counts(frame)
+        for cluster in self.picture.clusters.values():
+            self.frame_counts(cluster)
         return self.complaints
 
     # Lines.
@@ -97,7 +97,7 @@ class Oracle:
                     continue
                 source, at = tail
                 edge = source, self.box[node.path].key
-                heads[edge].add(self.copy(node.path, self.box[node.path].frame))
+                heads[edge].add(self.copy(node.path, self.box[node.path].cluster))
                 tails[edge] |= at
                 if reads is None or place < reads:
                     data.add(edge)
@@ -123,16 +123,16 @@ class Oracle:
                 self.wrong(f"{edge} carries {'more' if drawn[edge].size else 'no more'} than its size")
 
     def all_copies(self, key: str) -> set[Any]:
-        frame = self.picture.boxes[key].frame
-        return self.instances[frame] if frame else {()}
+        cluster = self.picture.boxes[key].cluster
+        return self.instances[cluster] if cluster else {()}
 
     def within(self, value: str, node: Node) -> bool:
         """Whether a value is made in the same box in the same copy."""
         path = value.partition(":")[0]
         if self.box.get(path) is not self.box[node.path]:
             return False
-        frame = self.box[node.path].frame
-        return self.copy(path, frame) == self.copy(node.path, frame)
+        cluster = self.box[node.path].cluster
+        return self.copy(path, cluster) == self.copy(node.path, cluster)
 
     def enters(self, value: str, node: Node) -> tuple[str, set[Any]] | None:
         """The box that a value is drawn from, and the copies of it: outside the repeat if another copy makes it."""
@@ -150,8 +150,8 @@ class Oracle:
             value = entries[min(place, len(entries) - 1)]
 
     def open_repeats(self, path: str) -> list[str]:
-        """The real repeats around an op that are drawn once as frames, outermost first."""
-        keys = [key for key in self.frames(self.box[path].frame)[::-1] if key in self.repeats]
+        """The real repeats around an op that are drawn once as clusters, outermost first."""
+        keys = [key for key in self.clusters(self.box[path].cluster)[::-1] if key in self.repeats]
         return [re.match(pattern(key), path)[0] for key in keys]  # type: ignore[index]
 
     def parting(self, one: str, other: str) -> str | None:
@@ -167,7 +167,7 @@ class Oracle:
         """The copies of its box from which a value, or its like in other copies, leaves the repeats around it."""
         box = self.box[value.partition(":")[0]]
         ways = self.ways(value, passed) | {value.partition(":")[0]}
-        return {self.copy(path, box.frame) for path in ways if self.box[path] is box}
+        return {self.copy(path, box.cluster) for path in ways if self.box[path] is box}
 
     def ways(self, value: str, passed: frozenset[str]) -> set[str]:
         """The ops that give what a value is, each copy of the repeats around for itself."""
@@ -191,7 +191,7 @@ class Oracle:
             return self.graph.scopes[copy].outputs
         return tuple(value for value, _ in self.graph.by_path[copy].values())
 
-    # What stands on boxes and frames.
+    # What stands on boxes and clusters.
 
     def counts(self, box: Box) -> None:
         """Each path of a box is a copy, and of a closed repeat each path below."""
@@ -200,7 +200,7 @@ class Oracle:
             scope = self.graph.scopes.get(path)
             inner = self.copies_of[path] if scope is not None and scope.kind == "repeat" else {path}
             held = next(node.path for node in self.held[box.key] if self.below(node, path, box))
-            copies[self.copy(held, box.frame)] += len(inner)
+            copies[self.copy(held, box.cluster)] += len(inner)
         told = box.counts if len(box.counts) > 1 else box.counts * len(copies)
         if list(told) != list(copies.values()):
             self.wrong(f"{box.key} stands for {list(copies.values())}, not {box.counts}")
@@ -224,17 +224,17 @@ class Oracle:
         above = path.rpartition(".")[0]
         return above if above in self.copies_of else ""
 
-    def frame_counts(self, frame: Cluster) -> None:
+    def frame_counts(self, cluster: Cluster) -> None:
         around: defaultdict[Any, int] = defaultdict(int)
-        for copy in self.instances[frame.key]:
+        for copy in self.instances[cluster.key]:
             around[copy[:-1]] += 1
-        wanted = sorted(around.values()) if frame.key in self.repeats else [1] * len(around)
-        told = frame.counts if len(frame.counts) > 1 else frame.counts * len(around)
+        wanted = sorted(around.values()) if cluster.key in self.repeats else [1] * len(around)
+        told = cluster.counts if len(cluster.counts) > 1 else cluster.counts * len(around)
         if sorted(told) != wanted:
-            self.wrong(f"frame {frame.key} stands for {wanted}, not {frame.counts}")
-        parents = self.instances[frame.parent] if frame.parent else {()}
-        if (around.keys() == parents) != (not frame.only):
-            self.wrong(f"frame {frame.key} says `{frame.only}`")
+            self.wrong(f"cluster {cluster.key} stands for {wanted}, not {cluster.counts}")
+        parents = self.instances[cluster.parent] if cluster.parent else {()}
+        if (around.keys() == parents) != (not cluster.only):
+            self.wrong(f"cluster {cluster.key} says `{cluster.only}`")
 
     def shape(self, box: Box) -> None:
         """Of each copy, the shape of the last op that something outside the copy reads."""
@@ -246,7 +246,7 @@ class Oracle:
             inside = {n.path for n in nodes}
             read = [value for n in nodes for value, _ in n.values() if self.read_outside(value, inside)]
             texts = dict.fromkeys(text_of(self.graph, value) for value in read or [nodes[-1].path])
-            shapes[self.copy(nodes[0].path, box.frame)] = "; ".join([*texts][:2] + ["…"] * (len(texts) > 2))
+            shapes[self.copy(nodes[0].path, box.cluster)] = "; ".join([*texts][:2] + ["…"] * (len(texts) > 2))
         told, wanted = box.shape, list(shapes.values())
         if len(set(wanted)) == 1 and told != wanted[0]:
             self.wrong(f"{box.key} has the shape {wanted[0]}, not {told}")

@@ -16,7 +16,7 @@ import pytest
 
 import netspec
 from netspec.backends.diagram.render import bundled_dot, system_dot
-from netspec.backends.diagram.theme import DARK, LIGHT, Look
+from netspec.backends.diagram.theme import PALETTES, Palette
 from netspec.cli.main import main
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -234,9 +234,9 @@ def test_any_name_and_title() -> None:
 def test_highlight() -> None:
     net = netspec.load("resnet18")
     plain, bold = net.diagram().dot, net.diagram(highlight=["layer2", "fc"]).dot
-    assert LIGHT.highlight not in plain
-    # The frame, its four boxes, and fc.
-    assert bold.count(LIGHT.highlight) == 6
+    assert PALETTES["light"].highlight not in plain
+    # The cluster, its four boxes, and fc.
+    assert bold.count(PALETTES["light"].highlight) == 6
 
 
 def luminance(colour: str) -> float:
@@ -251,14 +251,14 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
-@pytest.mark.parametrize("look", [LIGHT, DARK], ids=["light", "dark"])
-def test_colours_read_in_grey_and_text_on_them(look: Look) -> None:
-    for fill in look.families.values():
-        assert contrast(look.text, fill) >= 4.5  # WCAG 2, level AA
-        assert contrast(look.faint, fill) >= 3
-    assert contrast(look.text, look.page) >= 7
-    assert contrast(look.line, look.page) >= 3
-    main_ones = [look.families[family] for family in ("convolution", "pooling", "linear", "merge")]
+@pytest.mark.parametrize("palette", [PALETTES["light"], PALETTES["dark"]], ids=["light", "dark"])
+def test_colours_read_in_grey_and_text_on_them(palette: Palette) -> None:
+    for fill in palette.families.values():
+        assert contrast(palette.text, fill) >= 4.5  # WCAG 2, level AA
+        assert contrast(palette.faint, fill) >= 3
+    assert contrast(palette.text, palette.page) >= 7
+    assert contrast(palette.line, palette.page) >= 3
+    main_ones = [palette.families[family] for family in ("convolution", "pooling", "linear", "merge")]
     for place, one in enumerate(main_ones):
         for other in main_ones[place + 1 :]:
             assert contrast(one, other) >= 1.1
@@ -323,7 +323,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeyp
     assert Path("x.png").read_bytes().startswith(b"\x89PNG")
     status, out, _ = run(capsys, "diagram", "vgg_e", "--set", "classes=7", "--theme", "dark", "--direction", "LR")
     assert "linear, 7" in texts(out)
-    assert DARK.page in out
+    assert PALETTES["dark"].page in out
 
 
 def test_what_the_command_refuses(

@@ -12,7 +12,7 @@ import pytest
 
 import netspec
 from netspec.backends.diagram.fold import fold
-from netspec.backends.diagram.fused import atoms
+from netspec.backends.diagram.fused import fuse
 from netspec.backends.diagram.picture import Picture
 from netspec.backends.diagram.view import DEEPEST
 from netspec.graph.walk import live_nodes
@@ -44,12 +44,12 @@ def check(picture: Picture, graph: netspec.Graph) -> None:
         assert into[key] if box.kind != "input" and not learned else not into[key]
         last = box.kind in ("input", "output") or box.small.endswith("for its size")
         assert out[key] if not last else box.kind == "input" or not out[key]
-        assert not box.frame or box.frame in picture.frames
+        assert not box.cluster or box.cluster in picture.clusters
         assert box.label
-    for frame in picture.frames.values():
-        assert not frame.parent or frame.parent in picture.frames
-        assert frame.title
-        assert frame.count >= 1
+    for cluster in picture.clusters.values():
+        assert not cluster.parent or cluster.parent in picture.clusters
+        assert cluster.title
+        assert cluster.count >= 1
     shown = [path for box in picture.boxes.values() for path in box.paths]
     assert len(shown) == len(set(shown))
     for path in shown:
@@ -63,7 +63,7 @@ def test_bundled_networks(name: str, view: Any) -> None:
     picture = fold(graph, *view)
     check(picture, graph)
     # Every op stands below or at just one of the paths that boxes stand for.
-    of_op = {atom.leader.path for atom in atoms(graph, live_nodes(graph, "inference"))}
+    of_op = {fused.leader.path for fused in fuse(graph, live_nodes(graph, "inference"))}
     shown = [path for box in picture.boxes.values() for path in box.paths]
     for path in of_op:
         assert sum(path == one or path.startswith(f"{one}.") for one in shown) == 1
@@ -119,14 +119,14 @@ def labels(picture: Picture) -> list[str]:
 def test_resnet34_folded() -> None:
     """The stages of Table 1, each block drawn once."""
     picture = fold(netspec.load("resnet34").graph)
-    frames = {frame.key: (frame.title, frame.count, frame.info) for frame in picture.frames.values()}
-    assert frames == {
+    clusters = {cluster.key: (cluster.title, cluster.count, cluster.info) for cluster in picture.clusters.values()}
+    assert clusters == {
         "layer1": ("layer1: basic 64", 3, "64 × 56 × 56\n222 K params, 694 M MACs"),
         "layer2": ("layer2: basic 128", 4, "128 × 28 × 28\n1.12 M params, 873 M MACs"),
         "layer3": ("layer3: basic 256", 6, "256 × 14 × 14\n6.82 M params, 1.34 G MACs"),
         "layer4": ("layer4: basic 512", 3, "512 × 7 × 7\n13.1 M params, 642 M MACs"),
     }
-    inside = [(b.label, b.small, b.only) for b in picture.boxes.values() if b.frame == "layer2"]
+    inside = [(b.label, b.small, b.only) for b in picture.boxes.values() if b.cluster == "layer2"]
     assert inside == [
         ("3x3 conv, 128, first /2", "bn, relu", ""),
         ("3x3 conv, 128", "bn", ""),
@@ -190,7 +190,7 @@ def test_depth_and_expand() -> None:
         "bottleneck 512",
     ]
     opened = fold(graph, 0, ("layer2",))
-    assert [f.title for f in opened.frames.values()] == [
+    assert [f.title for f in opened.clusters.values()] == [
         f"layer2.{n}: bottleneck 128{', stride 2' if n == 0 else ''}" for n in range(4)
     ]
     assert fold(graph, 5).boxes.keys() == fold(graph, 1).boxes.keys()
@@ -249,7 +249,7 @@ def test_copies_that_differ() -> None:
         "network:\n  - {b: {w: 8, d: 1 + index}, repeat: 4, name: stage}\n"
     ).graph
     picture = fold(graph, 1)
-    assert [(b.label, b.only) for b in picture.boxes.values() if b.frame] == [
+    assert [(b.label, b.only) for b in picture.boxes.values() if b.cluster] == [
         ("3x3 conv, 8, varies", ""),
         ("1x1 conv, 8", "in 1 of 4"),
     ]
@@ -308,10 +308,10 @@ def test_a_named_merge_says_which() -> None:
         for op, n in (("concat", 1), ("add", 3))
     )
     graph = netspec.loads(text).graph
-    assert [(f.title, f.count) for f in fold(graph).frames.values()] == [("concat_1: concat", 1), ("add_3: add", 3)]
+    assert [(f.title, f.count) for f in fold(graph).clusters.values()] == [("concat_1: concat", 1), ("add_3: add", 3)]
     closed = [(b.label, b.count) for b in fold(graph, 0).boxes.values() if b.kind == "block"]
     assert closed == [("concat", 1), ("add", 3)]
-    # The frame has the name already.
+    # The cluster has the name already.
     assert [box.small for box in fold(graph).boxes.values() if box.kind == "merge"] == ["", ""]
 
 
@@ -320,7 +320,7 @@ def test_macs_of_open_sizes() -> None:
     picture = fold(graph)
     assert picture.totals == "11,689,512 parameters · MACs depend on the input"
     assert not any("open" in text for text in [box.figures for box in picture.boxes.values()])
-    assert all(frame.info.endswith(" params") for frame in picture.frames.values())
+    assert all(cluster.info.endswith(" params") for cluster in picture.clusters.values())
     nominal = "{shape: [N, 4, H, W], nominal: {H: 8, W: 16}}"
     text = f"netspec: 1\nname: x\ninputs: {{x: {nominal}}}\nnetwork: [conv2d: {{out_channels: 2, kernel_size: 1}}]\n"
     assert fold(netspec.loads(text).graph).totals == "10 parameters · 1.02 K MACs at H = 8, W = 16"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import netspec
-from netspec.backends.diagram.across import differing, shapes_across, times, varying, which
+from netspec.backends.diagram.copy_texts import differing, shapes_across, times, varying, which
 from netspec.backends.diagram.fold import fold
 from netspec.backends.diagram.picture import Box, Picture
 from tests.support.paths import OTHER
@@ -144,7 +144,7 @@ def test_ops_of_one_name_that_differ_are_drawn_apart() -> None:
                 value = builder.add("conv2d" if number else "max_pool2d", value, name="either", kernel_size=3, **made)
     builder.output("y", value)
     picture = fold(builder.build())
-    assert [(box.key, box.label, box.only) for box in picture.boxes.values() if box.frame] == [
+    assert [(box.key, box.label, box.only) for box in picture.boxes.values() if box.cluster] == [
         ("s.*.a", "1x1 conv, 4", ""),
         ("s.*.either", "3x3 max pool, /3", "first only"),
         ("s.*.either~2", "3x3 conv, 4", "not first"),
@@ -160,7 +160,7 @@ def test_a_frame_that_only_some_copies_have() -> None:
     body: [{inner, name: extra, when: n == 0}, {conv2d: {out_channels: 8, kernel_size: 1}, name: last}]
 """
     drawn = netspec.diagram(spec("  - {b: index, repeat: 3, name: s}\n", blocks))
-    assert [(f.key, f.count, f.only) for f in drawn.picture.frames.values()] == [
+    assert [(f.key, f.count, f.only) for f in drawn.picture.clusters.values()] == [
         ("s", 3, ""),
         ("s.*.extra", 1, "first only"),
     ]
@@ -201,7 +201,7 @@ def test_counts_that_differ() -> None:
     box = only_box(drawn.picture, "op")
     assert (box.counts, box.label) == ((1, 2, 3), "3x3 conv, {8, 16, 24}, first /2")
     assert "× 1, 2, 3" in drawn.dot
-    assert drawn.picture.frames["trunk"].details == ("width {8, 16, 24}, depth {1, 2, 3}",)
+    assert drawn.picture.clusters["trunk"].details == ("width {8, 16, 24}, depth {1, 2, 3}",)
     closed = only_box(fold(spec(TRUNK, NESTED, more="params: {depths: [1, 2, 3]}\n"), 0), "block")
     assert (closed.label, closed.counts, closed.details) == ("stage", (3,), ("width {8, 16, 24}, depth {1, 2, 3}",))
     alike = only_box(fold(spec(TRUNK, NESTED, more="params: {depths: [2, 2]}\n")), "op")
@@ -223,7 +223,7 @@ def test_arguments_that_differ() -> None:
     graph = spec("  - {unit: 64, repeat: 3, name: stage}\n", blocks, "[N, 16, 32, 32]")
     box = only_box(fold(graph, 1), "block")
     assert (box.label, box.details, box.small) == ("squeeze", ("width 16 (first 4)",), "64 × 32 × 32")
-    assert fold(graph, 2).frames["stage.*.squeeze"].details == ("width 16 (first 4)",)
+    assert fold(graph, 2).clusters["stage.*.squeeze"].details == ("width 16 (first 4)",)
 
 
 def test_names_of_arguments() -> None:
@@ -355,7 +355,7 @@ def test_time_grows_as_the_copies_do(view: Any) -> None:
 
 
 def test_what_only_the_last_copy_gives_enters_all_copies_of_what_follows() -> None:
-    """In the second frame each copy takes what enters it, so that no line there is dashed or says `last`."""
+    """In the second cluster each copy takes what enters it, so that no line there is dashed or says `last`."""
     drawn = spec(
         "  - {u: {skip: index < 3}, repeat: 4, name: s}\n  - {u: {}, repeat: 4, name: t}\n",
         "  u:\n    params: {skip: true}\n    body:\n"
@@ -364,7 +364,7 @@ def test_what_only_the_last_copy_gives_enters_all_copies_of_what_follows() -> No
     )
     dot = netspec.diagram(drawn).dot
     ways = dict(line.strip().partition(" [")[::2] for line in dot.splitlines() if "->" in line and "invis" not in line)
-    # n1 and n2 are the convolution and the sum of the first frame, n3 and n4 of the second.
+    # n1 and n2 are the convolution and the sum of the first cluster, n3 and n4 of the second.
     assert "dashed" in ways["n1 -> n2"]
     assert "dashed" in ways["n1 -> g1"]
     assert "dashed" not in ways["g1 -> n3"] + ways["g1 -> n4"]

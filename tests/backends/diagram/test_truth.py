@@ -97,7 +97,7 @@ def test_the_oracle_sees_what_is_wrong() -> None:
     assert "not (2,)" in spoiled(lambda picture: setattr(box(picture), "counts", (2,)))[0]
     assert "not 7" in spoiled(lambda picture: setattr(box(picture), "shape", "7"))[0]
     assert "and says 3x3 conv" in spoiled(lambda picture: setattr(box(picture), "label", "3x3 conv, 128"))[0]
-    assert "not (5,)" in spoiled(lambda picture: setattr(picture.frames["layer2"], "counts", (5,)))[0]
+    assert "not (5,)" in spoiled(lambda picture: setattr(picture.clusters["layer2"], "counts", (5,)))[0]
 
 
 @pytest.mark.parametrize("depth", [0, 1])

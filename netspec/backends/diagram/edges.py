@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from netspec.backends.diagram.plan import Loops, Plan, Stand
+from netspec.backends.diagram.folding import Loops, OpPlace, Placement
 from netspec.graph.model import Graph, Node
 
 
 @dataclass(slots=True)
 class BoxEdge:
-    """From a box to another, in these copies of the frames around them; `size`: only the size of the value counts."""
+    """From a box to another, in these copies of the clusters around them; `size`: only the size of the value counts."""
 
     tails: set[int] = field(default_factory=set[int])
     heads: set[int] = field(default_factory=set[int])
     size: bool = True
 
 
-Arrivals = dict[tuple[str, int, str, bool], set[int]]
+_Arrivals = dict[tuple[str, int, str, bool], set[int]]
 """By a value, how many open repeats it shares with what reads it, a box, and whether it counts for its size alone:
 the copies in which it is read."""
 
 
-class Lines:
+class BoxEdges:
     """The lines of a plan, by the keys of their boxes.
 
     What a copy of a repeat takes from the one before is drawn as what enters the first, and what it gives to the
@@ -32,7 +32,12 @@ class Lines:
     """
 
     def __init__(
-        self, graph: Graph, plan: Plan, nodes: Sequence[Node], entering: Collection[str], leaving: Mapping[str, str]
+        self,
+        graph: Graph,
+        plan: Placement,
+        nodes: Sequence[Node],
+        entering: Collection[str],
+        leaving: Mapping[str, str],
     ) -> None:
         self.graph = graph
         self.plan = plan
@@ -40,7 +45,7 @@ class Lines:
         self.drawn: dict[tuple[str, str], BoxEdge] = {}
         self.fed: set[str] = set()
         self._leaves: dict[tuple[str, int], set[int]] = {}
-        arrivals: Arrivals = {}
+        arrivals: _Arrivals = {}
         for node in nodes:
             reads = len(node.inputs) if node.op.reads is None else node.op.reads
             # An op that reads nothing, a learned tensor, stands for itself.
@@ -51,7 +56,7 @@ class Lines:
         for (value, shared, head, size), copies in arrivals.items():
             self._draw(value, shared, head, size, copies)
 
-    def _arrive(self, value: str, head: Stand, size: bool, arrivals: Arrivals) -> None:
+    def _arrive(self, value: str, head: OpPlace, size: bool, arrivals: _Arrivals) -> None:
         """Note a value that is read at a stand, unless all of it is within one box."""
         tail = self._stand(value)
         if tail is not None and tail.box == head.box and tail.copy == head.copy:
@@ -82,7 +87,7 @@ class Lines:
                 return None
             value = entry
 
-    def _stand(self, value: str) -> Stand | None:
+    def _stand(self, value: str) -> OpPlace | None:
         """Where the op stands that makes a value; None for what enters."""
         return self.plan.stands.get(value) or self.plan.stands.get(value.partition(":")[0])
 
@@ -108,7 +113,7 @@ class Lines:
         line.size = line.size and size
         line.tails |= self._copies_left(value, shared, stand) if stand else {0}
 
-    def _copies_left(self, value: str, shared: int, stand: Stand) -> set[int]:
+    def _copies_left(self, value: str, shared: int, stand: OpPlace) -> set[int]:
         """The copies of the box of a value in which it leaves the open repeats around, but for those shared."""
         copies = self._leaves.get((value, shared))
         if copies is None:

@@ -1,4 +1,4 @@
-"""What stands on boxes and frames."""
+"""What stands on boxes and clusters."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from netspec.analysis.cost import Cost
-from netspec.backends.diagram.across import differing, merged, shapes_across, varying, which
+from netspec.backends.diagram.copy_texts import differing, merged, shapes_across, varying, which
 from netspec.dims import Dim, Symbolic
 from netspec.expression import show
 from netspec.graph.model import Graph, Node, Scope
 from netspec.tables import short
 from netspec.types import Tensor
 
-SHORT = {"batch_norm": "bn", "local_response_norm": "LRN"}
+SHORT_NAMES = {"batch_norm": "bn", "local_response_norm": "LRN"}
 """What followers are called in a box, where that is not their own name."""
-SILENT = ("flatten", "identity")
-OPEN = "open"
+_SILENT = ("flatten", "identity")
+_OPEN = "open"
 """The MACs of what has a size that is open."""
-MOST_SHAPES = 2
+_MAX_SHAPES = 2
 """As many shapes of what leaves a box are told."""
 
 
@@ -47,7 +47,7 @@ class Shapes:
     def of(self, tensors: Iterable[Tensor]) -> str:
         """The shapes of the values that leave a box, each once."""
         texts = list(dict.fromkeys([self.text(tensor) for tensor in tensors]))
-        return "; ".join(texts[:MOST_SHAPES] + (["…"] if len(texts) > MOST_SHAPES else []))
+        return "; ".join(texts[:_MAX_SHAPES] + (["…"] if len(texts) > _MAX_SHAPES else []))
 
 
 def joined(*texts: str) -> str:
@@ -63,7 +63,8 @@ def label_of(labels: Sequence[str], groups: Sequence[Hashable]) -> str:
 def followers(rows: Sequence[Sequence[Node]], groups: Sequence[Hashable]) -> str:
     """`bn, relu`: what shares the box of an op, in each of the copies."""
     said = [
-        [SHORT.get(node.op.opname, node.op.label()) for node in row if node.op.opname not in SILENT] for row in rows
+        [SHORT_NAMES.get(node.op.opname, node.op.label()) for node in row if node.op.opname not in _SILENT]
+        for row in rows
     ]
     if all(names == said[0] for names in said):
         return ", ".join(said[0])
@@ -88,7 +89,7 @@ def figures(shape: str, costs: Iterable[Cost]) -> str:
     parameters = sum(cost.parameters for cost in costs)
     macs = _macs(costs)
     words = [f"{short(parameters)} params"] if parameters else []
-    words += [f"{macs} MACs"] if macs not in ("0", OPEN) else []
+    words += [f"{macs} MACs"] if macs not in ("0", _OPEN) else []
     return "\n".join([*([shape] if shape else []), *([", ".join(words)] if words else [])])
 
 
@@ -96,7 +97,7 @@ def totals_text(costs: Sequence[Cost], sizes: Iterable[tuple[str, int]]) -> str:
     """The line below the title; `sizes` are those at which MACs are counted, told where they are not in the shapes."""
     parameters = sum(cost.parameters for cost in costs)
     macs = _macs(costs)
-    if macs == OPEN:
+    if macs == _OPEN:
         return f"{parameters:,} parameters · MACs depend on the input"
     at = ", ".join(f"{name} = {size}" for name, size in sizes if name != "N")
     return f"{parameters:,} parameters · {macs} MACs" + (f" at {at}" if at else "")
@@ -106,7 +107,7 @@ def _macs(costs: Iterable[Cost]) -> str:
     counts = [cost.macs for cost in costs]
     known = [count for count in counts if isinstance(count, int)]
     if any(isinstance(count, Symbolic) for count in counts):
-        return OPEN
+        return _OPEN
     return short(sum(known)) if len(known) == len(counts) else f"at least {short(sum(known))}"
 
 

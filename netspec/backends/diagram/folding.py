@@ -1,16 +1,16 @@
-"""Where every op of a picture stands: which copies share a box, and which scopes are boxes, frames, or neither."""
+"""Where every op of a picture stands: which copies share a box, and which scopes are boxes, clusters, or neither."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from netspec.backends.diagram.across import merged, which
-from netspec.backends.diagram.fused import FusedOps, atoms
+from netspec.backends.diagram.copy_texts import merged, which
+from netspec.backends.diagram.fused import FusedOps, fuse
 from netspec.backends.diagram.view import View
 from netspec.graph.model import Graph, Node, Scope
 
-FEW = 8
+_MAX_SINGLE = 8
 """As many copies that differ are drawn one by one."""
 
 
@@ -19,8 +19,8 @@ Loops = tuple[tuple[str, str], ...]
 
 
 @dataclass(slots=True)
-class Stand:
-    """Where an op stands: its box, the copy of the frame around it by number, and the copies of all open repeats."""
+class OpPlace:
+    """Where an op stands: its box, the copy of the cluster around it by number, and the copies of all open repeats."""
 
     box: str
     copy: int
@@ -29,9 +29,9 @@ class Stand:
 
 @dataclass(slots=True)
 class Unit:
-    """What a box stands for once: an atom, or a scope that is closed.
+    """What a box stands for once: an fused, or a scope that is closed.
 
-    `inner` are the scopes around it in the frame, and itself if it is one.
+    `inner` are the scopes around it in the cluster, and itself if it is one.
     """
 
     leader: Node
@@ -46,8 +46,8 @@ class Unit:
 
 
 @dataclass(slots=True)
-class Opened:
-    """A frame: the scopes that it stands for, its copies by their paths, and for each the copy of the frame around."""
+class ClusterPlan:
+    """A cluster: the scopes that it stands for, its copies by their paths, and for each the copy of the cluster around."""
 
     key: str
     parent: str
@@ -58,10 +58,10 @@ class Opened:
     nodes: list[Node] = field(default_factory=list[Node])
 
 
-class FoldPlan:
-    """The names of scopes and boxes, with `*` for the copy of a repeat that is drawn once; of them, which are frames.
+class Folding:
+    """The names of scopes and boxes, with `*` for the copy of a repeat that is drawn once; of them, which are clusters.
 
-    What is drawn as one is a frame, or not, as one: the copy that has most decides.
+    What is drawn as one is a cluster, or not, as one: the copy that has most decides.
     """
 
     def __init__(self, graph: Graph, nodes: Sequence[Node], view: View) -> None:
@@ -79,10 +79,10 @@ class FoldPlan:
             self.apart.add(self.key(name))
             self._keys.clear()
         self.expanded = frozenset(self.apart)
-        self.atoms, self.heavy = self._settle(nodes)
-        self.keys = [self.key_of(atom.leader) for atom in self.atoms]
-        self.places = {key: atom.leader.scope for key, atom in zip(self.keys, self.atoms, strict=True)}
-        """For the box of each atom, a scope in which it stands."""
+        self.fused_ops, self.heavy = self._settle(nodes)
+        self.keys = [self.key_of(fused.leader) for fused in self.fused_ops]
+        self.places = {key: fused.leader.scope for key, fused in zip(self.keys, self.fused_ops, strict=True)}
+        """For the box of each fused, a scope in which it stands."""
 
     def _children_of(self, nodes: Sequence[Node]) -> dict[str, dict[str, None]]:
         """By scope, the paths of what stands directly in it, in order."""
@@ -95,15 +95,15 @@ class FoldPlan:
         return found
 
     def _settle(self, nodes: Sequence[Node]) -> tuple[list[FusedOps], set[str]]:
-        """The atoms, none of which leaves a frame, and the keys of what holds more than one."""
+        """The fused_ops, none of which leaves a cluster, and the keys of what holds more than one."""
         walls: set[str] = set()
         while True:
-            made = atoms(self.graph, nodes, walls)
+            made = fuse(self.graph, nodes, walls)
             self.apart |= self._differing(made)
             self._keys.clear()
             self._kinds.clear()
             self.heavy = self._heavy(made)
-            crossed = {path for atom in made if atom.followers for path in self._crossed(atom)} - walls
+            crossed = {path for fused in made if fused.followers for path in self._crossed(fused)} - walls
             if not crossed:
                 return made, self.heavy
             walls |= crossed
@@ -111,10 +111,10 @@ class FoldPlan:
     def _differing(self, made: Iterable[FusedOps]) -> set[str]:
         """The keys of repeats of a few single boxes that have no label for all."""
         labels: dict[str, list[str]] = {}
-        for atom in made:
-            for scope in self.chain(atom.leader.scope):
+        for fused in made:
+            for scope in self.chain(fused.leader.scope):
                 if scope.kind == "repeat":
-                    labels.setdefault(scope.path, []).append(atom.leader.op.label())
+                    labels.setdefault(scope.path, []).append(fused.leader.op.label())
         by_key: dict[str, list[str]] = {}
         for path in labels:
             by_key.setdefault(self.key(path), []).append(path)
@@ -122,15 +122,15 @@ class FoldPlan:
         for key, paths in by_key.items():
             counts = {(len(labels[path]), len(self.children[path])) for path in paths}
             count, copies = next(iter(counts))
-            single = len(counts) == 1 and count == copies <= FEW
+            single = len(counts) == 1 and count == copies <= _MAX_SINGLE
             if single and any(merged(labels[path]) is None for path in paths):
                 differing.add(key)
         return differing
 
     def _heavy(self, made: Iterable[FusedOps]) -> set[str]:
         weights: dict[str, int] = {}
-        for atom in made:
-            for scope in self.chain(atom.leader.scope):
+        for fused in made:
+            for scope in self.chain(fused.leader.scope):
                 weights[scope.path] = weights.get(scope.path, 0) + 1
         heavy: set[str] = set()
         for path, weight in weights.items():
@@ -142,10 +142,10 @@ class FoldPlan:
                     heavy.add(self.key(scope.parent))
         return heavy
 
-    def _crossed(self, atom: FusedOps) -> Iterable[str]:
-        """The frames that an atom begins in and leaves."""
-        inner = self.chain(atom.leader.scope)
-        outer = len(self.chain(atom.home))
+    def _crossed(self, fused: FusedOps) -> Iterable[str]:
+        """The clusters that an fused begins in and leaves."""
+        inner = self.chain(fused.leader.scope)
+        outer = len(self.chain(fused.home))
         return (scope.path for scope in inner[outer:] if self.framing(scope))
 
     def chain(self, path: str) -> tuple[Scope, ...]:
@@ -207,7 +207,7 @@ class FoldPlan:
         )
 
     def framed(self, path: str) -> tuple[tuple[int, Scope], ...]:
-        """The scopes around and at a path that are boxes or frames, with their places in its chain."""
+        """The scopes around and at a path that are boxes or clusters, with their places in its chain."""
         framed = self._framed.get(path)
         if framed is None:
             places = enumerate(self.chain(path))
@@ -219,7 +219,7 @@ class FoldPlan:
         return parent is not None and parent.kind == "repeat" and scope.parent != self.part
 
     def framing(self, scope: Scope) -> bool:
-        """Whether a scope is drawn as a box or as a frame: it holds more than one box, and is no branch."""
+        """Whether a scope is drawn as a box or as a cluster: it holds more than one box, and is no branch."""
         if scope.kind == "branch" or self.key(scope.path) not in self.heavy:
             return False
         if scope.kind == "repeat":
@@ -227,7 +227,7 @@ class FoldPlan:
         return not (self._is_copy(scope) and self.drawn_once(self.graph.scopes[scope.parent]))
 
     def opened(self, scope: Scope, level: int, depth: int) -> bool:
-        """Whether a scope at a level is a frame, and not a box."""
+        """Whether a scope at a level is a cluster, and not a box."""
         if level <= depth or not self.expanded:
             return level <= depth
         key = self.key(scope.path)
@@ -248,88 +248,88 @@ class FoldPlan:
         return next((scope for level, (_, scope) in framed if not self.opened(scope, level, depth)), None)
 
 
-class Plan:
-    """The boxes and frames of a view: `units` by the key of their box, `frames` by theirs, a `stand` for every op."""
+class Placement:
+    """The boxes and clusters of a view: `units` by the key of their box, `clusters` by theirs, a `stand` for every op."""
 
-    def __init__(self, layout: FoldPlan, depth: int) -> None:
+    def __init__(self, layout: Folding, depth: int) -> None:
         self.layout = layout
         self.depth = depth
         self.units: dict[str, list[Unit]] = {}
-        self.frames: dict[str, Opened] = {}
-        self.stands: dict[str, Stand] = {}
-        self.frame_of: dict[str, str] = {}
+        self.clusters: dict[str, ClusterPlan] = {}
+        self.stands: dict[str, OpPlace] = {}
+        self.cluster_of: dict[str, str] = {}
         self._closed: dict[str, Unit] = {}
-        for key, atom in zip(layout.keys, layout.atoms, strict=True):
-            self._place(key, atom)
+        for key, fused in zip(layout.keys, layout.fused_ops, strict=True):
+            self._place(key, fused)
 
-    def copies(self, frame: str) -> int:
-        """How many copies a frame stands for; outside of frames 1."""
-        return len(self.frames[frame].copies) if frame else 1
+    def copies(self, cluster: str) -> int:
+        """How many copies a cluster stands for; outside of clusters 1."""
+        return len(self.clusters[cluster].copies) if cluster else 1
 
-    def groups(self, frame: str) -> list[int]:
-        """For each copy of a frame, a number that is equal for the copies of one repeat."""
-        if not frame:
+    def groups(self, cluster: str) -> list[int]:
+        """For each copy of a cluster, a number that is equal for the copies of one repeat."""
+        if not cluster:
             return [0]
-        opened = self.frames[frame]
+        opened = self.clusters[cluster]
         if opened.repeat:
             return opened.around
         above = self.groups(opened.parent)
         return [above[copy] for copy in opened.around]
 
-    def where(self, frame: str, copies: Collection[int]) -> str:
-        """In which copies of the innermost repeat around a frame these copies of it stand; nothing if all of them."""
-        if len(copies) == self.copies(frame):
+    def where(self, cluster: str, copies: Collection[int]) -> str:
+        """In which copies of the innermost repeat around a cluster these copies of it stand; nothing if all of them."""
+        if len(copies) == self.copies(cluster):
             return ""
-        opened = self.frames[frame]
+        opened = self.clusters[cluster]
         while not opened.repeat:
             copies = {opened.around[copy] for copy in copies}
-            opened = self.frames[opened.parent]
+            opened = self.clusters[opened.parent]
         return which([copy in copies for copy in range(len(opened.copies))], opened.around)
 
-    def _place(self, own: str, atom: FusedOps) -> None:
-        """Find the box of an atom: its own, or that of the outermost scope around it that is closed."""
-        layout, leader = self.layout, atom.leader
+    def _place(self, own: str, fused: FusedOps) -> None:
+        """Find the box of an fused: its own, or that of the outermost scope around it that is closed."""
+        layout, leader = self.layout, fused.leader
         chain = layout.chain(leader.scope)
-        frame, copy, start = "", 0, 0
+        cluster, copy, start = "", 0, 0
         loops: list[tuple[str, str]] = []
         for level, (place, scope) in enumerate(layout.framed(leader.scope), start=1):
             if not layout.opened(scope, level, self.depth):
-                self._close(scope, Unit(leader, scope, copy, chain[start : place + 1]), frame, atom, tuple(loops))
+                self._close(scope, Unit(leader, scope, copy, chain[start : place + 1]), cluster, fused, tuple(loops))
                 return
             path = scope.path
             if scope.kind == "repeat":
                 path = chain[place + 1].path if place + 1 < len(chain) else leader.path
                 loops.append((scope.path, path))
-            copy, frame, start = self._enter(scope, frame, copy, path, atom), layout.key(scope.path), place + 1
-        self._add(own, Unit(leader, None, copy, chain[start:]), frame, atom, tuple(loops))
+            copy, cluster, start = self._enter(scope, cluster, copy, path, fused), layout.key(scope.path), place + 1
+        self._add(own, Unit(leader, None, copy, chain[start:]), cluster, fused, tuple(loops))
 
-    def _enter(self, scope: Scope, outer: str, copy: int, path: str, atom: FusedOps) -> int:
-        """The number of the copy of a frame that has a path; the frame and the copy are noted if they are new."""
+    def _enter(self, scope: Scope, outer: str, copy: int, path: str, fused: FusedOps) -> int:
+        """The number of the copy of a cluster that has a path; the cluster and the copy are noted if they are new."""
         key = self.layout.key(scope.path)
-        frame = self.frames.setdefault(key, Opened(key, outer, scope.kind == "repeat"))
-        frame.scopes[scope.path] = scope
-        frame.nodes += atom.nodes
-        if path not in frame.copies:
-            frame.copies[path] = len(frame.copies)
-            frame.around.append(copy)
-        return frame.copies[path]
+        cluster = self.clusters.setdefault(key, ClusterPlan(key, outer, scope.kind == "repeat"))
+        cluster.scopes[scope.path] = scope
+        cluster.nodes += fused.nodes
+        if path not in cluster.copies:
+            cluster.copies[path] = len(cluster.copies)
+            cluster.around.append(copy)
+        return cluster.copies[path]
 
-    def _close(self, scope: Scope, unit: Unit, frame: str, atom: FusedOps, loops: Loops) -> None:
+    def _close(self, scope: Scope, unit: Unit, cluster: str, fused: FusedOps, loops: Loops) -> None:
         key = self.layout.key(scope.path)
         known = self._closed.get(scope.path)
         if known is None:
             self._closed[scope.path] = unit
-            self._add(key, unit, frame, atom, loops)
+            self._add(key, unit, cluster, fused, loops)
             return
-        self._note(key, known, atom, loops)
+        self._note(key, known, fused, loops)
 
-    def _add(self, key: str, unit: Unit, frame: str, atom: FusedOps, loops: Loops) -> None:
+    def _add(self, key: str, unit: Unit, cluster: str, fused: FusedOps, loops: Loops) -> None:
         self.units.setdefault(key, []).append(unit)
-        self.frame_of.setdefault(key, frame)
-        self._note(key, unit, atom, loops)
+        self.cluster_of.setdefault(key, cluster)
+        self._note(key, unit, fused, loops)
 
-    def _note(self, key: str, unit: Unit, atom: FusedOps, loops: Loops) -> None:
-        unit.nodes += atom.nodes
-        stand = Stand(key, unit.copy, loops)
-        for node in atom.nodes:
+    def _note(self, key: str, unit: Unit, fused: FusedOps, loops: Loops) -> None:
+        unit.nodes += fused.nodes
+        stand = OpPlace(key, unit.copy, loops)
+        for node in fused.nodes:
             self.stands[node.path] = stand

@@ -6,7 +6,7 @@ import re
 from collections.abc import Hashable, Sequence
 from itertools import groupby
 
-MOST = 4
+_MAX_LISTED = 4
 """As many values that differ are listed."""
 
 
@@ -37,11 +37,11 @@ def differing(texts: Sequence[str], groups: Sequence[Hashable] = ()) -> str:
         return runs[0]
     if len(runs) == 2 and len(texts) > 2 and texts[1] != texts[0]:
         return f"{runs[1]} (first {runs[0]})"
-    if len(runs) <= MOST:
+    if len(runs) <= _MAX_LISTED:
         return f"{{{', '.join(runs)}}}"
     numbers = [number for text in runs if (number := _number(text)) is not None]
     if len(numbers) < len(runs):
-        return f"{{{', '.join(list(dict.fromkeys(runs))[: MOST - 1])}, …}}"
+        return f"{{{', '.join(list(dict.fromkeys(runs))[: _MAX_LISTED - 1])}, …}}"
     if numbers in (sorted(numbers), sorted(numbers, reverse=True)):
         return f"{runs[0]} … {runs[-1]}"
     return f"{min(numbers):g} to {max(numbers):g}"
@@ -115,9 +115,9 @@ def times(counts: Sequence[int]) -> str:
         return ""
     if len(set(counts)) == 1:
         return f"× {counts[0]}"
-    if len(counts) <= 2 * MOST:
+    if len(counts) <= 2 * _MAX_LISTED:
         return f"× {', '.join(map(str, counts))}"
-    lead, rest = ", ".join(map(str, counts[: MOST - 1])), counts[-1]
+    lead, rest = ", ".join(map(str, counts[: _MAX_LISTED - 1])), counts[-1]
     return f"× {lead}, …, {rest} ({min(counts)} to {max(counts)})"
 
 
