@@ -1,11 +1,11 @@
-"""Weights that a node has of another: which fit, and how a node of another kind is written with them."""
+"""Weights that a node borrows from another: which fit, and how the node is written with them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from netspec.errors import NetspecError, choices, fail
-from netspec.graph.model import Graph, Node
+from netspec.errors import Diagnostic, NetspecError, choices, fail
+from netspec.graph.model import Graph, Node, Scope
 from netspec.ops.base import Op
 from netspec.shape_text import shape_text
 from netspec.source import Span
@@ -13,25 +13,30 @@ from netspec.types import Code, Layer, Printed, Tensor, Weight
 
 
 def check_borrowed(
-    path: str, op: Op, types: Sequence[Tensor], owner: Node, of: Sequence[Tensor], span: Span | None
+    path: str, op: Op, types: Sequence[Tensor], owner: Node, owner_types: Sequence[Tensor], span: Span | None
 ) -> None:
     """Refuse a node that would use weights of an owner which it can't use; NS302 if they do not fit, else NS401.
 
-    `types` are the types of the node's inputs, and `of` those of the owner's.
+    `types` are the types of the node's inputs, `owner_types` those of the owner's.
     """
-    needed, there = op.weights(*types), {weight.name: weight for weight in owner.op.weights(*of)}
+    needed = op.weights(*types)
+    owned = {weight.name: weight for weight in owner.op.weights(*owner_types)}
     if not needed:
         fail("NS302", f"`{path}` would use the weights of `{owner.path}`, and `{op.opname}` has none", span)
     for weight in needed:
-        other = there.get(weight.name)
-        if other is None:
-            has = f"it has {choices(w.called for w in there.values())}" if there else "it has none"
-            fail("NS302", f"`{owner.path}` has no weight `{weight.called}` for `{path}`", span, help=has)
-        if other != weight:
-            message = f"the weights of `{owner.path}` do not fit `{path}`: `{weight.called}` is {_said(other)}"
-            fail("NS302", f"{message}, and has to be {_said(weight)}", span)
-    if not is_same_module(op.torch(*types), owner.op.torch(*of)) and op.borrowed(*types) is None:
-        raise cant_borrow(path, op, owner, span)
+        match = owned.get(weight.name)
+        if match is None:
+            message = f"`{owner.path}` has no weight `{weight.called}` for `{path}`"
+            has = f"it has {choices(w.called for w in owned.values())}" if owned else "it has none"
+            if isinstance(getattr(op, weight.name, None), bool):
+                has += f"; `{weight.name}: false` does without"
+            fail("NS302", message, span, help=has)
+        if match != weight:
+            message = f"the weights of `{owner.path}` do not fit `{path}`: `{weight.called}` is {_weight_shape(match)}"
+            help = "weights are shared as they are: names and shapes have to be equal"
+            fail("NS302", f"{message}, and has to be {_weight_shape(weight)}", span, help=help)
+    if not is_same_module(op.torch(*types), owner.op.torch(*owner_types)) and op.borrowed(*types) is None:
+        raise _no_rule(path, op, owner, span)
 
 
 def borrowed_form(graph: Graph, node: Node) -> Code | None:
@@ -43,19 +48,14 @@ def borrowed_form(graph: Graph, node: Node) -> Code | None:
         return None
     code = node.op.borrowed(*types)
     if code is None:
-        raise cant_borrow(node.path, node.op, owner, node.span)
+        raise _no_rule(node.path, node.op, owner, node.span)
     return code
 
 
-def cant_borrow(path: str, op: Op, owner: Node, span: Span | None = None) -> NetspecError:
-    """What is wrong with an op that has no way to be written with the weights of one of another kind."""
-    with_others = f"has no rule to be written with the weights of `{owner.path}`, which is {owner.op}"
-    try:
-        fail(
-            "NS401", f"`{path}`: {op} {with_others}", span, help="make them equal, or give its class a rule `borrowed`"
-        )
-    except NetspecError as error:
-        return error
+def _no_rule(path: str, op: Op, owner: Node, span: Span | None) -> NetspecError:
+    """The error of an op that has no way to be written with the weights of one of another kind."""
+    message = f"`{path}`: {op} has no rule to be written with the weights of `{owner.path}`, which is {owner.op}"
+    return NetspecError(Diagnostic("NS401", message, span, help="make them equal, or give its class a rule `borrowed`"))
 
 
 def is_same_module(a: Printed, b: Printed) -> bool:
@@ -66,13 +66,45 @@ def is_same_module(a: Printed, b: Printed) -> bool:
 
 
 def with_layer(code: Code, layer: str) -> Code:
-    """An expression with the layer in it whose weights it uses."""
-
-    def named(text: str) -> str:
-        return text.replace("{layer}", layer)
-
-    return Code(named(code.head), tuple([named(item) for item in code.items]), named(code.tail), code.helper)
+    """An expression with the source of the layer whose weights it uses in place of `{layer}`."""
+    head, tail, *items = [text.replace("{layer}", layer) for text in (code.head, code.tail, *code.items)]
+    return Code(head, tuple(items), tail, code.helper)
 
 
-def _said(weight: Weight) -> str:
+def shares_one_owner(graph: Graph, scope: Scope) -> bool:
+    """Whether a scope is a repeat whose copies all use the weights of one step, and no repeat's."""
+    if not scope.weights_of or scope.kind != "repeat":
+        return False
+    owner = graph.scopes.get(scope.weights_of)
+    return owner is None or owner.kind != "repeat"
+
+
+def is_second_call(graph: Graph, scope: Scope, nodes: Iterable[Node]) -> bool:
+    """Whether a scope that uses the weights of another does what that does: then it is a second call of one module.
+
+    `nodes` are those of the scope. Each has to be as its counterpart: the same op, written alike, on the same values.
+    """
+    one_for_all = shares_one_owner(graph, scope)
+    for node in nodes:
+        own = scope.path
+        if one_for_all:
+            own += "." + node.path[len(own) + 1 :].partition(".")[0]
+        other = graph.by_path.get(scope.weights_of + node.path[len(own) :])
+        if other is None or node.op != other.op:
+            return False
+        if node.op.torch(*graph.input_types(node)) != other.op.torch(*graph.input_types(other)):
+            return False
+        if [_relative(value, own) for value in node.inputs] != [
+            _relative(value, scope.weights_of) for value in other.inputs
+        ]:
+            return False
+    return True
+
+
+def _relative(value: str, scope: str) -> str:
+    """A value as it is called in a scope; "" for what enters it."""
+    return value[len(scope) :] if value.startswith(f"{scope}.") else ""
+
+
+def _weight_shape(weight: Weight) -> str:
     return shape_text(weight.shape, scalar=f"one {weight.dtype}")

@@ -295,10 +295,15 @@ class Builder:
         return len(self.nodes), len(self._opened)
 
     def share(self, since: tuple[int, int], owners: Mapping[str, str]) -> None:
-        """Let nodes and scopes that were made since a mark use the weights of others: paths by paths."""
+        """Let nodes and scopes that were made since a mark use the weights of others: paths by paths.
+
+        Raises NetspecError NS302 where weights do not fit, else NS401 where an op can't be written with them.
+        """
         for number, node in enumerate(self.nodes[since[0] :], start=since[0]):
             if node.path in owners:
-                self.nodes[number] = replace(node, weights_of=owners[node.path])
+                types = tuple([self.types[value] for value in node.inputs])
+                owner = self._owner(owners[node.path], node.path, node.op, types, node.span)
+                self.nodes[number] = replace(node, weights_of=owner)
         for number, scope in enumerate(self._opened[since[1] :], start=since[1]):
             if scope.path in owners:
                 self._opened[number] = self.scopes[scope.path] = replace(scope, weights_of=owners[scope.path])

@@ -6,6 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from netspec.errors import fail
+from netspec.graph.borrow import shares_one_owner
 from netspec.graph.model import Graph, Node, Scope
 
 
@@ -37,20 +38,13 @@ class Sharing:
             return ""
         return self._sibling(scope.path, owner)
 
-    def loops(self, scope: Scope) -> bool:
-        """Whether a scope is a repeat whose copies all use the weights of one step."""
-        if not scope.weights_of or scope.kind != "repeat":
-            return False
-        owner = self.graph.scopes.get(scope.weights_of)
-        return owner is None or owner.kind != "repeat"
-
     @contextmanager
     def within(self, scope: Scope | None) -> Generator[None]:
         """While what stands in a scope is read."""
         outer = self.inside, self.loop
         if scope is not None and scope.weights_of:
             self.inside = scope.path, self._owner_of(scope.weights_of)
-            self.loop = scope.path if self.loops(scope) else ""
+            self.loop = scope.path if shares_one_owner(self.graph, scope) else ""
         yield
         self.inside, self.loop = outer
 

@@ -30,7 +30,7 @@ def mistake(maker: PartsMaker, data: dict[str, Any], chance: random.Random) -> t
             return "NS209", (*place, "share")
         case "kind":
             steps.append({"conv2d": {"out_channels": 2, "kernel_size": 1}, "share": "before"})
-            return "NS211", (*place, "share")
+            return "NS302", (*place, "share")
         case "output":
             steps.append({"relu": None, "from": f"before.{chance.choice(('output', 'nosuch', 'relu'))}"})
             return "NS209", (*place, "from")

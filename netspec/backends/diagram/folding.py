@@ -47,7 +47,7 @@ class Unit:
 
 @dataclass(slots=True)
 class ClusterPlan:
-    """A cluster: the scopes that it stands for, its copies by their paths, and for each the copy of the cluster around."""
+    """A cluster: its scopes, its copies by their paths, and for each copy that of the cluster around it."""
 
     key: str
     parent: str
@@ -249,7 +249,7 @@ class Folding:
 
 
 class Placement:
-    """The boxes and clusters of a view: `units` by the key of their box, `clusters` by theirs, a `stand` for every op."""
+    """The boxes and clusters of a view: `units` by key of box, `clusters` by theirs, a `stand` for every op."""
 
     def __init__(self, layout: Folding, depth: int) -> None:
         self.layout = layout

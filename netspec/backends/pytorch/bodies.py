@@ -9,7 +9,7 @@ from netspec.backends.pytorch.exact import exactly
 from netspec.backends.pytorch.submodule import places_of_copies, submodule
 from netspec.errors import fail
 from netspec.expression import Expression
-from netspec.graph.borrow import borrowed_form, with_layer
+from netspec.graph.borrow import borrowed_form, is_second_call, shares_one_owner, with_layer
 from netspec.graph.model import Graph, Node, Scope
 from netspec.graph.rebuild import flat_names
 from netspec.graph.sharing import Sharing
@@ -17,6 +17,7 @@ from netspec.graph.tree import Group, tree
 from netspec.types import Call, Code, Layer, Printed
 
 UNSAYABLE = "PyTorch source can't say that"
+_ONE_BODY = "give it the same arguments, or let the ops that share weights stand in one body"
 
 
 @dataclass(slots=True, eq=False)
@@ -138,6 +139,8 @@ class _Reader:
         self.leaves = Escapes(graph).leaves
         self.sharing = Sharing(graph, UNSAYABLE)
         self.copies: dict[str, int] | None = None
+        self.borrows = ""
+        """The path of the repeat whose copies borrow weights, while it is read."""
         self.printed: dict[tuple[int, ...], Printed] = {}
         """How an op on values of some types is written, by identity: most nodes share both with others."""
 
@@ -189,21 +192,28 @@ class _Reader:
     def borrowed(self, node: Node) -> Code | None:
         """The expression for a node with the weights of another whose module it can't call; None where it can."""
         code = borrowed_form(self.graph, node)
+        copies = self.graph.scopes.get(node.scope)
+        if code is None and self.borrows and copies is not None and copies.path == self.borrows:
+            # Copies that differ are lines of their own: this one calls the module itself.
+            code = Code("{layer}(", ("{0}",))
         if code is None:
             return None
-        path, scope = self.sharing.here(node.weights_of), self.graph.scopes.get(node.scope)
-        if scope is not None and (scope.kind == "repeat" or not path.startswith(f"{scope.path}.")):
-            what = "in a repeat" if scope.kind == "repeat" else f"in another body, around `{scope.path}`"
+        path = self.sharing.here(node.weights_of)
+        body = copies.parent if copies is not None and copies.kind == "repeat" else node.scope
+        if body and not path.startswith(f"{body}."):
+            what = f"in another body, around `{body}`"
             message = f"`{node.path}` is another op than `{node.weights_of}`, whose weights it uses, and stands {what}"
-            fail("NS401", f"{message}: PyTorch source can't say that", node.span)
+            fail("NS401", f"{message}: {UNSAYABLE}", node.span, help=_ONE_BODY)
         if self.copies is None:
             self.copies = places_of_copies(self.graph)
-        return with_layer(code, submodule(self.copies, path, node.scope))
+        return with_layer(code, submodule(self.copies, path, body))
 
     def group(self, group: Group) -> list[BodyItem]:
         """A scope as one step; the copies of a repeat that are no modules each as a step of its own."""
         scope = group.scope
         assert scope is not None
+        if scope.weights_of and not is_second_call(self.graph, scope, group.nodes()):
+            return self.borrowing(group, scope)
         with self.sharing.within(scope):
             body = self.body(group)
         if scope.kind == "repeat":
@@ -211,11 +221,21 @@ class _Reader:
                 fail("NS401", f"copies of `{scope.path}` share the weights of others: {UNSAYABLE}", scope.span)
             if not all(item.is_module for item in body.items):
                 return self.expressions(scope, body)
-        shares, loops = self.sharing.of_scope(scope), self.sharing.loops(scope)
+        shares, loops = self.sharing.of_scope(scope), shares_one_owner(self.graph, scope)
         item = BodyItem(scope.name, body.inputs, body.outputs, scope.when, body=body, shares=shares, loops=loops)
         if len(scope.outputs) > 1 or len(body.outputs) > 1:
             item.labels = _labels(scope, body)
         return [item]
+
+    def borrowing(self, group: Group, scope: Scope) -> list[BodyItem]:
+        """The copies of an op with the weights of a layer that it does not equal; no other scope can be written."""
+        if scope.kind != "repeat" or not all(isinstance(item, Node) for item in group.items):
+            message = f"`{scope.path}` is no second call of `{scope.weights_of}`, whose weights it uses"
+            fail("NS401", f"{message}, and no module has those of another: {UNSAYABLE}", scope.span, help=_ONE_BODY)
+        outer, self.borrows = self.borrows, scope.path
+        body = self.body(group)
+        self.borrows = outer
+        return self.expressions(scope, body)
 
     def expressions(self, scope: Scope, body: ScopeBody) -> list[BodyItem]:
         """The copies of a repeat whose op is written as an expression, by names that no other step has."""

@@ -336,12 +336,12 @@ def _together(uses: Sequence[BlockUse]) -> dict[int, list[BlockUse]]:
 
 
 def _alike(parts: Sequence[Part]) -> Iterator[list[Part]]:
-    """Steps that are one: the copies of a repeat, and those that share weights with that whose they are."""
+    """Steps that are one: the copies of a repeat, and second calls with the step that they call again."""
     by_name = {part.name: part for part in parts}
     for part in parts:
         if part.is_repeat:
             yield list(part.copies.values())
-        if part.shares:
+        if part.is_second_call:
             pair = part, by_name[part.shares]
             yield [copy for one in pair for copy in (one.copies.values() if one.is_repeat else (one,))]
         yield from _alike(list(part.copies.values()))

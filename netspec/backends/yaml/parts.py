@@ -9,6 +9,7 @@ from typing import Any
 
 from netspec.errors import fail
 from netspec.expression import Expression
+from netspec.graph.borrow import is_second_call
 from netspec.graph.lexicon import Lexicon
 from netspec.graph.model import Graph, Node, Scope, SpecParameter
 from netspec.graph.sharing import Sharing
@@ -46,6 +47,9 @@ class Part:
     is_scope: bool = False
     """Whether it is a merge with a name, below which its branches stand."""
     shares: str = ""
+    """The name of the step whose weights it uses."""
+    is_second_call: bool = False
+    """Whether it does with them what that step does: both are uses of one block then."""
 
     @property
     def is_repeat(self) -> bool:
@@ -223,6 +227,7 @@ class PartsReader:
         else:
             made = self.use(group, scope, use)
         made.shares = shares
+        made.is_second_call = bool(shares) and is_second_call(self.graph, scope, group.nodes())
         return made
 
     def named_merge(self, group: Group, scope: Scope, use: BlockUse) -> Part | None:

@@ -193,11 +193,10 @@ class BodyParser:
         if other is None:
             help = _way_to_share(step, before, body, reach)
             fail("NS209", f"no step `{step.share}` stands before this one in this body", span, help=help)
-        if other.target is not step.target and not (
-            isinstance(step.target, BodyParameter) and other.target == step.target
-        ):
+        if isinstance(other.target, type) != isinstance(step.target, type):
             message = f"`{step.share}` is another kind of step, and has no weights for this one"
-            fail("NS211", message, span, help="steps that share weights use one op, block or network")
+            help = "an op shares the weights of an op; a block, network or body parameter those of such a step"
+            fail("NS211", message, span, help=help)
         if other.repeat is not None and step.repeat is None:
             message = f"`{step.share}` has copies, each with weights of its own"
             fail("NS211", message, span, help="repeat this step as often, and each copy shares those of one")

@@ -15,6 +15,7 @@ from netspec.graph.model import Node
 from netspec.graph.rebuild import Editor, rebuild
 from netspec.ops.base import REGISTRY, Example, Op, make_op
 from netspec.types import Layer, Tensor
+from tests.backends.yaml.again import again
 from tests.support.interpret import assert_means, example_inputs, outputs_of, randomize
 from tests.support.printed import made, meaning
 
@@ -204,10 +205,12 @@ def test_a_borrower_in_a_block_of_its_own_is_refused() -> None:
         netspec.to_source(b.build())
 
 
-def test_a_spec_can_not_say_it() -> None:
-    shape, steps, _ = CASES["transposed"]
-    with pytest.raises(netspec.NetspecError, match="NS401"):
-        netspec.to_yaml(graph_of(shape, steps))
+@pytest.mark.parametrize("name", CASES)
+def test_a_spec_says_it(name: str) -> None:
+    shape, steps, _ = CASES[name]
+    graph = graph_of(shape, steps)
+    assert "share: owner" in netspec.to_yaml(graph)
+    again(graph)
 
 
 @pytest.mark.parametrize(
@@ -323,7 +326,8 @@ def test_a_step_that_shares_a_block_which_borrows() -> None:
     assert_means(graph, netspec.compile(graph))
 
 
-def test_copies_that_borrow_are_refused() -> None:
+def test_copies_that_borrow_are_written_one_by_one() -> None:
+    """As a repeat that shares, once its arguments are others: the first copy is a call of the module still."""
     spec = netspec.loads(
         "netspec: 1\nname: copies\ninputs: {x: [N, 4, 8, 8]}\nnetwork:\n"
         "  - {conv2d: {out_channels: 4, kernel_size: 3}, name: a}\n"
@@ -331,8 +335,32 @@ def test_copies_that_borrow_are_refused() -> None:
     ).graph
 
     def visit(editor: Editor, node: Node, inputs: tuple[str, ...]) -> str:
-        op = node.op.model_copy(update={"padding": (1, 1)}) if node.path != "a" else node.op
+        op = node.op.model_copy(update={"padding": (1, 1)}) if node.path == "conv2d.1" else node.op
         return editor.keep(node, inputs, op=op, written={})
 
-    with pytest.raises(netspec.NetspecError, match=r"NS401: .* stands in a repeat: PyTorch source can't say that"):
-        netspec.to_source(rebuild(spec, visit))
+    graph = rebuild(spec, visit)
+    source = netspec.to_source(graph)
+    assert "self.a(self.a(x))" in source
+    assert "nn.functional.conv2d(x, self.a.weight, self.a.bias, padding=1)" in source
+    prove_module(graph, source)
+    assert_means(graph, netspec.compile(graph))
+    again(graph)
+
+
+def test_one_of_two_steps_that_are_no_longer_alike() -> None:
+    """A pass that edits one of two calls leaves two modules, and no module has the weights of another."""
+    spec = netspec.loads(
+        "netspec: 1\nname: shared\ninputs: {x: [N, 4, 16, 16]}\n"
+        "blocks: {pair: {body: [{conv2d: {out_channels: 4, kernel_size: 3}}, relu]}}\n"
+        "network: [{pair, name: p}, {pair, name: q, share: p}]\n"
+    ).graph
+
+    def visit(editor: Editor, node: Node, inputs: tuple[str, ...]) -> str:
+        op = node.op.model_copy(update={"dilation": (2, 2)}) if node.path == "q.conv2d" else node.op
+        return editor.keep(node, inputs, op=op, written={})
+
+    graph = rebuild(spec, visit)
+    with pytest.raises(netspec.NetspecError, match="NS401: `q` is no second call of `p`, whose weights it uses"):
+        netspec.to_source(graph)
+    assert "share: p" in netspec.to_yaml(graph)
+    again(graph)
