@@ -138,7 +138,23 @@ class Builder:
             own = {value for node in inside for value, _ in node.values()}
             entering = [value for node in inside for value in node.inputs if value not in own]
             inputs = {"input": entering[0]} if entering else NOTHING
-            self.open(Scope(path, kind, outer, (inside[-1].path,), made, params, inputs=inputs))
+            shared = self._shared_scope(path, inside)
+            self.open(Scope(path, kind, outer, (inside[-1].path,), made, params, inputs=inputs, weights_of=shared))
+
+    def _shared_scope(self, path: str, inside: Sequence[Node]) -> str:
+        """The scope beside this one whose weights its nodes use, each those of the node at the same path; "" if none."""
+        owners = {n.weights_of.removesuffix(n.path[len(path) :]) for n in inside if self._has_weights(n)}
+        owner = owners.pop() if len(owners) == 1 else ""
+        if owner == path or owner not in self.scopes or self.scopes[owner].parent != self._here:
+            return ""
+        needed, owned = (
+            {n.path[len(scope) :] for n in nodes if n.path.startswith(f"{scope}.") and self._has_weights(n)}
+            for scope, nodes in ((path, inside), (owner, self.nodes))
+        )
+        return owner if needed == owned else ""
+
+    def _has_weights(self, node: Node) -> bool:
+        return bool(node.op.weights(*[self.types[value] for value in node.inputs]))
 
     def output(
         self, name: str, value: str, mode: Mode = "inference", span: Span | None = None, labels: Labels = ()

@@ -13,12 +13,13 @@ from netspec.graph.model import Graph, Node, Scope
 class Sharing:
     """Follows a walk through the scopes of a graph, and knows the owner of each step's weights there.
 
-    `what` says what can't be written where weights are shared across bodies.
+    `refusal` says what can't be written where weights are shared across bodies, and `help` the way out.
     """
 
-    def __init__(self, graph: Graph, what: str) -> None:
+    def __init__(self, graph: Graph, refusal: str, help: str = "") -> None:
         self.graph = graph
-        self.what = what
+        self.refusal = refusal
+        self.help = help
         self.inside: tuple[str, str] = ("", "")
         """The path of the scope that shares the weights of another, and the path of that one, while it is read."""
         self.loop = ""
@@ -63,5 +64,8 @@ class Sharing:
     def _sibling(self, path: str, owner: str) -> str:
         body, _, name = owner.rpartition(".")
         if body != path.rpartition(".")[0]:
-            fail("NS401", f"`{path}` shares the weights of `{owner}`, which stands in another body: {self.what}")
+            message = f"`{path}` shares the weights of `{owner}`, which stands in another body: {self.refusal}"
+            fail(
+                "NS401", message, self.graph.by_path[path].span if path in self.graph.by_path else None, help=self.help
+            )
         return name

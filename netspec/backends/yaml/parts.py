@@ -120,7 +120,7 @@ class PartsReader:
         self.graph = graph
         self.lexicon = Lexicon(graph)
         self.leaving = {o.value for o in graph.outputs}
-        self.sharing = Sharing(graph, UNSAYABLE)
+        self.sharing = Sharing(graph, UNSAYABLE, "let both stand in one body, where `share` names the owner")
         self.uses: list[BlockUse] = []
         self.apart: set[tuple[str, str]] = set()
         """Merges and branches that are written as steps of their own, in all uses: by label and path."""

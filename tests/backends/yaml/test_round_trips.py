@@ -149,3 +149,36 @@ def test_a_graph_that_was_built_in_python() -> None:
     b.output("logits", x)
     b.output("features", y)
     again(b.build())
+
+
+def in_scopes(*, dilations: tuple[int, int] = (1, 1), outside: bool = False) -> Graph:
+    """Two scopes of one convolution, the second with the weights of the first, or of a layer before both."""
+    b = netspec.Builder("built")
+    x = b.input("image", ["N", 4, 16, 16])
+    if outside:
+        x = b.add("conv2d", x, name="conv", out_channels=4, kernel_size=3)
+    for name, dilation in zip(("one", "two"), dilations, strict=True):
+        owner = ("conv" if outside else "one.conv") if name == "two" else ""
+        with b.scope(name, block="unit"):
+            x = b.add("conv2d", x, name="conv", weights_of=owner, out_channels=4, kernel_size=3, dilation=dilation)
+    b.output("y", x)
+    return b.build()
+
+
+@pytest.mark.parametrize("dilations", [(1, 1), (1, 2)])
+def test_scopes_that_share_weights(dilations: tuple[int, int]) -> None:
+    graph = in_scopes(dilations=dilations)
+    assert graph.scopes["two"].weights_of == "one"
+    assert "name: two, share: one}" in netspec.to_yaml(graph)
+    again(graph)
+
+
+def test_scopes_that_share_weights_are_calls_of_one_module() -> None:
+    source = netspec.to_source(in_scopes())
+    assert "x = self.one(image)\n        return self.one(x)" in source
+
+
+def test_an_owner_outside_the_body_is_refused() -> None:
+    message = "NS401: `two.conv` shares the weights of `conv`, which stands in another body: a spec can't say that"
+    with pytest.raises(netspec.NetspecError, match=f"{message}.*\n.*let both stand in one body"):
+        netspec.to_yaml(in_scopes(outside=True))
