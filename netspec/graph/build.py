@@ -142,7 +142,7 @@ class Builder:
             self.open(Scope(path, kind, outer, (inside[-1].path,), made, params, inputs=inputs, weights_of=shared))
 
     def _shared_scope(self, path: str, inside: Sequence[Node]) -> str:
-        """The scope beside this one whose weights its nodes use, each those of the node at the same path; "" if none."""
+        """The scope beside it whose weights its nodes use, each those of the node at the same path; "" for none."""
         owners = {n.weights_of.removesuffix(n.path[len(path) :]) for n in inside if self._has_weights(n)}
         owner = owners.pop() if len(owners) == 1 else ""
         if owner == path or owner not in self.scopes or self.scopes[owner].parent != self._here:

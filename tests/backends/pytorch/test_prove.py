@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import netspec
+from netspec.backends.pytorch.runtime import numeric, prove
 from netspec.backends.pytorch.runtime.prove import prove_module
 from netspec.backends.pytorch.runtime.trace import Numbers, Trace, mark
 from netspec.graph import Graph
@@ -305,3 +306,79 @@ def test_a_proof_costs_few_calls_on_the_meta_device(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch, "batch_norm", counted)
     prove_module(graph, source)
     assert 0 < calls < 40
+
+
+# Numbers
+
+
+def test_the_line_says_what_was_run() -> None:
+    graph = spec(CHAIN)
+    line = prove_module(graph, netspec.to_source(graph))
+    assert line.endswith("parameters, output (2, 4, 8, 8), numbers equal to 1e-05 on image (2, 4, 8, 8)")
+
+
+ONLY_NUMBERS = {
+    "a change through a view": "image.flatten(1).zero_()",
+    "a change of a weight": "self.b.weight.data.mul_(2)",
+}
+
+
+@pytest.mark.parametrize("name", ONLY_NUMBERS)
+def test_a_misprint_that_only_numbers_see(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A trace takes what is changed through another tensor for what it was."""
+    graph = spec(CHAIN)
+    source = misprinted(netspec.to_source(graph), r"( +)x = self\.act\(", rf"\1{ONLY_NUMBERS[name]}\n\g<0>")
+    with pytest.raises(
+        netspec.NetspecError, match=r"NS402: output `output` of the module differs .* on random numbers"
+    ):
+        prove_module(graph, source)
+    monkeypatch.setattr(prove, "prove_numbers", lambda *_: "")
+    prove_module(graph, source)
+
+
+def test_numbers_leave_torch_as_it_was() -> None:
+    graph = spec(f"{CHAIN}  - {{dropout: 0.5}}\n  - {{batch_norm, name: norm}}\n")
+    source = netspec.to_source(graph)
+    before = torch.random.get_rng_state(), torch.get_default_dtype(), torch.get_num_threads()
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert "numbers equal" in prove_module(graph, source)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    after = torch.random.get_rng_state(), torch.get_default_dtype(), torch.get_num_threads()
+    assert torch.equal(before[0], after[0])
+    assert before[1:] == after[1:]
+
+
+@pytest.mark.parametrize("name", names())
+def test_networks_that_might_take_longer_are_not_run(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numeric, "_evaluated", lambda *_: pytest.fail("it was run"))
+    graph = netspec.load(name).graph
+    figures = netspec.load(name).summary()["totals"]
+    if 2 * figures["macs"] <= 1_000_000_000 and figures["parameters"] <= 5_000_000:
+        return
+    assert numeric.prove_numbers(graph, "", prove.sizes_for(graph)) == ""
+
+
+@pytest.mark.parametrize(
+    ("steps", "inputs"),
+    [
+        ("  - {conv2d: {out_channels: 4, kernel_size: 1}}\n", "image: [N, 4, 3000, 3000]"),
+        ("  - {linear: 3000}\n", "x: [N, 3000]"),
+        ("  - {relu, repeat: 1001}\n", "x: [N, 3]"),
+    ],
+    ids=["values", "weights", "nodes"],
+)
+def test_what_makes_a_network_large(steps: str, inputs: str) -> None:
+    graph = spec(steps, inputs)
+    assert "numbers" not in prove_module(graph, netspec.to_source(graph))
+
+
+def test_outputs_of_training_are_compared_in_numbers() -> None:
+    steps = "  - {linear: 4, name: a}\n  - {linear: 3, name: b}\n  - {linear: 2, from: a, name: c}\n"
+    graph = spec(f"{steps}outputs: {{z: {{from: c, mode: train}}, y: b}}\n", "x: [N, 4]")
+    source = netspec.to_source(graph)
+    assert "numbers equal" in prove_module(graph, source)
+    wrong = misprinted(source, r"def forward.*\n", r"\g<0>        self.c.bias.data.mul_(2)\n")
+    with pytest.raises(netspec.NetspecError, match="NS402: output `z`"):
+        prove_module(graph, wrong)

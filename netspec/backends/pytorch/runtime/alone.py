@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 import torch
 from torch import nn
 
+from netspec.graph.borrow import borrowed_form
 from netspec.graph.model import Graph, Node
 from netspec.ops.base import is_float
 from netspec.types import Call, Infix, Layer, Printed
@@ -30,6 +31,25 @@ def module_alone(graph: Graph, node: Node) -> Any:
         return _named(printed.target)(_named(printed.inside)(*unnamed, **named).to(_precision(graph, node)))
     made = _named(printed.target)(*unnamed, **named)
     return made.eval().to(_precision(graph, node)) if isinstance(made, nn.Module) else made
+
+
+def layer_alone(graph: Graph, node: Node, state: Mapping[str, torch.Tensor]) -> Any:
+    """The module or parameter of a node with the weights that a state dict has for it; None for a function."""
+    layer = module_alone(graph, node)
+    if isinstance(layer, nn.Parameter):
+        return nn.Parameter(state[node.weights_of], requires_grad=False)
+    if layer is not None:
+        own = {name: state.get(f"{node.weights_of}.{name}", tensor) for name, tensor in layer.state_dict().items()}
+        layer.load_state_dict(own, assign=True)
+    return layer
+
+
+def call_alone(graph: Graph, node: Node, layer: Any, values: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """The outputs of a node on these values, with its module or parameter, or with that whose weights it borrows."""
+    call = meaning(borrowed_form(graph, node) or node.op.torch(*graph.input_types(node)), layer)
+    result = call(*values)
+    results: list[torch.Tensor] = [result] if isinstance(result, torch.Tensor) else list(result)
+    return results[: len(node.types)]
 
 
 def _precision(graph: Graph, node: Node) -> torch.dtype:

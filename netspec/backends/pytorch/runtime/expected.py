@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from netspec.backends.pytorch.runtime.alone import meaning, module_alone
+from netspec.backends.pytorch.runtime.alone import call_alone, layer_alone, module_alone
 from netspec.backends.pytorch.runtime.trace import Numbers, Trace, ValueNumber, mark
 from netspec.graph.borrow import borrowed_form
 from netspec.graph.model import Graph, Node
@@ -79,12 +79,7 @@ def _by_running(
     for name, tensor in values.items():
         mark(tensor, found[name])
     for node in nodes:
-        layer = module_alone(graph, node)
-        if isinstance(layer, nn.Parameter):
-            layer = nn.Parameter(state[node.weights_of])
-        elif layer is not None:
-            own = {name: state.get(f"{node.weights_of}.{name}", tensor) for name, tensor in layer.state_dict().items()}
-            layer.load_state_dict(own, assign=True)
+        layer = layer_alone(graph, node, state)
         _mark_own(layer, numbers, node.weights_of)
         results = _call(graph, node, layer, [values[value] for value in node.inputs], numbers)
         for (value, _), (tensor, number) in zip(node.values(), results, strict=True):
@@ -97,11 +92,9 @@ def _by_running(
 
 def _call(graph: Graph, node: Node, layer: Any, given: list[Tensor], numbers: Numbers) -> list[tuple[Tensor, int]]:
     """What a node gives, with the numbers of that."""
-    call = meaning(borrowed_form(graph, node) or node.op.torch(*graph.input_types(node)), layer)
     with torch.no_grad(), Trace(numbers) as trace:
-        result = call(*given)
-    results: list[Tensor] = [result] if isinstance(result, Tensor) else list(result)
-    return [(tensor, trace.number_of(tensor)) for tensor in results[: len(node.types)]]
+        results = call_alone(graph, node, layer, given)
+    return [(tensor, trace.number_of(tensor)) for tensor in results]
 
 
 def _mark_own(layer: Any, numbers: Numbers, path: str) -> list[str]:

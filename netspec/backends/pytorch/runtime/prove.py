@@ -11,6 +11,7 @@ from netspec.analysis.cost import UNUSED, unused_parameters
 from netspec.backends.pytorch.classes import network_class_name
 from netspec.backends.pytorch.runtime.expected import expected_numbers
 from netspec.backends.pytorch.runtime.load import load_source
+from netspec.backends.pytorch.runtime.numeric import prove_numbers
 from netspec.backends.pytorch.runtime.trace import Numbers, Trace, mark, mark_weights
 from netspec.dims import symbols
 from netspec.errors import choices, fail
@@ -46,7 +47,8 @@ def prove_module(graph: Graph, source: str) -> str:
 
     Each output has to come from the calls that the nodes of the graph stand for, with their attributes, on the same
     values and weights: see `trace`. Where only the data tell sizes, the CPU has to do, and those sizes are not
-    compared. Raises NetspecError NS402 where module and graph disagree, which is a fault of netspec.
+    compared. Small networks are run in numbers as well: see `numeric`. Raises NetspecError NS402 where module and graph
+    disagree, which is a fault of netspec.
     """
     device = "cpu" if _sized_by_data(graph) else "meta"
     with torch.device(device):
@@ -76,10 +78,10 @@ def prove_module(graph: Graph, source: str) -> str:
     parameters = sum(p.numel() for p in module.parameters())
     unused = unused_parameters(graph)
     of_these = f" ({unused:,} of them {UNUSED})" if unused else ""
-    return (
-        f"proved {network_class_name(graph)}: {len(wanted)} weights by name and shape, "
-        f"{parameters:,} parameters{of_these}, {', '.join(shapes)}"
-    )
+    figures = [f"{len(wanted)} weights by name and shape", f"{parameters:,} parameters{of_these}", *shapes]
+    if equal := prove_numbers(graph, source, sizes):
+        figures.append(equal)
+    return f"proved {network_class_name(graph)}: {', '.join(figures)}"
 
 
 def _precision(graph: Graph) -> torch.dtype:

@@ -1,0 +1,139 @@
+"""Prove a printed module in numbers: its outputs on random inputs are those of the graph, evaluated op by op."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from netspec.analysis.cost import costs
+from netspec.backends.pytorch.runtime.alone import call_alone, layer_alone
+from netspec.backends.pytorch.runtime.load import load_source
+from netspec.errors import fail
+from netspec.graph.model import Graph
+from netspec.graph.walk import live_nodes, outputs_of
+from netspec.ops.base import is_float
+
+TOLERANCE = 1e-5
+"""How far an output may be from the graph's, of its largest value: both run the same kernels, in float32."""
+
+_MOST = {"macs": 1_000_000_000, "parameters": 5_000_000, "units": 20_000_000, "nodes": 1_000}
+"""What a network may have, that two runs of it and its weights cost less than a second on one slow core."""
+
+
+def prove_numbers(graph: Graph, source: str, sizes: Mapping[str, int]) -> str:
+    """Run a module on random inputs with random weights, and compare with the graph; what was compared, in words.
+
+    The graph is evaluated node by node, each op alone, with the same weights: no source is read for it. A network that
+    might take longer than a second is not run, nor one in half precision; then "" is given. The state of torch's
+    random numbers is as before. Raises NetspecError NS402 where an output differs, which is a fault of netspec.
+    """
+    if not _is_cheap(graph, sizes):
+        return ""
+    generator = torch.Generator().manual_seed(0)
+    inputs = [_random_input(i.type.at(sizes).shape, i.type.dtype, generator) for i in graph.inputs]
+    state = _random_state(graph, generator)
+    # Making layers draws from torch's generator, and so may ops of one's own, in the same order both times.
+    with torch.random.fork_rng(devices=()), torch.no_grad(), torch.device("cpu"):  # pyright: ignore[reportUnknownMemberType]
+        torch.default_generator.manual_seed(0)
+        try:
+            expected = _evaluated(graph, inputs, state)
+        except RuntimeError:
+            return ""  # An op of one's own may have no kernel for the CPU, or refuse these numbers.
+        module = load_source(graph, source).eval().to(torch.float32)
+        module.load_state_dict(state, assign=True)
+        # The module's own flag, and not that of its layers, is what decides which outputs there are.
+        module.training = any(o.mode == "train" for o in graph.outputs)
+        torch.default_generator.manual_seed(0)
+        result = module(*[x.clone() for x in inputs])
+    results = [result] if isinstance(result, Tensor) else list(result)
+    outputs = sorted(graph.outputs, key=lambda o: o.mode == "train")
+    for o, given in zip(outputs, results, strict=True):
+        difference = _difference(given, expected[o.value])
+        if not difference <= TOLERANCE:
+            message = f"output `{o.name}` of the module differs from that of the graph by {difference:.1e}"
+            fail("NS402", f"{message} of its largest value, on random numbers", help=_REPORT)
+    shapes = ", ".join(f"{i.name} {tuple(x.shape)}" for i, x in zip(graph.inputs, inputs, strict=True))
+    return f"numbers equal to {TOLERANCE:.0e} on {shapes}"
+
+
+def _is_cheap(graph: Graph, sizes: Mapping[str, int]) -> bool:
+    """Whether it is sure that two runs take less than a second: by figures of the graph, and no run."""
+    if len(graph) > _MOST["nodes"]:
+        return False
+    types = [type.at(sizes) for type in graph.types.values()]
+    if any(not isinstance(size, int) for type in types for size in type.shape):
+        return False
+    if any(is_float(type) and type.dtype != "float32" for type in types):
+        return False
+    units = sum(_numel(type.shape) for type in types)
+    rows = costs(graph, at=sizes).values()
+    macs = [row.macs for row in rows]
+    if units > _MOST["units"] or not all(isinstance(n, int) for n in macs):
+        return False
+    samples = max([_numel(i.type.at(sizes).shape[:1]) for i in graph.inputs], default=1)
+    parameters = sum(row.parameters + row.buffers for row in rows)
+    return sum(n for n in macs if isinstance(n, int)) * samples <= _MOST["macs"] and parameters <= _MOST["parameters"]
+
+
+def _evaluated(graph: Graph, inputs: Sequence[Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The outputs of a graph, by the names of their values; others go once nothing needs them."""
+    nodes = live_nodes(graph, "train")
+    values = {i.name: x.clone() for i, x in zip(graph.inputs, inputs, strict=True)}
+    wanted = set(outputs_of(graph, "train"))
+    last = {value: node.path for node in nodes for value in node.inputs}
+    for node in nodes:
+        layer = layer_alone(graph, node, state)
+        results = call_alone(graph, node, layer, [values[value] for value in node.inputs])
+        values.update({value: tensor for (value, _), tensor in zip(node.values(), results, strict=True)})
+        for value in {*node.inputs} - wanted:
+            if last[value] == node.path:
+                del values[value]
+    return values
+
+
+def _random_state(graph: Graph, generator: torch.Generator) -> dict[str, Tensor]:
+    """Weights as training might leave them: no bias is 0, no variance negative, and no layer makes values grow."""
+    state: dict[str, Tensor] = {}
+    for key, weight in graph.state().items():
+        dtype: torch.dtype = getattr(torch, weight.dtype)
+        tensor = torch.empty(weight.shape, dtype=dtype, device="cpu")
+        if not dtype.is_floating_point:
+            state[key] = tensor.zero_()
+        elif len(weight.shape) < 2:
+            state[key] = tensor.uniform_(0.5, 1.5, generator=generator)
+        else:
+            state[key] = tensor.normal_(0, (1 / max(tensor[0].numel(), 1)) ** 0.5, generator=generator)
+    return state
+
+
+def _random_input(shape: Sequence[object], dtype: str, generator: torch.Generator) -> Tensor:
+    """Random numbers for an input of floats; zeros for others, which are indices mostly."""
+    sizes = [size for size in shape if isinstance(size, int)]
+    if dtype == "float32":
+        return torch.randn(sizes, generator=generator, dtype=torch.float32, device="cpu")
+    return torch.zeros(sizes, dtype=getattr(torch, dtype), device="cpu")
+
+
+def _difference(a: Tensor, b: Tensor) -> float:
+    """How far two tensors are apart at most, of the largest value of the second; infinity where they can't be equal."""
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return float("inf")
+    if a.numel() == 0 or torch.equal(a, b):
+        return 0.0
+    a, b = a.double(), b.double()
+    same = (a == b) | (a.isnan() & b.isnan())
+    scale = b[b.isfinite()].abs().max() if b.isfinite().any() else torch.tensor(1.0)
+    apart = torch.where(same, 0.0, (a - b).abs() / scale.clamp_min(1e-30))
+    return float(apart.nan_to_num(nan=float("inf")).max())
+
+
+def _numel(shape: Sequence[object]) -> int:
+    count = 1
+    for size in shape:
+        count *= size if isinstance(size, int) else 1
+    return count
+
+
+_REPORT = "this is a fault of netspec: please report it with the spec"
