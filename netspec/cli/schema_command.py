@@ -32,7 +32,8 @@ def command(output: FileOptions) -> None:
     """
     from netspec.ops import REGISTRY
     from netspec.ops.own import announced
-    from netspec.spec.schema.schema import schema_text, spec_schema
+    from netspec.spec.schema.schema import spec_schema
+    from netspec.spec.schema.schema_text import schema_text
 
     _check(output)
     for name in announced():

@@ -25,7 +25,8 @@ from netspec.ops.base import REGISTRY, Elementwise, Merge, Op
 from netspec.ops.fields import Pair
 from netspec.source import Source
 from netspec.spec.read import initializers, keys, parameters
-from netspec.spec.schema.schema import schema_text, spec_schema
+from netspec.spec.schema.schema import spec_schema
+from netspec.spec.schema.schema_text import schema_text
 from netspec.spec.text.data import plain_data
 from netspec.spec.text.parse import parse_text
 from tests.support.paths import TESTS

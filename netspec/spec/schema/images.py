@@ -1,4 +1,4 @@
-"""The parts of the JSON Schema that say what goes in and comes out: inputs, outputs, `preprocess` and `labels`."""
+"""The JSON Schema of what goes in and comes out: inputs, outputs, `preprocess` and `labels`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,20 @@ from netspec.labels import KNOWN
 from netspec.spec.limits import MAX_IMAGE_SIDE
 from netspec.spec.read.keys import InputOutline, OutputOutline, PreprocessOutline
 from netspec.spec.read.preprocess import IMAGES
-from netspec.spec.schema.parts import EXPRESSION, NUMBER, VALUE, Schema, closed, described, one_of, ref, words
+from netspec.spec.schema.parts import (
+    EXPRESSION,
+    NUMBER,
+    VALUE,
+    Schema,
+    closed_mapping,
+    described,
+    literal_values,
+    pattern_of,
+    ref,
+)
 
 _DIM = {"anyOf": [ref("size"), EXPRESSION]}
-_DTYPES = words(InputOutline, "dtype")
+_DTYPES = literal_values(InputOutline, "dtype")
 _INPUT: Mapping[str, Schema] = {
     "shape": described("Sizes, batch first.", {"type": "array", "items": _DIM, "minItems": 1}),
     "dtype": described("The type of its elements.", {"enum": _DTYPES, "default": "float32"}),
@@ -21,11 +31,11 @@ _INPUT: Mapping[str, Schema] = {
     ),
 }
 _OUTPUT: Mapping[str, Schema] = {
-    "mode": described("`train`: it is built in training only.", {"enum": words(OutputOutline, "mode")}),
+    "mode": described("`train`: it is built in training only.", {"enum": literal_values(OutputOutline, "mode")}),
 }
 
 
-def inputs_and_outputs() -> Schema:
+def input_and_output_definitions() -> Schema:
     """Inputs and outputs, as definitions."""
     return {
         "input": {
@@ -50,7 +60,7 @@ def inputs_and_outputs() -> Schema:
     }
 
 
-def images() -> Schema:
+def image_definitions() -> Schema:
     """`preprocess` and `labels` of a file, or of one of its networks, as definitions."""
     side: Schema = {"type": ["integer", "array"], "minimum": 1, "maximum": MAX_IMAGE_SIDE, "minItems": 2, "maxItems": 2}
     side["items"] = {"type": "integer", "minimum": 1, "maximum": MAX_IMAGE_SIDE}
@@ -60,10 +70,11 @@ def images() -> Schema:
         "resize": described("What the shorter side becomes, or [height, width].", side),
         "crop": described("The part at the centre that is taken: a size, or [height, width].", side),
         "interpolation": described(
-            "How pixels are resized.", {"enum": words(PreprocessOutline, "interpolation"), "default": "bilinear"}
+            "How pixels are resized.",
+            {"enum": literal_values(PreprocessOutline, "interpolation"), "default": "bilinear"},
         ),
         "channels": described(
-            "The order of the channels.", {"enum": words(PreprocessOutline, "channels"), "default": "rgb"}
+            "The order of the channels.", {"enum": literal_values(PreprocessOutline, "channels"), "default": "rgb"}
         ),
         "rescale": described("Whether pixels go from 0 to 1, not from 0 to 255.", {"type": "boolean", "default": True}),
         "mean": described("What is taken away: a number, or one for each channel.", numbers),
@@ -75,7 +86,7 @@ def images() -> Schema:
             "description": "How an image becomes an input: {image: {resize: 256, mean: 0.5, std: 0.5}}.",
             "type": "object",
             "propertyNames": ref("module-name"),
-            "additionalProperties": closed(properties, "What is done to an image, from `resize` to `std`."),
+            "additionalProperties": closed_mapping(properties, "What is done to an image, from `resize` to `std`."),
         },
         "labels": {
             "description": "The names of the classes of an output: {logits: [cat, dog]}.",
@@ -83,7 +94,7 @@ def images() -> Schema:
             "propertyNames": ref("output-name"),
             "additionalProperties": {
                 "type": ["string", "array"],
-                "pattern": one_of(KNOWN),
+                "pattern": pattern_of(KNOWN),
                 "items": label,
                 "minItems": 1,
             },

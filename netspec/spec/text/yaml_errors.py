@@ -1,6 +1,6 @@
 """YAML's syntax errors in words: the parser's own are about its grammar; these are about what people do.
 
-What went wrong is read from the text and from where the parser stopped, never from its words: those change from one
+The cause is told from the text and from where the parser stopped, never from its messages: those change from one
 release to the next. A function that starts with `_check` raises if it knows what went wrong, and returns if it does
 not; so their order counts. One that starts with `_fail` always raises.
 """
