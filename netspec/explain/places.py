@@ -1,8 +1,9 @@
-"""From the graph back to the spec: which step, and which body, a node or scope comes from."""
+"""From the graph back to the spec: the step, and the body, that a node or scope comes from."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from netspec.graph.model import Graph, Node, Scope
 from netspec.source import Span
@@ -10,8 +11,16 @@ from netspec.spec.read.body import Argument, BlockDefinition, Body, Step
 from netspec.spec.read.read_spec import Spec
 
 
+class LeftOut(NamedTuple):
+    """A step that the graph does not have: the path that it would have, and the value that `input` stands for there."""
+
+    path: str
+    step: Step
+    input: str | None
+
+
 class Places:
-    """The steps and bodies of a spec by where they stand in its files."""
+    """The steps and bodies of a spec, by their places in its files."""
 
     def __init__(self, spec: Spec, graph: Graph) -> None:
         self.spec = spec
@@ -21,6 +30,7 @@ class Places:
         self._read(spec.body)
 
     def _read(self, body: Body) -> None:
+        """Keep a body and its steps, with the bodies of blocks, branches and arguments in it."""
         if body.span in self.bodies:
             return
         self.bodies[body.span] = body
@@ -50,11 +60,11 @@ class Places:
         return None
 
     def argument(self, use: Scope, name: str) -> Argument | None:
-        """What the spec wrote for a parameter of a block where it is used; None where the default holds."""
+        """The argument for a parameter in a use of a block; None where the default holds."""
         step = self.step(use)
         return step.arguments.get(name) if step is not None else None
 
-    def around(self, part: Node | Scope) -> Iterator[Scope]:
+    def scopes_around(self, part: Node | Scope) -> Iterator[Scope]:
         """The scopes around a part, innermost first."""
         path = part.scope if isinstance(part, Node) else part.parent
         while path:
@@ -62,8 +72,8 @@ class Places:
             yield scope
             path = scope.parent
 
-    def left_out(self, scope: Scope | None) -> Iterator[tuple[str, Step, str | None]]:
-        """The steps of a scope that the graph does not have: path, step, and the value that `input` stands for there.
+    def left_out(self, scope: Scope | None) -> Iterator[LeftOut]:
+        """The steps of a scope (None: of the network) that the graph does not have.
 
         They are those whose `when` is false or whose `repeat` is 0, in branches of merges too; not those of a network
         that is a step whose values nothing wants.
@@ -73,26 +83,23 @@ class Places:
         if body is not None:
             yield from self._left_out(body, scope.path if scope else "", entry)
 
-    def _left_out(self, body: Body, around: str, entry: str | None) -> Iterator[tuple[str, Step, str | None]]:
+    def _left_out(self, body: Body, parent: str, entry: str | None) -> Iterator[LeftOut]:
+        """The steps left out of a body, which stands in the scope at `parent` and is entered by the value `entry`."""
         for step in body.steps:
-            path = f"{around}.{step.called}" if around else step.called
-            if step.branches is None:
-                if path not in self.graph.by_path and path not in self.graph.scopes and decided(step):
-                    yield path, step, entry
-                continue
+            path = f"{parent}.{step.called}" if parent else step.called
             node = self.graph.by_path.get(path)
-            if node is None:
-                if decided(step):
-                    yield path, step, entry
+            if node is None and path not in self.graph.scopes and _is_conditional(step):
+                yield LeftOut(path, step, entry)
+            if node is None or step.branches is None:
                 continue
-            inside = path if step.named else around
-            for place, (name, branch) in enumerate(step.branches.items()):
+            inside = path if step.named else parent
+            for number, (name, branch) in enumerate(step.branches.items()):
                 within = f"{inside}.{name}" if inside else name
                 if within not in self.graph.scopes:
-                    # Nothing of the branch is there, so what it gives is what enters it.
-                    yield from self._left_out(branch, within, node.inputs[place])
+                    # The branch has no nodes, so its output is its input.
+                    yield from self._left_out(branch, within, node.inputs[number])
 
 
-def decided(step: Step) -> bool:
+def _is_conditional(step: Step) -> bool:
     """Whether a condition or a number of copies decides if a step is there."""
     return step.when is not None or step.repeat is not None

@@ -1,4 +1,4 @@
-"""Where a value comes from: the spec, a default, `--set`, the copy of a repeat, or a shape."""
+"""The origins of values: the spec, a default, `--set`, the copy of a repeat, or a shape."""
 
 from __future__ import annotations
 
@@ -12,12 +12,16 @@ from netspec.graph.model import Node, Scope
 from netspec.source import Span
 from netspec.spec.read.body import Argument
 
-MAX_TRACE = 20
+_MAX_TRACE = 20
+"""How many arguments a value is followed through: blocks may nest deeper, and the table would not end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """A value, where it comes from in a word, how the spec wrote it, and where; `depth` below the value it explains."""
+    """A value with its origin in words (`params`, `default`), its text in the spec, and its place.
+
+    `depth` is its indentation below the value that it explains.
+    """
 
     name: str
     value: Value
@@ -30,16 +34,16 @@ class Origin:
 class ValueOrigins:
     """Follows values from where they are used to where they were written."""
 
-    def __init__(self, places: Places, given: Collection[str]) -> None:
+    def __init__(self, places: Places, overridden: Collection[str]) -> None:
         self.places = places
         self.graph = places.graph
         self.lexicon = Lexicon(places.graph)
-        self.given = given
+        self.overridden = overridden
 
     def of_argument(
         self, name: str, value: Value, argument: Argument, part: Node | Scope, depth: int = 0
     ) -> Iterator[Origin]:
-        """An argument that the spec wrote, then the names in it. `part` is what the step became."""
+        """The origin of an argument, then of the names in it; `part` is what its step became in the graph."""
         origin = "defaults" if argument.of_file else "spec"
         yield self._written(name, value, origin, argument, depth)
         if argument.expression is not None:
@@ -52,11 +56,11 @@ class ValueOrigins:
     def of_names(
         self, tree: Expression, scope: str, path: str, depth: int, entry: str | None = None
     ) -> Iterator[Origin]:
-        """The names of an expression that a step at a path has, in the scope at another.
+        """The origins of the names in an expression of the step at `path`, which is written in the scope at `scope`.
 
         `entry` is the value that `input` stands for, where no scope says it.
         """
-        if depth > MAX_TRACE:
+        if depth > _MAX_TRACE:
             return
         for leaf in dict.fromkeys(leaves(tree)):
             if isinstance(leaf, Attribute):
@@ -65,7 +69,7 @@ class ValueOrigins:
                 yield from self._bound(binding, depth)
 
     def _bound(self, binding: Binding, depth: int) -> Iterator[Origin]:
-        """What a name stands for: a copy's number; a parameter, by its argument or its default; one of the spec."""
+        """The origin of a name: a copy's number; a parameter, by its argument or its default; one of the spec."""
         owner, name = binding.owner, binding.name
         if owner is None:
             yield self.of_spec(name, depth)
@@ -80,14 +84,14 @@ class ValueOrigins:
             yield Origin(name, binding.value, f"default of {owner.block.name}", "", place_text(span), depth)
 
     def of_spec(self, name: str, depth: int = 0) -> Origin:
-        """A parameter of the spec: given from outside, or its default."""
+        """The origin of a parameter of the spec: set from outside, or its default."""
         parameter = self.places.spec.parameters.get(name)
         value = self.graph.params.get(name)
         where = place_text(parameter.span) if parameter else ""
-        return Origin(name, value, "--set" if name in self.given else "params", "", where, depth)
+        return Origin(name, value, "--set" if name in self.overridden else "params", "", where, depth)
 
     def _size(self, leaf: Attribute, scope: str, depth: int, entry: str | None) -> Iterator[Origin]:
-        """`input.channels`: what the shape that enters says."""
+        """The origin of `input.channels`: the shape of a value."""
         value = entry if leaf.name == "input" else None
         if value is None:
             value = self.lexicon.value(scope, leaf.name) or leaf.name
@@ -97,7 +101,7 @@ class ValueOrigins:
             yield Origin(f"{leaf.name}.{leaf.attribute}", size, f"{value} is {type}", "", "", depth)
 
     def condition(self, argument: Argument, scope: str, path: str, entry: str | None) -> Iterator[Origin]:
-        """A `when` that is false or a `repeat` of 0, for a step that is not there, with what it follows from."""
+        """The origin of a false `when` or a `repeat` of 0, for a step that was left out, then of the names in it."""
         value = False if argument.name == "when" else 0
         yield self._written(argument.name, value, "spec", argument, 0)
         if argument.expression is not None:

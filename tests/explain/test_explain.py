@@ -268,3 +268,20 @@ def test_what_becomes_of_an_image() -> None:
     found = values(netspec.load("resnet18", inputs={"image": ["N", 3, 288, 288]}).explain("image"))
     assert found["preprocess.resize"] == (329, "its size")
     assert found["preprocess.crop"] == (288, "its size")
+
+
+def test_a_merge_that_is_repeated_is_not_left_out() -> None:
+    text = """\
+netspec: 1
+name: merges
+inputs: {image: [N, 4, 8, 8]}
+network:
+  - add: {branches: {a: [relu], b: []}}
+    name: twice
+    repeat: 2
+  - add: {branches: {a: [relu], b: []}}
+    name: never
+    repeat: 0
+"""
+    held = netspec.loads(text).explain()["holds"]
+    assert [(item["name"], item["left_out"]) for item in held] == [("twice", False), ("never", True)]
