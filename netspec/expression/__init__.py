@@ -15,6 +15,8 @@ from netspec.expression.language import (
     MAX_INTEGER,
     MAX_LENGTH,
     MAX_OPERATORS,
+    as_bool,
+    way_to_bool,
 )
 from netspec.expression.parser import parse
 from netspec.expression.printer import expression_text, python_literal, show
@@ -35,7 +37,6 @@ from netspec.expression.tree import (
     names_in,
     rewrite,
 )
-from netspec.expression.words import as_bool, way_to_bool
 
 __all__ = [
     "FUNCTIONS",

@@ -1,4 +1,4 @@
-"""What is wrong with an expression; who knows where it stands makes a diagnostic of it."""
+"""Errors of expressions, by their offset in the text; a caller that knows the file makes diagnostics of them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class ExpressionError(Exception):
 
 
 class NoTruth(ExpressionError):
-    """A value that is neither true nor false, where one of them is wanted."""
+    """A value that is neither true nor false stands as a condition."""
 
     def __init__(self, value: str) -> None:
         super().__init__(f"{value} is neither true nor false: compare it with something")
 
 
 class UnknownName(ExpressionError):
-    """A name that stands for nothing here."""
+    """A name has no value here."""
 
     def __init__(self, name: str, at: int | None = None) -> None:
         super().__init__(f"`{name}` is not defined here", at, len(name))

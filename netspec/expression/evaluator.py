@@ -1,4 +1,4 @@
-"""Values of expressions: exact for symbolic sizes, bounded for numbers, and never Python's `eval`."""
+"""The evaluator of expressions: exact for symbolic sizes, bounded for numbers, and never Python's `eval`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ from netspec.expression.tree import (
 
 
 def evaluate(tree: Expression, names: Mapping[str, Value]) -> Value:
-    """The value of an expression; `names` holds parameters and, by name, the body's inputs (types.Tensor)."""
+    """The value of an expression; `names` are the parameters, and the types of the body's inputs (types.Tensor).
+
+    Raises ExpressionError.
+    """
     # Most expressions are a name alone: a large network evaluates one for almost every node.
     if type(tree) is Name:
         try:
@@ -62,6 +65,7 @@ def evaluate(tree: Expression, names: Mapping[str, Value]) -> Value:
 
 
 def _attribute(names: Mapping[str, Value], name: str, attribute: str, at: int) -> Value:
+    """The attribute of a value's type: `input.channels`."""
     if name not in names:
         raise UnknownName(name, at)
     tensor = names[name]
@@ -74,6 +78,7 @@ def _attribute(names: Mapping[str, Value], name: str, attribute: str, at: int) -
 
 
 def _truth(value: Value) -> bool:
+    """A value as a condition."""
     if isinstance(value, bool):
         return value
     if isinstance(value, Symbolic):
@@ -82,6 +87,7 @@ def _truth(value: Value) -> bool:
 
 
 def _number(operator: str, value: Value) -> Any:
+    """A value as an operand of arithmetic."""
     if isinstance(value, bool) or not isinstance(value, int | float | Symbolic):
         raise ExpressionError(f"`{operator}` takes numbers, not {show(value)}")
     return value
@@ -101,6 +107,7 @@ _ON_INTEGERS: dict[str, Callable[[int, int], Value]] = {
 
 
 def _operate(operator: str, left: Value, right: Value) -> Value:
+    """The value of a binary operator; refuses what is no exact size."""
     if type(left) is int and type(right) is int and operator in _ON_INTEGERS:
         return _checked(_ON_INTEGERS[operator](left, right))
     if operator in ("==", "!="):
@@ -139,6 +146,7 @@ def _arithmetic(operator: str, a: Any, b: Any) -> Value:
 
 
 def _factors(size: Symbolic) -> int:
+    """The number of factors in all terms of a size, which bounds the time of a product."""
     return sum(len(monomial) for monomial, _ in size.terms)
 
 
@@ -172,6 +180,7 @@ def _compare(operator: str, a: Any, b: Any) -> bool:
 
 
 def _checked(value: Any) -> Any:
+    """The value, if it is within the bounds of integers and floats."""
     if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
         raise ExpressionError("an integer is at most 2**63 - 1")
     if isinstance(value, float) and not math.isfinite(value):
@@ -180,6 +189,7 @@ def _checked(value: Any) -> Any:
 
 
 def _item(value: Value, index: Value) -> Value:
+    """The value of `value[index]`."""
     if not _is_list(value):
         raise ExpressionError(f"`[...]` takes an item of a list, and {show(value)} is none")
     if isinstance(index, bool) or not isinstance(index, int):
@@ -190,16 +200,17 @@ def _item(value: Value, index: Value) -> Value:
 
 
 def _call(function: str, arguments: list[Value]) -> Value:
+    """The value of a function; `len`, `min` and `max` take a list too."""
     values = arguments
-    single = len(arguments) == 1 and _is_list(arguments[0])
-    if single and function in ("len", "min", "max"):
+    takes_list = len(arguments) == 1 and _is_list(arguments[0])
+    if takes_list and function in ("len", "min", "max"):
         values: list[Value] = arguments[0]
     if function == "len":
-        if not single:
+        if not takes_list:
             raise ExpressionError("`len` takes one list")
         return len(values)
     rounds = function in ("ceil", "floor")
-    if not values or (len(values) != 1 if rounds else len(values) == 1 and not single):
+    if not values or (len(values) != 1 if rounds else len(values) == 1 and not takes_list):
         raise ExpressionError(f"`{function}` takes {'one number' if rounds else 'two numbers or more, or a list'}")
     for value in values:
         if isinstance(_number(function, value), Symbolic):

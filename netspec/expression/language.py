@@ -1,4 +1,4 @@
-"""What the language of expressions has: operators, functions, attributes, and limits on all of it."""
+"""The language of expressions: operators, functions, attributes, and limits on all of it."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ PRECEDENCE = {
     "//": 6,
     "%": 6,
 }
-"""How tightly each operator binds; what stands between two operators goes to the higher."""
+"""How tightly each operator binds: `a + b * c` is `a + (b * c)`."""
 COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
 NOT, UNARY, POSTFIX = 3, 7, 9
-"""How tightly `not` binds, unary minus, and all that needs no brackets anywhere."""
+"""How tightly `not` and unary minus bind, and what never needs brackets."""
 
 ATTRIBUTES = ("channels", "height", "width", "features", "shape")
-"""What `input.` may be followed by."""
+"""The attributes of a value: `input.channels`."""
 
 
 def _floor(x: float) -> int:
@@ -51,3 +51,19 @@ def _ceil(x: float) -> int:
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {"min": min, "max": max, "ceil": _ceil, "floor": _floor, "len": len}
+
+
+# Words for true and false in other languages, which are text here.
+
+_TRUE, _FALSE = ("yes", "on", "y", "true"), ("no", "off", "n", "false")
+
+
+def as_bool(word: str) -> str:
+    """`true` for `yes` and `false` for `no`, as YAML 1.1 and other tools have it; "" for other words."""
+    return "true" if word.lower() in _TRUE else "false" if word.lower() in _FALSE else ""
+
+
+def way_to_bool(value: Any) -> str:
+    """A hint where `yes` stands for true, or `off` for false; "" for other values."""
+    meant = as_bool(value) if isinstance(value, str) else ""
+    return f"write {meant}: {value!r} is text" if meant else ""

@@ -1,4 +1,4 @@
-"""Text -> tree: a parser by descent that counts how deep it is, and says at which character it gave up."""
+"""A parser of expressions by recursive descent, of bounded depth; its errors say at which character they are."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ _TOKEN = re.compile(
 _RESERVED = frozenset(("if", "else", "and", "or", "not"))
 
 _POWER = "a power is a product: `x * x`"
-_INSTEAD = {
+_FUNCTION_HINTS = {
     "int": "`floor(x)` gives an int, and so does `x // y`",
     "round": "write `floor(x + 0.5)`",
     "pow": _POWER,
     "size": "sizes are `input.channels`, `input.height`, `input.width`, `input.features`",
 }
-"""What to write instead of some functions of Python."""
+"""Hints for some functions of Python."""
 
-_WAYS = {
+_SYMBOL_HINTS = {
     "=": "`==` compares; arguments with names are written {name: value}",
     "&": "write `and`",
     "|": "write `or`",
@@ -62,15 +62,11 @@ _WAYS = {
     "is": "`==` compares",
     "in": "compare with each: `x == 1 or x == 2`",
 }
-"""What to write instead of what other languages have."""
-
-
-def _help(found: str) -> str:
-    return _WAYS.get(found, "")
+"""Hints for operators and quotes of other languages."""
 
 
 _Token = tuple[str, str, int]
-"""Its kind (`number`, `name`, `text`, `symbol` or `end`), what it says, and where it starts."""
+"""Its kind (`number`, `name`, `text`, `symbol` or `end`), its text, and its offset."""
 
 
 @lru_cache(maxsize=8192)
@@ -80,30 +76,33 @@ def parse(text: str) -> Expression:
         raise ExpressionError(f"an expression has at most {MAX_LENGTH} characters")
     parser = _Parser(text)
     tree = parser.conditional()
-    kind, found, at = parser.take()
+    kind, rest, at = parser.take()
     if kind != "end":
-        parser.unexpected(kind, found, at)
+        parser.unexpected(kind, rest, at)
     return tree
 
 
 def _tokens(text: str) -> list[_Token]:
-    found: list[_Token] = []
+    """The tokens of a text, `end` after them."""
+    tokens: list[_Token] = []
     at = 0
     end = len(text.rstrip())
     while at < end:
         match = _TOKEN.match(text, at)
         if match is None:
             start = at + len(text[at:]) - len(text[at:].lstrip())
-            raise ExpressionError(f"`{text[start]}` has no meaning in an expression", start, help=_help(text[start]))
+            symbol = text[start]
+            message = f"`{symbol}` has no meaning in an expression"
+            raise ExpressionError(message, start, help=_SYMBOL_HINTS.get(symbol, ""))
         kind = str(match.lastgroup)
-        found.append((kind, match[kind], match.start(kind)))
+        tokens.append((kind, match[kind], match.start(kind)))
         at = match.end()
-    found.append(("end", "", end))
-    return found
+    tokens.append(("end", "", end))
+    return tokens
 
 
 class _Parser:
-    """One method per rule of the grammar: each takes the tokens of what it is named for, and gives the tree."""
+    """A method for each rule of the grammar, which takes the rule's tokens and returns its tree."""
 
     def __init__(self, text: str) -> None:
         self.tokens = _tokens(text)
@@ -112,38 +111,43 @@ class _Parser:
         self.operators = 0
 
     def peek(self) -> str:
-        """What the next token says if it may be an operator, a bracket or a word; a number or a text is none."""
+        """The next token, if it may be an operator, a bracket or a word; "" for a number or text."""
         kind, text, _ = self.tokens[self.next]
         return text if kind in ("name", "symbol") else ""
 
     def take(self) -> _Token:
+        """The next token, which is behind the parser then."""
         token = self.tokens[self.next]
         self.next += 1
         return token
 
     def expect(self, symbol: str) -> None:
+        """Take a symbol, which has to be there."""
         kind, text, at = self.take()
         if text != symbol or kind == "text":
             self.unexpected(kind, text, at, f"`{symbol}` is missing before ")
 
     def unexpected(self, kind: str, text: str, at: int, lead: str = "") -> NoReturn:
+        """Raise the error for a token that can't stand here; `lead` is the message before its name."""
         if text == "**":
             raise ExpressionError("there is no power operator", at, 2, _POWER)
         what = "the end" if kind == "end" else f"`{text}`"
         message = f"{lead}{what}" if lead else f"{what} can't stand here"
-        if kind in ("name", "number", "text") and not lead and text not in (*_RESERVED, *_WAYS) and self.next > 1:
+        is_operand = kind in ("name", "number", "text") and text not in (*_RESERVED, *_SYMBOL_HINTS)
+        if is_operand and not lead and self.next > 1:
             message = f"an operator is missing before {what}"
         if kind == "end" and not lead:
             message = "something is missing at the end" if at else "an expression is missing"
-        raise ExpressionError(message, at, max(1, len(text)), _help(text))
+        raise ExpressionError(message, at, max(1, len(text)), _SYMBOL_HINTS.get(text, ""))
 
     def descend(self) -> None:
+        """Count one level of nesting."""
         self.depth += 1
         if self.depth > MAX_EXPRESSION_DEPTH:
             raise ExpressionError(f"an expression nests at most {MAX_EXPRESSION_DEPTH} deep", self.tokens[self.next][2])
 
     def count_operator(self, at: int) -> None:
-        """Chains grow the tree to the left, which MAX_DEPTH does not see."""
+        """Count an operator: a chain of them grows the tree to the left, which `descend` does not see."""
         self.operators += 1
         if self.operators > MAX_OPERATORS:
             raise ExpressionError(f"an expression has at most {MAX_OPERATORS} operators", at)
@@ -160,7 +164,7 @@ class _Parser:
         return value
 
     def binary(self, floor: int) -> Expression:
-        """Operators that bind tighter than `floor`, with what stands between them."""
+        """Operators that bind tighter than `floor`, with their operands."""
         left = self.unary()
         while True:
             operator = self.peek()
@@ -185,7 +189,7 @@ class _Parser:
         return value
 
     def minus(self) -> Expression:
-        """What follows a `-`; of a number, it is the sign."""
+        """The operand of a `-`, negated: of a number, it is the sign."""
         inner = self.unary()
         if isinstance(inner, Literal) and type(inner.value) in (int, float):
             return Literal(-inner.value)
@@ -241,20 +245,22 @@ class _Parser:
         return FunctionCall(function, self.arguments(")"))
 
     def unknown_function(self, name: str, at: int) -> NoReturn:
-        own = name.rpartition(".")[2]
-        help = f"write `{own}(...)`" if own in FUNCTIONS else _INSTEAD.get(own, "")
+        """Raise the error for a call of something else than a function of the language: `round`, `math.floor`."""
+        function = name.rpartition(".")[2]
+        help = f"write `{function}(...)`" if function in FUNCTIONS else _FUNCTION_HINTS.get(function, "")
         names = " ".join(FUNCTIONS)
         raise ExpressionError(f"there is no function `{name}`, only {names}", at, len(name), help)
 
     def arguments(self, close: str) -> tuple[Expression, ...]:
-        found: list[Expression] = []
+        """Expressions with commas between them, up to a closing bracket."""
+        items: list[Expression] = []
         while self.peek() != close:
-            found.append(self.conditional())
+            items.append(self.conditional())
             if self.peek() != ",":
                 break
             self.take()
         self.expect(close)
-        return tuple(found)
+        return tuple(items)
 
 
 def _number(text: str, at: int) -> int | float:

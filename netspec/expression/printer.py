@@ -19,7 +19,11 @@ from netspec.expression.tree import (
 
 
 def show(value: Value) -> str:
-    """A value as the spec language writes it."""
+    """A value as the spec language writes it.
+
+    >>> show([True, 0.5, "same"])
+    "[true, 0.5, 'same']"
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -41,7 +45,10 @@ def python_literal(value: Value) -> str:
 
 
 def expression_text(tree: Expression, *, python: bool = False, floor: int = 0) -> str:
-    """An expression written out, with the brackets it needs: in the spec language, or in Python."""
+    """An expression as text with the brackets it needs, in the spec language or in Python.
+
+    `floor` is how tightly the operator around it binds: what binds less stands in brackets.
+    """
     match tree:
         case Literal(value):
             text, level = (python_literal(value) if python else show(value)), POSTFIX

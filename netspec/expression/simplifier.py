@@ -1,4 +1,4 @@
-"""Expressions made shorter by what is known."""
+"""Partial evaluation of expressions: some of their names have values."""
 
 from __future__ import annotations
 
@@ -23,36 +23,41 @@ from netspec.expression.tree import (
 )
 
 
-def simplify(tree: Expression, known: Mapping[str, Value]) -> Expression:
-    """An expression with known names put in and all that follows from them worked out."""
+def simplify(tree: Expression, values: Mapping[str, Value]) -> Expression:
+    """An expression with some of its names replaced by values, and evaluated as far as that goes.
+
+    >>> from netspec.expression import expression_text, parse
+    >>> expression_text(simplify(parse("4*width if wide else k*(n + 1)"), {"wide": False, "n": 2}))
+    'k * 3'
+    """
     match tree:
         case Name(name):
-            return Literal(known[name]) if name in known else tree
+            return Literal(values[name]) if name in values else tree
         case Literal() | Attribute():
             return tree
         case Unary(operator, value):
-            parts = (simplify(value, known),)
+            parts = (simplify(value, values),)
             result: Expression = Unary(operator, *parts)
         case Subscript(value, index):
-            parts = (simplify(value, known), simplify(index, known))
+            parts = (simplify(value, values), simplify(index, values))
             result = Subscript(*parts)
         case FunctionCall(function, arguments):
-            parts = tuple([simplify(a, known) for a in arguments])
+            parts = tuple([simplify(a, values) for a in arguments])
             result = FunctionCall(function, parts)
         case ListOf(items):
-            parts = tuple([simplify(item, known) for item in items])
+            parts = tuple([simplify(item, values) for item in items])
             result = ListOf(parts)
         case Conditional(then, condition, otherwise):
-            decided = simplify(condition, known)
+            decided = simplify(condition, values)
             if isinstance(decided, Literal) and isinstance(decided.value, bool):
-                return simplify(then if decided.value else otherwise, known)
-            parts = (simplify(then, known), decided, simplify(otherwise, known))
+                return simplify(then if decided.value else otherwise, values)
+            parts = (simplify(then, values), decided, simplify(otherwise, values))
             result = Conditional(*parts)
             # As text, since 1 == 1.0 == true.
             if expression_text(result.then) == expression_text(result.otherwise):
                 return result.then
         case Binary(operator, left, right):
-            parts = (simplify(left, known), simplify(right, known))
+            parts = (simplify(left, values), simplify(right, values))
             result = _simplify_binary(Binary(operator, *parts))
     if not isinstance(result, Literal) and all(isinstance(part, Literal) for part in parts):
         # What can't be worked out may stand where it never is: `4 // 0` in `1 if flag else 4 // 0`.
@@ -62,7 +67,7 @@ def simplify(tree: Expression, known: Mapping[str, Value]) -> Expression:
 
 
 def _simplify_binary(tree: Binary) -> Expression:
-    """`true and x` is x, `1*x` is x, `x + 0` is x; what decides alone decides."""
+    """`true and x` is x, `1*x` is x, `x + 0` is x; `false and x` is false."""
     neutral = {"and": True, "or": False, "*": 1, "+": 0}
     for literal, other in ((tree.left, tree.right), (tree.right, tree.left)):
         if not isinstance(literal, Literal) or tree.operator not in neutral:

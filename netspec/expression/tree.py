@@ -1,4 +1,4 @@
-"""The tree of an expression: a class for each kind of node, and walks over all of them."""
+"""The syntax tree of an expression: a class for each kind of node, and walks over trees."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 Value = Any
-"""What an expression gives: int, float, bool, str, a list of these, or a symbolic size."""
+"""The value of an expression: int, float, bool, str, a list of these, or a symbolic size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,13 @@ class Literal:
 
 
 def _frozen(value: Any) -> object:
-    """A value as one that has a hash."""
+    """A value in a form that can be hashed."""
     return tuple([_frozen(item) for item in cast("list[Any]", value)]) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A parameter or `index`: `width`; one `of_file` is the file's, whatever the blocks around call so."""
+    """A parameter or `index`: `width`. One `of_file` is the file's parameter, also in a block with one of that name."""
 
     name: str
     at: int = field(default=0, compare=False)
@@ -121,7 +121,7 @@ def names_in(tree: Expression) -> set[str]:
 
 
 def rewrite(tree: Expression, leaf: Callable[[Name | Attribute], Expression]) -> Expression:
-    """An expression with its names and attributes replaced by what `leaf` gives for each."""
+    """An expression with its names and attributes replaced by what the function `leaf` returns for each."""
     match tree:
         case Name() | Attribute():
             return leaf(tree)
