@@ -1,4 +1,4 @@
-"""Mappings whose values are made when they are asked for: weights that are never all in memory."""
+"""Mappings that load a value when it is asked for: weights that are never all in memory."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ T = TypeVar("T")
 
 
 class LazyMapping(Mapping[str, T]):
-    """A mapping from these keys to what `make` gives for each, made anew each time."""
+    """A mapping whose values are loaded by a function of their keys, anew each time that one is asked for.
 
-    def __init__(self, keys: Iterable[str], make: Callable[[str], T]) -> None:
+    >>> squares = LazyMapping(["2", "3"], lambda key: int(key) ** 2)
+    >>> squares["3"], len(squares)
+    (9, 2)
+    """
+
+    def __init__(self, keys: Iterable[str], load: Callable[[str], T]) -> None:
         self._keys = dict.fromkeys(keys)
-        self._make = make
+        self._load = load
 
     def __getitem__(self, key: str) -> T:
         if key not in self._keys:
             raise KeyError(key)
-        return self._make(key)
+        return self._load(key)
 
     def __contains__(self, key: object) -> bool:
         return key in self._keys

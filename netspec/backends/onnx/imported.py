@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 from netspec.backends.onnx.lower import Array, lower
 from netspec.backends.onnx.metadata import graph_in
-from netspec.backends.onnx.read import ModelInitializers, metadata_in, read_model
+from netspec.backends.onnx.read import initializers_of, metadata_in, read_model
 from netspec.errors import NetspecError, fail
 from netspec.graph.model import Graph
 from netspec.spec.sources.exported_model import PRODUCER, SPEC_KEY
@@ -46,7 +46,7 @@ def import_model(path: Path) -> Imported:
         fail("NS502", f"{path} holds a spec that can't be read", notes=[error.diagnostics[0].message])
     if changed := _first_change(list(model.graph.node), lowered.nodes):
         _refuse(path, changed)
-    initializers = ModelInitializers(model, path)
+    initializers = initializers_of(model, path)
     for constant in lowered.constants:
         wanted = numpy_helper.to_array(constant)
         if constant.name not in initializers or not np.array_equal(initializers[constant.name], wanted):

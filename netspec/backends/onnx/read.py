@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 from netspec.backends.onnx.narrow import Array
 from netspec.errors import fail
 from netspec.files import no_file
+from netspec.lazy import LazyMapping
 
 _HALF_BYTE_DTYPES = (TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1)
 """Dtypes of which a byte holds two values."""
@@ -63,32 +64,30 @@ def _tensors_of(message: Message) -> Iterator[TensorProto]:
                 yield from _tensors_of(each)
 
 
-class ModelInitializers(Mapping[str, Array]):
-    """The initializers of a model by their names; those in a file beside it are read from there at each access."""
+def initializers_of(model: onnx.ModelProto, path: Path) -> LazyMapping[Array]:
+    """The initializers of a model; those in a file beside it are read from there, each time they are asked for."""
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
 
-    def __init__(self, model: onnx.ModelProto, path: Path) -> None:
-        self.path = path
-        self.tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-
-    def __getitem__(self, key: str) -> Array:
-        tensor = self.tensors[key]
+    def load(name: str) -> Array:
+        tensor = tensors[name]
         if tensor.data_location == TensorProto.EXTERNAL:
-            file, begin = _external_place(tensor, self.path)
-            dtype, shape = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type)), tuple(tensor.dims)
-            array = np.fromfile(file, dtype, prod(shape), offset=begin)
-            if array.size != prod(shape):
-                refuse_model(self.path, f"{file} was cut off while `{key}` was read")
-            return array.reshape(shape)
+            return _external_array(tensor, path)
         try:
             return numpy_helper.to_array(tensor)
         except (ValueError, TypeError) as error:
-            refuse_model(self.path, f"`{key}` is not as long as its shape says", error)
+            refuse_model(path, f"`{name}` is not as long as its shape says", error)
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.tensors)
+    return LazyMapping(tensors, load)
 
-    def __len__(self) -> int:
-        return len(self.tensors)
+
+def _external_array(tensor: TensorProto, path: Path) -> Array:
+    """The array of a tensor that stands in a file beside a model."""
+    file, begin = _external_place(tensor, path)
+    dtype, shape = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type)), tuple(tensor.dims)
+    array = np.fromfile(file, dtype, prod(shape), offset=begin)
+    if array.size != prod(shape):
+        refuse_model(path, f"{file} was cut off while `{tensor.name}` was read")
+    return array.reshape(shape)
 
 
 def _external_place(tensor: TensorProto, path: Path) -> tuple[Path, int]:

@@ -22,15 +22,15 @@ _WeightsLike = Any
 """A module, a mapping of keys to tensors or arrays, or the path of a file."""
 
 
-class StateDict(LazyMapping[Array]):
-    """Weights by their keys, each an array when it is asked for; their shapes are known before."""
+class LazyArrays(LazyMapping[Array]):
+    """Weights by their keys, each loaded when it is asked for; their shapes are known before."""
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], make: Callable[[str], Array]) -> None:
         super().__init__(shapes, make)
         self.shapes = shapes
 
 
-def arrays_of(source: _WeightsLike, key: str = "") -> StateDict:
+def arrays_of(source: _WeightsLike, key: str = "") -> LazyArrays:
     """The weights of a module, state dict or file by their own keys.
 
     A safetensors file is read without torch, each weight at its access. Raises NetspecError NS501 for a file without
@@ -72,21 +72,21 @@ def fitting(arrays: Mapping[str, Array], fit: Fit) -> Mapping[str, Array]:
     return LazyMapping(fit.pairs, make)
 
 
-def _of_arrays(values: Mapping[str, Array]) -> StateDict:
-    return StateDict({key: value.shape for key, value in values.items()}, values.__getitem__)
+def _of_arrays(values: Mapping[str, Array]) -> LazyArrays:
+    return LazyArrays({key: value.shape for key, value in values.items()}, values.__getitem__)
 
 
-def _of_tensors(values: Mapping[str, Any]) -> StateDict:
+def _of_tensors(values: Mapping[str, Any]) -> LazyArrays:
     def make(key: str) -> Array:
         value = values[key].detach().cpu()
         # NumPy has no bfloat16.
         return (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
 
-    return StateDict({key: tuple(value.shape) for key, value in values.items()}, make)
+    return LazyArrays({key: tuple(value.shape) for key, value in values.items()}, make)
 
 
-def _safetensors(path: str) -> StateDict | None:
-    """The weights in a safetensors file, read at access; None for another file, or dtypes that NumPy lacks."""
+def _safetensors(path: str) -> LazyArrays | None:
+    """The weights in a safetensors file, which stay there; None where it is none, or NumPy has not all its dtypes."""
     with opened(path) as file:
         if not is_safetensors(file.read(9)):
             return None
@@ -100,4 +100,4 @@ def _safetensors(path: str) -> StateDict | None:
         stored.read({key: array.data})
         return array.view(np.dtype(tensor.dtype).newbyteorder("<")).reshape(tensor.shape)
 
-    return StateDict({key: tensor.shape for key, tensor in stored.tensors.items()}, make)
+    return LazyArrays({key: tensor.shape for key, tensor in stored.tensors.items()}, make)

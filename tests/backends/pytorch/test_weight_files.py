@@ -252,14 +252,14 @@ def test_a_file_that_is_cut_off_while_it_is_exported_is_refused(state: dict[str,
 
 
 def test_weights_beside_an_onnx_model_are_read_into_memory(state: dict[str, Tensor], tmp_path: Path) -> None:
-    from netspec.backends.onnx.read import ModelInitializers
+    from netspec.backends.onnx.read import initializers_of
 
     tensor = onnx.TensorProto(name="a", dims=[4, 4], data_type=onnx.TensorProto.FLOAT, data_location=1)
     tensor.external_data.add(key="location", value="w.data")
     model = onnx.ModelProto()
     model.graph.initializer.append(tensor)
     (tmp_path / "w.data").write_bytes(state["first.weight"].numpy().tobytes())
-    array = ModelInitializers(model, tmp_path / "m.onnx")["a"]
+    array = initializers_of(model, tmp_path / "m.onnx")["a"]
     (tmp_path / "w.data").write_bytes(b"")
     assert np.array_equal(array, state["first.weight"].numpy())
 
