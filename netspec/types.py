@@ -202,6 +202,10 @@ class Infix:
 
 
 Printed = Layer | Call | Infix | Code
+"""How an op is written in PyTorch."""
+
+Precision = Literal["half", "float32", "either"]
+"""The floats in which an op computes where a model is in half precision: see `Op.precision`."""
 
 
 class OnnxWriter(Protocol):

@@ -24,6 +24,7 @@ class SqueezeExcitation(Elementwise, name="squeeze_excitation", principal="reduc
 
     reduction: Positive = 16
 
+    precision = "half"
     examples = (
         example((2, 32, 5, 6)),
         example((2, 12, 4, 4), reduction=4),

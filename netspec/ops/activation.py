@@ -17,6 +17,8 @@ _MAP = (2, 3, 4, 4)
 class Activation(Elementwise, family="activation"):
     """An activation without weights, element by element, written as the torch.nn class of its name."""
 
+    precision = "half"
+
     of_output: ClassVar[bool] = False
     """Whether its gradient follows from the output, which most networks keep anyway; else from the input."""
 
@@ -87,6 +89,7 @@ class Prelu(Elementwise, name="prelu", principal="num_parameters", family="activ
 
     num_parameters: Positive = 1
 
+    precision = "half"
     examples = (example(_MAP), example(_MAP, num_parameters=3))
 
     def infer(self, x: Tensor) -> Tensor:

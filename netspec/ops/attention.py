@@ -31,6 +31,7 @@ class MultiheadAttention(Op, name="multihead_attention", principal="num_heads", 
     bias: Flag = True
 
     inputs: ClassVar[tuple[int, int | None]] = (1, 3)
+    precision = "half"
     examples = (
         example((2, 5, 8), num_heads=2),
         example((2, 3, 8), (2, 6, 8), (2, 6, 8), num_heads=4, bias=False),

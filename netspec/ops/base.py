@@ -15,7 +15,7 @@ from netspec.dims import Dim
 from netspec.errors import choices, closest
 from netspec.naming import check_module_name
 from netspec.ops.fields import MAX_INT, Takes
-from netspec.types import Code, Layer, Memory, OnnxWriter, Printed, Reach, Tensor, Upsampling, Weight, Window
+from netspec.types import Code, Layer, Memory, OnnxWriter, Precision, Printed, Reach, Tensor, Upsampling, Weight, Window
 
 
 class RuleError(Exception):
@@ -73,6 +73,13 @@ class Op(BaseModel):
     """How many of its inputs the op reads, from the first; of those after it only the sizes count. None: all."""
     commutes: ClassVar[bool] = False
     """Whether the inputs may change places."""
+    precision: ClassVar[Precision] = "float32"
+    """In which floats it computes where a model is in half precision (`netspec export --fp16`).
+
+    An op says "half" if float16 is enough for what it takes and gives. "float32", as for arithmetic with positions in
+    pixels, has its inputs cast before it; so has an op that says nothing. "either" is for ops that move values, or are
+    as right as these: they compute in float32 beside an op that needs it, and else in half precision.
+    """
     output_names: ClassVar[tuple[str, ...]] = ("output",)
     examples: ClassVar[tuple[Example, ...]] = ()
 
@@ -330,6 +337,8 @@ class Elementwise(Op):
 
 class Rearranging(Op, family="shape"):
     """Ops that keep, drop or move elements by their place: no weights, no multiply-accumulates."""
+
+    precision = "either"
 
     @abstractmethod
     def axes(self, *args: Any, **kwargs: Any) -> tuple[int | None, ...]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from pydantic.errors import PydanticUserError
 
 from netspec.dims import Symbolic, TooLargeError, symbols
 from netspec.errors import choices, fail
 from netspec.ops.base import Op, RuleError, make_op
-from netspec.types import Call, Code, Infix, Layer, Memory, Reach, Tensor, Upsampling, Weight, Window
+from netspec.types import Call, Code, Infix, Layer, Memory, Precision, Reach, Tensor, Upsampling, Weight, Window
 
 _HERE = str(Path(__file__).parent)
 
@@ -64,6 +64,7 @@ def _check_rules(op: Any, xs: tuple[Tensor, ...]) -> None:
     _need(isinstance(op.window(*xs), Window | Upsampling | Reach), "window", "a Window, an Upsampling or a Reach")
     _need(isinstance(op.per_sample(*xs), bool), "per_sample", "true or false")
     _need(isinstance(op.torch(*xs), Layer | Call | Infix | Code), "torch", "a Layer, a Call, an Infix or a Code")
+    _need(op.precision in get_args(Precision), "precision", f"{' or '.join(map(repr, get_args(Precision)))}")
     op.label()
     _check_memory(op, xs)
 

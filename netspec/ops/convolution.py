@@ -35,6 +35,7 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
     bias: Flag = True
     padding_mode: PaddingMode = "zeros"
 
+    precision = "half"
     examples = (
         example((2, 3, 8, 9), out_channels=4, kernel_size=3),
         example((1, 4, 11, 10), out_channels=6, kernel_size=[3, 5], stride=2, padding=[1, 2], groups=2, bias=False),
@@ -165,6 +166,7 @@ class ConvTranspose2d(Op, name="conv_transpose2d", principal="out_channels", fam
     bias: Flag = True
     dilation: Pair = (1, 1)
 
+    precision = "half"
     examples = (
         example((2, 6, 5, 4), out_channels=3, kernel_size=2, stride=2),
         example((1, 4, 5, 6), out_channels=2, kernel_size=3, stride=2, padding=1, output_padding=1, bias=False),

@@ -19,6 +19,7 @@ class Linear(Op, name="linear", principal="out_features", family="linear"):
     out_features: Positive
     bias: Flag = True
 
+    precision = "half"
     examples = (
         example((2, 6), out_features=4),
         example((2, 5, 6), out_features=3, bias=False),

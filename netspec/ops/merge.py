@@ -24,6 +24,7 @@ class Add(Merge, name="add"):
     broadcast: Flag = Field(default=False, exclude=True)
 
     commutes = True
+    precision = "either"
     examples = (
         example((2, 3, 4, 4), (2, 3, 4, 4)),
         example((2, 3), (2, 3), (2, 3)),
@@ -65,6 +66,7 @@ class Multiply(Merge, name="multiply"):
     """
 
     commutes = True
+    precision = "either"
     examples = (
         example((2, 3, 4, 4), (2, 3, 4, 4)),
         example((2, 3, 4, 5), (2, 3, 1, 1)),
@@ -113,6 +115,7 @@ class Concat(Merge, name="concat", principal="dim"):
 
     dim: Axis = 1
 
+    precision = "either"
     examples = (example((2, 3, 4, 4), (2, 5, 4, 4)), example((2, 3, 4), (2, 3, 1), dim=-1))
 
     def infer(self, *xs: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
     affine: Flag = True
     track_running_stats: Flag = True
 
+    precision = "half"
     examples = (
         example((2, 3, 4, 5)),
         example((4, 6), eps=1e-3),
@@ -106,6 +107,7 @@ class LocalResponseNorm(Elementwise, name="local_response_norm", principal="size
     beta: Real = 0.75
     k: Real = 1.0
 
+    precision = "half"
     examples = (
         example((2, 7, 5, 5), size=5, alpha=5e-4, k=2),
         example((2, 4, 3, 3), size=2),
@@ -156,6 +158,7 @@ class LayerNorm(Elementwise, name="layer_norm", family="normalization"):
     elementwise_affine: Flag = True
     bias: Flag = True
 
+    precision = "half"
     examples = (
         example((2, 5, 8)),
         example((2, 3, 4, 5), eps=1e-6),
@@ -227,6 +230,7 @@ class GroupNorm(Elementwise, name="group_norm", principal="num_groups", family="
     eps: PositiveReal = 1e-5
     affine: Flag = True
 
+    precision = "half"
     examples = (
         example((2, 6, 4, 5), num_groups=3),
         example((2, 6, 4, 5), num_groups=2, affine=False),
@@ -289,6 +293,7 @@ class Dropout(Elementwise, name="dropout", principal="p", family="regularization
 
     p: Probability = 0.5
 
+    precision = "either"
     examples = (example((2, 8), p=0.3),)
 
     def axes(self, x: Tensor) -> AxisOrigins:
@@ -312,6 +317,7 @@ class Dropout2d(Elementwise, name="dropout2d", principal="p", family="regulariza
 
     p: Probability = 0.5
 
+    precision = "either"
     examples = (example((2, 8, 3, 3), p=0.3),)
 
     def infer(self, x: Tensor) -> Tensor:

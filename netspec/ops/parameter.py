@@ -19,6 +19,7 @@ class Parameter(Op, name="parameter", family="parameter"):
     shape: Sizes
 
     reads: ClassVar[int | None] = 0
+    precision = "half"
     examples = (
         example((2, 3, 4, 4), shape=[1, 8]),
         example((2, 6), shape=[5]),

@@ -26,6 +26,8 @@ def with_indices(train: bool, y: Tensor) -> Memory:
 class Pool2d(Op, family="pooling"):
     """What the sliding pools share. A stride that is not given is the kernel size, as in torch."""
 
+    precision = "half"
+
     kernel_size: Pair
     stride: Pair | None = None
     padding: PaddingPair = (0, 0)
@@ -172,6 +174,8 @@ class AvgPool2d(Pool2d, name="avg_pool2d", principal="kernel_size"):
 
 class AdaptivePool2d(Op, family="pooling"):
     """What the adaptive pools share: the output size is given, and windows follow from it."""
+
+    precision = "half"
 
     output_size: OutputSize
 

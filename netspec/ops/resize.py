@@ -44,6 +44,7 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
 
     inputs: ClassVar[tuple[int, int | None]] = (1, 2)
     reads: ClassVar[int | None] = 1
+    precision = "half"
     examples = (
         example((1, 2, 4, 5), scale_factor=2),
         example((1, 2, 3, 4), scale_factor=[2, 3], mode="bilinear"),

@@ -14,6 +14,7 @@ from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Wind
 class Identity(Elementwise, name="identity", family="shape"):
     """Its input, as torch.nn.Identity."""
 
+    precision = "either"
     examples = (example((2, 3, 4)),)
 
     def axes(self, x: Tensor) -> AxisOrigins:
@@ -38,6 +39,7 @@ class Flatten(Elementwise, name="flatten", principal="start_dim", family="shape"
     start_dim: Axis = 1
     end_dim: Axis = -1
 
+    precision = "either"
     examples = (
         example((2, 3, 4, 4)),
         example((2, 3, 4, 5), start_dim=2),
@@ -96,6 +98,7 @@ class Pad(Op, name="pad", family="shape"):
     padding: Around
     value: Real = 0.0
 
+    precision = "either"
     examples = (
         example((2, 3, 4, 5), padding=[1, 2, 0, 1]),
         example((2, 3, 4, 4), padding=[0, 0, 0, 0, 1, 2]),

@@ -12,44 +12,14 @@ import torch
 import netspec
 from netspec.backends.onnx.fillings import filled
 from netspec.backends.onnx.seeded import seeded_weights
-from netspec.ops.base import REGISTRY, Op, known_int, need_rank
-from netspec.ops.fields import Positive
-from netspec.types import Init, Layer, Reach, Tensor, Weight, uniform
+from netspec.ops.base import REGISTRY
+from netspec.types import Init, Tensor, Weight
 from tests.ops.test_contract import Case, every_case
+from tests.support.own_gru import OwnGru
 from tests.support.printed import made as module
 from tests.support.printed import state
 
 Array = np.ndarray[Any, Any]
-
-
-class Gru(Op, name="own_gru", principal="hidden_size", family="recurrent"):
-    """GRU over (N, L, F), as torch.nn.GRU with `batch_first`: an op of one's own, whose weights all begin alike."""
-
-    hidden_size: Positive
-
-    output_names = ("output", "state")
-
-    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
-        need_rank(self, x, 3, "(N, L, F)")
-        return Tensor((*x.shape[:2], self.hidden_size)), Tensor((1, x.shape[0], self.hidden_size))
-
-    def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        features, start = known_int(x.features, "the number of features"), uniform(self.hidden_size**-0.5)
-        shapes = {"weight_ih_l0": (features,), "weight_hh_l0": (self.hidden_size,), "bias_ih_l0": (), "bias_hh_l0": ()}
-        return tuple([Weight(name, (3 * self.hidden_size, *more), start=start) for name, more in shapes.items()])
-
-    def macs(self, y: Tensor, x: Tensor) -> None:
-        return None
-
-    def window(self, x: Tensor) -> Reach:
-        return Reach.ALL
-
-    def torch(self, x: Tensor) -> Layer:
-        arguments = {"input_size": x.features, "hidden_size": self.hidden_size, "batch_first": True}
-        return Layer("nn.GRU", arguments, positional=2)
-
-
-del REGISTRY["own_gru"]
 
 
 def cases() -> Iterator[Any]:
@@ -57,7 +27,7 @@ def cases() -> Iterator[Any]:
         (case,) = param.values
         if case.op.weights(*case.inputs):
             yield param
-    yield pytest.param(Case(Gru(hidden_size=6), netspec.ops.base.example((2, 3, 5))), id="own_gru")
+    yield pytest.param(Case(OwnGru(hidden_size=6), OwnGru.examples[0]), id="own_gru")
 
 
 def drawn(case: Case, weight: Weight, times: int) -> tuple[Array, Array]:
@@ -95,7 +65,7 @@ def test_weights_begin_as_torchs_do(case: Case) -> None:
         np.testing.assert_allclose([a.min(), a.max()], [b.min(), b.max()], rtol=0.02)
 
 
-def seeded(cls: type[Gru], monkeypatch: pytest.MonkeyPatch, width: int = 4, init: str = "{}") -> Any:
+def seeded(cls: type[OwnGru], monkeypatch: pytest.MonkeyPatch, width: int = 4, init: str = "{}") -> Any:
     """Seeded weights of a network whose only op is one of one's own."""
     monkeypatch.setitem(REGISTRY, cls.opname, cls)
     step = f"{{{cls.opname}: {width}, name: rnn, init: {init}}}"
@@ -105,13 +75,13 @@ def seeded(cls: type[Gru], monkeypatch: pytest.MonkeyPatch, width: int = 4, init
 
 
 def test_seeded_weights_are_what_an_op_of_ones_own_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    weights = seeded(Gru, monkeypatch, 400)
+    weights = seeded(OwnGru, monkeypatch, 400)
     assert sorted(weights) == [f"rnn.{kind}_{way}_l0" for kind in ("bias", "weight") for way in ("hh", "ih")]
     for key in weights:
         np.testing.assert_allclose([weights[key].min(), weights[key].max()], [-0.05, 0.05], rtol=0.05)
 
 
-class Silent(Gru, name="silent_gru", principal="hidden_size"):
+class Silent(OwnGru, name="silent_gru", principal="hidden_size"):
     """The same, which does not say what its weights begin as."""
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
@@ -142,7 +112,7 @@ def test_what_the_spec_says_goes_before(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("start", [Init("gaussian"), Init("uniform", {"low": 0}), Init("xavier_uniform"), (1.0, 2.0)])
 def test_a_start_that_does_not_fit(start: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Wrong(Gru, name="wrong_gru", principal="hidden_size"):
+    class Wrong(OwnGru, name="wrong_gru", principal="hidden_size"):
         def weights(self, x: Tensor) -> tuple[Weight, ...]:
             return tuple([Weight(w.name, w.shape, start=start) for w in super().weights(x)])
 

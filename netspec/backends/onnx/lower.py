@@ -11,17 +11,18 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from netspec.backends.onnx.narrow import HALF, Array, Narrowing, TooLarge, is_coarse, need_in_range
+from netspec.backends.onnx.precision import float32_nodes
 from netspec.dims import Dim
 from netspec.errors import choices, fail
 from netspec.graph.infer import located
 from netspec.graph.model import Graph, Node, Output
-from netspec.graph.rebuild import Editor, rebuild
 from netspec.graph.walk import live_nodes
 from netspec.ops.base import RuleError, is_float
 from netspec.ops.check import said
 from netspec.types import Tensor, Weight
 
 IR_VERSION = 10
+FLOAT = "float32"
 OPSETS = (20, 21)
 """Opsets that ONNX Runtime's CUDA provider and TensorRT run whole; for opset 22 there is no CUDA kernel of MaxPool."""
 
@@ -46,29 +47,22 @@ class Lowered:
 def lower(graph: Graph, opset: int = OPSETS[-1], *, half: bool = False) -> Lowered:
     """Lower the nodes that the outputs in inference need.
 
-    A node is named after its path and its ONNX op, `/layer1/0/conv1/Conv`, and its value after the path. With `half`,
-    values are float16, and inputs and outputs keep their dtypes. Raises NetspecError NS401 at the place of an op that
-    has no form in ONNX.
+    A node is called after its path and its ONNX op, `/layer1/0/conv1/Conv`, and the value it gives after the path.
+    With `half`, floats are float16 in between, but around nodes that need float32, and inputs and outputs keep their
+    dtypes. Raises NetspecError NS401 at the place of an op that has no form in ONNX.
     """
-    return _Lowering(_halved(graph) if half else graph, graph, opset).run()
-
-
-def _halved(graph: Graph) -> Graph:
-    """The graph with inputs of float16 for float32; the types of all values follow."""
-    halves = [
-        replace(i, type=Tensor(i.type.shape, "float16")) if i.type.dtype == "float32" else i for i in graph.inputs
-    ]
-    return rebuild(replace(graph, inputs=tuple(halves)), Editor.keep)
+    return _Lowering(graph, opset, half).run()
 
 
 class _Lowering:
     """Lowers one node after another; rules of ops get it as their OnnxWriter."""
 
-    def __init__(self, graph: Graph, declared: Graph, opset: int) -> None:
+    def __init__(self, graph: Graph, opset: int, half: bool) -> None:
         self.opset = opset
         self.graph = graph
-        self.declared = declared
-        """The graph with the dtypes that the model's inputs and outputs have."""
+        self.half = half
+        self.live = live_nodes(graph, "inference")
+        self.wide = float32_nodes(self.live) if half else set[str]()
         self.outputs = [o for o in graph.outputs if o.mode == "inference"]
         self.boundary = {o.name for o in self.outputs} | {i.name for i in graph.inputs}
         """The names of inputs and outputs."""
@@ -76,8 +70,13 @@ class _Lowering:
         self.taken = self.boundary | graph.state().keys()
         """The names of inputs, outputs and weights: a parameter has the name of its step."""
         self.names: dict[str, str] = {i.name: i.name for i in graph.inputs}
-        """By the graph's values, their names in ONNX."""
+        """The names of the graph's values in the model."""
+        self.value_types: dict[str, Tensor] = {i.name: i.type for i in graph.inputs}
+        """The types of the graph's values in the model."""
         self.types: dict[str, Tensor] = {i.name: i.type for i in graph.inputs}
+        """The types of names in the model, which it says."""
+        self.casts: dict[tuple[str, str], str] = {}
+        """By the names of values, and dtypes, the names of their casts."""
         self.nodes: list[onnx.NodeProto] = []
         self.weights: dict[str, Weight] = {}
         self.constants: dict[tuple[str, tuple[int, ...], bytes], onnx.TensorProto] = {}
@@ -87,16 +86,17 @@ class _Lowering:
         self.sums: dict[str, float] = {}
         self.narrow = Narrowing()
         self.node: Node
+        self.entering: list[tuple[str, Tensor]] = []
+        """The names and types of the inputs of the node, as its rule gets them."""
         self.counts: dict[str, int] = {}
         """How many nodes of each ONNX op the rule of the current node has added."""
 
     def run(self) -> Lowered:
-        """Lower the graph, with casts where inputs and outputs have other dtypes."""
-        for inner, i in zip(self.graph.inputs, self.declared.inputs, strict=True):
-            if inner.type.dtype != i.type.dtype:
-                self.names[i.name] = f"{i.name}/{inner.type.dtype}"
-                self.cast(i.name, self.names[i.name], i.name, inner.type)
-        for node in live_nodes(self.graph, "inference"):
+        for i in self.graph.inputs if self.half else ():
+            readers = {node.path for node in self.live if i.name in node.inputs}
+            if i.type.dtype == FLOAT and not (readers and readers <= self.wide):
+                self.cast_to(i.name, replace(i.type, dtype=HALF), f"/{i.name}/Cast")
+        for node in self.live:
             self.lower(node)
         computed = {value for node in self.nodes for value in node.output}
         for o in self.outputs:
@@ -106,8 +106,8 @@ class _Lowering:
             self.nodes,
             self.weights,
             list(self.constants.values()),
-            [_value(i.name, i.type) for i in self.declared.inputs],
-            [_value(o.name, self.declared.types[o.value]) for o in self.outputs],
+            [_value(i.name, i.type) for i in self.graph.inputs],
+            [_value(o.name, self.graph.types[o.value]) for o in self.outputs],
             values,
             self.sums,
             self.narrow,
@@ -130,10 +130,11 @@ class _Lowering:
 
     def lower(self, node: Node) -> None:
         """Lower a node of the graph by the rule of its op, and name its values."""
-        self.node, before = node, len(self.nodes)
-        self.counts = {}
+        self.node, self.counts = node, {}
+        self.entering = [self.enter(value, number) for number, value in enumerate(node.inputs)]
+        before = len(self.nodes)
         try:
-            names = node.op.onnx(self, *[self.names[value] for value in node.inputs])  # pyright: ignore[reportArgumentType]
+            names = node.op.onnx(self, *[name for name, _ in self.entering])  # pyright: ignore[reportArgumentType]
             names = names if isinstance(names, tuple) else (names,)
             outputs = list(zip(node.values(), names, strict=True))
         except RuleError as error:
@@ -150,8 +151,30 @@ class _Lowering:
             if is_new and computed not in self.types:
                 name = name if name not in self.taken else f"{name}/{node.op.opname}"
                 self.rename(computed, name, before)
-                self.types[name] = inferred
+                self.types[name] = self.stored(inferred)
+            self.value_types[value] = self.stored(inferred)
             self.names[value] = name if is_new else computed
+
+    def stored(self, type: Tensor) -> Tensor:
+        """A type as the node that is lowered has it in the model: in half precision with the floats that it needs."""
+        if not self.half or type.dtype not in (FLOAT, HALF):
+            return type
+        return replace(type, dtype=FLOAT if self.node.path in self.wide else HALF)
+
+    def enter(self, value: str, number: int) -> tuple[str, Tensor]:
+        """The name and type of an input of the node that is lowered, in the dtype that it computes in."""
+        name, type, reads = self.names[value], self.value_types[value], self.node.op.reads
+        wanted = self.stored(type)
+        if wanted.dtype == type.dtype or (reads is not None and number >= reads):
+            return name, type
+        return self.cast_to(name, wanted, f"/{value.replace('.', '/').replace(':', '/')}/Cast_{wanted.dtype}"), wanted
+
+    def cast_to(self, name: str, type: Tensor, node: str) -> str:
+        """The name of a value in another dtype; a node of a name casts it, once for all that read it."""
+        if (name, type.dtype) not in self.casts:
+            self.casts[name, type.dtype] = f"{name}/{type.dtype}"
+            self.cast(name, f"{name}/{type.dtype}", node, type)
+        return self.casts[name, type.dtype]
 
     def rename(self, old: str, new: str, since: int) -> None:
         """Rename a value in the ONNX nodes from a number on."""
@@ -167,9 +190,9 @@ class _Lowering:
         `computed` are the names of values that nodes compute.
         """
         name = self.names[o.value]
-        type = self.declared.types[o.value]
-        if type.dtype != self.graph.types[o.value].dtype:
-            self.cast(name, o.name, o.name, type)
+        type = self.graph.types[o.value]
+        if type.dtype != self.value_types[o.value].dtype:
+            self.cast(name, o.name, f"/{o.name}/Cast", type)
         elif name in computed and name not in self.boundary:
             self.rename(name, o.name, 0)
             self.names = {value: o.name if current == name else current for value, current in self.names.items()}
@@ -178,37 +201,42 @@ class _Lowering:
         else:
             self.nodes.append(helper.make_node("Identity", [name], [o.name], name=f"/{o.name}/Identity"))
 
-    def cast(self, old: str, new: str, where: str, type: Tensor) -> None:
-        """Add a cast to the dtype of a type, from the value `old` to `new`, under the name of an input or output."""
-        dtype = ONNX_DTYPES[type.dtype]
-        self.nodes.append(helper.make_node("Cast", [old], [new], name=f"/{where}/Cast", to=dtype))
+    def cast(self, old: str, new: str, node: str, type: Tensor) -> None:
+        """Add a node of a name that casts a value to a type."""
+        self.nodes.append(helper.make_node("Cast", [old], [new], name=node, to=ONNX_DTYPES[type.dtype]))
         if new not in self.boundary:
             self.types[new] = type
 
-    # Rules call the methods that follow: see `netspec.types.OnnxWriter`.
+    @property
+    def first(self) -> Tensor:
+        """The type of the first input of the node that is lowered, in the dtype that the node computes in."""
+        return self.stored(self.entering[0][1])
+
+    # What follows is what rules call: see `netspec.types.OnnxWriter`.
 
     def type(self, value: str) -> Tensor:
-        """The type of a value that the rule gets."""
-        place = [self.names[each] for each in self.node.inputs].index(value)
-        return self.graph.types[self.node.inputs[place]]
+        """The type of a value that enters the rule."""
+        return dict(self.entering)[value]
 
     def weight(self, name: str, plus: float = 0.0) -> str:
-        """The key of a weight of the op, by its name in the rule `weights`; floats have the dtype of the op's input.
-
-        `plus` is a number that the op adds to the weight, such as `eps`.
-        """
+        """A weight of the op, by its name in the rule `weights`; floats are those that the op computes in."""
         weight = {w.name: w for w in self.graph.weights(self.node)}[name]
-        x = self.graph.types[self.node.inputs[0]]
         key = weight.key(self.node.weights_of)
-        self.weights[key] = replace(weight, dtype=x.dtype) if weight.dtype == "float32" and is_float(x) else weight
+        dtype = weight.dtype
+        if dtype == FLOAT:
+            dtype = self.first.dtype if is_float(self.first) else self.stored(Tensor(weight.shape)).dtype
+        stored = self.weights.setdefault(key, replace(weight, dtype=dtype))
         if plus:
             self.sums[key] = plus
+        if stored.dtype != dtype:
+            # It is shared by two nodes, of which one needs float32.
+            return self.cast_to(key, Tensor(weight.shape, dtype), f"/{key.replace('.', '/')}/Cast_{dtype}")
         return key
 
     def constant(self, value: Any, dtype: str = "int64", shape: tuple[int, ...] | None = None) -> str:
         """The name of a constant, which all nodes that need it share; the dtype "like" is that of the op's input."""
         if dtype == "like":
-            dtype = self.graph.types[self.node.inputs[0]].dtype
+            dtype = self.first.dtype
         wide = "float64" if dtype.startswith("float") else dtype
         exact = np.asarray(value, wide) if shape is None else np.full(shape, value, wide)
         try:
@@ -251,8 +279,8 @@ class _Lowering:
         return add
 
     def need_in_range(self, op_type: str, inputs: Sequence[str], attributes: Mapping[str, Any]) -> None:
-        """Refuse numbers of a node that its dtype can't hold, and factors for which it is too coarse."""
-        half = self.graph.types[self.node.inputs[0]].dtype == HALF
+        """Refuse numbers of a node that its dtype can't hold, and factors that it is too coarse for."""
+        half = self.first.dtype == HALF
         for value in attributes.values():
             if isinstance(value, float):
                 try:

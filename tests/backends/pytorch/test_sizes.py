@@ -10,43 +10,12 @@ import pytest
 import netspec
 from netspec.dims import symbol
 from netspec.ops.asking import AxisSize, axes_of_arguments, sizes_of
-from netspec.ops.base import REGISTRY, Elementwise, Op, known_int, make_op, need_rank
+from netspec.ops.base import REGISTRY, Elementwise, Op, make_op
 from netspec.ops.fields import Positive
 from netspec.types import Call, Code, Layer, Reach, Tensor, Weight
+from tests.support.own_gru import OwnGru
 
 N = symbol("N")
-
-
-class Gru(Op, name="gru_of_mine", principal="hidden_size", family="recurrent"):
-    """GRU over (N, L, F), which says nothing of what its arguments and outputs follow from."""
-
-    hidden_size: Positive
-
-    output_names = ("output", "state")
-
-    def infer(self, x: Tensor) -> tuple[Tensor, ...]:
-        need_rank(self, x, 3, "(N, L, F)")
-        return Tensor((*x.shape[:2], self.hidden_size)), Tensor((1, x.shape[0], self.hidden_size))
-
-    def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        f, h = known_int(x.features, "features"), self.hidden_size
-        shapes = {
-            "weight_ih_l0": (3 * h, f),
-            "weight_hh_l0": (3 * h, h),
-            "bias_ih_l0": (3 * h,),
-            "bias_hh_l0": (3 * h,),
-        }
-        return tuple([Weight(name, shape) for name, shape in shapes.items()])
-
-    def macs(self, y: Tensor, x: Tensor) -> None:
-        return None
-
-    def window(self, x: Tensor) -> Reach:
-        return Reach.ALL
-
-    def torch(self, x: Tensor) -> Layer:
-        arguments = {"input_size": x.features, "hidden_size": self.hidden_size, "batch_first": True}
-        return Layer("nn.GRU", arguments, positional=2)
 
 
 class Halve(Op, name="halve", principal="pieces"):
@@ -99,7 +68,7 @@ class Swapped(Op, name="swapped"):
         return Call("torch.transpose", {"dim0": 1, "dim1": 2})
 
 
-OWN = {cls.opname: REGISTRY.pop(cls.opname) for cls in (Gru, Halve, Glu, Swapped)}
+OWN = {cls.opname: REGISTRY.pop(cls.opname) for cls in (Halve, Glu, Swapped)} | {OwnGru.opname: OwnGru}
 
 
 @pytest.fixture(autouse=True)
@@ -118,9 +87,7 @@ def compiled(inputs: str, body: str, network: str) -> str:
 
 def test_a_gru_of_ones_own() -> None:
     network = "[{b: 16, name: l1}, {b: 32, name: l2}, {b: 32, name: l3}]"
-    source = compiled(
-        "{tokens: [N, 7, 8]}", "{gru_of_mine: width, name: rnn}, {linear: width, from: rnn}, relu", network
-    )
+    source = compiled("{tokens: [N, 7, 8]}", "{own_gru: width, name: rnn}, {linear: width, from: rnn}, relu", network)
     assert '"""Maps (N, L, in_features) to (N, L, width)."""' in source
     assert "def __init__(self, in_features: int, width: int) -> None:" in source
     assert "self.rnn = nn.GRU(in_features, width, batch_first=True)" in source
@@ -128,14 +95,14 @@ def test_a_gru_of_ones_own() -> None:
 
 
 def test_a_gru_of_ones_own_in_one_use() -> None:
-    source = compiled("{tokens: [N, 7, 8]}", "{gru_of_mine: width, name: rnn}, {linear: width, from: rnn}", "[b: 8]")
+    source = compiled("{tokens: [N, 7, 8]}", "{own_gru: width, name: rnn}, {linear: width, from: rnn}", "[b: 8]")
     assert re.search(r"nn\.GRU\((in_features|8), (width|8), batch_first=True\)", source)
     assert re.search(r"Maps \(N, L, (in_features|8)\) to \(N, L, (width|8)\)", source)
 
 
 def test_the_second_output_is_not_the_first() -> None:
     """The state of a GRU is (1, N, hidden): its channels are no length of a sequence."""
-    source = compiled("{tokens: [N, 7, 8]}", "{gru_of_mine: width, name: rnn}, {relu, from: rnn.state}", "[{b: 4}]")
+    source = compiled("{tokens: [N, 7, 8]}", "{own_gru: width, name: rnn}, {relu, from: rnn.state}", "[{b: 4}]")
     assert "to (N, 7" not in source
 
 
@@ -199,7 +166,7 @@ ARGUMENTS: list[tuple[str, tuple[int, ...], dict[str, Any], dict[str, set[int]]]
     ("conv2d", (2, 4, 8, 8), {"out_channels": 6, "kernel_size": 3}, {"in_channels": {1}}),
     ("layer_norm", (2, 4, 8), {}, {"normalized_shape": {2}}),
     ("layer_norm", (2, 4, 8), {"normalized_shape": [8]}, {}),
-    ("gru_of_mine", (2, 5, 6), {"hidden_size": 3}, {"input_size": {2}, "batch_first": set()}),
+    ("own_gru", (2, 5, 6), {"hidden_size": 3}, {"input_size": {2}, "batch_first": set()}),
 ]
 
 
