@@ -17,6 +17,7 @@ from torch import nn
 
 import netspec
 from netspec.naming import MODULE_ATTRIBUTES
+from netspec.ops import REGISTRY
 from netspec.spec.read.initializers import INITIALIZERS
 
 PACKAGE = Path(netspec.__file__).parent
@@ -258,6 +259,39 @@ def test_all_that_is_public_has_a_docstring(path: Path) -> None:
     for node in tree.body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
             assert ast.get_docstring(node), f"{node.name} has no docstring"
+
+
+# Ops say all of themselves: nothing outside netspec/ops/ has a list of their names.
+
+OTHER_WORDS = {
+    # The kind of a weight, everywhere.
+    "parameter": "",
+    # A family of ops, and one of the gains of torch.nn.init.
+    "linear": "analysis.diff.align backends.diagram.theme spec.read.initializers",
+    "leaky_relu": "backends.onnx.seeded spec.read.initializers",
+    "relu": "backends.onnx.seeded spec.read.initializers",
+    "tanh": "backends.onnx.seeded spec.read.initializers",
+    "sigmoid": "spec.read.initializers",
+    # What others call the attribute `padding`.
+    "pad": "spec.read.arguments",
+    # A parameter of bundled networks.
+    "batch_norm": "spec.text.aliases",
+    # An attribute of attention.
+    "dropout": "passes.strip_dropout",
+}
+"""Names of ops that are words of something else, with the modules in which they are."""
+
+
+def test_no_list_of_op_names_outside_ops() -> None:
+    ops = {name for name, cls in REGISTRY.items() if cls.__module__.startswith("netspec.ops.")}
+    modules: dict[str, set[str]] = {}
+    for path in FILES:
+        if not (module := module_of(path)).startswith("ops."):
+            for node in ast.walk(tree_of(path)):
+                if isinstance(node, ast.Constant) and node.value in ops:
+                    modules.setdefault(str(node.value), set()).add(module)
+    assert modules.pop("parameter")
+    assert modules == {name: set(where.split()) for name, where in OTHER_WORDS.items() if where}
 
 
 # Tables of ours that stand for torch's.

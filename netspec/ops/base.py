@@ -80,6 +80,10 @@ class Op(BaseModel):
     pixels, has its inputs cast before it; so has an op that says nothing. "either" is for ops that move values, or are
     as right as these: they compute in float32 beside an op that needs it, and else in half precision.
     """
+    abbreviation: ClassVar[str | None] = None
+    """What a diagram calls it in the box of the op before it; "" if it goes without saying, None for its label."""
+    sign: ClassVar[str] = ""
+    """The sign that stands for it in a diagram, in place of a box, such as + for a sum."""
     output_names: ClassVar[tuple[str, ...]] = ("output",)
     examples: ClassVar[tuple[Example, ...]] = ()
 

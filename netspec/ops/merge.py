@@ -24,6 +24,7 @@ class Add(Merge, name="add"):
     broadcast: Flag = Field(default=False, exclude=True)
 
     commutes = True
+    sign = "+"
     precision = "either"
     examples = (
         example((2, 3, 4, 4), (2, 3, 4, 4)),
@@ -66,6 +67,7 @@ class Multiply(Merge, name="multiply"):
     """
 
     commutes = True
+    sign = "×"
     precision = "either"
     examples = (
         example((2, 3, 4, 4), (2, 3, 4, 4)),

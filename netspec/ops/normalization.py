@@ -21,6 +21,7 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
     affine: Flag = True
     track_running_stats: Flag = True
 
+    abbreviation = "bn"
     precision = "half"
     examples = (
         example((2, 3, 4, 5)),
@@ -107,6 +108,7 @@ class LocalResponseNorm(Elementwise, name="local_response_norm", principal="size
     beta: Real = 0.75
     k: Real = 1.0
 
+    abbreviation = "LRN"
     precision = "half"
     examples = (
         example((2, 7, 5, 5), size=5, alpha=5e-4, k=2),

@@ -14,6 +14,7 @@ from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Wind
 class Identity(Elementwise, name="identity", family="shape"):
     """Its input, as torch.nn.Identity."""
 
+    abbreviation = ""
     precision = "either"
     examples = (example((2, 3, 4)),)
 
@@ -39,6 +40,7 @@ class Flatten(Elementwise, name="flatten", principal="start_dim", family="shape"
     start_dim: Axis = 1
     end_dim: Axis = -1
 
+    abbreviation = ""
     precision = "either"
     examples = (
         example((2, 3, 4, 4)),

@@ -255,7 +255,7 @@ def _done(graph: Graph, plan: _Plan) -> Iterator[str]:
     for node, op in plan.changes():
         if isinstance(op, AvgPool2d | MaxPool2d):
             yield f"`{node.path}` slides over the map: {op.label()}"
-    for kind, what in ((Flatten, "flatten"), (AdaptivePool2d, "pool")):
+    for kind, what in ((Flatten, Flatten.opname), (AdaptivePool2d, "pool")):
         gone = [node for node, op in plan.changes() if op is None and isinstance(node.op, kind)]
         if gone:
             yield f"{counted(len(gone), what)} dropped, which {'does' if len(gone) == 1 else 'do'} nothing now"

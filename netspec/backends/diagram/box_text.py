@@ -10,12 +10,10 @@ from netspec.backends.diagram.copy_texts import differing, merged, shapes_across
 from netspec.dims import Dim, Symbolic
 from netspec.expression import show
 from netspec.graph.model import Graph, Node, Scope
+from netspec.ops.base import REGISTRY, Op
 from netspec.tables import short
 from netspec.types import Tensor
 
-SHORT_NAMES = {"batch_norm": "bn", "local_response_norm": "LRN"}
-"""What followers are called in a box, where that is not their own name."""
-_SILENT = ("flatten", "identity")
 _OPEN = "open"
 """The MACs of what has a size that is open."""
 _MAX_SHAPES = 2
@@ -62,16 +60,23 @@ def label_of(labels: Sequence[str], groups: Sequence[Hashable]) -> str:
 
 def followers(rows: Sequence[Sequence[Node]], groups: Sequence[Hashable]) -> str:
     """`bn, relu`: what shares the box of an op, in each of the copies."""
-    said = [
-        [SHORT_NAMES.get(node.op.opname, node.op.label()) for node in row if node.op.opname not in _SILENT]
-        for row in rows
-    ]
+    said = [[word for node in row if (word := _brief(node.op))] for row in rows]
     if all(names == said[0] for names in said):
         return ", ".join(said[0])
     # The longest tells best where those stand that others lack.
     parts = dict.fromkeys(name for names in sorted(said, key=len, reverse=True) for name in names)
     words = [(name, which([name in names for names in said], groups)) for name in parts]
     return ", ".join(f"{name} ({where})" if where else name for name, where in words)
+
+
+def _brief(op: Op) -> str:
+    """What an op is called in the box of another; "" where it goes without saying."""
+    return op.label() if op.abbreviation is None else op.abbreviation
+
+
+def abbreviations() -> dict[str, str]:
+    """The ops that boxes abbreviate, with what they call them: `bn` for batch_norm."""
+    return {cls.opname: cls.abbreviation for cls in REGISTRY.values() if cls.abbreviation}
 
 
 def weights_of(owners: Sequence[str], groups: Sequence[Hashable]) -> str:

@@ -8,7 +8,7 @@ from math import ceil, sqrt
 
 from netspec.backends.diagram.markup import LINE_WIDTH
 from netspec.backends.diagram.picture import Box, Picture
-from netspec.backends.diagram.spine import MERGE_SIGNS
+from netspec.backends.diagram.spine import sign_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _breadth(box: Box) -> float:
     """About how broad a box is with its arrow, in inches."""
     if box.kind in ("input", "output"):
         return 0.4 + 0.08 * (len(box.label) + len(box.small))
-    if box.label in MERGE_SIGNS:
+    if sign_of(box):
         return 0.7 + 0.06 * len(box.small)
     small = max(len(line) for line in (box.small, *box.details, *box.figures.split("\n")))
     return 0.5 + max(0.083 * min(len(box.label), LINE_WIDTH), 0.06 * min(small, LINE_WIDTH))

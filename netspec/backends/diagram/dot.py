@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import graphviz
 
-from netspec.backends.diagram.box_text import SHORT_NAMES, joined
+from netspec.backends.diagram.box_text import joined
 from netspec.backends.diagram.columns import assign_columns, units
 from netspec.backends.diagram.copy_texts import times
 from netspec.backends.diagram.forks import Fork, around, entered, forks, partial
@@ -24,7 +24,7 @@ from netspec.backends.diagram.markup import (
     wrapped,
 )
 from netspec.backends.diagram.picture import Box, Cluster, Edge, Picture
-from netspec.backends.diagram.spine import MERGE_SIGNS, spine
+from netspec.backends.diagram.spine import sign_of, spine
 from netspec.backends.diagram.theme import FONT, PALETTES, Palette, Theme
 
 Direction = Literal["TB", "LR"]
@@ -167,7 +167,7 @@ class _Writer:
         """What readers can't know by themselves, if the picture has it."""
         boxes, clusters, edges = self.picture.boxes.values(), self.picture.clusters.values(), self.picture.edges
         shorts = {word for box in boxes for word in re.findall(r"\w+", box.small)}
-        lines = [f"{short}: {name.replace('_', ' ')}" for name, short in SHORT_NAMES.items() if short in shorts]
+        lines = [f"{short}: {name.replace('_', ' ')}" for name, short in abbreviations().items() if short in shorts]
         rare = any(part.only for part in (*boxes, *clusters)) or any(edge.rare for edge in edges)
         lines += ["dashed: in some of the copies"] if rare else []
         lines += ["dotted: its size alone"] if any(edge.size for edge in edges) else []
@@ -273,11 +273,9 @@ class _Writer:
         if box.kind in ("input", "output"):
             label = f"<{escaped(box.label)}  {small(self.palette, [box.small or ' '], 10)[0].cells[0]}>"
             attributes |= {"shape": "plain", "style": "", "margin": "0"}
-        elif box.kind == "merge" and box.label in MERGE_SIGNS:
+        elif box.kind == "merge" and (sign := sign_of(box)):
             said = joined(box.small, times(box.counts), box.only)
-            label = " ".join(
-                [f"<B>{MERGE_SIGNS[box.label]}</B>", *(line.cells[0] for line in small(self.palette, [said], 9))]
-            )
+            label = " ".join([f"<B>{sign}</B>", *(line.cells[0] for line in small(self.palette, [said], 9))])
             label = f"<{label}>"
             attributes |= {"style": "filled", "shape": "ellipse" if said else "circle", "margin": "0.03,0"}
             attributes |= {"height": "0.24", "width": "0.24"}

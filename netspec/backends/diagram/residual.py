@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from netspec.graph.model import Graph, Scope
+from netspec.graph.paths import is_below
+from netspec.ops.merge import Add
 
 
 def is_residual(graph: Graph, scope: Scope) -> bool:
@@ -14,7 +16,7 @@ def is_residual(graph: Graph, scope: Scope) -> bool:
     if len(entering) != 1 or len(scope.outputs) != 1:
         return False
     (entry,) = entering
-    value, lead = scope.output, f"{scope.path}."
+    value = scope.output
     while (node := graph.by_path.get(value)) is not None and node.op.family == "activation" and len(node.inputs) == 1:
         value = node.inputs[0]
     todo, seen, summed = [value], set[str](), False
@@ -26,7 +28,11 @@ def is_residual(graph: Graph, scope: Scope) -> bool:
         if value == entry:
             return summed
         node = graph.by_path.get(value)
-        if node is not None and node.op.opname == "add" and (node.path == scope.path or node.path.startswith(lead)):
+        if (
+            node is not None
+            and isinstance(node.op, Add)
+            and (node.path == scope.path or is_below(node.path, scope.path))
+        ):
             summed = True
             todo += [one for one in node.inputs if graph.types[one] == node.type]
     return False

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from netspec.backends.diagram.picture import Picture
+from netspec.backends.diagram.picture import Box, Picture
+from netspec.ops.base import REGISTRY
 
-MERGE_SIGNS = {"add": "+", "multiply": "×"}
-"""Merges that are a sign in a circle."""
+
+def sign_of(box: Box) -> str:
+    """The sign that is drawn in a circle for a merge, such as + for `add`; "" for a box with words."""
+    merge = REGISTRY.get(box.label)
+    return merge.sign if merge is not None else ""
 
 
 def spine(picture: Picture) -> dict[str, str | None]:
@@ -34,7 +38,7 @@ def spine(picture: Picture) -> dict[str, str | None]:
     while key is not None and key not in way:
         ways = into.get(key, [])
         branches = [tail for tail in ways if not any(before[other] >> order[tail] & 1 for other in ways)]
-        if len(branches) > 1 and picture.boxes[key].label not in MERGE_SIGNS:
+        if len(branches) > 1 and not sign_of(picture.boxes[key]):
             branches = _joint(into, order, key)
         way[key] = branches[0] if branches else None
         key = way[key]

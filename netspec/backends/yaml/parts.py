@@ -16,6 +16,7 @@ from netspec.graph.sharing import Sharing
 from netspec.graph.tree import Group, tree
 from netspec.naming import free_name
 from netspec.ops.base import Merge
+from netspec.ops.shape import Identity
 from netspec.source import Span
 
 UNSAYABLE = "a spec can't say that"
@@ -207,7 +208,7 @@ class PartsReader:
                 branches.append(Branch(group.scope.name, self.body(group, use), group.scope.output))
             else:
                 # The graph keeps no name of a branch without steps.
-                name = free_name("identity", taken)
+                name = free_name(Identity.opname, taken)
                 taken.add(name)
                 branches.append(Branch(name, [], entry))
         return Part(node.name, [entry], [node.path], node.when, node, branches, is_scope=node.path == node.scope)

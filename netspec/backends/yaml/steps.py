@@ -16,6 +16,7 @@ from netspec.errors import fail
 from netspec.expression import Expression, ListOf, Literal, Name, expression_text
 from netspec.graph.model import SpecParameter
 from netspec.ops.base import Op, literal_words, make_op
+from netspec.ops.shape import Identity
 
 
 class NeedsNameError(Exception):
@@ -320,7 +321,7 @@ def follows(part: Part, previous: Sequence[str]) -> bool:
 
 def _left_out(value: str) -> WrittenStep:
     """A step that is left out, and so stands for what it would take."""
-    return WrittenStep("identity", beside={"from": value, "when": False})
+    return WrittenStep(Identity.opname, beside={"from": value, "when": False})
 
 
 def output_name(home: Definition, number: int) -> str:
