@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from netspec.dims import Dim
+from netspec.graph.memo import NodeMemo
 from netspec.graph.model import Graph, Node
 from netspec.graph.walk import live_nodes
 from netspec.types import Tensor
@@ -27,21 +28,15 @@ class Cost:
 def costs(graph: Graph, nodes: Iterable[Node] | None = None, at: Mapping[str, int] | None = None) -> dict[str, Cost]:
     """The cost of every node by its path, at the graph's nominal sizes unless others are given."""
     sizes = {**graph.nominal, **(at or {})}
-    types = graph.types
     # A batch that is a number is taken out again, since costs are those of one sample.
     batches = {i.type.batch for i in graph.inputs}
     (batch,) = batches if len(batches) == 1 else (1,)
     batch = batch if isinstance(batch, int) else 1
-    # Networks repeat themselves: few pairs of op and input types are different objects.
-    known: dict[tuple[int, ...], Cost] = {}
+    cost_of = NodeMemo(graph, lambda node, inputs: _cost(node, inputs, sizes, batch))
     owners: set[str] = set()
     found: dict[str, Cost] = {}
     for node in graph.nodes if nodes is None else nodes:
-        inputs = tuple([types[value] for value in node.inputs])
-        key = (id(node.op), *map(id, inputs))
-        cost = known.get(key)
-        if cost is None:
-            cost = known[key] = _cost(node, inputs, sizes, batch)
+        cost = cost_of(node)
         if node.weights_of in owners and (cost.parameters or cost.buffers):
             cost = Cost(0, 0, cost.macs)
         owners.add(node.weights_of)

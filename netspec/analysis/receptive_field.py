@@ -18,7 +18,8 @@ from typing import Any
 
 from netspec.analysis.intervals import Spans
 from netspec.dims import MAX_DIM, Dim
-from netspec.graph.model import Graph
+from netspec.graph.memo import NodeMemo
+from netspec.graph.model import Graph, Node
 from netspec.ops.base import AxisOrigins
 from netspec.types import Reach, Tensor, Upsampling, Window
 
@@ -67,18 +68,12 @@ def receptive_fields(graph: Graph, origin: str | None = None) -> dict[str, dict[
         axes = len(types[value].spatial)
         found[value] = {value: Field((1,) * axes, (1,) * axes, (0,) * axes)} if axes else {}
     extents = {value: types[value].spatial for value in begins}
-    steps: dict[tuple[int, ...], _Step] = {}
+    step_of = NodeMemo(graph, _step)
     for node in graph.nodes:
         if node.path == origin:
             continue
         inputs = [types[value] for value in node.inputs]
-        # Few pairs of op and input types are different objects.
-        key = (id(node.op), *map(id, inputs))
-        step = steps.get(key)
-        if step is None:
-            step = steps[key] = _Step(
-                node.op.window(*inputs), node.op.axes(*inputs), node.op.mixed(*inputs), inputs, range(node.type.rank)
-            )
+        step = step_of(node)
         sources = [fields for value in node.inputs[: node.op.reads] if (fields := found.get(value))]
         if sources and step.window is Reach.POINT and len(set(inputs)) > 1:
             sources = [
@@ -102,6 +97,11 @@ class _Step:
     mixed: tuple[int, ...]
     inputs: Sequence[Tensor]
     outputs: range
+
+
+def _step(node: Node, inputs: tuple[Tensor, ...]) -> _Step:
+    op = node.op
+    return _Step(op.window(*inputs), op.axes(*inputs), op.mixed(*inputs), inputs, range(node.type.rank))
 
 
 def _through(step: _Step, sources: list[dict[str, Field]], extents: Mapping[str, tuple[Dim, ...]]) -> dict[str, Field]:

@@ -8,6 +8,7 @@ from typing import Any
 from netspec.dims import MAX_DIM, TooLargeError, symbols
 from netspec.errors import Diagnostic, NetspecError
 from netspec.expression import show
+from netspec.graph.memo import NodeMemo
 from netspec.graph.model import Graph, Node
 from netspec.ops.base import Op, RuleError
 from netspec.ops.check import check_use
@@ -36,19 +37,17 @@ def infer(op: Op, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 def refused_at(graph: Graph, sizes: Mapping[str, int]) -> tuple[Node, RuleError] | None:
     """The first node whose rule refuses its inputs once symbols have these sizes, and what it says."""
-    seen: set[tuple[int, ...]] = set()
-    for node in graph.nodes:
-        given = graph.input_types(node)
-        key = (id(node.op), *map(id, given))
-        if key in seen:
-            continue
-        seen.add(key)
-        if sizes.keys() & symbols([size for type in given for size in type.shape]):
+
+    def refusal(node: Node, types: tuple[Tensor, ...]) -> RuleError | None:
+        if sizes.keys() & symbols([size for type in types for size in type.shape]):
             try:
-                infer(node.op, tuple([type.at(sizes) for type in given]))
+                infer(node.op, tuple([type.at(sizes) for type in types]))
             except RuleError as error:
-                return node, error
-    return None
+                return error
+        return None
+
+    refusal_of = NodeMemo(graph, refusal)
+    return next(((node, error) for node in graph.nodes if (error := refusal_of(node)) is not None), None)
 
 
 def check_sizes(graph: Graph, sizes: Mapping[str, int], what: str = "") -> None:

@@ -43,7 +43,7 @@ class Editor:
             "init": node.init,
             **changes,
         }
-        self.builder.need(*inputs, span=node.span)
+        self.builder.require(*inputs, span=node.span)
         try:
             return self.builder.node(node.path, op or node.op, inputs, **fields)
         except RuleError as error:
@@ -65,7 +65,7 @@ def rebuild(graph: Graph, visit: Visit) -> Graph:
     for node in graph.nodes:
         inputs = tuple([editor.values[value] for value in node.inputs])
         made = visit(editor, node, inputs)
-        editor.builder.need(made, span=node.span)
+        editor.builder.require(made, span=node.span)
         editor.values[node.path] = made
         for value, name in zip(list(node.values())[1:], node.op.output_names[1:], strict=True):
             # Further outputs follow the first where the node is kept; one that is dropped has no others.
@@ -96,7 +96,7 @@ class _Scopes:
         """Open all scopes again that have nodes, but for those that the visitor opened."""
         for path, scope in self.graph.scopes.items():
             if path in self.inside and path not in self.editor.builder.scopes:
-                self.editor.builder.open(self.again(scope))
+                self.editor.builder.add_scope(self.again(scope))
 
     def again(self, scope: Scope) -> Scope:
         """A scope with the values that there are now in place of those that were."""

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import graphviz
 
-from netspec.backends.diagram.box_text import joined
+from netspec.backends.diagram.box_text import abbreviations, joined
 from netspec.backends.diagram.columns import assign_columns, units
 from netspec.backends.diagram.copy_texts import times
 from netspec.backends.diagram.forks import Fork, around, entered, forks, partial

@@ -10,6 +10,7 @@ from netspec.backends.pytorch.submodule import places_of_copies, submodule
 from netspec.errors import fail
 from netspec.expression import Expression
 from netspec.graph.borrow import borrowed_form, is_second_call, shares_one_owner, with_layer
+from netspec.graph.memo import NodeMemo
 from netspec.graph.model import Graph, Node, Scope
 from netspec.graph.rebuild import flat_names
 from netspec.graph.sharing import Sharing
@@ -141,7 +142,7 @@ class _Reader:
         self.copies: dict[str, int] | None = None
         self.borrows = ""
         """The path of the repeat whose copies borrow weights, while it is read."""
-        self.printed: dict[tuple[int, ...], Printed] = {}
+        self.printed = NodeMemo(graph, lambda node, types: exactly(node, node.op.torch(*types)))
         """How an op on values of some types is written, by identity: most nodes share both with others."""
 
     def body(self, group: Group) -> ScopeBody:
@@ -174,11 +175,7 @@ class _Reader:
         return body
 
     def node(self, node: Node) -> BodyItem:
-        types = self.graph.input_types(node)
-        key = (id(node.op), *map(id, types))
-        printed = self.printed.get(key)
-        if printed is None:
-            printed = self.printed[key] = exactly(node, node.op.torch(*types))
+        printed = self.printed(node)
         # A named merge has its scope's path, which in a repeat ends in the number of the copy.
         name = node.op.opname if node.path == node.scope else node.name
         borrowed = self.borrowed(node)

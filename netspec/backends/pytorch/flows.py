@@ -8,6 +8,7 @@ from typing import Any
 
 from netspec.backends.pytorch.sums import tidy
 from netspec.expression import Binary, Expression, ListOf, names_in
+from netspec.graph.memo import op_key
 from netspec.graph.model import Graph, Node
 from netspec.ops.asking import AxisSize, axes_of_arguments, sizes_of
 from netspec.types import Tensor
@@ -71,7 +72,7 @@ class SizeRules:
 
     def kind(self, node: Node, types: Sequence[Tensor]) -> int:
         """The number of what is the same for layers that differ in their widths and the sizes of their maps alone."""
-        key = (id(node.op), *map(id, types))
+        key = op_key(node.op, types)
         if key not in self._kinds:
             self._kinds[key] = self._numbers.setdefault(_kind(node, types), len(self._numbers))
         return self._kinds[key]

@@ -10,8 +10,9 @@ from typing import Any
 from netspec.backends.pytorch.layout import WIDTH, Bracket, Doc, statement
 from netspec.backends.pytorch.submodule import places_of_copies, submodule
 from netspec.expression import python_literal
+from netspec.graph.memo import NodeMemo
 from netspec.graph.model import Graph, Node
-from netspec.types import Filling, Init, Layer
+from netspec.types import Filling, Init, Layer, Tensor
 
 PARAMETER = "nn.Parameter"
 WeightKey = tuple[str, str]
@@ -88,18 +89,17 @@ def _layers(graph: Graph) -> list[tuple[Node, str, set[str]]]:
     if not any(node.init for node in graph.nodes):
         return []
     found: list[tuple[Node, str, set[str]]] = []
-    known: dict[tuple[int, ...], tuple[str, set[str]]] = {}
+
+    def layer(node: Node, types: tuple[Tensor, ...]) -> tuple[str, set[str]]:
+        weights = {w.called for w in node.op.weights(*types) if w.kind == "parameter"}
+        printed = node.op.torch(*types) if weights else None
+        return (printed.target, weights) if isinstance(printed, Layer) else ("", set())
+
+    layer_of = NodeMemo(graph, layer)
     for node in graph.nodes:
         if node.weights_of != node.path:
             continue
-        types = graph.input_types(node)
-        # By identity, as the Builder infers: most nodes share their op and their types with others.
-        key = (id(node.op), *map(id, types))
-        if key not in known:
-            weights = {w.called for w in node.op.weights(*types) if w.kind == "parameter"}
-            printed = node.op.torch(*types) if weights else None
-            known[key] = (printed.target, weights) if isinstance(printed, Layer) else ("", set())
-        target, weights = known[key]
+        target, weights = layer_of(node)
         if weights:
             found.append((node, target, weights))
     return found

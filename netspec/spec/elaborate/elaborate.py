@@ -20,7 +20,7 @@ from netspec.expression import (
     way_to_bool,
 )
 from netspec.gc_pause import gc_paused
-from netspec.graph.build import Builder
+from netspec.graph.assemble import Assembler
 from netspec.graph.model import NOTHING, Graph, Scope
 from netspec.labels import Labels
 from netspec.preprocess import Preprocess
@@ -67,7 +67,7 @@ class _Elaborator(Opener):
         self.spec = spec
         given = resolve_params(spec.name, spec.parameters, params)
         self.home = SpecScope(given, {name: frozenset((name,)) for name in given})
-        super().__init__(Builder(spec.name, title=spec.title, source=spec.source_note, params=given))
+        super().__init__(Assembler(spec.name, title=spec.title, source=spec.source_note, params=given))
         self.input_shapes = inputs
         self.overridden = bool(params or inputs)
         for parameter in (*spec.parameters.values(), *(p for d in spec.definitions for p in d.info.parameters)):
@@ -208,13 +208,13 @@ class _Elaborator(Opener):
     def step(self, step: Step, frame: Frame, previous: Values) -> Values:
         inputs = self.inputs_of(step, frame, previous)
         path = f"{frame.scope}.{step.called}" if frame.scope else step.called
-        since = self.builder.mark
+        since = self.builder.checkpoint
         if step.repeat is not None:
             values = self.repeated(step, frame, path, inputs)
         else:
             values = self.once(step, frame, path, frame.scope, inputs, named=step.named)
         if step.named or step.share:
-            made = Made(step, path, since, self.builder.mark)
+            made = Made(step, path, since, self.builder.checkpoint)
             if step.share and None not in values:
                 share_weights(self.builder, self.errors, step, frame, made)
             if step.named:
@@ -270,7 +270,7 @@ class _Elaborator(Opener):
         if len(self.builder.nodes) > before and (given := all_known(values)) and (entries := all_known(inputs)):
             inner, count_as = dict(zip(entry_names(step), entries, strict=True)), step.repeat.expression
             scope = Scope(path, "repeat", frame.scope, given, inputs=inner, count=count_as, span=step.span)
-            self.builder.open(scope)
+            self.builder.add_scope(scope)
             self.stands.add(id(step.repeat))
         else:
             self.decide(step.repeat, frame)

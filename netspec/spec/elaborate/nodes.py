@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, cast
 
 from netspec.errors import NetspecError, choices, closest
-from netspec.graph.build import Builder
+from netspec.graph.assemble import Assembler
+from netspec.graph.memo import op_key
+from netspec.graph.paths import node_of
 from netspec.ops.base import Op, RuleError, make_op
 from netspec.source import Span
 from netspec.spec.elaborate.errors import ElaborationErrors, Failed, way_to_int
@@ -26,7 +28,7 @@ def all_known(values: Values) -> tuple[str, ...]:
 class NodeMaker:
     """Hands ops to the builder. It knows where each path was taken, and what each value comes from."""
 
-    def __init__(self, builder: Builder, evaluator: Evaluator, errors: ElaborationErrors) -> None:
+    def __init__(self, builder: Assembler, evaluator: Evaluator, errors: ElaborationErrors) -> None:
         self.builder = builder
         self.evaluator = evaluator
         self.errors = errors
@@ -100,13 +102,13 @@ class NodeMaker:
 
     def origin(self, value: str) -> frozenset[str]:
         """The spec's parameters that a value's shape may come from; an input's sizes are noted by themselves."""
-        return self.origins.get(value.partition(":")[0], NO_ORIGIN)
+        return self.origins.get(node_of(value), NO_ORIGIN)
 
     def check_init(self, step: Step, path: str, frame: Frame) -> None:
         """`init` on a step names weights the op has; `defaults` may name more."""
         node = self.builder.nodes[-1]
         types = [self.builder.types[value] for value in node.inputs]
-        key = (id(step), id(node.op), *map(id, types))
+        key = (id(step), *op_key(node.op, types))
         if key in self.initialized:
             return
         self.initialized.add(key)

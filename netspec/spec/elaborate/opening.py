@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from netspec.errors import Findings, NetspecError, fail
 from netspec.expression import Value
-from netspec.graph.build import Builder, Recording
+from netspec.graph.assemble import Assembler, Recording
 from netspec.graph.model import Scope
 from netspec.spec.elaborate.binding import check_binding
 from netspec.spec.elaborate.errors import ElaborationErrors, Failed, way_to_int
@@ -27,7 +27,7 @@ Entering = TypeVar("Entering")
 class Opener(ABC):
     """Opens the bodies of steps, each in a frame of its own."""
 
-    def __init__(self, builder: Builder) -> None:
+    def __init__(self, builder: Assembler) -> None:
         self.builder = builder
         self.findings = Findings()
         self.errors = ElaborationErrors(self.findings)
@@ -94,7 +94,7 @@ class Opener(ABC):
             when = step.when.expression if step.when is not None else None
             inner = named_entries(block.info.inputs, entries)
             kind = "block" if block.declared is None else "network"
-            self.builder.open(
+            self.builder.add_scope(
                 Scope(path, kind, parent, given, block.in_graph, params, step.written, inner, when, None, step.span)
             )
         return values
@@ -128,11 +128,11 @@ class Opener(ABC):
         )
         known = self.regions.get(key)
         if known is not None:
-            values = self.builder.again(known, path, entries)
+            values = self.builder.replay(known, path, entries)
             for new, old in zip(values, known.outputs, strict=True):
                 self.maker.origins[new] = self.maker.origin(old)
             return values
-        mark = self.builder.mark
+        mark = self.builder.checkpoint
         hidden = {**dict.fromkeys(params, NO_ORIGIN), **origins}
         home = SpecScope(params, hidden) if block.own else frame.home
         inner = Frame(
@@ -154,7 +154,7 @@ class Opener(ABC):
         # What has sizes of its own is not the same once more.
         again = not self.findings.diagnostics and self.builder.last_sized_by_data < mark[0]
         if again and (given := all_known(values)):
-            self.regions[key] = self.builder.region(path, entries, given, mark)
+            self.regions[key] = self.builder.record(path, entries, given, mark)
         return values
 
     def closure(
@@ -185,7 +185,7 @@ class Opener(ABC):
         if len(self.builder.nodes) > before and (given := all_known(values)):
             when = step.when.expression if step.when is not None else None
             scope = Scope(path, "body", parent, given, inputs={"input": entry}, when=when, span=closure.body.span)
-            self.builder.open(scope)
+            self.builder.add_scope(scope)
         return values
 
     def merge(self, step: Step, frame: Frame, path: str, parent: str, inputs: Values, *, named: bool) -> Values:
@@ -221,10 +221,12 @@ class Opener(ABC):
             ends.append(end)
             if end is not None and len(self.builder.nodes) > before:
                 inputs_of = {"input": entry}
-                self.builder.open(Scope(branch_path, "branch", around, (end,), inputs=inputs_of, span=branch.span))
+                self.builder.add_scope(Scope(branch_path, "branch", around, (end,), inputs=inputs_of, span=branch.span))
         values = self.maker.add(step, step.target, frame, path, around, tuple(ends), list(step.branches))
         if named and (given := all_known(values)):
-            self.builder.open(Scope(path, "merge", parent, given, inputs={"input": entry}, when=when, span=step.span))
+            self.builder.add_scope(
+                Scope(path, "merge", parent, given, inputs={"input": entry}, when=when, span=step.span)
+            )
         return values
 
 

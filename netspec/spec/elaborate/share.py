@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 from netspec.errors import NetspecError, choices
-from netspec.graph.build import Builder
+from netspec.graph.assemble import Assembler
 from netspec.graph.model import Node
 from netspec.spec.elaborate.errors import ElaborationErrors
 from netspec.spec.elaborate.frame import Frame, Made
 from netspec.spec.read.body import Step
 
 
-def share_weights(builder: Builder, errors: ElaborationErrors, step: Step, frame: Frame, made: Made) -> None:
+def share_weights(builder: Assembler, errors: ElaborationErrors, step: Step, frame: Frame, made: Made) -> None:
     """Let a step that was just made use the weights of the earlier step that it names.
 
     Each node with weights uses those of the node at the same path in that step; an op those of the op. They are equal,
@@ -52,14 +52,14 @@ def share_weights(builder: Builder, errors: ElaborationErrors, step: Step, frame
     whole = there[""].weights_of if "" in there else _shared_by(builder, owner.path) or owner.path
     owners.update(_owners_of_scopes(builder, owner, made, whole, one_for_all=one_for_all))
     try:
-        builder.share(made.since, owners)
+        builder.share_weights(made.since, owners)
     except NetspecError as error:
         # Whether source can say it is nothing that a spec can ask for: here the weights do not fit.
         (problem,) = error.diagnostics
         errors.fail("NS302", problem.message, place, frame, help=problem.help or "leave `share` out")
 
 
-def _owners_of_scopes(builder: Builder, owner: Made, made: Made, whole: str, *, one_for_all: bool) -> dict[str, str]:
+def _owners_of_scopes(builder: Assembler, owner: Made, made: Made, whole: str, *, one_for_all: bool) -> dict[str, str]:
     """By the paths of scopes that a step made, its own and those of its copies, the paths whose weights they use.
 
     `whole` is the path whose weights the step uses: that of the owner, or of what the owner shares itself.
@@ -75,7 +75,7 @@ def _owners_of_scopes(builder: Builder, owner: Made, made: Made, whole: str, *, 
     return owners
 
 
-def _shared_by(builder: Builder, path: str) -> str:
+def _shared_by(builder: Assembler, path: str) -> str:
     """The path whose weights a scope uses, where they are not its own."""
     return builder.scopes[path].weights_of if path in builder.scopes else ""
 
@@ -95,10 +95,10 @@ def _parted(inner: str) -> tuple[str, str]:
     return number, dot + rest
 
 
-def _count_copies(builder: Builder, path: str) -> int:
+def _count_copies(builder: Assembler, path: str) -> int:
     """How many copies a repeat has."""
     return len({_parted(node.path[len(path) :])[0] for node in builder.nodes if node.path.startswith(f"{path}.")})
 
 
-def _has_weights(builder: Builder, node: Node) -> bool:
+def _has_weights(builder: Assembler, node: Node) -> bool:
     return bool(node.op.weights(*[builder.types[value] for value in node.inputs]))

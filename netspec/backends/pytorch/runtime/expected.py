@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from netspec.backends.pytorch.runtime.alone import call_alone, layer_alone, module_alone
 from netspec.backends.pytorch.runtime.trace import Numbers, Trace, ValueNumber, mark
 from netspec.graph.borrow import borrowed_form
+from netspec.graph.memo import op_key
 from netspec.graph.model import Graph, Node
 from netspec.graph.walk import live_nodes
 
@@ -46,7 +47,7 @@ class _Once:
         """The numbers of a node's outputs, from those of its inputs and the keys of its weights."""
         types = self.graph.input_types(node)
         borrowed = borrowed_form(self.graph, node) is not None
-        key = (id(node.op), borrowed, *map(id, types), *map(node.inputs.index, node.inputs))
+        key = (*op_key(node.op, types), borrowed, *map(node.inputs.index, node.inputs))
         if key not in self.known:
             self.known[key] = self.run(node, Numbers(numbers.known))
         own, outputs, weights = self.known[key]

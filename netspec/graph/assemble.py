@@ -1,0 +1,299 @@
+"""The Assembler makes a graph of nodes and scopes whose paths are known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from netspec.dims import Dim, symbol, symbols
+from netspec.errors import closest, fail
+from netspec.expression import Expression
+from netspec.graph.borrow import check_borrowed
+from netspec.graph.infer import check_sizes, infer
+from netspec.graph.memo import op_key
+from netspec.graph.model import NOTHING, Graph, Input, Mode, Node, Output, Scope
+from netspec.labels import Labels
+from netspec.naming import (
+    check_class_name,
+    check_module_name,
+    check_name,
+    check_output_name,
+    check_parameter_name,
+    check_symbol,
+    class_name,
+    is_symbol,
+)
+from netspec.ops.base import Op
+from netspec.preprocess import Preprocess
+from netspec.source import Span
+from netspec.types import DATA, Filling, Tensor
+
+Checkpoint = tuple[int, int]
+"""How many nodes and scopes there were at some time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The nodes and scopes that were made under one path from some values, for `Assembler.replay`."""
+
+    path: str
+    entries: tuple[str, ...]
+    outputs: tuple[str, ...]
+    nodes: tuple[Node, ...]
+    scopes: tuple[Scope, ...]
+
+
+class Assembler:
+    """Makes a graph of nodes and scopes whose paths are known, as the elaborator of specs and `rebuild` know them.
+
+    Each node is checked when it is added, so a graph that exists is well-typed. A scope's path is claimed before its
+    nodes are added, and the scope is added after them. A part that is needed once more, under another path and on
+    other values of the same types, is recorded and replayed, which infers nothing again:
+
+    >>> start = assembler.checkpoint
+    >>> y = assembler.node("a.conv", conv, (x,), scope="a")
+    >>> recording = assembler.record("a", (x,), (y,), start)
+    >>> assembler.replay(recording, "b", (y,))
+    ('b.conv',)
+    """
+
+    def __init__(
+        self, name: str, *, title: str = "", source: str = "", params: Mapping[str, Any] | None = None
+    ) -> None:
+        self.name = check_class_name(check_name(name, "a network", None), "a network", None)
+        self.title = title
+        self.source = source
+        self.decided: set[str] = set()
+        self.vanished: set[str] = set()
+        self.params: dict[str, Any] = {check_parameter_name(n, None): v for n, v in (params or {}).items()}
+        self.types: dict[str, Tensor] = {}
+        self.nodes: list[Node] = []
+        self.scopes: dict[str, Scope] = {}
+        self.last_sized_by_data = -1
+        """The number of the last node that has a size which only the data tell."""
+        self.characters = 0
+        """The length of all paths together."""
+        self._inputs: list[Input] = []
+        self._outputs: dict[str, Output] = {}
+        self._scope_list: list[Scope] = []
+        """The scopes in the order in which they were added."""
+        self._paths: dict[str, int] = {}
+        """Paths that are taken, each with the number of the next node then: its own, where it is a node's."""
+        self._scope_paths: set[str] = set()
+        self._types: dict[Tensor, Tensor] = {}
+        self._inferred: dict[tuple[int, ...], tuple[Op, tuple[Tensor, ...], tuple[Tensor, ...]]] = {}
+
+    def input(
+        self,
+        name: str,
+        shape: Sequence[Dim | str],
+        dtype: str = "float32",
+        nominal: Mapping[str, int] | None = None,
+        span: Span | None = None,
+        written: Mapping[int, Expression] = NOTHING,
+        preprocess: Preprocess | None = None,
+    ) -> str:
+        """Add an input: its shape, batch first, with symbols by name (`["N", 3, "H", "W"]`); gives its name."""
+        check_module_name(name, "an input", span)
+        dims = tuple(symbol(check_symbol(d, span)) if isinstance(d, str) else d for d in shape)
+        self._claim(name)
+        self.types[name] = self._one(Tensor(dims, dtype))
+        sizes = {s: size for s, size in (nominal or {}).items() if s in symbols(dims)}
+        self._inputs.append(Input(name, self.types[name], sizes, span, written, preprocess))
+        return name
+
+    def output(
+        self, name: str, value: str, mode: Mode = "inference", span: Span | None = None, labels: Labels = ()
+    ) -> None:
+        """Make a value an output of the graph; with `mode="train"` one that is built in training only.
+
+        `labels` are the names of its classes.
+        """
+        self.require(value, span=span)
+        check_output_name(name, span)
+        if name in self._outputs:
+            fail("NS210", f"two outputs are called `{name}`", span)
+        self._outputs[name] = Output(name, value, mode, span, labels)
+
+    def build(self) -> Graph:
+        """The graph as it stands; refused where it can't be at the nominal sizes of its inputs."""
+        if not self._outputs:
+            fail("NS201", f"`{self.name}` has no output", help="name one with `output`")
+        graph = Graph(
+            self.name,
+            tuple(self._inputs),
+            tuple(self._outputs.values()),
+            tuple(self.nodes),
+            dict(self.scopes),
+            dict(self.params),
+            self.title,
+            self.source,
+            frozenset(self.decided),
+            frozenset(self.vanished),
+        )
+        check_sizes(graph, {s: size for i in self._inputs for s, size in i.nominal.items()}, "the nominal sizes ")
+        return graph
+
+    def require(self, *values: str, span: Span | None = None) -> None:
+        """Refuse values that are not there (NS209)."""
+        for value in values:
+            if value not in self.types:
+                fail("NS209", f"no value is called `{value}`", span, help=closest(value, self.types))
+
+    def node(
+        self,
+        path: str,
+        op: Op,
+        inputs: tuple[str, ...],
+        *,
+        weights_of: str = "",
+        scope: str = "",
+        span: Span | None = None,
+        written: Mapping[str, Expression] = NOTHING,
+        when: Expression | None = None,
+        init: Mapping[str, Filling] = NOTHING,
+    ) -> str:
+        """Add a node at a path, which it gives back; raises RuleError where the inputs do not fit.
+
+        `weights_of` is the path of an earlier node whose weights it uses: NetspecError NS302 where they do not fit.
+        """
+        self._claim(path, span, scope)
+        input_types = tuple([self.types[value] for value in inputs])
+        types = self._infer(op, input_types)
+        if weights_of and weights_of != path:
+            weights_of = self._owner(weights_of, path, op, input_types, span)
+        if any(DATA in type.shape for type in types):
+            types = self._sized_by_data(path, types)
+        node = Node(path, op, inputs, types, weights_of or path, scope, span, written, when, init)
+        self.nodes.append(node)
+        if len(types) == 1:
+            self.types[path] = types[0]
+        else:
+            self.types.update(node.values())
+        return path
+
+    def claim_scope(self, path: str, span: Span | None = None) -> None:
+        """Take a path for a scope before what is in it is made; NS210 where it is taken."""
+        if path in self._scope_paths or path in self._paths:
+            fail("NS210", f"two things have the path `{path}`", span, help="give one of them a `name`")
+        self._scope_paths.add(path)
+        self.characters += len(path)
+
+    def add_scope(self, scope: Scope) -> None:
+        """Add a scope whose path was claimed, once the nodes in it are there."""
+        self.scopes[scope.path] = scope
+        self._scope_list.append(scope)
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """How many nodes and scopes there are now, for the methods that take what was added since."""
+        return len(self.nodes), len(self._scope_list)
+
+    def scopes_since(self, checkpoint: Checkpoint) -> list[Scope]:
+        """The scopes that were added since a checkpoint."""
+        return self._scope_list[checkpoint[1] :]
+
+    def record(self, path: str, entries: tuple[str, ...], outputs: tuple[str, ...], since: Checkpoint) -> Recording:
+        """The nodes and scopes below a path that were added since a checkpoint, from some values to others."""
+        return Recording(path, entries, outputs, tuple(self.nodes[since[0] :]), tuple(self.scopes_since(since)))
+
+    def replay(self, recording: Recording, path: str, entries: tuple[str, ...]) -> tuple[str, ...]:
+        """Add a recording once more, below another path and on other values of the same types; gives its outputs."""
+        values = dict(zip(recording.entries, entries, strict=True))
+        start = len(recording.path)
+        # Before the nodes, since a named merge has the path of its scope.
+        for scope in recording.scopes:
+            self.claim_scope(path + scope.path[start:], scope.span)
+        for old in recording.nodes:
+            node = Node(
+                path + old.path[start:],
+                old.op,
+                tuple([values[value] for value in old.inputs]),
+                old.types,
+                path + old.weights_of[start:],
+                path + old.scope[start:],
+                old.span,
+                old.written,
+                old.when,
+                old.init,
+            )
+            self._claim(node.path, node.span, node.scope)
+            self.nodes.append(node)
+            for (old_value, _), (value, type) in zip(old.values(), node.values(), strict=True):
+                values[old_value] = value
+                self.types[value] = type
+        for scope in recording.scopes:
+            self.add_scope(
+                replace(
+                    scope,
+                    path=path + scope.path[start:],
+                    parent=path + scope.parent[start:],
+                    outputs=tuple([values[value] for value in scope.outputs]),
+                    inputs={name: values[value] for name, value in scope.inputs.items()},
+                    weights_of=path + scope.weights_of[start:] if scope.weights_of else "",
+                )
+            )
+        return tuple([values[value] for value in recording.outputs])
+
+    def share_weights(self, since: Checkpoint, owners: Mapping[str, str]) -> None:
+        """Let nodes and scopes that were added since a checkpoint use the weights of others: paths by paths.
+
+        Raises NetspecError NS302 where weights do not fit, else NS401 where an op can't be written with them.
+        """
+        for number, node in enumerate(self.nodes[since[0] :], start=since[0]):
+            if node.path in owners:
+                types = tuple([self.types[value] for value in node.inputs])
+                owner = self._owner(owners[node.path], node.path, node.op, types, node.span)
+                self.nodes[number] = replace(node, weights_of=owner)
+        for number, scope in enumerate(self.scopes_since(since), start=since[1]):
+            if scope.path in owners:
+                self._scope_list[number] = self.scopes[scope.path] = replace(scope, weights_of=owners[scope.path])
+
+    def _infer(self, op: Op, input_types: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The types of an op's outputs, inferred once for each op and input types."""
+        key = op_key(op, input_types)
+        entry = self._inferred.get(key)
+        if entry is None:
+            # The op and the types are in it so that they stay alive, and no other object gets their identity.
+            entry = self._inferred[key] = (op, input_types, tuple([self._one(t) for t in infer(op, input_types)]))
+        return entry[2]
+
+    def _owner(self, weights_of: str, path: str, op: Op, input_types: tuple[Tensor, ...], span: Span | None) -> str:
+        """The path of the node that owns the weights of one, once they fit another."""
+        number = self._paths.get(weights_of, len(self.nodes))
+        owner = self.nodes[number] if number < len(self.nodes) else None
+        if owner is None or owner.path != weights_of:
+            message = f"no node before `{path}` is called `{weights_of}`, whose weights it would use"
+            fail("NS209", message, span, help=closest(weights_of, [node.path for node in self.nodes]))
+        owner = self.nodes[self._paths[owner.weights_of]]
+        types = tuple([self.types[value] for value in owner.inputs])
+        if op is not owner.op or input_types != types:
+            check_borrowed(path, op, input_types, owner, types, span)
+        return owner.path
+
+    def _sized_by_data(self, path: str, types: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """Types with a symbol of the node's own for the size that only the data tell."""
+        base = name = class_name(path.replace(".", "_"))
+        taken = symbols([size for type in self.types.values() for size in type.shape])
+        number = 1
+        while name in taken or not is_symbol(name):
+            number += 1
+            name = f"{base if is_symbol(base) else 'Size'}_{number}"
+        self.last_sized_by_data = len(self.nodes)
+        return tuple([self._one(type.at({"Data": symbol(name)})) for type in types])
+
+    def _one(self, type: Tensor) -> Tensor:
+        """One object for all equal types, so that identity is equality."""
+        return self._types.setdefault(type, type)
+
+    def _claim(self, path: str, span: Span | None = None, scope: str = "") -> None:
+        """Take a path for a node or an input; NS210 where it is taken."""
+        # A named merge is a node and a scope of one path; nothing else may be.
+        if path in self._paths or (path in self._scope_paths and scope != path):
+            fail("NS210", f"two things have the path `{path}`", span, help="give one of them a `name`")
+        self._paths[path] = len(self.nodes)
+        self.characters += len(path)
+
+    def _is_taken(self, path: str) -> bool:
+        return path in self._paths or path in self._scope_paths

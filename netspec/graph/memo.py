@@ -1,0 +1,41 @@
+"""What follows from an op and the types of its inputs, computed once for all nodes that have both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+from netspec.graph.dag import Dag, Node
+from netspec.ops.base import Op
+from netspec.types import Tensor
+
+_T = TypeVar("_T")
+
+
+def op_key(op: Op, types: Iterable[Tensor]) -> tuple[int, ...]:
+    """A key of an op on inputs of these types, by identity.
+
+    Equal steps of a spec have one op, and a Builder keeps one object for equal types, so few keys differ, and none has
+    to be compared in depth. Whoever keeps a key keeps the op and the types alive: a graph does.
+    """
+    return (id(op), *map(id, types))
+
+
+class NodeMemo(Generic[_T]):
+    """Answers about the nodes of a graph that follow from their ops and the types of their inputs alone.
+
+    >>> macs = NodeMemo(graph, lambda node, types: node.op.macs(node.type, *types))
+    >>> macs(graph["layer1.0.conv1"])
+    """
+
+    def __init__(self, graph: Dag, compute: Callable[[Node, tuple[Tensor, ...]], _T]) -> None:
+        self.graph = graph
+        self.compute = compute
+        self._answers: dict[tuple[int, ...], _T] = {}
+
+    def __call__(self, node: Node) -> _T:
+        types = self.graph.input_types(node)
+        key = op_key(node.op, types)
+        if key not in self._answers:
+            self._answers[key] = self.compute(node, types)
+        return self._answers[key]
