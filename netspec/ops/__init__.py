@@ -1,33 +1,17 @@
 """The ops: one class each, found by name in REGISTRY. docs/adding-an-op.md says how to add one."""
 
-from netspec.ops import (
-    activation,
-    attention,
-    convolution,
-    linear,
-    merge,
-    normalization,
-    parameter,
-    pooling,
-    rearrange,
-    resize,
-    shape,
-)
+# Importing a file registers its ops.
+from netspec.ops import activation as activation
+from netspec.ops import attention as attention
+from netspec.ops import convolution as convolution
+from netspec.ops import linear as linear
+from netspec.ops import merge as merge
+from netspec.ops import normalization as normalization
+from netspec.ops import parameter as parameter
+from netspec.ops import pooling as pooling
+from netspec.ops import rearrange as rearrange
+from netspec.ops import resize as resize
+from netspec.ops import shape as shape
 from netspec.ops.base import REGISTRY, Op, RuleError
 
-__all__ = [
-    "REGISTRY",
-    "Op",
-    "RuleError",
-    "activation",
-    "attention",
-    "convolution",
-    "linear",
-    "merge",
-    "normalization",
-    "parameter",
-    "pooling",
-    "rearrange",
-    "resize",
-    "shape",
-]
+__all__ = ["REGISTRY", "Op", "RuleError"]

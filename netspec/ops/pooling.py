@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 from math import inf, prod
-from typing import Literal
+from typing import ClassVar, Literal
 
 from netspec.dims import Dim
 from netspec.ops.base import Op, RuleError, by, by_both, example, is_float, need_floats, need_numbers, need_rank
@@ -13,24 +13,25 @@ from netspec.ops.fields import MAX_INT, Flag, OutputSize, PaddingPair, Pair, Pos
 from netspec.ops.window import ceil_padding, effective_size, slide
 from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
 
-LOWEST = {"int64": -(2**63), "int32": -(2**31)}
+_LOWEST = {"int64": -(2**63), "int32": -(2**31)}
 """The lowest integer of a dtype."""
 
 
-def with_indices(train: bool, y: Tensor) -> Memory:
-    """What a max pool holds: beside the maxima where they were found, as int64; in training until the backward pass."""
+def _with_indices(train: bool, y: Tensor) -> Memory:
+    """The memory of a max pool: the places of the maxima, as int64; in training until the backward pass."""
     indices = (Tensor(y.shape, "int64"),)
     return Memory((0,), kept=indices) if train else Memory(scratch=indices)
 
 
 class Pool2d(Op, family="pooling"):
-    """What the sliding pools share. A stride that is not given is the kernel size, as in torch."""
-
-    precision = "half"
+    """A pool whose window slides over the map. A stride that is not given is the kernel size, as in torch."""
 
     kernel_size: Pair
     stride: Pair | None = None
-    padding: PaddingPair = (0, 0)
+
+    kind: ClassVar[str]
+    """What the label of its boxes calls it: `max`, as in `3x3 max pool`."""
+    precision = "half"
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
         return ()
@@ -42,10 +43,18 @@ class Pool2d(Op, family="pooling"):
         return True
 
     def label(self) -> str:
-        kind = "max" if self.opname.startswith("max") else "average"
-        return f"{by_both(self.kernel_size)} {kind} pool" + (
+        return f"{by_both(self.kernel_size)} {self.kind} pool" + (
             f", /{by(self._stride())}" if self._stride() != (1, 1) else ""
         )
+
+    def _stride(self) -> tuple[int, int]:
+        return self.stride or self.kernel_size
+
+
+class PaddedPool2d(Pool2d):
+    """A sliding pool that may go beyond the map."""
+
+    padding: PaddingPair = (0, 0)
 
     def _slide(self, x: Tensor, dilation: tuple[int, int], ceil_mode: bool) -> Tensor:
         need_rank(self, x, 4, "(N, C, H, W)")
@@ -72,16 +81,14 @@ class Pool2d(Op, family="pooling"):
         after = [ceil_padding(p, effective_size(k, d), s) if ceil_mode else p for p, k, d, s in each]
         return [*self.padding, *after]
 
-    def _stride(self) -> tuple[int, int]:
-        return self.stride or self.kernel_size
 
-
-class MaxPool2d(Pool2d, name="max_pool2d", principal="kernel_size"):
+class MaxPool2d(PaddedPool2d, name="max_pool2d", principal="kernel_size"):
     """Largest value of each window over (N, C, H, W), as torch.nn.MaxPool2d."""
 
     dilation: Pair = (1, 1)
     ceil_mode: Flag = False
 
+    kind = "max"
     examples = (
         example((1, 2, 8, 9), kernel_size=2),
         example((1, 2, 13, 10), kernel_size=3, stride=2, padding=1),
@@ -98,7 +105,7 @@ class MaxPool2d(Pool2d, name="max_pool2d", principal="kernel_size"):
         return self._window(self.dilation)
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        return with_indices(train, y)
+        return _with_indices(train, y)
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.MaxPool2d", kernel_size=self.kernel_size)
@@ -114,7 +121,7 @@ class MaxPool2d(Pool2d, name="max_pool2d", principal="kernel_size"):
     def _largest(self, g: OnnxWriter, x: str, pads: list[int]) -> str:
         """In ONNX, the pool of what no MaxPool takes, integers or more padding than a kernel: place by place."""
         if any(pads):
-            lowest = g.constant(LOWEST.get(g.type(x).dtype, -inf), "like")
+            lowest = g.constant(_LOWEST.get(g.type(x).dtype, -inf), "like")
             x = g.Pad(x, g.constant([0, 0, *pads[:2], 0, 0, *pads[2:]]), lowest)
         axes, steps = g.constant([2, 3]), g.constant(self._stride())
         places: list[str] = []
@@ -126,13 +133,14 @@ class MaxPool2d(Pool2d, name="max_pool2d", principal="kernel_size"):
         return g.Max(*places)
 
 
-class AvgPool2d(Pool2d, name="avg_pool2d", principal="kernel_size"):
+class AvgPool2d(PaddedPool2d, name="avg_pool2d", principal="kernel_size"):
     """Mean of each window over (N, C, H, W), as torch.nn.AvgPool2d."""
 
     ceil_mode: Flag = False
     count_include_pad: Flag = True
     divisor_override: Positive | None = None
 
+    kind = "average"
     examples = (
         example((1, 2, 8, 9), kernel_size=2),
         example((1, 2, 13, 10), kernel_size=3, stride=2, padding=1, count_include_pad=False),
@@ -173,11 +181,12 @@ class AvgPool2d(Pool2d, name="avg_pool2d", principal="kernel_size"):
 
 
 class AdaptivePool2d(Op, family="pooling"):
-    """What the adaptive pools share: the output size is given, and windows follow from it."""
-
-    precision = "half"
+    """A pool whose output size is given; its windows follow from it."""
 
     output_size: OutputSize
+
+    kind: ClassVar[Literal["max", "average"]]
+    precision = "half"
 
     def infer(self, x: Tensor) -> Tensor:
         need_rank(self, x, 4, "(N, C, H, W)")
@@ -209,10 +218,9 @@ class AdaptivePool2d(Op, family="pooling"):
         return True
 
     def label(self) -> str:
-        kind = "max" if "max" in self.opname else "average"
         # An axis that keeps its size goes by its letter.
         sizes = by(tuple([own or letter for own, letter in zip(self.output_size, "HW", strict=True)]))
-        return f"global {kind} pool" if self.output_size == (1, 1) else f"adaptive {kind} pool, {sizes}"
+        return f"global {self.kind} pool" if self.output_size == (1, 1) else f"adaptive {self.kind} pool, {sizes}"
 
     def _spatial(self, x: Tensor) -> list[Dim]:
         return [own if own is not None else size for own, size in self._sizes(x)]
@@ -224,6 +232,7 @@ class AdaptivePool2d(Op, family="pooling"):
 class AdaptiveAvgPool2d(AdaptivePool2d, name="adaptive_avg_pool2d", principal="output_size"):
     """Mean over windows that share out the map, as torch.nn.AdaptiveAvgPool2d; output_size 1 pools globally."""
 
+    kind = "average"
     examples = (
         example((2, 3, 7, 7), output_size=1),
         example((2, 3, 12, 7), output_size=[6, 7]),
@@ -244,13 +253,14 @@ class AdaptiveAvgPool2d(AdaptivePool2d, name="adaptive_avg_pool2d", principal="o
 class AdaptiveMaxPool2d(AdaptivePool2d, name="adaptive_max_pool2d", principal="output_size"):
     """Largest value over windows that share out the map, as torch.nn.AdaptiveMaxPool2d."""
 
+    kind = "max"
     examples = (
         example((2, 3, 7, 7), output_size=1),
         example((2, 3, 12, 7), output_size=[6, 7]),
     )
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        return with_indices(train, y)
+        return _with_indices(train, y)
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.AdaptiveMaxPool2d", output_size=self.output_size)
