@@ -1,4 +1,4 @@
-"""What the rules of ops speak: tensors, weights, windows, and how an op is written in PyTorch."""
+"""The data that rules of ops get and give: tensors, weights, windows, memory, and forms in PyTorch and ONNX."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Tensor:
 
 
 DATA: Dim = symbol("Data")
-"""A size that only the data tell, as the rule of an op says it; in a graph it is a symbol named after the node."""
+"""A size that only the data tell, in the type that a rule gives; in a graph it is a symbol named after the node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Weight:
 
     @property
     def called(self) -> str:
-        """What `init` and messages call it."""
+        """Its name in `init` and in messages."""
         return self.name or "weight"
 
     def key(self, path: str) -> str:
@@ -99,9 +99,11 @@ class Weight:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What one unit of an output sees of the input, per spatial axis: `size` units from `stride * index + start`.
+    """The units of the input that one unit of the output sees: per spatial axis, `size` from `stride * index + start`.
 
-    `border`: units at the border see others too, in a padding that repeats places of the map.
+    With `border`, units at the border see others too, in a padding that repeats places of the map.
+
+    A 3x3 convolution with padding 1 and stride 2 is `Window((3, 3), (2, 2), (-1, -1))`.
     """
 
     size: tuple[int, ...]
@@ -112,17 +114,18 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Upsampling:
-    """What one unit of an output sees where there are more units than the input has, for each spatial axis.
+    """The units of the input that one unit of the output sees where the output has more units, per spatial axis.
 
     An axis repeats itself: of `n` pairs of `(first, last)`, unit `n * index + k` sees the input from `index + first` to
-    `index + last` of pair `k`, and nothing where that pair is None.
+    `index + last` of pair `k`, and nothing where that pair is None. Nearest upsampling by 2 has the pairs
+    `((0, 0), (0, 0))` for each axis.
     """
 
     axes: tuple[tuple[tuple[int, int] | None, ...], ...]
 
 
 class Reach(Enum):
-    """What a unit sees where that is no sliding window."""
+    """The units of the input that a unit of the output sees where they are no sliding window."""
 
     POINT = "the unit at its own position"
     ALL = "every position"
@@ -133,13 +136,13 @@ class Reach(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What an op holds in memory beside its inputs and a new output, in eager PyTorch.
+    """The memory of an op in eager PyTorch, beside its inputs and a new output.
 
-    `view`: the output is no new memory, but that of the first input the op reads, or of its weight if it reads none.
-    `scratch`: what is held only while it runs;
-    `backward`: only while its backward pass runs. In training, what autograd keeps until the backward pass: the
-    inputs at the places `inputs`, the `output`, further tensors `kept`. `hands_on`: the gradient of the output
-    serves as that of each input, or of those at these places, so that the backward pass makes none.
+    In training autograd keeps until the backward pass: the inputs at the places `inputs`, the `output`, and the further
+    tensors `kept`. `scratch` are tensors that are there only while the op runs, `backward` only while its backward
+    pass runs. With `view` the output is no new memory, but that of the first input the op reads, or of its weight if it
+    reads none. With `hands_on` the gradient of the output serves as that of each input, or of those at these places,
+    so that the backward pass makes none.
     """
 
     inputs: tuple[int, ...] = ()
@@ -155,8 +158,10 @@ class Memory:
 class Code:
     """An expression that stands for an op: `head`, `items` with commas between them, `tail`.
 
-    `{0}` in these is the first input, and `{layer}` the layer that is called. What stands more than once is a variable
-    there. `helper` is the source of a function that the expression calls.
+    `{0}` in these is the first input, and `{layer}` the layer that is called. An input that occurs more than once
+    becomes a variable. `helper` is the source of a function that the expression calls.
+
+    `Code("{0}.transpose(", ("1", "2"))` is `x.transpose(1, 2)`.
     """
 
     head: str
@@ -173,8 +178,10 @@ class Layer:
     """An `nn.Module` that stands for an op: arguments by torch's names, the first `positional` of them unnamed.
 
     `call` is how it is called, where that is not `layer(inputs)`. `inside` is the function within the target that takes
-    the arguments, where one does: `nn.Parameter(torch.zeros(...))`. `lists` are arguments of any length: (2, 2) is no
-    2 there, as it is for a kernel.
+    the arguments, where one does: `nn.Parameter(torch.zeros(...))`. `lists` are arguments that are lists, so that
+    (2, 2) is not printed as 2, as it is for a kernel.
+
+    `Layer("nn.Linear", {"in_features": 8, "out_features": 4}, positional=2)` is `nn.Linear(8, 4)`.
     """
 
     target: str
@@ -202,17 +209,17 @@ class Infix:
 
 
 Printed = Layer | Call | Infix | Code
-"""How an op is written in PyTorch."""
+"""The forms of an op in PyTorch."""
 
 Precision = Literal["half", "float32", "either"]
 """The floats in which an op computes where a model is in half precision: see `Op.precision`."""
 
 
 class OnnxWriter(Protocol):
-    """What an op's rule writes ONNX with: `g.Conv(x, g.weight("weight"), strides=[2, 2])` adds a node.
+    """The writer of ONNX nodes that a rule `onnx` gets: `g.Conv(x, g.weight("weight"), strides=[2, 2])` adds a node.
 
-    Values go by their names: those that enter the rule, and those that it gets here. `g.Split(x, outputs=3)` gives
-    three of them. Attributes are ONNX's; what is None is left out.
+    Values are names: those that enter the rule, and those that these methods give. `g.Split(x, outputs=3)` gives
+    three of them. Attributes are ONNX's; those that are None are left out.
     """
 
     opset: int
@@ -224,7 +231,7 @@ class OnnxWriter(Protocol):
     def weight(self, name: str, plus: float = 0.0) -> str:
         """A weight of the op, by its name in the rule `weights`.
 
-        To a variance ONNX's op adds `plus`: half precision must keep their sum.
+        `plus` is the number that ONNX's op adds to a variance: half precision must keep their sum.
         """
         ...
 
@@ -254,9 +261,9 @@ class Init:
 
 
 def uniform(bound: float) -> Init:
-    """Numbers between -bound and bound, all alike likely."""
+    """The uniform distribution from -bound to bound."""
     return Init("uniform", {"a": -bound, "b": bound})
 
 
 Filling = Init | float | tuple[float, ...]
-"""What fills a weight at first: a function, a constant, or a value for each element."""
+"""The first values of a weight: a function of torch.nn.init, a constant, or a value for each element."""

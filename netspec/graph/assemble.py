@@ -30,7 +30,7 @@ from netspec.source import Span
 from netspec.types import DATA, Filling, Tensor
 
 Checkpoint = tuple[int, int]
-"""How many nodes and scopes there were at some time."""
+"""The numbers of nodes and scopes at some time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ class Assembler:
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """How many nodes and scopes there are now, for the methods that take what was added since."""
+        """The numbers of nodes and scopes now, for the methods that take what was added since."""
         return len(self.nodes), len(self._scope_list)
 
     def scopes_since(self, checkpoint: Checkpoint) -> list[Scope]:

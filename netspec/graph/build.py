@@ -12,7 +12,8 @@ from netspec.graph.infer import located
 from netspec.graph.model import NOTHING, Block, Node, Scope, ScopeKind, SpecParameter
 from netspec.graph.paths import is_below
 from netspec.naming import check_class_name, check_module_name
-from netspec.ops.base import Op, RuleError, make_op
+from netspec.ops.attributes import make_op
+from netspec.ops.base import Op, RuleError
 from netspec.ops.own import find_op, op_names
 
 

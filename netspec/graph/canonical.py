@@ -15,9 +15,9 @@ _FORM = "netspec-graph-1"
 """The version of the form, which every hash covers."""
 
 _MAX_TRACED = 200
-"""Of how many nodes before a value, at most, the numbers are compared to break a tie."""
+"""The most nodes before a value whose numbers are compared to break a tie."""
 _MAX_TIES = 100
-"""Among how many ends with equal keys, at most, the next is chosen by such a comparison."""
+"""The most ends with equal keys among which such a comparison chooses the next."""
 
 
 def canonical(graph: Dag) -> list[Any]:
@@ -83,7 +83,7 @@ def _digest(value: Any) -> str:
 
 
 def _unordered(node: Node, inputs: list[Any]) -> list[Any]:
-    """What stands for a node's inputs, sorted where their order does not matter."""
+    """A list with an item for each input of a node, sorted where their order does not matter."""
     return sorted(inputs) if node.op.commutes else inputs
 
 

@@ -1,4 +1,4 @@
-"""The types that an op gives: its rule, asked with all that is asked of its inputs."""
+"""The types of an op's outputs, by its rule, and at which sizes of symbols the ops of a graph can run."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from netspec.source import Span
 from netspec.types import Tensor
 
 
-def infer(op: Op, given: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def infer(op: Op, input_types: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The types of an op's outputs; RuleError where the inputs do not fit."""
     least, most = op.inputs
-    if len(given) < least or (most is not None and len(given) > most):
+    if len(input_types) < least or (most is not None and len(input_types) > most):
         wanted = str(least) if most == least else f"{least} or more" if most is None else f"{least} to {most}"
         raise RuleError(
-            f"`{op.opname}` takes {wanted} input{'s' if wanted != '1' else ''}, not {len(given)}", code="NS302"
+            f"`{op.opname}` takes {wanted} input{'s' if wanted != '1' else ''}, not {len(input_types)}", code="NS302"
         )
-    check_use(op, given)
+    check_use(op, input_types)
     try:
-        result = op.infer(*given)
-        found = result if isinstance(result, tuple) else (result,)
-        if any(isinstance(size, int) and size > MAX_DIM for type in found for size in type.shape):
+        result = op.infer(*input_types)
+        types = result if isinstance(result, tuple) else (result,)
+        if any(isinstance(size, int) and size > MAX_DIM for type in types for size in type.shape):
             raise TooLargeError
     except TooLargeError as error:
         raise RuleError(str(error), code="NS214") from None
-    return found
+    return types
 
 
 def refused_at(graph: Graph, sizes: Mapping[str, int]) -> tuple[Node, RuleError] | None:
@@ -51,16 +51,16 @@ def refused_at(graph: Graph, sizes: Mapping[str, int]) -> tuple[Node, RuleError]
 
 
 def check_sizes(graph: Graph, sizes: Mapping[str, int], what: str = "") -> None:
-    """Refuse sizes of symbols that some op can't take, as where maps would be empty; `what` says whose they are.
+    """Refuse sizes of symbols that some op can't take, as where maps would be empty; `what` says whose sizes they are.
 
-    Raises NetspecError as the op's rule does. With symbols, rules ask only what holds for all sizes.
+    Raises NetspecError with what the op's rule says. Of symbols, rules check only what holds for all sizes.
     """
     refused = refused_at(graph, sizes) if sizes else None
     if refused is None:
         return
     node, error = refused
-    said = ", ".join(f"{name} = {size}" for name, size in sizes.items())
-    error.message = f"{error.message}, at {what}{said}"
+    assignments = ", ".join(f"{name} = {size}" for name, size in sizes.items())
+    error.message = f"{error.message}, at {what}{assignments}"
     error.help = f"give other sizes, or {error.help}" if error.help else "give other sizes"
     values = ", ".join(f"{value} is {graph.types[value].at(sizes)}" for value in node.inputs)
     raise located(error, node.path, node.span, use_notes(_uses(graph, node)), values)

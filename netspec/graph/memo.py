@@ -1,4 +1,4 @@
-"""What follows from an op and the types of its inputs, computed once for all nodes that have both."""
+"""Answers that follow from an op and the types of its inputs, computed once for all nodes that share both."""
 
 from __future__ import annotations
 

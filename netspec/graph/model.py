@@ -100,7 +100,7 @@ class Scope:
 
 @dataclass(frozen=True, repr=False)
 class Graph(Dag):
-    """A network as it runs, with what its spec said: the scopes of its nodes, and parameters. Only a Builder makes one.
+    """A network as it runs, with the scopes and parameters of its spec. Only an Assembler makes one.
 
     `params` are the spec's parameters with their values, which expressions in blocks may read; `decided` are
     those of them that decided what the graph does not show: which steps were left out, how large an input is.

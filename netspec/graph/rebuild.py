@@ -1,24 +1,26 @@
-"""`rebuild`, by which passes and people edit a graph."""
+"""`rebuild` makes a graph again, node by node: the way in which passes and people edit one."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import chain, count
 from typing import Any
 
 from netspec.graph.build import Builder
 from netspec.graph.infer import located
 from netspec.graph.model import Graph, Node, Scope
-from netspec.naming import MAX_NAME
+from netspec.naming import MAX_NAME, free_name
 from netspec.ops.base import Op, RuleError
 
 Visit = Callable[["Editor", Node, tuple[str, ...]], str]
 
 
 class Editor:
-    """What `rebuild` hands to its visitor: the graph that was, and ways to keep, change, or drop a node."""
+    """The first argument of a visitor of `rebuild`: the old graph, and the Builder of the new one.
+
+    `values` are the new values by the old ones.
+    """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -27,12 +29,12 @@ class Editor:
         self.builder.vanished |= graph.vanished
         self.values: dict[str, str] = {}
         self.owners: dict[str, str] = {}
-        """By the path that owned weights the one that owns them now."""
+        """The new owners of weights by the old ones."""
 
     def keep(self, node: Node, inputs: tuple[str, ...], op: Op | None = None, **changes: Any) -> str:
-        """The node again, on these inputs; with another op, or other fields, if given.
+        """Add a node to the new graph, on these inputs; with another op, or other fields of Node, if given.
 
-        Where the node that owned its weights is gone, the first of those that share them owns them.
+        Where the node that owned its weights was dropped, the first of those that share them owns them.
         """
         fields: dict[str, Any] = {
             "weights_of": self.owners.setdefault(node.weights_of, node.path),
@@ -51,11 +53,17 @@ class Editor:
 
 
 def rebuild(graph: Graph, visit: Visit) -> Graph:
-    """A graph made again with each node through `visit(editor, node, inputs)`, which gives the value to use instead.
+    """A graph made again: `visit(editor, node, inputs)` is called for each node, and gives the value to use instead.
 
     Keep a node with `editor.keep(node, inputs)`, change it by giving `keep` another op, drop it by giving
     back one of its inputs. All shapes are inferred again; scopes that lose all their nodes go. For other inputs or
     outputs, or fewer nodes, give it `dataclasses.replace(graph, ...)`: what such a graph lacks is mended here.
+
+    Without its dropouts:
+
+    >>> def visit(editor, node, inputs):
+    ...     return inputs[0] if isinstance(node.op, Dropout) else editor.keep(node, inputs)
+    >>> rebuild(graph, visit)
     """
     editor = Editor(graph)
     for i in graph.inputs:
@@ -64,12 +72,12 @@ def rebuild(graph: Graph, visit: Visit) -> Graph:
         )
     for node in graph.nodes:
         inputs = tuple([editor.values[value] for value in node.inputs])
-        made = visit(editor, node, inputs)
-        editor.builder.require(made, span=node.span)
-        editor.values[node.path] = made
-        for value, name in zip(list(node.values())[1:], node.op.output_names[1:], strict=True):
+        value = visit(editor, node, inputs)
+        editor.builder.require(value, span=node.span)
+        editor.values[node.path] = value
+        for (further, _), name in zip(list(node.values())[1:], node.op.output_names[1:], strict=True):
             # Further outputs follow the first where the node is kept; one that is dropped has no others.
-            editor.values[value[0]] = f"{made}:{name}"
+            editor.values[further] = f"{value}:{name}"
     for o in graph.outputs:
         editor.builder.output(o.name, editor.values[o.value], o.mode, o.span, o.labels)
     _Scopes(graph, editor).keep()
@@ -77,29 +85,29 @@ def rebuild(graph: Graph, visit: Visit) -> Graph:
 
 
 class _Scopes:
-    """The scopes of a graph that was edited, with what is left of each."""
+    """Gives the new graph the scopes of the old one, as far as nodes of theirs are left."""
 
     def __init__(self, graph: Graph, editor: Editor) -> None:
         self.graph = graph
         self.editor = editor
         self.inside: dict[str, list[Node]] = {}
-        """By the path of every scope that stays the nodes at or below it."""
+        """The nodes at or below each scope that stays, by its path."""
         for node in editor.builder.nodes:
             path = node.scope
             while path:
                 self.inside.setdefault(path, []).append(node)
                 path = graph.scopes[path].parent if path in graph.scopes else ""
-        self.there = {*self.inside, *(node.path for node in editor.builder.nodes)}
+        self.paths = {*self.inside, *(node.path for node in editor.builder.nodes)}
         self.owners: dict[str, str] = {}
 
     def keep(self) -> None:
-        """Open all scopes again that have nodes, but for those that the visitor opened."""
+        """Add all scopes that have nodes, but for those that the visitor added."""
         for path, scope in self.graph.scopes.items():
             if path in self.inside and path not in self.editor.builder.scopes:
-                self.editor.builder.add_scope(self.again(scope))
+                self.editor.builder.add_scope(self.updated(scope))
 
-    def again(self, scope: Scope) -> Scope:
-        """A scope with the values that there are now in place of those that were."""
+    def updated(self, scope: Scope) -> Scope:
+        """A scope with new values for old ones, as far as they are there."""
         values = self.editor.values
         inputs = {name: values[value] for name, value in scope.inputs.items() if value in values}
         outputs = tuple([values[value] for value in scope.outputs if value in values])
@@ -114,55 +122,57 @@ class _Scopes:
             names = tuple([name for name, value in pairs if value in values])
             block = replace(block, outputs=names if outputs else ("output",))
         if not outputs:
-            # None of what it gave is there: it gives what others take from it, or what it makes last.
-            outputs = self.leaving(scope.path) or (self.inside[scope.path][-1].path,)
+            # None of its outputs is there: others take from it what they take, or it gives its last value.
+            outputs = self.escaping(scope.path) or (self.inside[scope.path][-1].path,)
             if block is not None and len(outputs) > 1:
                 names = flat_names(value[len(scope.path) + 1 :] for value in outputs)
                 block = replace(block, outputs=tuple(names))
         return replace(scope, inputs=inputs, outputs=outputs, block=block, weights_of=owner)
 
-    def leaving(self, path: str) -> tuple[str, ...]:
-        """The values made in a scope that something outside takes, or that are outputs."""
-        own = {node.path for node in self.inside[path]}
+    def escaping(self, path: str) -> tuple[str, ...]:
+        """The values of a scope's nodes that something outside reads, or that are outputs of the graph."""
+        inside = {node.path for node in self.inside[path]}
         builder = self.editor.builder
-        taken = {value for node in builder.nodes if node.path not in own for value in node.inputs}
-        taken |= {self.editor.values[o.value] for o in self.graph.outputs}
-        return tuple([value for node in self.inside[path] for value, _ in node.values() if value in taken])
+        read = {value for node in builder.nodes if node.path not in inside for value in node.inputs}
+        read |= {self.editor.values[o.value] for o in self.graph.outputs}
+        return tuple([value for node in self.inside[path] for value, _ in node.values() if value in read])
 
     def owner_of(self, scope: Scope) -> str:
-        """The scope whose weights a scope shares; none where they are no longer the same step once more."""
+        """The scope whose weights a scope shares; "" where the two no longer have the same nodes."""
         owner = scope.weights_of
-        if owner not in self.there:
+        if owner not in self.paths:
             owner = self.owners.setdefault(owner, scope.path)
-        return "" if owner == scope.path or not self.alike(scope, owner) else owner
+        return "" if owner == scope.path or not self.has_nodes_of(scope, owner) else owner
 
-    def alike(self, scope: Scope, owner: str) -> bool:
-        """Whether a scope, or each copy of a repeat, has the nodes that the owner of its weights has."""
-        wanted = _below(owner, self.inside.get(owner, ())) or {""}
+    def has_nodes_of(self, scope: Scope, owner: str) -> bool:
+        """Whether a scope, or each copy of a repeat, has nodes at the paths that the owner of its weights has."""
+        wanted = _relative_paths(owner, self.inside.get(owner, ())) or {""}
         above = self.graph.scopes.get(owner)
         if scope.kind != "repeat" or (above is not None and above.kind == "repeat"):
-            return _below(scope.path, self.inside[scope.path]) == wanted
+            return _relative_paths(scope.path, self.inside[scope.path]) == wanted
         copies: dict[str, set[str]] = {}
-        for path in _below(scope.path, self.inside[scope.path]):
+        for path in _relative_paths(scope.path, self.inside[scope.path]):
             _, number, rest = path.split(".", 2) if path.count(".") > 1 else (*path.split("."), "")
             copies.setdefault(number, set()).add(f".{rest}" if rest else "")
         return all(copy == wanted for copy in copies.values())
 
 
-def _below(path: str, nodes: Sequence[Node]) -> set[str]:
-    """The paths of nodes from a scope on: `.conv2d`."""
+def _relative_paths(path: str, nodes: Sequence[Node]) -> set[str]:
+    """The paths of nodes relative to a scope, with the dot: `.conv2d`."""
     return {node.path[len(path) :] for node in nodes}
 
 
 def flat_names(values: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
-    """Names for values, each once, and none that is taken: `layer1.0` gives `layer1_0`."""
-    found: list[str] = []
-    busy = set(taken)
+    """A name without dots for each value, all of them distinct and none of them taken.
+
+    >>> flat_names(["layer1.0", "layer1_0"])
+    ['layer1_0', 'layer1_0_2']
+    """
+    names: list[str] = []
+    used = set(taken)
     for value in values:
         # The end tells more of a path that is too long for a name.
-        base = re.sub(r"\W", "_", value)[4 - MAX_NAME :].lstrip("_0123456789")
-        numbered = (f"{base}_{number}" for number in count(2))
-        name = next(name for name in chain((base,), numbered) if name not in busy)
-        busy.add(name)
-        found.append(name)
-    return found
+        name = free_name(re.sub(r"\W", "_", value)[4 - MAX_NAME :].lstrip("_0123456789"), used)
+        used.add(name)
+        names.append(name)
+    return names

@@ -14,7 +14,7 @@ from netspec.types import Code, Init, Layer, Memory, OnnxWriter, Reach, Tensor, 
 
 
 def _count(x: Tensor) -> int:
-    """How many elements a tensor has, whose sizes are numbers."""
+    """The number of elements of a tensor whose sizes are numbers."""
     return known_int(prod(x.shape), "a size")
 
 
@@ -99,8 +99,8 @@ class MultiheadAttention(Op, name="multihead_attention", principal="num_heads", 
         values = ("{0}", "{0}", "{0}") if len(xs) == 1 else ("{0}", "{1}", "{2}")
         # It also gives the weights of its attention, or None where they are not needed.
         call = Code("{layer}(", (*values, "need_weights=False"), ")[0]")
-        made = self.layer("nn.MultiheadAttention", embed_dim=xs[0].features, num_heads=self.num_heads, call=call)
-        return Layer(made.target, {**made.arguments, "batch_first": True}, made.positional, call)
+        layer = self.layer("nn.MultiheadAttention", embed_dim=xs[0].features, num_heads=self.num_heads, call=call)
+        return Layer(layer.target, {**layer.arguments, "batch_first": True}, layer.positional, call)
 
     def onnx(self, g: OnnxWriter, *xs: str) -> str:
         width = self._width(g.type(xs[0]))

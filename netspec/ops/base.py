@@ -1,25 +1,21 @@
-"""What an op is: one class that says everything about itself as plain data."""
+"""Op, the base of all ops: typed attributes, and rules that describe an op as plain data."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from types import UnionType
-from typing import Any, ClassVar, Literal, Union, cast, get_args, get_origin
+from typing import Any, ClassVar, cast
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from netspec.dims import Dim
-from netspec.errors import choices, closest
 from netspec.naming import check_module_name
-from netspec.ops.fields import MAX_INT, Takes
 from netspec.types import Code, Layer, Memory, OnnxWriter, Precision, Printed, Reach, Tensor, Upsampling, Weight, Window
 
 
 class RuleError(Exception):
-    """What an op's rule raises when its inputs do not fit; `at` names the attribute to blame, if one is."""
+    """An op's inputs do not fit; raised by its rules. `at` is the attribute to blame, if one is."""
 
     def __init__(self, message: str, *, at: str = "", code: str = "NS304", help: str = "") -> None:
         super().__init__(message)
@@ -43,18 +39,18 @@ def example(*inputs: tuple[int, ...], **attributes: Any) -> Example:
 
 
 AxisOrigins = tuple[int | tuple[int, ...] | None, ...]
-"""What the axes of an output are: axes of the input, several made one, or neither."""
+"""The origin of each axis of an output: an axis of the input, several that became one, or None for neither."""
 REGISTRY: dict[str, type[Op]] = {}
 """Every op by its name in the spec language."""
 
 
 def all_axes(*xs: Tensor) -> tuple[int, ...]:
-    """The rule `axes` of an op that leaves all axes as they are."""
+    """The rule `axes` of an op that keeps all axes."""
     return tuple(range(xs[0].rank))
 
 
 class Op(BaseModel):
-    """One kind of node: typed attributes, and the rules that tell all about it without running it.
+    """One kind of node: typed attributes, and rules that describe it without running it.
 
     A concrete op gives `name` (and `principal`, the attribute a scalar argument stands for, and `family`,
     its colour in diagrams) and every abstract rule: what costs nothing says `return 0`, so that an unknown
@@ -68,9 +64,9 @@ class Op(BaseModel):
     principal: ClassVar[str | None] = None
     family: ClassVar[str] = ""
     inputs: ClassVar[tuple[int, int | None]] = (1, 1)
-    """How many inputs the op takes, least and most; None where there is no most."""
+    """The least and the most inputs that the op takes; None where there is no most."""
     reads: ClassVar[int | None] = None
-    """How many of its inputs the op reads, from the first; of those after it only the sizes count. None: all."""
+    """The number of inputs that the op reads, from the first; of the others it takes sizes alone. None: all."""
     commutes: ClassVar[bool] = False
     """Whether the inputs may change places."""
     precision: ClassVar[Precision] = "float32"
@@ -81,7 +77,7 @@ class Op(BaseModel):
     as right as these: they compute in float32 beside an op that needs it, and else in half precision.
     """
     abbreviation: ClassVar[str | None] = None
-    """What a diagram calls it in the box of the op before it; "" if it goes without saying, None for its label."""
+    """Its name in the box of the op before it in a diagram; "" if it goes without saying, None for its label."""
     sign: ClassVar[str] = ""
     """The sign that stands for it in a diagram, in place of a box, such as + for a sum."""
     output_names: ClassVar[tuple[str, ...]] = ("output",)
@@ -101,8 +97,8 @@ class Op(BaseModel):
             cls.principal = principal
             REGISTRY[name] = cls
 
-    # A rule's arguments are the inputs' types: `x`, or `*xs` of a merge. `*args: Any, **kwargs: Any` is how
-    # type checkers are told that a subclass may name them.
+    # A rule's arguments are the inputs' types: `x`, or `*xs` of a merge. How many there are is data (`inputs`), which
+    # no type can say: `*args: Any, **kwargs: Any` lets type checkers accept rules that name them.
 
     @abstractmethod
     def infer(self, *args: Any, **kwargs: Any) -> Tensor | tuple[Tensor, ...]:
@@ -118,18 +114,21 @@ class Op(BaseModel):
 
     @abstractmethod
     def window(self, *args: Any, **kwargs: Any) -> Window | Upsampling | Reach:
-        """What one unit of the output sees of each input that the op reads."""
+        """The units of each input that one unit of the output sees."""
 
     def axes(self, *args: Any, **kwargs: Any) -> AxisOrigins | None:
-        """For each axis of the output, the axis of the inputs whose places it has, one by one; None: nothing known.
+        """The origin of each axis of the output in the inputs; None where it is unknown.
 
-        None for an axis: its places are others. Several axes: they are one there. A rule of ops whose inputs may have
-        moved axes, as maps that are channels last.
+        A number is the axis of the inputs with the same places, one by one; a tuple, axes that became one; None, other
+        places. With it receptive fields follow axes that move, as in maps with channels last.
+
+        >>> Permute(dims=(0, 2, 3, 1)).axes(Tensor((2, 3, 8, 8)))
+        (0, 2, 3, 1)
         """
         return None
 
     def mixed(self, *args: Any, **kwargs: Any) -> tuple[int, ...]:
-        """The axes of `axes` of which a unit sees every place, as those over which a norm is taken."""
+        """The axes of the inputs of which a unit of the output sees every place, such as those of a layer norm."""
         return ()
 
     def per_sample(self, *args: Any, **kwargs: Any) -> bool:
@@ -141,24 +140,24 @@ class Op(BaseModel):
         return False
 
     def memory(self, train: bool, *args: Any, **kwargs: Any) -> Memory | None:
-        """What is held beside the inputs and the output, from the first output's type and the inputs'; None: unknown.
+        """The memory beside the inputs and the output, from the first output's type and the inputs'; None: unknown.
 
-        Sizes are numbers here, and dtypes those of the report.
+        Sizes are numbers here, never symbols, and dtypes those of the report.
         """
         return None
 
     @abstractmethod
     def torch(self, *args: Any, **kwargs: Any) -> Printed:
-        """How PyTorch writes it."""
+        """Its form in PyTorch."""
 
     def borrowed(self, *args: Any, **kwargs: Any) -> Code | None:
-        """How PyTorch writes it with the weights of a layer of another kind, which is `{layer}`; None: it can't."""
+        """Its form in PyTorch with the weights of a layer of another kind, which is `{layer}`; None: it has none."""
         return None
 
     def onnx(self, g: OnnxWriter, *args: Any, **kwargs: Any) -> str | tuple[str, ...]:
-        """Writes its ONNX nodes for inference, from its inputs' values, which go by name; gives its outputs' values.
+        """Write its ONNX nodes for inference: from the names of its inputs, give those of its outputs.
 
-        An op of one's own may be without: then its networks can't be exported.
+        An op of one's own may lack this rule: then its networks can't be exported.
         """
         raise RuleError(f"`{self.opname}` has no rule for ONNX", code="NS401", help="give its class a rule `onnx`")
 
@@ -199,90 +198,6 @@ def by(value: Any) -> str:
 def by_both(pair: tuple[int, ...]) -> str:
     """A window as `3x3`."""
     return "x".join(str(v) for v in pair)
-
-
-class AttributeProblem(Exception):
-    """An attribute that an op can't take: its name, what is wrong, and a way out."""
-
-    def __init__(self, attribute: str, code: str, message: str, help: str = "") -> None:
-        super().__init__(message)
-        self.attribute = attribute
-        self.code = code
-        self.message = message
-        self.help = help
-
-
-def make_op(cls: type[Op], attributes: Mapping[str, Any]) -> tuple[Op | None, list[AttributeProblem]]:
-    """An op with these attributes, or all that is wrong with them."""
-    try:
-        return cls.model_validate(dict(attributes)), []
-    except ValidationError as error:
-        problems: dict[str, AttributeProblem] = {}
-        for detail in error.errors(include_url=False, include_context=False):
-            name = str(detail["loc"][0]) if detail["loc"] else ""
-            # What is missing inside a value (`[1]` for a pair) makes the value wrong.
-            kind = detail["type"] if len(detail["loc"]) == 1 else "wrong"
-            problems.setdefault(name, _problem(cls, name, kind, attributes.get(name)))
-        return None, list(problems.values())
-
-
-def _problem(cls: type[Op], name: str, kind: str, value: Any) -> AttributeProblem:
-    if kind == "missing":
-        return AttributeProblem(name, "NS205", f"`{cls.opname}` needs `{name}`, {takes(cls, name)}")
-    if kind == "extra_forbidden":
-        known = list(cls.model_fields)
-        part = [field for field in known if name in field.split("_")]
-        help = f"did you mean `{part[0]}`?" if len(part) == 1 else closest(name, known)
-        help = help or (f"it takes {choices(known)}" if known else "it takes no arguments")
-        return AttributeProblem(name, "NS204", f"`{cls.opname}` has no attribute `{name}`", help)
-    from netspec.expression import show, way_to_bool
-
-    most = "; the largest number is 2**31 - 1" if type(value) is int and value > MAX_INT else ""
-    whole = isinstance(value, float) and value.is_integer() and "integer" in takes(cls, name)
-    flag = way_to_bool(value) if "true or false" in takes(cls, name) else ""
-    help = f"write {value:.0f}" if whole else flag
-    return AttributeProblem(name, "NS206", f"`{name}` takes {takes(cls, name)}, not {show(value)}{most}", help)
-
-
-def takes(cls: type[Op], attribute: str) -> str:
-    """What an attribute takes, in words."""
-    field = cls.model_fields[attribute]
-    said = next((extra.words for extra in field.metadata if isinstance(extra, Takes)), None)
-    return said or _in_words(field.annotation)
-
-
-_WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "text", type(None): "null"}
-
-
-def _in_words(annotation: Any) -> str:
-    """A type of a field in words: those it says itself, else those of Python's own types."""
-    for extra in getattr(annotation, "__metadata__", ()):
-        if isinstance(extra, Takes):
-            return extra.words
-    if get_origin(annotation) is Literal:
-        return choices(str(word) for word in get_args(annotation))
-    if get_origin(annotation) in (Union, UnionType):
-        return ", or ".join(_in_words(part) for part in get_args(annotation))
-    if hasattr(annotation, "__metadata__"):
-        return _in_words(annotation.__origin__)
-    return _WORDS.get(annotation, "another kind of value")
-
-
-@lru_cache(maxsize=1024)
-def literal_words(cls: type[Op], attribute: str) -> frozenset[str]:
-    """The words an attribute takes as they stand, such as `same`; other text is an expression."""
-    field = cls.model_fields.get(attribute)
-    return frozenset() if field is None else frozenset(_words(field.annotation))
-
-
-def _words(annotation: Any) -> set[str]:
-    if get_origin(annotation) is Literal:
-        return {word for word in get_args(annotation) if isinstance(word, str)}
-    if get_origin(annotation) in (Union, UnionType):
-        return set[str]().union(*(_words(part) for part in get_args(annotation)))
-    if hasattr(annotation, "__metadata__"):
-        return _words(annotation.__origin__)
-    return set()
 
 
 def known_int(size: Dim, what: str, *, at: str = "", help: str = "") -> int:

@@ -1,4 +1,4 @@
-"""Whether an op's class says all of itself: what netspec asks of an op of one's own before it is used."""
+"""Checks of ops of one's own, before they are used: that they have every rule, and what type of value each gives."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from pydantic.errors import PydanticUserError
 
 from netspec.dims import Symbolic, TooLargeError, symbols
 from netspec.errors import choices, fail
-from netspec.ops.base import Op, RuleError, make_op
+from netspec.ops.attributes import make_op
+from netspec.ops.base import Op, RuleError
 from netspec.types import Call, Code, Infix, Layer, Memory, Precision, Reach, Tensor, Upsampling, Weight, Window
 
 _HERE = str(Path(__file__).parent)
 
 
 def check_op(cls: type[Op]) -> None:
-    """Refuse an op that does not say all of itself, or contradicts itself on one of its own examples (NS218)."""
+    """Refuse an op without all of its rules, or whose rules fail on one of its own examples (NS218)."""
     missing = sorted(getattr(cls, "__abstractmethods__", ()))
     if missing:
         help = "what costs nothing says `return 0`, and what has no weights `return ()`"
@@ -41,7 +42,7 @@ def check_op(cls: type[Op]) -> None:
 
 
 def check_use(op: Op, xs: tuple[Tensor, ...]) -> None:
-    """Refuse an op of one's own whose rules fail on these inputs, or give what no rule gives (RuleError, NS218)."""
+    """Refuse an op of one's own whose rules fail on these inputs, or give values of other types (RuleError, NS218)."""
     if type(op).__module__.startswith("netspec."):
         return
     try:
@@ -55,10 +56,10 @@ def check_use(op: Op, xs: tuple[Tensor, ...]) -> None:
 
 def _check_rules(op: Any, xs: tuple[Tensor, ...]) -> None:
     inferred = op.infer(*xs)
-    ys = _all(inferred if isinstance(inferred, tuple) else (inferred,), Tensor, "infer")
+    ys = _tuple_of(inferred if isinstance(inferred, tuple) else (inferred,), Tensor, "infer")
     if len(ys) != len(op.output_names):
         raise TypeError(f"`infer` gives {len(ys)} outputs, and `output_names` has {len(op.output_names)}")
-    _all(op.weights(*xs), Weight, "weights")
+    _tuple_of(op.weights(*xs), Weight, "weights")
     macs = op.macs(ys[0], *xs)
     _need(macs is None or type(macs) is int or isinstance(macs, Symbolic), "macs", "a number, or None for unknown")
     _need(isinstance(op.window(*xs), Window | Upsampling | Reach), "window", "a Window, an Upsampling or a Reach")
@@ -70,7 +71,7 @@ def _check_rules(op: Any, xs: tuple[Tensor, ...]) -> None:
 
 
 def _check_memory(op: Any, xs: tuple[Tensor, ...]) -> None:
-    """Of this rule sizes are numbers, whatever they are."""
+    """Check the rule `memory` on sizes that are numbers: it never gets symbols."""
     sizes = dict.fromkeys(symbols([size for x in xs for size in x.shape]), 64)
     given = [x.at(sizes) for x in xs]
     inferred = op.infer(*given)
@@ -79,8 +80,8 @@ def _check_memory(op: Any, xs: tuple[Tensor, ...]) -> None:
         _need(isinstance(op.memory(train, y, *given), Memory | None), "memory", "a Memory, or None for unknown")
 
 
-def _all(found: Any, kind: type[Any], rule: str) -> tuple[Any, ...]:
-    items = cast("tuple[Any, ...]", found) if isinstance(found, tuple) else (None,)
+def _tuple_of(value: Any, kind: type[Any], rule: str) -> tuple[Any, ...]:
+    items = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else (None,)
     _need(all(isinstance(item, kind) for item in items), rule, f"a tuple of {kind.__name__}s")
     return items
 

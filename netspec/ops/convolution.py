@@ -241,15 +241,15 @@ class ConvTranspose2d(Op, name="conv_transpose2d", principal="out_channels", fam
         return known_int(x.channels, "the number of input channels of `conv_transpose2d`")
 
     def _spatial(self, x: Tensor) -> list[Dim]:
-        found: list[Dim] = []
+        sizes: list[Dim] = []
         for axis, size in enumerate(x.spatial):
             span = effective_size(self.kernel_size[axis], self.dilation[axis])
-            made = (size - 1) * self.stride[axis] - 2 * self.padding[axis] + span + self.output_padding[axis]
-            if isinstance(made, int) and made < 1:
+            after = (size - 1) * self.stride[axis] - 2 * self.padding[axis] + span + self.output_padding[axis]
+            if isinstance(after, int) and after < 1:
                 message = f"padding of {self.padding[axis]} leaves nothing of a map of {size}"
                 raise RuleError(message, at="padding", code="NS303")
-            found.append(made)
-        return found
+            sizes.append(after)
+        return sizes
 
 
 def _taps(kernel: int, stride: int, padding: int, dilation: int) -> tuple[tuple[int, int] | None, ...]:

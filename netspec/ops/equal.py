@@ -1,4 +1,4 @@
-"""Shapes that a merge needs to be equal, and the ways to make them so."""
+"""Checks that the inputs of a merge have equal shapes, and what helps where they have not."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from netspec.ops.base import Op, RuleError
 from netspec.types import Tensor
 
 LARGER = "the larger one"
-"""What a way out calls the input with the larger map, until someone knows its name."""
+"""The input with the larger map, in the help of an error; the elaborator puts its name there."""
 
 
 class UnequalShapes(RuleError):
-    """Inputs of a merge whose shapes differ: `first` and `other` count them, so that a message can name them."""
+    """Two inputs of a merge have different shapes: `first` and `other` are their numbers, so that they can be named."""
 
     def __init__(self, first: int, other: int, message: str, help: str) -> None:
         super().__init__(message, code="NS301", help=help)
@@ -32,13 +32,13 @@ def need_equal(op: Op, xs: tuple[Tensor, ...], *, but: int | None = None) -> Non
         if bad or not same_rank:
             where = "shapes" if but is None else f"shapes on all axes but {but}"
             help = _way_to_equal(xs[0], x, bad)
-            if "broadcast" in type(op).model_fields and same_rank and _goes_together(xs[0], x):
+            if "broadcast" in type(op).model_fields and same_rank and _is_broadcastable(xs[0], x):
                 help = f"`{{{op.opname}: {{broadcast: true}}}}` lets axes of 1 go with every size"
             raise UnequalShapes(0, number, f"`{op.opname}` needs equal {where}", help)
 
 
 def broadcast(op: Op, xs: tuple[Tensor, ...]) -> Tensor:
-    """The type of what an op makes of inputs element by element, where an axis of one place goes with every size."""
+    """The type of the output of an op element by element, where an axis of size 1 goes with every size."""
     if len({x.rank for x in xs}) > 1 or len({x.dtype for x in xs}) > 1:
         need_equal(op, xs)
     shape = xs[0].shape
@@ -53,8 +53,8 @@ def broadcast(op: Op, xs: tuple[Tensor, ...]) -> Tensor:
     return Tensor(shape, xs[0].dtype)
 
 
-def _goes_together(a: Tensor, b: Tensor) -> bool:
-    """Whether two shapes of one rank differ in axes alone of which one is 1."""
+def _is_broadcastable(a: Tensor, b: Tensor) -> bool:
+    """Whether two shapes of one rank are equal, but for axes of which one is 1."""
     return all(1 in sizes or always_equal(*sizes) for sizes in zip(a.shape, b.shape, strict=True))
 
 
@@ -75,7 +75,7 @@ def _way_to_equal(a: Tensor, b: Tensor, bad: list[int]) -> str:
 
 
 def _projected(a: Tensor, b: Tensor) -> str:
-    """The 1x1 convolution that makes one of two maps like the other, where one stride does it."""
+    """The help to make one of two maps like the other by a 1x1 convolution, where one stride does it; else ""."""
     maps = [[size for size in x.spatial if isinstance(size, int)] for x in (a, b)]
     small, large = (0, 1) if prod(maps[0]) <= prod(maps[1]) else (1, 0)
     strides = {divmod(many, few) for few, many in zip(maps[small], maps[large], strict=True)}

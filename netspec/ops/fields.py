@@ -1,4 +1,4 @@
-"""The types of op attributes. Each says what it takes, which is what an error prints."""
+"""The types of op attributes, each with a text of what it takes, which errors print."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_INT = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Takes:
-    """What an attribute takes, in words."""
+    """The text of what an attribute takes, for errors and the reference."""
 
     words: str
 

@@ -103,12 +103,12 @@ class Multiply(Merge, name="multiply"):
 
 
 def _between(op: Merge, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """What is made before the last input is added or multiplied."""
+    """The results before the last input is added or multiplied."""
     return tuple([broadcast(op, xs[:count]) for count in range(2, len(xs))])
 
 
 def _largest_between(op: Merge, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """What is held of that at the end: the last of it."""
+    """The one of those results that is held at the end: the last."""
     return _between(op, xs)[-1:]
 
 

@@ -1,4 +1,4 @@
-"""Ops of one's own: from a Python file that a person names, or from installed packages. docs/adding-an-op.md has both.
+"""Ops of one's own: from a Python file that a person names, or from installed packages. docs/own-ops.md has both.
 
 A spec never names a file of code. It can use an op that an installed package announces in the entry-point group
 `netspec.ops`, under the op's own name; that package is imported when a spec first uses the op.
@@ -30,10 +30,10 @@ GROUP = "netspec.ops"
 
 def find_op(name: str) -> type[Op] | None:
     """The op of a name: built in, registered in this process, or announced by an installed package (NS218)."""
-    found = REGISTRY.get(name)
-    if found is None and name in announced():
-        found = _load_announced(announced()[name])
-    return found
+    cls = REGISTRY.get(name)
+    if cls is None and name in announced():
+        cls = _load_announced(announced()[name])
+    return cls
 
 
 def op_names() -> list[str]:
@@ -67,16 +67,18 @@ def load_ops(file: str | os.PathLike[str]) -> list[type[Op]]:
         assert spec is not None
         _need_free(spec, file)
         _run(spec)
-    found = [cls for cls in REGISTRY.values() if cls.__module__ == file.stem]
-    if not found:
+    ops = [cls for cls in REGISTRY.values() if cls.__module__ == file.stem]
+    if not ops:
         help = "an op is a class that inherits from `netspec.Op` and has a `name`"
         fail("NS218", f"{file} defines no op", help=help)
-    return found
+    return ops
 
 
 def _need_free(spec: ModuleSpec, file: Path) -> None:
-    known = sys.modules.get(spec.name)
-    origin = getattr(known, "__file__", None) if known else getattr(importlib.util.find_spec(spec.name), "origin", None)
+    loaded = sys.modules.get(spec.name)
+    origin = (
+        getattr(loaded, "__file__", None) if loaded else getattr(importlib.util.find_spec(spec.name), "origin", None)
+    )
     if origin is not None and Path(origin).resolve() != file.resolve():
         fail("NS218", f"{file} would hide the module `{spec.name}`, {origin}", help="rename the file")
 
@@ -103,7 +105,7 @@ def _load_announced(entry: EntryPoint) -> type[Op]:
 
 @contextmanager
 def _or_nothing(what: str) -> Generator[None]:
-    """Register what is defined inside, all of it or none."""
+    """Register the ops that are defined inside the `with`, all of them or none; an error says `what` can't be used."""
     before = dict(REGISTRY)
     try:
         yield

@@ -30,7 +30,7 @@ class Pool2d(Op, family="pooling"):
     stride: Pair | None = None
 
     kind: ClassVar[str]
-    """What the label of its boxes calls it: `max`, as in `3x3 max pool`."""
+    """Its kind in its label: `max`, as in `3x3 max pool`."""
     precision = "half"
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
@@ -202,14 +202,14 @@ class AdaptivePool2d(Op, family="pooling"):
     def window(self, x: Tensor) -> Window | Reach:
         # Windows of torch's adaptive pools run from floor(i*H/out) to ceil((i+1)*H/out): one size only
         # where the output divides the input.
-        if all(own == 1 for own in self.output_size):
+        if all(count == 1 for count in self.output_size):
             return Reach.ALL
         sizes: list[int] = []
-        for own, size in self._sizes(x):
-            if own is None or own == size:
+        for count, size in self._sizes(x):
+            if count is None or count == size:
                 sizes.append(1)
-            elif isinstance(size, int) and size % own == 0:
-                sizes.append(size // own)
+            elif isinstance(size, int) and size % count == 0:
+                sizes.append(size // count)
             else:
                 return Reach.VARIES
         return Window(tuple(sizes), tuple(sizes), (0,) * len(sizes))
@@ -219,11 +219,11 @@ class AdaptivePool2d(Op, family="pooling"):
 
     def label(self) -> str:
         # An axis that keeps its size goes by its letter.
-        sizes = by(tuple([own or letter for own, letter in zip(self.output_size, "HW", strict=True)]))
+        sizes = by(tuple([count or letter for count, letter in zip(self.output_size, "HW", strict=True)]))
         return f"global {self.kind} pool" if self.output_size == (1, 1) else f"adaptive {self.kind} pool, {sizes}"
 
     def _spatial(self, x: Tensor) -> list[Dim]:
-        return [own if own is not None else size for own, size in self._sizes(x)]
+        return [count if count is not None else size for count, size in self._sizes(x)]
 
     def _sizes(self, x: Tensor) -> list[tuple[int | None, Dim]]:
         return list(zip(self.output_size, x.spatial, strict=True))
@@ -272,25 +272,25 @@ class AdaptiveMaxPool2d(AdaptivePool2d, name="adaptive_max_pool2d", principal="o
 def share_out(g: OnnxWriter, x: str, wanted: Sequence[Dim], kind: Literal["Average", "Max"]) -> str:
     """In ONNX, an adaptive pool of a map that enters the rule, to a size."""
     sizes = g.type(x).spatial
-    if all(own == 1 for own in wanted):
+    if all(count == 1 for count in wanted):
         return getattr(g, f"Global{kind}Pool")(x)
-    kernel = [_window_of(size, own) for size, own in zip(sizes, wanted, strict=True)]
+    kernel = [_window_of(size, count) for size, count in zip(sizes, wanted, strict=True)]
     if all(kernel):
         return x if kernel == [1, 1] else getattr(g, f"{kind}Pool")(x, kernel_shape=kernel, strides=kernel)
     # Windows are rows times columns, so that axis after axis gives the same.
-    for axis, (size, own) in enumerate(zip(sizes, wanted, strict=True), start=2):
-        if own == 1:
+    for axis, (size, count) in enumerate(zip(sizes, wanted, strict=True), start=2):
+        if count == 1:
             x = (g.ReduceMean if kind == "Average" else g.ReduceMax)(x, g.constant([axis]))
-        elif own != size:
-            x = _share_out_axis(g, x, axis, size, own, kind)
+        elif count != size:
+            x = _share_out_axis(g, x, axis, size, count, kind)
     return x
 
 
-def _share_out_axis(g: OnnxWriter, x: str, axis: int, size: Dim, own: Dim, kind: str) -> str:
-    if not isinstance(size, int) or not isinstance(own, int):
-        message = f"ONNX has no adaptive pool of a map of {size} to {own}: its size must be known"
+def _share_out_axis(g: OnnxWriter, x: str, axis: int, size: Dim, count: Dim, kind: str) -> str:
+    if not isinstance(size, int) or not isinstance(count, int):
+        message = f"ONNX has no adaptive pool of a map of {size} to {count}: its size must be known"
         raise RuleError(message, at="output_size", code="NS401", help="fix H and W (`--input 3x224x224`)")
-    windows = [(place * size // own, -(-(place + 1) * size // own)) for place in range(own)]
+    windows = [(place * size // count, -(-(place + 1) * size // count)) for place in range(count)]
     if kind == "Max":
         # Shorter windows take their last element once more.
         most = max(end - start for start, end in windows)
@@ -302,8 +302,8 @@ def _share_out_axis(g: OnnxWriter, x: str, axis: int, size: Dim, own: Dim, kind:
     return g.MatMul(x, g.constant(list(zip(*shares, strict=True)), "like"))
 
 
-def _window_of(size: Dim, own: Dim) -> int:
+def _window_of(size: Dim, count: Dim) -> int:
     """The window of an adaptive pool whose windows are all of one size and do not overlap; 0 where they are not."""
-    if size == own:
+    if size == count:
         return 1
-    return size // own if isinstance(size, int) and isinstance(own, int) and size % own == 0 else 0
+    return size // count if isinstance(size, int) and isinstance(count, int) and size % count == 0 else 0

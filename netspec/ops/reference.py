@@ -1,4 +1,4 @@
-"""The op reference: what an op says of itself, as plain data, as text for a terminal, and as Markdown."""
+"""The op reference: documentation, attributes and worked examples of each op, as data, text or Markdown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from netspec.errors import fail
 from netspec.expression import show
-from netspec.ops.base import Example, Merge, Op, takes
+from netspec.ops.attributes import takes
+from netspec.ops.base import Example, Merge, Op
 from netspec.types import Call, Code, Infix, Printed, Tensor
 
 FAMILIES = {
@@ -39,7 +40,7 @@ class AttributeEntry:
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """One of an op's examples, worked out; MACs are for the whole batch, and None where they are unknown."""
+    """An example of an op with its figures; MACs are for the whole batch, and None where they are unknown."""
 
     step: str
     inputs: tuple[str, ...]
@@ -50,7 +51,7 @@ class Worked:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """All that the reference says of one op; `module` is where an op stands that is not built in."""
+    """The entry of one op in the reference; `module` is that of an op which is not built in."""
 
     name: str
     family: str
@@ -121,10 +122,10 @@ class Reference:
 
 def by_family(ops: Iterable[type[Op]]) -> dict[str, list[type[Op]]]:
     """Ops by their families, in the order in which both are shown."""
-    found: dict[str, list[type[Op]]] = {family: [] for family in FAMILIES}
+    families: dict[str, list[type[Op]]] = {family: [] for family in FAMILIES}
     for cls in ops:
-        found.setdefault(cls.family, []).append(cls)
-    return {family: members for family, members in found.items() if members}
+        families.setdefault(cls.family, []).append(cls)
+    return {family: members for family, members in families.items() if members}
 
 
 def heading(family: str) -> str:
@@ -134,23 +135,23 @@ def heading(family: str) -> str:
 
 def paragraphs(cls: type[Op]) -> list[str]:
     """An op's documentation, each paragraph on one line."""
-    found = [" ".join(paragraph.split()) for paragraph in (cls.__doc__ or "").split("\n\n")]
-    return [paragraph for paragraph in found if paragraph]
+    joined = [" ".join(paragraph.split()) for paragraph in (cls.__doc__ or "").split("\n\n")]
+    return [paragraph for paragraph in joined if paragraph]
 
 
 def first_line(cls: type[Op]) -> str:
-    """What an op is in a line: the first paragraph of its documentation."""
+    """The first paragraph of an op's documentation, on one line."""
     return next(iter(paragraphs(cls)), "")
 
 
 def attributes(cls: type[Op]) -> list[AttributeEntry]:
     """The attributes of an op, in the order of its class."""
-    found: list[AttributeEntry] = []
+    entries: list[AttributeEntry] = []
     for name in cls.model_fields:
         default = cls.default(name)
         shown = None if default is ... else _written(compact(default))
-        found.append(AttributeEntry(name, takes(cls, name), shown, name == cls.principal))
-    return found
+        entries.append(AttributeEntry(name, takes(cls, name), shown, name == cls.principal))
+    return entries
 
 
 def compact(value: Any) -> Any:
@@ -172,16 +173,16 @@ def op_signature(cls: type[Op]) -> str:
 
 
 def reference(cls: type[Op]) -> Reference:
-    """All that an op says of itself; NS218 where an example of its own does not work."""
+    """The entry of an op; raises NetspecError NS218 where one of its examples fails."""
     worked: list[Worked] = []
     torch: list[str] = []
     for example in cls.examples:
         try:
-            found, printed = _work_out(cls, example)
+            example_row, printed = _work_out(cls, example)
         except Exception as error:  # an op of a user's own may raise anything
             told = " ".join(str(error).split())
             fail("NS218", f"an example of op `{cls.opname}` fails: {told}", help=f"it is {_step(cls, example)}")
-        worked.append(found)
+        worked.append(example_row)
         torch.append(printed)
     return Reference(
         cls.opname,

@@ -25,8 +25,8 @@ _RESIZE = {
     "bicubic": ("cubic", "half_pixel", None),
 }
 """The mode of ONNX's Resize, where it takes elements from, and which is the nearest. `area` is for larger maps."""
-MOST = 64
-"""Up to which factor the receptive field of a larger map is told."""
+_MAX_FACTOR = 64
+"""The largest factor for which the receptive field of a larger map is told."""
 
 
 class Interpolate(Op, name="interpolate", principal="scale_factor", family="pooling"):
@@ -210,7 +210,7 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
         return 1 if self.mode == "bilinear" and wanted == size else factor
 
     def _places(self, wanted: Dim, size: Dim, factor: float | None) -> list[int]:
-        """Which element of an axis each one of the result is, in torch's arithmetic; none where sizes are open."""
+        """The element of an axis that each one of the result is, in torch's arithmetic; none where sizes are open."""
         if not isinstance(size, int) or not isinstance(wanted, int):
             return []
         if self.mode == "nearest" and wanted in (size, 2 * size):
@@ -220,7 +220,7 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
         return [min(int(_float32((place + shift) * step)), size - 1) for place in range(wanted)]
 
     def _seen(self, place: int, factor: int) -> tuple[int, int]:
-        """What a unit at a place in its period sees: its centre falls on a unit of the input, or between two."""
+        """The units that one at a place in its period sees: its centre falls on a unit of the input, or between two."""
         if self.mode not in ("bilinear", "bicubic"):
             return 0, 0
         centre = Fraction(2 * place + 1, 2 * factor) - Fraction(1, 2)
@@ -250,7 +250,7 @@ def _float32(number: float) -> float:
 
 
 def _times(wanted: Dim, size: Dim, factor: float | None) -> int | None:
-    """How many times as large an axis becomes, if that is a whole number and the factor too."""
+    """The whole number by which an axis grows; None where it grows by another factor, or another one was given."""
     times = _factor(wanted, size)
     return times if factor in (None, times) else None
 
@@ -265,10 +265,10 @@ def _scale(wanted: Dim, size: Dim, factor: float) -> float:
 
 
 def _factor(big: Dim, small: Dim) -> int | None:
-    """How many times as large a size is."""
+    """The ratio of two sizes, where it is a whole number that is not too large; else None."""
     if isinstance(big, int) and isinstance(small, int):
-        return big // small if big % small == 0 and big <= MOST * small else None
-    return next((factor for factor in range(1, MOST + 1) if big == small * factor), None)
+        return big // small if big % small == 0 and big <= _MAX_FACTOR * small else None
+    return next((factor for factor in range(1, _MAX_FACTOR + 1) if big == small * factor), None)
 
 
 class CenterCrop(Rearranging, name="center_crop"):

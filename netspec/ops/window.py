@@ -8,22 +8,22 @@ from netspec.types import Reach, Tensor, Window
 
 
 def effective_size(kernel: int, dilation: int) -> int:
-    """What a dilated kernel spans."""
+    """The number of places from the first to the last that a dilated kernel reads."""
     return dilation * (kernel - 1) + 1
 
 
 def along(x: Tensor, *axes: int) -> Window | Reach:
-    """What a unit sees where some spatial axes are mixed whole and the others are not: of one, its line of the map."""
+    """The rule `window` of an op that mixes all places of some axes: for one spatial axis, a line of the map."""
     mixed = {axis % x.rank for axis in axes}
     sizes = [size if axis in mixed else 1 for axis, size in enumerate(x.shape)][2:]
-    known = tuple([size for size in sizes if isinstance(size, int)])
-    if mixed >= set(range(2, x.rank)) or len(known) < len(sizes):
+    numbers = tuple([size for size in sizes if isinstance(size, int)])
+    if mixed >= set(range(2, x.rank)) or len(numbers) < len(sizes):
         return Reach.ALL
-    return Window(known, tuple([int(axis not in mixed) for axis in range(2, x.rank)]), (0,) * len(known))
+    return Window(numbers, tuple([int(axis not in mixed) for axis in range(2, x.rank)]), (0,) * len(numbers))
 
 
 def ceil_padding(after: int, span: int, stride: int) -> int:
-    """How much padding after an axis makes windows as many as ceil mode does.
+    """The padding after an axis with which floor mode has as many windows as ceil mode.
 
     In ceil mode torch leaves out a last window that would start in the padding on the right
     (`pooling_output_shape` in ATen's Pool.h): the smaller of two floors of one stride, so one floor.

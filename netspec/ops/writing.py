@@ -1,4 +1,4 @@
-"""What rules for weights and for ONNX share."""
+"""Parts of the rules `weights` and `onnx` that several ops have in common."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from netspec.dims import Dim
 from netspec.types import Init, OnnxWriter, Weight, uniform
 
 KAIMING = Init("kaiming_uniform", {"a": sqrt(5)})
-"""What the weights of torch.nn's convolutions and linear layers begin as."""
+"""The first values of the weights of torch.nn's convolutions and linear layers."""
 
 
 def layer_weights(shape: tuple[int, ...], units: int, bias: bool) -> tuple[Weight, ...]:
@@ -30,7 +30,7 @@ FLOAT32, INT64 = 1, 7
 
 
 def weight_and_bias(g: OnnxWriter, bias: bool, before: str = "") -> list[str]:
-    """The op's weight, and its bias where it has one, whose names begin with some text."""
+    """The names of the op's weight and, where it has one, its bias; `before` is a prefix of both."""
     return [g.weight(f"{before}{name}") for name in (("weight", "bias") if bias else ("weight",))]
 
 
@@ -41,10 +41,10 @@ def per_channel(g: OnnxWriter, x: str, weight: str) -> str:
 
 
 def reshape(g: OnnxWriter, x: str, shape: Sequence[Dim], *, kept: int, of: str = "") -> str:
-    """A value in another shape, whose first `kept` axes it has already.
+    """A value in another shape, of which the first `kept` axes stay as they are.
 
-    Behind those, one open size follows from the others; more are taken from `of`, the value itself or another that
-    enters the rule.
+    Of the axes after those, one open size follows from the others; further ones are read from the shape of `of`, an
+    input of the rule, which is the value itself unless said.
     """
     own = g.type(of or x).shape
     if not of and tuple(shape) == own:

@@ -1,4 +1,4 @@
-"""What passes do with weights, whether these are tensors of torch or arrays of NumPy: neither is imported."""
+"""Arithmetic on weights, whether they are tensors of torch or arrays of NumPy; neither is imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every pass gives: a graph, what was done and why not more, and what becomes of the weights."""
+"""Transformed, the result of every pass: a graph, what was done, what was declined and why, and the new weights."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from netspec.graph.model import NOTHING, Graph
 from netspec.graph.walk import needed_keys
 from netspec.lazy import LazyMapping
 
-P = ParamSpec("P")
-T = TypeVar("T")
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A weight that is made of weights of the graph there was: `make` gets them in the order of `keys`."""
+    """A weight that `make` computes from weights of the old graph, which it gets in the order of `keys`."""
 
     keys: tuple[str, ...]
     make: Callable[..., Any]
@@ -27,9 +27,9 @@ class Derived:
 class Transformed:
     """A graph that a pass made.
 
-    `done` says in sentences what was done, `declined` for each path that might have been changed and was not, why.
-    Weights keep their keys and values, but for those that are `derived` from others, by their new key, and those that
-    are `fresh`: nothing of the graph there was says what they are.
+    `done` are sentences on what was done; `declined` says by path why a node that might have been changed was not.
+    Weights keep their keys and values, but for those that are `derived` from old ones, by their new keys, and those
+    that are `fresh`, for which the old graph has no values.
     """
 
     graph: Graph
@@ -38,16 +38,19 @@ class Transformed:
     derived: Mapping[str, Derived] = NOTHING
     fresh: frozenset[str] = frozenset()
     before: Transformed | None = None
-    """What the graph was made from, where passes follow each other."""
+    """The result of the pass before, where passes follow each other."""
 
     def then(
-        self, step: Callable[Concatenate[Graph, P], Transformed], *args: P.args, **options: P.kwargs
+        self, step: Callable[Concatenate[Graph, _P], Transformed], *args: _P.args, **options: _P.kwargs
     ) -> Transformed:
-        """What another pass makes of the graph; its weights are those of both passes, one after the other."""
+        """The result of another pass on this graph, whose weights go through both passes.
+
+        >>> strip_dropout(graph).then(truncate, ["layer3"])
+        """
         return step(self.graph, *args, **options).after(self)
 
     def after(self, before: Transformed) -> Transformed:
-        """What was made of the graph of `before`, made of the one that it began with."""
+        """This result of a pass on the graph of `before`, as one that began with the graph before that."""
         earlier = before if self.before is None else self.before.after(before)
         unknown = {key for key, derived in self.derived.items() if not earlier.fresh.isdisjoint(derived.keys)}
         unknown |= (earlier.fresh & self.graph.state().keys()) - self.derived.keys()
@@ -59,24 +62,24 @@ class Transformed:
             before=earlier,
         )
 
-    def weights(self, state: Mapping[str, T]) -> dict[str, T]:
-        """The state dict of the new graph from that of the old, without what is fresh: torch's tensors, or arrays.
+    def weights(self, state: Mapping[str, _T]) -> dict[str, _T]:
+        """The state dict of the new graph from that of the old, without fresh weights: tensors of torch, or arrays.
 
-        What inference does not need may be missing from it, and is missing then. Raises NetspecError NS501 where
-        anything else is.
+        Weights that inference does not need may be missing from the old one, and are missing then. Raises NetspecError
+        NS501 where any other is.
         """
         return dict(made_weights(self, state))
 
 
-def made_weights(made: Transformed, state: Mapping[str, T]) -> Mapping[str, T]:
-    """The weights of a transformed graph, as `Transformed.weights` has them, each made when it is asked for."""
+def made_weights(made: Transformed, state: Mapping[str, _T]) -> Mapping[str, _T]:
+    """The weights of a transformed graph, as `Transformed.weights` gives them, each computed when it is read."""
     old = state if made.before is None else made_weights(made.before, state)
     needed = needed_keys(made.graph)
 
     def sources(key: str) -> tuple[str, ...]:
         return made.derived[key].keys if key in made.derived else (key,)
 
-    def make(key: str) -> T:
+    def make(key: str) -> _T:
         values = [old[source] for source in sources(key)]
         return made.derived[key].make(*values) if key in made.derived else values[0]
 

@@ -21,6 +21,15 @@ def fold_batch_norm(graph: Graph) -> Transformed:
 
     The result equals the graph in inference, where a batch norm is a fixed scale and shift:
     w' = w * gamma / sqrt(var + eps), b' = (b - mean) * gamma / sqrt(var + eps) + beta, computed in float64.
+
+    Before, and after:
+
+        conv = conv2d(image; out_channels=64, kernel_size=(3, 3), bias=False)
+        bn = batch_norm(conv)
+        relu = relu(bn)
+
+        conv = conv2d(image; out_channels=64, kernel_size=(3, 3))
+        relu = relu(conv)
     """
     norms: dict[str, Node] = {}
     declined: dict[str, str] = {}
@@ -51,15 +60,15 @@ def fold_batch_norm(graph: Graph) -> Transformed:
 
 
 def _derived(graph: Graph, layer: Node, norm: Node) -> dict[str, Derived]:
-    """The weight and bias of a layer from what it and its batch norm have."""
+    """The new weight and bias of a layer, from its own weights and those of its batch norm."""
     own = {w.name: w.key(layer.weights_of) for w in graph.weights(layer)}
     of_norm = {w.name: w.key(norm.weights_of) for w in graph.weights(norm)}
     biased, affine = "bias" in own, "weight" in of_norm
     eps: float = norm.op.model_dump()["eps"]
 
     def scale(variance: Tensor, gamma: Tensor | None = None) -> Tensor:
-        found = (in_double(variance) + eps) ** -0.5
-        return found if gamma is None else found * in_double(gamma)
+        inverse = (in_double(variance) + eps) ** -0.5
+        return inverse if gamma is None else inverse * in_double(gamma)
 
     def weight(old: Tensor, *statistics: Tensor) -> Tensor:
         by = scale(*statistics)
@@ -82,7 +91,7 @@ def _derived(graph: Graph, layer: Node, norm: Node) -> dict[str, Derived]:
 
 
 def _reason(node: Node, op: BatchNorm, graph: Graph, outputs: set[str], owners: list[str]) -> str:
-    """Why a batch norm can't be folded; "" where it can."""
+    """The reason why a batch norm can't be folded; "" where it can."""
     before = graph.by_path.get(node.inputs[0])
     if before is None or not isinstance(before.op, Conv2d | Linear):
         return "no convolution or linear layer is right before it"

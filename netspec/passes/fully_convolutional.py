@@ -31,23 +31,32 @@ from netspec.types import Init, Tensor
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
 
-Map = tuple[int, int, int]
+_Map = tuple[int, int, int]
 """Channels, height and width."""
 
 
 class _Refused(Exception):
-    """Why a node has no equal that slides."""
+    """Says why no op that slides computes the same as a node."""
 
 
 def fully_convolutional(graph: Graph) -> Transformed:
     """Let the network slide over images of any height `H` and width `W`; at the size there was it gives the same.
 
     As VGG is evaluated densely (Simonyan & Zisserman 2014, section 3.2; OverFeat, Sermanet et al. 2013): a linear
-    layer on a flattened C x H x W map is a convolution with a kernel of H x W, one behind it a 1x1 convolution, and a
+    layer on a flattened C x H x W map is a convolution with a kernel of H x W, one after it a 1x1 convolution, and a
     global pool a pool of the whole map's size with stride 1. Where (N, classes) left, (N, classes, 1, 1) leaves at the
     old size, and a map of scores on larger images. Names and blocks stay. Outputs of training that can't slide go.
     Raises NetspecError NS302 for an input that is no map, NS305 for one that is open already, NS301 and NS210 where
     its size can't be `H` x `W`, and NS401 for each node of inference that can't slide.
+
+    Before, and after:
+
+        pool5 = max_pool2d(relu; kernel_size=(2, 2)): N x 512 x 7 x 7
+        flatten = flatten(pool5): N x 25088
+        fc6 = linear(flatten; out_features=4096): N x 4096
+
+        pool5 = max_pool2d(relu; kernel_size=(2, 2)): N x 512 x (H//32) x (W//32)
+        fc6 = conv2d(pool5; out_channels=4096, kernel_size=(7, 7)): N x 4096 x (H//32 - 6) x (W//32 - 6)
     """
     inputs = _opened(graph)
     plan = _Plan(graph)
@@ -60,8 +69,8 @@ def fully_convolutional(graph: Graph) -> Transformed:
             return given[0]
         return editor.keep(node, given) if op is node.op else editor.keep(node, given, op, **_fields(node, op))
 
-    made = rebuild(replace(graph, inputs=inputs), visit)
-    return Transformed(made, tuple(_done(graph, plan)), derived=_derived(plan))
+    rebuilt = rebuild(replace(graph, inputs=inputs), visit)
+    return Transformed(rebuilt, tuple(_done(graph, plan)), derived=_derived(plan))
 
 
 def _without_training(graph: Graph, plan: _Plan) -> Transformed:
@@ -69,14 +78,14 @@ def _without_training(graph: Graph, plan: _Plan) -> Transformed:
     if not plan.problems.keys().isdisjoint(node.path for node in live_nodes(graph, "inference")):
         raise NetspecError(*[plan.diagnostic(path) for path in plan.problems])
     stuck = [o for o in graph.outputs if not plan.problems.keys().isdisjoint(needed_for(graph, [o.value]))]
-    made = with_outputs(graph, [o for o in graph.outputs if o not in stuck])
+    kept = with_outputs(graph, [o for o in graph.outputs if o not in stuck])
     done = (f"outputs of training that can't slide dropped: {choices(o.name for o in stuck)}",) if stuck else ()
-    return replace(made, done=done, declined=dict(plan.problems))
+    return replace(kept, done=done, declined=dict(plan.problems))
 
 
 def _opened(graph: Graph) -> tuple[Input, ...]:
     """The inputs with `H` and `W` for the height and width they had."""
-    found: list[Input] = []
+    opened: list[Input] = []
     for i in graph.inputs:
         if i.type.rank != 4:
             fail("NS302", f"only a map (N, C, H, W) can have any size, and input `{i.name}` is {i.type}", i.span)
@@ -88,23 +97,24 @@ def _opened(graph: Graph) -> tuple[Input, ...]:
         nominal = dict(zip("HW", i.type.spatial, strict=True))
         type = i.type.with_spatial(symbol("H"), symbol("W"))
         written = {axis: tree for axis, tree in i.written.items() if axis < 2}
-        whole = replace(i.preprocess, crop=None) if i.preprocess is not None else None
-        found.append(replace(i, type=type, nominal={**i.nominal, **nominal}, written=written, preprocess=whole))
+        preprocess = replace(i.preprocess, crop=None) if i.preprocess is not None else None
+        opened.append(replace(i, type=type, nominal={**i.nominal, **nominal}, written=written, preprocess=preprocess))
     taken = symbols([size for type in graph.types.values() for size in type.shape]) & {"H", "W"}
     if taken:
         fail("NS210", f"{choices(sorted(taken))} is a size of `{graph.name}` already, so its map can't be H x W")
-    return tuple(found)
+    return tuple(opened)
 
 
 class _Plan:
-    """What becomes of each node: by its path its op, another one, or None where it goes.
+    """The new op of each node, by its path: the old one, another one, or None where the node is dropped.
 
-    A value that was flat is a map now: `maps` has the size it has on an image of the old size.
+    `maps` are the sizes, on an image of the old size, of the values that were flat and are maps now. `problems` says
+    by path why a node can't slide.
     """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.maps: dict[str, Map] = {}
+        self.maps: dict[str, _Map] = {}
         self.ops: dict[str, Op | None] = {}
         self.problems: dict[str, str] = {}
         unknown: set[str] = set()
@@ -115,7 +125,7 @@ class _Plan:
                     continue
                 except _Refused as reason:
                     self.problems[node.path] = str(reason)
-            # What follows from a problem is none of its own.
+            # Nodes after one with a problem have none of their own.
             unknown.add(node.path)
         self.check_shared()
 
@@ -124,7 +134,7 @@ class _Plan:
         return ((node, self.ops[node.path]) for node in self.graph if self.ops[node.path] is not node.op)
 
     def op(self, node: Node) -> Op | None:
-        """What becomes of a node; `maps` learns what it gives, where that was flat."""
+        """The new op of a node, or None; adds to `maps` where the node was flat."""
         flat = [self.maps[value] for value in node.inputs if value in self.maps]
         if not flat:
             return self.on_maps(node)
@@ -134,7 +144,7 @@ class _Plan:
         return op
 
     def on_maps(self, node: Node) -> Op | None:
-        """What becomes of a node of whose inputs none was flat."""
+        """The new op of a node, or None, whose inputs were maps."""
         op, types = node.op, self.graph.input_types(node)
         if isinstance(op, Flatten) and node.type.rank == 2 and op.start_dim % 4 == 1:
             channels, height, width = (size for size in types[0].shape[1:] if isinstance(size, int))
@@ -180,25 +190,25 @@ def _sliding(op: AdaptivePool2d, x: Tensor) -> Op | None:
     kernel: list[int] = []
     stride: list[int] = []
     for wanted, size in zip(op.output_size, x.spatial, strict=True):
-        made = size if wanted is None else wanted
-        if not isinstance(size, int) or not isinstance(made, int) or size % made:
-            raise _Refused(f"it shares a map of {size} out over {made} windows of different sizes")
-        kernel.append(size // made)
+        count = size if wanted is None else wanted
+        if not isinstance(size, int) or not isinstance(count, int) or size % count:
+            raise _Refused(f"it shares a map of {size} out over {count} windows of different sizes")
+        kernel.append(size // count)
         # A global pool slides by 1, as what reads the whole map does.
-        stride.append(1 if made == 1 else size // made)
+        stride.append(1 if count == 1 else size // count)
     if kernel == [1, 1]:
         return None
     kind = AvgPool2d if isinstance(op, AdaptiveAvgPool2d) else MaxPool2d
     return kind(kernel_size=(kernel[0], kernel[1]), stride=(stride[0], stride[1]))
 
 
-def _on_flat(op: Op, maps: Sequence[Map]) -> tuple[Op | None, Map]:
-    """What becomes of an op on values that were flat, and the map it makes of these."""
+def _on_flat(op: Op, maps: Sequence[_Map]) -> tuple[Op | None, _Map]:
+    """The new op, or None, for one on values that were flat, and the size of the map that it gives."""
     _, height, width = maps[0]
     match op:
         case Linear():
-            made = Conv2d(out_channels=op.out_features, kernel_size=(height, width), bias=op.bias)
-            return made, (op.out_features, 1, 1)
+            conv = Conv2d(out_channels=op.out_features, kernel_size=(height, width), bias=op.bias)
+            return conv, (op.out_features, 1, 1)
         case Flatten():
             return None, maps[0]
         case Concat() if op.dim % 2 == 1 and all(other[1:] == (height, width) for other in maps):
@@ -233,7 +243,7 @@ def _fields(node: Node, op: Op) -> dict[str, Any]:
 
 
 def _derived(plan: _Plan) -> dict[str, Derived]:
-    """The kernels from the matrices that they were."""
+    """The kernels of convolutions, from the matrices of linear layers."""
     return {
         f"{node.weights_of}.weight": Derived((f"{node.weights_of}.weight",), _reshaped(plan.maps[node.inputs[0]]))
         for node, _ in plan.changes()
@@ -241,12 +251,12 @@ def _derived(plan: _Plan) -> dict[str, Derived]:
     }
 
 
-def _reshaped(shape: Map) -> Callable[[TorchTensor], TorchTensor]:
+def _reshaped(shape: _Map) -> Callable[[TorchTensor], TorchTensor]:
     return lambda weight: weight.reshape(-1, *shape)
 
 
 def _done(graph: Graph, plan: _Plan) -> Iterator[str]:
-    """What was done, in words."""
+    """Sentences on what was done."""
     height, width = graph.inputs[0].type.spatial
     yield f"images may have any height and width, not {height} x {width} alone: {choices(i.name for i in graph.inputs)}"
     layers = [f"`{node.path}` {by_both(op.kernel_size)}" for node, op in plan.changes() if isinstance(op, Conv2d)]

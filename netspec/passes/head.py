@@ -22,30 +22,36 @@ _WIDTHS: Mapping[type[Op], str] = {Linear: "out_features", Conv2d: "out_channels
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """The way back from an output to the layer that gives it its width: that layer, and the nodes behind it."""
+    """The way from the layer that gives an output its width to the output: that layer, and the nodes after it."""
 
     output: Output
     layer: Node
-    behind: tuple[Node, ...]
+    after: tuple[Node, ...]
     width: int
 
     @property
     def nodes(self) -> tuple[Node, ...]:
-        return (self.layer, *self.behind)
+        return (self.layer, *self.after)
 
 
 class _Refused(Exception):
-    """Why an output can't get another width."""
+    """Says why an output can't get another width."""
 
 
 def replace_head(graph: Graph, classes: int) -> Transformed:
     """Give the outputs `classes` channels or features, by the last linear layer or convolution before each.
 
-    Behind that layer may stand what keeps its width apart from all else: activations, softmax, dropout, pooling, the
+    After that layer may stand ops that keep its width an axis of its own: activations, softmax, dropout, pooling, the
     flattening of a 1x1 map, and normalisation, which is then of the classes too. The layers' weights are fresh, and so
     are those of such normalisations; all others stay. A parameter of the spec that says the width gets the new value
     where it says nothing else. Outputs of training are outputs. Raises NetspecError NS206 for a number that is none
     of classes, NS401 where no output can change.
+
+    `replace_head(graph, 10)`, before and after:
+
+        fc = linear(flatten; out_features=1000): N x 1000
+
+        fc = linear(flatten; out_features=10): N x 10
     """
     if type(classes) is not int or not 1 <= classes <= MAX_INT:
         fail("NS206", f"the number of classes is a positive integer, not {classes!r}")
@@ -55,16 +61,18 @@ def replace_head(graph: Graph, classes: int) -> Transformed:
         reasons = [f"output `{name}`: {reason}" for name, reason in declined.items()]
         fail("NS401", f"no output of `{graph.name}` can get {classes:,} classes", notes=reasons)
     changed = [way for way in ways if way.width != classes]
-    made = _rebuilt(graph, changed, classes) if changed else graph
+    rebuilt = _rebuilt(graph, changed, classes) if changed else graph
     before = graph.state()
     owners = {way.layer.weights_of for way in changed}
-    fresh = {weight.key(node.weights_of) for node in made if node.weights_of in owners for weight in made.weights(node)}
-    fresh |= {key for key, weight in made.state().items() if weight.shape != before[key].shape}
-    return Transformed(made, _done(changed, classes), {**kept, **declined}, fresh=frozenset(fresh))
+    fresh = {
+        weight.key(node.weights_of) for node in rebuilt if node.weights_of in owners for weight in rebuilt.weights(node)
+    }
+    fresh |= {key for key, weight in rebuilt.state().items() if weight.shape != before[key].shape}
+    return Transformed(rebuilt, _done(changed, classes), {**kept, **declined}, fresh=frozenset(fresh))
 
 
 def _ways(graph: Graph, classes: int) -> tuple[list[_Way], dict[str, str]]:
-    """The ways back from all outputs whose width can change, and why others' can't."""
+    """The ways to all outputs whose width can change, and by the names of the others why theirs can't."""
     ways: list[_Way] = []
     declined: dict[str, str] = {}
     for o in graph.outputs:
@@ -81,7 +89,7 @@ def _ways(graph: Graph, classes: int) -> tuple[list[_Way], dict[str, str]]:
 
 def _way(graph: Graph, output: Output, classes: int) -> _Way:
     value = output.value
-    behind: list[Node] = []
+    after: list[Node] = []
     while True:
         node = graph.by_path.get(value)
         if node is None:
@@ -90,16 +98,16 @@ def _way(graph: Graph, output: Output, classes: int) -> _Way:
             break
         if not _carries(graph, node):
             raise _Refused(f"it comes from `{node.path}`, which is neither linear nor a convolution")
-        behind.insert(0, node)
+        after.insert(0, node)
         value = node.inputs[0]
-    way = _Way(output, node, tuple(behind), getattr(node.op, _WIDTHS[type(node.op)]))
+    way = _Way(output, node, tuple(after), getattr(node.op, _WIDTHS[type(node.op)]))
     if way.width != classes:
         _check_shapes(graph, way, classes)
     return way
 
 
 def _carries(graph: Graph, node: Node) -> bool:
-    """Whether a node hands on one value, with no weights but what belongs to each of its channels."""
+    """Whether a node has one input and one output, and no weights but of single channels."""
     one = node.op.reads == 1 or (node.op.reads is None and len(node.inputs) == 1)
     return one and len(node.types) == 1 and (isinstance(node.op, Elementwise) or not graph.weights(node))
 
@@ -112,10 +120,10 @@ def _check_shapes(graph: Graph, way: _Way, classes: int) -> None:
         if entering is not None:
             types = (entering, *types[1:])
         try:
-            found = (_widened(node.op, classes) if node is way.layer else node.op).infer(*types)
+            inferred = (_widened(node.op, classes) if node is way.layer else node.op).infer(*types)
         except RuleError as error:
             raise _Refused(f"`{node.path}` can't have {classes:,} classes: {error.message}") from None
-        entering = found[0] if isinstance(found, tuple) else found
+        entering = inferred[0] if isinstance(inferred, tuple) else inferred
         pairs = list(zip(entering.shape, node.type.shape, strict=True))
         if [pair for pair in pairs if pair[0] != pair[1]] != [(classes, way.width)]:
             raise _Refused(f"`{node.path}` mixes its channels with other axes")
@@ -126,14 +134,14 @@ def _widened(op: Op, classes: int) -> Op:
 
 
 def _used_elsewhere(graph: Graph, way: _Way, ways: Sequence[_Way]) -> str:
-    """What reads a value of a way, or shares weights with it, and belongs to no way; "" where nothing does."""
-    behind = {node.path for other in ways for node in other.behind}
+    """The reason why a way can't change, as a node on no way reads its values or has its weights; "" for none."""
+    after = {node.path for other in ways for node in other.after}
     layers = {other.layer.path for other in ways}
     for node in way.nodes:
-        other = next((user.path for user in graph.users[node.path] if user.path not in behind), "")
+        other = next((user.path for user in graph.users[node.path] if user.path not in after), "")
         if other:
             return f"`{other}` reads `{node.path}` too"
-        wanted = layers if node is way.layer else behind
+        wanted = layers if node is way.layer else after
         sharing = (n.path for n in graph.nodes if n.weights_of == node.weights_of and n.path not in wanted)
         if graph.weights(node) and (other := next(sharing, "")):
             return f"`{other}` has the weights of `{node.path}` too"

@@ -1,4 +1,4 @@
-"""Parameters of a spec that say what a pass changes: they get the new value where they say nothing else."""
+"""New values for the parameters of a spec from which layers get their width, where nothing else follows from them."""
 
 from __future__ import annotations
 
@@ -22,15 +22,18 @@ class _Reading:
     scope: str
     value: Any
     path: str = ""
-    """Of the part that it belongs to, which tells the number of a copy."""
+    """The path of its node or scope, which has the number of a copy in it."""
 
 
 def with_width(graph: Graph, layers: Mapping[str, str], width: int) -> Graph:
     """The graph with parameters, and expressions of the spec, that are right once layers have another width.
 
     `layers` are paths with the attribute that is to be the width. A parameter changes if an expression that is its
-    name alone says such an attribute, directly or as the argument of a block, and if all else that reads it gives what
-    it gave. Expressions that no longer hold go; the ops are as they were.
+    name alone says such an attribute, directly or as the argument of a block, and if every other expression that reads
+    it keeps its value. Expressions that no longer hold are dropped; the ops are as they were.
+
+    For the width 10 of `fc`, `params: {classes: 1000}` becomes 10 where `fc` has `out_features: classes` and no other
+    step reads `classes`.
     """
     return _Parameters(graph, layers, width).changed()
 
@@ -71,7 +74,7 @@ class _Parameters:
         return self.width if site in self.sites else params[name]
 
     def wrong(self) -> set[_Site]:
-        """Parameters that change and must not: something that stays as it is reads them."""
+        """Parameters that must not change: an expression whose value stays reads them."""
         return {site for reading in self.readings() if not self.holds(reading) for site in self.read(reading)}
 
     def read(self, reading: _Reading) -> Set[_Site]:
@@ -81,7 +84,7 @@ class _Parameters:
         return {binding.site for binding in bindings if binding is not None} & self.sites
 
     def holds(self, reading: _Reading) -> bool:
-        """Whether an expression gives what is there, or reads nothing that changes."""
+        """Whether an expression still gives the value in the graph, or reads nothing that changes."""
         if not self.read(reading):
             return True
         names: dict[str, Any] = {}
@@ -91,13 +94,13 @@ class _Parameters:
                 return False
             names[leaf.name] = self.width if binding.site in self.sites else binding.value
         try:
-            found = evaluate(reading.tree, names)
+            value = evaluate(reading.tree, names)
         except ExpressionError:
             return False
-        return type(found) is type(reading.value) and found == reading.value
+        return type(value) is type(reading.value) and value == reading.value
 
     def readings(self) -> Iterator[_Reading]:
-        """All expressions, but for those that say what changes."""
+        """All expressions in the graph, but for those that say the widths."""
         for i in self.graph.inputs:
             yield from (_Reading(tree, "", i.type.shape[axis]) for axis, tree in i.written.items())
         for node in self.graph.nodes:

@@ -12,22 +12,29 @@ from netspec.passes.base import Transformed, counted
 def strip_dropout(graph: Graph) -> Transformed:
     """Drop every dropout, and that within attention: the result equals the graph in inference.
 
-    What read a dropout reads its input, and so does an output.
+    Readers of a dropout read its input, and so does an output. Before, and after:
+
+        relu = relu(fc6)
+        dropout = dropout(relu)
+        fc7 = linear(dropout; out_features=4096)
+
+        relu = relu(fc6)
+        fc7 = linear(relu; out_features=4096)
     """
-    dropped, quiet = 0, 0
+    dropped, attentions = 0, 0
 
     def visit(editor: Editor, node: Node, inputs: tuple[str, ...]) -> str:
-        nonlocal dropped, quiet
+        nonlocal dropped, attentions
         if isinstance(node.op, Dropout | Dropout2d):
             dropped += 1
             return inputs[0]
         if isinstance(node.op, MultiheadAttention) and node.op.dropout:
-            quiet += 1
+            attentions += 1
             written = {name: tree for name, tree in node.written.items() if name != "dropout"}
             return editor.keep(node, inputs, node.op.model_copy(update={"dropout": 0.0}), written=written)
         return editor.keep(node, inputs)
 
-    made = rebuild(graph, visit)
+    stripped = rebuild(graph, visit)
     done = [f"{counted(dropped, 'dropout')} dropped"] if dropped else []
-    done += [f"the dropout within {counted(quiet, 'attention')} set to 0"] if quiet else []
-    return Transformed(made, tuple(done))
+    done += [f"the dropout within {counted(attentions, 'attention')} set to 0"] if attentions else []
+    return Transformed(stripped, tuple(done))

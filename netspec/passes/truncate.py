@@ -24,19 +24,22 @@ def truncate(graph: Graph, values: Sequence[str]) -> Transformed:
     that and a further output (`stage3.t`, `path:output`). Outputs keep their names; others are named after their
     paths, with `_` for `.`. All are outputs in inference. Where the owner of shared weights goes, the first of those
     that stay owns them. Raises NetspecError NS209 for what is no value or an input, NS210 for one named twice.
+
+    `truncate(graph, ["layer3.0", "layer4"])` of ResNet-18 keeps 66 of its 69 nodes, and has the outputs `layer3_0` and
+    `layer4` in place of the classes.
     """
-    made = with_outputs(graph, _outputs(graph, values))
-    return replace(made, done=_done(graph, made.graph))
+    truncated = with_outputs(graph, _outputs(graph, values))
+    return replace(truncated, done=_done(graph, truncated.graph))
 
 
 def with_outputs(graph: Graph, outputs: Sequence[Output]) -> Transformed:
-    """The graph with these outputs, of values that it has, and what they need."""
+    """The graph with these outputs, which are values of it, and only the nodes and inputs that they need."""
     needed = needed_for(graph, [o.value for o in outputs])
     nodes = tuple([node for node in graph.nodes if node.path in needed])
     read = {value for node in nodes for value in node.inputs}
     inputs = tuple([i for i in graph.inputs if i.name in read])
-    made = rebuild(replace(graph, inputs=inputs, outputs=tuple(outputs), nodes=nodes), Editor.keep)
-    return Transformed(made, derived=_derived(graph, made))
+    rebuilt = rebuild(replace(graph, inputs=inputs, outputs=tuple(outputs), nodes=nodes), Editor.keep)
+    return Transformed(rebuilt, derived=_derived(graph, rebuilt))
 
 
 def _outputs(graph: Graph, names: Sequence[str]) -> list[Output]:
@@ -44,23 +47,23 @@ def _outputs(graph: Graph, names: Sequence[str]) -> list[Output]:
         raise TypeError(f"it takes a list of names, as [{names!r}]")
     if not names:
         fail("NS209", f"nothing of `{graph.name}` is named", help=_at_the_top(graph))
-    known: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name, value in _values(graph):
-        known.setdefault(name, value)
+        values.setdefault(name, value)
     for place, name in enumerate(names):
         if name in names[:place]:
             fail("NS210", f"`{name}` is named twice")
-        _check(graph, name, known)
+        _check(graph, name, values)
     own = {o.name: o for o in graph.outputs}
     others = [name for name in names if name not in own]
-    called = dict(zip(others, flat_names(others, own.keys() & set(names)), strict=True))
+    new_names = dict(zip(others, flat_names(others, own.keys() & set(names)), strict=True))
     return [
-        replace(own[name], mode="inference") if name in own else Output(called[name], known[name]) for name in names
+        replace(own[name], mode="inference") if name in own else Output(new_names[name], values[name]) for name in names
     ]
 
 
 def _values(graph: Graph) -> Iterator[tuple[str, str]]:
-    """What may be named, with the value it stands for; of two things with one name the first is meant."""
+    """All names that `truncate` takes, with their values; where two things have one name, the first is meant."""
     yield from ((o.name, o.value) for o in graph.outputs)
     for node in graph.nodes:
         yield from ((value, value) for value, _ in node.values())
@@ -75,17 +78,17 @@ def _values(graph: Graph) -> Iterator[tuple[str, str]]:
         yield from ((f"{path}.{name}", value) for name, value in zip(names, scope.outputs, strict=False))
 
 
-def _check(graph: Graph, name: str, known: Mapping[str, str]) -> None:
+def _check(graph: Graph, name: str, values: Mapping[str, str]) -> None:
     """Refuse a name of nothing, and one of an input."""
     inputs = {i.name for i in graph.inputs}
-    if known.get(name, name) in inputs:
-        what = f"`{name}` is an input" if name in inputs else f"`{name}` is the input `{known[name]}` as it is"
+    if values.get(name, name) in inputs:
+        what = f"`{name}` is an input" if name in inputs else f"`{name}` is the input `{values[name]}` as it is"
         fail("NS209", f"{what}: there is nothing to compute", help=_at_the_top(graph))
-    if name not in known:
+    if name not in values:
         fail(
             "NS209",
             f"`{graph.name}` has no value `{name}`",
-            help=uses_hint(graph, name) or closest(name, known) or _at_the_top(graph),
+            help=uses_hint(graph, name) or closest(name, values) or _at_the_top(graph),
         )
 
 
@@ -94,23 +97,25 @@ def _at_the_top(graph: Graph) -> str:
     return f"there are {choices(dict.fromkeys((*(o.name for o in graph.outputs), *paths)))}"
 
 
-def _done(graph: Graph, made: Graph) -> tuple[str, ...]:
-    """What stays and what goes, in words."""
-    sizes = [sum(w.size for w in g.state().values() if w.kind == "parameter") for g in (made, graph)]
-    outputs = choices([o.name for o in made.outputs])
-    what = "output" if len(made.outputs) == 1 else "outputs"
-    stays = f"{len(made):,} of {len(graph):,} nodes kept, {sizes[0]:,} of {sizes[1]:,} parameters: {what} {outputs}"
-    gone = [i.name for i in graph.inputs if i not in made.inputs]
+def _done(graph: Graph, truncated: Graph) -> tuple[str, ...]:
+    """Sentences on how much stays, and which inputs go."""
+    sizes = [sum(w.size for w in g.state().values() if w.kind == "parameter") for g in (truncated, graph)]
+    outputs = choices([o.name for o in truncated.outputs])
+    what = "output" if len(truncated.outputs) == 1 else "outputs"
+    stays = (
+        f"{len(truncated):,} of {len(graph):,} nodes kept, {sizes[0]:,} of {sizes[1]:,} parameters: {what} {outputs}"
+    )
+    gone = [i.name for i in graph.inputs if i not in truncated.inputs]
     return (stays, f"{'input' if len(gone) == 1 else 'inputs'} {choices(gone)} dropped") if gone else (stays,)
 
 
-def _derived(graph: Graph, made: Graph) -> dict[str, Derived]:
+def _derived(graph: Graph, truncated: Graph) -> dict[str, Derived]:
     """The weights that another node owns now, from where they were."""
     return {
         weight.key(node.weights_of): Derived((weight.key(graph[node.path].weights_of),), _same)
-        for node in made.nodes
+        for node in truncated.nodes
         if node.weights_of != graph[node.path].weights_of
-        for weight in made.weights(node)
+        for weight in truncated.weights(node)
     }
 
 

@@ -11,7 +11,8 @@ import torch
 import netspec
 from netspec.analysis.receptive_field import plain_field, receptive_fields
 from netspec.dims import symbol
-from netspec.ops.base import REGISTRY, RuleError, make_op
+from netspec.ops.attributes import make_op
+from netspec.ops.base import REGISTRY, RuleError
 from netspec.types import Tensor
 
 N, H, W = symbol("N"), symbol("H"), symbol("W")

@@ -14,7 +14,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from netspec.dims import Dim, substitute, symbol
-from netspec.ops.base import REGISTRY, Example, Merge, Op, RuleError, make_op, takes
+from netspec.ops.attributes import make_op, takes
+from netspec.ops.base import REGISTRY, Example, Merge, Op, RuleError
 from netspec.types import Layer, Reach, Tensor, Upsampling, Window
 from tests.support.printed import made as module
 from tests.support.printed import meaning, state

@@ -14,7 +14,8 @@ from torch import nn
 
 from netspec.dims import symbol
 from netspec.errors import choices
-from netspec.ops.base import REGISTRY, Op, RuleError, literal_words, make_op, takes
+from netspec.ops.attributes import literal_words, make_op, takes
+from netspec.ops.base import REGISTRY, Op, RuleError
 from netspec.ops.equal import UnequalShapes
 from netspec.types import Layer, Reach, Tensor, Weight, Window
 from tests.support.printed import made as built

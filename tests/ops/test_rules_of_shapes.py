@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from netspec.dims import symbol
-from netspec.ops.base import REGISTRY, RuleError, make_op
+from netspec.ops.attributes import make_op
+from netspec.ops.base import REGISTRY, RuleError
 from netspec.types import Layer, Reach, Tensor, Upsampling, Weight, Window
 from tests.support.printed import made as built
 from tests.support.printed import meaning

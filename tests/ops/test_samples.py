@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from netspec.dims import symbol
-from netspec.ops.base import REGISTRY, Elementwise, Merge, Op, Rearranging, RuleError, make_op
+from netspec.ops.attributes import make_op
+from netspec.ops.base import REGISTRY, Elementwise, Merge, Op, Rearranging, RuleError
 from netspec.types import Tensor
 from tests.ops.test_contract import infer, inferred, written
 

@@ -10,7 +10,7 @@ from netspec.backends.pytorch.sums import tidy
 from netspec.expression import Binary, Expression, ListOf, names_in
 from netspec.graph.memo import op_key
 from netspec.graph.model import Graph, Node
-from netspec.ops.asking import AxisSize, axes_of_arguments, sizes_of
+from netspec.ops.probe import AxisSize, axes_of_arguments, sizes_of
 from netspec.types import Tensor
 
 Names = frozenset[str]

@@ -15,7 +15,8 @@ from netspec.backends.yaml.values import WHOLE, Chooser, Occurrence, same
 from netspec.errors import fail
 from netspec.expression import Expression, ListOf, Literal, Name, expression_text
 from netspec.graph.model import SpecParameter
-from netspec.ops.base import Op, literal_words, make_op
+from netspec.ops.attributes import literal_words, make_op
+from netspec.ops.base import Op
 from netspec.ops.shape import Identity
 
 

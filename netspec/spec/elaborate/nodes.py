@@ -8,7 +8,8 @@ from netspec.errors import NetspecError, choices, closest
 from netspec.graph.assemble import Assembler
 from netspec.graph.memo import op_key
 from netspec.graph.paths import node_of
-from netspec.ops.base import Op, RuleError, make_op
+from netspec.ops.attributes import make_op
+from netspec.ops.base import Op, RuleError
 from netspec.source import Span
 from netspec.spec.elaborate.errors import ElaborationErrors, Failed, way_to_int
 from netspec.spec.elaborate.evaluator import Evaluator, frozen

@@ -20,7 +20,8 @@ from netspec.expression import (
     simplify,
 )
 from netspec.naming import SIBLINGS, is_symbol
-from netspec.ops.base import Merge, Op, literal_words, make_op, takes
+from netspec.ops.attributes import literal_words, make_op, takes
+from netspec.ops.base import Merge, Op
 from netspec.source import Span
 from netspec.spec.limits import MAX_LIST_ITEMS
 from netspec.spec.read.body import Argument, BlockDefinition, Body, BodyParameter, FileContext, NamesInReach, Target

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from netspec.errors import Diagnostic, Findings, NetspecError, closest, fail
 from netspec.expression import Attribute, Expression, Name, rewrite
-from netspec.ops.base import Op, make_op
+from netspec.ops.attributes import make_op
+from netspec.ops.base import Op
 from netspec.ops.own import find_op, op_names
 from netspec.spec.read.arguments import ArgumentReader
 from netspec.spec.read.body import Argument, Defaults, FileContext, NamesInReach, ValueNames

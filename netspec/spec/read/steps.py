@@ -9,7 +9,8 @@ from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest,
 from netspec.expression import show
 from netspec.graph.model import NOTHING
 from netspec.naming import SIBLINGS, check_module_name
-from netspec.ops.base import Merge, Op, make_op
+from netspec.ops.attributes import make_op
+from netspec.ops.base import Merge, Op
 from netspec.ops.own import find_op, op_names
 from netspec.source import Span
 from netspec.spec.read.arguments import ArgumentReader

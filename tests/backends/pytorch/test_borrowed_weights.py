@@ -13,7 +13,8 @@ from netspec.backends.onnx.export import export
 from netspec.backends.pytorch.runtime.prove import prove_module
 from netspec.graph.model import Node
 from netspec.graph.rebuild import Editor, rebuild
-from netspec.ops.base import REGISTRY, Example, Op, make_op
+from netspec.ops.attributes import make_op
+from netspec.ops.base import REGISTRY, Example, Op
 from netspec.types import Layer, Tensor
 from tests.backends.yaml.again import again
 from tests.support.interpret import assert_means, example_inputs, outputs_of, randomize

@@ -9,9 +9,10 @@ import pytest
 
 import netspec
 from netspec.dims import symbol
-from netspec.ops.asking import AxisSize, axes_of_arguments, sizes_of
-from netspec.ops.base import REGISTRY, Elementwise, Op, make_op
+from netspec.ops.attributes import make_op
+from netspec.ops.base import REGISTRY, Elementwise, Op
 from netspec.ops.fields import Positive
+from netspec.ops.probe import AxisSize, axes_of_arguments, sizes_of
 from netspec.types import Call, Code, Layer, Reach, Tensor, Weight
 from tests.support.own_gru import OwnGru
 

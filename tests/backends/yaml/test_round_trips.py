@@ -11,7 +11,8 @@ import netspec
 from netspec.graph import Graph
 from netspec.graph.model import Block, Scope
 from netspec.network import Network
-from netspec.ops.base import REGISTRY, make_op
+from netspec.ops.attributes import make_op
+from netspec.ops.base import REGISTRY
 from tests.backends.yaml.again import again
 from tests.support.paths import OTHER
 from tests.support.specs_of_every_form import FORMS

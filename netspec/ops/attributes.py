@@ -1,0 +1,97 @@
+"""The attributes of ops from data: an op with them, or what is wrong, and what each takes in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import ValidationError
+
+from netspec.errors import choices, closest
+from netspec.expression import show, way_to_bool
+from netspec.ops.base import Op
+from netspec.ops.fields import MAX_INT, Takes
+
+
+class AttributeProblem(Exception):
+    """An attribute that an op can't take: its name, what is wrong, and a way out."""
+
+    def __init__(self, attribute: str, code: str, message: str, help: str = "") -> None:
+        super().__init__(message)
+        self.attribute = attribute
+        self.code = code
+        self.message = message
+        self.help = help
+
+
+def make_op(cls: type[Op], attributes: Mapping[str, Any]) -> tuple[Op | None, list[AttributeProblem]]:
+    """An op with these attributes, or all that is wrong with them."""
+    try:
+        return cls.model_validate(dict(attributes)), []
+    except ValidationError as error:
+        problems: dict[str, AttributeProblem] = {}
+        for detail in error.errors(include_url=False, include_context=False):
+            name = str(detail["loc"][0]) if detail["loc"] else ""
+            # What is missing inside a value (`[1]` for a pair) makes the value wrong.
+            kind = detail["type"] if len(detail["loc"]) == 1 else "wrong"
+            problems.setdefault(name, _problem(cls, name, kind, attributes.get(name)))
+        return None, list(problems.values())
+
+
+def _problem(cls: type[Op], name: str, kind: str, value: Any) -> AttributeProblem:
+    if kind == "missing":
+        return AttributeProblem(name, "NS205", f"`{cls.opname}` needs `{name}`, {takes(cls, name)}")
+    if kind == "extra_forbidden":
+        fields = list(cls.model_fields)
+        part = [field for field in fields if name in field.split("_")]
+        help = f"did you mean `{part[0]}`?" if len(part) == 1 else closest(name, fields)
+        help = help or (f"it takes {choices(fields)}" if fields else "it takes no arguments")
+        return AttributeProblem(name, "NS204", f"`{cls.opname}` has no attribute `{name}`", help)
+    most = "; the largest number is 2**31 - 1" if type(value) is int and value > MAX_INT else ""
+    whole = isinstance(value, float) and value.is_integer() and "integer" in takes(cls, name)
+    flag = way_to_bool(value) if "true or false" in takes(cls, name) else ""
+    help = f"write {value:.0f}" if whole else flag
+    return AttributeProblem(name, "NS206", f"`{name}` takes {takes(cls, name)}, not {show(value)}{most}", help)
+
+
+def takes(cls: type[Op], attribute: str) -> str:
+    """The values that an attribute takes, in words."""
+    field = cls.model_fields[attribute]
+    said = next((extra.words for extra in field.metadata if isinstance(extra, Takes)), None)
+    return said or _in_words(field.annotation)
+
+
+_WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "text", type(None): "null"}
+
+
+def _in_words(annotation: Any) -> str:
+    """A type of a field in words: those it says itself, else those of Python's own types."""
+    for extra in getattr(annotation, "__metadata__", ()):
+        if isinstance(extra, Takes):
+            return extra.words
+    if get_origin(annotation) is Literal:
+        return choices(str(word) for word in get_args(annotation))
+    if get_origin(annotation) in (Union, UnionType):
+        return ", or ".join(_in_words(part) for part in get_args(annotation))
+    if hasattr(annotation, "__metadata__"):
+        return _in_words(annotation.__origin__)
+    return _WORDS.get(annotation, "another kind of value")
+
+
+@lru_cache(maxsize=1024)
+def literal_words(cls: type[Op], attribute: str) -> frozenset[str]:
+    """The words an attribute takes as they stand, such as `same`; other text is an expression."""
+    field = cls.model_fields.get(attribute)
+    return frozenset() if field is None else frozenset(_words(field.annotation))
+
+
+def _words(annotation: Any) -> set[str]:
+    if get_origin(annotation) is Literal:
+        return {word for word in get_args(annotation) if isinstance(word, str)}
+    if get_origin(annotation) in (Union, UnionType):
+        return set[str]().union(*(_words(part) for part in get_args(annotation)))
+    if hasattr(annotation, "__metadata__"):
+        return _words(annotation.__origin__)
+    return set()
