@@ -15,7 +15,7 @@ from netspec.expression import show
 from netspec.graph.model import Graph, Mode
 from netspec.graph.paths import is_below
 from netspec.spec.elaborate.elaborate import Result
-from netspec.spec.read.read_spec import Spec
+from netspec.spec.read.spec import Spec
 from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
 
 _FIGURE = re.compile(r"(\d+)(?:\.(\d+))?\s*([KMGBT])\Z")

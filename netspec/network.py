@@ -20,7 +20,8 @@ from netspec.report import Report
 from netspec.source import Source
 from netspec.spec.elaborate.elaborate import Result, elaborate
 from netspec.spec.read.inputs import SIZE, is_size
-from netspec.spec.read.read_spec import Spec, read_spec
+from netspec.spec.read.read_spec import read_spec
+from netspec.spec.read.spec import Spec
 from netspec.spec.sources.find import find_network
 from netspec.tables import Table
 

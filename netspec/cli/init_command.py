@@ -19,7 +19,7 @@ from netspec.cli.terminal import echo
 if TYPE_CHECKING:
     from netspec.errors import NetspecError
     from netspec.network import Network
-    from netspec.spec.read.read_spec import Spec
+    from netspec.spec.read.spec import Spec
 
 _SUFFIXES = (".yaml", ".yml")
 _FIRST = """\

@@ -20,7 +20,7 @@ from netspec.graph.tree import Group, tree, uses_hint
 from netspec.graph.walk import live_nodes
 from netspec.report import Report
 from netspec.spec.read.body import Step
-from netspec.spec.read.read_spec import Spec
+from netspec.spec.read.spec import Spec
 from netspec.spec.text.data import plain_data
 from netspec.types import Filling, Init
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from netspec.graph.model import Graph, Node, Scope
 from netspec.source import Span
 from netspec.spec.read.body import Argument, BlockDefinition, Body, Step
-from netspec.spec.read.read_spec import Spec
+from netspec.spec.read.spec import Spec
 
 
 class LeftOut(NamedTuple):

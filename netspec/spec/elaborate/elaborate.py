@@ -36,7 +36,7 @@ from netspec.spec.read.inputs import SIZE, is_size
 from netspec.spec.read.labels import check_labels
 from netspec.spec.read.parameters import resolve_params
 from netspec.spec.read.preprocess import fitted
-from netspec.spec.read.read_spec import Spec
+from netspec.spec.read.spec import Spec
 from netspec.types import Tensor
 
 Overrides = Mapping[str, Any]

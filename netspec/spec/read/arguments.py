@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
-from typing import NoReturn
+from collections.abc import Callable, Mapping
 
 from netspec.errors import Findings, NetspecError, choices, closest, fail
 from netspec.expression import (
@@ -19,15 +18,18 @@ from netspec.expression import (
     parse,
     simplify,
 )
+from netspec.graph.model import NOTHING
 from netspec.naming import SIBLINGS, is_symbol
-from netspec.ops.attributes import literal_words, make_op, takes
-from netspec.ops.base import Merge, Op
+from netspec.ops.attributes import literal_words, takes
+from netspec.ops.base import Merge
 from netspec.source import Span
 from netspec.spec.limits import MAX_LIST_ITEMS
-from netspec.spec.read.body import Argument, BlockDefinition, Body, BodyParameter, FileContext, NamesInReach, Target
+from netspec.spec.read.bare_values import refuse_bare_value, refuse_list
+from netspec.spec.read.body import Argument, BlockDefinition, Body, BodyParameter, Target
+from netspec.spec.read.context import Declarations, Defaults, NamesInReach
 from netspec.spec.read.parameters import block_signature, check_kind, words_for
-from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
-from netspec.spec.text.messages import DOLLAR, data_kind, data_text, error_span, way_to_write
+from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq
+from netspec.spec.text.messages import DOLLAR, error_span, way_to_write
 
 ReadBody = Callable[[str, Data, NamesInReach], Body]
 """Reads the steps that a `body` parameter is given."""
@@ -37,10 +39,13 @@ class ArgumentReader:
     """Reads the arguments of one file's steps."""
 
     def __init__(
-        self, file: FileContext, blocks: Mapping[str, BlockDefinition], read_body: ReadBody | None = None
+        self,
+        declarations: Declarations,
+        defaults: Mapping[str, Defaults] = NOTHING,
+        read_body: ReadBody | None = None,
     ) -> None:
-        self.file = file
-        self.blocks = blocks
+        self.declarations = declarations
+        self.defaults = defaults
         self.read_body = read_body
 
     def arguments(
@@ -48,28 +53,22 @@ class ArgumentReader:
     ) -> tuple[dict[str, Argument], Data | None]:
         """A step's arguments with the file's defaults under them, and `branches` apart, as they were read."""
         entries, branches = self.entries(target, data)
-        found: dict[str, Argument] = {}
-        if isinstance(target, type) and target.opname in self.file.defaults:
-            found.update(self.file.defaults[target.opname].arguments)
+        arguments: dict[str, Argument] = {}
+        if isinstance(target, type) and target.opname in self.defaults:
+            arguments.update(self.defaults[target.opname].arguments)
         wrong = Findings()
         for name, entry in entries.items():
             try:
                 self.check_argument_name(target, name, entry.key_span)
-                found[name] = self.argument(name, entry.key_span, entry.value, reach, target)
+                arguments[name] = self.argument(name, entry.key_span, entry.value, reach, target)
             except NetspecError as error:
                 wrong.extend(error)
                 if wrong.full:
                     break
         wrong.check()
         if isinstance(target, BlockDefinition):
-            missing = [p for p in target.info.parameters if p.required and p.name not in found]
-            if missing:
-                names = choices(p.name for p in missing)
-                fail("NS205", f"{target.what} needs {names}", span, help=block_signature(target))
-            for name, argument in found.items():
-                if argument.expression is None and argument.body is None:
-                    check_kind(target, name, argument)
-        return found, branches
+            _check_arguments(target, arguments, span)
+        return arguments, branches
 
     def entries(self, target: Target, data: Data) -> tuple[dict[str, Entry], Data | None]:
         """A step's argument as attributes by name, and `branches` apart."""
@@ -87,17 +86,12 @@ class ArgumentReader:
                 self.check_bodies(name, entries)
             return entries, branches.value if branches else None
         if isinstance(data, Seq):
-            fail(
-                "NS211",
-                f"a list is never an argument, and `{name}` has one",
-                data.span,
-                help=_way_to_name(target, name, data),
-            )
+            refuse_list(target, name, data)
         if data.value is None and not data.quoted:
             return {}, None
         principal = target.principal
         if principal is None:
-            _no_principal(target, name, data)
+            refuse_bare_value(target, name, data)
         return {principal: Entry(principal, data.span, data)}, None
 
     def check_bodies(self, merge: str, entries: Mapping[str, Entry]) -> None:
@@ -226,7 +220,7 @@ class ArgumentReader:
 
     def name_help(self, name: str, text: str, reach: NamesInReach, target: Target | None, argument: str) -> str:
         """What to write instead of a name that stands for nothing."""
-        if name in self.file.required:
+        if name in self.declarations.required:
             return f"blocks that others use see their file's parameters at their defaults, and `{name}` has none"
         words, wanted = sorted(_words(target, argument)), _wanted(target, argument)
         flag = as_bool(name)
@@ -239,10 +233,21 @@ class ArgumentReader:
             return hint
         if re.search(rf"[!=]= *{name}\b|\b{name} *[!=]=", text):
             return f"text stands in quotes: '{name}'"
-        if any(name in block.kinds for block in self.blocks.values()):
+        if any(name in block.kinds for block in self.declarations.blocks.values()):
             return "a block sees its own parameters and the file's, not those of the place it is used in: pass it on"
         lead = f"it takes {wanted}; expressions know " if wanted else "known are "
         return f"{lead}{choices(known)}, and what `params` declares" if known else "declare it in `params`"
+
+
+def _check_arguments(block: BlockDefinition, arguments: Mapping[str, Argument], span: Span) -> None:
+    """Refuse a use of a block without an argument that it requires, or with constants of other types."""
+    missing = [p for p in block.info.parameters if p.required and p.name not in arguments]
+    if missing:
+        names = choices(p.name for p in missing)
+        fail("NS205", f"{block.what} needs {names}", span, help=block_signature(block))
+    for name, argument in arguments.items():
+        if argument.expression is None and argument.body is None:
+            check_kind(block, name, argument)
 
 
 def _parameters(target: Target) -> list[str]:
@@ -263,64 +268,6 @@ def _wanted(target: Target | None, name: str) -> str:
     if isinstance(target, BlockDefinition):
         return words_for(target.kinds[name])
     return takes(target, name) if isinstance(target, type) else ""
-
-
-def _way_to_name(target: Target, name: str, data: Seq) -> str:
-    """What those should write who give a list where a name and a value are due."""
-    if isinstance(target, type) and issubclass(target, Merge):
-        values = ", ".join(data_kind(item).strip("'") for item in data.items if isinstance(item, Scalar))
-        return f"values to join stand beside the op, as `{{{name}, from: [{values or 'a, b'}]}}`; bodies in `branches`"
-    if isinstance(target, BlockDefinition) and target.kinds.get(target.principal or "") == "body":
-        return f"name the steps: `{name}: {{{target.principal}: [...]}}`"
-    if isinstance(target, type):
-        named, more = _named_attributes(target, data)
-    else:
-        named, more = _named_parameters(target, data), ""
-    if named is None and isinstance(target, BlockDefinition):
-        return block_signature(target)
-    return f"name what it is: `{name}: {{{named}}}`{more}" if named else f"it takes no arguments: write `- {name}`"
-
-
-def _named_attributes(op: type[Op], data: Seq) -> tuple[str, str]:
-    """What a list was meant to say to an op, with names: its principal attribute if that takes a list, else each."""
-    values, principal, names = plain_data(data), op.principal, list(op.model_fields)
-    if principal and principal not in [problem.attribute for problem in make_op(op, {principal: values})[1]]:
-        return f"{principal}: {data_text(data)}", ""
-    required = sum(field.is_required() for field in op.model_fields.values())
-    # PyTorch's classes of layers with weights take the width of their input first.
-    if principal and principal.startswith("out_") and len(values) > max(required, 1):
-        return _pairs(names, data.items[1:]), "; the widths of inputs are inferred"
-    return _pairs(names, data.items), ""
-
-
-def _named_parameters(target: BlockDefinition | BodyParameter, data: Seq) -> str | None:
-    """What a list was meant to say to a block, with names; None where that can't be told."""
-    names, items = _parameters(target), data.items
-    if not isinstance(target, BlockDefinition) or not names:
-        return ""
-    first = target.principal or names[0]
-    if target.kinds[first] == "list" and not any(isinstance(item, Seq) for item in items):
-        return f"{first}: {data_text(data)}"
-    return _pairs(names, items) if len(items) <= len(names) else None
-
-
-def _pairs(names: Iterable[str], items: Iterable[Data]) -> str:
-    return ", ".join(f"{name}: {data_text(item)}" for name, item in zip(names, items, strict=False))
-
-
-def _no_principal(target: type[Op] | BlockDefinition, name: str, data: Scalar) -> NoReturn:
-    span = data.span
-    if isinstance(target, BlockDefinition):
-        if target.info.parameters:
-            fail(
-                "NS211", f"{target.what} has several required parameters: name them", span, help=block_signature(target)
-            )
-        fail("NS211", f"{target.what} takes no arguments", span)
-    known = list(target.model_fields)
-    help = f"write `- {name}`" + (f", or name the attribute: `{name}: {{{known[0]}: ...}}`" if known else "")
-    if issubclass(target, Merge):
-        help = f"values to join stand beside the op, as `{{{name}, from: [a, b]}}`"
-    fail("NS211", f"`{name}` takes no bare value", span, help=help)
 
 
 _FOREIGN = {

@@ -1,8 +1,8 @@
-"""Bodies of networks, blocks and branches, read: steps with their arguments, and what the steps have in reach."""
+"""What is read of networks, blocks and branches: bodies, their steps, and the steps' arguments."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,11 +12,11 @@ from netspec.graph.model import NOTHING, Block
 from netspec.ops.base import Op
 from netspec.source import Span
 from netspec.spec.read.inputs import InputDefinition
-from netspec.spec.text.data import Data, Map
+from netspec.spec.text.data import Map
 from netspec.types import Filling
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Argument:
     """One value of a step: a constant, an expression to evaluate at every use, or the steps of a `body`."""
 
@@ -27,7 +27,7 @@ class Argument:
     expression: Expression | None = None
     body: Body | None = None
     of_file: bool = False
-    """Whether it stands in `defaults`, where the file's parameters alone are in reach."""
+    """Whether it stands in `defaults`, where only the parameters of the file can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +37,18 @@ class BodyParameter:
     name: str
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Step:
-    """One step of a body, its op or block found and its arguments parsed."""
+    """One step of a body, its op or block looked up and its arguments parsed."""
 
     called: str
     named: bool
     span: Span
     target: Target
-    arguments: dict[str, Argument]
-    branches: dict[str, Body] | None = None
+    arguments: Mapping[str, Argument]
+    branches: Mapping[str, Body] | None = None
     sources: list[tuple[str, Span]] | None = None
+    """The values that `from` names, each with its place."""
     repeat: Argument | None = None
     when: Argument | None = None
     share: str = ""
@@ -55,9 +56,12 @@ class Step:
     init: Mapping[str, Filling] = NOTHING
     init_places: Mapping[str, Span] = NOTHING
     init_own: frozenset[str] = frozenset()
+    """The weights that `init` beside the step names; the file's `defaults` may name more."""
     expect: Map | None = None
     written: Mapping[str, Expression] = NOTHING
+    """The arguments that are expressions."""
     ops: dict[tuple[Any, ...], Op] = field(default_factory=dict[tuple[Any, ...], Op])
+    """A cache: the op for each set of values that its expressions took."""
 
     @property
     def uses(self) -> str:
@@ -66,14 +70,14 @@ class Step:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The names of what it gives."""
+        """The names of the values that it gives."""
         if isinstance(self.target, type):
             return self.target.output_names
         return self.target.info.outputs if isinstance(self.target, BlockDefinition) else ONE_OUTPUT
 
     @property
     def takes(self) -> int:
-        """How many values of the step before it takes where it says nothing of its own."""
+        """The number of values that it takes of the step before it where it has no `from`."""
         if isinstance(self.target, BlockDefinition):
             return len(self.target.info.inputs)
         if isinstance(self.target, type) and self.branches is None:
@@ -82,20 +86,20 @@ class Step:
 
 
 ONE_OUTPUT = ("output",)
-"""The outputs of what gives one value: it goes by the step's name alone."""
+"""The outputs of a step that gives one value, which goes by the step's name alone."""
 
 
 def called_values(called: str, outputs: tuple[str, ...]) -> list[str]:
-    """What a step's values are called: its name is the first, and `name.output` each where they have names."""
+    """The names of a step's values: its own for the first, and `name.output` for each where outputs have names."""
     return [called, *(f"{called}.{name}" for name in outputs)] if outputs != ONE_OUTPUT else [called]
 
 
 def names_of_inputs(inputs: Collection[str]) -> frozenset[str]:
-    """What steps of a body can call what enters it: by its name, and one value alone `input` too."""
+    """The names by which the steps of a body know its inputs: a single one is `input` too."""
     return frozenset((*inputs, "input") if len(inputs) == 1 else inputs)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Body:
     """Steps one after another, of a network, a block or a branch."""
 
@@ -103,32 +107,35 @@ class Body:
     span: Span
 
 
-@dataclass
+@dataclass(eq=False)
 class BlockDefinition:
-    """A block: its parameters, the file it stands in, and its body, which is parsed once all blocks are known.
+    """A block, or a network that is a step, as steps use it.
 
-    `results` names the steps that its outputs are, where it says so, at `places`. A network that is a step has
-    `declared` inputs, and one from another spec parameters that are its `own`: what is in it sees no others.
+    Blocks use each other, so all are declared before the body of any is read. `body` is empty until then.
     """
 
     name: str
     info: Block
-    file: FileContext
-    data: Data
-    body: Body = field(default_factory=lambda: Body([], _NOWHERE))
-    results: dict[str, str] = field(default_factory=dict[str, str])
-    places: Mapping[str, Span] = NOTHING
+    data: Map
+    """The mapping that declares it."""
+    body: Body
+    qualifier: str = ""
+    """The name of the file it is from, which begins the name of its class where another one has its name."""
+    results: Mapping[str, str] = NOTHING
+    """By the name of each output the value in the body that it is; empty where it gives the value of its last step."""
     declared: Mapping[str, InputDefinition] | None = None
+    """The inputs that a network declares; None for a block."""
     own: bool = False
+    """Whether it has parameters of its own and reads no others, as a network from another spec does."""
 
     @property
     def what(self) -> str:
-        """What errors call it."""
+        """Its name for messages, as in "block `bottleneck`"."""
         return f"{'block' if self.declared is None else 'network'} `{self.name}`"
 
     @property
     def in_graph(self) -> Block:
-        """What the graph keeps of it: steps that are arguments are in the graph as nodes."""
+        """The block as graphs keep it: without parameters that hold steps, which are nodes there."""
         plain = tuple([p for p in self.info.parameters if p.kind != "body"])
         return self.info if len(plain) == len(self.info.parameters) else replace(self.info, parameters=plain)
 
@@ -148,88 +155,3 @@ class BlockDefinition:
 
 Target = type[Op] | BlockDefinition | BodyParameter
 """What a step uses, and so what its arguments are for."""
-
-_NOWHERE: Any = None
-
-
-Embed = Callable[[Data, Span], tuple[BlockDefinition, Data]]
-"""What `network: s` as a step stands for: the network, and its arguments."""
-_NO_EMBED: Any = None
-
-
-@dataclass(slots=True)
-class FileContext:
-    """What the steps of one file have in common: the blocks and parameters they can name, and defaults by op.
-
-    A file that is there for its blocks alone has a `name`, and `constants`: its parameters, at their defaults, but for
-    those that are `required`. `unclear` are the names that several of the files have which this one uses.
-    `embed` finds the specs that steps embed.
-    """
-
-    name: str = ""
-    unclear: Mapping[str, list[str]] = NOTHING
-    required: frozenset[str] = frozenset()
-
-    blocks: Mapping[str, BlockDefinition] = field(default_factory=lambda: dict[str, BlockDefinition]())
-    parameters: frozenset[str] = frozenset()
-    constants: Mapping[str, Value] = NOTHING
-    defaults: dict[str, Defaults] = field(default_factory=lambda: dict[str, "Defaults"]())
-    embed: Embed = _NO_EMBED
-
-
-@dataclass(slots=True)
-class Defaults:
-    """What `defaults` says for one op: attributes and initialisers."""
-
-    arguments: dict[str, Argument]
-    init: Mapping[str, Filling]
-    init_places: Mapping[str, Span]
-
-
-@dataclass(slots=True)
-class NamesInReach:
-    """What a body can name: parameters, values of expressions, values of `from`, and whether `index` is there.
-
-    `constants` are parameters whose values are put in where they are named, `bodies` those that hold steps.
-    """
-
-    parameters: frozenset[str]
-    inputs: frozenset[str]
-    values: ValueNames
-    index: bool = False
-    constants: Mapping[str, Value] = NOTHING
-    bodies: frozenset[str] = frozenset()
-
-
-class ValueNames:
-    """Names that a body can say: its own, and those of the bodies around it, which are not copied."""
-
-    __slots__ = ("around", "below", "broken", "own")
-
-    def __init__(self, own: Iterable[str], around: ValueNames | None = None) -> None:
-        self.own = set(own)
-        self.broken: set[str] = set()
-        self.below: set[str] = set()
-        """Names of steps of this body, those included that are not read yet."""
-        self.around = around
-
-    def stands_below(self, name: str) -> bool:
-        """Whether a step of this name is in this body, or one around it."""
-        return name in self.below or (self.around is not None and self.around.stands_below(name))
-
-    def add(self, *names: str) -> None:
-        self.own.update(names)
-
-    def add_broken(self, *names: str) -> None:
-        """Add steps that have a mistake: what they give is not known, and any output of them is taken for one."""
-        self.own.update(names)
-        self.broken.update(names)
-
-    def __contains__(self, name: str) -> bool:
-        if name in self.own or name.partition(".")[0] in self.broken:
-            return True
-        return self.around is not None and name in self.around
-
-    def __iter__(self) -> Iterator[str]:
-        yield from self.own
-        yield from self.around or ()

@@ -1,4 +1,4 @@
-"""`defaults: {conv2d: {bias: false, init: {...}}}`: what the steps of a file say of an op unless told else."""
+"""`defaults: {conv2d: {bias: false, init: {...}}}`: the arguments that an op's steps in a file have unless they say."""
 
 from __future__ import annotations
 
@@ -11,54 +11,64 @@ from netspec.ops.attributes import make_op
 from netspec.ops.base import Op
 from netspec.ops.own import find_op, op_names
 from netspec.spec.read.arguments import ArgumentReader
-from netspec.spec.read.body import Argument, Defaults, FileContext, NamesInReach, ValueNames
+from netspec.spec.read.body import Argument
+from netspec.spec.read.context import Declarations, Defaults, NamesInReach, ValueNames
 from netspec.spec.read.initializers import places_of, read_init
 from netspec.spec.text.data import Entry, Map
 
 
 def read_defaults(
-    entries: Mapping[str, Entry],
-    file: FileContext,
-    findings: Findings,
-) -> None:
-    """Put the defaults that a file has into its context."""
-    blocks = file.blocks
-    reader = ArgumentReader(FileContext(), blocks)
-    reach = NamesInReach(file.parameters, frozenset(), ValueNames(()), constants=file.constants)
-    for op, entry in entries.items():
+    entries: Mapping[str, Entry], declarations: Declarations, findings: Findings
+) -> Mapping[str, Defaults]:
+    """The defaults of a file by the names of ops; the expressions in them read the file's parameters alone."""
+    defaults: dict[str, Defaults] = {}
+    for name, entry in entries.items():
         try:
-            cls = None if op in blocks else find_op(op)
-            if cls is None:
-                help = closest(op, op_names()) or (
-                    "blocks have defaults of their own, in `params`" if op in blocks else ""
-                )
-                fail("NS203", f"there is no op `{op}`", entry.key_span, help=help)
-            data = entry.value
-            assert isinstance(data, Map)
-            init = data.entries.get("init")
-            if "branches" in data.entries:
-                fail("NS204", "`branches` stand on steps, and have no defaults", data.entries["branches"].key_span)
-            rest = Map({k: v for k, v in data.entries.items() if k != "init"}, data.span)
-            arguments, _ = reader.arguments(cls, entry.key_span, rest, reach)
-            for argument in arguments.values():
-                argument.of_file = True
-                if argument.expression is not None:
-                    argument.expression = rewrite(argument.expression, _of_file)
-            _check_values(cls, arguments, findings)
-            file.defaults[op] = Defaults(arguments, read_init(init.value) if init else {}, places_of(init))
+            defaults[name] = _read_op(name, entry, declarations, findings)
         except NetspecError as error:
             findings.extend(error)
             findings.check_full()
+    return defaults
 
 
-def _of_file(leaf: Name | Attribute) -> Expression:
+def _read_op(name: str, entry: Entry, declarations: Declarations, findings: Findings) -> Defaults:
+    op = _find_op(name, entry, declarations)
+    data = entry.value
+    assert isinstance(data, Map)
+    if "branches" in data.entries:
+        fail("NS204", "`branches` stand on steps, and have no defaults", data.entries["branches"].key_span)
+    attributes = Map({key: value for key, value in data.entries.items() if key != "init"}, data.span)
+    reach = NamesInReach(declarations.parameters, frozenset(), ValueNames(()), constants=declarations.constants)
+    read, _ = ArgumentReader(declarations).arguments(op, entry.key_span, attributes, reach)
+    arguments = {attribute: _of_file(argument) for attribute, argument in read.items()}
+    _check_values(op, arguments, findings)
+    init = data.entries.get("init")
+    return Defaults(arguments, read_init(init.value) if init else {}, places_of(init))
+
+
+def _find_op(name: str, entry: Entry, declarations: Declarations) -> type[Op]:
+    block = name in declarations.blocks
+    op = None if block else find_op(name)
+    if op is None:
+        help = closest(name, op_names()) or ("blocks have defaults of their own, in `params`" if block else "")
+        fail("NS203", f"there is no op `{name}`", entry.key_span, help=help)
+    return op
+
+
+def _of_file(argument: Argument) -> Argument:
+    """An argument whose expression reads the parameters of the file, also where a block has some of their names."""
+    tree = argument.expression
+    return replace(argument, of_file=True, expression=rewrite(tree, _name_of_file) if tree is not None else None)
+
+
+def _name_of_file(leaf: Name | Attribute) -> Expression:
     return replace(leaf, of_file=True) if isinstance(leaf, Name) else leaf
 
 
-def _check_values(cls: type[Op], arguments: Mapping[str, Argument], findings: Findings) -> None:
-    """Say what is wrong with an op's constants, even if no step takes them."""
+def _check_values(op: type[Op], arguments: Mapping[str, Argument], findings: Findings) -> None:
+    """Report constants that the op refuses, even if no step takes them."""
     constants = {a.name: a.value for a in arguments.values() if a.expression is None}
-    for problem in make_op(cls, constants)[1]:
+    for problem in make_op(op, constants)[1]:
         if problem.attribute in constants:
             span = arguments[problem.attribute].span
             findings.add(Diagnostic(problem.code, problem.message, span, help=problem.help))

@@ -6,56 +6,85 @@ from dataclasses import dataclass
 
 from netspec.errors import fail
 from netspec.naming import check_class_name, check_name
-from netspec.source import Source
+from netspec.source import Source, Span
 from netspec.spec.limits import MAX_EXTENDS
-from netspec.spec.read.body import FileContext
 from netspec.spec.read.keys import outline
 from netspec.spec.sources.find import find_beside
-from netspec.spec.text.data import Entry, Map
+from netspec.spec.text.data import Entry, Map, plain_data
 from netspec.spec.text.parse import parse_text
 
 _ONLY_WHERE_THE_BODY_IS = ("network", "networks", "outputs")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class File:
-    """One file of a chain of `extends`: what it says, and the context its steps share."""
+    """One file of a chain of `extends`, its keys checked."""
 
     data: Map
     source: Source
-    context: FileContext
 
     def section(self, key: str) -> dict[str, Entry]:
-        """The entries under a key of the file, none if it is not there."""
+        """The entries under a key of the file; none where it is not there."""
         return self.data.section(key)
 
+    @property
+    def name(self) -> str:
+        """The name that the file gives itself."""
+        return str(plain_data(self.data.entries["name"].value))
 
-def chain(source: Source, *, body: bool = True) -> list[File]:
-    """The file and those it extends, the one with the body last; for blocks to use, there need be no `body`."""
-    files: list[File] = []
-    seen: list[tuple[str, str]] = []
-    while True:
-        data = parse_text(source)
-        found = outline(data)
-        assert isinstance(data, Map)
-        check_name(found.name, "a network", data.entries["name"].value.span)
-        check_class_name(found.name, "a network", data.entries["name"].value.span)
-        files.append(File(data, source, FileContext()))
-        seen.append((source.name, source.text))
-        if found.extends is None:
-            if body and not ("network" in data.entries or "networks" in data.entries):
-                help = "or `networks`, several by their names; or `extends`, another spec's name"
-                if len(files) == 1 and "blocks" in data.entries:
-                    help += "; a file of blocks alone is for other specs, which name it in `use`"
-                fail("NS201", "a spec needs `network`, a list of steps", data.span, help=help)
-            return files
-        entry = data.entries["extends"]
+    @property
+    def extends(self) -> str | None:
+        """The spec that it extends; None where it has the body itself."""
+        entry = self.data.entries.get("extends")
+        value = plain_data(entry.value) if entry is not None else None
+        return None if value is None else str(value)
+
+
+def chain(source: Source, *, needs_body: bool = True) -> list[File]:
+    """The file of a source and those it extends, the one with the body last.
+
+    Of a file that is used for its blocks there need be no body. Raises NetspecError where a file is wrong, or the
+    chain comes back to itself.
+    """
+    files = [_read_file(source)]
+    while (extended := files[-1].extends) is not None:
+        file = files[-1]
+        entry = file.data.entries["extends"]
         for key in _ONLY_WHERE_THE_BODY_IS:
-            if key in data.entries:
-                where = data.entries[key].key_span
+            if key in file.data.entries:
+                where = file.data.entries[key].key_span
                 fail("NS201", f"`{key}` can't stand beside `extends`: the extended spec has it", where)
-        source = find_beside(found.extends, source, entry.value.span)
-        if (source.name, source.text) in seen or len(files) >= MAX_EXTENDS:
-            what = "extends itself" if (source.name, source.text) in seen else f"extends more than {MAX_EXTENDS} deep"
-            way = " -> ".join(name for name, _ in [*seen, (source.name, "")])
-            fail("NS212", f"`{files[0].source.name}` {what}", entry.value.span, notes=[way])
+        source = find_beside(extended, file.source, entry.value.span)
+        _check_chain(files, source, entry.value.span)
+        files.append(_read_file(source))
+    if needs_body:
+        _check_body(files)
+    return files
+
+
+def _read_file(source: Source) -> File:
+    data = parse_text(source)
+    name = outline(data).name
+    assert isinstance(data, Map)
+    check_name(name, "a network", data.entries["name"].value.span)
+    check_class_name(name, "a network", data.entries["name"].value.span)
+    return File(data, source)
+
+
+def _check_chain(files: list[File], extended: Source, span: Span) -> None:
+    """Refuse to extend a file of the chain itself, or one file too many."""
+    again = any((file.source.name, file.source.text) == (extended.name, extended.text) for file in files)
+    if again or len(files) >= MAX_EXTENDS:
+        what = "extends itself" if again else f"extends more than {MAX_EXTENDS} deep"
+        way = " -> ".join([*(file.source.name for file in files), extended.name])
+        fail("NS212", f"`{files[0].source.name}` {what}", span, notes=[way])
+
+
+def _check_body(files: list[File]) -> None:
+    """Refuse a spec without a network."""
+    data = files[-1].data
+    if not ("network" in data.entries or "networks" in data.entries):
+        help = "or `networks`, several by their names; or `extends`, another spec's name"
+        if len(files) == 1 and "blocks" in data.entries:
+            help += "; a file of blocks alone is for other specs, which name it in `use`"
+        fail("NS201", "a spec needs `network`, a list of steps", data.span, help=help)

@@ -36,7 +36,7 @@ def is_size(value: Value) -> TypeGuard[int]:
     return type(value) is int and 1 <= value <= MAX_INT
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class InputDefinition:
     """An input as a spec declares it: dims that are ints, symbols by name, or expressions over parameters."""
 

@@ -16,7 +16,7 @@ from netspec.spec.text.messages import data_kind
 from netspec.types import Tensor
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class LabelsDefinition:
     """The names of an output's classes; `inherited` from a spec that this one extends."""
 

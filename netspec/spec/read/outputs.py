@@ -15,7 +15,7 @@ from netspec.spec.read.keys import OutputOutline, checked_model
 from netspec.spec.text.data import Entry, Map, plain_data
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class OutputDefinition:
     """An output as a spec declares it."""
 
@@ -27,35 +27,32 @@ class OutputDefinition:
 
 def read_outputs(
     entries: Mapping[str, Entry], spec: Span, body: Body, inputs: Collection[str], findings: Findings
-) -> list[OutputDefinition]:
+) -> tuple[OutputDefinition, ...]:
     """`{logits: fc8}`: each output names an input or a step of the network's body."""
     if not entries:
         if not body.steps:
             fail("NS201", "a network without steps needs `outputs`", spec)
         last = body.steps[-1]
         if last.outputs != ONE_OUTPUT:
-            return [OutputDefinition(n, f"{last.called}.{n}", "inference", last.span) for n in last.outputs]
-        return [OutputDefinition("output", last.called, "inference", last.span)]
+            return tuple([OutputDefinition(n, f"{last.called}.{n}", "inference", last.span) for n in last.outputs])
+        return (OutputDefinition("output", last.called, "inference", last.span),)
     named = {value for step in body.steps if step.named for value in called_values(step.called, step.outputs)}
     known = list(inputs)
     named |= names_of_inputs(inputs)
     unnamed = {step.called for step in body.steps} - named
-    found: list[OutputDefinition] = []
+    outputs: list[OutputDefinition] = []
     for name, entry in entries.items():
         try:
             output = _output(name, entry, named, unnamed)
-            found.append(output if output.value != "input" else replace(output, value=known[0]))
+            outputs.append(output if output.value != "input" else replace(output, value=known[0]))
         except NetspecError as error:
             findings.extend(error)
             if findings.full:
                 break
-    if found and all(o.mode == "train" for o in found):
-        findings.add(
-            Diagnostic(
-                "NS201", "all outputs are of training only", found[0].span, help="one stands without `mode: train`"
-            )
-        )
-    return found
+    if outputs and all(o.mode == "train" for o in outputs):
+        help = "one stands without `mode: train`"
+        findings.add(Diagnostic("NS201", "all outputs are of training only", outputs[0].span, help=help))
+    return tuple(outputs)
 
 
 def _output(name: str, entry: Entry, named: set[str], unnamed: set[str]) -> OutputDefinition:

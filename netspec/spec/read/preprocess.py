@@ -23,7 +23,7 @@ IMAGES = (1, 3)
 PREPROCESS_DTYPES = ("float16", "float32", "float64")
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class PreprocessDefinition:
     """How an image becomes one input, as a spec declares it; `inherited` from a spec that this one extends."""
 

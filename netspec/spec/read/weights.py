@@ -68,16 +68,16 @@ class WeightSource:
 
 def read_sources(
     entries: Mapping[str, Entry], parameters: Mapping[str, SpecParameter], findings: Findings
-) -> list[WeightSource]:
+) -> tuple[WeightSource, ...]:
     """The sources that a spec names under `weights`."""
-    found: list[WeightSource] = []
+    sources: list[WeightSource] = []
     for name, entry in entries.items():
         try:
-            found.append(_source(name, entry, parameters))
+            sources.append(_source(name, entry, parameters))
         except NetspecError as error:
             findings.extend(error)
             findings.check_full()
-    return found
+    return tuple(sources)
 
 
 def _source(name: str, entry: Entry, parameters: Mapping[str, SpecParameter]) -> WeightSource:

@@ -1,0 +1,93 @@
+"""The form of a step: a mapping of one op to its argument, with siblings beside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from netspec.errors import fail
+from netspec.graph.model import NOTHING
+from netspec.naming import SIBLINGS
+from netspec.ops.own import find_op
+from netspec.source import Span
+from netspec.spec.read.hints import way_to_sibling
+from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
+from netspec.spec.text.messages import data_kind
+
+_KEYS_OF_OPS = ("type", "op", "layer")
+"""The keys under which other formats name the op of a layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepForm:
+    """A step as it is written: the name of its op, block or network, with its place, its argument, its siblings."""
+
+    key: str
+    key_span: Span
+    argument: Data
+    siblings: Mapping[str, Entry] = NOTHING
+
+
+def step_form(item: Data, is_known: Callable[[str], bool]) -> StepForm:
+    """The form of a step; `is_known` says whether a name is that of an op, a block or a network here.
+
+    Raises NetspecError NS211 where the data has not the form of a step.
+    """
+    if isinstance(item, Scalar):
+        return _bare(item)
+    if isinstance(item, Seq):
+        fail("NS211", "a step is an op's name or a mapping, not a list", item.span, help="one dash begins one step")
+    keys = [entry for entry in item.entries.values() if entry.key not in SIBLINGS]
+    siblings = {name: entry for name, entry in item.entries.items() if name in SIBLINGS}
+    if len(keys) != 1 or (keys[0].key in _KEYS_OF_OPS and not is_known(keys[0].key)):
+        _refuse(keys, next(iter(siblings), "name"), item.span, is_known)
+    return StepForm(keys[0].key, keys[0].key_span, keys[0].value, siblings)
+
+
+def _bare(item: Scalar) -> StepForm:
+    """An op's name alone."""
+    if not isinstance(item.value, str):
+        fail("NS211", f"a step is an op's name or a mapping, not {data_kind(item)}", item.span)
+    if ":" in item.value:
+        help = f"put a space after the colon: `{item.value.split(':')[0]}: ...`"
+        fail("NS211", f"`{item.value}` is not a step", item.span, help=help)
+    return StepForm(item.value, item.span, Scalar(None, item.span, False))
+
+
+def _refuse(keys: Sequence[Entry], sibling: str, span: Span, is_known: Callable[[str], bool]) -> NoReturn:
+    """Raise the error of a mapping that has no op beside its siblings, or more keys than one."""
+    if not keys:
+        help = f"it needs one key that names an op or a block, as `{{relu, {sibling}: ...}}`"
+        fail("NS211", "the step has no op", span, help=help)
+    typed = next((entry for entry in keys if entry.key in _KEYS_OF_OPS), None)
+    if typed is not None and isinstance(typed.value, Scalar) and is_known(str(typed.value.value)):
+        rest = ", ".join(f"{entry.key}: ..." for entry in keys if entry is not typed)
+        help = f"write `{typed.value.value}: {{{rest}}}`" if rest else f"write `- {typed.value.value}`"
+        fail("NS211", f"the op of a step is its key, not its `{typed.key}`", typed.key_span, help=help)
+    ops = [entry for entry in keys if is_known(entry.key)]
+    unknown = [entry for entry in keys if not is_known(entry.key)]
+    if len(ops) == 1 and unknown:
+        op, key = ops[0], unknown[0].key
+        under = f"attributes go under the op: `{op.key}: {{{_as_attribute(op)}{key}: ...}}`"
+        message = f"`{key}` can't stand beside `{op.key}`"
+        fail("NS211", message, unknown[0].key_span, help=way_to_sibling(key) or under)
+    names = " and ".join(f"`{entry.key}`" for entry in keys[:3])
+    fail("NS211", f"a step has one op, and this one has {names}", keys[1].key_span, help="begin each step with a dash")
+
+
+def _as_attribute(op: Entry) -> str:
+    """The scalar argument of an op by its attribute's name, for a help line that adds another."""
+    cls = find_op(op.key)
+    principal = cls.principal if cls else "spec" if op.key == "network" else None
+    scalar = isinstance(op.value, Scalar) and op.value.value is not None
+    return f"{principal}: {plain_data(op.value)}, " if principal and scalar else ""
+
+
+def name_despite_mistakes(item: Data) -> set[str]:
+    """The name that a step gives itself, also where the rest of it is wrong; none where it has none."""
+    if isinstance(item, Map) and "name" in item.entries:
+        value = item.entries["name"].value
+        if isinstance(value, Scalar) and isinstance(value.value, str):
+            return {value.value}
+    return set()
