@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,11 @@ from netspec.backends.pytorch.runtime.load import _module  # pyright: ignore[rep
 from netspec.expression import Attribute, Expression, evaluate, leaves, parse
 from netspec.graph.lexicon import Lexicon
 from netspec.graph.model import Graph
+from netspec.spec.elaborate import elaborate
+from netspec.spec.elaborate.body import elaborate_body
+from netspec.spec.elaborate.elaboration import Elaboration
+from netspec.spec.elaborate.frame import Frame, Values
+from netspec.spec.read.body import Body
 from tests.graph.specs_of_scopes import EMBEDDED, EXTENDED, HEAD, SETTINGS, SPECS
 
 Open = Callable[..., netspec.Network]
@@ -48,7 +53,7 @@ def assert_agrees(graph: Graph) -> int:
     """Hold the lexicon against what elaboration made of every expression; how many there were."""
     lexicon = Lexicon(graph)
     for tree, scope, path, value in readings(graph):
-        names = lexicon.environment(scope, path)
+        names = lexicon.names(scope, path)
         for leaf in leaves(tree):
             if isinstance(leaf, Attribute):
                 entering = lexicon.value(scope, leaf.name)
@@ -68,6 +73,34 @@ def assert_agrees(graph: Graph) -> int:
 @pytest.mark.parametrize("params", SETTINGS, ids=str)
 def test_elaboration(spec: Open, file: str, params: dict[str, int]) -> None:
     assert assert_agrees(spec(file, **params).graph)
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("params", SETTINGS, ids=str)
+def test_elaboration_and_the_lexicon_agree_on_every_name(
+    spec: Open, file: str, params: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames: list[Frame] = []
+
+    def recorded(run: Elaboration, body: Body, frame: Frame, inputs: Values, only: Collection[int] | None) -> Values:
+        frames.append(frame)
+        return elaborate_body(run, body, frame, inputs, only)
+
+    monkeypatch.setattr(elaborate, "elaborate_body", recorded)
+    graph = spec(file, **params).graph
+    lexicon = Lexicon(graph)
+    frames = [frame for frame in frames if frame.scope in graph.scopes]
+    assert frames
+    for frame in frames:
+        environment = lexicon.environment(frame.scope)
+        for elaborated, bindings in (
+            (frame.environment.file, environment.file),
+            (frame.environment.parameters, environment.parameters),
+            (frame.environment.copy, environment.copy),
+        ):
+            assert elaborated == {name: binding.value for name, binding in bindings.items()}, frame.scope
+        types = {name: graph.types[binding.value] for name, binding in environment.inputs.items()}
+        assert frame.environment.inputs == types, frame.scope
 
 
 @pytest.mark.parametrize("name", ["resnet50", "rir", "googlenet", "resnet34_plain", "vgg_c"])

@@ -8,7 +8,7 @@ import pytest
 
 import netspec
 from netspec import NetspecError
-from netspec.spec.elaborate import opening
+from netspec.spec.elaborate import elaboration
 from tests.spec.language import check_misuse, error, errors, nodes, spec
 
 
@@ -310,8 +310,8 @@ def test_when_is_decided_on_a_symbol_where_it_can_be() -> None:
 
 
 def test_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "MAX_NODES", 1_000)
-    monkeypatch.setattr(opening, "MAX_STEPS", 10_000)
+    monkeypatch.setattr(elaboration, "MAX_NODES", 1_000)
+    monkeypatch.setattr(elaboration, "MAX_STEPS", 10_000)
     many = spec("[{b, repeat: 1000}]", blocks="{b: {body: [{relu, repeat: 1000}]}}")
     assert error(many).code == "NS214"
     each = (

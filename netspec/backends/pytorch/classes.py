@@ -185,7 +185,7 @@ def _collect(lexicon: Lexicon, body: ScopeBody, label: Label, parameters: list[S
         label = ("block", scope.block.name)
         parameters = list(scope.block.parameters)
     if body.is_class:
-        member = ClassUse(body, lexicon.environment(body.path), lexicon.file_parameters(body.path))
+        member = ClassUse(body, lexicon.names(body.path), lexicon.file_parameters(body.path))
         yield _Found(label, member, parameters)
     for item in body.items:
         if item.body is not None:

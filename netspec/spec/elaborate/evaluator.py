@@ -40,7 +40,7 @@ class Evaluator:
         """The value of an argument in a frame."""
         if argument.expression is None:
             return argument.value
-        names = frame.home.params if argument.of_file else frame.names
+        names = frame.environment.file if argument.of_file else frame.environment.names
         return self.evaluate(argument.expression, names, argument, frame.uses)
 
     def evaluate(
@@ -89,9 +89,9 @@ class Evaluator:
             fail("NS214", f"expressions read more than {MAX_ITEMS_READ:,} items of lists", argument.span, help=help)
 
 
-def frozen(value: Value) -> Any:
-    """A list as a key: a tuple, of types too, since 1 and True are one key and not one value."""
+def hashable(value: Value) -> Any:
+    """A value for a key: a list as a tuple of its types and items, since 1 and True are one key and not one value."""
     if not isinstance(value, list):
         return value
     items = cast(list[Value], value)
-    return (*map(type, items), *map(frozen, items))
+    return (*map(type, items), *map(hashable, items))

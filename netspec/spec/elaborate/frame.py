@@ -1,16 +1,29 @@
-"""Where a body is elaborated: the names in reach, the scope, and the uses of blocks around it."""
+"""Frames: where a body is elaborated, with what its steps can read; and a step at one path there."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar, cast
 
-from netspec.expression import Expression, Name, Value, leaves
+from netspec.expression import Expression, Value, leaves
+from netspec.graph.lexicon import Environment
+from netspec.graph.model import NOTHING
 from netspec.source import Span
 from netspec.spec.read.body import Body, Step
 
+Values = tuple[str | None, ...]
+"""The values that a step takes or gives; None for one that is not known, since something is wrong before it."""
 
-@dataclass(slots=True)
+Origins = frozenset[str]
+"""The parameters of the spec that a value comes from."""
+NO_ORIGIN: Origins = frozenset()
+"""The origin of a value that comes from no parameter."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
 class UseNote:
     """A block or network being opened: for the note that says how an error's place was reached."""
 
@@ -19,22 +32,13 @@ class UseNote:
     params: Mapping[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class SpecScope:
-    """The parameters of the spec that a body belongs to, with the values they have here."""
-
-    params: Mapping[str, Value]
-    origins: Mapping[str, frozenset[str]]
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Closure:
-    """The steps that a `body` parameter was given, with what they can see of the place they were written in."""
+    """The steps that a `body` parameter was given, with what can be read in the place that they are written in."""
 
     body: Body
-    names: Mapping[str, Value]
-    origins: Mapping[str, frozenset[str]]
-    home: SpecScope
+    environment: Environment[Value]
+    origins: Environment[Origins]
     bodies: Mapping[str, Closure]
 
 
@@ -49,35 +53,61 @@ class Made:
     """The builder's marks before and after: which nodes and scopes it made."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Frame:
-    """Where a body is elaborated: what expressions read, what `from` can name, the scope, the uses around it.
+    """Where a body is elaborated: the scope that it makes, and what its steps can read and name there."""
 
-    `origins` says for a name which of the spec's parameters its value comes from; `bodies` are the parameters that
-    hold steps; `made` the named steps of this body that are done.
-    """
-
-    names: dict[str, Value]
-    values: MutableMapping[str, str | None]
     scope: str
-    origins: Mapping[str, frozenset[str]]
-    home: SpecScope
+    environment: Environment[Value]
+    """The values of the names in expressions; of inputs, their types."""
+    origins: Environment[Origins]
+    """The parameters of the spec that they come from; a copy's number comes from none."""
+    values: MutableMapping[str, str | None]
+    """The values that `from` can name."""
+    bodies: Mapping[str, Closure] = NOTHING
+    """The parameters that hold steps."""
     uses: tuple[UseNote, ...] = ()
+    """The uses of blocks around it."""
     depth: int = 0
-    bodies: Mapping[str, Closure] = field(default_factory=dict[str, "Closure"])
     made: dict[str, Made] = field(default_factory=dict[str, Made])
+    """The named steps of this body that are done."""
 
 
-NO_ORIGIN = frozenset[str]()
-"""The origin of what comes from no parameter."""
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A step at a path of the graph: the step of a frame, or one of its copies, on the values that enter it."""
+
+    step: Step
+    frame: Frame
+    path: str
+    scope: str
+    """The scope around it: that of the frame, or of the repeat."""
+    inputs: Values
+    named: bool
+
+    @property
+    def when(self) -> Expression | None:
+        """The expression of its condition."""
+        return self.step.when.expression if self.step.when is not None else None
+
+    @property
+    def unknown(self) -> Values:
+        """Its outputs where they can't be known."""
+        return (None,) * len(self.step.outputs)
 
 
-def origins_of(tree: Expression, frame: Frame) -> frozenset[str]:
+def all_known(values: Values) -> tuple[str, ...]:
+    """The values if all are known, else none."""
+    return cast(tuple[str, ...], values) if None not in values else ()
+
+
+def inputs_by_name(names: tuple[str, ...], inputs: Sequence[_T]) -> dict[str, _T]:
+    """What enters a body by the names that it has there: a single one is `input` too."""
+    if len(inputs) == 1:
+        return {"input": inputs[0], names[0]: inputs[0]}
+    return dict(zip(names, inputs, strict=True))
+
+
+def origins_of(tree: Expression, frame: Frame) -> Origins:
     """The spec's parameters that an expression's value comes from, through the arguments of blocks."""
-    if isinstance(tree, Name) and not tree.of_file:
-        return frame.origins.get(tree.name, NO_ORIGIN)
-    found = [
-        (frame.home.origins if isinstance(leaf, Name) and leaf.of_file else frame.origins).get(leaf.name, NO_ORIGIN)
-        for leaf in leaves(tree)
-    ]
-    return NO_ORIGIN.union(*found)
+    return NO_ORIGIN.union(*[frame.origins.binding(leaf) or NO_ORIGIN for leaf in leaves(tree)])

@@ -1,0 +1,124 @@
+"""The steps of a body, one after another, each by the function for its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from netspec.dims import Symbolic
+from netspec.errors import fail
+from netspec.expression import show, way_to_bool
+from netspec.spec.elaborate.block import elaborate_block
+from netspec.spec.elaborate.body_argument import elaborate_body_argument
+from netspec.spec.elaborate.elaboration import Elaboration
+from netspec.spec.elaborate.errors import Failed, notes_of
+from netspec.spec.elaborate.frame import Frame, Instance, Made, Values
+from netspec.spec.elaborate.merge import elaborate_merge
+from netspec.spec.elaborate.op import elaborate_op
+from netspec.spec.elaborate.repeat import elaborate_repeat
+from netspec.spec.elaborate.share import share_weights
+from netspec.spec.limits import MAX_BODY_DEPTH
+from netspec.spec.read.body import Argument, BlockDefinition, Body, BodyParameter, Step, called_values
+
+
+def elaborate_body(
+    run: Elaboration, body: Body, frame: Frame, inputs: Values, only: Collection[int] | None = None
+) -> Values:
+    """Elaborate the steps of a body in a frame; the values of the last, None for one that can't be known.
+
+    `only` has the numbers of the steps whose values are wanted, of a network that is a step.
+    """
+    done = elaborate_steps(run, body, frame, inputs, only)
+    return done[-1][1] if done else inputs
+
+
+def elaborate_steps(
+    run: Elaboration, body: Body, frame: Frame, inputs: Values, only: Collection[int] | None = None
+) -> list[tuple[Step, Values]]:
+    """Elaborate the steps of a body one after another; each with its values."""
+    if frame.depth > MAX_BODY_DEPTH:
+        message = f"blocks and branches nest at most {MAX_BODY_DEPTH} deep"
+        fail("NS214", message, body.span, notes=notes_of(frame.uses))
+    done: list[tuple[Step, Values]] = []
+    values = inputs
+    for number, step in enumerate(body.steps):
+        if run.findings.full:
+            break
+        if only is not None and number not in only:
+            continue
+        values = _elaborate_step(run, step, frame, values)
+        done.append((step, values))
+        if step.named:
+            frame.values.update(values_by_name(step, values))
+    return done
+
+
+def values_by_name(step: Step, values: Values) -> dict[str, str | None]:
+    """The values of a step by the names that other steps have for them."""
+    names = called_values(step.called, step.outputs)
+    return dict(zip(names, (values[0], *values), strict=len(names) > 1))
+
+
+def _elaborate_step(run: Elaboration, step: Step, frame: Frame, previous: Values) -> Values:
+    """Elaborate a step, all its copies, after one that gives `previous`; the values of the last copy."""
+    since = run.builder.checkpoint
+    path = f"{frame.scope}.{step.called}" if frame.scope else step.called
+    try:
+        instance = Instance(step, frame, path, frame.scope, _inputs(run, step, frame, previous), step.named)
+        if step.repeat is not None:
+            values = elaborate_repeat(run, instance, step.repeat, _elaborate_copy)
+        else:
+            values = _elaborate_copy(run, instance)
+        if step.named or step.share:
+            made = Made(step, path, since, run.builder.checkpoint)
+            if step.share and None not in values:
+                share_weights(run.builder, run.errors, step, frame, made)
+            if step.named:
+                frame.made[step.called] = made
+    except Failed:
+        return (None,) * len(step.outputs)
+    return values
+
+
+def _inputs(run: Elaboration, step: Step, frame: Frame, previous: Values) -> Values:
+    """The values that a step takes: those that it names, else the first ones of the step before."""
+    if step.sources is not None:
+        return tuple([frame.values.get(name) for name, _ in step.sources])
+    takes = step.takes
+    if len(previous) < takes:
+        count = f"gives {len(previous)}" if len(previous) != 1 else "gives one"
+        message = f"`{step.called}` takes {takes} values, and what comes before it {count}"
+        run.errors.fail("NS302", message, step.span, frame, help="name them: `from: [a, b]`")
+    return previous[:takes]
+
+
+def _elaborate_copy(run: Elaboration, at: Instance) -> Values:
+    """Elaborate a step at a path, unless its condition leaves it out: then what enters goes on."""
+    run.count(at.step)
+    when, target = at.step.when, at.step.target
+    if when is not None and not _stands(run, at, when):
+        return at.inputs[: len(at.step.outputs)]
+    if isinstance(target, BlockDefinition):
+        return elaborate_block(run, at, target)
+    if isinstance(target, BodyParameter):
+        return elaborate_body_argument(run, at, target)
+    if at.step.branches is not None:
+        return elaborate_merge(run, at, target, at.step.branches)
+    return elaborate_op(run, at, target)
+
+
+def _stands(run: Elaboration, at: Instance, when: Argument) -> bool:
+    """Whether the condition of a step holds."""
+    frame, outputs = at.frame, len(at.step.outputs)
+    stands = run.evaluator.value(when, frame)
+    if isinstance(stands, Symbolic) or not isinstance(stands, bool):
+        message = f"`when` takes a condition, and this is {show(stands)}"
+        help = run.evaluator.way_to_flag(when.expression, frame.environment.names) or way_to_bool(stands)
+        run.errors.fail("NS215", message, when.span, frame, help=help)
+    if stands:
+        run.decisions.keep(when)
+        return True
+    if outputs > len(at.inputs):
+        message = f"a step that gives {outputs} values and takes {len(at.inputs)} can't be left out"
+        run.errors.fail("NS215", message, when.span, frame)
+    run.decisions.leave_out(when, frame)
+    return False

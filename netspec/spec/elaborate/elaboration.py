@@ -1,0 +1,84 @@
+"""The state of one elaboration, which the functions for each kind of step share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any, NoReturn
+
+from netspec.errors import Findings, NetspecError, fail
+from netspec.graph.assemble import Recording
+from netspec.graph.build import Builder
+from netspec.source import Span
+from netspec.spec.elaborate.decisions import Decisions
+from netspec.spec.elaborate.errors import ElaborationErrors
+from netspec.spec.elaborate.evaluator import Evaluator
+from netspec.spec.elaborate.frame import NO_ORIGIN, Frame, Origins, Values
+from netspec.spec.limits import MAX_NODES, MAX_PATH_CHARACTERS, MAX_STEPS
+from netspec.spec.read.body import Body, Step
+
+ElaborateBody = Callable[["Elaboration", Body, Frame, Values, Collection[int] | None], Values]
+"""Elaborates the steps of a body, or those of some numbers, on the values that enter, and gives the values of the last.
+
+Steps hold bodies and bodies steps: it is handed to the functions for steps, so that no module imports itself.
+"""
+
+
+class Elaboration:
+    """The graph that is built, what is wrong, what values come from, and what is done already."""
+
+    def __init__(self, builder: Builder, body: ElaborateBody) -> None:
+        self.builder = builder
+        self.findings = Findings()
+        self.errors = ElaborationErrors(self.findings)
+        self.evaluator = Evaluator(self.findings)
+        self.decisions = Decisions(builder)
+        self.recordings: dict[tuple[Any, ...], Recording] = {}
+        """What uses of blocks made, by all that decides it."""
+        self.kept_alive: list[object] = []
+        """What the keys of recordings name by identity."""
+        self.initialized: set[tuple[int, ...]] = set()
+        """Steps with `init` on types, by identity, that are checked already."""
+        self._body = body
+        self._places: dict[str, Span] = {}
+        self._origins: dict[str, Origins] = {}
+        self._steps = 0
+
+    def body(self, body: Body, frame: Frame, inputs: Values, only: Collection[int] | None = None) -> Values:
+        """Elaborate the steps of a body in a frame, or those of some numbers; the values of the last."""
+        return self._body(self, body, frame, inputs, only)
+
+    def count(self, step: Step) -> None:
+        """Count a step, so that a small spec can't ask for endless work."""
+        self._steps += 1
+        nodes, characters = len(self.builder.nodes), self.builder.characters
+        if nodes > MAX_NODES or self._steps > MAX_STEPS or characters > MAX_PATH_CHARACTERS:
+            what = f"{MAX_PATH_CHARACTERS:,} characters in its paths"
+            if characters <= MAX_PATH_CHARACTERS:
+                what = f"{MAX_NODES:,} nodes" if nodes > MAX_NODES else f"{MAX_STEPS:,} steps"
+            help = "a `repeat`, or blocks inside blocks, multiply more than was meant"
+            fail("NS214", f"the network has more than {what}", step.span, help=help)
+
+    def claim_scope(self, path: str, step: Step, frame: Frame) -> None:
+        """Take a path for a scope that a step makes."""
+        try:
+            self.builder.claim_scope(path, step.span)
+        except NetspecError as error:
+            self.refuse_path(error, path, step, frame)
+        self._places[path] = step.span
+
+    def note_node(self, path: str, step: Step, origins: Origins) -> None:
+        """Note where a node comes from that a step made at a path."""
+        self._places[path] = step.span
+        self._origins[path] = origins
+
+    def refuse_path(self, error: NetspecError, path: str, step: Step, frame: Frame) -> NoReturn:
+        """Report that a path is taken, with the place where it was, and give the step up."""
+        self.errors.clash(error, step, frame, self._places.get(path))
+
+    def origins(self, value: str) -> Origins:
+        """The spec's parameters that a value's shape may come from; an input's sizes are noted by themselves."""
+        return self._origins.get(value.partition(":")[0], NO_ORIGIN)
+
+    def copy_origins(self, value: str, original: str) -> None:
+        """Let a value have the origins of another, of which it is a copy."""
+        self._origins[value] = self.origins(original)
