@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from netspec.expression import Attribute, Name
-from netspec.graph.model import NOTHING, Graph, Scope
+from netspec.graph.model import Graph, Scope
 
 Bound = TypeVar("Bound")
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
 class Environment(Generic[Bound]):
     """What the names stand for that the expressions of one body can read.
 
@@ -31,39 +30,51 @@ class Environment(Generic[Bound]):
     {'width': 8, 'other': 3, 'index': 2, 'input': 'conv1'}
     """
 
-    file: Mapping[str, Bound]
-    """The parameters of the file."""
-    parameters: Mapping[str, Bound]
-    """Those of the block or network, over the file's."""
-    inputs: Mapping[str, Bound] = NOTHING
-    copy: Mapping[str, Bound] = NOTHING
-    """`index`, inside of a repeat."""
-    names: Mapping[str, Bound] = field(init=False)
-    """All of them."""
+    __slots__ = ("_names", "copy", "file", "inputs", "parameters")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "names", {**self.parameters, **self.copy, **self.inputs})
+    def __init__(
+        self,
+        file: Mapping[str, Bound],
+        parameters: Mapping[str, Bound],
+        inputs: Mapping[str, Bound],
+        copy: Mapping[str, Bound],
+    ) -> None:
+        self.file = file
+        """The parameters of the file."""
+        self.parameters = parameters
+        """Those of the block or network, over the file's."""
+        self.inputs = inputs
+        self.copy = copy
+        """`index`, inside of a repeat."""
+        self._names: Mapping[str, Bound] | None = None
+
+    @property
+    def names(self) -> Mapping[str, Bound]:
+        """All names that expressions can read."""
+        if self._names is None:
+            self._names = {**self.parameters, **self.copy, **self.inputs}
+        return self._names
 
     @staticmethod
-    def of_file(parameters: Mapping[str, _T], inputs: Mapping[str, _T] = NOTHING) -> Environment[_T]:
+    def of_file(parameters: Mapping[str, _T], inputs: Mapping[str, _T]) -> Environment[_T]:
         """The environment of a network of a file: the spec's own, or one from another spec, which sees no other."""
-        return Environment(parameters, parameters, inputs)
+        return Environment(parameters, parameters, inputs, {})
 
     def in_block(self, parameters: Mapping[str, Bound], inputs: Mapping[str, Bound]) -> Environment[Bound]:
         """The environment of the body of a block, or of a network of the same file."""
-        return Environment(self.file, {**self.file, **parameters}, inputs)
+        return Environment(self.file, {**self.file, **parameters}, inputs, {})
 
     def in_branch(self, inputs: Mapping[str, Bound]) -> Environment[Bound]:
         """The environment of a branch that is written here: it reads what it could here, and what enters it."""
-        return replace(self, inputs={**self.inputs, **inputs})
+        return Environment(self.file, self.parameters, {**self.inputs, **inputs}, self.copy)
 
     def in_body_argument(self, inputs: Mapping[str, Bound]) -> Environment[Bound]:
         """The environment of steps that are written here and given to a block: of values, they read what enters."""
-        return replace(self, inputs=inputs)
+        return Environment(self.file, self.parameters, inputs, self.copy)
 
     def in_copy(self, index: Bound) -> Environment[Bound]:
         """The environment of one copy of a step that is repeated here."""
-        return replace(self, copy={"index": index})
+        return Environment(self.file, self.parameters, self.inputs, {"index": index})
 
     def binding(self, leaf: Name | Attribute) -> Bound | None:
         """The parameter, the number of a copy or, for an attribute, the value that a name stands for; None if none."""

@@ -112,8 +112,9 @@ def _replayed_or_elaborated(
     A block sees its own parameters and the file's, nothing of the place that it is used in: with equal arguments, on
     values of the same types, its nodes are those of an earlier use under another path.
     """
-    origins = _origins(run, at, block, inputs)
-    key = _recording_key(run, at, block, inputs, params, bodies, NO_ORIGIN.union(*origins.values()))
+    origins = {name: origins_of(tree, at.frame) for name, tree in at.step.written.items()}
+    origins_of_inputs = [run.origins(value) for value in inputs]
+    key = _recording_key(run, at, block, inputs, params, bodies, NO_ORIGIN.union(*origins.values(), *origins_of_inputs))
     recording = run.recordings.get(key)
     if recording is not None:
         outputs = run.builder.replay(recording, at.path, inputs)
@@ -121,7 +122,7 @@ def _replayed_or_elaborated(
             run.copy_origins(output, original)
         return outputs
     mark = run.builder.checkpoint
-    frame = _frame(run, at, block, inputs, params, bodies, origins)
+    frame = _frame(run, at, block, inputs, params, bodies, {**dict.fromkeys(params, NO_ORIGIN), **origins})
     run.kept_alive += [frame.environment.file, *bodies.values()]
     only = needed_steps(block.body, block.results) if block.declared is not None else None
     values = run.body(block.body, frame, inputs if len(inputs) == 1 else (), only)
@@ -133,14 +134,6 @@ def _replayed_or_elaborated(
     if repeatable and (outputs := all_known(values)):
         run.recordings[key] = run.builder.record(at.path, inputs, outputs, mark)
     return values
-
-
-def _origins(run: Elaboration, at: Instance, block: BlockDefinition, inputs: tuple[str, ...]) -> dict[str, Origins]:
-    """The spec's parameters behind a use's arguments and inputs, by name."""
-    origins = {name: origins_of(tree, at.frame) for name, tree in at.step.written.items()}
-    for name, value in inputs_by_name(block.info.inputs, inputs).items():
-        origins[name] = run.origins(value)
-    return origins
 
 
 def _recording_key(
@@ -171,17 +164,16 @@ def _frame(
     bodies: Mapping[str, Closure],
     origins: Mapping[str, Origins],
 ) -> Frame:
-    """The frame of a block's body."""
-    frame = at.frame
-    values = inputs_by_name(block.info.inputs, inputs)
-    types = {name: run.builder.types[value] for name, value in values.items()}
-    origins_of_params = {name: origins.get(name, NO_ORIGIN) for name in params}
-    origins_of_inputs = {name: origins[name] for name in values}
+    """The frame of a block's body; `origins` are those of its parameters."""
+    frame, names = at.frame, block.info.inputs
+    values = inputs_by_name(names, inputs)
+    types = inputs_by_name(names, [run.builder.types[value] for value in inputs])
+    behind_inputs = inputs_by_name(names, [run.origins(value) for value in inputs])
     if block.own:
         environment = Environment[Value].of_file(params, types)
-        behind = Environment[Origins].of_file(origins_of_params, origins_of_inputs)
+        behind = Environment[Origins].of_file(origins, behind_inputs)
     else:
         environment = frame.environment.in_block(params, types)
-        behind = frame.origins.in_block(origins_of_params, origins_of_inputs)
+        behind = frame.origins.in_block(origins, behind_inputs)
     note = UseNote(block.what, at.step.span, params)
     return Frame(at.path, environment, behind, dict(values), bodies, (*frame.uses, note), frame.depth + 1)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
-from netspec.expression import Expression, Value, leaves
+from netspec.expression import Expression, Name, Value, leaves
 from netspec.graph.lexicon import Environment
 from netspec.graph.model import NOTHING
 from netspec.source import Span
@@ -53,7 +53,7 @@ class Made:
     """The builder's marks before and after: which nodes and scopes it made."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Frame:
     """Where a body is elaborated: the scope that it makes, and what its steps can read and name there."""
 
@@ -72,8 +72,13 @@ class Frame:
     made: dict[str, Made] = field(default_factory=dict[str, Made])
     """The named steps of this body that are done."""
 
+    def in_copy(self, index: int) -> Frame:
+        """The frame of one copy of a step that is repeated here."""
+        environment = self.environment.in_copy(index)
+        return Frame(self.scope, environment, self.origins, self.values, self.bodies, self.uses, self.depth, self.made)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Instance:
     """A step at a path of the graph: the step of a frame, or one of its copies, on the values that enter it."""
 
@@ -110,4 +115,7 @@ def inputs_by_name(names: tuple[str, ...], inputs: Sequence[_T]) -> dict[str, _T
 
 def origins_of(tree: Expression, frame: Frame) -> Origins:
     """The spec's parameters that an expression's value comes from, through the arguments of blocks."""
-    return NO_ORIGIN.union(*[frame.origins.binding(leaf) or NO_ORIGIN for leaf in leaves(tree)])
+    binding = frame.origins.binding
+    if isinstance(tree, Name):
+        return binding(tree) or NO_ORIGIN
+    return NO_ORIGIN.union(*[binding(leaf) or NO_ORIGIN for leaf in leaves(tree)])

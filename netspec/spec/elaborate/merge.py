@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Mapping
-from dataclasses import replace
 
 from netspec.graph.model import Scope
 from netspec.ops.base import Op
@@ -36,7 +35,8 @@ def elaborate_merge(run: Elaboration, at: Instance, op: type[Op], branches: Mapp
         if end is not None and len(run.builder.nodes) > before:
             inputs = {"input": entry}
             run.builder.add_scope(Scope(branch_path, "branch", around, (end,), inputs=inputs, span=branch.span))
-    values = elaborate_op(run, replace(at, scope=around, inputs=tuple(ends)), op, list(branches))
+    joined = Instance(step, frame, path, around, tuple(ends), at.named)
+    values = elaborate_op(run, joined, op, list(branches))
     if at.named and (outputs := all_known(values)):
         scope = Scope(path, "merge", at.scope, outputs, inputs={"input": entry}, when=at.when, span=step.span)
         run.builder.add_scope(scope)

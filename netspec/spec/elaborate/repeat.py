@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from netspec.dims import Symbolic
 from netspec.expression import show
@@ -30,8 +29,8 @@ def elaborate_repeat(
     before = len(run.builder.nodes)
     run.claim_scope(path, step, frame)
     for index in range(count):
-        inner = replace(frame, environment=frame.environment.in_copy(index))
-        values = elaborate(run, Instance(step, inner, f"{path}.{index}", path, values, named=True))
+        copy = Instance(step, frame.in_copy(index), f"{path}.{index}", path, values, named=True)
+        values = elaborate(run, copy)
         if None in values:
             break
     if len(run.builder.nodes) > before and (outputs := all_known(values)) and (inputs := all_known(at.inputs)):

@@ -16,7 +16,7 @@ from netspec.spec.text.data import Map
 from netspec.types import Filling
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Argument:
     """One value of a step: a constant, an expression to evaluate at every use, or the steps of a `body`."""
 
@@ -37,7 +37,7 @@ class BodyParameter:
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Step:
     """One step of a body, its op or block looked up and its arguments parsed."""
 

@@ -19,7 +19,7 @@ _KEYS_OF_OPS = ("type", "op", "layer")
 """The keys under which other formats name the op of a layer."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StepForm:
     """A step as it is written: the name of its op, block or network, with its place, its argument, its siblings."""
 
