@@ -1,4 +1,4 @@
-"""What names mean in expressions: `Environment` is the rule, and `Lexicon` applies it to the scopes of a graph."""
+"""The meaning of names in expressions: `Environment` is the rule, `Lexicon` applies it to the scopes of a graph."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _T = TypeVar("_T")
 
 
 class Environment(Generic[Bound]):
-    """What the names stand for that the expressions of one body can read.
+    """The names that the expressions of one body can read, with their meanings.
 
     Names are lexical. A step reads the parameters of the block or network that it is written in, then those of that
     file; expressions in `defaults` read the file's alone. `index` is the number of the innermost copy, up to the
@@ -87,7 +87,7 @@ class Environment(Generic[Bound]):
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """What a name stands for: a parameter or an input of the `owner`, or the number of a copy of it.
+    """The meaning of a name: a parameter or an input of the `owner`, or the number of a copy of it.
 
     The owner None is the spec itself.
     """
@@ -123,7 +123,7 @@ class Lexicon:
         self._environments: dict[str, Environment[Binding]] = {}
 
     def environment(self, scope: str, copy: str = "") -> Environment[Binding]:
-        """What names stand for in a scope."""
+        """The environment of a scope."""
         if not scope:
             return self._network
         here = self.graph.scopes[scope]

@@ -1,11 +1,10 @@
-"""What enters a network that is a step, against the inputs it declares."""
+"""The values that enter a network that is a step, held against the inputs that it declares."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from netspec.dims import Dim, always_equal
-from netspec.shape_text import shape_text
 from netspec.spec.elaborate.errors import ElaborationErrors
 from netspec.spec.elaborate.frame import Frame
 from netspec.spec.read.body import BlockDefinition, Step
@@ -26,15 +25,15 @@ def check_binding(
     """
     symbols: dict[str, tuple[Dim, str]] = {}
     for (name, declared), value in zip((network.declared or {}).items(), entries, strict=True):
-        given = types[value]
-        if given.rank != len(declared.dims):
-            shape = shape_text(dim if isinstance(dim, int | str) else "?" for dim, _ in declared.dims)
-            message = f"`{name}` of {network.what} has {len(declared.dims)} axes ({shape}), and what enters is {given}"
+        type = types[value]
+        if type.rank != len(declared.dims):
+            shape = " x ".join(str(dim) if isinstance(dim, int | str) else "?" for dim, _ in declared.dims)
+            message = f"`{name}` of {network.what} has {len(declared.dims)} axes ({shape}), and what enters is {type}"
             errors.fail("NS302", message, step.span, frame)
-        if given.dtype != declared.dtype:
-            message = f"`{name}` of {network.what} is {declared.dtype}, and what enters is {given.dtype}"
+        if type.dtype != declared.dtype:
+            message = f"`{name}` of {network.what} is {declared.dtype}, and what enters is {type.dtype}"
             errors.fail("NS302", message, step.span, frame)
-        for (dim, _), size in zip(declared.dims, given.shape, strict=True):
+        for (dim, _), size in zip(declared.dims, type.shape, strict=True):
             if not isinstance(dim, str):
                 continue
             bound, first = symbols.setdefault(dim, (size, name))

@@ -1,4 +1,4 @@
-"""What conditions, numbers of copies and sizes of inputs decided, which a graph does not show."""
+"""Decisions by conditions, numbers of copies and sizes of inputs, which a graph does not show."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class _Network:
         )
 
     def preprocess(self, name: str, type: Tensor) -> Preprocess | None:
-        """How an image becomes an input; it lapses where the input has become another, which it does not fit."""
+        """The way from an image to an input; it lapses where the input has become another, which it does not fit."""
         definition = self.spec.preprocess.get(name)
         if definition is None:
             return None

@@ -33,9 +33,9 @@ class Elaboration:
         self.evaluator = Evaluator(self.findings)
         self.decisions = Decisions(builder)
         self.recordings: dict[tuple[Any, ...], Recording] = {}
-        """What uses of blocks made, by all that decides it."""
+        """The nodes of uses of blocks, by all that decides them."""
         self.kept_alive: list[object] = []
-        """What the keys of recordings name by identity."""
+        """The objects that keys of recordings name by identity."""
         self.initialized: set[tuple[int, ...]] = set()
         """Steps with `init` on types, by identity, that are checked already."""
         self._body = body

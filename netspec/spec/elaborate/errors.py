@@ -1,4 +1,4 @@
-"""What elaboration says is wrong, with the uses of blocks around the place, and the ways out."""
+"""The errors of elaboration, with the uses of blocks around the place, and the ways out."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ class Failed(Exception):
 
 
 class ElaborationErrors:
-    """Adds to the findings what is wrong in a frame."""
+    """Adds to the findings the errors of steps in a frame."""
 
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
 
     def keep(self, code: str, message: str, span: Span, frame: Frame, label: str = "", help: str = "") -> None:
-        """Say what is wrong, and go on."""
+        """Report an error, and go on."""
         self.findings.add(Diagnostic(code, message, span, label, notes_of(frame.uses), help))
 
     def keep_all(self, error: NetspecError, frame: Frame) -> None:
-        """Say what an error says, with the uses of blocks around it."""
+        """Report the diagnostics of an error, with the uses of blocks around it."""
         for d in error.diagnostics:
             self.findings.add(Diagnostic(d.code, d.message, d.span, d.label, (*d.notes, *notes_of(frame.uses)), d.help))
 
     def fail(self, code: str, message: str, span: Span, frame: Frame, label: str = "", help: str = "") -> NoReturn:
-        """Say what is wrong, and give the step up."""
+        """Report an error, and give the step up."""
         self.keep(code, message, span, frame, label, help)
         raise Failed
 
     def clash(self, error: NetspecError, step: Step, frame: Frame, first: Span | None) -> NoReturn:
-        """Two equal paths: an unnamed merge gives its branches' names to the body it stands in."""
+        """Report a path that is taken: an unnamed merge gives its branches' names to the body that it stands in."""
         diagnostic = error.diagnostics[0]
         notes = (f"the first is at {first.place}",) if first else ()
         help = (
@@ -58,7 +58,7 @@ class ElaborationErrors:
     def refused(
         self, error: RuleError, step: Step, frame: Frame, path: str, types: list[Tensor], names: list[str] | None
     ) -> NoReturn:
-        """An op's rule said no: say it at the attribute to blame, else at the op, with the values."""
+        """Report what an op's rule refused, at the attribute to blame, else at the op, with the values."""
         argument = step.arguments.get(error.at)
         called = names or [name for name, _ in step.sources or []] or ["input"]
         if isinstance(error, UnequalShapes):

@@ -32,9 +32,9 @@ class Evaluator:
         self.read: dict[int, tuple[Expression, tuple[str, ...]]] = {}
         """The names that each expression reads, as often as it does, by its identity (kept alive here)."""
         self.declared: dict[str, Span] = {}
-        """Where parameters are declared whose defaults are words for true or false, and are text."""
+        """The places of parameters whose defaults are words for true or false, and are text."""
         self.items = 0
-        """How many items the lists had that expressions read."""
+        """The number of items of all lists that expressions read."""
 
     def value(self, argument: Argument, frame: Frame) -> Value:
         """The value of an argument in a frame."""
@@ -46,7 +46,7 @@ class Evaluator:
     def evaluate(
         self, tree: Expression, names: Mapping[str, Value], argument: Argument, uses: tuple[UseNote, ...]
     ) -> Value:
-        """What an expression gives with these names."""
+        """The value of an expression under these names."""
         try:
             if type(tree) is not Name:
                 self.count(tree, names, argument)
@@ -77,10 +77,10 @@ class Evaluator:
 
     def count(self, tree: Expression, names: Mapping[str, Value], argument: Argument) -> None:
         """Bound the work of expressions on lists: every copy of a `repeat` may go through all items many times."""
-        known = self.read.get(id(tree))
-        if known is None:
-            known = self.read[id(tree)] = (tree, tuple(leaf.name for leaf in leaves(tree)))
-        for name in known[1]:
+        names_read = self.read.get(id(tree))
+        if names_read is None:
+            names_read = self.read[id(tree)] = (tree, tuple(leaf.name for leaf in leaves(tree)))
+        for name in names_read[1]:
             value = names.get(name)
             if isinstance(value, list):
                 self.items += len(cast(list[Value], value))

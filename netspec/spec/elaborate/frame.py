@@ -1,4 +1,4 @@
-"""Frames: where a body is elaborated, with what its steps can read; and a step at one path there."""
+"""Frames, as in a call stack: the names and values that a body sees while it is elaborated."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Made:
 
 @dataclass(slots=True)
 class Frame:
-    """Where a body is elaborated: the scope that it makes, and what its steps can read and name there."""
+    """The names and values that the steps of a body see, and the scope that they make."""
 
     scope: str
     environment: Environment[Value]
@@ -107,7 +107,7 @@ def all_known(values: Values) -> tuple[str, ...]:
 
 
 def inputs_by_name(names: tuple[str, ...], inputs: Sequence[_T]) -> dict[str, _T]:
-    """What enters a body by the names that it has there: a single one is `input` too."""
+    """The inputs of a body by their names there: a single one is `input` too."""
     if len(inputs) == 1:
         return {"input": inputs[0], names[0]: inputs[0]}
     return dict(zip(names, inputs, strict=True))

@@ -1,4 +1,4 @@
-"""Which steps of a network some of its values need."""
+"""The steps of a network that some of its values need."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ def needed_steps(body: Body, results: Mapping[str, str]) -> set[int] | None:
 
 def _named_in(body: Body) -> set[str]:
     """The values that the steps of a branch name."""
-    found: set[str] = set()
+    names: set[str] = set()
     for step in body.steps:
-        found |= {name for name, _ in step.sources or ()}
+        names |= {name for name, _ in step.sources or ()}
         for branch in (step.branches or {}).values():
-            found |= _named_in(branch)
-    return found
+            names |= _named_in(branch)
+    return names

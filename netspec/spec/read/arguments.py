@@ -103,6 +103,7 @@ class ArgumentReader:
             fail("NS211", f"the bodies that `{merge}` joins stand under `branches`", bodies[0].key_span, help=help)
 
     def check_argument_name(self, target: Target, name: str, span: Span) -> None:
+        """Refuse an argument that the target of a step does not take."""
         if isinstance(target, type):
             known: list[str] = list(target.model_fields)
             what = f"`{target.opname}` has no attribute `{name}`"
@@ -219,7 +220,7 @@ class ArgumentReader:
         fail("NS208", f"`{base}` is not defined here", place, help=help)
 
     def name_help(self, name: str, text: str, reach: NamesInReach, target: Target | None, argument: str) -> str:
-        """What to write instead of a name that stands for nothing."""
+        """The name to write instead of one that stands for nothing, or how to define it."""
         if name in self.declarations.required:
             return f"blocks that others use see their file's parameters at their defaults, and `{name}` has none"
         words, wanted = sorted(_words(target, argument)), _wanted(target, argument)
@@ -264,7 +265,7 @@ def _words(target: Target | None, name: str) -> frozenset[str]:
 
 
 def _wanted(target: Target | None, name: str) -> str:
-    """What an argument takes, in words; an empty text if nothing is known of it."""
+    """The kind of value that an argument takes, in words; "" if nothing is known of it."""
     if isinstance(target, BlockDefinition):
         return words_for(target.kinds[name])
     return takes(target, name) if isinstance(target, type) else ""
@@ -283,7 +284,7 @@ _FOREIGN = {
     "axis": ("dim",),
     "epsilon": ("eps",),
 }
-"""What other tools call an attribute."""
+"""Attributes by their names in other tools."""
 
 _ELSEWHERE = {
     **dict.fromkeys(
@@ -294,4 +295,4 @@ _ELSEWHERE = {
     **dict.fromkeys(("input", "inputs"), "values stand beside the op: `from: [a, b]`"),
     "inplace": "it has no bearing on the result: leave it out",
 }
-"""What other tools say with an attribute, and specs do not."""
+"""Attributes of other tools that specs do not have, with the way to say it."""

@@ -17,7 +17,7 @@ from netspec.spec.read.context import Declarations, FileContext
 from netspec.spec.read.defaults import read_defaults
 from netspec.spec.read.embed import EmbeddedSpecs
 from netspec.spec.read.extends import File, chain
-from netspec.spec.read.parameters import read_parameters, replaced
+from netspec.spec.read.parameters import override, read_parameters
 from netspec.spec.sources.find import find_beside
 from netspec.spec.text.data import Seq, plain_data
 
@@ -121,7 +121,7 @@ def parameters_of(files: list[File], findings: Findings) -> Mapping[str, SpecPar
     for file in reversed(files):
         entries = file.section("params")
         for name, parameter in read_parameters(entries, findings).items():
-            parameters[name] = replaced(parameter, parameters.get(name), entries[name], findings)
+            parameters[name] = override(parameter, parameters.get(name), entries[name], findings)
     return parameters
 
 

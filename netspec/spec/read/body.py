@@ -1,4 +1,4 @@
-"""What is read of networks, blocks and branches: bodies, their steps, and the steps' arguments."""
+"""The bodies of networks, blocks and branches, read: steps with their arguments."""
 
 from __future__ import annotations
 
@@ -154,4 +154,4 @@ class BlockDefinition:
 
 
 Target = type[Op] | BlockDefinition | BodyParameter
-"""What a step uses, and so what its arguments are for."""
+"""The op, block or parameter that a step uses, which its arguments are for."""

@@ -1,4 +1,4 @@
-"""What a spec says of its inputs or outputs by their names, as `preprocess` and `labels` do."""
+"""Sections whose keys are the names of inputs or outputs, as those of `preprocess` and `labels`."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from netspec.spec.text.data import Entry
 T = TypeVar("T")
 
 
-def read_for(
+def read_by_name(
     entries: Mapping[str, Entry],
     what: str,
-    known: Collection[str],
+    names: Collection[str],
     read: Callable[[str, Entry], T],
     findings: Findings,
 ) -> dict[str, T]:
-    """What is read from each entry, whose key names an input or output; `what` is which of the two."""
-    found: dict[str, T] = {}
+    """Read each entry of a section whose keys name inputs or outputs, `what`, of which there are those `names`."""
+    values: dict[str, T] = {}
     for name, entry in entries.items():
         try:
-            if name not in known:
-                help = closest(name, known) or f"it has {choices(known)}"
+            if name not in names:
+                help = closest(name, names) or f"it has {choices(names)}"
                 fail("NS209", f"there is no {what} `{name}`", entry.key_span, help=help)
-            found[name] = read(name, entry)
+            values[name] = read(name, entry)
         except NetspecError as error:
             findings.extend(error)
             findings.check_full()
-    return found
+    return values

@@ -1,4 +1,4 @@
-"""What the steps of a file can name: blocks, parameters and values, and the file's defaults."""
+"""The names that the steps of a file can use: blocks, parameters and values; and the file's defaults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Embed = Callable[[Data, Span], tuple[BlockDefinition, Data]]
 
 @dataclass(frozen=True, slots=True)
 class Declarations:
-    """What the files of a chain of `extends` declare for their steps.
+    """The declarations that steps can name, of all files of a chain of `extends`.
 
     Of a file that is used for its blocks alone, parameters are `constants`, at their defaults; those without a
     default, the `required`, have no value there.
@@ -35,7 +35,7 @@ class Declarations:
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What `defaults` of a file say of one op: attributes and initialisers."""
+    """The defaults of one op in a file: attributes and initialisers."""
 
     arguments: Mapping[str, Argument]
     init: Mapping[str, Filling]
@@ -44,7 +44,7 @@ class Defaults:
 
 @dataclass(frozen=True, slots=True)
 class FileContext:
-    """What the steps of one file have in common."""
+    """The context that all steps of one file share."""
 
     declarations: Declarations
     defaults: Mapping[str, Defaults]

@@ -1,4 +1,4 @@
-"""What people write who come from other tools, and what to write here instead."""
+"""Hints for those who write what other tools understand."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from netspec.errors import closest
 from netspec.naming import MAX_NAME, SIBLINGS
 
 
-def way_to_op(key: str, known: Iterable[str]) -> str:
-    """What to write instead of an op that is not there."""
+def way_to_op(key: str, names: Iterable[str]) -> str:
+    """A hint for a name that is that of no op: the op that was meant, or how a step is written."""
     if len(key) > MAX_NAME:
         return ""
-    known = list(known)
+    names = list(names)
     name = re.sub(r"(torch|nn|functional|F|tf|keras|layers)\.", "", key)
     word = re.match(r"[A-Za-z_]\w*|", name)
     first = word[0] if word else ""
-    op = next((other for other in (first, _snake(first)) if other in known), "")
+    op = next((word for word in (first, _snake(first)) if word in names), "")
     if op and re.match(r"\w+ *//", name):
         return "a comment starts with `#`"
     if op and re.match(r"\w+ +- ", name):
@@ -25,11 +25,11 @@ def way_to_op(key: str, known: Iterable[str]) -> str:
     if op and re.match(r"\w+[( ]", name):
         return f"write `- {op}`" if name.strip("() ") == first else f"arguments stand after a colon: `- {op}: ...`"
     meant = _FOREIGN.get(name.lower()) or _FOREIGN.get(_snake(name))
-    return meant or closest(name, known) or closest(_snake(name), known)
+    return meant or closest(name, names) or closest(_snake(name), names)
 
 
 def way_to_step(text: str) -> str:
-    """What to write instead of text where a list of steps is due: a dash or a space that only looks right."""
+    """A hint for text where a list of steps is due: a dash or a space that only looks right."""
     if re.match(r"[\u2010-\u2015\u2212]", text):
         return f"write `-`, the hyphen of the keyboard, and not `{text[0]}`"
     if re.match(r"-[^\S ]", text):
@@ -38,7 +38,7 @@ def way_to_step(text: str) -> str:
 
 
 def way_to_sibling(key: str) -> str:
-    """What to write beside an op instead of a key that can't stand there; nothing where that is not known."""
+    """A hint for a key that can't stand beside an op; "" where it is not known what was meant."""
     return _SIBLINGS_MEANT.get(key.lower(), "") or closest(key, SIBLINGS)
 
 
@@ -48,7 +48,7 @@ _SIBLINGS_MEANT = {
     **dict.fromkeys(("times", "n", "count", "number"), "did you mean `repeat`?"),
     **dict.fromkeys(("id", "label"), "did you mean `name`?"),
 }
-"""What other tools call what stands beside an op."""
+"""The keys beside an op by their names in other tools."""
 
 _RESIZE = "did you mean `interpolate`?"
 _RESHAPE = "there are `flatten`, `unflatten`, `permute` and `transpose`"
@@ -76,7 +76,7 @@ _FOREIGN = {
     "lrn": "did you mean `local_response_norm`?",
     "sum": "did you mean `add`?",
 }
-"""What other tools call the ops."""
+"""The ops by their names in other tools."""
 
 
 def _snake(name: str) -> str:

@@ -26,7 +26,7 @@ _FOREIGN = {
     "xavier": "there are `xavier_uniform` and `xavier_normal`",
     "kaiming": "there are `kaiming_uniform` and `kaiming_normal`",
 }
-"""What other tools call the functions."""
+"""The functions by their names in other tools."""
 _SUCH_AS = "such as `weight: {normal: {std: 0.01}}` or `bias: 0`"
 INITIALIZERS: Mapping[str, Mapping[str, Any]] = {
     "uniform": {"a": float, "b": float},
@@ -90,24 +90,24 @@ def _call(function: str, options: Map | None, place: Scalar) -> Init:
     if function not in INITIALIZERS:
         help = _FOREIGN.get(function) or closest(function, INITIALIZERS) or f"there are {choices(INITIALIZERS)}"
         fail("NS204", f"there is no initialiser `{function}`", place.span, help=help)
-    known = INITIALIZERS[function]
-    found: dict[str, Any] = {}
+    kinds = INITIALIZERS[function]
+    values: dict[str, Any] = {}
     for name, entry in (options.entries if options else {}).items():
-        if name not in known:
-            help = closest(name, known) or (f"it takes {choices(known)}" if known else "it takes no options")
+        if name not in kinds:
+            help = closest(name, kinds) or (f"it takes {choices(kinds)}" if kinds else "it takes no options")
             fail("NS204", f"`{function}` has no option `{name}`", entry.key_span, help=help)
         value = plain_data(entry.value)
-        wanted = _why_not_option(name, known[name], value)
+        wanted = _why_not_option(name, kinds[name], value)
         if wanted:
             fail("NS206", f"`{name}` of `{function}` takes {wanted}, not {show(value)}", entry.value.span)
-        found[name] = value
-    if function == "uniform" and found.get("a", 0) > found.get("b", 1):
-        fail("NS206", f"`uniform` from {found.get('a', 0)} to {found.get('b', 1)} is empty", place.span)
-    return Init(function, found)
+        values[name] = value
+    if function == "uniform" and values.get("a", 0) > values.get("b", 1):
+        fail("NS206", f"`uniform` from {values.get('a', 0)} to {values.get('b', 1)} is empty", place.span)
+    return Init(function, values)
 
 
 def _why_not_option(name: str, kind: Any, value: Any) -> str:
-    """What an option takes, if not this value."""
+    """The kind of value that an option takes, if not this one; "" if this one will do."""
     if isinstance(kind, tuple):
         words = cast(tuple[str, ...], kind)
         return "" if value in words else choices(words)
@@ -123,7 +123,7 @@ def _is_number(value: Any) -> bool:
 
 
 def places_of(entry: Entry | None) -> dict[str, Span]:
-    """Where each weight of an `init` is named."""
+    """The places where the weights of an `init` are named."""
     data = entry.value if entry is not None else None
     return {name: inner.key_span for name, inner in data.entries.items()} if isinstance(data, Map) else {}
 
@@ -132,7 +132,7 @@ _AXES = {"dirac": (3, 5), "eye": (2, 2), "orthogonal": (2, 8)}
 
 
 def why_not(filling: Filling, weight: Weight) -> str:
-    """Why a weight of this shape can't be filled so; an empty text if it can."""
+    """The reason why a weight of this shape can't be filled so; "" if it can."""
     if isinstance(filling, tuple):
         if weight.shape == (len(filling),):
             return ""

@@ -51,25 +51,25 @@ def read_inputs(
     entries: Mapping[str, Entry], parameters: Mapping[str, SpecParameter], findings: Findings
 ) -> dict[str, InputDefinition]:
     """`{image: [N, 3, 224, 224]}`, or the long form with `shape`, `dtype` and `nominal`."""
-    found: dict[str, InputDefinition] = {}
+    inputs: dict[str, InputDefinition] = {}
     for name, entry in entries.items():
         try:
             check_module_name(name, "an input", entry.key_span)
             if name in parameters or name == "index":
                 fail("NS210", f"`{name}` is an input and a parameter", entry.key_span)
-            found[name] = _input(name, entry, parameters)
+            inputs[name] = _input(name, entry, parameters)
         except NetspecError as error:
             findings.extend(error)
             if findings.full:
                 break
-    return found
+    return inputs
 
 
 def _input(name: str, entry: Entry, parameters: Mapping[str, SpecParameter]) -> InputDefinition:
     shape, dtype, nominal = entry.value, "float32", dict[str, int]()
     if isinstance(shape, Map):
-        found = checked_model(InputOutline, shape, f"input `{name}`")
-        shape, dtype, nominal = shape.entries["shape"].value, found.dtype, found.nominal
+        outline = checked_model(InputOutline, shape, f"input `{name}`")
+        shape, dtype, nominal = shape.entries["shape"].value, outline.dtype, outline.nominal
     if not isinstance(shape, Seq) or not shape.items:
         help = "such as `[N, 3, 224, 224]`: the batch comes first"
         fail("NS201", f"the shape of `{name}` is a list of sizes", shape.span, help=help)

@@ -35,7 +35,7 @@ class OutputOutline(_Strict):
 
 
 class PreprocessOutline(_Strict):
-    """How an image becomes an input."""
+    """The way from an image to an input."""
 
     resize: Any = None
     crop: Any = None
@@ -69,11 +69,11 @@ class NetworkOutline(_Strict):
 
 
 OF_ONE_NETWORK = tuple(key for key in NetworkOutline.model_fields if key not in ("body", "title"))
-"""What beside `networks` alone stands in each of them."""
+"""The sections that stand in each network where a file has only `networks`."""
 
 
 class WeightsOutline(_Strict):
-    """Where state dicts come from that fit a network."""
+    """An origin of state dicts that fit a network."""
 
     title: str = ""
     params: dict[str, Any] = {}
@@ -135,15 +135,15 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def checked_model(model: type[Model], data: Map, what: str) -> Model:
-    """A mapping as a Pydantic model; what does not fit is said at its place in the file."""
-    known = {key: entry for key, entry in data.entries.items() if key in model.model_fields}
-    raw = {key: entry.value if key in _RAW else plain_data(entry.value) for key, entry in known.items()}
+    """A mapping as a Pydantic model. Raises NetspecError with all that does not fit, each at its place."""
+    entries = {key: entry for key, entry in data.entries.items() if key in model.model_fields}
+    raw = {key: entry.value if key in _RAW else plain_data(entry.value) for key, entry in entries.items()}
     findings = Findings()
-    strangers = (entry for key, entry in data.entries.items() if key not in known)
-    unknown = [_unknown_key(list(model.model_fields), what, entry) for entry in islice(strangers, findings.limit)]
-    found: Model | None = None
+    unknown_entries = (entry for key, entry in data.entries.items() if key not in entries)
+    unknown = [_unknown_key(list(model.model_fields), what, entry) for entry in islice(unknown_entries, findings.limit)]
+    checked: Model | None = None
     try:
-        found = model.model_validate(raw)
+        checked = model.model_validate(raw)
     except ValidationError as error:
         for detail in error.errors(include_url=False)[: findings.limit]:
             # A key that is misspelt is not missing too.
@@ -152,8 +152,8 @@ def checked_model(model: type[Model], data: Map, what: str) -> Model:
     for diagnostic in unknown:
         findings.add(diagnostic)
     findings.check()
-    assert found is not None
-    return found
+    assert checked is not None
+    return checked
 
 
 def _unknown_key(known: Sequence[str], what: str, entry: Entry) -> Diagnostic:
@@ -174,7 +174,7 @@ _FOREIGN = {
     "version": ("netspec",),
     "size": ("shape",),
 }
-"""What people call the keys who know other formats."""
+"""The keys by their names in other formats."""
 
 _EXAMPLES = {
     "name": "as `name: my_network`",
@@ -196,13 +196,13 @@ _EXAMPLES = {
     "labels": "such as `labels: {logits: [cat, dog]}`",
     "rescale": "false leaves pixels from 0 to 255",
 }
-"""How a key is written, for those who wrote it otherwise."""
+"""Examples of keys, for those who wrote them otherwise."""
 
 _LISTS = {
     "inputs": "such as `inputs: [left, right]`, the names of the values that enter",
     "outputs": "such as `outputs: [layer3]`, the names of steps there",
 }
-"""How those are written that are lists in a block or beside `spec`, and mappings elsewhere."""
+"""Examples of keys that are lists in a block or beside `spec`, and mappings elsewhere."""
 
 
 def _diagnostic(model: type[BaseModel], data: Map, what: str, detail: Any) -> Diagnostic:
@@ -236,7 +236,7 @@ _WANTED = {
 
 
 def place_of_keys(data: Data, path: Sequence[str]) -> Span:
-    """Where the value at a path of keys stands."""
+    """The place of the value at a path of keys."""
     for part in path:
         if isinstance(data, Map) and part in data.entries:
             data = data.entries[part].value

@@ -10,7 +10,7 @@ from typing import get_args
 from netspec.errors import Findings, choices, closest, fail
 from netspec.labels import KNOWN, KnownLabels, Labels
 from netspec.source import Span
-from netspec.spec.read.by_name import read_for
+from netspec.spec.read.by_name import read_by_name
 from netspec.spec.text.data import Data, Entry, Scalar, Seq
 from netspec.spec.text.messages import data_kind
 from netspec.types import Tensor
@@ -29,7 +29,7 @@ def read_labels(
     entries: Mapping[str, Entry], outputs: Collection[str], inherited: bool, findings: Findings
 ) -> dict[str, LabelsDefinition]:
     """`{logits: [cat, dog]}` or `{logits: imagenet}`: for outputs by their names."""
-    return read_for(entries, "output", outputs, lambda name, entry: _definition(name, entry, inherited), findings)
+    return read_by_name(entries, "output", outputs, lambda name, entry: _definition(name, entry, inherited), findings)
 
 
 def check_labels(name: str, type: Tensor, definition: LabelsDefinition) -> None:

@@ -26,7 +26,7 @@ from netspec.spec.text.data import Data, Entry, Map, plain_data
 
 @dataclass(frozen=True, slots=True)
 class NetworkSections:
-    """What a file says of one network."""
+    """The sections of a file that belong to one network, read."""
 
     title: str
     inputs: Mapping[str, InputDefinition]

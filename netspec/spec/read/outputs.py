@@ -37,14 +37,13 @@ def read_outputs(
             return tuple([OutputDefinition(n, f"{last.called}.{n}", "inference", last.span) for n in last.outputs])
         return (OutputDefinition("output", last.called, "inference", last.span),)
     named = {value for step in body.steps if step.named for value in called_values(step.called, step.outputs)}
-    known = list(inputs)
     named |= names_of_inputs(inputs)
     unnamed = {step.called for step in body.steps} - named
     outputs: list[OutputDefinition] = []
     for name, entry in entries.items():
         try:
             output = _output(name, entry, named, unnamed)
-            outputs.append(output if output.value != "input" else replace(output, value=known[0]))
+            outputs.append(output if output.value != "input" else replace(output, value=next(iter(inputs))))
         except NetspecError as error:
             findings.extend(error)
             if findings.full:

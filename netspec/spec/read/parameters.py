@@ -30,7 +30,7 @@ PARAMETER_KINDS = (*_KINDS, "body")
 
 
 def why_too_large(value: Value) -> str:
-    """Why a parameter can't have this value, if it is too large for one: expressions may read it at every step."""
+    """Why a value is too large for a parameter, which expressions may read at every step; "" if it is not."""
     if isinstance(value, str) and len(value) > MAX_PARAMETER_TEXT:
         return f"a text has {len(value):,} characters, and a parameter at most {MAX_PARAMETER_TEXT:,}"
     if isinstance(value, list):
@@ -64,18 +64,18 @@ def read_parameters(
     entries: Mapping[str, Entry], findings: Findings, *, of_block: bool = False
 ) -> dict[str, SpecParameter]:
     """`{width: int, stride: 1}`: a type, or a default whose type it is; a block's may be steps, a `body`."""
-    found: dict[str, SpecParameter] = {}
+    parameters: dict[str, SpecParameter] = {}
     for name, entry in entries.items():
         try:
             check_parameter_name(name, entry.key_span)
-            found[name] = _parameter(name, entry.value, PARAMETER_KINDS if of_block else tuple(_KINDS))
-            if found[name].kind == "body":
+            parameters[name] = _parameter(name, entry.value, PARAMETER_KINDS if of_block else tuple(_KINDS))
+            if parameters[name].kind == "body":
                 _check_body(name, of_block, entry)
         except NetspecError as error:
             findings.extend(error)
             if findings.full:
                 break
-    return found
+    return parameters
 
 
 def _check_body(name: str, of_block: bool, entry: Entry) -> None:
@@ -123,11 +123,11 @@ _FOREIGN = {
     "string": "str",
     **dict.fromkeys(("array", "tuple"), "list"),
 }
-"""What other tools call the types."""
+"""The types by their names in other tools."""
 
 
-def replaced(new: SpecParameter, old: SpecParameter | None, entry: Entry, findings: Findings) -> SpecParameter:
-    """A parameter in the place of an extended spec's, whose type a new default must have."""
+def override(new: SpecParameter, old: SpecParameter | None, entry: Entry, findings: Findings) -> SpecParameter:
+    """A parameter over that of an extended spec, whose type a new default must have."""
     if old is None or new.required:
         return new
     if not fits(new.default, old.kind):
@@ -138,14 +138,14 @@ def replaced(new: SpecParameter, old: SpecParameter | None, entry: Entry, findin
 
 def check_kind(block: BlockDefinition, name: str, argument: Argument, value: Value = ..., help: str = "") -> None:
     """Refuse a block's argument of the wrong type."""
-    given = argument.value if value is ... else value
+    value = argument.value if value is ... else value
     kind = block.kinds[name]
-    if not fits(given, kind):
+    if not fits(value, kind):
         fail(
             "NS206",
-            f"`{name}` of {block.what} takes {words_for(kind)}, not {show(given)}",
+            f"`{name}` of {block.what} takes {words_for(kind)}, not {show(value)}",
             argument.span,
-            help=help or way_to_kind(given, kind),
+            help=help or way_to_kind(value, kind),
         )
 
 

@@ -12,20 +12,20 @@ from netspec.preprocess import ImageSize, Preprocess
 from netspec.shape_text import shape_text
 from netspec.source import Span
 from netspec.spec.limits import MAX_IMAGE_SIDE, MAX_PIXEL_STATISTIC, MIN_PIXEL_STD
-from netspec.spec.read.by_name import read_for
+from netspec.spec.read.by_name import read_by_name
 from netspec.spec.read.keys import PreprocessOutline, checked_model, place_of_keys
 from netspec.spec.text.data import Entry, Map, plain_data
 from netspec.spec.text.messages import data_kind
 from netspec.types import Tensor
 
 IMAGES = (1, 3)
-"""How many channels an image may have."""
+"""The numbers of channels that an image may have."""
 PREPROCESS_DTYPES = ("float16", "float32", "float64")
 
 
 @dataclass(frozen=True, slots=True)
 class PreprocessDefinition:
-    """How an image becomes one input, as a spec declares it; `inherited` from a spec that this one extends."""
+    """The way from an image to an input, as a spec declares it; `inherited` from a spec that this one extends."""
 
     value: Preprocess
     key_span: Span
@@ -37,11 +37,11 @@ def read_preprocess(
     entries: Mapping[str, Entry], inputs: Collection[str], inherited: bool, findings: Findings
 ) -> dict[str, PreprocessDefinition]:
     """`{image: {resize: 256, mean: 0.5, std: 0.5}}`: for inputs by their names."""
-    return read_for(entries, "input", inputs, lambda name, entry: _preprocess(name, entry, inherited), findings)
+    return read_by_name(entries, "input", inputs, lambda name, entry: _preprocess(name, entry, inherited), findings)
 
 
 def fitted(name: str, type: Tensor, declared: ImageSize | None, definition: PreprocessDefinition) -> Preprocess:
-    """What becomes of an image for an input of this type, which the spec declares in the size `declared`.
+    """The way from an image to an input of this type, which the spec declares in the size `declared`.
 
     Raises NetspecError NS206 where it does not fit the input.
     """
@@ -51,9 +51,9 @@ def fitted(name: str, type: Tensor, declared: ImageSize | None, definition: Prep
         what = "`preprocess` is for images, floats of N x 3 x H x W or N x 1 x H x W"
         what += f", and `{name}` is {type}, {type.dtype}"
         fail("NS206", what, definition.key_span)
-    for key, given in (("mean", value.mean), ("std", value.std)):
-        if isinstance(given, tuple) and len(given) != channels:
-            message = f"`{key}` has {len(given)} numbers, and `{name}` {channels} channels"
+    for key, statistic in (("mean", value.mean), ("std", value.std)):
+        if isinstance(statistic, tuple) and len(statistic) != channels:
+            message = f"`{key}` has {len(statistic)} numbers, and `{name}` {channels} channels"
             fail("NS206", message, place_of_keys(definition.data, (key,)), help="or one number for all")
     height, width = type.spatial
     if isinstance(height, int) != isinstance(width, int):
@@ -93,11 +93,11 @@ def _preprocess(name: str, entry: Entry, inherited: bool) -> PreprocessDefinitio
             message = f"`{key}` is {number}, or a list of one for each channel, not {show(plain_data(value))}"
             wrong.add(Diagnostic("NS206", message, value.span))
     wrong.check()
-    found = Preprocess.from_dict(plain_data(data))
-    if not found.covers:
-        what = f"images are resized to {_shown(found.resize)}, and {_shown(found.crop)} are cropped from them"
+    preprocess = Preprocess.from_dict(plain_data(data))
+    if not preprocess.covers:
+        what = f"images are resized to {_shown(preprocess.resize)}, and {_shown(preprocess.crop)} are cropped from them"
         fail("NS206", what, data.entries["resize"].value.span)
-    return PreprocessDefinition(found, entry.key_span, data, inherited)
+    return PreprocessDefinition(preprocess, entry.key_span, data, inherited)
 
 
 def _is_size(value: Any) -> bool:

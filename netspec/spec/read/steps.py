@@ -220,8 +220,8 @@ class BodyParser:
             return None
         argument = self.reader.argument(entry.key, entry.key_span, entry.value, reach)
         if argument.expression is None:
-            wanted = bool if entry.key == "when" else int
-            if type(argument.value) is not wanted:
+            kind = bool if entry.key == "when" else int
+            if type(argument.value) is not kind:
                 fail("NS215", f"`{entry.key}` takes {what}, not {show(argument.value)}", argument.span)
         return argument
 

@@ -1,4 +1,4 @@
-"""`weights`: whose state dicts fit a network, what they call its weights, and the parameters they need."""
+"""`weights`: origins of state dicts that fit a network, with their names for its weights."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class KeyRule:
     ours: str | None
 
     def match(self, key: str) -> re.Match[str] | None:
-        """How a key begins with `theirs`, each `*` a group; None if it does not."""
+        """A match of the beginning of a key with `theirs`, each `*` a group; None if it does not begin so."""
         pattern = re.escape(self.theirs).replace(r"\*", "([^.]*)")
         return re.match(rf"{pattern}(?=\.|\Z)", key)
 
-    def rename(self, found: re.Match[str]) -> str | None:
-        """What a key that begins so is called here; None if it is left out."""
+    def rename(self, match: re.Match[str]) -> str | None:
+        """The name here of a key that begins so; None if it is left out."""
         if self.ours is None:
             return None
-        texts = iter(found.groups())
-        return re.sub(r"\*", lambda _: next(texts), self.ours) + found.string[found.end() :]
+        texts = iter(match.groups())
+        return re.sub(r"\*", lambda _: next(texts), self.ours) + match.string[match.end() :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +59,10 @@ class WeightSource:
     span: Span | None = None
 
     def rename(self, key: str) -> str | None:
-        """What a key is called here, by the first rule that is for it; its own name if none is."""
+        """The name of a key here, by the first rule that is for it; its own if none is."""
         for rule in self.keys:
-            if found := rule.match(key):
-                return rule.rename(found)
+            if match := rule.match(key):
+                return rule.rename(match)
         return key
 
 
@@ -90,13 +90,13 @@ def _source(name: str, entry: Entry, parameters: Mapping[str, SpecParameter]) ->
     wrong = Findings()
     for parameter, value in data.section("params").items():
         declared = parameters.get(parameter)
-        given = plain_data(value.value)
+        setting = plain_data(value.value)
         if declared is None:
             help = closest(parameter, parameters) or f"it has {choices(parameters)}"
             wrong.add(Diagnostic("NS204", f"the spec has no parameter `{parameter}`", value.key_span, help=help))
-        elif not fits(given, declared.kind):
-            message = f"`{parameter}` takes {words_for(declared.kind)}, not {show(given)}"
-            wrong.add(Diagnostic("NS206", message, value.value.span, help=way_to_kind(given, declared.kind)))
+        elif not fits(setting, declared.kind):
+            message = f"`{parameter}` takes {words_for(declared.kind)}, not {show(setting)}"
+            wrong.add(Diagnostic("NS206", message, value.value.span, help=way_to_kind(setting, declared.kind)))
     rules: list[KeyRule] = []
     for theirs, ours in data.section("keys").items():
         text = plain_data(ours.value)
