@@ -19,7 +19,7 @@ from netspec.backends.pytorch.write import ClassWriter, WrittenClass
 from netspec.dims import Dim
 from netspec.errors import fail
 from netspec.expression import Expression, Literal, Name, names_in
-from netspec.graph.handed_on import hand_on
+from netspec.graph.closures import convert_closures
 from netspec.graph.lexicon import Lexicon
 from netspec.graph.model import Graph
 from netspec.types import Tensor
@@ -36,7 +36,7 @@ def to_source(graph: Graph) -> str:
     """
     if not isinstance(graph, Graph):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"it takes a Graph, not {graph!r}; a Network has one as `network.graph`")
-    graph = hand_on(graph)
+    graph = convert_closures(graph)
     root = bodies(graph)
     written_classes = _classes(graph, root)
     inits = initializer_code(graph, _networks(written_classes))

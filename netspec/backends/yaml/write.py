@@ -15,7 +15,7 @@ from netspec.backends.yaml.steps import BodyWriter, NeedsNameError, WrittenBlock
 from netspec.dims import Dim
 from netspec.errors import fail
 from netspec.expression import Expression, ExpressionError, evaluate, expression_text, names_in
-from netspec.graph.handed_on import hand_on
+from netspec.graph.closures import convert_closures
 from netspec.graph.model import Graph, Input, SpecParameter
 from netspec.labels import Labels
 from netspec.naming import SIBLINGS, class_name
@@ -34,7 +34,7 @@ def to_yaml(graph: Graph, note: str = "") -> str:
     """
     # A parameter that left out a step which is nowhere left would mean less here: its value stands for it.
     params = {name: value for name, value in graph.params.items() if name not in graph.vanished}
-    found = _written(hand_on(replace(graph, params=params), networks=True), note)
+    found = _written(convert_closures(replace(graph, params=params), networks=True), note)
     prove_spec(graph, found)
     return found
 

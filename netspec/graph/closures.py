@@ -1,4 +1,4 @@
-"""Steps that a block was given, made to read no more than the block they stand in: what printers need."""
+"""Closure conversion: steps that a block was given are made to read no more than the block they stand in."""
 
 from __future__ import annotations
 
@@ -12,34 +12,38 @@ from netspec.graph.model import Graph, Node, Scope, SpecParameter
 from netspec.naming import free_name
 
 
-def hand_on(graph: Graph, *, networks: bool = False) -> Graph:
+def convert_closures(graph: Graph, *, networks: bool = False) -> Graph:
     """The graph in which the steps of `body` arguments read parameters of the block around them alone.
 
-    A parameter of the place that the steps were written in is handed on to them: each block between has one more,
-    under a name that is free there. Such a scope is a "part" then, in which names mean what they mean around it. With
-    `networks`, an embedded network becomes a block: blocks in it are handed the parameters of its file, too.
+    A parameter of the place that the steps were written in is captured: each block on the way to them has one more,
+    under a name that is free there, as closures are converted for languages without them. The scope of such steps is
+    a "part" then, in which names mean what they mean around it. With `networks`, an embedded network becomes a block:
+    blocks in it capture the parameters of its file, too.
     """
     kinds = {"body": "part", "network": "block"} if networks else {"body": "part"}
     if not any(scope.kind in kinds for scope in graph.scopes.values()) and not _has_defaults(graph):
         return graph
-    return _HandingOn(graph, kinds).done()
+    return _Conversion(graph, kinds).converted()
 
 
-class _HandingOn:
+class _Conversion:
     def __init__(self, graph: Graph, kinds: Mapping[Any, Any]) -> None:
         self.graph = graph
         scopes = {path: replace(s, kind=kinds.get(s.kind, s.kind)) for path, s in graph.scopes.items()}
         self.plain = replace(graph, scopes=scopes)
-        self.written = Lexicon(graph)
-        self.stands = Lexicon(self.plain)
-        self.extra: dict[str, dict[str, tuple[Binding, Expression]]] = {}
+        self.before = Lexicon(graph)
+        """What names mean where they are written."""
+        self.after = Lexicon(self.plain)
+        """What names mean where the steps stand."""
+        self.captured: dict[str, dict[str, tuple[Binding, Expression]]] = {}
         """By the path of a use its further arguments, by name."""
         self.names: dict[tuple[str, tuple[str, str]], str] = {}
+        """By the path of a use, and the site of a parameter that it captures, the name of the parameter there."""
 
-    def done(self) -> Graph:
+    def converted(self) -> Graph:
         nodes = tuple([self.node(node) for node in self.graph.nodes])
         scopes = {path: self.scope(scope) for path, scope in self.plain.scopes.items()}
-        return replace(self.graph, nodes=nodes, scopes={path: self.with_extra(s) for path, s in scopes.items()})
+        return replace(self.graph, nodes=nodes, scopes={path: self.with_captured(s) for path, s in scopes.items()})
 
     def node(self, node: Node) -> Node:
         written = self.trees(node.written, node.scope, node.path)
@@ -51,23 +55,23 @@ class _HandingOn:
         when, count = (self.tree(tree, scope.parent, scope.path) for tree in (scope.when, scope.count))
         return replace(scope, written=written, when=when, count=count)
 
-    def with_extra(self, scope: Scope) -> Scope:
-        """A use with the arguments that it hands on."""
-        extra = self.extra.get(scope.path)
-        if extra is None or scope.block is None:
+    def with_captured(self, scope: Scope) -> Scope:
+        """A use with the arguments for what its block captures."""
+        captured = self.captured.get(scope.path)
+        if captured is None or scope.block is None:
             return scope
-        parameters = [SpecParameter(name, declared_kind(binding)) for name, (binding, _) in extra.items()]
+        parameters = [SpecParameter(name, _declared_kind(binding)) for name, (binding, _) in captured.items()]
         return replace(
             scope,
             block=replace(scope.block, parameters=(*scope.block.parameters, *parameters)),
-            params={**scope.params, **{name: binding.value for name, (binding, _) in extra.items()}},
-            written={**scope.written, **{name: tree for name, (_, tree) in extra.items()}},
+            params={**scope.params, **{name: binding.value for name, (binding, _) in captured.items()}},
+            written={**scope.written, **{name: tree for name, (_, tree) in captured.items()}},
         )
 
     def trees(self, trees: Mapping[str, Expression], scope: str, path: str) -> Mapping[str, Expression]:
-        found = {name: self.tree(tree, scope, path) for name, tree in trees.items()}
-        changed = any(found[name] is not tree for name, tree in trees.items())
-        return {name: tree for name, tree in found.items() if tree is not None} if changed else trees
+        converted = {name: self.tree(tree, scope, path) for name, tree in trees.items()}
+        changed = any(converted[name] is not tree for name, tree in trees.items())
+        return {name: tree for name, tree in converted.items() if tree is not None} if changed else trees
 
     def tree(self, tree: Expression | None, scope: str, path: str) -> Expression | None:
         """An expression as it reads where it stands; the same object where that is as it was written."""
@@ -75,34 +79,34 @@ class _HandingOn:
             return None
         changed = False
 
-        def leaf(found: Name | Attribute) -> Expression:
+        def convert(leaf: Name | Attribute) -> Expression:
             nonlocal changed
-            binding = None if isinstance(found, Attribute) else self.written.binding(scope, found, path)
+            binding = None if isinstance(leaf, Attribute) else self.before.binding(scope, leaf, path)
             if binding is None:
-                return found
+                return leaf
             new = Name(self.name(scope, binding, path))
-            changed = changed or new != found
+            changed = changed or new != leaf
             return new
 
-        new = rewrite(tree, leaf)
+        new = rewrite(tree, convert)
         return new if changed else tree
 
     def name(self, scope: str, binding: Binding, path: str) -> str:
-        """What a parameter, or a copy's number, is called in a scope: blocks on the way to it hand it on."""
-        here = self.stands.binding(scope, binding.name, path)
+        """The name of a parameter, or of a copy's number, in a scope: blocks on the way to it capture it."""
+        here = self.after.binding(scope, binding.name, path)
         if here is not None and here.site == binding.site:
             return binding.name
-        use = self.stands.use(scope)
+        use = self.after.use(scope)
         assert use is not None
         assert use.block is not None
         key = use.path, binding.site
         if key not in self.names:
             outer = self.name(use.parent, binding, use.path)
-            extra = self.extra.setdefault(use.path, {})
-            own = (*use.block.inputs, *use.params, *(p.name for p in use.block.parameters))
-            name = free_name(binding.name, {"index", *self.stands.file_parameters(use.path), *own, *extra})
+            captured = self.captured.setdefault(use.path, {})
+            taken = (*use.block.inputs, *use.params, *(p.name for p in use.block.parameters), *captured)
+            name = free_name(binding.name, {"index", *self.after.file_parameters(use.path), *taken})
             self.names[key] = name
-            extra[name] = binding, Name(outer)
+            captured[name] = binding, Name(outer)
         return self.names[key]
 
 
@@ -112,7 +116,7 @@ def _has_defaults(graph: Graph) -> bool:
     return any(isinstance(leaf, Name) and leaf.of_file for tree in trees.values() for leaf in leaves(tree))
 
 
-def declared_kind(binding: Binding) -> str:
+def _declared_kind(binding: Binding) -> str:
     """The kind of a parameter, as blocks declare it."""
     block = binding.owner.block if binding.owner is not None else None
     declared = {p.name: p.kind for p in block.parameters} if block is not None else {}
