@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from netspec.errors import NetspecError
@@ -28,28 +29,42 @@ from netspec.spec.elaborate.frame import (
 from netspec.spec.elaborate.needed import needed_steps
 from netspec.spec.read.body import Argument, BlockDefinition
 from netspec.spec.read.parameters import check_kind
+from netspec.types import Tensor
+
+
+@dataclass(slots=True)
+class _Use:
+    """A use of a block or network: the step at its path, its inputs with their types, and its arguments."""
+
+    at: Instance
+    block: BlockDefinition
+    inputs: tuple[str, ...]
+    types: list[Tensor]
+    params: Mapping[str, Value]
+    bodies: Mapping[str, Closure]
+    origins: Mapping[str, Origins]
+    """The spec's parameters behind each argument that is an expression."""
+    input_origins: list[Origins]
 
 
 def elaborate_block(run: Elaboration, at: Instance, block: BlockDefinition) -> Values:
     """Open a use of a block or network, and give its outputs."""
-    step, frame = at.step, at.frame
+    step, builder = at.step, run.builder
     params = _params(run, at, block)
-    bodies = {
-        name: Closure(argument.body, frame.environment, frame.origins, frame.bodies)
-        for name, argument in step.arguments.items()
-        if argument.body is not None
-    }
     _check_number_of_inputs(run, at, block)
     inputs = all_known(at.inputs)
     if not inputs:
         return at.unknown
     if block.declared is not None:
-        check_binding(block, inputs, run.builder.types, step, frame, run.errors)
-    run.claim_scope(at.path, step, frame)
-    before = len(run.builder.nodes)
-    values = _replayed_or_elaborated(run, at, block, inputs, params, bodies)
-    if len(run.builder.nodes) > before and (outputs := all_known(values)):
-        run.builder.add_scope(
+        check_binding(block, inputs, builder.types, step, at.frame, run.errors)
+    run.claim_scope(at.path, step, at.frame)
+    before = len(builder.nodes)
+    types = [builder.types[value] for value in inputs]
+    origins = {name: origins_of(tree, at.frame) for name, tree in step.written.items()}
+    use = _Use(at, block, inputs, types, params, _closures(at), origins, [run.origins(value) for value in inputs])
+    values = _replay_or_elaborate(run, use)
+    if len(builder.nodes) > before and (outputs := all_known(values)):
+        builder.add_scope(
             Scope(
                 at.path,
                 "block" if block.declared is None else "network",
@@ -64,6 +79,16 @@ def elaborate_block(run: Elaboration, at: Instance, block: BlockDefinition) -> V
             )
         )
     return values
+
+
+def _closures(at: Instance) -> dict[str, Closure]:
+    """The steps that a use of a block gives for parameters, with what they can read where they are written."""
+    frame = at.frame
+    return {
+        name: Closure(argument.body, frame.environment, frame.origins, frame.bodies)
+        for name, argument in at.step.arguments.items()
+        if argument.body is not None
+    }
 
 
 def _params(run: Elaboration, at: Instance, block: BlockDefinition) -> dict[str, Value]:
@@ -99,81 +124,59 @@ def _check_number_of_inputs(run: Elaboration, at: Instance, block: BlockDefiniti
         run.errors.fail("NS302", message, at.step.span, at.frame, help=help)
 
 
-def _replayed_or_elaborated(
-    run: Elaboration,
-    at: Instance,
-    block: BlockDefinition,
-    inputs: tuple[str, ...],
-    params: Mapping[str, Value],
-    bodies: Mapping[str, Closure],
-) -> Values:
-    """The outputs of a block's use, whose nodes are added.
+def _replay_or_elaborate(run: Elaboration, use: _Use) -> Values:
+    """Add the nodes of a block's use, and give its outputs.
 
     A block sees its own parameters and the file's, nothing of the place that it is used in: with equal arguments, on
     values of the same types, its nodes are those of an earlier use under another path.
     """
-    origins = {name: origins_of(tree, at.frame) for name, tree in at.step.written.items()}
-    origins_of_inputs = [run.origins(value) for value in inputs]
-    key = _recording_key(run, at, block, inputs, params, bodies, NO_ORIGIN.union(*origins.values(), *origins_of_inputs))
+    at, block, builder = use.at, use.block, run.builder
+    key = _recording_key(use)
     recording = run.recordings.get(key)
     if recording is not None:
-        outputs = run.builder.replay(recording, at.path, inputs)
+        outputs = builder.replay(recording, at.path, use.inputs)
         for output, original in zip(outputs, recording.outputs, strict=True):
             run.copy_origins(output, original)
         return outputs
-    mark = run.builder.checkpoint
-    frame = _frame(run, at, block, inputs, params, bodies, {**dict.fromkeys(params, NO_ORIGIN), **origins})
-    run.kept_alive += [frame.environment.file, *bodies.values()]
+    mark = builder.checkpoint
+    frame = _frame(use)
+    run.kept_alive += [frame.environment.file, *use.bodies.values()]
     only = needed_steps(block.body, block.results) if block.declared is not None else None
-    values = run.body(block.body, frame, inputs if len(inputs) == 1 else (), only)
+    values = run.body(block.body, frame, use.inputs if len(use.inputs) == 1 else (), only)
     if block.results:
         values = tuple([frame.values.get(name) for name in block.results.values()])
     values = values[: len(at.step.outputs)]
     # A use with sizes of its own, which only the data tell, is not the same as another.
-    repeatable = not run.findings.diagnostics and run.builder.last_sized_by_data < mark[0]
+    repeatable = not run.findings.diagnostics and builder.last_sized_by_data < mark[0]
     if repeatable and (outputs := all_known(values)):
-        run.recordings[key] = run.builder.record(at.path, inputs, outputs, mark)
+        run.recordings[key] = builder.record(at.path, use.inputs, outputs, mark)
     return values
 
 
-def _recording_key(
-    run: Elaboration,
-    at: Instance,
-    block: BlockDefinition,
-    inputs: tuple[str, ...],
-    params: Mapping[str, Value],
-    bodies: Mapping[str, Closure],
-    origins: Origins,
-) -> tuple[Any, ...]:
+def _recording_key(use: _Use) -> tuple[Any, ...]:
     """All that decides which nodes a block's use makes; equal types are one object."""
-    types = [run.builder.types[value] for value in inputs]
+    arguments = use.params.values()
     return (
-        *(id(block), id(at.frame.environment.file), origins),
-        *(*map(id, types), *map(hashable, params.values()), *map(type, params.values()), *map(id, bodies.values())),
+        *(id(use.block), id(use.at.frame.environment.file)),
+        NO_ORIGIN.union(*use.origins.values(), *use.input_origins),
+        *(*map(id, use.types), *map(hashable, arguments), *map(type, arguments), *map(id, use.bodies.values())),
         # Two values that enter may be one.
-        *map(inputs.index, inputs),
+        *map(use.inputs.index, use.inputs),
     )
 
 
-def _frame(
-    run: Elaboration,
-    at: Instance,
-    block: BlockDefinition,
-    inputs: tuple[str, ...],
-    params: Mapping[str, Value],
-    bodies: Mapping[str, Closure],
-    origins: Mapping[str, Origins],
-) -> Frame:
-    """The frame of a block's body; `origins` are those of its parameters."""
-    frame, names = at.frame, block.info.inputs
-    values = inputs_by_name(names, inputs)
-    types = inputs_by_name(names, [run.builder.types[value] for value in inputs])
-    behind_inputs = inputs_by_name(names, [run.origins(value) for value in inputs])
+def _frame(use: _Use) -> Frame:
+    """The frame of a block's body."""
+    frame, block, names = use.at.frame, use.block, use.block.info.inputs
+    types = inputs_by_name(names, use.types)
+    origins = {**dict.fromkeys(use.params, NO_ORIGIN), **use.origins}
+    input_origins = inputs_by_name(names, use.input_origins)
     if block.own:
-        environment = Environment[Value].of_file(params, types)
-        behind = Environment[Origins].of_file(origins, behind_inputs)
+        environment = Environment[Value].of_file(use.params, types)
+        environment_of_origins = Environment[Origins].of_file(origins, input_origins)
     else:
-        environment = frame.environment.in_block(params, types)
-        behind = frame.origins.in_block(origins, behind_inputs)
-    note = UseNote(block.what, at.step.span, params)
-    return Frame(at.path, environment, behind, dict(values), bodies, (*frame.uses, note), frame.depth + 1)
+        environment = frame.environment.in_block(use.params, types)
+        environment_of_origins = frame.origins.in_block(origins, input_origins)
+    values: dict[str, str | None] = {**inputs_by_name(names, use.inputs)}
+    uses = (*frame.uses, UseNote(block.what, use.at.step.span, use.params))
+    return Frame(use.at.path, environment, environment_of_origins, values, use.bodies, uses, frame.depth + 1)
