@@ -18,7 +18,7 @@ from netspec.preprocess import Preprocess
 from netspec.source import Source
 from netspec.spec.elaborate.elaborate import elaborate
 from netspec.spec.read.labels import check_labels, read_labels
-from netspec.spec.read.preprocess import fitted, read_preprocess
+from netspec.spec.read.preprocess import fit_preprocess, read_preprocess
 from netspec.spec.read.read_spec import read_spec
 from netspec.spec.sources.exported_model import SPEC_KEY
 from netspec.spec.text.data import Entry, Map
@@ -57,8 +57,8 @@ def preprocess_in(metadata: Mapping[str, str], path: Path, inputs: Mapping[str, 
     try:
         definitions = read_preprocess(_entries(metadata, _PREPROCESS, path), inputs, False, findings)
         findings.check()
-        for name, definition in definitions.items():
-            fitted(name, _type(inputs[name]), None, definition)
+        for name, definition in found.items():
+            fit_preprocess(name, _type(inputs[name]), None, definition)
     except NetspecError as error:
         refuse_model(path, f"its `{_PREPROCESS}` is wrong", error.diagnostics[0].message)
     return {name: definition.value for name, definition in definitions.items()}

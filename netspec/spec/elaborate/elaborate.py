@@ -24,7 +24,7 @@ from netspec.spec.read.body import Argument
 from netspec.spec.read.inputs import SIZE, is_size
 from netspec.spec.read.labels import check_labels
 from netspec.spec.read.parameters import resolve_params
-from netspec.spec.read.preprocess import fitted
+from netspec.spec.read.preprocess import fit_preprocess
 from netspec.spec.read.spec import Spec
 from netspec.types import Tensor
 
@@ -125,7 +125,7 @@ class _Network:
         if definition is None:
             return None
         try:
-            return fitted(name, type, self.declared_size(name), definition)
+            return fit_preprocess(name, type, self.declared_size(name), definition)
         except NetspecError:
             if definition.inherited or self.overridden:
                 return None

@@ -40,7 +40,7 @@ def read_preprocess(
     return read_by_name(entries, "input", inputs, lambda name, entry: _preprocess(name, entry, inherited), findings)
 
 
-def fitted(name: str, type: Tensor, declared: ImageSize | None, definition: PreprocessDefinition) -> Preprocess:
+def fit_preprocess(name: str, type: Tensor, declared: ImageSize | None, definition: PreprocessDefinition) -> Preprocess:
     """The way from an image to an input of this type, which the spec declares in the size `declared`.
 
     Raises NetspecError NS206 where it does not fit the input.

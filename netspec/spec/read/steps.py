@@ -88,40 +88,35 @@ class BodyParser:
     def step(self, item: Data, reach: NamesInReach, counts: dict[str, int], top: bool) -> Step:
         """Read one step; `counts` has how many steps of the body before it use each op without a name."""
         form = step_form(item, lambda name: self.is_known(name, reach))
-        key, siblings = form.key, form.siblings
+        siblings = form.siblings
         target, argument = self.target(form, reach)
         inner = replace(reach, index=reach.index or "repeat" in siblings)
-        called = _called(key, siblings.get("name"), counts)
-        arguments, branch_data = self.reader.arguments(target, form.key_span, argument, inner)
-        branches = None if branch_data is None else self.branches(branch_data, inner)
-        if "expect" in siblings and not top:
-            message = "`expect` stands on steps of the network itself, not of blocks and branches"
-            fail("NS211", message, siblings["expect"].key_span)
+        called = _called(form.key, siblings.get("name"), counts)
+        arguments, branches = self.reader.arguments(target, form.key_span, argument, inner)
+        bodies = None if branches is None else self.branches(branches, inner)
+        expect = _expectations(siblings.get("expect"), top)
         sources = self.sources(siblings.get("from"), reach)
-        repeat = (
-            self.sibling(siblings["repeat"], reach, "a number of copies, 0 or more") if "repeat" in siblings else None
-        )
-        when = self.sibling(siblings["when"], inner, "a condition") if "when" in siblings else None
+        repeat = self.sibling(siblings.get("repeat"), reach, "a number of copies, 0 or more")
+        when = self.sibling(siblings.get("when"), inner, "a condition")
         share = read_share(siblings["share"], target) if "share" in siblings else ""
-        expect = _expectations(siblings.get("expect"))
         init, init_places, init_own = self.initializers(target, siblings.get("init"), share)
         step = Step(
             called,
-            "name" in siblings,
-            form.key_span,
-            target,
-            arguments,
-            branches,
-            sources,
-            repeat,
-            when,
-            share,
-            siblings["share"].value.span if "share" in siblings else None,
-            init,
-            init_places,
-            init_own,
-            expect,
-            {a.name: a.expression for a in arguments.values() if a.expression is not None} or NOTHING,
+            named="name" in siblings,
+            span=form.key_span,
+            target=target,
+            arguments=arguments,
+            branches=bodies,
+            sources=sources,
+            repeat=repeat,
+            when=when,
+            share=share,
+            share_span=siblings["share"].value.span if share else None,
+            init=init,
+            init_places=init_places,
+            init_own=init_own,
+            expect=expect,
+            written={a.name: a.expression for a in arguments.values() if a.expression is not None} or NOTHING,
         )
         if isinstance(target, type):
             self.check_op(step, target)
@@ -285,10 +280,13 @@ def _called(key: str, name: Entry | None, counts: dict[str, int]) -> str:
 _OPS = "`netspec ops` lists the ops; those of your own come with `--ops FILE`"
 
 
-def _expectations(entry: Entry | None) -> Map | None:
-    """The claims under `expect` of a step."""
+def _expectations(entry: Entry | None, top: bool) -> Map | None:
+    """The claims under `expect` of a step; only steps of a network's own body, at the `top`, can have some."""
     if entry is None:
         return None
+    if not top:
+        message = "`expect` stands on steps of the network itself, not of blocks and branches"
+        fail("NS211", message, entry.key_span)
     if not isinstance(entry.value, Map):
         fail("NS216", f"`expect` maps claims to values, and is {data_kind(entry.value)}", entry.value.span)
     return entry.value
