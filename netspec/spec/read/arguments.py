@@ -31,7 +31,7 @@ from netspec.spec.read.parameters import block_signature, check_kind, words_for
 from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq
 from netspec.spec.text.messages import DOLLAR, error_span, way_to_write
 
-ReadBody = Callable[[str, Data, NamesInReach], Body]
+_ReadBody = Callable[[str, Data, NamesInReach], Body]
 """Reads the steps that a `body` parameter is given."""
 
 
@@ -42,7 +42,7 @@ class ArgumentReader:
         self,
         declarations: Declarations,
         defaults: Mapping[str, Defaults] = NOTHING,
-        read_body: ReadBody | None = None,
+        read_body: _ReadBody | None = None,
     ) -> None:
         self.declarations = declarations
         self.defaults = defaults

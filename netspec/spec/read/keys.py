@@ -131,17 +131,17 @@ def outline(data: Data) -> Outline:
     return checked_model(Outline, data, "a spec")
 
 
-Model = TypeVar("Model", bound=BaseModel)
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
-def checked_model(model: type[Model], data: Map, what: str) -> Model:
+def checked_model(model: type[_Model], data: Map, what: str) -> _Model:
     """A mapping as a Pydantic model. Raises NetspecError with all that does not fit, each at its place."""
     entries = {key: entry for key, entry in data.entries.items() if key in model.model_fields}
     raw = {key: entry.value if key in _RAW else plain_data(entry.value) for key, entry in entries.items()}
     findings = Findings()
     unknown_entries = (entry for key, entry in data.entries.items() if key not in entries)
     unknown = [_unknown_key(list(model.model_fields), what, entry) for entry in islice(unknown_entries, findings.limit)]
-    checked: Model | None = None
+    checked: _Model | None = None
     try:
         checked = model.model_validate(raw)
     except ValidationError as error:

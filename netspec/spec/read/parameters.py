@@ -23,13 +23,13 @@ _KINDS: dict[str, tuple[Callable[[Value], bool], str]] = {
     "float": (lambda v: type(v) in (int, float), "a number"),
     "bool": (lambda v: type(v) is bool, "true or false"),
     "str": (lambda v: type(v) is str, "text"),
-    "list": (lambda v: type(v) is list and all(map(kind_of_value, cast(list[Value], v))), _LIST),
+    "list": (lambda v: type(v) is list and all(map(_kind_of_value, cast(list[Value], v))), _LIST),
 }
 PARAMETER_KINDS = (*_KINDS, "body")
 """The types a parameter may have."""
 
 
-def why_too_large(value: Value) -> str:
+def _why_too_large(value: Value) -> str:
     """Why a value is too large for a parameter, which expressions may read at every step; "" if it is not."""
     if isinstance(value, str) and len(value) > MAX_PARAMETER_TEXT:
         return f"a text has {len(value):,} characters, and a parameter at most {MAX_PARAMETER_TEXT:,}"
@@ -37,7 +37,7 @@ def why_too_large(value: Value) -> str:
         count = _count(cast(list[Value], value))
         if count > MAX_LIST_ITEMS:
             return f"a list holds {count:,} values, and at most {MAX_LIST_ITEMS} are allowed"
-        return next((why for item in cast(list[Value], value) if (why := why_too_large(item))), "")
+        return next((why for item in cast(list[Value], value) if (why := _why_too_large(item))), "")
     return ""
 
 
@@ -45,7 +45,7 @@ def _count(values: list[Value]) -> int:
     return sum(1 + (_count(cast(list[Value], value)) if isinstance(value, list) else 0) for value in values)
 
 
-def kind_of_value(value: Value) -> str:
+def _kind_of_value(value: Value) -> str:
     """The type a parameter has by its default."""
     return next((kind for kind, (holds, _) in _KINDS.items() if holds(value)), "")
 
@@ -93,12 +93,12 @@ def _parameter(name: str, data: Data, kinds: tuple[str, ...]) -> SpecParameter:
         return SpecParameter(name, str(value), span=data.span)
     if isinstance(data, Scalar) and not data.quoted and isinstance(data.value, str):
         _check_word(name, data.value, data)
-    kind = kind_of_value(value)
+    kind = _kind_of_value(value)
     if not kind and isinstance(data, Seq):
         fail("NS206", f"the list `{name}` holds numbers, texts and lists, and nothing else", data.span)
     if not kind:
         fail("NS206", f"`{name}` is a type ({', '.join(kinds)}) or a default, not {data_kind(data)}", data.span)
-    if why := why_too_large(value):
+    if why := _why_too_large(value):
         fail("NS214", why, data.span)
     if kind == "float" and not isfinite(value):
         fail("NS206", f"`{name}` is a number that is finite, not {show(value)}", data.span)
@@ -168,7 +168,7 @@ def resolve_params(spec: str, parameters: Mapping[str, SpecParameter], given: Ma
         elif not fits(value, parameter.kind):
             message = f"parameter `{name}` of `{spec}` takes {words_for(parameter.kind)}, not {show(value)}"
             findings.add(Diagnostic("NS206", message, help=way_to_kind(value, parameter.kind)))
-        elif why := why_too_large(value):
+        elif why := _why_too_large(value):
             findings.add(Diagnostic("NS214", f"parameter `{name}` of `{spec}`: {why}"))
     findings.check()
     for parameter in parameters.values():

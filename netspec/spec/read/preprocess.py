@@ -20,7 +20,7 @@ from netspec.types import Tensor
 
 IMAGES = (1, 3)
 """The numbers of channels that an image may have."""
-PREPROCESS_DTYPES = ("float16", "float32", "float64")
+_DTYPES = ("float16", "float32", "float64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def fit_preprocess(name: str, type: Tensor, declared: ImageSize | None, definiti
     """
     value = definition.value
     channels = type.shape[1] if type.rank == 4 else None
-    if channels not in IMAGES or type.dtype not in PREPROCESS_DTYPES:
+    if channels not in IMAGES or type.dtype not in _DTYPES:
         what = "`preprocess` is for images, floats of N x 3 x H x W or N x 1 x H x W"
         what += f", and `{name}` is {type}, {type.dtype}"
         fail("NS206", what, definition.key_span)
