@@ -57,7 +57,7 @@ def preprocess_in(metadata: Mapping[str, str], path: Path, inputs: Mapping[str, 
     try:
         definitions = read_preprocess(_entries(metadata, _PREPROCESS, path), inputs, False, findings)
         findings.check()
-        for name, definition in found.items():
+        for name, definition in definitions.items():
             fit_preprocess(name, _type(inputs[name]), None, definition)
     except NetspecError as error:
         refuse_model(path, f"its `{_PREPROCESS}` is wrong", error.diagnostics[0].message)
