@@ -1,31 +1,37 @@
-"""Verify, then print: which expression, literal or argument stands for a value that a class's uses agree on.
+"""Verify, then print: the expression, literal or constructor argument for a value that the uses of a class have.
 
-An expression of the spec goes into the source only if, evaluated again for every use of the class, it
-gives exactly that use's value; otherwise the literal, if all uses agree; otherwise a new argument.
+An expression of the spec goes into the source only if, evaluated again for every use of the class, it gives
+exactly that use's value; otherwise the literal, if all uses agree; otherwise a new argument.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from netspec.backends.collapse import collapse
+from netspec.backends.pytorch.bodies import ScopeBody
 from netspec.backends.pytorch.classes import Class, ClassUse, Label
 from netspec.backends.pytorch.exact import Exact
 from netspec.backends.pytorch.expressions import document, tupled
 from netspec.backends.pytorch.layout import Doc, prefixed
 from netspec.expression import Binary, Expression, ExpressionError, Literal, Name, evaluate, names_in
 from netspec.graph.model import Graph
+from netspec.naming import free_name
 
-Values = Sequence[tuple[ClassUse, Any]]
+UseValues = Sequence[tuple[ClassUse, Any]]
+"""The values of one thing in the uses of a class that have it; in a repeat one for each copy in each use."""
 
-UNSAYABLE = frozenset(("range", "math", "super", "init_weights", "_", "l"))
+NOT_ARGUMENTS = frozenset(("range", "math", "super", "init_weights", "_", "l"))
 """Names of parameters that can't be arguments: the code needs them for itself, or linters refuse them."""
 
 
 class CopiesDifferError(Exception):
-    """Copies whose number differs from use to use have values that no expression gives: the uses need classes apart."""
+    """Copies of a repeat have values that no expression gives, and their number differs from use to use.
+
+    So these uses can't share a class.
+    """
 
     def __init__(self, label: Label) -> None:
         super().__init__(label)
@@ -34,189 +40,218 @@ class CopiesDifferError(Exception):
 
 @dataclass(slots=True)
 class ConstructorArgument:
-    """An argument of a class's constructor, with its value for every use, by the id of the use's body."""
+    """An argument of a class's constructor, with its value for the body of every use."""
 
     name: str
-    values: dict[int, Any]
+    values: dict[ScopeBody, Any]
     default: Any = ...
     annotation: str = "int"
     is_list: bool = False
-    """Whether it is a list, whose items are all written; one number stands for a pair of equal ones."""
+    """Whether it is a list, whose items are all printed; elsewhere one number stands for a pair of equal ones."""
 
     @property
     def required(self) -> bool:
         return self.default is ...
 
 
-def equal_and_typed(a: Any, b: Any) -> bool:
-    """Equal, and of one type: `True` is not 1."""
-    a, b = collapse(a), collapse(b)
-    return type(a) is type(b) and a == b
+@dataclass(frozen=True, slots=True)
+class _Choices:
+    """The choices of `Arguments` at one time."""
+
+    used: set[str]
+    invented: dict[str, ConstructorArgument]
+    environments: dict[ScopeBody, Mapping[str, Any]]
+    reads_index: bool
 
 
-@dataclass(slots=True)
 class Arguments:
-    """The arguments of one class, found while its body is written."""
+    """The constructor arguments of one class, chosen while its body is printed."""
 
-    cls: Class
-    graph: Graph
-    environments: dict[int, Mapping[str, Any]] = field(default_factory=dict[int, Mapping[str, Any]])
-    used: set[str] = field(default_factory=set[str])
-    invented: dict[str, ConstructorArgument] = field(default_factory=dict[str, ConstructorArgument])
-    trying: bool = False
-    """Whether what is found is thrown away, and only tells what follows from what."""
+    def __init__(self, cls: Class, graph: Graph) -> None:
+        self._cls = cls
+        self._taken = {*graph.params, *(p.name for p in cls.parameters)}
+        self.dry_run = False
+        """In a dry run candidates are taken as they are: it only tells which values depend on what."""
+        self.used: set[str] = set()
+        """The names that chosen expressions read."""
+        self.invented: dict[str, ConstructorArgument] = {}
+        self.reads_index = False
+        """Whether an expression that was chosen reads `index`, the number of a copy; whoever asks clears it before."""
+        self.environments: dict[ScopeBody, Mapping[str, Any]] = {
+            use.body: _environment(cls, use, graph) for use in cls.uses
+        }
+        """The values of all names that expressions can read in a use."""
 
-    def __post_init__(self) -> None:
-        for member in self.cls.members:
-            names = dict(member.names)
-            for name, place in self.cls.sizes.items() if member.body.scope is not None else ():
-                for value in member.body.inputs[place : place + 1]:
-                    entering = self.graph.types[value]
-                    if name in self.cls.channels and entering.rank > 1:
-                        names[name] = entering.channels
-                    if name in self.cls.features and entering.rank == 3:
-                        names[name] = entering.features
-            self.environments[id(member.body)] = names
+    def snapshot(self) -> _Choices:
+        """The choices so far, to be restored later."""
+        return _Choices(set(self.used), dict(self.invented), dict(self.environments), self.reads_index)
+
+    def restore(self, snapshot: _Choices) -> None:
+        """Forget what was chosen since a snapshot."""
+        self.used, self.invented = snapshot.used, snapshot.invented
+        self.environments, self.reads_index = snapshot.environments, snapshot.reads_index
 
     def choose(
-        self, values: Values, candidates: Iterable[Expression | None], hint: str, is_list: bool = False
+        self, values: UseValues, candidates: Iterable[Expression | None], hint: str, is_list: bool = False
     ) -> Expression:
-        """What to print for these values, one a use."""
+        """The expression to print for these values: a candidate that holds, else a literal, else an argument.
+
+        A new argument is named `hint`.
+        """
+        in_copies = any(use.index is not None for use, _ in values)
         for candidate in candidates:
-            if candidate is not None and (self.trying or self.holds(candidate, values, is_list)):
-                # In the copies of a repeat, `index` is the loop's.
-                loop = {"index"} if any(member.index is not None for member, _ in values) else set[str]()
-                self.used.update(names_in(candidate) - loop)
+            if candidate is not None and (self.dry_run or self.holds(candidate, values, is_list)):
+                names = names_in(candidate)
+                if in_copies and "index" in names:
+                    # It is the variable of the loop over the copies, and no argument.
+                    self.reads_index = True
+                    names.remove("index")
+                self.used |= names
                 return candidate
-        written_as = tupled if is_list else collapse
-        given = values[0][1]
-        first = written_as(given)
-        for _, value in values:
-            if value is not given:
-                value = written_as(value)
-                if type(value) is not type(first) or value != first:
-                    break
-        else:
-            return Literal(first)
-        for parameter in self.cls.parameters:
-            # A block made in Python has values and no expressions: one that says each use's value is it.
+        literal_of = tupled if is_list else collapse
+        if (literal := _agreed_literal(values, literal_of)) is not None:
+            return literal
+        for parameter in self._cls.parameters if not in_copies else ():
+            # A block made in Python has values and no expressions: a parameter that has each use's value is it.
             name = Name(parameter.name)
-            if not any(member.index is not None for member, _ in values) and self.holds(name, values, is_list):
+            if self.holds(name, values, is_list):
                 self.used.add(parameter.name)
                 return name
-        return Name(self.invent([(member, written_as(value)) for member, value in values], hint, is_list))
+        return Name(self._invent([(use, literal_of(value)) for use, value in values], hint, is_list))
 
-    def holds(self, candidate: Expression, values: Values, is_list: bool = False) -> bool:
+    def holds(self, candidate: Expression, values: UseValues, is_list: bool = False) -> bool:
         """Whether an expression gives each use its value."""
-        for member, value in values:
-            names = self.environments[id(member.body)]
-            if member.index is not None:
-                names = {**names, "index": member.index}
+        for use, value in values:
+            names = self.environments[use.body]
+            if use.index is not None:
+                names = {**names, "index": use.index}
             try:
-                found = evaluate(candidate, names)
+                evaluated = evaluate(candidate, names)
             except ExpressionError:
                 return False
-            if found is value:
+            if evaluated is value:
                 continue
-            if is_list and tupled(found) != tupled(value):
+            if is_list and tupled(evaluated) != tupled(value):
                 return False
             # Where a float is wanted, an int is as good.
-            if not equal_and_typed(found, value) and not (
-                type(value) is float and type(found) is int and found == value
+            if not _equal_and_typed(evaluated, value) and not (
+                type(value) is float and type(evaluated) is int and evaluated == value
             ):
                 return False
         return True
 
-    def share_of(self, size: Expression | None, values: Values) -> Expression | None:
-        """`channels // 16`, where values that differ from use to use are all that share of a size."""
+    def share_of(self, size: Expression | None, values: UseValues) -> Expression | None:
+        """`channels // 16`, where the values differ from use to use, and each is that share of a size."""
         if size is None or len({value for _, value in values}) < 2:
             return None
-        shares: set[Any] = set()
-        for member, value in values:
+        divisors: set[int] = set()
+        for use, value in values:
             try:
-                whole = evaluate(size, self.environments[id(member.body)])
+                dividend = evaluate(size, self.environments[use.body])
             except ExpressionError:
                 return None
-            if type(whole) is not int or type(value) is not int or value < 1 or whole % value:
+            if type(dividend) is not int or type(value) is not int or value < 1 or dividend % value:
                 return None
-            shares.add(whole // value)
-        return Binary("//", size, Literal(shares.pop())) if len(shares) == 1 else None
+            divisors.add(dividend // value)
+        return Binary("//", size, Literal(divisors.pop())) if len(divisors) == 1 else None
 
-    def invent(self, values: Values, hint: str, is_list: bool = False) -> str:
-        """An argument the spec has not, for a value that differs from use to use."""
-        found: dict[int, Any] = {}
-        for member, value in values:
-            if found.setdefault(id(member.body), value) != value and not self.trying:
-                raise CopiesDifferError(self.cls.label)
-        first = values[0][1]
-        complete = {id(m.body): found.get(id(m.body), first) for m in self.cls.members}
+    def _invent(self, values: UseValues, hint: str, is_list: bool) -> str:
+        """The name of an argument that the spec has not, for a value that differs from use to use."""
+        by_body: dict[ScopeBody, Any] = {}
+        for use, value in values:
+            if by_body.setdefault(use.body, value) != value and not self.dry_run:
+                raise CopiesDifferError(self._cls.label)
+        _, any_value = values[0]
+        by_body = {use.body: by_body.get(use.body, any_value) for use in self._cls.uses}
         for argument in self.invented.values():
-            if argument.name.startswith(hint) and argument.values == complete:
+            if argument.name.startswith(hint) and argument.values == by_body:
                 return argument.name
-        name, number = hint, 1
-        taken = {*self.invented, *(p.name for p in self.cls.parameters), *self.graph.params, *self.cls.sizes}
-        while name in taken:
-            number += 1
-            name = f"{hint}_{number}"
-        self.invented[name] = ConstructorArgument(
-            name, complete, annotation=annotation_of(complete.values()), is_list=is_list
-        )
-        for body, value in complete.items():
+        name = free_name(hint, {*self.invented, *self._taken, *self._cls.sizes})
+        annotation = _annotation_of(by_body.values())
+        self.invented[name] = ConstructorArgument(name, by_body, annotation=annotation, is_list=is_list)
+        for body, value in by_body.items():
             self.environments[body] = {**self.environments[body], name: value}
         return name
 
     def listed(self, extra: Sequence[str] = ()) -> list[ConstructorArgument]:
-        """The constructor's arguments: those used, required ones first."""
-        found: list[ConstructorArgument] = []
-        for name in self.cls.sizes:
-            if name in self.used:
-                found.append(ConstructorArgument(name, self.values_of(name)))
-        for parameter in self.cls.parameters:
+        """The constructor's arguments, required ones first: those of sizes, parameters and `extra` that are used."""
+        arguments = [ConstructorArgument(name, self._values_of(name)) for name in self._cls.sizes if name in self.used]
+        for parameter in self._cls.parameters:
             if parameter.name in self.used:
-                values = self.values_of(parameter.name)
+                values = self._values_of(parameter.name)
                 kind, default = parameter.kind, parameter.default
                 if kind == "list":
                     default = default if default is ... else tupled(default)
-                    kind = annotation_of_lists([*values.values(), *([] if default is ... else [default])])
-                found.append(ConstructorArgument(parameter.name, values, default, kind, parameter.kind == "list"))
+                    kind = _annotation_of_lists([*values.values(), *([] if default is ... else [default])])
+                arguments.append(ConstructorArgument(parameter.name, values, default, kind, parameter.kind == "list"))
         for name in extra:
-            if name in self.used and all(argument.name != name for argument in found):
-                values = self.values_of(name)
-                found.append(ConstructorArgument(name, values, annotation=annotation_of(values.values())))
-        found += self.invented.values()
-        return sorted(found, key=lambda argument: not argument.required)
+            if name in self.used and all(argument.name != name for argument in arguments):
+                values = self._values_of(name)
+                arguments.append(ConstructorArgument(name, values, annotation=_annotation_of(values.values())))
+        arguments += self.invented.values()
+        return sorted(arguments, key=lambda argument: not argument.required)
 
-    def values_of(self, name: str) -> dict[int, Any]:
-        return {id(member.body): self.environments[id(member.body)][name] for member in self.cls.members}
+    def _values_of(self, name: str) -> dict[ScopeBody, Any]:
+        return {use.body: self.environments[use.body][name] for use in self._cls.uses}
 
 
-def annotation_of(values: Iterable[Any]) -> str:
-    """The type hint for these values."""
+def _environment(cls: Class, use: ClassUse, graph: Graph) -> dict[str, Any]:
+    """The values of the names that the spec's expressions read in a use, and of the arguments for sizes of inputs."""
+    values = dict(use.environment)
+    for name, number in cls.sizes.items() if use.body.scope is not None else ():
+        for value in use.body.inputs[number : number + 1]:
+            type = graph.types[value]
+            if name in cls.channels and type.rank > 1:
+                values[name] = type.channels
+            if name in cls.features and type.rank == 3:
+                values[name] = type.features
+    return values
+
+
+def _agreed_literal(values: UseValues, literal_of: Callable[[Any], Any]) -> Literal | None:
+    """The literal for values that are equal and of one type in all uses; None where they differ."""
+    _, first = values[0]
+    literal = literal_of(first)
+    for _, value in values:
+        if value is not first:
+            value = literal_of(value)
+            if type(value) is not type(literal) or value != literal:
+                return None
+    return Literal(literal)
+
+
+def _equal_and_typed(a: Any, b: Any) -> bool:
+    """Whether two values are equal and of one type: `True` is not 1."""
+    a, b = collapse(a), collapse(b)
+    return type(a) is type(b) and a == b
+
+
+def _annotation_of(values: Iterable[Any]) -> str:
+    """The type hint for some values, such as `int | tuple[int, int]`."""
     kinds: dict[str, None] = {}
     for value in values:
         if isinstance(value, tuple):
-            kinds[f"tuple[{', '.join(_type_of(v) for v in value)}]"] = None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+            kinds[f"tuple[{', '.join(_type_name(v) for v in value)}]"] = None  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
         else:
-            kinds[_type_of(value)] = None
-    return " | ".join(sorted(kinds, key=lambda k: k == "None"))
+            kinds[_type_name(value)] = None
+    return " | ".join(sorted(kinds, key=lambda kind: kind == "None"))
 
 
-def _type_of(value: Any) -> str:
-    """The type of a value, as a type hint calls it."""
+def _type_name(value: Any) -> str:
     if isinstance(value, Exact):
-        return value.kind
+        return value.annotation
     return "None" if value is None else type(value).__name__
 
 
-def annotation_of_lists(values: Iterable[Sequence[Any]]) -> str:
-    """The type hint for lists of any length."""
+def _annotation_of_lists(values: Iterable[Sequence[Any]]) -> str:
+    """The type hint for lists of any length, such as `tuple[int, ...]`."""
     kinds = sorted({type(item).__name__ for value in values for item in value})
     return f"tuple[{' | '.join(kinds) or 'int'}, ...]"
 
 
-def argument_of(name: str, chosen: Expression, positional: bool, default: Any) -> list[Doc]:
-    """An argument of a call: by place, or by name where it says other than the default."""
+def argument_of_call(name: str, chosen: Expression, positional: bool, default: Any) -> list[Doc]:
+    """An argument of a call, by position or by name; nothing where a named one is the default."""
     if positional:
         return [document(chosen)]
-    says_nothing = isinstance(chosen, Literal) and equal_and_typed(chosen.value, default)
-    return [] if says_nothing else [prefixed(f"{name}=", document(chosen))]
+    is_default = isinstance(chosen, Literal) and _equal_and_typed(chosen.value, default)
+    return [] if is_default else [prefixed(f"{name}=", document(chosen))]

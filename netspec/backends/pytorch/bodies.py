@@ -1,4 +1,4 @@
-"""The graph as nested bodies: for each scope what enters, what leaves, and its items in order."""
+"""The graph as nested bodies: for each scope the values that enter and leave it, and its items in order."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from netspec.graph.sharing import Sharing
 from netspec.graph.tree import Group, tree
 from netspec.types import Call, Code, Layer, Printed
 
-UNSAYABLE = "PyTorch source can't say that"
 _ONE_BODY = "give it the same arguments, or let the ops that share weights stand in one body"
+NOT_IN_PYTORCH = "PyTorch source can't say that"
+"""The end of messages on graphs that have no form as source."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class BodyItem:
     """A node, or an inner body, as one step of the body around it."""
 
@@ -33,41 +34,50 @@ class BodyItem:
     printed: Printed | None = None
     body: ScopeBody | None = None
     labels: tuple[str, ...] = ()
-    """What a block calls its outputs, where they are several."""
+    """The names of its outputs, where they are several."""
     shares: str = ""
-    """The name of the item whose module this one calls again."""
+    """The name of the item whose module this one calls again; "" for an item with a module of its own."""
     loops: bool = False
     """Whether it calls that module once for each of its copies."""
     is_module: bool = field(init=False)
     key: tuple[str, bool] = field(init=False)
-    """What tells an item from the others of its body: a merge may be called as one of its branches."""
+    """Identifies the item in its body: a merge may have the name of one of its branches."""
 
     def __post_init__(self) -> None:
         self.is_module = self.body is not None or isinstance(self.printed, Layer)
         self.key = self.name, self.is_module
 
+    def __repr__(self) -> str:
+        return f"BodyItem({self.name!r})"
+
     @property
     def word(self) -> str:
-        """Its name as a part of names in the source."""
+        """Its name as a part of an identifier."""
         return self.name.replace(".", "_")
 
     @property
     def code(self) -> Code | None:
-        """The expression that stands for the item, where it is no call of a module on its inputs."""
-        return self.printed.call if isinstance(self.printed, Layer) else _code(self.printed)
+        """The expression that stands for the item in `forward`, where that is no call of a module on its inputs."""
+        if isinstance(self.printed, Layer):
+            return self.printed.call
+        return self.printed if isinstance(self.printed, Code) else None
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class ScopeBody:
-    """A scope (None for the network) from inside."""
+    """The inside of a scope; of the network itself where the scope is None."""
 
     scope: Scope | None
     inputs: list[str] = field(default_factory=list[str])
     outputs: list[str] = field(default_factory=list[str])
     training: list[str] = field(default_factory=list[str])
-    """Of the network's own body, the outputs that are built in training only."""
+    """The outputs that are built in training only; none but the network's own body has them."""
     items: list[BodyItem] = field(default_factory=list[BodyItem])
     is_class: bool = False
+    """Whether it prints as a class of its own."""
+
+    def __repr__(self) -> str:
+        return f"ScopeBody({self.path!r})"
 
     @property
     def kind(self) -> str:
@@ -79,7 +89,7 @@ class ScopeBody:
 
     @property
     def chained(self) -> list[str]:
-        """The values that enter the first copy of a repeat, of which each copy gives the next one its own."""
+        """The values that enter the first copy of a repeat; each copy computes those that enter the next one."""
         values = self.scope.inputs.values() if self.scope is not None and self.scope.inputs else self.inputs[:1]
         return list(values)
 
@@ -89,10 +99,6 @@ class ScopeBody:
         if self.scope is not None and "input" in self.scope.inputs:
             return self.scope.inputs["input"]
         return self.inputs[0] if self.inputs else None
-
-
-def _code(printed: Printed | None) -> Code | None:
-    return printed if isinstance(printed, Code) else None
 
 
 def bodies(graph: Graph) -> ScopeBody:
@@ -105,40 +111,45 @@ def bodies(graph: Graph) -> ScopeBody:
     return root
 
 
-_KNOWN = ("torch", "nn", "math")
-"""The modules that every generated file may use by these names."""
+_ALWAYS_IMPORTED = ("torch", "nn", "math")
+"""The modules that the header imports by itself, where the code reads these names."""
 
 
 def modules_used(body: ScopeBody) -> set[str]:
-    """The modules, other than torch's own, that stand before the names of layers and functions at or below a body."""
-    found: set[str] = set()
+    """The modules that layers and functions at or below a body come from, such as `torchvision.ops`.
+
+    Those of torch itself are left out.
+    """
+    modules: set[str] = set()
     for item in body.items:
         name = item.printed.target if isinstance(item.printed, Layer) else ""
         name = item.printed.function if isinstance(item.printed, Call) else name
         module = name.rpartition(".")[0]
-        if module and module.partition(".")[0] not in _KNOWN:
-            found.add(module)
+        if module and module.partition(".")[0] not in _ALWAYS_IMPORTED:
+            modules.add(module)
         if item.body is not None:
-            found |= modules_used(item.body)
-    return found
+            modules |= modules_used(item.body)
+    return modules
 
 
 def helpers_used(body: ScopeBody) -> dict[str, str]:
-    """The functions that code at or below a body calls and the file has to define: their sources, by name."""
-    found: dict[str, str] = {}
+    """The functions that ops at or below a body need in the file: their sources, by name."""
+    sources: dict[str, str] = {}
     for item in body.items:
         if item.code is not None and item.code.helper:
-            found[item.code.head.removesuffix("(")] = item.code.helper
+            sources[item.code.head.removesuffix("(")] = item.code.helper
         if item.body is not None:
-            found |= helpers_used(item.body)
-    return found
+            sources |= helpers_used(item.body)
+    return sources
 
 
 class _Reader:
+    """Reads the scopes of a graph as bodies."""
+
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.leaves = Escapes(graph).leaves
-        self.sharing = Sharing(graph, UNSAYABLE)
+        self.sharing = Sharing(graph, NOT_IN_PYTORCH)
         self.copies: dict[str, int] | None = None
         self.borrows = ""
         """The path of the repeat whose copies borrow weights, while it is read."""
@@ -146,33 +157,38 @@ class _Reader:
         """How an op on values of some types is written, by identity: most nodes share both with others."""
 
     def body(self, group: Group) -> ScopeBody:
+        """The body of a scope: its items, and the values that enter and leave it."""
         body = ScopeBody(group.scope)
-        made: set[str] = set()
-        scope = group.scope
-        for member in group.items:
-            for item in [self.node(member)] if isinstance(member, Node) else self.group(member):
-                for value in item.inputs:
-                    if value not in made and value not in body.inputs:
-                        body.inputs.append(value)
-                # What an item gives back unchanged is no new value.
-                made.update(value for value in item.outputs if value not in item.inputs)
+        computed: set[str] = set()
+        for child in group.items:
+            for item in [self.node(child)] if isinstance(child, Node) else self.group(child):
+                body.inputs += [v for v in dict.fromkeys(item.inputs) if v not in computed and v not in body.inputs]
+                # An output that is an input of the item is no new value.
+                computed.update(value for value in item.outputs if value not in item.inputs)
                 body.items.append(item)
-        # A scope's value may leave through the item it stands in.
-        leaving = [v for item in body.items for v in item.outputs if v not in item.inputs and self.leaves(v, body.path)]
-        # What a block says that it gives, it gives in every use, used or not.
-        given = [v for v in scope.outputs if v in made] if scope is not None and len(scope.outputs) > 1 else []
-        body.outputs = list(dict.fromkeys([*given, *leaving]))
-        if group.scope is not None and not body.outputs:
-            # Nothing uses it: it gives what the spec says it stands for, which may be what entered.
-            body.outputs = [group.scope.output]
-            if group.scope.output not in made and group.scope.output not in body.inputs:
-                body.inputs.append(group.scope.output)
-        entering = [v for v in scope.inputs.values() if v in body.inputs] if scope is not None else []
-        body.inputs = list(dict.fromkeys([*entering, *body.inputs]))
-        if scope is not None and (several := several_inputs(scope)):
-            # What a block says that it takes, every use is given, used or not, and where two values are one.
-            body.inputs = [*several, *(value for value in body.inputs if value not in several)]
+        outputs = [v for item in body.items for v in item.outputs if v not in item.inputs and self.leaves(v, body.path)]
+        body.outputs = list(dict.fromkeys(outputs))
+        if group.scope is not None:
+            self.declare(body, group.scope, computed)
         return body
+
+    def declare(self, body: ScopeBody, scope: Scope, computed: set[str]) -> None:
+        """Let a body have the inputs and outputs that its scope declares, in that order, also where nothing uses them.
+
+        All uses of a block then take and give the same number of values.
+        """
+        if len(scope.outputs) > 1:
+            body.outputs = list(dict.fromkeys([*(v for v in scope.outputs if v in computed), *body.outputs]))
+        if not body.outputs:
+            # Nothing uses the scope: it gives the value that stands for it, which may be one that entered.
+            body.outputs = [scope.output]
+            if scope.output not in computed and scope.output not in body.inputs:
+                body.inputs.append(scope.output)
+        entering = [value for value in scope.inputs.values() if value in body.inputs]
+        body.inputs = list(dict.fromkeys([*entering, *body.inputs]))
+        if several := several_inputs(scope):
+            # Two inputs may be one value, which then enters twice.
+            body.inputs = [*several, *(value for value in body.inputs if value not in several)]
 
     def node(self, node: Node) -> BodyItem:
         printed = self.printed(node)
@@ -187,7 +203,7 @@ class _Reader:
         return item
 
     def borrowed(self, node: Node) -> Code | None:
-        """The expression for a node with the weights of another whose module it can't call; None where it can."""
+        """The expression for a node that uses weights of another op, whose module it can't call; None where it can."""
         code = borrowed_form(self.graph, node)
         copies = self.graph.scopes.get(node.scope)
         if code is None and self.borrows and copies is not None and copies.path == self.borrows:
@@ -200,13 +216,13 @@ class _Reader:
         if body and not path.startswith(f"{body}."):
             what = f"in another body, around `{body}`"
             message = f"`{node.path}` is another op than `{node.weights_of}`, whose weights it uses, and stands {what}"
-            fail("NS401", f"{message}: {UNSAYABLE}", node.span, help=_ONE_BODY)
+            fail("NS401", f"{message}: {NOT_IN_PYTORCH}", node.span, help=_ONE_BODY)
         if self.copies is None:
             self.copies = places_of_copies(self.graph)
         return with_layer(code, submodule(self.copies, path, body))
 
     def group(self, group: Group) -> list[BodyItem]:
-        """A scope as one step; the copies of a repeat that are no modules each as a step of its own."""
+        """A scope as one item; a repeat of an op that prints as an expression as one item for each copy."""
         scope = group.scope
         assert scope is not None
         if scope.weights_of and not is_second_call(self.graph, scope, group.nodes()):
@@ -215,7 +231,7 @@ class _Reader:
             body = self.body(group)
         if scope.kind == "repeat":
             if any(item.shares for item in body.items):
-                fail("NS401", f"copies of `{scope.path}` share the weights of others: {UNSAYABLE}", scope.span)
+                fail("NS401", f"copies of `{scope.path}` share the weights of others: {NOT_IN_PYTORCH}", scope.span)
             if not all(item.is_module for item in body.items):
                 return self.expressions(scope, body)
         shares, loops = self.sharing.of_scope(scope), shares_one_owner(self.graph, scope)
@@ -228,16 +244,18 @@ class _Reader:
         """The copies of an op with the weights of a layer that it does not equal; no other scope can be written."""
         if scope.kind != "repeat" or not all(isinstance(item, Node) for item in group.items):
             message = f"`{scope.path}` is no second call of `{scope.weights_of}`, whose weights it uses"
-            fail("NS401", f"{message}, and no module has those of another: {UNSAYABLE}", scope.span, help=_ONE_BODY)
+            fail(
+                "NS401", f"{message}, and no module has those of another: {NOT_IN_PYTORCH}", scope.span, help=_ONE_BODY
+            )
         outer, self.borrows = self.borrows, scope.path
         body = self.body(group)
         self.borrows = outer
         return self.expressions(scope, body)
 
     def expressions(self, scope: Scope, body: ScopeBody) -> list[BodyItem]:
-        """The copies of a repeat whose op is written as an expression, by names that no other step has."""
+        """The copies of a repeat whose op prints as an expression, with names that no other item of the body has."""
         if any(item.is_module for item in body.items):
-            fail("NS401", f"some copies of `{scope.path}` are modules and some are not: {UNSAYABLE}", scope.span)
+            fail("NS401", f"some copies of `{scope.path}` are modules and some are not: {NOT_IN_PYTORCH}", scope.span)
         for item in body.items:
             item.name = f"{scope.name}.{item.name}"
             item.key = item.name, item.is_module
@@ -245,7 +263,7 @@ class _Reader:
 
 
 def _labels(scope: Scope, body: ScopeBody) -> tuple[str, ...]:
-    """What the values that leave a scope are called: as its block says, else after the steps that give them."""
+    """Names for the outputs of a scope: those that its block declares, else the names of the steps that give them."""
     copies = scope.kind == "repeat"
     names: dict[str, str] = {}
     for item in body.items:
@@ -259,7 +277,7 @@ def _labels(scope: Scope, body: ScopeBody) -> tuple[str, ...]:
 
 
 def is_chain(body: ScopeBody) -> bool:
-    """Whether a body is modules one after another, so that `nn.Sequential` is it."""
+    """Whether a body is a chain of modules, which `nn.Sequential` can hold."""
     if len(body.inputs) != 1 or not body.items:
         return False
     previous = body.inputs[0]
@@ -269,15 +287,16 @@ def is_chain(body: ScopeBody) -> bool:
         if item.inputs != [previous] or len(item.outputs) != 1:
             return False
         if item.body is not None and item.body.kind == "repeat" and not is_chain(item.body):
-            return False  # Its copies stand in a list.
+            return False  # Its copies are in a list, which has no forward method.
         previous = item.outputs[0]
     return body.outputs == [previous]
 
 
 def _choose_classes(body: ScopeBody, outermost: bool) -> None:
-    """Blocks and the network are classes; so are scopes that are no chain, or have conditions deeper than one level.
+    """Decide which bodies print as classes.
 
-    A repeat never is: its copies stand in a list, which `forward` goes through where they need other values too.
+    Blocks and networks do, and scopes that are no chain or have conditions below the first level of a class. Repeats
+    never do: their copies are in a list, which `forward` goes through where `nn.Sequential` can't call them.
     """
     optional = any(item.when is not None for item in body.items)
     always = body.kind in ("block", "network")
@@ -288,7 +307,7 @@ def _choose_classes(body: ScopeBody, outermost: bool) -> None:
 
 
 def named_values(graph: Graph, body: ScopeBody) -> dict[str, str]:
-    """The values that expressions in a class can name: the inputs of the block or network around it."""
+    """The values that expressions in a class can read by name: the inputs of the block or network around it."""
     scope = body.scope
     while scope is not None and scope.block is None:
         scope = graph.scopes.get(scope.parent)

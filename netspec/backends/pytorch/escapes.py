@@ -1,73 +1,79 @@
-"""Which values leave a scope."""
+"""Which values escape from a scope: those that something outside it takes."""
 
 from __future__ import annotations
 
 from netspec.graph.model import Graph, Scope
+from netspec.graph.paths import is_below
 
 
 def several_inputs(scope: Scope) -> list[str]:
-    """The values that enter a use of what has several inputs, or its copies; none where it has one."""
+    """The values that enter a use, or copies, of something with several inputs; none where it has one."""
     return [] if "input" in scope.inputs or len(scope.inputs) < 2 else list(scope.inputs.values())
 
 
 class Escapes:
-    """Tells which of the values made in a scope something outside takes.
+    """Tells which values computed in a scope escape from it.
 
-    A step that shares weights is another call of one module, which gives the same values each time: what leaves one of
-    them leaves all.
+    A scope that shares the weights of another is a second call of the same module. A module gives the same values in
+    each call, so a value that escapes in one of these calls counts as escaping in all of them.
     """
 
     def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.users = graph.users
-        self.outputs = {o.value for o in graph.outputs}
-        self.entering: dict[str, list[str]] = {}
-        """Of the values that enter uses with several inputs, the paths of the scopes that these uses stand in."""
+        self._graph = graph
+        self._users = graph.users
+        self._outputs = {o.value for o in graph.outputs}
+        self._scopes_entered: dict[str, list[str]] = {}
+        """For each value that enters a use with several inputs, the paths of the scopes that these uses are in."""
         for scope in graph.scopes.values():
             for value in several_inputs(scope):
-                self.entering.setdefault(value, []).append(scope.parent)
-        self.sharing = {path: scope for path, scope in graph.scopes.items() if scope.weights_of}
-        self.shared: set[tuple[str, str]] = set()
-        """What leaves which scope, both told by the paths of the steps that own the weights."""
-        if self.sharing:
+                self._scopes_entered.setdefault(value, []).append(scope.parent)
+        self._sharing = {path: scope for path, scope in graph.scopes.items() if scope.weights_of}
+        self._escaping: set[tuple[str, str]] = set()
+        """Which values escape from which scopes, both by their paths in the owner of the weights."""
+        if self._sharing:
             for node in graph.nodes:
                 for value, _ in node.values():
                     path = node.scope
-                    while path and self.needed(value, path):
-                        self.shared.add(self.owned(value, path))
+                    while path and self._is_used_outside(value, path):
+                        self._escaping.add(self._in_owner(value, path))
                         path = graph.scopes[path].parent
 
     def leaves(self, value: str, path: str) -> bool:
-        """Whether a value leaves the scope at a path, or the network."""
-        if self.needed(value, path):
-            return True
-        return bool(self.shared) and self.owned(value, path) in self.shared
+        """Whether a value escapes from the scope at a path, or from the network."""
+        return self._is_used_outside(value, path) or (
+            bool(self._escaping) and self._in_owner(value, path) in self._escaping
+        )
 
-    def needed(self, value: str, path: str) -> bool:
-        """Whether something outside a scope takes a value."""
-        if value in self.outputs:
+    def _is_used_outside(self, value: str, path: str) -> bool:
+        """Whether something outside a scope takes a value, as it stands: other calls of the module are not asked."""
+        if value in self._outputs:
             return True
         if not path:
             return False
-        below = f"{path}."
-        if any(p != path and not p.startswith(below) for p in self.entering.get(value, ())):
+        if any(p != path and not is_below(p, path) for p in self._scopes_entered.get(value, ())):
             return True
-        return any(u.scope != path and not u.scope.startswith(below) for u in self.users[value])
+        return any(user.scope != path and not is_below(user.scope, path) for user in self._users[value])
 
-    def owned(self, value: str, path: str) -> tuple[str, str]:
-        """A value and a scope around it, as they are called in the step that owns the weights of that scope."""
-        while True:
-            parts = path.split(".")
-            above = (".".join(parts[:depth]) for depth in range(1, len(parts) + 1))
-            around = next((prefix for prefix in above if prefix in self.sharing), None)
-            if around is None:
-                return value, path
-            scope, own = self.sharing[around], around
-            if scope.weights_of.startswith(f"{around}."):
-                return value, path  # The first of its copies has the weights, as where a pass took the step before.
-            owner = self.graph.scopes.get(scope.weights_of)
-            if scope.kind == "repeat" and (owner is None or owner.kind != "repeat"):
-                if path == around:
-                    return value, path  # All copies are calls of one step, and together they are like no other.
-                own = ".".join(parts[: around.count(".") + 2])
-            value, path = scope.weights_of + value[len(own) :], scope.weights_of + path[len(own) :]
+    def _in_owner(self, value: str, path: str) -> tuple[str, str]:
+        """A value and a scope around it, by their paths in the step that owns the weights of that scope.
+
+        Where `b` shares the weights of `a`, `("b.conv", "b")` gives `("a.conv", "a")`.
+        """
+        while (borrower := self._outermost_sharing(path)) is not None:
+            if is_below(borrower.weights_of, borrower.path):
+                break  # The first of its copies has the weights, as where a pass took the step before.
+            replaced, owner = borrower.path, self._graph.scopes.get(borrower.weights_of)
+            if borrower.kind == "repeat" and (owner is None or owner.kind != "repeat"):
+                if path == borrower.path:
+                    break  # All copies are calls of one step, and together they are like no other.
+                copy = path[len(borrower.path) + 1 :].partition(".")[0]
+                replaced = f"{borrower.path}.{copy}"
+            value = borrower.weights_of + value[len(replaced) :]
+            path = borrower.weights_of + path[len(replaced) :]
+        return value, path
+
+    def _outermost_sharing(self, path: str) -> Scope | None:
+        """The outermost scope, at a path or around it, that shares the weights of another."""
+        parts = path.split(".")
+        prefixes = (".".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+        return next((self._sharing[prefix] for prefix in prefixes if prefix in self._sharing), None)

@@ -21,11 +21,11 @@ from netspec.expression import (
 
 _COMPARISON = 4
 _LEVELS = {"or": 1, "and": 2, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6}
-"""How tightly operators bind, as `to_text` counts; those that are not here compare."""
+"""How tightly operators bind, from loose to tight; those that are not here are comparisons."""
 
 
 def tupled(value: Any) -> Any:
-    """A list as a tuple, which is what the source has for it."""
+    """A list as a tuple, as the source has it; other values as they are."""
     return tuple(value) if isinstance(value, list | tuple) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
@@ -36,7 +36,7 @@ def python_text(tree: Expression) -> str:
 
 def document(tree: Expression) -> Doc:
     """An expression as source that knows where it may be broken."""
-    # Most arguments are a number or a name alone.
+    # Most arguments are a number or a name, for which there is nothing to do.
     if isinstance(tree, Name):
         return tree.name
     if isinstance(tree, Literal):
@@ -45,6 +45,7 @@ def document(tree: Expression) -> Doc:
 
 
 def _document(tree: Expression) -> Doc:
+    """An expression that is Python already."""
     match tree:
         case Binary(operator):
             return Joined(_operands(tree, _LEVELS.get(operator, _COMPARISON)))
@@ -58,7 +59,7 @@ def _document(tree: Expression) -> Doc:
 
 
 def _operands(tree: Expression, level: int) -> list[tuple[str, Doc]]:
-    """`a + b - c` as its three operands, each with the operator before it."""
+    """The operands of `a + b - c`, which group to the left, each with the operator before it."""
     match tree:
         case Binary(operator, left, right) if _LEVELS.get(operator, _COMPARISON) == level:
             chains = level != _COMPARISON
@@ -69,13 +70,13 @@ def _operands(tree: Expression, level: int) -> list[tuple[str, Doc]]:
 
 
 def _operand(tree: Expression, floor: int) -> Doc:
-    """A part of an expression, in brackets where it binds less tightly than what is around it."""
+    """An operand, in brackets where it binds less tightly than the operator around it."""
     bare = expression_text(tree, python=True) == expression_text(tree, python=True, floor=floor)
     return _document(tree) if bare else Bracket("(", [_document(tree)])
 
 
 def _pythonic(tree: Expression) -> Expression:
-    """Lists as tuples, as which arguments hold them; no comparison with `True`, which linters refuse."""
+    """An expression of the spec in Python's words: tuples for lists, and no `== True`, which linters refuse."""
     match tree:
         case Literal(value):
             return Literal(tupled(value))
@@ -91,7 +92,7 @@ def _pythonic(tree: Expression) -> Expression:
         case Subscript(value, index):
             return Subscript(_pythonic(value), _pythonic(index))
         case Conditional(then, condition, otherwise):
-            return _least_or_most(Conditional(_pythonic(then), _pythonic(condition), _pythonic(otherwise)))
+            return _min_or_max(Conditional(_pythonic(then), _pythonic(condition), _pythonic(otherwise)))
         case FunctionCall(function, arguments):
             return FunctionCall(function, tuple(_pythonic(argument) for argument in arguments))
         case ListOf(items):
@@ -101,9 +102,9 @@ def _pythonic(tree: Expression) -> Expression:
             return tree
 
 
-def _least_or_most(tree: Conditional) -> Expression:
-    """`a if a > b else b` as `max(a, b)`, as linters want it."""
-    # As text, since 1 == 1.0.
+def _min_or_max(tree: Conditional) -> Expression:
+    """`a if a > b else b` as `max(a, b)`, as linters want it; other expressions as they are."""
+    # They are compared as text, since 1 == 1.0.
     then, otherwise = expression_text(tree.then), expression_text(tree.otherwise)
     match tree.condition:
         case Binary("<" | "<=" | ">" | ">=" as operator, left, right) if {
@@ -113,7 +114,7 @@ def _least_or_most(tree: Conditional) -> Expression:
             then,
             otherwise,
         }:
-            most = (operator in (">", ">=")) == (then == expression_text(left))
-            return FunctionCall("max" if most else "min", (left, right))
+            is_max = (operator in (">", ">=")) == (then == expression_text(left))
+            return FunctionCall("max" if is_max else "min", (left, right))
         case _:
             return tree

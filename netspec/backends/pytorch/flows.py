@@ -1,4 +1,15 @@
-"""What the source knows of a value: its channels in the terms of the class, and what that depends on."""
+"""How sizes depend on constructor arguments: a taint analysis over the body of a class.
+
+A class is printed from the values that its uses have, and a literal hides what it follows from: where `width` is 64,
+the 128 of a later layer may be `2 * width`. So for every value in the body a `Flow` tells its sizes as expressions
+over the constructor arguments, as far as they are known, and which arguments all else about its shape depends on.
+
+Where a literal is printed for a size, the arguments that this size depends on are *pinned*: with another value of
+one of them the class would be wrong. What is pinned is no argument of the network's own class (`source`).
+
+Flows are candidates: whatever is printed from one is verified on every use of the class first (`arguments`). Names
+of arguments are identifiers, so that two names with spaces can stand among them: SHAPE and UNSEEN.
+"""
 
 from __future__ import annotations
 
@@ -6,169 +17,173 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from netspec.backends.pytorch.sums import tidy
-from netspec.expression import Binary, Expression, ListOf, names_in
+from netspec.backends.pytorch.sums import collect_terms
+from netspec.expression import Binary, Expression, names_in
 from netspec.graph.memo import op_key
 from netspec.graph.model import Graph, Node
 from netspec.ops.probe import AxisSize, axes_of_arguments, sizes_of
 from netspec.types import Tensor
 
-Names = frozenset[str]
+ArgumentNames = frozenset[str]
+"""Names of constructor arguments, with SHAPE and UNSEEN where something depends on these."""
 
-NONE: Names = frozenset()
+NO_NAMES: ArgumentNames = frozenset()
 SHAPE = "the shape"
-"""Stands among the names that something depends on for the sizes of what enters a class."""
-UNSEEN = "what stands around"
-"""Stands among them for the sizes of a value that an expression reads and that does not enter the class."""
+"""Stands for the sizes of the values that enter a class."""
+UNSEEN = "an unseen value"
+"""Stands for the sizes of a value that an expression reads and that does not enter the class."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What the source knows of a value: its channels in the class's terms, and which names that leaves open.
+    """The sizes of a value in terms of the constructor arguments of the class that it is in.
 
-    `channels` holds for every use of the class; for other arguments it may fail to where one of `doubt` is
-    another. `sizes` are the names that the other axes depend on. `features` is the last axis, where it is
-    neither of these.
+    Invariants: the shape in a use changes only if one of `dependencies` does. `channels`, where they are known, hold
+    for other values of the arguments too, as long as those that are `assumed` keep theirs.
     """
 
     channels: Expression | None = None
-    doubt: Names = NONE
-    sizes: Names = NONE
+    """The size of axis 1; None where it is unknown, and the value depends on `others` alone."""
+    assumed: ArgumentNames = NO_NAMES
+    """The arguments that have to keep their values for `channels` to hold."""
+    others: ArgumentNames = NO_NAMES
+    """The arguments that the sizes of the other axes depend on."""
     features: Expression | None = None
-    exact: Expression | None = None
-    """The channels behind a step that only some uses have: of those that have it, and of those that have it not."""
+    """The size of the last axis of a value such as (N, L, F), where that is neither the batch nor the channels."""
+    conditional: Expression | None = None
+    """After a step that only some uses have, the channels of all: `2 * width if stride != 1 else in_channels`."""
 
     @property
-    def names(self) -> Names:
-        """All that the value's shape depends on."""
+    def dependencies(self) -> ArgumentNames:
+        """All arguments that the value's shape depends on."""
         trees = [tree for tree in (self.channels, self.features) if tree is not None]
-        return self.doubt | self.sizes | frozenset(name for tree in trees for name in names_in(tree))
+        return self.assumed | self.others | frozenset(name for tree in trees for name in names_in(tree))
 
 
 class SizeRules:
-    """What the ops of a graph say of sizes, asked once for each kind of layer."""
+    """Asks the ops of a graph what their sizes follow from, once for each kind of layer."""
 
     def __init__(self) -> None:
-        self._outputs: dict[tuple[int, Names], tuple[tuple[AxisSize, ...], ...]] = {}
+        self._outputs: dict[tuple[int, ArgumentNames], tuple[tuple[AxisSize, ...], ...]] = {}
         self._arguments: dict[int, dict[str, frozenset[int]]] = {}
         self._numbers: dict[tuple[Any, ...], int] = {}
         self._kinds: dict[tuple[int, ...], int] = {}
 
-    def of(self, node: Node, graph: Graph, attributes: Names) -> tuple[tuple[AxisSize, ...], ...]:
-        """What the size of each axis of each output of a node follows from; of its attributes those that may vary."""
+    def outputs(self, node: Node, graph: Graph, attributes: frozenset[str]) -> tuple[tuple[AxisSize, ...], ...]:
+        """For each output of a node what each axis follows from; of the attributes, these may vary."""
         types = graph.input_types(node)
-        kind = self.kind(node, types)
+        kind = self._kind(node, types)
         if (kind, attributes) not in self._outputs:
             self._outputs[kind, attributes] = sizes_of(node.op, types, attributes)
         return self._outputs[kind, attributes]
 
     def arguments(self, node: Node, graph: Graph) -> dict[str, frozenset[int]]:
-        """The arguments of a node's layer that are no attributes, with the axes they follow from."""
+        """The arguments of a node's layer that are no attributes, with the axes of the inputs that they follow from."""
         types = graph.input_types(node)
-        kind = self.kind(node, types)
+        kind = self._kind(node, types)
         if kind not in self._arguments:
             self._arguments[kind] = axes_of_arguments(node.op, types)
         return self._arguments[kind]
 
-    def kind(self, node: Node, types: Sequence[Tensor]) -> int:
-        """The number of what is the same for layers that differ in their widths and the sizes of their maps alone."""
+    def _kind(self, node: Node, types: Sequence[Tensor]) -> int:
+        """A number for all layers that differ in their widths and the sizes of their maps alone."""
         key = op_key(node.op, types)
         if key not in self._kinds:
-            self._kinds[key] = self._numbers.setdefault(_kind(node, types), len(self._numbers))
+            self._kinds[key] = self._numbers.setdefault(_kind_of(node, types), len(self._numbers))
         return self._kinds[key]
 
 
-def _kind(node: Node, types: Sequence[Tensor]) -> tuple[Any, ...]:
-    """What is the same for layers that differ in their widths and in the sizes of their maps alone."""
+def _kind_of(node: Node, types: Sequence[Tensor]) -> tuple[Any, ...]:
+    """The op, attributes and ranks of a layer, without its widths and the sizes of its maps."""
     op, widths = node.op, (*node.type.shape[1:2], *node.type.shape[-1:])
     values = [value for name, value in op if name != op.principal or value not in widths]
     return type(op), repr(values), *[(x.rank, x.dtype, *[size == 1 for size in x.shape]) for x in types]
 
 
-def item_of(node: Node, number: int) -> Expression | None:
-    """The expression of a size of a parameter, whose first axis is that of the batch."""
-    tree = node.written.get("shape")
-    return tree.items[number - 1] if isinstance(tree, ListOf) and number else None
-
-
-def behind(
-    uses: Sequence[Sequence[AxisSize]], ranks: Sequence[int], flows: Sequence[Flow], given: Mapping[str, Expression]
+def after(
+    uses: Sequence[Sequence[AxisSize]],
+    ranks: Sequence[int],
+    flows: Sequence[Flow],
+    attributes: Mapping[str, Expression],
 ) -> Flow:
-    """What is known of an output of an op.
+    """The flow of an output of an op.
 
-    `uses` say of each use of the class what each axis of the output follows from, `ranks` are those of the inputs,
-    `flows` what is known of these, and `given` the expressions of the op's attributes.
+    `uses` tells for each use of the class what each axis of the output follows from; `ranks` and `flows` are those of
+    the op's inputs, and `attributes` the expressions that are printed for its attributes.
     """
     axes = _agreed(uses)
-    known = _Known(ranks, flows, given)
-    features = known.expression(axes[-1]) if len(axes) > 2 and not known.doubt(axes[-1]) else None
-    channels = known.expression(axes[1]) if len(axes) > 1 else None
-    open_axes = axes if features is None else axes[:-1]
+    inputs = _Inputs(ranks, flows, attributes)
+    features = inputs.expression(axes[-1]) if len(axes) > 2 and not inputs.assumed(axes[-1]) else None
+    channels = inputs.expression(axes[1]) if len(axes) > 1 else None
+    unknown_axes = axes if features is None else axes[:-1]
     if channels is None:
-        names = known.names(open_axes[1:])
+        names = inputs.dependencies(unknown_axes[1:])
         return Flow(None, names, names, features)
-    return Flow(channels, known.doubt(axes[1]), known.names(open_axes[2:]), features)
+    return Flow(channels, inputs.assumed(axes[1]), inputs.dependencies(unknown_axes[2:]), features)
 
 
 def _agreed(uses: Sequence[Sequence[AxisSize]]) -> list[AxisSize]:
-    """What each axis follows from in all uses; of outputs of several ranks nothing but that there are channels."""
+    """The axes on which all uses agree; where the ranks differ, nothing is known but that there are channels."""
     ranks = {len(axes) for axes in uses}
     axes: list[AxisSize] = []
-    for each in zip(*uses, strict=False):
-        others = frozenset[int | str]().union(*(size.others for size in each))
-        agree = len({(size.same, size.places, size.summed) for size in each}) == 1
-        first = each[0]
+    for sizes in zip(*uses, strict=False):
+        others = frozenset[int | str]().union(*(size.others for size in sizes))
+        agree = len({(size.same, size.places, size.summed) for size in sizes}) == 1
+        first = sizes[0]
         axes.append(AxisSize(first.same, first.places, first.summed, others) if agree else AxisSize(others=others))
     return axes if len(ranks) == 1 else [*axes[:2], AxisSize(others=frozenset(range(1, max(ranks))))]
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    """Sizes of an output in the terms of a class, by what is known of the inputs and attributes."""
+class _Inputs:
+    """The inputs and attributes of an op, in whose terms the sizes of its outputs are told."""
 
     ranks: Sequence[int]
     flows: Sequence[Flow]
-    given: Mapping[str, Expression]
+    attributes: Mapping[str, Expression]
 
     def expression(self, size: AxisSize) -> Expression | None:
+        """A size of an output as an expression; None where it is no size of an input and no attribute."""
         if isinstance(size.same, str):
-            return self.given.get(size.same)
+            return self.attributes.get(size.same)
         if size.same is None:
             return None
-        trees = [self.of_input(place, size.same) for place in size.places]
+        trees = [self._axis(place, size.same) for place in size.places]
         return _total(trees) if size.summed else next((tree for tree in trees if tree is not None), None)
 
-    def of_input(self, place: int, axis: int) -> Expression | None:
+    def assumed(self, size: AxisSize) -> ArgumentNames:
+        """The arguments that have to keep their values for the expression of a size to hold."""
+        own = [self.flows[place].assumed for place in size.places if size.same == 1]
+        return NO_NAMES.union(*own, *(self._names(key) for key in size.others))
+
+    def dependencies(self, sizes: Sequence[AxisSize]) -> ArgumentNames:
+        """The arguments that some sizes depend on."""
+        keys = {key for size in sizes for key in (size.same, *size.others) if key is not None}
+        return NO_NAMES.union(*(self._names(key) for key in keys))
+
+    def _axis(self, place: int, axis: int) -> Expression | None:
+        """The size of an axis of an input."""
         if axis == 1:
             return self.flows[place].channels
         return self.flows[place].features if axis == self.ranks[place] - 1 else None
 
-    def doubt(self, size: AxisSize) -> Names:
-        """The names with other values of which a size may be another than its expression says."""
-        own = [self.flows[place].doubt for place in size.places if size.same == 1]
-        return NONE.union(*own, *(self.of(key) for key in size.others))
-
-    def names(self, sizes: Sequence[AxisSize]) -> Names:
-        """The names on which some sizes depend."""
-        keys = {key for size in sizes for key in (size.same, *size.others) if key is not None}
-        return NONE.union(*(self.of(key) for key in keys))
-
-    def of(self, key: int | str) -> Names:
-        """The names on which an attribute, or an axis of the inputs, depends."""
+    def _names(self, key: int | str) -> ArgumentNames:
+        """The arguments that an attribute, or an axis of the inputs, depends on."""
         if isinstance(key, str):
-            return frozenset(names_in(self.given[key])) if key in self.given else NONE
-        found: set[str] = set()
+            return frozenset(names_in(self.attributes[key])) if key in self.attributes else NO_NAMES
+        names: set[str] = set()
         for place, flow in enumerate(self.flows):
-            tree = self.of_input(place, key)
+            tree = self._axis(place, key)
             if tree is not None:
-                found |= names_in(tree) | (flow.doubt if key == 1 else NONE)
+                names |= names_in(tree) | (flow.assumed if key == 1 else NO_NAMES)
             else:
-                found |= flow.doubt | flow.sizes if key == 1 else flow.sizes
-        return frozenset(found)
+                names |= flow.assumed | flow.others if key == 1 else flow.others
+        return frozenset(names)
 
 
-def _total(parts: Sequence[Expression | None]) -> Expression | None:
-    total = parts[0]
-    for part in parts[1:]:
-        total = Binary("+", total, part) if total is not None and part is not None else None
-    return tidy(total) if total is not None else None
+def _total(sizes: Sequence[Expression | None]) -> Expression | None:
+    """The sum of some sizes; None where one is unknown, or the sum too long to read."""
+    total = sizes[0]
+    for size in sizes[1:]:
+        total = Binary("+", total, size) if total is not None and size is not None else None
+    return collect_terms(total) if total is not None else None

@@ -1,59 +1,69 @@
-"""The forward method of a class: one statement a step, short ones nested, as a person would write it."""
+"""The forward method of a class: one statement for each step, short ones nested, as a person would write it.
+
+Calls are made in the order of the steps, also where one is nested in the expression that uses it.
+"""
 
 from __future__ import annotations
 
 import builtins
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
 from netspec.backends.pytorch.bodies import BodyItem, ScopeBody, helpers_used, is_chain
-from netspec.backends.pytorch.classes import wiring
 from netspec.backends.pytorch.layout import INDENT, Bracket, Doc, Joined, flat, side_by_side, statement, unpacked
+from netspec.backends.pytorch.matching import wiring
 from netspec.expression import python_literal
 from netspec.naming import free_name
 from netspec.types import Call, Infix
 
 _TAKEN = frozenset(("self", "torch", "nn", *dir(builtins)))
-LONGEST_NEST = 72
+"""Names that no variable may have."""
+_MAX_NESTED = 72
 """How many characters a nested expression may have before it is written as statements."""
 
 
-def live_items(body: ScopeBody, outputs: Iterable[str], known: Collection[BodyItem] = ()) -> list[BodyItem]:
-    """The items that outputs depend on, beside those that are `known`.
+def _live_items(body: ScopeBody, outputs: Iterable[str], called: Collection[BodyItem] = ()) -> list[BodyItem]:
+    """The items that outputs depend on, without those that are `called` already.
 
     A step that nothing uses, or that gives back what it takes, keeps its weights and is not called.
     """
-    wanted = set(outputs)
-    found: list[BodyItem] = []
+    live = set(outputs)
+    items: list[BodyItem] = []
     for item in reversed(body.items):
-        if item not in known and wanted.intersection(item.outputs).difference(item.inputs):
-            wanted.update(item.inputs)
-            found.append(item)
-    return found[::-1]
+        if item not in called and live.intersection(item.outputs).difference(item.inputs):
+            live.update(item.inputs)
+            items.append(item)
+    return items[::-1]
 
 
-def is_listed(item: BodyItem) -> bool:
-    """Whether an item is a list of copies that `forward` goes through, since they are no chain."""
+def _is_list(item: BodyItem) -> bool:
+    """Whether the module of an item is a list of copies, whose calls `forward` writes: they are no chain."""
     if item.loops:
         return True
     return item.body is not None and item.body.kind == "repeat" and not is_chain(item.body)
 
 
 class ForwardWriter:
-    """Writes `forward` for one body; `arguments` are its parameters' names, in the order of the body's inputs."""
+    """Writes `forward` for one body.
+
+    `arguments` are the names of its parameters, in the order of the body's inputs; `conditions` are the attributes
+    that tell whether a function is called, for functions that not every use calls.
+    """
 
     def __init__(self, body: ScopeBody, arguments: Sequence[str], conditions: Mapping[str, str]) -> None:
         self.body = body
-        self.items = live_items(body, body.outputs)
-        self.in_training = live_items(body, body.training, self.items)
+        self.items = _live_items(body, body.outputs)
+        self.in_training = _live_items(body, body.training, self.items)
         self.conditions = conditions
         self.names: dict[str, str] = dict(zip(body.inputs, arguments, strict=True))
+        """The variables that hold values."""
         self.pending: dict[str, Doc] = {}
+        """The calls that are to be nested where their value is used."""
         self.uses = Counter(value for item in (*self.items, *self.in_training) for value in item.inputs)
         self.uses.update(body.outputs)
         if body.training:
             self.uses.update([*body.outputs, *body.training])
-        # What waits for the training part has the step's own name, so that the way on reads as without it.
+        # What the training part reads is named after its step, so that the main path reads as without that part.
         self.kept = {value for item in self.in_training for value in item.inputs}.union(body.training)
         if len(body.outputs) > 1:
             self.kept.update(body.outputs)
@@ -61,39 +71,39 @@ class ForwardWriter:
         self.indent = 8
         self.called = set(helpers_used(body))
         """Functions and classes of the file that are called here, whose names no variable may have."""
-        self.nest = len(self.items) <= 4 and body.scope is not None
+        self.nests = len(self.items) <= 4 and body.scope is not None
 
     def write(self, returned: str = "") -> list[str]:
-        """The lines of the body; `returned` is the class to return several outputs in."""
+        """The lines of the method; `returned` is the class to return several outputs in, if there is one."""
         self.called.add(returned)
         self.steps()
         if self.body.training:
-            # What is built in training only comes last: the steps before are the same in both.
+            # Steps for training alone come last: those before are the same in both modes.
             self.lines.append("        if self.training:")
             self.indent += INDENT
             self.items = self.in_training
             self.steps()
-            self.give([*self.body.outputs, *self.body.training], returned)
+            self.return_values([*self.body.outputs, *self.body.training], returned)
             self.indent -= INDENT
-        self.give(self.body.outputs, returned if len(self.body.outputs) > 1 else "")
+        self.return_values(self.body.outputs, returned if len(self.body.outputs) > 1 else "")
         return self.lines
 
     def steps(self) -> None:
         """The statements of all items."""
         for number, item in enumerate(self.items):
             following = self.items[number + 1] if number + 1 < len(self.items) else None
-            if is_listed(item):
-                self.copies(item)
+            if _is_list(item):
+                self.call_copies(item)
                 continue
             doc = self.call(item)
             if not item.is_module and item.name in self.conditions:
                 self.conditional(item, doc)
-            elif len(item.outputs) == 1 and self.waits(item, doc, following):
+            elif len(item.outputs) == 1 and self.is_nested(item, doc, following):
                 self.pending[item.outputs[0]] = doc
             else:
                 self.assign(item, doc)
 
-    def give(self, values: Sequence[str], returned: str) -> None:
+    def return_values(self, values: Sequence[str], returned: str) -> None:
         """Return these values, in a class if one is named."""
         docs = [self.read(value) for value in values]
         if returned:
@@ -107,8 +117,8 @@ class ForwardWriter:
         """A statement, at the indentation of the step or deeper."""
         self.lines += statement(prefix, doc, self.indent + deeper)
 
-    def waits(self, item: BodyItem, doc: Doc, following: BodyItem | None) -> bool:
-        """Whether an item's call is written inside the expression that uses it: the order of calls stays."""
+    def is_nested(self, item: BodyItem, doc: Doc, following: BodyItem | None) -> bool:
+        """Whether an item's call is written inside the expression that uses it; `following` is the next item."""
         value = item.outputs[0]
         if self.uses[value] != 1 or value in item.inputs:
             return False
@@ -116,106 +126,99 @@ class ForwardWriter:
             return value in self.body.outputs and len(self.body.outputs) == 1 and not self.body.training
         merge = self.merge_after(item)
         if merge is not None and item.is_module:
-            return _stands_once(merge, value)
-        if not self.nest or is_listed(following) or following.inputs != [value] or not _stands_once(following, value):
+            return _is_read_once(merge, value)
+        if not self.nests or _is_list(following) or following.inputs != [value] or not _is_read_once(following, value):
             return False
         if not following.is_module and following.name in self.conditions:
             return False
-        return len(flat(doc)) < LONGEST_NEST
+        return len(flat(doc)) < _MAX_NESTED
 
     def merge_after(self, item: BodyItem) -> BodyItem | None:
-        """The merge that uses an item, if only other operands of it stand in between."""
+        """The merge that uses an item, if only other operands of that merge come in between."""
         items = self.items
         start = items.index(item)
         for merge in items[start + 1 :]:
             if item.outputs[0] in merge.inputs:
                 between = items[start + 1 : items.index(merge)]
-                good = not merge.is_module and all(self.is_operand(b, merge) for b in between)
-                # Operands are called in the order in which they stand in the merge.
-                order = [merge.inputs.index(i.outputs[0]) for i in (item, *between)] if good else []
-                return merge if good and order == sorted(order) and merge.name not in self.conditions else None
+                if merge.is_module or merge.name in self.conditions:
+                    return None
+                if not all(self.is_operand(other, merge) for other in between):
+                    return None
+                # Python calls operands from left to right.
+                order = [merge.inputs.index(operand.outputs[0]) for operand in (item, *between)]
+                return merge if order == sorted(order) else None
         return None
 
     def is_operand(self, item: BodyItem, merge: BodyItem) -> bool:
-        """Whether an item's call is written in a merge, too."""
+        """Whether an item's call can be nested in a merge, too."""
         value = item.outputs[0]
-        # What stands between need not enter the merge: only an input of it has a place there.
-        enters = value in merge.inputs and self.uses[value] == 1 and _stands_once(merge, value)
-        return item.is_module and not is_listed(item) and len(item.outputs) == 1 and enters
+        enters = value in merge.inputs and self.uses[value] == 1 and _is_read_once(merge, value)
+        return item.is_module and not _is_list(item) and len(item.outputs) == 1 and enters
 
-    def copies(self, item: BodyItem) -> None:
-        """The copies of a repeat that take more than the last one's value: a loop, or a call of each."""
+    def call_copies(self, item: BodyItem) -> None:
+        """Call the copies of a repeat that are no chain: in a loop where they are wired alike, else one by one."""
         assert item.body is not None
-        taken = wiring(item.body)
-        module = f"self.{item.shares or item.name}"
-        kept = self.names
+        inputs = wiring(item.body)
         # An input may hide `range`, which a loop over the calls of one module needs.
         hidden = item.loops and "range" in self.names.values()
-        if taken is None or hidden or item.outputs != item.body.items[-1].outputs:
-            self.one_by_one(item, item.body.items, module)
+        if inputs is None or hidden or item.outputs != item.body.items[-1].outputs:
+            self.call_one_by_one(item, item.body.items, f"self.{item.shares or item.name}")
             for value in item.inputs:
                 self.uses[value] -= 1
-            return
-        chained = item.body.chained
-        for value in item.inputs:
-            self.uses[value] -= 1
-        outer = [kept[value] for value in taken if isinstance(value, str)]
+        else:
+            for value in item.inputs:
+                self.uses[value] -= 1
+            self.call_in_loop(item, item.body, inputs)
+
+    def call_in_loop(self, item: BodyItem, body: ScopeBody, inputs: Sequence[int | str]) -> None:
+        """Call the copies of a repeat in a loop: each takes these values, or outputs of the copy before by number."""
+        module = f"self.{item.shares or item.name}"
+        names = self.names
+        outer = [names[value] for value in inputs if isinstance(value, str)]
         targets = [self.variable(item, value, number, outer) for number, value in enumerate(item.outputs)]
-        start = [kept.get(value, "") for value in chained]
+        start = [names.get(value, "") for value in body.chained]
         moved = [(target, name) for target, name in zip(targets, start, strict=False) if target != name]
         if moved and all(start):
             self.state(f"{', '.join(target for target, _ in moved)} = ", ", ".join(name for _, name in moved))
-        given = [targets[value] if isinstance(value, int) else kept[value] for value in taken]
-        loop = free_name("layer", {*kept.values(), *targets, *self.called})
-        over, called = module, loop
+        arguments = [targets[value] if isinstance(value, int) else names[value] for value in inputs]
+        variable = free_name("layer", {*names.values(), *targets, *self.called})
+        iterable, called = module, variable
         if item.loops:
-            loop, over, called = "_", f"range({len(item.body.items)})", module
-        self.lines.append(f"{' ' * self.indent}for {loop} in {over}:")
-        self.lines += unpacked(targets, _called(item.body.items[0], called, given), self.indent + INDENT)
+            variable, iterable, called = "_", f"range({len(body.items)})", module
+        self.lines.append(f"{' ' * self.indent}for {variable} in {iterable}:")
+        self.lines += unpacked(targets, _called(body.items[0], called, arguments), self.indent + INDENT)
 
-    def one_by_one(self, item: BodyItem, copies: Sequence[BodyItem], module: str) -> None:
-        """A call of each copy; what one gives may be read by any that comes later."""
+    def call_one_by_one(self, item: BodyItem, copies: Sequence[BodyItem], module: str) -> None:
+        """Call each copy of a repeat; a value that one computes may be read by any that comes later."""
         names = dict(self.names)
-        leaving = {value: self.variable(item, value, number) for number, value in enumerate(item.outputs)}
-        by_label = dict(zip(item.labels or ("",), leaving.values(), strict=False))
-        made = {value: number for number, copy in enumerate(copies) for value in copy.outputs}
-        needed = {value: number for number, copy in enumerate(copies) for value in copy.inputs}
-        needed.update(dict.fromkeys(leaving, len(copies)))
-        # Until when a variable is free: what leaves is put into it by the copy that makes it.
-        until = {name: made.get(value, 0) for value, name in leaving.items()}
-        busy = {*names.values(), *_TAKEN}
-        holds: dict[str, str] = {}
-        wanted, live = {value for value in leaving if self.uses[value]}, list[int]()
-        for number, copy in reversed([*enumerate(copies)]):
-            if wanted.intersection(copy.outputs).difference(copy.inputs):
-                wanted.update(copy.inputs)
-                live.append(number)
+        outputs = {value: self.variable(item, value, number) for number, value in enumerate(item.outputs)}
+        live = self.live_values(copies, outputs)
+        variables = _CopyVariables(item, copies, outputs, {*names.values(), *_TAKEN})
         for number, copy in enumerate(copies):
-            if number not in live:
+            if not live.intersection(copy.outputs).difference(copy.inputs):
                 continue
-            given = [names[value] for value in copy.inputs]
+            arguments = [names[value] for value in copy.inputs]
             targets: list[str] = []
             for label, value in zip(copy.labels or ("",), copy.outputs, strict=False):
-                if value not in wanted:
+                if value not in live:
                     targets.append("_")
                     continue
-                target, count = leaving.get(value) or by_label.get(label) or f"{label or 'x'}_0", 1
-                while value not in leaving and (
-                    (target in busy and target not in until)
-                    or needed.get(value, 0) > until.get(target, len(copies))
-                    or needed.get(holds.get(target, ""), 0) > number
-                    or target in targets
-                ):
-                    count += 1
-                    target = f"{label or 'x'}_{count}"
-                targets.append(target)
-                holds[target] = value
+                targets.append(variables.choose(number, label, value, targets))
                 if value not in copy.inputs:
-                    names[value] = target
+                    names[value] = targets[-1]
             called = module if item.loops else f"{module}[{number}]"
-            self.lines += unpacked(targets, _called(copy, called, given), self.indent)
+            self.lines += unpacked(targets, _called(copy, called, arguments), self.indent)
+
+    def live_values(self, copies: Sequence[BodyItem], outputs: Iterable[str]) -> set[str]:
+        """The values of copies that the outputs which are used depend on."""
+        live = {value for value in outputs if self.uses[value]}
+        for copy in reversed(copies):
+            if live.intersection(copy.outputs).difference(copy.inputs):
+                live.update(copy.inputs)
+        return live
 
     def call(self, item: BodyItem) -> Doc:
+        """The expression that computes an item's outputs."""
         arguments = [self.read(value) for value in item.inputs]
         match item.printed:
             case Infix(operator):
@@ -228,12 +231,13 @@ class ForwardWriter:
                 return _called(item, f"self.{item.shares or item.name}", arguments)
 
     def read(self, value: str) -> Doc:
-        """A value where it is used: its variable, or the call that waited for this."""
+        """A value where it is used: its variable, or the call that is nested there."""
         self.uses[value] -= 1
         doc = self.pending.pop(value, None)
         return doc if doc is not None else self.names[value]
 
     def assign(self, item: BodyItem, doc: Doc) -> None:
+        """Assign an expression to variables for an item's outputs."""
         several = len(item.outputs) > 1
         targets = [
             "_" if several and not self.uses[value] else self.variable(item, value, number)
@@ -242,7 +246,7 @@ class ForwardWriter:
         self.lines += unpacked(targets, doc, self.indent)
 
     def conditional(self, item: BodyItem, doc: Doc) -> None:
-        """A merge that stands only where its condition holds; elsewhere its first input goes on."""
+        """Compute an item only where its condition holds; elsewhere its first input goes on in its place."""
         entering = item.inputs[0]
         name = self.names[entering]
         if self.uses[entering] > 0:
@@ -255,7 +259,7 @@ class ForwardWriter:
         self.state(f"{target} = ", doc, INDENT)
 
     def is_skip(self, item: BodyItem) -> bool:
-        """Whether a value of the network itself is taken up again later, under a name that the spec gave it."""
+        """Whether a value of the network itself is used again later, and the spec named its step."""
         generic = item.node.op.opname if item.node is not None else ""
         if self.body.scope is not None or len(item.outputs) != 1 or item.name.startswith(generic or "."):
             return False
@@ -278,8 +282,47 @@ class ForwardWriter:
         return name
 
 
-def _stands_once(item: BodyItem, value: str) -> bool:
-    """Whether the expression of an item has this input in one place, where a call can stand as well as a variable."""
+class _CopyVariables:
+    """Chooses variables for the values of copies that are called one by one.
+
+    `outputs` are the variables of the values that leave the repeat, and `taken` names that hold something else. A
+    variable is free for another value once no copy that follows reads the one it holds. That of an output is free
+    until the copy that computes the output.
+    """
+
+    def __init__(
+        self, item: BodyItem, copies: Sequence[BodyItem], outputs: Mapping[str, str], taken: Container[str]
+    ) -> None:
+        self.outputs = outputs
+        self.by_label = dict(zip(item.labels or ("",), outputs.values(), strict=False))
+        self.taken = taken
+        self.end = len(copies)
+        computed_by = {value: number for number, copy in enumerate(copies) for value in copy.outputs}
+        self.last_use = {value: number for number, copy in enumerate(copies) for value in copy.inputs}
+        self.last_use.update(dict.fromkeys(outputs, self.end))
+        self.free_until = {name: computed_by.get(value, 0) for value, name in outputs.items()}
+        self.holds: dict[str, str] = {}
+
+    def choose(self, number: int, label: str, value: str, beside: Container[str]) -> str:
+        """A variable for an output of a copy; `beside` are those of its other outputs."""
+        target, count = self.outputs.get(value) or self.by_label.get(label) or f"{label or 'x'}_0", 1
+        while value not in self.outputs and not self.is_free(target, number, value, beside):
+            count += 1
+            target = f"{label or 'x'}_{count}"
+        self.holds[target] = value
+        return target
+
+    def is_free(self, target: str, number: int, value: str, beside: Container[str]) -> bool:
+        """Whether a variable can hold a value from a copy on."""
+        if target in beside or (target in self.taken and target not in self.free_until):
+            return False
+        if self.last_use.get(value, 0) > self.free_until.get(target, self.end):
+            return False
+        return self.last_use.get(self.holds.get(target, ""), 0) <= number
+
+
+def _is_read_once(item: BodyItem, value: str) -> bool:
+    """Whether the expression of an item reads an input in one place only, where a call can replace a variable."""
     if item.code is None:
         return True
     name = f"{{{item.inputs.index(value)}}}"
@@ -287,15 +330,15 @@ def _stands_once(item: BodyItem, value: str) -> bool:
 
 
 def _called(item: BodyItem, layer: str, arguments: Sequence[Doc]) -> Doc:
-    """The call of a module, or the expression that an item has in its place."""
+    """The call of a module on arguments, or the expression that an op has in its place."""
     code = item.code
     if code is None:
         return Bracket(f"{layer}(", arguments)
     # An operand of a sum needs brackets before a dot or an index.
     names = [flat(doc) if isinstance(doc, str | Bracket) else f"({flat(doc)})" for doc in arguments]
-    whole = {f"{{{number}}}": doc for number, doc in enumerate(arguments)}
+    docs = {f"{{{number}}}": doc for number, doc in enumerate(arguments)}
 
     def filled(text: str) -> str:
         return text.format(*names, layer=layer)
 
-    return Bracket(filled(code.head), [whole.get(i) or filled(i) for i in code.items], filled(code.tail))
+    return Bracket(filled(code.head), [docs.get(i) or filled(i) for i in code.items], filled(code.tail))

@@ -1,94 +1,128 @@
-"""The spec's initialisers as source: a rule for each kind of layer, and what differs from the rule by name."""
+"""The spec's initialisers as source: rules for kinds of layers, and statements for the layers that differ."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from netspec.backends.pytorch.layout import WIDTH, Bracket, Doc, statement
+from netspec.backends.pytorch.layout import LINE_LENGTH, Bracket, Doc, statement
 from netspec.backends.pytorch.submodule import places_of_copies, submodule
 from netspec.expression import python_literal
 from netspec.graph.memo import NodeMemo
 from netspec.graph.model import Graph, Node
+from netspec.graph.paths import is_below
+from netspec.naming import free_name
 from netspec.types import Filling, Init, Layer, Tensor
 
-PARAMETER = "nn.Parameter"
-WeightKey = tuple[str, str]
+_PARAMETER = "nn.Parameter"
+_WeightKind = tuple[str, str]
 """A torch class and the name of one of its weights."""
 
 
 @dataclass(slots=True)
 class InitializerCode:
-    """Functions with rules, and statements for the constructors of the classes of scopes; "" is the network's."""
+    """The initialisers of a graph as source."""
 
-    functions: list[list[str]] = field(default_factory=list[list[str]])
+    functions: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """The lines of functions that fill the weights of a layer by rules, by the functions' names."""
     statements: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """Statements for constructors, by the path of the scope whose class it is; "" is the network."""
+
+
+_Layer = tuple[Node, str, set[str]]
+"""A layer with weights of its own: torch's name of its class, and of the weights."""
 
 
 def initializer_code(graph: Graph, networks: Sequence[Sequence[str]] = ()) -> InitializerCode:
-    """The initialisers of a graph; those of a network that is a step stand in its own class.
+    """The initialisers of a graph; those of a network that is a step are applied by its own class.
 
     `networks` are the paths of such steps, those together that are of one class.
     """
     layers = _layers(graph)
     rules = _rules(layers)
-    found = InitializerCode()
-    done: set[str] = set()
+    code = InitializerCode()
     if rules:
-        _apply(found, "", _function(rules, layers))
+        _apply(code, "", _function_body(rules, layers))
+    initialized: set[str] = set()
     for paths in networks:
-        parts = [[layer for layer in layers if layer[0].path.startswith(f"{path}.")] for path in paths]
-        inner = [{key: rule for key, rule in _rules(part).items() if key not in rules} for part in parts]
-        functions = [_function(own, part) for own, part in zip(inner, parts, strict=True)]
-        if not inner[0] or any(function != functions[0] for function in functions):
-            continue
-        _apply(found, paths[0], functions[0])
-        for own, part in zip(inner, parts, strict=True):
-            for node, target, weights in part:
-                for weight in weights & node.init.keys():
-                    if _frozen(own.get((target, weight), 0)) == _frozen(node.init[weight]):
-                        done.add(f"{node.path}.{weight}")
-    exceptions: dict[tuple[str, Any], list[str]] = {}
+        initialized |= _apply_in_network(code, paths, layers, rules)
+    _add_exceptions(code, graph, layers, rules, initialized)
+    return code
+
+
+def _apply_in_network(
+    code: InitializerCode, paths: Sequence[str], layers: Sequence[_Layer], rules: Mapping[_WeightKind, Filling]
+) -> set[str]:
+    """Let the class of a network that is a step apply rules of its own, and return the keys of the weights they fill.
+
+    `paths` are the uses of the network. Its class applies rules only if all uses have the same ones.
+    """
+    parts = [[layer for layer in layers if is_below(layer[0].path, path)] for path in paths]
+    inner_rules = [{key: rule for key, rule in _rules(part).items() if key not in rules} for part in parts]
+    bodies = [_function_body(inner, part) for inner, part in zip(inner_rules, parts, strict=True)]
+    if not inner_rules[0] or any(body != bodies[0] for body in bodies):
+        return set()
+    _apply(code, paths[0], bodies[0])
+    return {
+        f"{node.path}.{weight}"
+        for inner, part in zip(inner_rules, parts, strict=True)
+        for node, target, weights in part
+        for weight in weights & node.init.keys()
+        if _frozen(inner.get((target, weight), 0)) == _frozen(node.init[weight])
+    }
+
+
+def _add_exceptions(
+    code: InitializerCode,
+    graph: Graph,
+    layers: Sequence[_Layer],
+    rules: Mapping[_WeightKind, Filling],
+    initialized: Container[str],
+) -> None:
+    """Add statements for the weights that differ from the rule for their kind, equal ones together."""
+    paths: dict[tuple[str, Any], list[str]] = {}
     fillings: dict[tuple[str, Any], Filling] = {}
     for node, target, weights in layers:
         for weight, filling in node.init.items():
             rule = rules.get((target, weight))
-            if weight in weights and rule is not filling and rule != filling and f"{node.path}.{weight}" not in done:
-                # A parameter is no module that has a weight, but the weight itself.
-                attribute = "" if target == PARAMETER else f".{weight}"
-                exceptions.setdefault((attribute, _frozen(filling)), []).append(node.path)
-                fillings[attribute, _frozen(filling)] = filling
-    places = places_of_copies(graph) if exceptions else {}
-    for key, paths in exceptions.items():
-        lines = _statements([submodule(places, path) for path in paths], key[0], fillings[key])
-        found.statements.setdefault("", []).extend(lines)
-    return found
+            if weight not in weights or rule is filling or rule == filling or f"{node.path}.{weight}" in initialized:
+                continue
+            # A parameter is no module that has a weight, but the weight itself.
+            attribute = "" if target == _PARAMETER else f".{weight}"
+            paths.setdefault((attribute, _frozen(filling)), []).append(node.path)
+            fillings[attribute, _frozen(filling)] = filling
+    places = places_of_copies(graph) if paths else {}
+    for key, alike in paths.items():
+        lines = _statements([submodule(places, path) for path in alike], key[0], fillings[key])
+        code.statements.setdefault("", []).extend(lines)
 
 
-def _apply(found: InitializerCode, path: str, function: list[str]) -> None:
-    """Let the class of a scope apply a function, which is written once for all that have the same rules."""
-    if function not in found.functions:
-        found.functions.append(function)
-    number = found.functions.index(function)
-    name = "init_weights" if not number else f"init_weights_{number + 1}"
-    found.statements.setdefault(path, []).append(f"        self.apply({name})")
+def _apply(code: InitializerCode, path: str, body: list[str]) -> None:
+    """Let the class of a scope apply a function, which is written once for all classes that have the same rules."""
+    name = next((name for name, lines in code.functions.items() if lines[1:] == body), None)
+    if name is None:
+        name = free_name("init_weights", code.functions)
+        code.functions[name] = [f"def {name}(module: nn.Module) -> None:", *body]
+    code.statements.setdefault(path, []).append(f"        self.apply({name})")
 
 
-def _rules(layers: list[tuple[Node, str, set[str]]]) -> dict[WeightKey, Filling]:
+def _rules(layers: Sequence[_Layer]) -> dict[_WeightKind, Filling]:
+    """The rules for the kinds of weights of some layers."""
     return {key: rule for key in _keys(layers) if (rule := _rule(key, layers)) is not None}
 
 
 def _frozen(filling: Filling) -> Any:
+    """A filling as a hashable value."""
     return (filling.function, tuple(sorted(filling.options.items()))) if isinstance(filling, Init) else filling
 
 
-def _layers(graph: Graph) -> list[tuple[Node, str, set[str]]]:
-    """The layers with weights of their own, if any has an initialiser; with torch's name of each and of its weights."""
+def _layers(graph: Graph) -> Sequence[_Layer]:
+    """The layers with weights of their own; none where no layer has an initialiser."""
     if not any(node.init for node in graph.nodes):
         return []
-    found: list[tuple[Node, str, set[str]]] = []
+    layers: list[_Layer] = []
 
     def layer(node: Node, types: tuple[Tensor, ...]) -> tuple[str, set[str]]:
         weights = {w.called for w in node.op.weights(*types) if w.kind == "parameter"}
@@ -101,25 +135,23 @@ def _layers(graph: Graph) -> list[tuple[Node, str, set[str]]]:
             continue
         target, weights = layer_of(node)
         if weights:
-            found.append((node, target, weights))
-    return found
+            layers.append((node, target, weights))
+    return layers
 
 
-def _keys(layers: list[tuple[Node, str, set[str]]]) -> list[WeightKey]:
-    found: dict[WeightKey, None] = {}
-    for node, target, weights in layers:
-        for weight in node.init:
-            if weight in weights:
-                found[target, weight] = None
-    return list(found)
+def _keys(layers: Sequence[_Layer]) -> list[_WeightKind]:
+    """The kinds of weights that have an initialiser."""
+    return list(
+        dict.fromkeys((target, weight) for node, target, weights in layers for weight in node.init if weight in weights)
+    )
 
 
-def _rule(key: WeightKey, layers: list[tuple[Node, str, set[str]]]) -> Filling | None:
-    """What fills this weight of this kind of layer; None where some such layer is left to torch's own."""
+def _rule(key: _WeightKind, layers: Sequence[_Layer]) -> Filling | None:
+    """The most common filling of a kind of weight; None where some such weight is left as torch begins it."""
     target, weight = key
-    if target == PARAMETER:
+    if target == _PARAMETER:
         return None
-    fillings = [node.init.get(weight) for node, own, weights in layers if own == target and weight in weights]
+    fillings = [node.init.get(weight) for node, other, weights in layers if other == target and weight in weights]
     if len(fillings) < 2 or any(filling is None for filling in fillings):
         return None
     if all(filling is fillings[0] for filling in fillings):
@@ -128,7 +160,8 @@ def _rule(key: WeightKey, layers: list[tuple[Node, str, set[str]]]) -> Filling |
     return next(f for f in fillings if f is not None and _frozen(f) == most)
 
 
-def _function(rules: Mapping[WeightKey, Filling], layers: list[tuple[Node, str, set[str]]]) -> list[str]:
+def _function_body(rules: Mapping[_WeightKind, Filling], layers: Sequence[_Layer]) -> list[str]:
+    """The lines of a function that fills the weights of a layer, `module`, by rules."""
     if not rules:
         return []
     by_target: dict[str, list[tuple[str, Filling]]] = {}
@@ -136,19 +169,17 @@ def _function(rules: Mapping[WeightKey, Filling], layers: list[tuple[Node, str, 
         by_target.setdefault(target, []).append((weight, filling))
     # Kinds of layers with the same rules share a line.
     merged: dict[Any, list[str]] = {}
-    for target, own in by_target.items():
-        merged.setdefault(tuple((w, _frozen(f), _always(target, w, layers)) for w, f in own), []).append(target)
-    lines = [
-        "def init_weights(module: nn.Module) -> None:",
-        '    """Initialize the weights of a layer."""',
-    ]
+    for target, fillings in by_target.items():
+        key = tuple((weight, _frozen(filling), _always(target, weight, layers)) for weight, filling in fillings)
+        merged.setdefault(key, []).append(target)
+    lines = ['    """Initialize the weights of a layer."""']
     for number, targets in enumerate(merged.values()):
         lead = f"    {'if' if not number else 'elif'} isinstance(module, {' | '.join(targets)})"
         fillings = by_target[targets[0]]
         weight, filling = fillings[0]
         both = f"{lead} and module.{weight} is not None:"
         last = number + 1 == len(merged) and len(fillings) == 1
-        if last and not _always(targets[0], weight, layers) and len(both) <= WIDTH:
+        if last and not _always(targets[0], weight, layers) and len(both) <= LINE_LENGTH:
             lines += [both, *statement("", _fill(f"module.{weight}", filling), 8)]
             break
         lines.append(f"{lead}:")
@@ -162,11 +193,13 @@ def _function(rules: Mapping[WeightKey, Filling], layers: list[tuple[Node, str, 
     return lines
 
 
-def _always(target: str, weight: str, layers: list[tuple[Node, str, set[str]]]) -> bool:
-    return all(weight in weights for _, own, weights in layers if own == target)
+def _always(target: str, weight: str, layers: Sequence[_Layer]) -> bool:
+    """Whether all layers of a kind have a weight, such as a bias."""
+    return all(weight in weights for _, other, weights in layers if other == target)
 
 
 def _fill(weight: str, filling: Filling) -> Doc:
+    """The call that fills a weight."""
     if isinstance(filling, Init):
         options = [f"{name}={python_literal(value)}" for name, value in filling.options.items()]
         return Bracket(f"nn.init.{filling.function}_(", [weight, *options])
@@ -179,7 +212,7 @@ def _fill(weight: str, filling: Filling) -> Doc:
 
 
 def _statements(names: list[str], attribute: str, filling: Filling) -> list[str]:
-    """Fill a weight of some layers (`.weight`), or parameters (no attribute): one by its name, several in a loop."""
+    """The statements that fill an attribute of some layers, such as `.weight`, or parameters (no attribute)."""
     if len(names) == 1:
         return statement("", _fill(f"{names[0]}{attribute}", filling), 8)
     each = "layer" if attribute else "parameter"
@@ -187,6 +220,6 @@ def _statements(names: list[str], attribute: str, filling: Filling) -> list[str]
     # What does not fit on one line has a line for each: a tuple is not broken once.
     lines = [f"{' ' * 12}{name}," for name in names]
     return [
-        *([head] if len(head) <= WIDTH else [f"        for {each} in (", *lines, "        ):"]),
+        *([head] if len(head) <= LINE_LENGTH else [f"        for {each} in (", *lines, "        ):"]),
         *statement("", _fill(f"{each}{attribute}", filling), 12),
     ]

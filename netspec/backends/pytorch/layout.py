@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-WIDTH = 88
+LINE_LENGTH = 88
+"""How long a line may be, as `ruff format` has it where nothing else is said."""
 INDENT = 4
 
 
@@ -23,15 +24,15 @@ class Bracket:
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """`*(each for _ in range(3))`."""
+    """`*(each for variable in iterable)`, such as `*(nn.ReLU() for _ in range(3))`."""
 
     each: Doc
-    run: str
+    iterable: str
     variable: str = "_"
 
     @property
     def clause(self) -> str:
-        return f"for {self.variable} in {self.run}"
+        return f"for {self.variable} in {self.iterable}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Choice:
 
 
 Doc = str | Bracket | Generator | Joined | Choice
+"""Source that knows where it may be broken into lines; text is not broken."""
 
 
 def flat(doc: Doc) -> str:
@@ -69,7 +71,7 @@ def flat(doc: Doc) -> str:
 
 
 def prefixed(prefix: str, doc: Doc) -> Doc:
-    """A doc with text before its first word, as a keyword's name."""
+    """A doc with text before its first word: `bias=` before `a + b`."""
     match doc:
         case str():
             return prefix + doc
@@ -87,58 +89,61 @@ def statement(prefix: str, doc: Doc, indent: int, suffix: str = "") -> list[str]
     """The lines of `prefix doc suffix` at an indentation: an assignment, a return, an `if`."""
     lead = " " * indent
     one = f"{lead}{prefix}{flat(doc)}{suffix}"
-    if len(one) <= WIDTH:
+    if len(one) <= LINE_LENGTH:
         return [one]
     match doc:
         case str():
             return [one]
         case Bracket(head, items):
             # Where not even the head fits beside its target, the whole goes into brackets of its own, if that helps.
-            beside = len(f"{lead}{prefix}{head}") <= WIDTH
-            below = prefix.endswith("= ") and max(len(f"{lead}{prefix}("), indent + INDENT + len(flat(doc))) <= WIDTH
+            beside = len(f"{lead}{prefix}{head}") <= LINE_LENGTH
+            below = (
+                prefix.endswith("= ") and max(len(f"{lead}{prefix}("), indent + INDENT + len(flat(doc))) <= LINE_LENGTH
+            )
             if beside or not below:
                 return _open(f"{lead}{prefix}", doc, indent, suffix) if items else [one]
-            return [f"{lead}{prefix}(", *_inside(doc, indent + INDENT), f"{lead}){suffix}"]
+            return [f"{lead}{prefix}(", *_lines_inside(doc, indent + INDENT), f"{lead}){suffix}"]
         case Joined(items=[first, (operator, Bracket(head, [_, *_]) as last)]) if (
-            len(start := f"{lead}{prefix}{flat(first[1])} {operator} ") + len(head) <= WIDTH
+            len(start := f"{lead}{prefix}{flat(first[1])} {operator} ") + len(head) <= LINE_LENGTH
         ):
             # One operator, and a bracket that ends it all: that opens.
             return _open(start, last, indent, suffix)
         case _:
-            inner = _inside(doc, indent + INDENT)
+            inner = _lines_inside(doc, indent + INDENT)
             return [f"{lead}{prefix}(", *inner, f"{lead}){suffix}"]
 
 
 def side_by_side(prefix: str, docs: Sequence[Doc], indent: int) -> list[str]:
-    """The lines of `prefix a, b`: where they do not fit, with a line for each."""
+    """The lines of `prefix a, b`, as `return a, b`; where they do not fit, one line for each in brackets."""
     lead = " " * indent
     one = f"{lead}{prefix}{', '.join(map(flat, docs))}"
-    if len(one) <= WIDTH:
+    if len(one) <= LINE_LENGTH:
         return [one]
-    return [f"{lead}{prefix}(", *_one_each(docs, indent + INDENT), f"{lead})"]
+    return [f"{lead}{prefix}(", *_one_a_line(docs, indent + INDENT), f"{lead})"]
 
 
 def unpacked(names: Sequence[str], doc: Doc, indent: int) -> list[str]:
     """The lines of `a, b = doc`."""
     prefix = f"{', '.join(names)} = "
-    if len(names) == 1 or indent + len(prefix) < WIDTH:
+    if len(names) == 1 or indent + len(prefix) < LINE_LENGTH:
         return statement(prefix, doc, indent)
-    return [f"{' ' * indent}(", *_one_each(names, indent + INDENT), *statement(") = ", doc, indent)]
+    return [f"{' ' * indent}(", *_one_a_line(names, indent + INDENT), *statement(") = ", doc, indent)]
 
 
-def _one_each(docs: Sequence[Doc], indent: int) -> list[str]:
+def _one_a_line(docs: Sequence[Doc], indent: int) -> list[str]:
+    """The lines of items that stand in a bracket, each with a comma after it."""
     return [line for doc in docs for line in _item(doc, indent, ",")]
 
 
 def _open(start: str, doc: Bracket, indent: int, suffix: str) -> list[str]:
-    """A bracket whose items do not fit beside it: on one line below, else on one line each."""
+    """The lines of a bracket whose items do not fit beside it: they stand on one line below, else on one each."""
     lead = " " * indent
     inner = " " * (indent + INDENT)
     together = inner + ", ".join(flat(item) for item in doc.items)
-    if len(together) <= WIDTH:
+    if len(together) <= LINE_LENGTH:
         return [f"{start}{doc.head}", together, f"{lead}{doc.tail}{suffix}"]
     lines = [f"{start}{doc.head}"]
-    # A single argument keeps no comma behind it.
+    # A single argument has no comma after it.
     comma = "," if len(doc.items) > 1 else ""
     for item in doc.items:
         lines += _item(item, indent + INDENT, comma)
@@ -146,9 +151,10 @@ def _open(start: str, doc: Bracket, indent: int, suffix: str) -> list[str]:
 
 
 def _item(doc: Doc, indent: int, comma: str) -> list[str]:
+    """The lines of an item of an open bracket."""
     lead = " " * indent
     one = f"{lead}{flat(doc)}{comma}"
-    if len(one) <= WIDTH:
+    if len(one) <= LINE_LENGTH:
         return [one]
     match doc:
         case Bracket(items=items):
@@ -156,29 +162,30 @@ def _item(doc: Doc, indent: int, comma: str) -> list[str]:
         case Generator(each):
             inner = " " * (indent + INDENT)
             together = f"{inner}{flat(each)} {doc.clause}"
-            if len(together) <= WIDTH:
+            if len(together) <= LINE_LENGTH:
                 return [f"{lead}*(", together, f"{lead}){comma}"]
             return [f"{lead}*(", *_item(each, indent + INDENT, ""), f"{inner}{doc.clause}", f"{lead}){comma}"]
         case Joined() | Choice():
-            return [*_inside(doc, indent)[:-1], _inside(doc, indent)[-1] + comma]
+            *lines, last = _lines_inside(doc, indent)
+            return [*lines, last + comma]
         case str():
             return [one]
 
 
-def _inside(doc: Doc, indent: int) -> list[str]:
+def _lines_inside(doc: Doc, indent: int) -> list[str]:
     """The lines of a doc that stands between brackets."""
     lead = " " * indent
     one = f"{lead}{flat(doc)}"
-    if len(one) <= WIDTH:
+    if len(one) <= LINE_LENGTH:
         return [one]
     match doc:
         case Joined(items):
-            return [line for operator, item in items for line in _behind(operator, item, indent)]
+            return [line for operator, item in items for line in _led_by(operator, item, indent)]
         case Choice(then, condition, otherwise):
             return [
-                *_behind("", then, indent),
-                *_behind("if", condition, indent),
-                *_behind("else", otherwise, indent),
+                *_led_by("", then, indent),
+                *_led_by("if", condition, indent),
+                *_led_by("else", otherwise, indent),
             ]
         case Bracket(items=items):
             return _open(lead, doc, indent, "") if items else [one]
@@ -186,13 +193,13 @@ def _inside(doc: Doc, indent: int) -> list[str]:
             return [one]
 
 
-def _behind(word: str, doc: Doc, indent: int) -> list[str]:
-    """A doc's lines with an operator or a word before it."""
-    return _inside(prefixed(f"{word} ", doc) if word else doc, indent)
+def _led_by(word: str, doc: Doc, indent: int) -> list[str]:
+    """The lines of a doc with an operator or a keyword before it."""
+    return _lines_inside(prefixed(f"{word} ", doc) if word else doc, indent)
 
 
 def named_sequential(names: Sequence[str], docs: Sequence[Doc]) -> Doc:
-    """`nn.Sequential` with names; numbers are what it gives by itself."""
+    """`nn.Sequential` of modules with these names; without names where they are the numbers that it gives itself."""
     if list(names) == [str(n) for n in range(len(docs))]:
         return Bracket("nn.Sequential(", docs)
     if all(name.isidentifier() for name in names):

@@ -1,167 +1,189 @@
-"""The copies of a repeat: one by one, or as a generator where they are alike."""
+"""The copies of a repeat: one by one, or in a generator where they are alike."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from netspec.backends.pytorch.arguments import CopiesDifferError
-from netspec.backends.pytorch.bodies import UNSAYABLE, BodyItem, ScopeBody, is_chain
-from netspec.backends.pytorch.classes import ClassUse, copies_alike
+from netspec.backends.pytorch.bodies import NOT_IN_PYTORCH, BodyItem, ScopeBody, is_chain
+from netspec.backends.pytorch.classes import ClassUse
 from netspec.backends.pytorch.expressions import python_text
 from netspec.backends.pytorch.flows import Flow
-from netspec.backends.pytorch.layout import Bracket, Doc, Generator, flat, named_sequential
-from netspec.backends.pytorch.place import Matched, Place
-from netspec.backends.pytorch.sums import tidy
+from netspec.backends.pytorch.layout import Bracket, Doc, Generator, named_sequential
+from netspec.backends.pytorch.matching import copies_alike
+from netspec.backends.pytorch.state import ClassState, Construct, ItemUses, Place
+from netspec.backends.pytorch.sums import collect_terms
+from netspec.backends.pytorch.terms import choose_written, dependencies, pin
 from netspec.errors import fail
 from netspec.expression import Binary, Expression, Literal, Name, names_in, rewrite, simplify
+from netspec.types import Layer
 
-if TYPE_CHECKING:
-    from netspec.backends.pytorch.write import ClassWriter
+_Copies = Sequence[tuple[ClassUse, Sequence[BodyItem]]]
+"""The copies of a repeat in each use that has it."""
 
 
-def repeat(writer: ClassWriter, item: BodyItem, body: ScopeBody, place: Place, matched: Matched) -> tuple[Doc, bool]:
-    """The copies of a repeat, equal ones in a row as a generator; and whether that stands for every use."""
-    groups = [other.body.items for _, other in matched if other.body is not None]
+def repeat(
+    state: ClassState, item: BodyItem, body: ScopeBody, place: Place, uses: ItemUses, construct: Construct
+) -> tuple[Doc, bool]:
+    """The module that holds the copies of a repeat, and whether it is that of every use; sets its flows."""
+    copies = [(use, match.body.items) for use, match in uses if match.body is not None]
     count = body.scope.count if body.scope else None
-    every = len(matched) == len(writer.cls.members)
-    if not copies_alike(body, writer.of_body):
-        writer.rely_on(count, place)
-        doc = _copies(writer, body, place, [writer.matched(part) for part in body.items])
-    elif (every or body.items[0].when is not None) and len({len(group) for group in groups}) == 1:
-        writer.rely_on(count, place)
-        each = [
-            [(member, group[n]) for (member, _), group in zip(matched, groups, strict=True)]
-            for n in range(len(body.items))
-        ]
-        doc = _copies(writer, body, place, each)
+    always = state.is_in_all(uses)
+    if not copies_alike(body, state.class_of):
+        pin(state, count, place)
+        doc = _one_by_one(state, body, place, [state.uses_of(copy) for copy in body.items], construct)
+    elif (always or body.items[0].when is not None) and len({len(items) for _, items in copies}) == 1:
+        pin(state, count, place)
+        uses_of_copies = [[(use, items[n]) for use, items in copies] for n in range(len(body.items))]
+        doc = _one_by_one(state, body, place, uses_of_copies, construct)
     else:
-        doc, every = _counted(writer, body, place, matched, groups)
-    writer.follow(item, writer.flows[body.outputs[0]])
-    return (doc if is_chain(body) else _as_list(doc)), every
+        doc, always = _counted(state, body, place, copies, construct)
+    state.set_flow(item, state.flows[body.outputs[0]])
+    return doc, always
 
 
-def _copies(writer: ClassWriter, body: ScopeBody, place: Place, matched: Sequence[Matched]) -> Doc:
+def _container(body: ScopeBody, docs: Sequence[Doc]) -> Doc:
+    """`nn.Sequential` for copies that are a chain, else the list that `forward` goes through."""
+    if is_chain(body):
+        return Bracket("nn.Sequential(", docs)
+    kind = "Parameter" if all(map(_is_parameter, body.items)) else "Module"
+    return Bracket(f"nn.{kind}List(", [Bracket("[", docs, "]")])
+
+
+def _is_parameter(copy: BodyItem) -> bool:
+    return isinstance(copy.printed, Layer) and copy.printed.target == "nn.Parameter"
+
+
+def _one_by_one(
+    state: ClassState, body: ScopeBody, place: Place, uses_of_copies: Sequence[ItemUses], construct: Construct
+) -> Doc:
+    """Copies that all uses have: equal ones in a row as a generator."""
     docs: list[Doc] = []
-    for copy, found in zip(body.items, matched, strict=True):
-        here = Place(place.entering, int(copy.name) if copy.name.isdigit() else None)
-        docs.append(writer.doc(copy, here, found))
-        writer.rely_on(copy.when, here)
+    for copy, uses in zip(body.items, uses_of_copies, strict=True):
+        copy_place = Place(place.entering, int(copy.name) if copy.name.isdigit() else None)
+        docs.append(construct(state, copy, copy_place, uses))
+        pin(state, copy.when, copy_place)
     names = [copy.name for copy in body.items]
     if names != [str(n) for n in range(len(docs))]:
-        if any(_is_parameter(doc) for doc in docs):
+        if any(map(_is_parameter, body.items)):
             # A list counts from 0, and what has names of its own holds modules alone.
             what = f"some copies of `{body.path}`, which are parameters, are left out"
-            fail("NS401", f"{what}: {UNSAYABLE}", body.scope.span if body.scope else None)
+            fail("NS401", f"{what}: {NOT_IN_PYTORCH}", body.scope.span if body.scope else None)
         return named_sequential(names, docs)
     runs: list[tuple[Doc, int]] = []
     for doc in docs:
-        if runs and flat(runs[-1][0]) == flat(doc):
+        if runs and runs[-1][0] == doc:
             runs[-1] = (doc, runs[-1][1] + 1)
         else:
             runs.append((doc, 1))
-    return Bracket("nn.Sequential(", [doc if n == 1 else Generator(doc, f"range({n})") for doc, n in runs])
+    return _container(body, [doc if n == 1 else Generator(doc, f"range({n})") for doc, n in runs])
 
 
 def _counted(
-    writer: ClassWriter, body: ScopeBody, place: Place, matched: Matched, groups: Sequence[Sequence[BodyItem]]
+    state: ClassState, body: ScopeBody, place: Place, copies: _Copies, construct: Construct
 ) -> tuple[Doc, bool]:
-    """Copies whose number differs from use to use: the first, and as many more as the count says."""
-    head = body.items[0]
-    before = {value: writer.flows[value] for value in head.inputs}
-    heads = [(m, g[0]) for (m, _), g in zip(matched, groups, strict=True)]
-    first = writer.doc(head, Place(place.entering, 0), heads)
-    writer.rely_on(head.when, place)
-    here = {id(member.body): len(group) for (member, _), group in zip(matched, groups, strict=True)}
+    """Copies whose number differs from use to use: the first, and as many more as an argument says."""
+    head, tree = body.items[0], body.scope.count if body.scope else None
+    entering = [state.flows[value] for value in head.inputs]
+    first = construct(state, head, Place(place.entering, 0), [(use, items[0]) for use, items in copies])
+    pin(state, head.when, place)
+    more, start = (first, None) if len(body.items) == 1 else _later_copies(state, body, place, copies, construct)
     # Where a condition leaves the whole repeat out, the count says nothing of that.
-    optional = head.when is not None and len(here) < len(writer.cls.members)
-    counted = [member for member in writer.cls.members if id(member.body) in here or not optional]
-    counts = [(member, here.get(id(member.body), 0)) for member in counted]
-    tree = body.scope.count if body.scope else None
-    more, start = (first, None) if len(body.items) == 1 else _more(writer, body, place, matched, groups)
-    count = writer.verified(counts, tree, place, "depth")
-    for copy in body.items[1:]:
-        writer.follow(copy, writer.flows[body.items[min(1, len(body.items) - 1)].outputs[0]])
-    last = body.items[-1].outputs[0]
-    depends = writer.flows[last].names | writer.reads(tree, place)
-    depends = depends.union(*(flow.names for flow in before.values()))
-    channels, number = writer.flows[last].channels, Binary("-", count, Literal(1))
-    if start is not None and channels is not None:
-        channels = tidy(rewrite(channels, lambda leaf: number if leaf == Name("index") else leaf))
-    writer.flows[last] = Flow(channels, depends, depends, writer.flows[last].features)
+    numbers = {use: len(items) for use, items in copies}
+    optional = head.when is not None and len(numbers) < len(state.cls.uses)
+    counted = [use for use in state.cls.uses if use in numbers or not optional]
+    count = choose_written(state, [(use, numbers.get(use, 0)) for use in counted], tree, place, "depth")
+    _set_flow_of_last(state, body, place, entering, count if start is not None else None)
     if start == 0:
-        return Bracket("nn.Sequential(", [Generator(more, f"range({python_text(count)})", "index")]), not optional
-    if flat(first) == flat(more):
-        return Bracket("nn.Sequential(", [Generator(more, f"range({python_text(count)})")]), not optional
-    every = len(matched) == len(writer.cls.members)
+        return _container(body, [Generator(more, f"range({python_text(count)})", "index")]), not optional
+    if first == more:
+        return _container(body, [Generator(more, f"range({python_text(count)})")]), not optional
     if start == 1:
-        run = Generator(more, f"range(1, {python_text(count)})", "index")
+        rest = Generator(more, f"range(1, {python_text(count)})", "index")
     else:
-        run = Generator(more, f"range({python_text(simplify(Binary('-', count, Literal(1)), {}))})")
-    return Bracket("nn.Sequential(", [first, run]), every
+        rest = Generator(more, f"range({python_text(simplify(Binary('-', count, Literal(1)), {}))})")
+    return _container(body, [first, rest]), len(copies) == len(state.cls.uses)
 
 
-def _more(
-    writer: ClassWriter, body: ScopeBody, place: Place, matched: Matched, groups: Sequence[Sequence[BodyItem]]
+def _set_flow_of_last(
+    state: ClassState, body: ScopeBody, place: Place, entering: Sequence[Flow], count: Expression | None
+) -> None:
+    """Set the flows of all copies but the first, of which the last depends on how many there are.
+
+    `entering` are the flows of what enters the first copy; `count` is given where the flow reads `index`.
+    """
+    for copy in body.items[1:]:
+        state.set_flow(copy, state.flows[body.items[1].outputs[0]])
+    last = body.items[-1].outputs[0]
+    flow = state.flows[last]
+    depends = flow.dependencies | dependencies(state, body.scope.count if body.scope else None, place)
+    depends = depends.union(*(flow.dependencies for flow in entering))
+    channels = flow.channels
+    if count is not None and channels is not None:
+        channels = _with_index(channels, Binary("-", count, Literal(1)))
+    state.flows[last] = Flow(channels, depends, depends, flow.features)
+
+
+def _later_copies(
+    state: ClassState, body: ScopeBody, place: Place, copies: _Copies, construct: Construct
 ) -> tuple[Doc, int | None]:
-    """The copies after the first in one expression, and from which on if it reads their number, `index`."""
+    """One expression for all copies after the first.
+
+    Where it reads the number of the copy, `index`, also the number of the first copy that it is for: 0, where it is
+    that of the first copy too, or 1.
+    """
     first, second = body.items[:2]
-    rest = [
-        (ClassUse(member.body, member.names, member.file, member.items, index), copy)
-        for (member, _), group in zip(matched, groups, strict=True)
-        for index, copy in enumerate(group[1:], start=1)
-    ]
-    here = Place(place.entering, later=(1, max(2, *(len(group) for group in groups))))
-    writer.rely_on(second.when, here)
-    # What enters a copy is what the one before gave: with a number less by one, or more by as much each time.
-    entering = {value: writer.flows[value] for value in second.inputs}
-    arguments = writer.arguments
-    saved = set(arguments.used), dict(arguments.invented), dict(arguments.environments), set(writer.fixed)
-    arguments.trying = True
-    writer.doc(second, here, rest)
-    arguments.used, arguments.invented, arguments.environments, writer.fixed = saved
-    arguments.trying = False
-    given = writer.flows[second.outputs[0]].channels
-    previous = first.outputs[0]
-    flow, base = entering.get(previous), writer.flows[first.inputs[0]].channels
-    if given is not None and flow is not None and flow.channels is not None:
-        earlier: Expression | None = flow.channels
-        if "index" in names_in(given):
-            less = Binary("-", Name("index"), Literal(1))
-            earlier = tidy(rewrite(given, lambda leaf: less if leaf == Name("index") else leaf))
-        elif base is not None and given != flow.channels:
-            step = tidy(Binary("-", given, flow.channels))
-            earlier = tidy(Binary("+", base, Binary("*", Name("index"), step))) if step is not None else None
-        writer.flows[previous] = Flow(earlier, flow.doubt, flow.sizes, flow.features)
-    whole = [
-        (ClassUse(member.body, member.names, member.file, member.items, index), copy)
-        for (member, _), group in zip(matched, groups, strict=True)
-        for index, copy in enumerate(group)
-    ]
-    saved = set(arguments.used), dict(arguments.invented), dict(arguments.environments), set(writer.fixed)
-    # The first copy may be as the others are, once `index` is 0.
-    with suppress(CopiesDifferError):
-        doc = writer.doc(second, here, whole)
-        if "index" in _words(doc) and len(arguments.invented) == len(saved[1]):
+    run = Place(place.entering, run=(1, max(2, *(len(items) for _, items in copies))))
+    pin(state, second.when, run)
+    later = [(use.copy(n), copy) for use, items in copies for n, copy in enumerate(items) if n]
+    _set_flow_before(state, first, second, run, later, construct)
+    every = [(use.copy(n), copy) for use, items in copies for n, copy in enumerate(items)]
+    with suppress(CopiesDifferError), state.trial() as trial:
+        invented = len(state.arguments.invented)
+        doc, reads_index = _construct_numbered(state, second, run, every, construct)
+        if reads_index and len(state.arguments.invented) == invented:
+            trial.keep()
             return doc, 0
-    arguments.used, arguments.invented, arguments.environments, writer.fixed = saved
-    doc = writer.doc(second, here, rest)
-    return doc, 1 if "index" in _words(doc) else None
+    doc, reads_index = _construct_numbered(state, second, run, later, construct)
+    return doc, 1 if reads_index else None
 
 
-def _words(doc: Doc) -> set[str]:
-    """The words of a doc, as names are told from others."""
-    return set("".join(c if c.isalnum() or c == "_" else " " for c in flat(doc)).split())
+def _construct_numbered(
+    state: ClassState, copy: BodyItem, run: Place, uses: ItemUses, construct: Construct
+) -> tuple[Doc, bool]:
+    """The call that makes a copy, and whether it reads the number of the copy."""
+    state.arguments.reads_index = False
+    doc = construct(state, copy, run, uses)
+    return doc, state.arguments.reads_index
 
 
-def _is_parameter(doc: Doc) -> bool:
-    return flat(doc).startswith(("nn.Parameter(", "*(nn.Parameter("))
+def _set_flow_before(
+    state: ClassState, first: BodyItem, second: BodyItem, run: Place, later: ItemUses, construct: Construct
+) -> None:
+    """Set the flow of the first copy's output to that of the value that enters any later copy.
+
+    A copy takes what the one before it gives. So from the channels after a later copy, which a dry run tells, follow
+    those before it: with `index` less by one, or with a constant growth, as `base + index * growth`.
+    """
+    previous = first.outputs[0]
+    flow = state.flows[previous] if previous in second.inputs else None
+    with state.dry_run():
+        construct(state, second, run, later)
+    channels, base = state.flows[second.outputs[0]].channels, state.flows[first.inputs[0]].channels
+    if channels is None or flow is None or flow.channels is None:
+        return
+    before: Expression | None = flow.channels
+    if "index" in names_in(channels):
+        before = _with_index(channels, Binary("-", Name("index"), Literal(1)))
+    elif base is not None and channels != flow.channels:
+        growth = collect_terms(Binary("-", channels, flow.channels))
+        if growth is not None:
+            growth = collect_terms(Binary("+", base, Binary("*", Name("index"), growth)))
+        before = growth
+    state.flows[previous] = Flow(before, flow.assumed, flow.others, flow.features)
 
 
-def _as_list(doc: Doc) -> Doc:
-    """Copies that `forward` goes through: a list of modules, unless they have names of their own."""
-    if isinstance(doc, Bracket) and not flat(doc).startswith("nn.Sequential(OrderedDict("):
-        kind = "Parameter" if all(_is_parameter(each) for each in doc.items) else "Module"
-        return Bracket(f"nn.{kind}List(", [Bracket("[", doc.items, "]")])
-    return doc
+def _with_index(tree: Expression, number: Expression) -> Expression | None:
+    """An expression with another number in place of `index`; None where it gets too long to read."""
+    return collect_terms(rewrite(tree, lambda leaf: number if leaf == Name("index") else leaf))

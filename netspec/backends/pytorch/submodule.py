@@ -1,4 +1,4 @@
-"""What a submodule is called in the class of a body around it: `self.layer1[0].conv`."""
+"""The expression for a submodule in the class of a body around it: `self.layer1[0].conv`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from netspec.graph.model import Graph
 
 
 def places_of_copies(graph: Graph) -> dict[str, int]:
-    """By the path of each copy of a repeat its place among them, which is its number unless some are left out."""
+    """The place of each copy of a repeat among its copies, by path: its number, unless some are left out."""
     copies: dict[str, dict[str, None]] = {path: {} for path, scope in graph.scopes.items() if scope.kind == "repeat"}
     for node in graph.nodes:
         path = node.path
@@ -21,9 +21,13 @@ def places_of_copies(graph: Graph) -> dict[str, int]:
 
 
 def submodule(places: Mapping[str, int], path: str, body: str = "") -> str:
-    """A submodule as source in the class of a body: attributes, and copies of a repeat by their place in it."""
-    text, here = "self", body
+    """A submodule as source in the class of a body: attributes, and copies of a repeat by their place in it.
+
+    >>> submodule({"layer1.0": 0}, "layer1.0.conv")
+    'self.layer1[0].conv'
+    """
+    text, prefix = "self", body
     for part in path.removeprefix(f"{body}.").split("."):
-        here = f"{here}.{part}" if here else part
-        text += f"[{places[here]}]" if here in places else f".{part}"
+        prefix = f"{prefix}.{part}" if prefix else part
+        text += f"[{places[prefix]}]" if prefix in places else f".{part}"
     return text

@@ -1,0 +1,153 @@
+"""The docstrings of generated classes: which shapes they map to which, in terms of their arguments."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from netspec.backends.pytorch.classes import ClassUse
+from netspec.backends.pytorch.expressions import python_text
+from netspec.backends.pytorch.layout import LINE_LENGTH
+from netspec.backends.pytorch.state import WrittenClass
+from netspec.dims import Dim
+from netspec.expression import Expression, Literal, Name, names_in
+from netspec.graph.model import Graph
+from netspec.types import Tensor
+
+
+def docstring(text: str, indent: int) -> list[str]:
+    """The lines of a docstring, which no text of a spec can break out of."""
+    clean = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
+    clean = clean.replace("\\", "\\\\").replace('"""', "'''")
+    lead = " " * indent
+    wrapped: list[str] = []
+    room = LINE_LENGTH - indent - 6
+    for paragraph in clean.split("\n\n"):
+        lines = [paragraph] if paragraph.strip() else []
+        if len(paragraph) > room or "\n" in paragraph:
+            lines = textwrap.wrap(paragraph, room, break_long_words=False, break_on_hyphens=False)
+        if lines:
+            wrapped += [*([""] if wrapped else []), *(line.strip() for line in lines)]
+    wrapped = wrapped or ["?"]
+    if wrapped[0].startswith('"'):
+        wrapped[0] = f" {wrapped[0]}"
+    if len(wrapped) == 1:
+        if wrapped[-1].endswith('"'):
+            wrapped[-1] += " "
+        return [f'{lead}"""{wrapped[0]}"""']
+    return [f'{lead}"""{wrapped[0]}', *(f"{lead}{line}".rstrip() for line in wrapped[1:]), f'{lead}"""']
+
+
+def describe_network(graph: Graph, written: WrittenClass) -> str:
+    """The text for the network's class: its title and source, and the shapes of its inputs and outputs."""
+    inputs = ", ".join(f"{i.name} {_shape(i.type)}" for i in graph.inputs)
+    outputs = sorted(graph.outputs, key=lambda o: o.mode == "train")
+    results = ", ".join(
+        f"{o.name} {_network_output(graph, written, o.value)}{' in training' if o.mode == 'train' else ''}"
+        for o in outputs
+    )
+    parts = [f"{graph.title or graph.name}.", graph.source, f"{inputs} -> {results}"]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _network_output(graph: Graph, written: WrittenClass, value: str) -> str:
+    """The shape of an output of the network, its channels in terms of the class's arguments where they read any."""
+    type = graph.types[value]
+    body = written.cls.template.body
+    outputs = [*body.outputs, *body.training]
+    channels = _output_channels(written, outputs.index(value)) if value in outputs else None
+    if channels is not None and names_in(channels) and type.rank >= 2:
+        return f"({type.shape[0]}, {python_text(channels)}{''.join(f', {d}' for d in type.shape[2:])})"
+    return _shape(type)
+
+
+def _shape(type: Tensor) -> str:
+    return f"({', '.join(str(size) for size in type.shape)})"
+
+
+def describe_class(graph: Graph, written: WrittenClass) -> str:
+    """The text for a class in the network: `Maps (N, in_channels, H, W) to (N, 4 * width, H / stride, W / stride).`"""
+    cls = written.cls
+    types = [graph.types[value] for value in cls.uses[0].body.inputs]
+    inputs = [_symbolic_shape(type, _input_channels(graph, written, n), None) for n, type in enumerate(types)]
+    outputs = [_output(graph, written, n) for n in range(len(cls.template.body.outputs))]
+    arguments = {argument.name for argument in written.arguments}
+    features = {number: name for name, number in cls.features.items() if name in arguments}
+    for number, type in enumerate(types):
+        if type.rank == 3 and (number in features or any(text.startswith("(N, L, ") for text in outputs)):
+            # Of a sequence (N, L, F) the class is told the features, and not the length.
+            sizes = {graph.types[use.body.inputs[number]].features for use in cls.uses}
+            size = features.get(number) or (sizes.pop() if len(sizes) == 1 else "F")
+            inputs[number] = f"(N, L, {size})"
+    return f"Maps {' and '.join(inputs)} to {' and '.join(outputs)}."
+
+
+def _input_channels(graph: Graph, written: WrittenClass, number: int) -> Expression | None:
+    """The channels of an input: an argument, or a number that all uses have."""
+    arguments = {a.name for a in written.arguments}
+    for name, place in written.cls.channels.items():
+        if place == number and name in arguments:
+            return Name(name)
+    types = [graph.types[use.body.inputs[number]] for use in written.cls.uses]
+    sizes = {t.channels if t.rank > 1 else None for t in types}
+    size = sizes.pop()
+    return Literal(size) if not sizes and isinstance(size, int) else None
+
+
+def _output_channels(written: WrittenClass, number: int) -> Expression | None:
+    """The channels of an output, if they follow from the arguments."""
+    tree = written.outputs[number].channels
+    return tree if tree is not None and names_in(tree) <= {a.name for a in written.arguments} else None
+
+
+_LETTERS = {1: ["L"], 2: ["H", "W"]}
+"""The names of the axes after the channels, by their number."""
+
+
+def _symbolic_shape(type: Tensor, channels: Expression | None, spatial: Sequence[str] | None) -> str:
+    """A shape such as `(N, width, H, W)`, with these names for the axes after the channels if any are given."""
+    axes = ["N", *(["C"] if type.rank > 1 else [])]
+    if channels is not None and type.rank > 1:
+        axes[1] = python_text(channels)
+    letters = _LETTERS.get(type.rank - 2, [f"D{n}" for n in range(max(0, type.rank - 2))])
+    return f"({', '.join([*axes, *(spatial or letters)])})"
+
+
+def _output(graph: Graph, written: WrittenClass, number: int) -> str:
+    """The shape of an output: channels in terms of the arguments, and its map as a fraction of the first input's."""
+    pairs = [(graph.types[u.body.inputs[0]], graph.types[u.body.outputs[number]]) for u in written.cls.uses]
+    x, y = pairs[0]
+    features = written.outputs[number].features if y.rank == 3 else None
+    if features is not None and names_in(features) <= {a.name for a in written.arguments}:
+        length = "L" if all(a.rank == 3 and a.shape[1] == b.shape[1] for a, b in pairs) else "L_out"
+        return f"(N, {length}, {python_text(features)})"
+    channels = _output_channels(written, number)
+    if channels is None and len({b.shape[1] for _, b in pairs if b.rank > 1}) == 1 and y.rank > 1:
+        channels = Literal(y.shape[1]) if isinstance(y.shape[1], int) else None
+    if x.rank != y.rank or y.rank < 3:
+        return _symbolic_shape(y, channels, None if y.rank < 3 else [f"{a}_out" for a in ("H", "W")][: y.rank - 2])
+    letters = _LETTERS.get(y.rank - 2, [])
+    if all(a.spatial == b.spatial for a, b in pairs):
+        return _symbolic_shape(y, channels, letters)
+    divisor = _divisor(written, pairs)
+    return _symbolic_shape(y, channels, [f"{a} / {divisor}" if divisor else f"{a}_out" for a in letters])
+
+
+def _divisor(written: WrittenClass, pairs: Sequence[tuple[Tensor, Tensor]]) -> str:
+    """The argument, or the number, by which every use divides its map; "" where there is none."""
+    uses: Sequence[ClassUse] = written.cls.uses
+    choices: list[tuple[str, list[object]]] = [
+        (a.name, [a.values[use.body] for use in uses]) for a in written.arguments if a.annotation == "int"
+    ]
+    choices.append(("2", [2] * len(uses)))
+    for name, values in choices:
+        if all(
+            isinstance(v, int) and v > 0 and all(_times(b, v) == a for a, b in zip(x.spatial, y.spatial, strict=True))
+            for v, (x, y) in zip(values, pairs, strict=True)
+        ):
+            return name
+    return ""
+
+
+def _times(size: Dim, factor: int) -> Dim:
+    return size * factor

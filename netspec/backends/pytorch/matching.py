@@ -1,0 +1,171 @@
+"""Matching bodies: whether one body has the steps of another, so that both can be uses of one class.
+
+Bodies match if their steps have equal names and ops and take corresponding values. A body that lacks steps that may
+be left out, such as those whose `when` was false, matches one that has them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from netspec.backends.pytorch.bodies import NOT_IN_PYTORCH, BodyItem, ScopeBody
+from netspec.errors import fail
+from netspec.types import Layer
+
+ItemMatches = dict[BodyItem, BodyItem | None]
+"""For each item of a template the item of another body that matches it; None where it is left out there."""
+
+_Origin = tuple[str | tuple[str, bool], int]
+"""A value relative to its body: an input or an item's output, and its number."""
+
+
+class Matcher:
+    """ItemMatches bodies with templates.
+
+    `class_of` tells the classes of the bodies inside them. With `equal_counts`, repeats match only if they have as many
+    copies.
+    """
+
+    def __init__(self, class_of: Mapping[ScopeBody, object], equal_counts: bool) -> None:
+        self._class_of = class_of
+        self._equal_counts = equal_counts
+
+    def match(self, template: ScopeBody, body: ScopeBody) -> ItemMatches | None:
+        """The item of a body for each item of a template; None where the bodies do not match."""
+        matches: ItemMatches = {}
+        return matches if self._bodies(template, body, matches) else None
+
+    def _bodies(self, template: ScopeBody, body: ScopeBody, matches: ItemMatches) -> bool:
+        if len(template.inputs) != len(body.inputs) or len(template.outputs) != len(body.outputs):
+            return False
+        items = {item.key: item for item in body.items}
+        if not items.keys() <= {item.key for item in template.items}:
+            return False
+        origins: dict[str, _Origin] = {value: ("input", k) for k, value in enumerate(template.inputs)}
+        # Two values of the template may be one in the body, which then has both origins.
+        body_origins: defaultdict[str, set[_Origin]] = defaultdict(set)
+        for k, value in enumerate(body.inputs):
+            body_origins[value].add(("input", k))
+
+        def correspond(values: Sequence[str], others: Sequence[str]) -> bool:
+            pairs = zip(values, others, strict=False)
+            return len(values) == len(others) and all(origins[a] in body_origins[b] for a, b in pairs)
+
+        for item in template.items:
+            match = matches[item] = items.get(item.key)
+            if match is None:
+                if not self._can_be_missing(item, matches):
+                    return False
+                origins[item.outputs[0]] = origins[item.inputs[0]]
+                continue
+            if not correspond(item.inputs, match.inputs) or not self.items_match(item, match, matches):
+                return False
+            if len(item.outputs) != len(match.outputs):
+                return False
+            for k, (a, b) in enumerate(zip(item.outputs, match.outputs, strict=True)):
+                origins[a] = (item.key, k)
+                body_origins[b].add((item.key, k))
+        return correspond(template.outputs, body.outputs)
+
+    def _can_be_missing(self, item: BodyItem, matches: ItemMatches) -> bool:
+        """Whether a body can be without an item: it has a condition or copies, or is a chain of items that all can."""
+        # `nn.Identity` takes its place, which is called on one value.
+        if len(item.outputs) != 1 or not item.inputs or item.shares:
+            return False
+        if item.is_module and (len(item.inputs) > 1 or item.code):
+            return False
+        if item.body is not None and not item.body.is_class:
+            inner = [self._can_be_missing(part, matches) for part in item.body.items]
+            matches.update(dict.fromkeys(item.body.items))
+            counted = item.body.kind == "repeat" and not self._equal_counts and copies_alike(item.body, self._class_of)
+            return counted or item.when is not None or all(inner)
+        return item.when is not None
+
+    def items_match(self, item: BodyItem, other: BodyItem, matches: ItemMatches) -> bool:
+        """Whether two items are made and called alike; the matches of items inside them are added."""
+        if item.shares != other.shares or item.loops != other.loops:
+            return False
+        if item.body is None or other.body is None:
+            return item.body is other.body and _print_alike(item, other)
+        if item.body.is_class != other.body.is_class:
+            return False
+        if item.body.is_class:
+            return self._class_of[item.body] is self._class_of[other.body]
+        if item.body.kind != other.body.kind:
+            return False
+        if item.body.kind != "repeat":
+            return self._bodies(item.body, other.body, matches)
+        return self._repeats(item, item.body, other.body, matches)
+
+    def _repeats(self, item: BodyItem, body: ScopeBody, other: ScopeBody, matches: ItemMatches) -> bool:
+        if item.loops:
+            return len(body.items) == len(other.items) and self._bodies(body, other, matches)
+        if len(body.items) == 1 < len(other.items):
+            # The template shows no second copy, and what enters that may differ from what enters the first.
+            return False
+        if not self._equal_counts and copies_alike(body, self._class_of) and copies_alike(other, self._class_of):
+            return self.items_match(body.items[0], other.items[0], {})
+        # Copies that differ are printed one by one, so that every use has to have all of them.
+        names = [copy.name for copy in body.items]
+        return names == [copy.name for copy in other.items] and self._bodies(body, other, matches)
+
+
+def _print_alike(item: BodyItem, other: BodyItem) -> bool:
+    """Whether two ops print alike, but for the values of a layer's arguments."""
+    a, b = item.printed, other.printed
+    if isinstance(a, Layer) and isinstance(b, Layer):
+        return (
+            a.target == b.target and (a.call, a.lists) == (b.call, b.lists) and a.arguments.keys() == b.arguments.keys()
+        )
+    return a == b
+
+
+def copies_alike(body: ScopeBody, class_of: Mapping[ScopeBody, object]) -> bool:
+    """Whether all copies of a repeat are of one class or op and wired alike, and it gives what the last one gives."""
+    first, last = body.items[0], body.items[-1]
+    if body.outputs != last.outputs:
+        return False
+    if [item.name for item in body.items] != [str(n) for n in range(len(body.items))]:
+        return False
+    if first.body is not None and not first.body.is_class:
+        return False
+    matcher = Matcher(class_of, True)
+    if not all(matcher.items_match(first, item, {}) for item in body.items[1:]):
+        return False
+    return wiring(body) is not None
+
+
+def wiring(body: ScopeBody) -> list[int | str] | None:
+    """The inputs of each copy of a repeat: the number of an output of the copy before, or a value from around.
+
+    None where the copies differ in that.
+    """
+    inputs_of_copies: list[list[int | str]] = []
+    previous = body.chained
+    several = len(previous)
+    for item in body.items:
+        inputs_of_copies.append([_input_of_copy(previous, place, value) for place, value in enumerate(item.inputs)])
+        if len(item.outputs) != several:
+            return None
+        previous = item.outputs
+    first = inputs_of_copies[0]
+    return first if all(inputs == first for inputs in inputs_of_copies) else None
+
+
+def _input_of_copy(previous: Sequence[str], place: int, value: str) -> int | str:
+    """The number of an input of a copy among the outputs of the copy before, or the value itself."""
+    # Where two outputs are one value, each is taken in its own place.
+    if value not in previous:
+        return value
+    return place if previous[place : place + 1] == [value] else previous.index(value)
+
+
+def check_shared(item: BodyItem, body: ScopeBody, class_of: Mapping[ScopeBody, object]) -> None:
+    """Refuse an item of a body that calls the module of another item, where that is of another class."""
+    owner = next(other for other in body.items if other.name == item.shares and other.is_module).body
+    called = item.body.items[0].body if item.loops and item.body is not None else item.body
+    if called is None or owner is None or class_of.get(called) is class_of.get(owner):
+        return
+    what = f"`{called.path}` shares the weights of `{owner.path}`"
+    fail("NS401", f"{what}, and two values that enter one of them are the same: {NOT_IN_PYTORCH}")

@@ -1,0 +1,66 @@
+"""Docstrings of generated classes."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from netspec.backends.pytorch.docstrings import describe_class, describe_network, docstring
+from tests.backends.pytorch.printing import CONV_BN, graph_of, written_class
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "One line.",
+        "Title.\n\nA source, with a section.",
+        'ends in "',
+        '"begins so',
+        'a """ within',
+        "back\\slash",
+        "\x00",
+        "",
+        "long " * 40,
+    ],
+)
+def test_no_text_breaks_out_of_a_docstring(text: str) -> None:
+    lines = docstring(text, 4)
+    (statement,) = ast.parse("\n".join(["class A:", *lines])).body
+    assert isinstance(statement, ast.ClassDef)
+    assert len(statement.body) == 1
+    assert ast.get_docstring(statement)
+    assert all(len(line) <= 88 for line in lines)
+
+
+def test_paragraphs_are_apart() -> None:
+    assert docstring("Title.\n\nSource.", 4) == ['    """Title.', "", "    Source.", '    """']
+
+
+@pytest.mark.parametrize(
+    ("network", "shapes"),
+    [
+        (
+            "[conv_bn: 8, {conv_bn: {width: 4, stride: 2}}]",
+            "(N, in_channels, H, W) to (N, width, H / stride, W / stride)",
+        ),
+        ("[conv_bn: 8, {conv_bn: 4, from: image}]", "(N, in_channels, H, W) to (N, width, H, W)"),
+        ("[{conv_bn: {width: 8, stride: 3}}, {conv_bn: 4}]", "(N, in_channels, H, W) to (N, width, H_out, W_out)"),
+    ],
+)
+def test_a_class_maps_shapes_in_terms_of_its_arguments(network: str, shapes: str) -> None:
+    graph = graph_of(network, CONV_BN)
+    assert describe_class(graph, written_class(graph, "ConvBn")) == f"Maps {shapes}."
+
+
+def test_of_a_sequence_the_features_are_told() -> None:
+    blocks = "\n  mlp:\n    params: {wide: int}\n    body: [{linear: wide}, gelu]\n"
+    graph = graph_of("[mlp: 8, mlp: 4]", blocks, image="[N, 5, 6]")
+    assert describe_class(graph, written_class(graph, "Mlp")) == "Maps (N, L, in_features) to (N, L, wide)."
+
+
+def test_the_network_tells_its_inputs_and_outputs() -> None:
+    graph = graph_of("[conv_bn: width]", CONV_BN, params="{width: 4}")
+    assert describe_network(graph, written_class(graph, "Net")) == "net.\n\nimage (N, 3, 8, 8) -> output (N, 4, 8, 8)"
+    free = describe_network(graph, written_class(graph, "Net", ("width",)))
+    assert free == "net.\n\nimage (N, 3, 8, 8) -> output (N, width, 8, 8)"
