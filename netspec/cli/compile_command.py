@@ -120,7 +120,7 @@ def _exported_program(network: Network, module: Any) -> Any:
     """A module as torch.export has it; sizes that the spec leaves open stay open where torch can keep them so."""
     import torch
 
-    from netspec.backends.pytorch.runtime.prove import example_inputs, sizes_for
+    from netspec.backends.pytorch.runtime.examples import example_inputs, sizes_for
 
     auto: Any = torch.export.Dim.AUTO
     open_dims = tuple(

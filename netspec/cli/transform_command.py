@@ -205,10 +205,10 @@ def _proof(graph: Graph, transformed: Transformed, outputs: tuple[Output, ...], 
     if transformed.fresh:
         return "no proof: weights that are fresh give other outputs"
     require("torch")
-    from netspec.backends.pytorch.runtime.equal import prove_equal
+    from netspec.backends.pytorch.runtime.prove_transform import prove_transform
 
     with working("running both networks"):
-        return prove_equal(graph, transformed, outputs, state)
+        return prove_transform(graph, transformed, outputs, state)
 
 
 def _save(transformed: Transformed, state: StateDict | None, target: OutputFile, text: str) -> str:
@@ -216,7 +216,7 @@ def _save(transformed: Transformed, state: StateDict | None, target: OutputFile,
     if state is None:
         target.write(text)
         return ""
-    from netspec.backends.pytorch.runtime.transformed import transformed_weights
+    from netspec.backends.pytorch.runtime.load import transformed_weights
     from netspec.backends.pytorch.runtime.weights import save_weights
 
     new_state, params, name = transformed_weights(transformed, state), transformed.graph.params, target.path.name

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import cached_property
+from itertools import accumulate
 
 from netspec.errors import Diagnostic, NetspecError, choices, fail
 from netspec.graph.model import Graph, Node, Scope
@@ -79,26 +82,41 @@ def shares_one_owner(graph: Graph, scope: Scope) -> bool:
     return owner is None or owner.kind != "repeat"
 
 
-def is_second_call(graph: Graph, scope: Scope, nodes: Iterable[Node]) -> bool:
-    """Whether a scope that uses the weights of another does what that does: then it is a second call of one module.
+class SecondCalls:
+    """Tells of the scopes that use the weights of another whether they do what that does: as calls of one module."""
 
-    `nodes` are those of the scope. Each has to be as its counterpart: the same op, written alike, on the same values.
-    """
-    one_for_all = shares_one_owner(graph, scope)
-    for node in nodes:
-        own = scope.path
-        if one_for_all:
-            own += "." + node.path[len(own) + 1 :].partition(".")[0]
-        other = graph.by_path.get(scope.weights_of + node.path[len(own) :])
-        if other is None or node.op != other.op:
-            return False
-        if node.op.torch(*graph.input_types(node)) != other.op.torch(*graph.input_types(other)):
-            return False
-        if [_relative(value, own) for value in node.inputs] != [
-            _relative(value, scope.weights_of) for value in other.inputs
-        ]:
-            return False
-    return True
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+
+    @cached_property
+    def _sizes(self) -> Counter[str]:
+        """How many nodes there are at or below each path."""
+        sizes: Counter[str] = Counter()
+        for node in self.graph.nodes:
+            sizes.update(accumulate(node.path.split("."), lambda path, name: f"{path}.{name}"))
+        return sizes
+
+    def has(self, scope: Scope, nodes: Iterable[Node]) -> bool:
+        """Whether a scope, which these nodes stand in, or each of its copies is a second call.
+
+        Each node has to be as its counterpart: the same op, written alike, on the same values.
+        """
+        graph, owner = self.graph, scope.weights_of
+        one_for_all = shares_one_owner(graph, scope)
+        counts: Counter[str] = Counter()
+        for node in nodes:
+            own = scope.path
+            if one_for_all:
+                own += "." + node.path[len(own) + 1 :].partition(".")[0]
+            other = graph.by_path.get(owner + node.path[len(own) :])
+            if other is None or node.op != other.op:
+                return False
+            if node.op.torch(*graph.input_types(node)) != other.op.torch(*graph.input_types(other)):
+                return False
+            if [_relative(v, own) for v in node.inputs] != [_relative(v, owner) for v in other.inputs]:
+                return False
+            counts[own] += 1
+        return all(count == self._sizes[owner] for count in counts.values())
 
 
 def _relative(value: str, scope: str) -> str:

@@ -8,8 +8,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
+from netspec.backends.pytorch.runtime.examples import sizes_for
 from netspec.backends.pytorch.runtime.load import load_source
-from netspec.backends.pytorch.runtime.prove import prove_module, sizes_for
+from netspec.backends.pytorch.runtime.prove import prove_module
 from netspec.backends.pytorch.source import to_source
 from netspec.graph import Graph, Output
 from netspec.passes import Transformed

@@ -132,6 +132,17 @@ def test_two_blocks_whose_steps_correspond() -> None:
     assert again(net.graph).scopes["last"].weights_of == "first"
 
 
+def test_a_block_that_does_less_is_no_second_call() -> None:
+    """All its ops are those of the other, which goes on with a step without weights."""
+    blocks = (
+        f"blocks: {{long: {{body: [{{{CONV % ''}, name: c}}, relu]}}, short: {{body: [{{{CONV % ''}, name: c}}]}}}}\n"
+    )
+    net = network(listed("long: {}, name: first", "short: {}, name: last, share: first"), blocks)
+    again(net.graph)
+    with pytest.raises(netspec.NetspecError, match="NS401: `last` is no second call of `first`"):
+        netspec.to_source(net.graph)
+
+
 def test_networks_that_are_steps(tmp_path: Path) -> None:
     """A file's network with other parameters has the weights of the first use, where they fit."""
     (tmp_path / "inner.yaml").write_text(

@@ -9,7 +9,7 @@ from netspec.backends.pytorch.exact import exactly
 from netspec.backends.pytorch.submodule import places_of_copies, submodule
 from netspec.errors import fail
 from netspec.expression import Expression
-from netspec.graph.borrow import borrowed_form, is_second_call, shares_one_owner, with_layer
+from netspec.graph.borrow import SecondCalls, borrowed_form, shares_one_owner, with_layer
 from netspec.graph.memo import NodeMemo
 from netspec.graph.model import Graph, Node, Scope
 from netspec.graph.rebuild import flat_names
@@ -150,6 +150,7 @@ class _Reader:
         self.graph = graph
         self.leaves = Escapes(graph).leaves
         self.sharing = Sharing(graph, NOT_IN_PYTORCH)
+        self.second_calls = SecondCalls(graph)
         self.copies: dict[str, int] | None = None
         self.borrows = ""
         """The path of the repeat whose copies borrow weights, while it is read."""
@@ -225,7 +226,7 @@ class _Reader:
         """A scope as one item; a repeat of an op that prints as an expression as one item for each copy."""
         scope = group.scope
         assert scope is not None
-        if scope.weights_of and not is_second_call(self.graph, scope, group.nodes()):
+        if scope.weights_of and not self.second_calls.has(scope, group.nodes()):
             return self.borrowing(group, scope)
         with self.sharing.within(scope):
             body = self.body(group)

@@ -1,4 +1,4 @@
-"""What fills weights at first: for all layers of an op under `defaults`, else beside each step."""
+"""The initialisers of a spec: under `defaults` for all layers of an op, else beside each step."""
 
 from __future__ import annotations
 
@@ -11,35 +11,40 @@ from netspec.types import Filling, Init
 Fillings = dict[str, Filling]
 
 
-def known_fillings(graph: Graph, node: Node) -> Fillings:
-    """What the spec says of the parameters that a node has."""
+def fillings_of(graph: Graph, node: Node) -> Fillings:
+    """The initialisers of the parameters that a node has; its `init` may name others."""
     if not node.init:
         return {}
-    known = {weight.called for weight in graph.weights(node) if weight.kind == "parameter"}
-    return {name: filling for name, filling in node.init.items() if name in known}
+    parameters = _parameters(graph, node)
+    return {name: filling for name, filling in node.init.items() if name in parameters}
+
+
+def _parameters(graph: Graph, node: Node) -> set[str]:
+    """The names of the parameters of a node, as `init` has them."""
+    return {weight.called for weight in graph.weights(node) if weight.kind == "parameter"}
 
 
 def common_fillings(graph: Graph) -> dict[str, Fillings]:
-    """By op, what fills the parameters of all its nodes, where that is one rule."""
-    found: dict[str, Fillings] = {}
+    """By op, the initialisers that all its nodes have, as far as they have these parameters; ops of one rule only."""
+    rules: dict[str, Fillings] = {}
     nodes: dict[str, list[tuple[set[str], Fillings]]] = {}
     for node in graph.nodes:
-        known = {weight.called for weight in graph.weights(node) if weight.kind == "parameter"}
-        if known and node.weights_of == node.path:
-            own = known_fillings(graph, node)
-            nodes.setdefault(node.op.opname, []).append((known, own))
+        parameters = _parameters(graph, node)
+        if parameters and node.weights_of == node.path:
+            own = fillings_of(graph, node)
+            nodes.setdefault(node.op.opname, []).append((parameters, own))
             for name, filling in own.items():
-                found.setdefault(node.op.opname, {}).setdefault(name, filling)
+                rules.setdefault(node.op.opname, {}).setdefault(name, filling)
     return {
         op: rule
-        for op, rule in found.items()
-        if all(own == {n: f for n, f in rule.items() if n in known} for known, own in nodes[op])
+        for op, rule in rules.items()
+        if all(own == {n: f for n, f in rule.items() if n in parameters} for parameters, own in nodes[op])
     }
 
 
 def fillings(graph: Graph, node: Node, common: Mapping[str, Fillings]) -> Fillings:
-    """What a step says of its own weights, beside what the file says of its op."""
-    return {} if node.op.opname in common else known_fillings(graph, node)
+    """The initialisers that stand beside a step: none where the file has those of its op."""
+    return {} if node.op.opname in common else fillings_of(graph, node)
 
 
 def plain_fillings(rule: Fillings) -> dict[str, Any]:

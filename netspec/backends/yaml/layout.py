@@ -9,17 +9,17 @@ from typing import Any
 
 from netspec.expression import show
 
-WIDTH = 104
+YAML_WIDTH = 104
 
-_OTHER = re.compile(
+_NOT_PLAIN_TEXT = re.compile(
     r"(?:[-+]?[\d.]|null\b|~|true\b|false\b|[-?:](?:\s|$)|[!&*|>@`%\"'#{}\[\],]|\$)"
     r"|.*(?::(?:\s|$)|\s#)|\s|.*\s$|$",
     re.I,
 )
-"""What YAML, or netspec's dialect of it, reads as anything else than this text."""
+"""Text that YAML, or netspec's dialect of it, reads as something else, such as `1e3`, `on: x` or `a #b`."""
 
-_NO_EXPRESSION = re.compile(r"[!&*|>@%\"'#{}\[\],]|[-?](?:\s|$)|.*(?::(?:\s|$)|\s#)")
-"""What YAML reads as anything else than this expression; what begins as a number does is one to both."""
+_NOT_PLAIN_EXPRESSION = re.compile(r"[!&*|>@%\"'#{}\[\],]|[-?](?:\s|$)|.*(?::(?:\s|$)|\s#)")
+"""Expressions that YAML reads as something else, such as `[1, 2] if a else b`; a number is one to both."""
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class Expr:
 
 @dataclass(slots=True)
 class WrittenStep:
-    """A step as it is written: its op or block, the argument, and what stands beside it."""
+    """A step as it is written: its op or block, the argument, and the siblings beside it, such as `name`."""
 
     key: str
     argument: Any = None
@@ -42,7 +42,7 @@ class WrittenStep:
 def scalar(value: Any, flow: bool) -> str:
     """A scalar as YAML text; in flow style what would end it is quoted."""
     if isinstance(value, Expr):
-        ends = _NO_EXPRESSION.match(value.text) or (flow and re.search(r"[,\[\]{}]", value.text))
+        ends = _NOT_PLAIN_EXPRESSION.match(value.text) or (flow and re.search(r"[,\[\]{}]", value.text))
         return quoted(value.text) if ends else value.text
     if isinstance(value, str):
         return text(value, flow)
@@ -51,7 +51,7 @@ def scalar(value: Any, flow: bool) -> str:
 
 def text(value: str, flow: bool = False) -> str:
     """Text as YAML, in double quotes where it would be read as anything else."""
-    if not _OTHER.match(value) and not (flow and re.search(r"[,\[\]{}]", value)) and value.isprintable():
+    if not _NOT_PLAIN_TEXT.match(value) and not (flow and re.search(r"[,\[\]{}]", value)) and value.isprintable():
         return value
     return quoted(value)
 
@@ -63,6 +63,7 @@ def quoted(value: str) -> str:
 
 
 def _escape(character: str) -> str:
+    """A character that is not printable, by its number: `\\x1b`."""
     number = ord(character)
     return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
 
@@ -99,15 +100,15 @@ def lines(step: WrittenStep) -> list[str]:
         one = f"- {flow_step(step) if step.beside else _headed(step.key, argument)}"
         if _fits(one):
             return [one]
-    found = [f"- {_headed(step.key, argument)}"]
-    if step.branches is not None or (isinstance(argument, Mapping) and not _fits(found[0])):
-        found = [f"- {step.key}:", *(f"    {key}: {inline(value)}" for key, value in _mapping(argument).items())]
+    rows = [f"- {_headed(step.key, argument)}"]
+    if step.branches is not None or (isinstance(argument, Mapping) and not _fits(rows[0])):
+        rows = [f"- {step.key}:", *(f"    {key}: {inline(value)}" for key, value in _mapping(argument).items())]
     if step.branches is not None:
-        found.append("    branches:")
-        found += [f"      {line}" for name, body in step.branches.items() for line in _branch(name, body)]
+        rows.append("    branches:")
+        rows += [f"      {line}" for name, body in step.branches.items() for line in _branch(name, body)]
     if argument is None and step.branches is None:
-        found = [f"- {step.key}:"]
-    return [*found, *(f"  {key}: {inline(value)}" for key, value in step.beside.items())]
+        rows = [f"- {step.key}:"]
+    return [*rows, *(f"  {key}: {inline(value)}" for key, value in step.beside.items())]
 
 
 def _branch(name: str, body: list[WrittenStep]) -> list[str]:
@@ -119,12 +120,13 @@ def _branch(name: str, body: list[WrittenStep]) -> list[str]:
 
 
 def _headed(key: str, argument: Any) -> str:
+    """A key, with its argument if there is one: `conv2d: {kernel_size: 3}`."""
     return text(key) if argument is None else f"{key}: {inline(argument)}"
 
 
 def _fits(line: str) -> bool:
     """Whether a line may stand as it is: what needs quotes on it is easier to read on lines of its own."""
-    return len(line) <= WIDTH and '"' not in line
+    return len(line) <= YAML_WIDTH and '"' not in line
 
 
 def block(body: Iterable[WrittenStep]) -> list[str]:
@@ -133,4 +135,5 @@ def block(body: Iterable[WrittenStep]) -> list[str]:
 
 
 def _mapping(argument: Any) -> Mapping[str, Any]:
+    """An argument that is a mapping; an empty one for none."""
     return argument if isinstance(argument, Mapping) else {}  # pyright: ignore[reportUnknownVariableType]

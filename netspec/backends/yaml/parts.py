@@ -9,9 +9,10 @@ from typing import Any
 
 from netspec.errors import fail
 from netspec.expression import Expression
-from netspec.graph.borrow import is_second_call
+from netspec.graph.borrow import SecondCalls
 from netspec.graph.lexicon import Lexicon
 from netspec.graph.model import Graph, Node, Scope, SpecParameter
+from netspec.graph.paths import is_below, node_of
 from netspec.graph.sharing import Sharing
 from netspec.graph.tree import Group, tree
 from netspec.naming import free_name
@@ -19,8 +20,9 @@ from netspec.ops.base import Merge
 from netspec.ops.shape import Identity
 from netspec.source import Span
 
-UNSAYABLE = "a spec can't say that"
-OTHERWISE = "PyTorch source can: `-o NAME.py`"
+NOT_IN_YAML = "a spec can't say that"
+WAY_OUT = "PyTorch source can: `-o NAME.py`"
+"""The end of an error about what the language has no words for, and its help line."""
 
 
 @dataclass(slots=True, eq=False)
@@ -34,7 +36,7 @@ class Branch:
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """A step to be: an op, a merge with branches, a use of a block, or a repeat of one of these."""
+    """A step of a spec: an op, a merge with branches, a use of a block, or a repeat of one of these."""
 
     name: str
     inputs: list[str]
@@ -81,7 +83,7 @@ class Part:
         return 1 + sum(part.size() for part in inner)
 
     def reads(self) -> Iterator[str]:
-        """All values of the body around it that it reads, or that steps of its branches do."""
+        """All values that it reads, or that steps of its copies and branches do."""
         yield from self.inputs
         for part in (*self.copies.values(), *(inner for branch in self.branches for inner in branch.parts)):
             yield from part.reads()
@@ -107,7 +109,7 @@ class BlockUse:
 
     @property
     def given(self) -> Span | None:
-        """Where the steps stand in the spec that a block was given as an argument: others may read other names."""
+        """The place in the spec of steps that are an argument of a block: those of other places read other names."""
         return self.scope.span if self.scope is not None and self.scope.kind == "part" else None
 
     def size(self) -> int:
@@ -115,101 +117,101 @@ class BlockUse:
 
 
 class PartsReader:
-    """Reads the parts of a graph; uses of blocks come out in `uses`, each after those in it."""
+    """Reads the parts of a graph; uses of blocks come out in `uses`, each after those in it.
 
-    def __init__(self, graph: Graph) -> None:
+    `separate` has the merges and branches that are written as steps of their own, in all uses and copies (see `key`).
+    Reading adds to it the branches whose merge is not there: then the graph has to be read again.
+    """
+
+    def __init__(self, graph: Graph, separate: set[tuple[str, str]]) -> None:
         self.graph = graph
+        self.separate = separate
         self.lexicon = Lexicon(graph)
-        self.leaving = {o.value for o in graph.outputs}
-        self.sharing = Sharing(graph, UNSAYABLE, "let both stand in one body, where `share` names the owner")
+        self.outputs = {o.value for o in graph.outputs}
+        self.sharing = Sharing(graph, NOT_IN_YAML, "let both stand in one body, where `share` names the owner")
+        self.second_calls = SecondCalls(graph)
         self.uses: list[BlockUse] = []
-        self.apart: set[tuple[str, str]] = set()
-        """Merges and branches that are written as steps of their own, in all uses: by label and path."""
 
     def network(self) -> BlockUse:
         """The network as one use."""
         graph = self.graph
-        while True:
-            known = len(self.apart)
-            self.uses.clear()
-            entries = {i.name: i.name for i in graph.inputs}
-            names = {**graph.params, **{i.name: i.type for i in graph.inputs}}
-            if len(graph.inputs) == 1:
-                names["input"] = graph.inputs[0].type
-            root = BlockUse("", "", entries, [o.value for o in graph.outputs], names)
-            root.parts = self.body(tree(graph), root)
-            self.uses.append(root)
-            if known == len(self.apart):
-                return root
+        entries = {i.name: i.name for i in graph.inputs}
+        names = {**graph.params, **{i.name: i.type for i in graph.inputs}}
+        if len(graph.inputs) == 1:
+            names["input"] = graph.inputs[0].type
+        root = BlockUse("", "", entries, [o.value for o in graph.outputs], names)
+        root.parts = self.body(tree(graph), root)
+        self.uses.append(root)
+        return root
 
     def body(self, group: Group, use: BlockUse) -> list[Part]:
         """The parts of a scope, each with what stands in it."""
         parts: list[Part] = []
-        pending: list[Group] = []
-        taken = {item.name if isinstance(item, Node) else item.path.rpartition(".")[2] for item in group.items}
+        branches: list[Group] = []
+        names = _names_of_steps(group)
         with self.sharing.within(group.scope):
             for item in group.items:
                 if isinstance(item, Group) and item.scope is not None and item.scope.kind == "branch":
-                    pending.append(item)
+                    branches.append(item)
                     continue
-                joined = self.joined(item, pending, use) if isinstance(item, Node) else []
-                parts += [self.group(each, use) for each in pending if each not in joined]
-                pending = []
+                joined = self.branches_of(item, branches, use) if isinstance(item, Node) else []
+                parts += [self.group(each, use) for each in branches if each not in joined]
+                branches = []
                 if joined and isinstance(item, Node):
                     (entry,) = next(each.scope.inputs.values() for each in joined if each and each.scope)
-                    parts.append(self.merge(item, joined, use, entry, taken))
+                    parts.append(self.merge(item, joined, use, entry, names))
                 else:
                     parts.append(self.node(item) if isinstance(item, Node) else self.group(item, use))
-            parts += [self.group(each, use) for each in pending]
+            parts += [self.group(each, use) for each in branches]
         return parts
 
-    def place(self, use: BlockUse, path: str) -> tuple[str, str]:
-        """A path in any use of a block, and any copy of a step in it."""
+    def key(self, use: BlockUse, path: str) -> tuple[str, str]:
+        """A path in any use of a block, and in any copy of a step: the block, and the path with `*` for numbers."""
         return use.label, re.sub(r"\.\d+(?=\.|$)", ".*", path[len(use.path) :])
 
     def node(self, node: Node) -> Part:
-        found = Part(node.name, list(node.inputs), [value for value, _ in node.values()], node.when, node)
-        found.shares = self.sharing.of_node(node)
-        return found
+        part = Part(node.name, list(node.inputs), [value for value, _ in node.values()], node.when, node)
+        part.shares = self.sharing.of_node(node)
+        return part
 
-    def joined(self, node: Node, pending: Sequence[Group], use: BlockUse) -> list[Group | None]:
-        """The branches right before a merge that it joins, None for one without steps, in the order it takes them.
+    def branches_of(self, node: Node, before: Sequence[Group], use: BlockUse) -> list[Group | None]:
+        """The branches right before a merge that it joins, in the order of its inputs; None for one without steps.
 
-        None at all where they can't be written as its branches.
+        Empty where they can't be written as its branches.
         """
-        scopes = [group.scope for group in pending if group.scope is not None]
+        scopes = [group.scope for group in before if group.scope is not None]
         entries = {tuple(scope.inputs.values()) for scope in scopes}
         # What entered a branch may be gone, where a pass took all that read it.
         if not isinstance(node.op, Merge) or len(node.inputs) < 2 or len(entries) != 1 or () in entries:
             return []
-        if any(self.place(use, path) in self.apart for path in (node.path, *(scope.path for scope in scopes))):
+        if any(self.key(use, path) in self.separate for path in (node.path, *(scope.path for scope in scopes))):
             return []
         (entry,) = entries
-        found: list[Group | None] = []
-        left = list(pending)
+        branches: list[Group | None] = []
+        left = list(before)
         for value in node.inputs:
             if left and left[0].scope is not None and left[0].scope.output == value:
-                found.append(left.pop(0))
+                branches.append(left.pop(0))
             elif (value,) == entry:
-                found.append(None)
+                branches.append(None)
             else:
                 return []
         # What is used of a branch elsewhere leaves it by an output, and only blocks have outputs.
         ends = {scope.output for scope in scopes if scope.output not in entry}
-        outside = {value for group in pending for value in self.leaving_values(group)}
-        alone = all(self.graph.users[v] == (node,) and v not in self.leaving for v in ends)
-        return found if not left and outside <= ends and alone else []
+        outside = {value for group in before for value in self.values_leaving(group)}
+        alone = all(self.graph.users[v] == (node,) and v not in self.outputs for v in ends)
+        return branches if not left and outside <= ends and alone else []
 
-    def merge(self, node: Node, joined: Sequence[Group | None], use: BlockUse, entry: str, taken: set[str]) -> Part:
-        """A merge with its branches, in the order in which it takes what they give."""
+    def merge(self, node: Node, groups: Sequence[Group | None], use: BlockUse, entry: str, names: set[str]) -> Part:
+        """A merge with its branches, in the order of its inputs; `names` are those of the steps around it."""
         branches: list[Branch] = []
-        for group in joined:
+        for group in groups:
             if group is not None and group.scope is not None:
                 branches.append(Branch(group.scope.name, self.body(group, use), group.scope.output))
             else:
                 # The graph keeps no name of a branch without steps.
-                name = free_name(Identity.opname, taken)
-                taken.add(name)
+                name = free_name(Identity.opname, names)
+                names.add(name)
                 branches.append(Branch(name, [], entry))
         return Part(node.name, [entry], [node.path], node.when, node, branches, is_scope=node.path == node.scope)
 
@@ -219,19 +221,20 @@ class PartsReader:
         assert scope is not None
         if scope.kind == "branch":
             # Where a branch has lost its merge here, it is a block in all copies and uses.
-            self.apart.add(self.place(use, scope.path))
+            self.separate.add(self.key(use, scope.path))
         shares = self.sharing.of_scope(scope)
         if scope.kind == "repeat":
-            made = self.repeat(group, scope, use)
-        elif scope.kind == "merge" and (merged := self.named_merge(group, scope, use)) is not None:
-            made = merged
+            part = self.repeat(group, scope, use)
+        elif scope.kind == "merge" and (merge := self.named_merge(group, scope, use)) is not None:
+            part = merge
         else:
-            made = self.use(group, scope, use)
-        made.shares = shares
-        made.is_second_call = bool(shares) and is_second_call(self.graph, scope, group.nodes())
-        return made
+            part = self.use(group, scope, use)
+        part.shares = shares
+        part.is_second_call = bool(shares) and self.second_calls.has(scope, group.nodes())
+        return part
 
     def named_merge(self, group: Group, scope: Scope, use: BlockUse) -> Part | None:
+        """A merge with a name, which is a scope; None where other steps are left in it, without the merge."""
         parts = self.body(group, use)
         node = parts[0].node
         if len(parts) == 1 and node is not None and node.path == scope.path:
@@ -241,30 +244,31 @@ class PartsReader:
             return parts[0]
         if any(part.node is not None and part.node.path == scope.path for part in parts):
             what = f"what the branches of `{scope.path}` give is used elsewhere"
-            fail("NS401", f"{what}, and it has a name: {UNSAYABLE}", help=OTHERWISE)
+            fail("NS401", f"{what}, and it has a name: {NOT_IN_YAML}", help=WAY_OUT)
         return None
 
     def repeat(self, group: Group, scope: Scope, use: BlockUse) -> Part:
+        """A repeat with its copies, which are a chain; refused where another value than the last one leaves it."""
         with self.sharing.within(scope):
             copies = [self.node(c) if isinstance(c, Node) else self.group(c, use) for c in group.items]
         chain = copies[0].inputs
         for copy in copies:
             if copy.inputs != chain:
                 what = f"the copies of `{scope.path}` do not each take what the one before gives"
-                fail("NS401", f"{what}: {UNSAYABLE}", help=OTHERWISE)
+                fail("NS401", f"{what}: {NOT_IN_YAML}", help=WAY_OUT)
             chain = copy.outputs
-        inner = {value for item in group.items for value in self.leaving_values(item, around=scope.path)}
+        inner = {value for item in group.items for value in self.values_leaving(item, around=scope.path)}
         if extra := sorted(inner - set(chain)):
-            fail("NS401", f"`{extra[0]}` is used outside the copies of `{scope.path}`: {UNSAYABLE}", help=OTHERWISE)
+            fail("NS401", f"`{extra[0]}` is used outside the copies of `{scope.path}`: {NOT_IN_YAML}", help=WAY_OUT)
         numbered = {int(copy.name): copy for copy in copies}
         return Part(scope.name, copies[0].inputs, chain, None, copies=numbered, count=scope.count)
 
     def use(self, group: Group, scope: Scope, around: BlockUse) -> Part:
         """A use of a block, or of what has to be one: a branch without its merge, steps that a parameter held."""
         entries = self.entries(group, scope)
-        made = {value for node in group.nodes() for value, _ in node.values()}
-        leaving = self.leaving_values(group)
-        stated = [v for v in scope.outputs if v in made or v in entries.values()]
+        computed = {value for node in group.nodes() for value, _ in node.values()}
+        leaving = self.values_leaving(group)
+        stated = [v for v in scope.outputs if v in computed or v in entries.values()]
         outputs = list(dict.fromkeys([*stated, *leaving])) or [list(group.nodes())[-1].path]
         label = scope.block.name if scope.block else _last_name(scope.path)
         # What is no block in the spec reads what the block around it does.
@@ -286,36 +290,41 @@ class PartsReader:
     def entries(self, group: Group, scope: Scope) -> dict[str, str]:
         """The values that enter a scope, by the names that they have in it."""
         declared = scope.block.inputs if scope.block is not None else ("input",)
-        found = {name: value for name, value in scope.inputs.items() if name in declared}
-        steps = {item.name if isinstance(item, Node) else item.path.rpartition(".")[2] for item in group.items}
-        for value in self.entering_values(group):
-            if value not in found.values():
-                found[free_name(_last_name(value.partition(":")[0]), {*found, *steps})] = value
-        if len(found) == 1 and not found.keys() <= set(declared):
-            (value,) = found.values()
+        entries = {name: value for name, value in scope.inputs.items() if name in declared}
+        steps = _names_of_steps(group)
+        for value in self.values_entering(group):
+            if value not in entries.values():
+                entries[free_name(_last_name(node_of(value)), {*entries, *steps})] = value
+        if len(entries) == 1 and not entries.keys() <= set(declared):
+            (value,) = entries.values()
             return {"input": value}
-        if len(found) > 1 and "input" in found:
+        if len(entries) > 1 and "input" in entries:
             # Of several none can be called so.
-            return {free_name("x", {*found, *steps}): found.pop("input"), **found}
-        return found
+            return {free_name("x", {*entries, *steps}): entries.pop("input"), **entries}
+        return entries
 
-    def leaving_values(self, item: Group | Node, around: str = "") -> list[str]:
-        """The values made in a scope that are used outside it; of a copy, outside all copies."""
+    def values_leaving(self, item: Group | Node, around: str = "") -> list[str]:
+        """The values computed in a scope that are used outside it, or outside the scope at `around`."""
         path = around or (item.path if isinstance(item, Group) else item.scope)
         nodes = item.nodes() if isinstance(item, Group) else (item,)
-        found: list[str] = []
+        leaving: list[str] = []
         for node in nodes:
             for value, _ in node.values():
-                outside = (not (u.scope == path or u.scope.startswith(f"{path}.")) for u in self.graph.users[value])
-                if value in self.leaving or any(outside):
-                    found.append(value)
-        return found
+                outside = (u.scope != path and not is_below(u.scope, path) for u in self.graph.users[value])
+                if value in self.outputs or any(outside):
+                    leaving.append(value)
+        return leaving
 
-    def entering_values(self, group: Group) -> list[str]:
-        """The values that nodes of a scope read and that are not made in it."""
+    def values_entering(self, group: Group) -> list[str]:
+        """The values that nodes of a scope read and that are not computed in it."""
         nodes = list(group.nodes())
-        made = {value for node in nodes for value, _ in node.values()}
-        return list(dict.fromkeys([v for node in nodes for v in node.inputs if v not in made]))
+        computed = {value for node in nodes for value, _ in node.values()}
+        return list(dict.fromkeys([v for node in nodes for v in node.inputs if v not in computed]))
+
+
+def _names_of_steps(group: Group) -> set[str]:
+    """The names of the nodes and scopes that stand directly in a scope."""
+    return {item.name if isinstance(item, Node) else item.path.rpartition(".")[2] for item in group.items}
 
 
 def _last_name(path: str) -> str:

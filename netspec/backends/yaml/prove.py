@@ -1,11 +1,11 @@
-"""A spec that was written, read back and held against its graph."""
+"""The proof of a spec that was written: read back, it is the graph."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from netspec.backends.yaml.initial import known_fillings
-from netspec.backends.yaml.parts import OTHERWISE, UNSAYABLE
+from netspec.backends.yaml.initial import fillings_of
+from netspec.backends.yaml.parts import NOT_IN_YAML, WAY_OUT
 from netspec.errors import NetspecError, fail
 from netspec.graph.model import Graph, Node
 from netspec.source import Source
@@ -18,24 +18,26 @@ def prove_spec(graph: Graph, text: str) -> None:
     try:
         back = elaborate(read_spec(Source("<written>", text))).graph
     except NetspecError as error:
-        fail("NS401", f"{UNSAYABLE}: {error.diagnostics[0].message}", help=OTHERWISE)
+        fail("NS401", f"{NOT_IN_YAML}: {error.diagnostics[0].message}", help=WAY_OUT)
     if differing := _first_difference(_described(graph), _described(back)):
-        fail("NS401", f"{UNSAYABLE}: `{differing}` would be another when it is read", help=OTHERWISE)
+        fail("NS401", f"{NOT_IN_YAML}: `{differing}` would be another when it is read", help=WAY_OUT)
 
 
 def _described(graph: Graph) -> dict[str, Any]:
-    """All that a graph says but for its blocks, by what it says it of."""
-    found: dict[str, Any] = {node.path: _node(graph, node) for node in graph.nodes}
-    found.update({f"input {i.name}": (i.type, dict(i.nominal), i.preprocess) for i in graph.inputs})
-    found.update({f"output {o.name}": (o.value, o.mode, o.labels) for o in graph.outputs})
-    return {**found, "the order of the inputs": [i.name for i in graph.inputs]}
+    """All facts of a graph but for its blocks, by the node, input or output that they are of."""
+    facts: dict[str, Any] = {node.path: _node(graph, node) for node in graph.nodes}
+    facts.update({f"input {i.name}": (i.type, dict(i.nominal), i.preprocess) for i in graph.inputs})
+    facts.update({f"output {o.name}": (o.value, o.mode, o.labels) for o in graph.outputs})
+    return {**facts, "the order of the inputs": [i.name for i in graph.inputs]}
 
 
-def _node(graph: Graph, node: Node) -> Any:
+def _node(graph: Graph, node: Node) -> tuple[Any, ...]:
+    """The facts of a node that a spec has to say."""
     # A layer with the weights of another is not initialised.
-    init = known_fillings(graph, node) if node.weights_of == node.path else {}
+    init = fillings_of(graph, node) if node.weights_of == node.path else {}
     return node.op, node.inputs, node.types, node.weights_of, init
 
 
 def _first_difference(a: dict[str, Any], b: dict[str, Any]) -> str:
+    """The first key whose facts differ; "" for none."""
     return next((key for key in {**a, **b} if key not in a or key not in b or a[key] != b[key]), "")

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from netspec.backends.collapse import collapse
-from netspec.backends.yaml.definitions import Definition, Definitions, Match, Token
+from netspec.backends.yaml.definitions import Definition, Definitions, Match, RelativeValue
 from netspec.backends.yaml.initial import fillings, plain_fillings
 from netspec.backends.yaml.layout import Expr, WrittenStep
-from netspec.backends.yaml.parts import OTHERWISE, UNSAYABLE, Branch, Part
-from netspec.backends.yaml.values import WHOLE, Chooser, Occurrence, same
+from netspec.backends.yaml.parts import NOT_IN_YAML, WAY_OUT, Branch, Part
+from netspec.backends.yaml.values import COMPLETE, Chooser, Occurrence, same
 from netspec.errors import fail
 from netspec.expression import Expression, ListOf, Literal, Name, expression_text
 from netspec.graph.model import SpecParameter
@@ -21,7 +21,7 @@ from netspec.ops.shape import Identity
 
 
 class NeedsNameError(Exception):
-    """A merge whose branches have no name before theirs has to be called by one: it must be written apart."""
+    """Raised for a merge without a name that needs one: its branches must be written as steps of their own."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
@@ -36,23 +36,24 @@ class WrittenBlock:
     parameters: list[SpecParameter]
     inputs: list[str]
     outputs: dict[str, str]
-    """Its outputs with the steps they are; none where the last step's value is the only one."""
+    """Its outputs with the names of their values; empty where the last step's value is the only one."""
     body: list[WrittenStep]
 
 
 @dataclass(slots=True)
-class CallNames:
-    """How values are called in a body: what enters it, and what the steps so far give.
+class BodyNames:
+    """The names of the values in a body: of what enters it, and of the outputs of the steps so far.
 
-    `entry` is what `input` stands for; `referred` are the values that some step or output refers to by name.
+    `entry` is the value that `input` stands for; `referred` are those that some step or output refers to by name.
     """
 
     names: dict[str, str]
     entry: str
     referred: set[str]
     owners: set[str] = field(default_factory=set[str])
-    """The steps whose weights others share."""
+    """The names of the steps whose weights others use: they need a `name`."""
     counts: dict[str, int] = field(default_factory=dict[str, int])
+    """How many steps so far have the name of their op or block: the next is `conv2d_2`."""
 
 
 class BodyWriter:
@@ -64,85 +65,87 @@ class BodyWriter:
         self.chooser = Chooser(definition, taken)
 
     def write(self, outputs: Mapping[str, str] | None = None) -> tuple[list[WrittenStep], dict[str, str]]:
-        """The steps, and what outputs are called; those of the network are given, those of a block found."""
+        """The steps, and the names of the values that are outputs; `outputs` are those of the network."""
         use = self.definition.template
-        given = outputs if outputs is not None else self.outputs()
+        leaving = outputs if outputs is not None else self.outputs()
         last = self.values_of(use.parts[-1]) if use.parts else []
-        implicit = list(given.values()) == last[:1] and (
-            outputs is None or (list(given) == ["output"] and not last[1:])
+        implicit = list(leaving.values()) == last[:1] and (
+            outputs is None or (list(leaving) == ["output"] and not last[1:])
         )
         entering = list(use.entries.values()) if len(use.entries) == 1 else []
         referred = self.referred(use.parts, entering)
         if not implicit:
-            referred |= set(given.values())
+            referred |= set(leaving.values())
         names = {value: name for name, value in reversed(use.entries.items()) if name != "input"}
-        reach = CallNames(names, use.entries.get("input", ""), referred)
-        here = [Occurrence(m.use, m.match, m.use.names) for m in self.definition.members]
-        steps = self.steps(use.parts, here, reach, entering)
+        local = BodyNames(names, use.entries.get("input", ""), referred)
+        occurrences = [Occurrence(m.use, m.match, m.use.names) for m in self.definition.members]
+        steps = self.steps(use.parts, occurrences, local, entering)
         if not steps:
             steps.append(_left_out(next(iter(use.entries))))
-        return steps, {} if implicit else {name: self.reference(value, reach) for name, value in given.items()}
+        return steps, {} if implicit else {name: self.reference(value, local) for name, value in leaving.items()}
 
     def outputs(self) -> dict[str, str]:
         """The values of the template that are the block's outputs, by the names these have."""
         use = self.definition.template
-        tokens_of = self.definition.by_use[id(use)].tokens
-        found: dict[str, str] = {}
-        for number, token in enumerate(self.definition.outputs):
-            value = next(value for value, tokens in tokens_of.items() if token in tokens)
-            found[output_name(self.definition, number)] = value
-        return found
+        relative_of = self.definition.by_use[use].relative
+        outputs: dict[str, str] = {}
+        for number, output in enumerate(self.definition.outputs):
+            value = next(value for value, relative in relative_of.items() if output in relative)
+            outputs[output_name(self.definition, number)] = value
+        return outputs
 
     def referred(self, parts: Sequence[Part], entering: Sequence[str]) -> set[str]:
         """The values that steps have to name, since they take others than what comes before them."""
-        found: set[str] = set()
+        referred: set[str] = set()
         previous = entering
         for part in parts:
             if not follows(part, previous):
                 # What enters is called `input`.
-                found.update(value for value in part.inputs if value not in entering)
+                referred.update(value for value in part.inputs if value not in entering)
             for branch in part.branches:
-                found |= self.referred(branch.parts, part.inputs)
+                referred |= self.referred(branch.parts, part.inputs)
                 if not self.ends_as(part, branch) and branch.output not in part.inputs:
-                    found.add(branch.output)
+                    referred.add(branch.output)
             for copy in part.copies.values():
-                found |= self.referred([copy], copy.inputs)
+                referred |= self.referred([copy], copy.inputs)
             previous = self.values_of(part)
-        return found
+        return referred
 
     def ends_as(self, part: Part, branch: Branch) -> bool:
-        """Whether what a branch gives is what its last step does."""
+        """Whether the output of a branch is that of its last step, or its input where it has no steps."""
         return branch.output == (self.values_of(branch.parts[-1]) if branch.parts else part.inputs)[0]
 
     def values_of(self, part: Part) -> list[str]:
-        """What a step gives, in the order in which the next step takes it."""
+        """The outputs of a step, in the order in which the next step takes them."""
         if part.use is None:
             return part.outputs
-        return self.definitions.by_use[id(part.use)].values_of(part.use)
+        return self.definitions.by_use[part.use].values_of(part.use)
 
     def steps(
-        self, parts: Sequence[Part], here: Sequence[Occurrence], reach: CallNames, previous: Sequence[str]
+        self, parts: Sequence[Part], occurrences: Sequence[Occurrence], local: BodyNames, previous: Sequence[str]
     ) -> list[WrittenStep]:
-        found: list[WrittenStep] = []
-        reach.owners = {part.shares for part in parts}
+        steps: list[WrittenStep] = []
+        local.owners = {part.shares for part in parts}
         for part in parts:
-            found.append(self.step(part, here, reach, previous))
+            steps.append(self.step(part, occurrences, local, previous))
             previous = self.values_of(part)
-        return found
+        return steps
 
-    def step(self, part: Part, here: Sequence[Occurrence], reach: CallNames, previous: Sequence[str]) -> WrittenStep:
-        present = [(each, other) for each in here if (other := each.part(part)) is not None]
-        step = self.repeat(part, present, reach) if part.is_repeat else self.one(part, present, reach)
+    def step(
+        self, part: Part, occurrences: Sequence[Occurrence], local: BodyNames, previous: Sequence[str]
+    ) -> WrittenStep:
+        present = [(each, other) for each in occurrences if (other := each.part(part)) is not None]
+        step = self.repeat(part, present, local) if part.is_repeat else self.one(part, present, local)
         beside: dict[str, Any] = {}
-        called = self.called(part, step.key, reach)
+        called = self.called(part, step.key, local)
         if called:
             beside["name"] = called
         if not follows(part, previous):
-            names = [self.reference(value, reach) for value in part.inputs]
-            beside["from"] = names[0] if len(names) == 1 and not _joins(part) else names
+            names = [self.reference(value, local) for value in part.inputs]
+            beside["from"] = names[0] if len(names) == 1 and part.takes is not None else names
         if part.is_repeat:
-            beside["repeat"] = self.count(part, here)
-        if (when := self.when(part, here)) is not None:
+            beside["repeat"] = self.count(part, occurrences)
+        if (when := self.when(part, occurrences)) is not None:
             beside["when"] = when
         if part.shares:
             beside["share"] = part.shares
@@ -152,58 +155,58 @@ class BodyWriter:
         step.beside = {**beside, **step.beside}
         values, names = self.values_of(part), self.value_names(part)
         if len(values) != len(names):
-            fail("NS401", f"the copies of `{part.name}` give less than their block does: {UNSAYABLE}", help=OTHERWISE)
+            fail("NS401", f"the copies of `{part.name}` give less than their block does: {NOT_IN_YAML}", help=WAY_OUT)
         for value, name in zip(values, names, strict=True):
             # What a step gives back unchanged has its name already.
-            reach.names.setdefault(value, name)
+            local.names.setdefault(value, name)
         return step
 
     def value_names(self, part: Part) -> list[str]:
-        """What a step's values are called: its name is the first."""
+        """The names of a step's outputs: that of the first is the step's own."""
         inner = next(iter(part.copies.values())) if part.copies else part
         if inner.use is not None:
-            home = self.definitions.by_use[id(inner.use)]
-            names = [output_name(home, number) for number in range(len(home.outputs))]
+            definition = self.definitions.by_use[inner.use]
+            names = [output_name(definition, number) for number in range(len(definition.outputs))]
         else:
             names = list(inner.node.op.output_names) if inner.node is not None else []
         return [part.name, *(f"{part.name}.{name}" for name in names[1:])]
 
-    def reference(self, value: str, reach: CallNames) -> str:
-        """What a value is called here."""
-        if value == reach.entry:
+    def reference(self, value: str, local: BodyNames) -> str:
+        """The name of a value in this body."""
+        if value == local.entry:
             return "input"
-        if value not in reach.names:
-            fail("NS401", f"`{value}` has no name where it is used: {UNSAYABLE}", help=OTHERWISE)
-        return reach.names[value]
+        if value not in local.names:
+            fail("NS401", f"`{value}` has no name where it is used: {NOT_IN_YAML}", help=WAY_OUT)
+        return local.names[value]
 
-    def called(self, part: Part, key: str, reach: CallNames) -> str:
-        """The name that a step is given; "" where it has it of itself."""
-        number = reach.counts.get(key, 0) + 1
-        alone = key if number == 1 else f"{key}_{number}"
-        named = part.is_scope or part.name in reach.owners or not reach.referred.isdisjoint(self.values_of(part))
-        if alone == part.name and not named:
-            reach.counts[key] = number
+    def called(self, part: Part, key: str, local: BodyNames) -> str:
+        """The `name` beside a step; "" where its op's or block's name, with a number, is right."""
+        number = local.counts.get(key, 0) + 1
+        default = key if number == 1 else f"{key}_{number}"
+        named = part.is_scope or part.name in local.owners or not local.referred.isdisjoint(self.values_of(part))
+        if default == part.name and not named:
+            local.counts[key] = number
             return ""
         if part.branches and not part.is_scope and not part.is_repeat and part.node is not None:
             raise NeedsNameError(part.node.path)
         return part.name
 
-    def repeat(self, part: Part, present: Sequence[tuple[Occurrence, Part]], reach: CallNames) -> WrittenStep:
+    def repeat(self, part: Part, present: Sequence[tuple[Occurrence, Part]], local: BodyNames) -> WrittenStep:
         """A step with copies, by the copy that stands for all."""
-        model = self.definition.copy_of[id(part)]
+        model = self.definition.copy_of[part]
         inner: list[tuple[Occurrence, Part]] = []
         for each, _ in present:
-            for number, match in each.match.copies[id(part)].items():
-                copy = match.parts[id(model)]
+            for number, match in each.match.copies[part].items():
+                copy = match.parts[model]
                 assert copy is not None
                 types = self.definitions.graph.types
                 names = {**each.names, "index": number}
                 if len(copy.inputs) == 1 and len(each.use.entries) == 1 and copy.branches:
                     names["input"] = types[copy.inputs[0]]
                 inner.append((Occurrence(each.use, match, names, (*each.copies, number)), copy))
-        return self.one(model, inner, reach)
+        return self.one(model, inner, local)
 
-    def one(self, part: Part, present: Sequence[tuple[Occurrence, Part]], reach: CallNames) -> WrittenStep:
+    def one(self, part: Part, present: Sequence[tuple[Occurrence, Part]], local: BodyNames) -> WrittenStep:
         """A step that is no repeat."""
         if part.use is not None:
             return self.use(part, present)
@@ -218,7 +221,7 @@ class BodyWriter:
                     entry = other.inputs[0]
                     names = {**each.names, "input": self.definitions.graph.types[entry]}
                     inside.append(Occurrence(each.use, each.match, names, each.copies))
-                inner = CallNames(dict(reach.names), part.inputs[0], reach.referred)
+                inner = BodyNames(dict(local.names), part.inputs[0], local.referred)
                 steps = step.branches[branch.name] = self.steps(branch.parts, inside, inner, part.inputs)
                 if not self.ends_as(part, branch):
                     steps.append(_left_out(self.reference(branch.output, inner)))
@@ -228,8 +231,8 @@ class BodyWriter:
         return step
 
     def attributes(self, cls: type[Op], present: Sequence[tuple[Occurrence, Part]]) -> Any:
-        """The arguments of an op: those that say other than the default."""
-        found: dict[str, Any] = {}
+        """The arguments of an op that differ from their defaults."""
+        arguments: dict[str, Any] = {}
         for name, field_ in cls.model_fields.items():
             nodes = [other.node for _, other in present if other.node is not None]
             written = _shortest(cls, name, [node.op for node in nodes])
@@ -239,19 +242,19 @@ class BodyWriter:
             if isinstance(chosen, Literal):
                 if not field_.is_required() and same(chosen.value, field_.default):
                     continue
-                found[name] = _argument(cls, name, chosen.value)
+                arguments[name] = _argument(cls, name, chosen.value)
             else:
-                found[name] = _written(chosen, literal_words(cls, name), values)
-        return _principal(found, cls.principal)
+                arguments[name] = _written(chosen, literal_words(cls, name), values)
+        return _principal(arguments, cls.principal)
 
     def use(self, part: Part, present: Sequence[tuple[Occurrence, Part]]) -> WrittenStep:
         """A use of a block, with its arguments."""
         assert part.use is not None
-        home = self.definitions.by_use[id(part.use)]
-        found: dict[str, Any] = {}
-        for parameter in home.parameters:
+        definition = self.definitions.by_use[part.use]
+        arguments: dict[str, Any] = {}
+        for parameter in definition.parameters:
             uses = [(each, other.use) for each, other in present if other.use is not None]
-            values = [(each, home.values[parameter.name][id(use)]) for each, use in uses]
+            values = [(each, definition.values[parameter.name][use]) for each, use in uses]
             candidates = {use.scope.written.get(parameter.name): None for _, use in uses if use.scope is not None}
             if part.use.scope is not None and part.use.scope.block is None:
                 candidates = {Name(parameter.name): None}
@@ -259,29 +262,29 @@ class BodyWriter:
             if isinstance(chosen, Literal):
                 if not parameter.required and same(chosen.value, parameter.default):
                     continue
-                found[parameter.name] = _plain(chosen.value)
+                arguments[parameter.name] = _plain(chosen.value)
             else:
-                found[parameter.name] = _written(chosen, frozenset(), values, parameter.kind == "str")
-        required = [p.name for p in home.parameters if p.required]
-        first = home.parameters[0].name if home.parameters and not required else None
-        return WrittenStep(home.name, _principal(found, required[0] if len(required) == 1 else first))
+                arguments[parameter.name] = _written(chosen, frozenset(), values, parameter.kind == "str")
+        required = [p.name for p in definition.parameters if p.required]
+        first = definition.parameters[0].name if definition.parameters and not required else None
+        return WrittenStep(definition.name, _principal(arguments, required[0] if len(required) == 1 else first))
 
-    def count(self, part: Part, here: Sequence[Occurrence]) -> Any:
+    def count(self, part: Part, occurrences: Sequence[Occurrence]) -> Any:
         """How many copies there are."""
         values: list[tuple[Occurrence, Any]] = []
         candidates: dict[Expression | None, None] = {}
-        for each in here:
+        for each in occurrences:
             other = each.part(part)
             values.append((each, max(other.copies) + 1 if other is not None else 0))
             candidates[other.count if other is not None else None] = None
         chosen = self.chooser.choose(values, candidates, "copies")
         return chosen.value if isinstance(chosen, Literal) else Expr(expression_text(chosen))
 
-    def when(self, part: Part, here: Sequence[Occurrence]) -> Any:
-        """The condition that lets a step stand; None where it always does."""
+    def when(self, part: Part, occurrences: Sequence[Occurrence]) -> Any:
+        """The `when` of a step; None where it is always there."""
         values: list[tuple[Occurrence, Any]] = []
         candidates: dict[Expression | None, None] = {}
-        for each in here:
+        for each in occurrences:
             other = each.part(part)
             if part.is_repeat:
                 self.copies_when(part, each, other, values, candidates)
@@ -290,7 +293,7 @@ class BodyWriter:
                 candidates[other.when if other is not None else part.when] = None
         if not values:
             return None
-        chosen = self.chooser.choose(values, candidates, WHOLE)
+        chosen = self.chooser.choose(values, candidates, COMPLETE)
         if isinstance(chosen, Literal):
             return None if chosen.value is True else chosen.value
         return Expr(expression_text(chosen))
@@ -303,7 +306,7 @@ class BodyWriter:
         values: list[tuple[Occurrence, Any]],
         candidates: dict[Expression | None, None],
     ) -> None:
-        """Which copies are there: what is missing between two is left out by a condition."""
+        """Add for each copy of an occurrence whether it is there, and its `when` to the candidates."""
         if other is None:
             return
         for number in range(max(other.copies) + 1):
@@ -316,36 +319,32 @@ class BodyWriter:
 
 
 def follows(part: Part, previous: Sequence[str]) -> bool:
-    """Whether a step takes just what the one before gives, and need not name it."""
+    """Whether a step takes the first outputs of the one before, and needs no `from`."""
     return part.takes is not None and len(part.inputs) == part.takes and part.inputs == list(previous)[: part.takes]
 
 
 def _left_out(value: str) -> WrittenStep:
-    """A step that is left out, and so stands for what it would take."""
+    """A step that is left out, whose output is the value that it would take."""
     return WrittenStep(Identity.opname, beside={"from": value, "when": False})
 
 
-def output_name(home: Definition, number: int) -> str:
-    """The name of a block's output: its own where it has several, else that of the step it is."""
-    use = home.template
+def output_name(definition: Definition, number: int) -> str:
+    """The name of an output of a block: `output` for the only one, else the spec's, else that of its step."""
+    use = definition.template
     names = use.output_names
-    if len(home.outputs) == 1:
+    if len(definition.outputs) == 1:
         return "output"
     taken: list[str] = []
-    for place, token in enumerate(home.outputs[: number + 1]):
-        name = names[place] if place < len(names) and names[place] else _name_of(token)
+    for place, output in enumerate(definition.outputs[: number + 1]):
+        name = names[place] if place < len(names) and names[place] else _name_of(output)
         while name in taken:
             name = f"{name}_{place + 1}"
         taken.append(name)
     return taken[number]
 
 
-def _name_of(token: Token) -> str:
-    return "x" if token[0] == "input" else token[0].replace(".", "_")
-
-
-def _joins(part: Part) -> bool:
-    return part.takes is None
+def _name_of(output: RelativeValue) -> str:
+    return "x" if output[0] == "input" else output[0].replace(".", "_")
 
 
 def _plain(value: Any) -> Any:
@@ -385,11 +384,11 @@ def _written(tree: Expression, words: frozenset[str], values: Sequence[tuple[Any
     return Expr(f"${text}" if dollar else text)
 
 
-def _principal(found: dict[str, Any], principal: str | None) -> Any:
+def _principal(arguments: dict[str, Any], principal: str | None) -> Any:
     """Arguments as a step has them: one that is the principal stands alone."""
-    if not found:
+    if not arguments:
         return None
-    only = found.get(principal or "")
-    if len(found) == 1 and only is not None and not isinstance(only, list):
+    only = arguments.get(principal or "")
+    if len(arguments) == 1 and only is not None and not isinstance(only, list):
         return only
-    return found
+    return arguments

@@ -1,4 +1,4 @@
-"""Verify, then print: which expression or literal of the spec language stands for a value of a definition's uses.
+"""Chooses the expression or literal that a spec has for the values of a definition's uses.
 
 An expression of the spec is written again only if, evaluated for every use, it gives exactly that use's value;
 otherwise the literal, if all uses agree; otherwise a parameter that the spec did not have.
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 from netspec.backends.collapse import collapse
 from netspec.backends.yaml.definitions import Definition, DefinitionUse, Match
-from netspec.backends.yaml.parts import OTHERWISE, UNSAYABLE, BlockUse, Part
+from netspec.backends.yaml.parts import NOT_IN_YAML, WAY_OUT, BlockUse, Part
 from netspec.errors import fail
 from netspec.expression import (
     Binary,
@@ -26,11 +27,12 @@ from netspec.expression import (
     leaves,
 )
 from netspec.graph.model import SpecParameter
+from netspec.naming import free_name
 
 
 @dataclass(slots=True, eq=False)
 class Occurrence:
-    """A body in one use, or in one copy in it: what stands there for the template's steps, and what names mean."""
+    """A body in one use, or in one copy in it: the match of its steps, and the values of the names it can read."""
 
     use: BlockUse
     match: Match
@@ -39,15 +41,16 @@ class Occurrence:
     """The numbers of the copies that it stands in, the innermost last."""
 
     def part(self, template: Part) -> Part | None:
-        """What stands here for a step of the template."""
-        return self.match.parts.get(id(template))
+        """The step here that corresponds to one of the template; None where it is left out."""
+        return self.match.parts.get(template)
 
 
-WHOLE = "whole"
+COMPLETE = "whole"
 """The parameter of a block that says whether a use has the steps which others lack."""
 _INDEX = Name("index")
 
-Values = Sequence[tuple[Occurrence, Any]]
+OccurrenceValues = Sequence[tuple[Occurrence, Any]]
+"""The values that one argument has in the occurrences of a body."""
 
 
 def same(a: Any, b: Any) -> bool:
@@ -66,11 +69,15 @@ class Chooser:
     taken: frozenset[str]
     """Names that a new parameter can't have."""
     used: set[str] = field(default_factory=set[str])
-    invented: dict[str, dict[int, Any]] = field(default_factory=dict[str, dict[int, Any]])
-    """Parameters that the spec did not have, with the value for each use, by its id."""
+    invented: dict[str, dict[BlockUse, Any]] = field(default_factory=lambda: dict[str, dict[BlockUse, Any]]())
+    """Parameters that the spec did not have, each with its value in every use."""
 
-    def choose(self, values: Values, candidates: Iterable[Expression | None], hint: str) -> Expression:
-        """What to write for these values, one for each occurrence."""
+    def choose(self, values: OccurrenceValues, candidates: Iterable[Expression | None], hint: str) -> Expression:
+        """The expression for these values, one for each occurrence.
+
+        The first of the candidates that gives all of them, else their literal, else a parameter of the block; for
+        copies a case by case expression, for uses a new parameter. `hint` is what that parameter is called.
+        """
         for candidate in candidates:
             if candidate is not None and self.holds(candidate, values):
                 self.used.update(leaf.name for leaf in leaves(candidate))
@@ -86,27 +93,27 @@ class Chooser:
             return self.by_copy(values, hint)
         return self.invent(values, hint)
 
-    def holds(self, candidate: Expression, values: Values) -> bool:
+    def holds(self, candidate: Expression, values: OccurrenceValues) -> bool:
         """Whether an expression gives each its value."""
         for here, value in values:
             try:
-                found = evaluate(candidate, here.names)
+                evaluated = evaluate(candidate, here.names)
             except ExpressionError:
                 return False
-            if found is not value and not same(found, value):
+            if evaluated is not value and not same(evaluated, value):
                 return False
         return True
 
-    def by_copy(self, values: Values, hint: str) -> Expression:
+    def by_copy(self, values: OccurrenceValues, hint: str) -> Expression:
         """A value that differs from copy to copy: `2 if index == 0 else 1`."""
         if any(len(here.copies) > 1 for here, _ in values):
             what = f"copies in copies of a step of `{self.definition.label}` have values of their own for `{hint}`"
-            fail("NS401", f"{what}: {UNSAYABLE}", help=OTHERWISE)
+            fail("NS401", f"{what}: {NOT_IN_YAML}", help=WAY_OUT)
         by_index: dict[int, list[tuple[Occurrence, Any]]] = {}
         for here, value in values:
             one = Occurrence(here.use, here.match, {k: v for k, v in here.names.items() if k != "index"})
             by_index.setdefault(here.copies[-1], []).append((one, value))
-        chosen = {index: self.choose(found, (), hint) for index, found in sorted(by_index.items())}
+        chosen = {index: self.choose(each, (), hint) for index, each in sorted(by_index.items())}
         runs: list[tuple[int, int, Expression]] = []
         for index, tree in chosen.items():
             if runs and runs[-1][2] == tree:
@@ -121,38 +128,34 @@ class Chooser:
             tree = Conditional(then, until, tree)
         return tree
 
-    def invent(self, values: Values, hint: str) -> Expression:
+    def invent(self, values: OccurrenceValues, hint: str) -> Expression:
         """A parameter for a value that differs from use to use."""
-        found: dict[int, Any] = {}
+        by_use: dict[BlockUse, Any] = {}
         for here, value in values:
-            if not _identical(found.setdefault(id(here.use), value), value):
+            if not _identical(by_use.setdefault(here.use, value), value):
                 what = f"the values of `{hint}` in `{self.definition.label}` follow no rule"
-                fail("NS401", f"{what}: {UNSAYABLE}", help=OTHERWISE)
-        complete = {id(m.use): found.get(id(m.use), values[0][1]) for m in self.definition.members}
+                fail("NS401", f"{what}: {NOT_IN_YAML}", help=WAY_OUT)
+        complete = {m.use: by_use.get(m.use, values[0][1]) for m in self.definition.members}
         for name, other in self.invented.items():
             if name.startswith(hint) and other == complete:
                 return Name(name)
-        name, number = hint, 1
-        known = {*self.taken, *self.invented, *(p.name for p in self.definition.template.parameters)}
-        while name in known:
-            number += 1
-            name = f"{hint}_{number}"
+        name = free_name(hint, {*self.taken, *self.invented, *(p.name for p in self.definition.template.parameters)})
         self.invented[name] = complete
         return Name(name)
 
     def parameters(self) -> list[SpecParameter]:
         """The parameters of the block: of its own those that are used, and those invented."""
         own = [p for p in self.definition.template.parameters if p.name in self.used]
-        for name, found in self.invented.items():
-            # Most uses are whole.
-            default = True if name.startswith(WHOLE) else ...
-            own.append(SpecParameter(name, _kind(found.values()), default))
+        for name, by_use in self.invented.items():
+            # Most uses have all steps.
+            default = True if name.startswith(COMPLETE) else ...
+            own.append(SpecParameter(name, _kind(by_use.values()), default))
         return own
 
     def value_for(self, name: str, member: DefinitionUse) -> Any:
-        """What a parameter is in a use."""
+        """The value of a parameter in a use."""
         if name in self.invented:
-            return self.invented[name][id(member.use)]
+            return self.invented[name][member.use]
         return member.use.names[name]
 
 
@@ -169,7 +172,7 @@ def _kind(values: Iterable[Any]) -> str:
         return "float"
     if len(kinds) > 1 or not kinds <= {"bool", "int", "float", "str"}:
         what = f"a block's parameter would be of several kinds ({', '.join(sorted(kinds))})"
-        fail("NS401", f"{what}: {UNSAYABLE}", help=OTHERWISE)
+        fail("NS401", f"{what}: {NOT_IN_YAML}", help=WAY_OUT)
     return kinds.pop()
 
 
@@ -185,7 +188,7 @@ def _within(first: int, last: int, runs: Sequence[tuple[int, int, Expression]]) 
 
 
 def _any_of(conditions: Sequence[Expression]) -> Expression:
-    found = conditions[0] if conditions else Unary("not", Literal(True))
-    for condition in conditions[1:]:
-        found = Binary("or", found, condition)
-    return found
+    """The condition that one of these holds; of none that is false."""
+    if not conditions:
+        return Unary("not", Literal(True))
+    return reduce(lambda a, b: Binary("or", a, b), conditions)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from netspec.backends.yaml.definitions import Definition, Definitions
 from netspec.backends.yaml.initial import common_fillings, plain_fillings
-from netspec.backends.yaml.layout import WIDTH, Expr, block, flow, inline, quoted, text
-from netspec.backends.yaml.parts import OTHERWISE, UNSAYABLE, PartsReader
+from netspec.backends.yaml.layout import YAML_WIDTH, Expr, block, flow, inline, quoted, text
+from netspec.backends.yaml.parts import NOT_IN_YAML, WAY_OUT, PartsReader
 from netspec.backends.yaml.prove import prove_spec
 from netspec.backends.yaml.steps import BodyWriter, NeedsNameError, WrittenBlock
 from netspec.dims import Dim
@@ -34,30 +35,35 @@ def to_yaml(graph: Graph, note: str = "") -> str:
     """
     # A parameter that left out a step which is nowhere left would mean less here: its value stands for it.
     params = {name: value for name, value in graph.params.items() if name not in graph.vanished}
-    found = _written(convert_closures(replace(graph, params=params), networks=True), note)
-    prove_spec(graph, found)
-    return found
+    spec = _write(convert_closures(replace(graph, params=params), networks=True), note)
+    prove_spec(graph, spec)
+    return spec
 
 
-def _written(graph: Graph, note: str) -> str:
-    reader = PartsReader(graph)
+def _write(graph: Graph, note: str) -> str:
+    """The text of a spec: written again, with one more merge or branch as a step of its own, until all can be said."""
+    separate: set[tuple[str, str]] = set()
     while True:
+        before = len(separate)
+        reader = PartsReader(graph, separate)
         root = reader.network()
-        definitions = Definitions(graph, reader.uses, common_fillings(graph))
-        written: list[WrittenBlock] = []
-        used: set[str] = set()
-        _name_definitions(graph, definitions.all)
-        current = definitions.all[0]
-        try:
-            for current in definitions.all:
-                written.append(_definition(definitions, current, graph, used))
-        except NeedsNameError as error:
-            # Its branches become steps of their own: then the merge may have a name.
-            use = next(m.use for m in current.members if error.path.startswith(m.use.path))
-            reader.apart.add(reader.place(use, error.path))
+        if len(separate) > before:
             continue
-        assert definitions.by_use[id(root)] is definitions.all[-1]
-        return _file(graph, definitions, written, used, note)
+        definitions = Definitions(graph, reader.uses, common_fillings(graph))
+        assert definitions.by_use[root] is definitions.all[-1]
+        _name_definitions(graph, definitions.all)
+        blocks: list[WrittenBlock] = []
+        used: set[str] = set()
+        for definition in definitions.all:
+            try:
+                blocks.append(_definition(definitions, definition, graph, used))
+            except NeedsNameError as error:
+                # Its branches become steps of their own: then the merge may have a name.
+                use = next(m.use for m in definition.members if error.path.startswith(m.use.path))
+                separate.add(reader.key(use, error.path))
+                break
+        else:
+            return _file(graph, definitions, blocks, used, note)
 
 
 def _definition(definitions: Definitions, definition: Definition, graph: Graph, used: set[str]) -> WrittenBlock:
@@ -71,7 +77,7 @@ def _definition(definitions: Definitions, definition: Definition, graph: Graph, 
     definition.parameters = sorted(own, key=lambda p: not p.required) if any(not p.required for p in own) else own
     for parameter in definition.parameters:
         definition.values[parameter.name] = {
-            id(member.use): writer.chooser.value_for(parameter.name, member) for member in definition.members
+            member.use: writer.chooser.value_for(parameter.name, member) for member in definition.members
         }
     used |= writer.chooser.used - {p.name for p in own}
     inputs = [name for name in definition.template.entries if name != "input"]
@@ -83,12 +89,9 @@ def _name_definitions(graph: Graph, definitions: list[Definition]) -> None:
     names = {*op_names(), *SIBLINGS, "network", "params", "body"}
     classes = {class_name(graph.name)}
     for definition in definitions[:-1]:
-        base = definition.label
-        name, number = base, 1
-        while name in names or class_name(name) in classes:
-            number += 1
-            name = f"{base}_{number}"
-        definition.name = name
+        label = definition.label
+        numbered = (label if number == 1 else f"{label}_{number}" for number in count(1))
+        definition.name = name = next(n for n in numbered if n not in names and class_name(n) not in classes)
         names.add(name)
         classes.add(class_name(name))
 
@@ -150,19 +153,19 @@ def _kind(parameter: SpecParameter) -> Any:
 def _mapping(key: str, values: dict[str, Any]) -> list[str]:
     """A mapping of the file: on one line, or an entry on each."""
     one = f"{key}: {flow(values)}"
-    if len(one) <= WIDTH and not (key == "outputs" and len(values) > 1):
+    if len(one) <= YAML_WIDTH and not (key == "outputs" and len(values) > 1):
         return [one]
     return [f"{key}:", *(f"  {name}: {inline(value)}" for name, value in values.items())]
 
 
 def _labels(labels: dict[str, Labels]) -> list[str]:
     """`labels`: names that do not fit on one line stand each on one."""
-    if all(len(flow({name: value})) <= WIDTH for name, value in labels.items()):
+    if all(len(flow({name: value})) <= YAML_WIDTH for name, value in labels.items()):
         return _mapping("labels", dict(labels))
     lines = ["labels:"]
     for name, value in labels.items():
         one = f"  {name}: {inline(value)}"
-        lines += [one] if len(one) <= WIDTH else [f"  {name}:", *(f"    - {inline(label)}" for label in value)]
+        lines += [one] if len(one) <= YAML_WIDTH else [f"  {name}:", *(f"    - {inline(label)}" for label in value)]
     return lines
 
 
@@ -192,5 +195,5 @@ def _gives(tree: Expression, params: Mapping[str, Any], dim: Dim) -> bool:
 
 def _size(dim: Dim) -> int | str:
     if not isinstance(dim, int) and not str(dim).isidentifier():
-        fail("NS401", f"an input has the size `{dim}`, which is no symbol: {UNSAYABLE}", help=OTHERWISE)
+        fail("NS401", f"an input has the size `{dim}`, which is no symbol: {NOT_IN_YAML}", help=WAY_OUT)
     return dim if isinstance(dim, int) else str(dim)

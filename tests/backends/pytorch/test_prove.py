@@ -12,6 +12,7 @@ import torch
 
 import netspec
 from netspec.backends.pytorch.runtime import numeric, prove
+from netspec.backends.pytorch.runtime.examples import sizes_for
 from netspec.backends.pytorch.runtime.prove import prove_module
 from netspec.backends.pytorch.runtime.trace import Numbers, Trace, mark
 from netspec.graph import Graph
@@ -357,7 +358,7 @@ def test_networks_that_might_take_longer_are_not_run(name: str, monkeypatch: pyt
     figures = netspec.load(name).summary()["totals"]
     if 2 * figures["macs"] <= 1_000_000_000 and figures["parameters"] <= 5_000_000:
         return
-    assert numeric.prove_numbers(graph, "", prove.sizes_for(graph)) == ""
+    assert numeric.prove_numbers(graph, "", sizes_for(graph)) == ""
 
 
 @pytest.mark.parametrize(

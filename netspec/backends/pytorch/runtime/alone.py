@@ -29,8 +29,8 @@ def module_alone(graph: Graph, node: Node) -> Any:
     named = dict(arguments[printed.positional :])
     if printed.inside:
         return _named(printed.target)(_named(printed.inside)(*unnamed, **named).to(_precision(graph, node)))
-    made = _named(printed.target)(*unnamed, **named)
-    return made.eval().to(_precision(graph, node)) if isinstance(made, nn.Module) else made
+    layer = _named(printed.target)(*unnamed, **named)
+    return layer.eval().to(_precision(graph, node)) if isinstance(layer, nn.Module) else layer
 
 
 def layer_alone(graph: Graph, node: Node, state: Mapping[str, torch.Tensor]) -> Any:
@@ -59,7 +59,7 @@ def _precision(graph: Graph, node: Node) -> torch.dtype:
 
 
 def meaning(printed: Printed, layer: Any) -> Callable[..., Any]:
-    """What a form does to tensors, with a module or a parameter as its layer."""
+    """The function that a printed form stands for, with a module or a parameter as its layer."""
     if isinstance(printed, Infix):
         return lambda *values: _evaluated(f" {printed.operator} ".join(_names(len(values))), {}, values)
     if isinstance(printed, Call):
@@ -84,7 +84,7 @@ def _evaluated(text: str, scope: dict[str, Any], values: Sequence[Any]) -> Any:
 
 
 def _named(dotted: str) -> Any:
-    """What stands under a name in the source: torch's, or that of a module which the source imports."""
+    """The object of a name in the source: torch's, or that of a module which the source imports."""
     root, _, path = dotted.partition(".")
     if root in _ROOTS:
         return operator.attrgetter(path)(_ROOTS[root])

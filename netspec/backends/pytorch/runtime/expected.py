@@ -1,4 +1,4 @@
-"""The numbers that the values of a graph have, from what each op says of itself: no source is read for them."""
+"""The value numbers of a graph, from what each op says of itself: no source is read for them."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from netspec.graph.walk import live_nodes
 def expected_numbers(
     graph: Graph, numbers: Numbers, sizes: Mapping[str, int], inputs: Sequence[Tensor], state: Mapping[str, Tensor]
 ) -> dict[str, int]:
-    """The numbers of all values that outputs need, by name.
+    """The value numbers of all values that outputs need, by name.
 
-    On the meta device, which inputs stand on then, a node is run once for each op on some types, and never again.
+    On the meta device, which inputs stand on then, a node is run runs for each op on some types, and never again.
     Elsewhere, since only the data tell sizes, the graph is run node by node with the weights of `state`.
     """
-    found = {i.name: numbers("input", i.name) for i in graph.inputs}
+    of_values = {i.name: numbers("input", i.name) for i in graph.inputs}
     if all(tensor.is_meta for tensor in inputs):
-        once = _Once(graph, sizes)
+        runs = _RunsOnce(graph, sizes)
         for node in live_nodes(graph, "train"):
-            given = {("input", place): found[value] for place, value in enumerate(node.inputs)}
-            outputs = once.replay(node, numbers, given)
-            found.update({value: outputs[place] for place, (value, _) in enumerate(node.values())})
-        return found
-    return _by_running(graph, numbers, dict(zip(found, inputs, strict=True)), found, state)
+            given = {("input", place): of_values[value] for place, value in enumerate(node.inputs)}
+            outputs = runs.replay(node, numbers, given)
+            of_values.update({value: outputs[place] for place, (value, _) in enumerate(node.values())})
+        return of_values
+    return _by_running(graph, numbers, dict(zip(of_values, inputs, strict=True)), of_values, state)
 
 
-class _Once:
-    """Nodes that were run, each alone: what is computed follows from the op, the types, and how it is written."""
+class _RunsOnce:
+    """Runs of nodes, each alone, and once for equal ops on equal types that are written alike."""
 
     def __init__(self, graph: Graph, sizes: Mapping[str, int]) -> None:
         self.graph = graph
@@ -72,27 +72,27 @@ class _Once:
 
 
 def _by_running(
-    graph: Graph, numbers: Numbers, values: dict[str, Tensor], found: dict[str, int], state: Mapping[str, Tensor]
+    graph: Graph, numbers: Numbers, values: dict[str, Tensor], of_values: dict[str, int], state: Mapping[str, Tensor]
 ) -> dict[str, int]:
-    """The numbers of the values of a graph that is run on real tensors, which go once nothing needs them."""
+    """The numbers of the values of a graph that is run on real tensors, which go runs nothing needs them."""
     nodes = live_nodes(graph, "train")
     last = {value: node.path for node in nodes for value in node.inputs}
     for name, tensor in values.items():
-        mark(tensor, found[name])
+        mark(tensor, of_values[name])
     for node in nodes:
         layer = layer_alone(graph, node, state)
         _mark_own(layer, numbers, node.weights_of)
         results = _call(graph, node, layer, [values[value] for value in node.inputs], numbers)
         for (value, _), (tensor, number) in zip(node.values(), results, strict=True):
-            values[value], found[value] = tensor, number
+            values[value], of_values[value] = tensor, number
         for value in {*node.inputs}:
             if last[value] == node.path:
                 del values[value]
-    return found
+    return of_values
 
 
 def _call(graph: Graph, node: Node, layer: Any, given: list[Tensor], numbers: Numbers) -> list[tuple[Tensor, int]]:
-    """What a node gives, with the numbers of that."""
+    """The outputs of a node, each with its value number."""
     with torch.no_grad(), Trace(numbers) as trace:
         results = call_alone(graph, node, layer, given)
     return [(tensor, trace.number_of(tensor)) for tensor in results]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from netspec.analysis.cost import costs
 from netspec.backends.pytorch.runtime.alone import call_alone, layer_alone
+from netspec.backends.pytorch.runtime.examples import random_inputs, random_state
 from netspec.backends.pytorch.runtime.load import load_source
 from netspec.errors import fail
 from netspec.graph.model import Graph
@@ -32,8 +34,8 @@ def prove_numbers(graph: Graph, source: str, sizes: Mapping[str, int]) -> str:
     if not _is_cheap(graph, sizes):
         return ""
     generator = torch.Generator().manual_seed(0)
-    inputs = [_random_input(i.type.at(sizes).shape, i.type.dtype, generator) for i in graph.inputs]
-    state = _random_state(graph, generator)
+    inputs = random_inputs(graph, sizes, generator, torch.float32)
+    state = random_state(graph, generator)
     # Making layers draws from torch's generator, and so may ops of one's own, in the same order both times.
     with torch.random.fork_rng(devices=()), torch.no_grad(), torch.device("cpu"):  # pyright: ignore[reportUnknownMemberType]
         torch.default_generator.manual_seed(0)
@@ -46,7 +48,7 @@ def prove_numbers(graph: Graph, source: str, sizes: Mapping[str, int]) -> str:
         # The module's own flag, and not that of its layers, is what decides which outputs there are.
         module.training = any(o.mode == "train" for o in graph.outputs)
         torch.default_generator.manual_seed(0)
-        result = module(*[x.clone() for x in inputs])
+        result = module(*[x.clone() for x in inputs.values()])
     results = [result] if isinstance(result, Tensor) else list(result)
     outputs = sorted(graph.outputs, key=lambda o: o.mode == "train")
     for o, given in zip(outputs, results, strict=True):
@@ -54,7 +56,7 @@ def prove_numbers(graph: Graph, source: str, sizes: Mapping[str, int]) -> str:
         if not difference <= TOLERANCE:
             message = f"output `{o.name}` of the module differs from that of the graph by {difference:.1e}"
             fail("NS402", f"{message} of its largest value, on random numbers", help=_REPORT)
-    shapes = ", ".join(f"{i.name} {tuple(x.shape)}" for i, x in zip(graph.inputs, inputs, strict=True))
+    shapes = ", ".join(f"{name} {tuple(x.shape)}" for name, x in inputs.items())
     return f"numbers equal to {TOLERANCE:.0e} on {shapes}"
 
 
@@ -77,10 +79,10 @@ def _is_cheap(graph: Graph, sizes: Mapping[str, int]) -> bool:
     return sum(n for n in macs if isinstance(n, int)) * samples <= _MOST["macs"] and parameters <= _MOST["parameters"]
 
 
-def _evaluated(graph: Graph, inputs: Sequence[Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _evaluated(graph: Graph, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The outputs of a graph, by the names of their values; others go once nothing needs them."""
     nodes = live_nodes(graph, "train")
-    values = {i.name: x.clone() for i, x in zip(graph.inputs, inputs, strict=True)}
+    values = {name: x.clone() for name, x in inputs.items()}
     wanted = set(outputs_of(graph, "train"))
     last = {value: node.path for node in nodes for value in node.inputs}
     for node in nodes:
@@ -93,31 +95,8 @@ def _evaluated(graph: Graph, inputs: Sequence[Tensor], state: Mapping[str, Tenso
     return values
 
 
-def _random_state(graph: Graph, generator: torch.Generator) -> dict[str, Tensor]:
-    """Weights as training might leave them: no bias is 0, no variance negative, and no layer makes values grow."""
-    state: dict[str, Tensor] = {}
-    for key, weight in graph.state().items():
-        dtype: torch.dtype = getattr(torch, weight.dtype)
-        tensor = torch.empty(weight.shape, dtype=dtype, device="cpu")
-        if not dtype.is_floating_point:
-            state[key] = tensor.zero_()
-        elif len(weight.shape) < 2:
-            state[key] = tensor.uniform_(0.5, 1.5, generator=generator)
-        else:
-            state[key] = tensor.normal_(0, (1 / max(tensor[0].numel(), 1)) ** 0.5, generator=generator)
-    return state
-
-
-def _random_input(shape: Sequence[object], dtype: str, generator: torch.Generator) -> Tensor:
-    """Random numbers for an input of floats; zeros for others, which are indices mostly."""
-    sizes = [size for size in shape if isinstance(size, int)]
-    if dtype == "float32":
-        return torch.randn(sizes, generator=generator, dtype=torch.float32, device="cpu")
-    return torch.zeros(sizes, dtype=getattr(torch, dtype), device="cpu")
-
-
 def _difference(a: Tensor, b: Tensor) -> float:
-    """How far two tensors are apart at most, of the largest value of the second; infinity where they can't be equal."""
+    """The largest difference of two tensors, of the largest value of the second; infinity where they can't be equal."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return float("inf")
     if a.numel() == 0 or torch.equal(a, b):
@@ -130,10 +109,7 @@ def _difference(a: Tensor, b: Tensor) -> float:
 
 
 def _numel(shape: Sequence[object]) -> int:
-    count = 1
-    for size in shape:
-        count *= size if isinstance(size, int) else 1
-    return count
+    return math.prod([size for size in shape if isinstance(size, int)])
 
 
 _REPORT = "this is a fault of netspec: please report it with the spec"

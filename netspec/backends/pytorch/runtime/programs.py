@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 
 
-class _Patient(io.FileIO):
+class _ErrorKeeper(io.FileIO):
     """A file that remembers what the system says against it: torch's writer, told at once, ends the process."""
 
     error: OSError | None = None
@@ -27,7 +27,7 @@ class _Patient(io.FileIO):
 
 def save_program(program: Any, path: Path, notes: dict[str, str]) -> None:
     """Write a program with notes beside it. Raises OSError where the system has no room, say."""
-    with _Patient(path, "w") as file:
+    with _ErrorKeeper(path, "w") as file:
         torch.export.save(program, cast("Any", file), extra_files=dict[str, Any](notes))
     if file.error is not None:
         raise file.error

@@ -1,4 +1,4 @@
-"""The state dict in what a file or a caller gave: found where it stands, and its tensors plain ones."""
+"""Finds the state dict in what a file or a caller gave, and gives its tensors as plain ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WRAPPERS = (
     "ema_state_dict",
     "state_dict_ema",
 )
-"""Under which names training scripts save a state dict beside other things, or an average of weights."""
+"""Names under which training scripts save a state dict beside other things, or an average of weights."""
 _DEEPEST, _LONGEST = 5, 100
 """Bounds of the search: how deep a state dict may stand, and in how long a list."""
 _PLAIN = "save the tensors alone: `{key: value for key, value in state.items() if torch.is_tensor(value)}`"
@@ -42,11 +42,11 @@ def state_dict_in(given: Any, name: str, key: str = "") -> dict[str, Tensor]:
     what errors call it. Raises NetspecError NS501 where there is none, or several; for a key that is no text, and for
     values that are no tensors, or tensors of another kind than a module has.
     """
-    value = _at(given, key, name) if key else given
+    value = _value_at(given, key, name) if key else given
     name = f"`{key}` of {name}" if key else name
     if not isinstance(value, Mapping | list | tuple):
         fail("NS501", f"{name} holds no state dict, but {_kind(cast(object, value))}")
-    state = _meant(cast("Any", value), name, key)
+    state = _only_state_dict(cast("Any", value), name, key)
     return {key: _plain_tensor(key, value, name) for key, value in state.items()}
 
 
@@ -55,8 +55,8 @@ def state_dict_given(given: Mapping[Any, Any], key: str = "") -> dict[str, Tenso
     return state_dict_in(given, "what was given", key) if given or key else {}
 
 
-def _inside(value: Any) -> dict[str, Any]:
-    """What stands in a mapping or a list, by names that `key` can have."""
+def _children(value: Any) -> dict[str, Any]:
+    """The values in a mapping or a list, by names that `key` can have."""
     if isinstance(value, Mapping):
         return {name: inner for name, inner in cast("Mapping[Any, Any]", value).items() if isinstance(name, str)}
     if isinstance(value, list | tuple) and len(cast("list[Any]", value)) <= _LONGEST:
@@ -64,55 +64,55 @@ def _inside(value: Any) -> dict[str, Any]:
     return {}
 
 
-def _at(value: Any, key: str, name: str) -> Any:
-    """What stands at a dotted key."""
-    for inner in _ways(value, key):
+def _value_at(value: Any, key: str, name: str) -> Any:
+    """The value at a dotted key; NetspecError NS501 where there is none."""
+    for inner in _values_at(value, key):
         return inner
-    wholes = _wholes(value)
-    help = f"it has state dicts at {choices(wholes)}" if wholes else ""
-    if "" in wholes:
-        help = f"it is a state dict itself, whose first key is `{next(iter(wholes['']))}`"
+    state_dicts = _state_dicts_below(value)
+    help = f"it has state dicts at {choices(state_dicts)}" if state_dicts else ""
+    if "" in state_dicts:
+        help = f"it is a state dict itself, whose first key is `{next(iter(state_dicts['']))}`"
     return fail("NS501", f"{name} has nothing at `{key}`", help=help)
 
 
-def _ways(value: Any, key: str) -> Iterator[Any]:
-    """What stands at a dotted key: names may have dots, too; last, the part of a state dict whose keys begin so."""
-    inside = _inside(value)
+def _values_at(value: Any, key: str) -> Iterator[Any]:
+    """The values at a dotted key: names may have dots too. The last is the part of a state dict whose keys begin so."""
+    inside = _children(value)
     for head, inner in inside.items():
         if head == key:
             yield inner
         elif key.startswith(f"{head}."):
-            yield from _ways(inner, key[len(head) + 1 :])
+            yield from _values_at(inner, key[len(head) + 1 :])
     if below := {head: inner for head, inner in inside.items() if head.startswith(f"{key}.")}:
         yield below
 
 
-def _meant(value: Any, name: str, path: str) -> dict[str, Any]:
-    """The state dict that is plainly meant."""
+def _only_state_dict(value: Any, name: str, path: str) -> dict[str, Any]:
+    """The state dict in a value, where only one can be meant; else NetspecError NS501."""
     if _is_state_dict(value):
         return value
-    wholes = _wholes(value, path)
-    inside = _inside(value)
+    state_dicts = _state_dicts_below(value, path)
+    inside = _children(value)
     prefix = f"{path}." if path else ""
     named = [
         head
         for head in _WRAPPERS
-        if _has_tensors(inside.get(head)) or any(f"{whole}.".startswith(f"{prefix}{head}.") for whole in wholes)
+        if _has_tensors(inside.get(head)) or any(f"{place}.".startswith(f"{prefix}{head}.") for place in state_dicts)
     ]
     if len(named) == 1:
-        return _meant(inside[named[0]], name, f"{prefix}{named[0]}")
+        return _only_state_dict(inside[named[0]], name, f"{prefix}{named[0]}")
     beside = any(map(_is_tensor, inside.values()))
-    if len(wholes) == 1 and not beside:
-        return next(iter(wholes.values()))
-    if wholes and (named or not beside):
-        listed = choices(f"{whole} ({_count(state)})" for whole, state in wholes.items())
-        first = next(iter(wholes))
+    if len(state_dicts) == 1 and not beside:
+        return next(iter(state_dicts.values()))
+    if state_dicts and (named or not beside):
+        listed = choices(f"{place} ({_count_of(state)})" for place, state in state_dicts.items())
+        first = next(iter(state_dicts))
         help = f"`--key {first}` takes the first, and so does `key={first!r}` in Python"
         fail("NS501", f"{name} holds several state dicts", notes=[listed], help=help)
     return _no_state_dict(value, inside, name)
 
 
-def _count(state: Mapping[str, Any]) -> str:
+def _count_of(state: Mapping[str, Any]) -> str:
     return f"{len(state)} tensor{'s' if len(state) > 1 else ''}"
 
 
@@ -136,9 +136,9 @@ def _no_state_dict(value: Any, inside: Mapping[str, Any], name: str) -> NoReturn
     fail("NS501", f"{name} holds no state dict: {what}", help=help)
 
 
-def _wholes(value: Any, path: str = "") -> dict[str, dict[str, Any]]:
+def _state_dicts_below(value: Any, path: str = "") -> dict[str, dict[str, Any]]:
     """The state dicts in a value, by their dotted keys; one that stands there twice is told once."""
-    wholes: dict[str, dict[str, Any]] = {}
+    state_dicts: dict[str, dict[str, Any]] = {}
     seen: set[int] = set()
 
     def look(value: Any, path: str, depth: int) -> None:
@@ -146,13 +146,13 @@ def _wholes(value: Any, path: str = "") -> dict[str, dict[str, Any]]:
             return
         seen.add(id(value))
         if _is_state_dict(value):
-            wholes[path] = value
+            state_dicts[path] = value
             return
-        for name, inner in _inside(value).items():
+        for name, inner in _children(value).items():
             look(inner, f"{path}.{name}" if path else name, depth + 1)
 
     look(value, path, 0)
-    return wholes
+    return state_dicts
 
 
 def _is_state_dict(value: Any) -> bool:
@@ -178,7 +178,7 @@ def _kind(value: object) -> str:
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
 
 
-_WAYS = {
+_WAYS_OUT = {
     "sparse": "`to_dense()` makes it a plain tensor",
     "quantized": "`dequantize()` makes it a plain tensor",
     "of numbers that count with a scale": "convert it first to a wider dtype, with its scales",
@@ -193,14 +193,16 @@ def _plain_tensor(key: str, value: Any, name: str) -> Tensor:
     if isinstance(value, np.ndarray):
         return _of_array(key, cast("np.ndarray[Any, Any]", value), name)
     tensor: Tensor = value
-    what = _strangeness(tensor)
+    what = _why_not_plain(tensor)
     if what:
-        fail("NS501", f"{name}: `{key}` is {what}", help=_WAYS.get(what, "`.as_subclass(torch.Tensor)` may be plain"))
+        fail(
+            "NS501", f"{name}: `{key}` is {what}", help=_WAYS_OUT.get(what, "`.as_subclass(torch.Tensor)` may be plain")
+        )
     return tensor.detach().resolve_conj().resolve_neg()
 
 
-def _strangeness(value: Tensor) -> str:
-    """What a tensor is that no module of ours has; "" for a plain one."""
+def _why_not_plain(value: Tensor) -> str:
+    """Why a tensor is none that a module can have, in words; "" for a plain one."""
     if is_lazy(value):
         return "of a size that is not known yet"
     if value.is_nested:

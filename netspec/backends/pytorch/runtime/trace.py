@@ -1,4 +1,4 @@
-"""What tensors are made of: each gets a number that tells by which calls, weights and inputs it was computed."""
+"""Value numbers of tensors: equal numbers are computed by equal calls from equal weights and inputs."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ _NUMBER = "_netspec_number"
 """The attribute of a tensor that holds its number."""
 _CALL = "call"
 _RESULT = "result"
-_QUESTIONS = frozenset(("dim", "size", "numel", "is_floating_point", "stride", "is_contiguous", "__len__", "__bool__"))
-"""Methods that give no tensor."""
+_NOT_TENSORS = frozenset(
+    ("dim", "size", "numel", "is_floating_point", "stride", "is_contiguous", "__len__", "__bool__")
+)
+"""Methods whose results are no tensors."""
 
 
 class Numbers:
@@ -29,7 +31,7 @@ class Numbers:
     def __init__(self, known: dict[ValueNumber, Any] | None = None) -> None:
         self.of: dict[ValueNumber, int] = {}
         self.known: dict[ValueNumber, Any] = {} if known is None else known
-        """What calls gave on the meta device, by the call and the shapes that it took: it is not made again."""
+        """The results of calls on the meta device, by the call and the shapes that it took: it is not made again."""
 
     def __call__(self, *key: Any) -> int:
         return self.of.setdefault(key, len(self.of))
@@ -58,8 +60,8 @@ class Trace(TorchFunctionMode):
     def __init__(self, numbers: Numbers) -> None:
         super().__init__()
         self.numbers = numbers
-        self.made: set[int] = set()
-        """The numbers of all that calls gave while it was active."""
+        self.computed: set[int] = set()
+        """The numbers of the results of all calls while it was active."""
 
     def __torch_function__(
         self,
@@ -70,7 +72,7 @@ class Trace(TorchFunctionMode):
     ) -> Any:
         options = kwargs or {}
         name = getattr(func, "__name__", "")
-        if name == "__get__" or name in _QUESTIONS:
+        if name == "__get__" or name in _NOT_TENSORS:
             return self.read(func, args)
         taken: list[Tensor] = []
         constants = (_frozen(args, taken), _frozen(options, taken))
@@ -91,14 +93,14 @@ class Trace(TorchFunctionMode):
                 result = result.detach() if any(result is tensor for tensor in taken) else result
                 mark(result, number)
             else:
-                self.made.update(self.mark_each(results, number))
+                self.computed.update(self.mark_each(results, number))
         else:
             return result
-        self.made.add(number)
+        self.computed.add(number)
         return result
 
     def read(self, func: Callable[..., Any], args: Sequence[Any]) -> Any:
-        """What is asked of a tensor: a size mostly, or another view of it."""
+        """The value of an attribute of a tensor: a size mostly, or another view of it, which gets a number."""
         result = func(*args)
         if isinstance(result, Tensor) and isinstance(args[0], Tensor):
             result = result.detach() if result is args[0] else result
@@ -157,7 +159,7 @@ def _tensors(result: Any) -> list[Tensor]:
 
 
 def _frozen(value: Any, taken: list[Tensor]) -> Any:
-    """What a call is given, as a key; tensors go into a list. A pair of equal numbers is as good as one number."""
+    """The arguments of a call as a key; tensors go into a list. A pair of equal numbers is as good as one number."""
     if isinstance(value, Tensor):
         taken.append(value)
         return Tensor

@@ -21,13 +21,11 @@ from netspec.backends.opened import opened, unreadable
 from netspec.backends.pytorch.runtime.state_dicts import StateDict, state_dict_in
 from netspec.backends.stored import SafetensorsFile, is_safetensors
 from netspec.errors import fail
-from netspec.files import no_file
+from netspec.files import FilePath, no_file
 from netspec.weights import Fit
 
-FilePath = str | os.PathLike[str]
-
 _INDEX, _MAP = ".index.json", b'"weight_map"'
-"""What the name of an index of shards ends in, and what it has."""
+"""The end of the name of an index of shards, and a key that it has."""
 _LARGEST_INDEX = 2**26
 
 
@@ -43,7 +41,7 @@ def read_weights(path: FilePath, key: str = "") -> StateDict:
 
 
 def _read(name: str) -> Any:
-    """What a file holds."""
+    """The value in a file: a state dict, or what torch.save wrote."""
     with opened(name) as file:
         begin = file.read(16)
         if is_safetensors(begin):
@@ -130,24 +128,23 @@ def _refuse(file: BufferedReader, name: str, error: Exception) -> NoReturn:
 
 
 def weight_shapes(state: StateDict) -> dict[str, tuple[int, ...]]:
-    """What `netspec.weights.fit` needs of a state dict."""
+    """The shapes of a state dict, which `netspec.weights.fit` takes."""
     return {key: tuple(value.shape) for key, value in state.items()}
 
 
-def renamed(state: StateDict, found: Fit) -> dict[str, Tensor]:
+def renamed(state: StateDict, fit: Fit) -> dict[str, Tensor]:
     """The weights of a state dict that fit, by the network's keys and in its order, in its dtypes, each by itself."""
-    own = found.graph.state()
-    made: dict[str, Tensor] = {}
-    taken: set[int] = set()
-    for name in own:
-        if name in found.pairs:
-            value = _apart(_cast(state[found.pairs[name]], own[name].dtype, name), taken)
-            taken.add(value.untyped_storage().data_ptr())
-            made[name] = value
-    return made
+    weights: dict[str, Tensor] = {}
+    storages: set[int] = set()
+    for name, weight in fit.graph.state().items():
+        if name in fit.pairs:
+            value = _unshared(_cast(state[fit.pairs[name]], weight.dtype, name), storages)
+            storages.add(value.untyped_storage().data_ptr())
+            weights[name] = value
+    return weights
 
 
-def _apart(value: Tensor, taken: set[int]) -> Tensor:
+def _unshared(value: Tensor, taken: set[int]) -> Tensor:
     """A tensor whose numbers lie as in a new one, and are nobody else's: a view or a tied one is copied."""
     storage = value.untyped_storage()
     alone = storage.nbytes() == value.nbytes and storage.data_ptr() not in taken

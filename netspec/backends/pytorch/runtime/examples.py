@@ -1,0 +1,70 @@
+"""What a graph is run on for a proof: sizes for its symbols, inputs, and weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from netspec.dims import symbols
+from netspec.graph.infer import check_sizes, refused_at
+from netspec.graph.model import Graph
+
+_SAMPLES_AND_SIZES = ((2, 256), (2, 1024), (32, 256), (256, 4096))
+"""How many samples there are, and the size of symbols without a nominal one: the first two that all ops take."""
+
+
+def sizes_for(graph: Graph) -> dict[str, int]:
+    """A size for every symbol of the inputs: few samples, nominal sizes, else sizes that all ops take."""
+    names = sorted(symbols([d for i in graph.inputs for d in i.type.shape]))
+    for samples, size in _SAMPLES_AND_SIZES:
+        sizes = {**dict.fromkeys(names, size), **graph.nominal, "N": samples}
+        if refused_at(graph, sizes) is None:
+            return sizes
+    samples, size = _SAMPLES_AND_SIZES[0]
+    sizes = {**dict.fromkeys(names, size), **graph.nominal, "N": samples}
+    check_sizes(graph, sizes, "sizes that were tried: ")
+    return sizes
+
+
+def example_inputs(graph: Graph, device: str, sizes: Mapping[str, int]) -> tuple[Tensor, ...]:
+    """Zeros of the inputs' shapes at some sizes, and of their dtypes."""
+    types = [i.type.at(sizes) for i in graph.inputs]
+    return tuple([torch.zeros(_ints(t.shape), dtype=getattr(torch, t.dtype), device=device) for t in types])
+
+
+def random_inputs(
+    graph: Graph, sizes: Mapping[str, int], generator: torch.Generator, dtype: torch.dtype
+) -> dict[str, Tensor]:
+    """Inputs by name: normal numbers of a dtype for floats; zeros for others, which are indices mostly."""
+    inputs: dict[str, Tensor] = {}
+    for i in graph.inputs:
+        shape, own = _ints(i.type.at(sizes).shape), getattr(torch, i.type.dtype)
+        if own.is_floating_point:
+            inputs[i.name] = torch.randn(shape, generator=generator, dtype=dtype, device="cpu")
+        else:
+            inputs[i.name] = torch.zeros(shape, dtype=own, device="cpu")
+    return inputs
+
+
+def random_state(graph: Graph, generator: torch.Generator) -> dict[str, Tensor]:
+    """A state dict as training might leave it: no bias is 0, no variance negative, and no layer makes values grow."""
+    state: dict[str, Tensor] = {}
+    for key, weight in graph.state().items():
+        dtype: torch.dtype = getattr(torch, weight.dtype)
+        tensor = torch.empty(weight.shape, dtype=dtype, device="cpu")
+        if not dtype.is_floating_point:
+            state[key] = tensor.zero_()
+        elif len(weight.shape) < 2:
+            state[key] = tensor.uniform_(0.5, 1.5, generator=generator)
+        else:
+            state[key] = tensor.normal_(0, (1 / max(tensor[0].numel(), 1)) ** 0.5, generator=generator)
+    return state
+
+
+def _ints(shape: tuple[object, ...]) -> list[int]:
+    """A shape that is known in full."""
+    sizes = [size for size in shape if isinstance(size, int)]
+    assert len(sizes) == len(shape), shape
+    return sizes

@@ -1,0 +1,60 @@
+"""Prove a transformed graph against the one it was made from: equal outputs on the same inputs and weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from netspec.backends.pytorch.runtime.examples import random_inputs, random_state, sizes_for
+from netspec.backends.pytorch.runtime.load import compile, load_source
+from netspec.backends.pytorch.runtime.state_dicts import StateDict
+from netspec.backends.pytorch.source import to_source
+from netspec.errors import fail
+from netspec.graph.model import Graph, Output
+from netspec.graph.rebuild import Editor, rebuild
+from netspec.passes.base import Transformed
+
+_TOLERANCE = 1e-9
+"""How far outputs may be apart, of the largest value, in float64."""
+
+
+def prove_transform(
+    graph: Graph, made: Transformed, outputs: tuple[Output, ...], weights: StateDict | None = None
+) -> str:
+    """Run a graph and what passes made of it, in float64 on the CPU, and compare; a line that says what was compared.
+
+    `outputs` are the values of the graph that the outputs of the new one stand for, in the same order. Without weights
+    they are random, batch norm's statistics too. Sizes are the nominal ones; a map of one unit equals the vector that
+    it was. Raises NetspecError NS402 where outputs differ, which is a fault of netspec.
+    """
+    old = rebuild(replace(graph, outputs=outputs), Editor.keep)
+    before = compile(old).double().eval()
+    generator = torch.Generator().manual_seed(0)
+    before.load_state_dict(random_state(old, generator) if weights is None else weights, strict=False)
+    state = {key: value for key, value in before.state_dict().items() if key in old.state()}
+    with torch.device("meta"):
+        after = load_source(made.graph, to_source(made.graph)).double().eval()
+    after.load_state_dict(made.weights(state), assign=True)
+    inputs = random_inputs(graph, {**sizes_for(graph), "N": 1}, generator, torch.float64)
+    with torch.inference_mode():
+        old_values = _listed(before(*inputs.values()))
+        new_values = _listed(after(*[inputs[i.name] for i in made.graph.inputs]))
+    worst = 0.0
+    for o, a, b in zip([o for o in outputs if o.mode == "inference"], old_values, new_values, strict=True):
+        difference = float((a.flatten() - b.flatten()).abs().max() / a.abs().max().clamp_min(1e-300))
+        if not difference <= _TOLERANCE:
+            message = f"output `{o.name}` of the new graph differs from that of the old by {difference:.1e}"
+            fail("NS402", message, help=_HELP)
+        worst = max(worst, difference)
+    kind = "these weights" if weights is not None else "random weights"
+    return f"proved with {kind}: outputs equal to {worst:.0e} of the largest value"
+
+
+def _listed(result: Any) -> list[torch.Tensor]:
+    """The outputs of a module, which gives one alone."""
+    return [result] if isinstance(result, torch.Tensor) else list(result)
+
+
+_HELP = "this is a fault of netspec: please report it with the spec"
