@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__: str
 
 _HOMES = {
     "Builder": "netspec.graph",
@@ -94,6 +94,9 @@ if TYPE_CHECKING:
 
 def __getattr__(name: str) -> Any:
     # Names come in when they are first used: `import netspec` alone loads nothing heavy.
+    if name == "__version__":
+        # Modules that need the version don't import this one, which imports them all.
+        return import_module("netspec.version").VERSION
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'netspec' has no attribute {name!r}")
@@ -103,4 +106,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*globals(), "__version__", *__all__])

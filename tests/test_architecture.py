@@ -24,12 +24,13 @@ PACKAGE = Path(netspec.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 # Each layer with the layers it may import besides itself: all imports count, wherever in a file they stand.
-BASE = "printable files shape_text source errors gc_pause dims expression types naming preprocess labels"
+BASE = "printable files shape_text source errors gc_pause dims expression types naming preprocess labels version"
 GRAPH = f"{BASE} ops graph"
 SPEC = "spec.limits spec.text spec.sources spec.read spec.elaborate"
 FILES_OF_WEIGHTS = "backends.opened backends.stored backends.marks backends.not_weights"
 BACKENDS = f"backends backends.collapse backends.pytorch backends.pytorch.runtime {FILES_OF_WEIGHTS}"
 LAYERS = {
+    "version": "",
     "printable": "",
     "files": "",
     "shape_text": "",

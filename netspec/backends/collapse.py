@@ -1,4 +1,4 @@
-"""How a value of several numbers is written: as one where they are equal."""
+"""Values with a number for each axis, as they are written: one number where all are equal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,13 @@ from typing import Any
 
 
 def collapse(value: Any) -> Any:
-    """A value as it is written: `(3, 3)` is 3, a list is a tuple. No size at all is said for each axis."""
+    """A value as it is written: equal numbers are one, and a list is a tuple.
+
+    >>> collapse((3, 3)), collapse([1, 2]), collapse("same")
+    (3, (1, 2), 'same')
+    >>> collapse((None, None))  # no size, which is written for each axis
+    (None, None)
+    """
     if not isinstance(value, list | tuple):
         return value
     items: tuple[Any, ...] = tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]

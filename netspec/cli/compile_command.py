@@ -97,15 +97,15 @@ def _write_source(network: Network, target: OutputFile, weights: WeightsOptions 
 
 def _write_program(network: Network, target: OutputFile, weights: WeightsOptions | None) -> None:
     """Write the module as a program of torch.export, and print the sizes that it takes."""
-    from netspec import __version__
     from netspec.backends.marks import NOTE
     from netspec.backends.pytorch.runtime.programs import save_program
+    from netspec.version import VERSION
 
     with working(f"exporting {network.name}"):
         with target.opened() as file:
             module: Any = network.compile(weights.file, key=weights.key) if weights else network.compile()
             program = _exported_program(network, module.eval())
-            save_program(program, file, {NOTE: f"compiled by netspec {__version__} from {network.name}"})
+            save_program(program, file, {NOTE: f"compiled by netspec {VERSION} from {network.name}"})
         nodes = {node.name: node for node in program.graph.nodes}
         inputs: list[str] = []
         for i in network.graph.inputs:

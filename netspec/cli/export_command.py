@@ -65,10 +65,7 @@ def command(
     if path.exists() and os.path.exists(network.name) and path.samefile(network.name):
         raise click.ClickException(f"{path} is what is read: choose another -o")
     require("onnx")
-    output.target(is_our_model, str(path))
-    # The weights of a large model would go beside it.
-    data = path.with_name(f"{path.name}.data")
-    OutputFile(data, lambda _: path.is_file() and is_our_model(path), output.force).check()
+    _check_target(path, output)
     file, key = (weights.file, weights.key) if weights else (None, "")
     with working(f"writing {path}"), writing(path):
         exported = opened.to_onnx(path, file, key=key, seed=seed or 0, fold=not no_fold, fp16=fp16, opset=int(opset))
@@ -77,3 +74,10 @@ def command(
     if weights is None and seed is None and exported.weights:
         echo("its weights are random (seed 0): --weights FILE gives trained ones", err=True)
     echo(f"wrote {path}: {exported}", err=True)
+
+
+def _check_target(path: Path, output: FileOptions) -> None:
+    """Refuse a model, or a file of its weights, that would overwrite a file that must stay."""
+    output.target(is_our_model, str(path))
+    data = path.with_name(f"{path.name}.data")
+    OutputFile(data, lambda _: path.is_file() and is_our_model(path), output.force).check()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from netspec import __version__
 from netspec.cli.terminal import echo
+from netspec.version import VERSION
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -82,7 +82,7 @@ class LazyGroup(click.Group):
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(__version__, prog_name="netspec")
+@click.version_option(VERSION, prog_name="netspec")
 @click.pass_context
 def cli(context: click.Context) -> None:
     """Networks as specs: analysed without running them, compiled to PyTorch source.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from netspec.cli.completion import complete_network
+from netspec.cli.networks import open_network
 from netspec.cli.output import FileOptions, ReportOptions
 from netspec.cli.provenance import REPORT_FORMATS
 from netspec.files import note_input
@@ -32,8 +33,6 @@ class NetworkOptions:
 
     def open(self) -> Network:
         """The network under these parameters and sizes."""
-        from netspec.cli.networks import open_network
-
         return open_network(self.name, self.settings, self.sizes)
 
 

@@ -1,4 +1,4 @@
-"""Where commands write: to standard output, or to files, whole or not at all.
+"""The output of commands: to standard output, or to files, which are written whole or not at all.
 
 One rule holds for all of them: a file that netspec did not write, and one that the command reads, stays as it is
 unless `--force` is given.

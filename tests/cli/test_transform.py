@@ -239,3 +239,15 @@ def test_an_unproved_transform_is_not_written(run: Run, folder: Path, monkeypatc
     assert result.status == 1
     assert "error NS402: output `logits` of the new graph differs" in result.err
     assert not (folder / "x.yaml").exists()
+
+
+def test_every_pass_has_an_option(run: Run) -> None:
+    from netspec import passes
+    from netspec.cli import transform_command
+
+    table = transform_command._PASS_OPTIONS  # pyright: ignore[reportPrivateUsage]
+    names = {name for name in passes.__all__ if not name[0].isupper()}
+    assert {option.name for option in table} == names
+    told = run("transform", "--help").out
+    places = [told.index(f"  {option.flag} ") for option in table]
+    assert places == sorted(places)

@@ -1,4 +1,4 @@
-"""What stands on boxes and clusters."""
+"""The texts on boxes and clusters."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from netspec.tables import short
 from netspec.types import Tensor
 
 _OPEN = "open"
-"""The MACs of what has a size that is open."""
+"""Stands for MACs that depend on an open size."""
 _MAX_SHAPES = 2
-"""As many shapes of what leaves a box are told."""
+"""How many shapes of outputs of one box are told."""
 
 
-class Shapes:
-    """How the shapes of a graph are written: without the batch that its inputs have in common."""
+class ShapeTexts:
+    """The shapes of a graph as texts, without the batch if all inputs have the same."""
 
     def __init__(self, graph: Graph) -> None:
         batches = {i.type.shape[:1] for i in graph.inputs}
         self.batch = next(iter(batches)) if len(batches) == 1 else ()
         self._texts: dict[int, str] = {}
-        """By the identity of a type, which the graph keeps alive."""
+        """By the identities of types, which the graph keeps alive."""
 
     def text(self, tensor: Tensor) -> str:
-        """`64 x 56 x 56`."""
+        """The shape of a tensor: `64 × 56 × 56`."""
         text = self._texts.get(id(tensor))
         if text is None:
             text = self._texts[id(tensor)] = self._text(tensor)
@@ -43,13 +43,13 @@ class Shapes:
         return " × ".join(str(dim) for dim in shape) if shape else "scalar"
 
     def of(self, tensors: Iterable[Tensor]) -> str:
-        """The shapes of the values that leave a box, each once."""
+        """The shapes of the outputs of a box, each once: `64 × 56 × 56; 128 × 28 × 28`."""
         texts = list(dict.fromkeys([self.text(tensor) for tensor in tensors]))
         return "; ".join(texts[:_MAX_SHAPES] + (["…"] if len(texts) > _MAX_SHAPES else []))
 
 
 def joined(*texts: str) -> str:
-    """Texts in a line, those that say nothing left out."""
+    """Texts in a line with ` · ` between them, without those that are empty."""
     return " · ".join(text for text in texts if text)
 
 
@@ -58,38 +58,38 @@ def label_of(labels: Sequence[str], groups: Sequence[Hashable]) -> str:
     return merged(labels) or varying(labels, groups)
 
 
-def followers(rows: Sequence[Sequence[Node]], groups: Sequence[Hashable]) -> str:
-    """`bn, relu`: what shares the box of an op, in each of the copies."""
-    said = [[word for node in row if (word := _brief(node.op))] for row in rows]
-    if all(names == said[0] for names in said):
-        return ", ".join(said[0])
-    # The longest tells best where those stand that others lack.
-    parts = dict.fromkeys(name for names in sorted(said, key=len, reverse=True) for name in names)
-    words = [(name, which([name in names for names in said], groups)) for name in parts]
+def followers_text(rows: Sequence[Sequence[Node]], groups: Sequence[Hashable]) -> str:
+    """The ops that share the box of another, for each of its copies: `bn, relu`."""
+    names = [[name for node in row if (name := _short_name(node.op))] for row in rows]
+    if all(row == names[0] for row in names):
+        return ", ".join(names[0])
+    # The longest row tells best where names belong that other rows lack.
+    all_names = dict.fromkeys(name for row in sorted(names, key=len, reverse=True) for name in row)
+    words = [(name, which([name in row for row in names], groups)) for name in all_names]
     return ", ".join(f"{name} ({where})" if where else name for name, where in words)
 
 
-def _brief(op: Op) -> str:
-    """What an op is called in the box of another; "" where it goes without saying."""
+def _short_name(op: Op) -> str:
+    """The name of an op that follows another in its box; "" for one that is not named there."""
     return op.label() if op.abbreviation is None else op.abbreviation
 
 
 def abbreviations() -> dict[str, str]:
-    """The ops that boxes abbreviate, with what they call them: `bn` for batch_norm."""
+    """By the names of ops, the short names under which they follow another op in its box: `bn` for batch_norm."""
     return {cls.opname: cls.abbreviation for cls in REGISTRY.values() if cls.abbreviation}
 
 
-def weights_of(owners: Sequence[str], groups: Sequence[Hashable]) -> str:
-    """Whose weights the copies of a box use; "" stands for their own."""
-    known = [owner for owner in owners if owner]
-    if not known:
+def owners_text(owners: Sequence[str], groups: Sequence[Hashable]) -> str:
+    """Whose weights the copies of a box use: `weights of a.conv`; an owner "" stands for the copy itself."""
+    others = [owner for owner in owners if owner]
+    if not others:
         return ""
     where = which([bool(owner) for owner in owners], groups)
-    return f"weights of {shapes_across(known)}" + (f" ({where})" if where else "")
+    return f"weights of {shapes_across(others)}" + (f" ({where})" if where else "")
 
 
-def figures(shape: str, costs: Iterable[Cost]) -> str:
-    """`128 x 28 x 28`, and below it `1.1 M params, 0.9 G MACs`."""
+def figures_text(shape: str, costs: Iterable[Cost]) -> str:
+    """The figures beside a box: `128 × 28 × 28`, and in a second line `1.1 M params, 0.9 G MACs`."""
     costs = list(costs)
     parameters = sum(cost.parameters for cost in costs)
     macs = _macs(costs)
@@ -99,7 +99,7 @@ def figures(shape: str, costs: Iterable[Cost]) -> str:
 
 
 def totals_text(costs: Sequence[Cost], sizes: Iterable[tuple[str, int]]) -> str:
-    """The line below the title; `sizes` are those at which MACs are counted, told where they are not in the shapes."""
+    """The line below the title: parameters and MACs, with the open `sizes` at which these are counted."""
     parameters = sum(cost.parameters for cost in costs)
     macs = _macs(costs)
     if macs == _OPEN:
@@ -109,35 +109,37 @@ def totals_text(costs: Sequence[Cost], sizes: Iterable[tuple[str, int]]) -> str:
 
 
 def _macs(costs: Iterable[Cost]) -> str:
+    """The sum of MACs: `3.6 G`, `at least 3.6 G` where some are unknown, or `open`."""
     counts = [cost.macs for cost in costs]
-    known = [count for count in counts if isinstance(count, int)]
+    numbers = [count for count in counts if isinstance(count, int)]
     if any(isinstance(count, Symbolic) for count in counts):
         return _OPEN
-    return short(sum(known)) if len(known) == len(counts) else f"at least {short(sum(known))}"
+    return short(sum(numbers)) if len(numbers) == len(counts) else f"at least {short(sum(numbers))}"
 
 
 def name_of(scopes: Sequence[Scope], node: Node | None, drawn_once: Callable[[Scope], bool]) -> str:
-    """The name that a spec gave to a box: to the outermost scope around it that has one, else to its op."""
-    for place, scope in enumerate(scopes):
+    """The name that a spec gives to a box: that of the outermost scope around it with one, else of its op; or ""."""
+    for index, scope in enumerate(scopes):
         kind = scope.block.name if scope.block else scope.kind
-        if scope.kind == "branch" or _by_itself(scope.name, kind):
+        if scope.kind == "branch" or _is_automatic(scope.name, kind):
             continue
         if scope.kind != "repeat" or drawn_once(scope):
             return scope.name
-        copy = scopes[place + 1].name if place + 1 < len(scopes) else node.name if node else ""
+        copy = scopes[index + 1].name if index + 1 < len(scopes) else node.name if node else ""
         return f"{scope.name}.{copy}"
-    return node.name if node is not None and not _by_itself(node.name, node.op.opname) else ""
+    return node.name if node is not None and not _is_automatic(node.name, node.op.opname) else ""
 
 
-def _by_itself(name: str, kind: str) -> bool:
-    """Whether a name only counts ops, uses of a block or copies: `conv2d_2`, `0`."""
+def _is_automatic(name: str, kind: str) -> bool:
+    """Whether a name is not from a spec, but counts ops, uses of a block or copies: `conv2d_2`, `0`."""
     return re.fullmatch(rf"{re.escape(kind)}(_\d+)?|\d+", name) is not None
 
 
-def block_words(uses: Sequence[Scope], groups: Sequence[Hashable]) -> tuple[str, tuple[str, ...]]:
-    """What the uses of a block are: its name with the arguments that they share, and lines of further arguments.
+def block_text(uses: Sequence[Scope], groups: Sequence[Hashable]) -> tuple[str, tuple[str, ...]]:
+    """The name of a block with the arguments that its uses share, and further lines of arguments.
 
-    One argument stands by its value; several have their names. Those that differ from use to use are told last.
+    A single required argument is told by its value, several with their names: `bottleneck 64`. Arguments that differ
+    from use to use are in the last line: `width {8, 16, 24}`.
     """
     first = uses[0]
     assert first.block is not None

@@ -1,4 +1,4 @@
-"""Long diagrams in columns: where a picture is cut, so that it is no strip."""
+"""Columns: where a long picture is cut, so that it fits a page."""
 
 from __future__ import annotations
 
@@ -13,82 +13,75 @@ from netspec.backends.diagram.spine import sign_of
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """In inches: what a cluster adds to its boxes, and how broad a column is.
-
-    It is `broad` where ways lead round in clusters, else `narrow`. Several columns have a length of `form` breadths.
-    """
+    """Estimates of sizes in inches, for one direction."""
 
     cluster: float
+    """The length that a cluster adds to that of its boxes."""
     narrow: float
+    """The breadth of a column."""
     broad: float
+    """The breadth of a column with shortcuts in clusters."""
     form: float
+    """The length of a picture of several columns, by its breadth."""
 
 
 _MEASURES = {"TB": _Measure(0.45, 4.6, 6.0, 1.1), "LR": _Measure(0.4, 1.3, 3.2, 1.4)}
-"""A page is higher than wide, and a screen wider than high."""
+"""By direction: pictures from top to bottom are for a page, those from left to right for a screen."""
 _BOX_HEIGHT = 0.54
-"""How high a box is with its arrow, in inches."""
+"""The height of a box with its arrow, in inches."""
 _PAGE = 16.5
-"""How long a row may be that runs from left to right, in inches: on a page of A4 its letters have 7 points then."""
-
-
+"""The length of a row from left to right, in inches: on a page of A4 its letters have 7 points then."""
 _MAX_GOING_ON = 6
-"""As many values may go on from a column to others, where none goes on alone."""
+"""How many values may go on from a column to others, where there is no place with a single one."""
 
 
 def assign_columns(picture: Picture, direction: str = "TB", width: float | None = None) -> dict[str, int]:
-    """The column of each box. A picture that is long goes on in others, from where few values go on.
+    """The number of the column of each box. A long picture is cut where few values go on.
 
     `width`, in inches, is how long a row from left to right may be.
     """
-    outer = units(picture)
-    order = {unit: number for number, unit in enumerate(dict.fromkeys(outer.values()))}
-    starts = _starts(picture, outer, order, direction, width)
-    return {key: bisect(starts, order[unit]) for key, unit in outer.items()}
+    units = outermost(picture)
+    order = {unit: number for number, unit in enumerate(dict.fromkeys(units.values()))}
+    starts = _starts(picture, units, order, direction, width)
+    return {key: bisect(starts, order[unit]) for key, unit in units.items()}
 
 
 def _starts(
     picture: Picture, units: dict[str, str], order: dict[str, int], direction: str, width: float | None
 ) -> list[int]:
-    """The units, by number, at which columns begin."""
+    """The numbers of the units at which columns begin, but for the first column."""
     measure = _MEASURES[direction]
     ends = _ends(picture, units, direction)
     total = max(ends.values(), default=0.0)
-    ways = any(box.cluster and box.kind == "merge" for box in picture.boxes.values())
-    breadth = measure.broad if ways else measure.narrow
+    has_shortcuts = any(box.cluster and box.kind == "merge" for box in picture.boxes.values())
+    breadth = measure.broad if has_shortcuts else measure.narrow
     if total <= (2 * breadth if direction == "TB" else width or _PAGE):
         return []
     share = total / ceil(total / width if width else sqrt(total / (measure.form * breadth)))
-    found: list[int] = []
-    places: dict[int, int] = {}
+    starts: list[int] = []
+    cuts: dict[int, int] = {}
+    """By units at which a column may begin, how many values go on there."""
     length = 0.0
     for unit, number in order.items():
         length = max(length, ends[unit])
-        if length < share * (len(found) + 1) or total - length < share / 4:
+        if length < share * (len(starts) + 1) or total - length < share / 4:
             continue
         going = {e.tail for e in picture.edges if order[units[e.tail]] <= number < order[units[e.head]]}
-        places[number + 1] = len(going)
-        best = min(places, key=places.__getitem__)
-        if places[best] == 1 or (length > share * (len(found) + 1.3) and places[best] <= _MAX_GOING_ON):
-            found.append(best)
-            places = {}
-    return found
+        cuts[number + 1] = len(going)
+        best = min(cuts, key=cuts.__getitem__)
+        if cuts[best] == 1 or (length > share * (len(starts) + 1.3) and cuts[best] <= _MAX_GOING_ON):
+            starts.append(best)
+            cuts = {}
+    return starts
 
 
-def units(picture: Picture) -> dict[str, str]:
-    """By box, the outermost cluster around it, or the box itself."""
-    return {key: _outermost(picture, box) for key, box in picture.boxes.items()}
-
-
-def _outermost(picture: Picture, box: Box) -> str:
-    cluster, key = box.cluster, box.key
-    while cluster:
-        key, cluster = cluster, picture.clusters[cluster].parent
-    return key
+def outermost(picture: Picture) -> dict[str, str]:
+    """By the keys of boxes, the units of a column: the outermost cluster around each box, or the box itself."""
+    return {key: (*picture.clusters_around(box.cluster), key)[0] for key, box in picture.boxes.items()}
 
 
 def _ends(picture: Picture, units: dict[str, str], direction: str) -> dict[str, float]:
-    """How far down each unit ends: below all that it takes values from, by the longest way through it."""
+    """Where each unit ends, in inches from the start: after all units before it, by the longest path through it."""
     inner: dict[str, list[str]] = {}
     outer: dict[str, list[str]] = {}
     for edge in picture.edges:
@@ -97,13 +90,14 @@ def _ends(picture: Picture, units: dict[str, str], direction: str) -> dict[str, 
             inner.setdefault(edge.head, []).append(edge.tail)
         else:
             outer.setdefault(head, []).append(tail)
-    reach: dict[str, float] = {}
+    paths: dict[str, float] = {}
+    """By box, the longest path to its end within its unit."""
     lengths: dict[str, float] = {}
     for key, unit in units.items():
         step = _BOX_HEIGHT if direction == "TB" else _breadth(picture.boxes[key])
-        reach[key] = step + max((reach.get(tail, 0) for tail in inner.get(key, ())), default=0.0)
+        paths[key] = step + max((paths.get(tail, 0) for tail in inner.get(key, ())), default=0.0)
         extra = _MEASURES[direction].cluster if unit in picture.clusters else 0.0
-        lengths[unit] = max(lengths.get(unit, 0.0), reach[key] + extra)
+        lengths[unit] = max(lengths.get(unit, 0.0), paths[key] + extra)
     ends: dict[str, float] = {}
     for unit, length in lengths.items():
         ends[unit] = length + max((ends.get(tail, 0.0) for tail in outer.get(unit, ())), default=0.0)
@@ -111,10 +105,10 @@ def _ends(picture: Picture, units: dict[str, str], direction: str) -> dict[str, 
 
 
 def _breadth(box: Box) -> float:
-    """About how broad a box is with its arrow, in inches."""
+    """The estimated breadth of a box with its arrow, in inches."""
     if box.kind in ("input", "output"):
-        return 0.4 + 0.08 * (len(box.label) + len(box.small))
+        return 0.4 + 0.08 * (len(box.label) + len(box.subtitle))
     if sign_of(box):
-        return 0.7 + 0.06 * len(box.small)
-    small = max(len(line) for line in (box.small, *box.details, *box.figures.split("\n")))
-    return 0.5 + max(0.083 * min(len(box.label), LINE_WIDTH), 0.06 * min(small, LINE_WIDTH))
+        return 0.7 + 0.06 * len(box.subtitle)
+    faint = max(len(line) for line in (box.subtitle, *box.details, *box.figures.split("\n")))
+    return 0.5 + max(0.083 * min(len(box.label), LINE_WIDTH), 0.06 * min(faint, LINE_WIDTH))

@@ -1,4 +1,10 @@
-"""What copies that are drawn once have in common, and how they differ."""
+"""Texts for copies that are drawn once: what they have in common, and how they differ.
+
+>>> merged(["3x3 conv, 64, /2", "3x3 conv, 64", "3x3 conv, 64"])
+'3x3 conv, 64, first /2'
+>>> differing(["4", "16", "16"]), differing(["8", "16", "24"]), times([3, 4, 6, 3])
+('16 (first 4)', '{8, 16, 24}', '× 3, 4, 6, 3')
+"""
 
 from __future__ import annotations
 
@@ -7,25 +13,25 @@ from collections.abc import Hashable, Sequence
 from itertools import groupby
 
 _MAX_LISTED = 4
-"""As many values that differ are listed."""
+"""How many different values are listed."""
 
 
 def merged(labels: Sequence[str]) -> str | None:
-    """One label for the copies of an op, with what the first has of its own; None where others differ too."""
+    """One label for the copies of an op, of which the first may differ; None where others differ too."""
     first, last = labels[0], labels[-1]
     if all(label == first for label in labels):
         return first
     if all(label == last for label in labels[1:]):
-        own = [part for part in first.split(", ") if part not in last.split(", ")]
-        lost = [part for part in last.split(", ") if part not in first.split(", ")]
-        return f"{last}, first {', '.join(own)}" if own and not lost else f"{last}, first: {first}"
+        added = [part for part in first.split(", ") if part not in last.split(", ")]
+        missing = [part for part in last.split(", ") if part not in first.split(", ")]
+        return f"{last}, first {', '.join(added)}" if added and not missing else f"{last}, first: {first}"
     return None
 
 
 def differing(texts: Sequence[str], groups: Sequence[Hashable] = ()) -> str:
-    """What copies say one by one: `16 (first 4)`, `{8, 16, 24}`, `8 … 96` where each is more than the one before.
+    """One text for the texts of copies: `16 (first 4)`, `{8, 16, 24}`, or `8 … 96` for many in ascending order.
 
-    `groups` says which of them stand together, where these are the copies of several repeats.
+    `groups` has equal values for the copies of one repeat, where there are several.
     """
     rows: dict[Hashable, list[str]] = {}
     for group, text in zip(groups or [0] * len(texts), texts, strict=True):
@@ -52,50 +58,50 @@ def _number(text: str) -> float | None:
 
 
 def varying(labels: Sequence[str], groups: Sequence[Hashable] = ()) -> str:
-    """What copies that differ have in common, with what differs: `3x3 conv, 16 … 64, first /2`.
+    """One label for the labels of copies, told part by part: `3x3 conv, 16 … 64, first /2`.
 
-    `groups` says which of them stand together, where these are the copies of several repeats.
+    `groups` has equal values for the copies of one repeat, where there are several.
     """
-    rows = [_columns(label.split(", ")) for label in labels]
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    words = [_column([row.get(name) for row in rows], groups or [0] * len(rows)) for name in names]
+    rows = [_parts_by_form(label.split(", ")) for label in labels]
+    forms = list(dict.fromkeys(form for row in rows for form in row))
+    words = [_part([row.get(form) for row in rows], groups or [0] * len(rows)) for form in forms]
     return ", ".join(dict.fromkeys(words))
 
 
-def _columns(parts: Sequence[str]) -> dict[tuple[str, int], str]:
-    """The parts of a label by their form, such as `#` and `/#`, and the number of those that have it."""
-    found: dict[tuple[str, int], str] = {}
+def _parts_by_form(parts: Sequence[str]) -> dict[tuple[str, int], str]:
+    """The parts of a label by form, such as `#` for `64` and `/#` for `/2`, with a number among equal forms."""
+    by_form: dict[tuple[str, int], str] = {}
     for part in parts:
         form = re.sub(r"\d+", "#", part)
-        found[form, sum(form == name for name, _ in found)] = part
-    return found
+        by_form[form, sum(form == other for other, _ in by_form)] = part
+    return by_form
 
 
-def _column(parts: Sequence[str | None], groups: Sequence[Hashable]) -> str:
-    """A part of the labels; None where a copy lacks it."""
-    known = [part for part in parts if part is not None]
-    if len(known) == len(parts):
-        return _template(known, groups)
+def _part(parts: Sequence[str | None], groups: Sequence[Hashable]) -> str:
+    """One text for a part of the labels, which is None for copies that lack it."""
+    texts = [part for part in parts if part is not None]
+    if len(texts) == len(parts):
+        return _with_numbers(texts, groups)
     where = which([part is not None for part in parts], groups)
-    if len(set(known)) > 1:
+    if len(set(texts)) > 1:
         return "varies"
-    return f"first {known[0]}" if where == "first only" else f"{known[0]} ({where})"
+    return f"first {texts[0]}" if where == "first only" else f"{texts[0]} ({where})"
 
 
-def _template(parts: Sequence[str], groups: Sequence[Hashable]) -> str:
-    """Parts of one form with their numbers told together: `dilation {1, 2, 3}`."""
+def _with_numbers(parts: Sequence[str], groups: Sequence[Hashable]) -> str:
+    """One text for parts of one form, with their numbers told together: `dilation {1, 2, 3}`."""
     pieces = [re.split(r"(\d+)", part) for part in parts]
     if len(pieces[0]) != 3:
         return differing(parts, groups)
     return pieces[0][0] + differing([piece[1] for piece in pieces], groups) + pieces[0][2]
 
 
-def which(there: Sequence[bool], groups: Sequence[Hashable]) -> str:
-    """In which copies something stands: `first only`, where it does in each group; nothing where it stands in all."""
-    if all(there):
+def which(present: Sequence[bool], groups: Sequence[Hashable]) -> str:
+    """Which copies have something: `first only` if it is so in each group, or `in 2 of 5`; "" if all have it."""
+    if all(present):
         return ""
     by_group: dict[Hashable, list[bool]] = {}
-    for group, here in zip(groups, there, strict=True):
+    for group, here in zip(groups, present, strict=True):
         by_group.setdefault(group, []).append(here)
     rows = list(by_group.values())
     if all(row == [True] + [False] * (len(row) - 1) for row in rows):
@@ -106,11 +112,11 @@ def which(there: Sequence[bool], groups: Sequence[Hashable]) -> str:
         return "last only"
     if all(row == [True] * (len(row) - 1) + [False] for row in rows):
         return "not last"
-    return f"in {sum(there)} of {len(there)}"
+    return f"in {sum(present)} of {len(present)}"
 
 
 def times(counts: Sequence[int]) -> str:
-    """How many copies there are, told one by one where that differs: `× 4`, `× 1, 2, 3`; nothing for one."""
+    """How many copies there are, listed where the number differs: `× 4`, `× 1, 2, 3`; "" for one."""
     if set(counts) == {1}:
         return ""
     if len(set(counts)) == 1:
@@ -122,7 +128,7 @@ def times(counts: Sequence[int]) -> str:
 
 
 def shapes_across(texts: Sequence[str]) -> str:
-    """The shapes of copies: one, or from the first to the last where all differ."""
+    """One text for the shapes of copies: `64 × 8 × 8`, or `64 × 8 × 8 … 64 × 2 × 2` where all differ."""
     runs = [text for text, _ in groupby(texts)]
     if len(runs) == 1:
         return runs[0]

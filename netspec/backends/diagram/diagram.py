@@ -1,4 +1,4 @@
-"""Diagram: what `netspec diagram` draws, and what notebooks show of a network."""
+"""Diagrams of graphs, as `netspec diagram` writes them and notebooks show them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FORMATS = ("svg", "png", "pdf", "dot")
 
 
 class Diagram:
-    """A diagram of a graph: `dot` and `svg` as text, `save` to a file; a notebook shows it as it is."""
+    """A diagram of a graph: `dot` and `svg` are texts, `save` writes a file, and a notebook shows it."""
 
     def __init__(self, picture: Picture, dot: str) -> None:
         self.picture = picture
@@ -30,7 +30,7 @@ class Diagram:
     def svg(self) -> str:
         """The diagram as SVG text."""
         text = self.render("svg").decode()
-        # Readers without Helvetica take the next font of the same widths.
+        # Viewers without Helvetica take the next font of the same widths.
         return text.replace('font-family="Helvetica"', 'font-family="Helvetica,Arial,sans-serif"')
 
     def render(self, format: str, system: bool = False, dpi: int | None = None) -> bytes:
@@ -43,7 +43,7 @@ class Diagram:
         return render(self.dot, format, system, dpi)
 
     def save(self, path: str | os.PathLike[str], dpi: int | None = None) -> None:
-        """Write a file, of the format that its suffix tells: .svg, .png, .pdf or .dot."""
+        """Write a file in the format of its suffix: .svg, .png, .pdf or .dot."""
         format = os.fspath(path).rpartition(".")[2].lower()
         if format not in _FORMATS:
             raise ValueError(f"a diagram's file ends in .svg, .png, .pdf or .dot, not {os.fspath(path)!r}")
@@ -60,7 +60,7 @@ class Diagram:
         return self.render(format, system or format == "pdf", dpi)
 
     def _repr_svg_(self) -> str:
-        # Without the XML prolog, so that a page can hold it.
+        # Without the XML prolog, so that it can be part of a page.
         return re.sub(r"\A.*?(?=<svg)", "", self.svg, flags=re.S)
 
     def __repr__(self) -> str:
@@ -82,12 +82,12 @@ def diagram(
 ) -> Diagram:
     """A diagram of a graph, or of one scope (`part`) of it.
 
-    `part` is a path, or the name of a block, of which the first use is drawn. `depth` is how deep blocks are opened;
-    None opens as much as a page holds. A repeat is drawn once; `expand` names those whose copies are all drawn, "all"
-    for every one. `direction` is "TB" or "LR", `theme` "light" or "dark"; what stands at or below the paths in
-    `highlight` is drawn boldly. With `mode` "train", what is built in training only is drawn too. `title` says whether
-    there is one; `width` is how long a row of an "LR" diagram may be, in inches. Raises NetspecError for a name that
-    there is not, and where there is too much to draw.
+    `part` is a path, or the name of a block, of which the first use is drawn. Blocks are opened down to `depth`; None
+    opens as much as a page holds. A repeat is drawn once; `expand` names the repeats whose copies are all drawn, or
+    "all". `direction` is "TB" or "LR", `theme` "light" or "dark"; ops and scopes at or below the paths in `highlight`
+    are drawn boldly. With `mode` "train", nodes that are built in training only are drawn too. `title` says whether
+    the title is drawn; `width` is how long a row of an "LR" diagram may be, in inches. Raises NetspecError for an
+    unknown name, and where there are too many boxes.
     """
     if width is not None and not (direction == "LR" and WIDTHS[0] <= width <= WIDTHS[1]):
         raise ValueError(f'`width` is for direction "LR", from {WIDTHS[0]} to {WIDTHS[1]} inches')
@@ -96,17 +96,25 @@ def diagram(
             help = closest(name, (*graph.scopes, *graph.by_path))
             fail("NS209", f"`{graph.name}` has no part `{name}` to highlight", help=help)
     picture = fold(graph, depth, expand, part, mode)
-    return Diagram(picture, to_dot(picture, direction, theme, _with_all_below(graph, highlight), title, width))
+    dot = to_dot(
+        picture,
+        direction=direction,
+        theme=theme,
+        highlight=_with_all_below(graph, highlight),
+        title=title,
+        width=width,
+    )
+    return Diagram(picture, dot)
 
 
 def _with_all_below(graph: Graph, names: Collection[str]) -> list[str]:
     """These paths, and those of all ops below them."""
-    wanted = set(names)
-    below = [path for path in graph.by_path if not wanted.isdisjoint(_upwards(path))] if wanted else []
+    chosen = set(names)
+    below = [path for path in graph.by_path if not chosen.isdisjoint(_upwards(path))] if chosen else []
     return [*names, *below]
 
 
 def _upwards(path: str) -> list[str]:
-    """A path and the paths above it."""
+    """A path and the paths above it: `a`, `a.b` and `a.b.c` for `a.b.c`."""
     parts = path.split(".")
     return [".".join(parts[:end]) for end in range(1, len(parts) + 1)]

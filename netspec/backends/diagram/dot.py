@@ -1,4 +1,4 @@
-"""A picture as DOT, written with the graphviz package. What it says of a picture is the same every time."""
+"""A picture as DOT, written with the graphviz package. Equal pictures give equal texts."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any, Literal
 import graphviz
 
 from netspec.backends.diagram.box_text import abbreviations, joined
-from netspec.backends.diagram.columns import assign_columns, units
+from netspec.backends.diagram.columns import assign_columns, outermost
 from netspec.backends.diagram.copy_texts import times
-from netspec.backends.diagram.forks import Fork, around, entered, forks, partial
+from netspec.backends.diagram.forks import Fork, are_partial, forks_of
 from netspec.backends.diagram.markup import (
     LINE_WIDTH,
     LabelLine,
-    breadth,
     escaped,
-    parts,
-    small,
+    faint_lines,
     stacked,
     text_line,
+    text_width,
     wrapped,
+    wrapped_parts,
 )
 from netspec.backends.diagram.picture import Box, Cluster, Edge, Picture
 from netspec.backends.diagram.spine import sign_of, spine
@@ -29,96 +29,95 @@ from netspec.backends.diagram.theme import FONT, PALETTES, Palette, Theme
 
 Direction = Literal["TB", "LR"]
 _BOX_WIDTH = "2.5"
-"""Of boxes outside clusters, in inches: equal, so that the way down is straight and the figures beside it align."""
+"""The width of boxes outside clusters, in inches: equal, so that figures beside them are aligned."""
 _TITLE_WIDTH = 64
-"""In characters: a line of the title."""
-_SMALL_WIDTH = 44
-"""In characters: a line of small letters."""
+"""The length of a line of the title, in characters."""
+_FAINT_WIDTH = 44
+"""The length of a line of faint letters, in characters."""
 _TAGS = {"first only": "first", "not first": "others", "last only": "last"}
-"""In which copies there is a line, as it is said on the line."""
+"""By the copies in which an edge is, the tag on it; others are written as they are."""
 
 
 def to_dot(
     picture: Picture,
+    *,
     direction: Direction = "TB",
     theme: Theme = "light",
     highlight: Collection[str] = (),
     title: bool = True,
     width: float | None = None,
 ) -> str:
-    """The DOT text of a picture; `highlight` are paths whose boxes are framed boldly.
+    """The DOT text of a picture; `highlight` are paths of ops and scopes that are drawn boldly.
 
-    `title` says whether there is one; `width`, in inches, how long a row may be that runs from left to right.
+    `title` says whether the title is drawn; `width`, in inches, how long a row may be that runs from left to right.
     """
-    return _Writer(picture, direction, PALETTES[theme], highlight, title, width).write()
+    return _Writer(picture, direction, PALETTES[theme], set(highlight), width).write(title)
 
 
 class _Writer:
+    """Writes a picture into `dot`."""
+
     def __init__(
-        self,
-        picture: Picture,
-        direction: Direction,
-        palette: Palette,
-        highlight: Collection[str],
-        title: bool,
-        width: float | None,
+        self, picture: Picture, direction: Direction, palette: Palette, highlight: set[str], width: float | None
     ) -> None:
         self.picture = picture
         self.direction = direction
         self.palette = palette
-        self.highlight = set(highlight)
-        self.title = title
+        self.highlight = highlight
         self.ids = {key: f"n{number}" for number, key in enumerate(picture.boxes)}
+        """By boxes, their identifiers in DOT."""
         self.numbers = {key: number for number, key in enumerate(picture.clusters)}
+        """By clusters, the numbers in their identifiers."""
         self.dot: Any = graphviz.Digraph(picture.name)
         self.spine = spine(picture)
         outside = {key for key, box in picture.boxes.items() if not box.cluster}
-        self.straight = outside <= self.spine.keys()
-        """Whether the boxes outside clusters stand one above the other."""
-        self.chain = self.straight and self._beside_nothing()
-        """Whether there is room for figures beside them too, as no way leads round any."""
+        self.is_straight = outside <= self.spine.keys()
+        """Whether the boxes outside clusters are one above the other."""
+        self.is_chain = self.is_straight and self._has_no_shortcuts()
+        """Whether there is room for figures beside these boxes, too."""
         self.column = assign_columns(picture, direction, width)
-        going = [edge.tail for edge in picture.edges if self.column[edge.tail] != self.column[edge.head]]
-        self.marks = {tail: number for number, tail in enumerate(dict.fromkeys(going), start=1)}
-        """By boxes whose value goes on in another column, the number that stands for it."""
-        self.first = self._first()
-        self.forks = forks(
-            picture, [cluster for cluster, box in self.first.items() if not self._beside_first(cluster, box)]
-        )
-        self.tags = {(edge.tail, edge.head): f"l{n}" for n, edge in enumerate(picture.edges) if self._tagged(edge)}
-        """By edges that say in which copies they are, the node that says it."""
-        self.drawn: set[tuple[str, str]] = set()
+        going_on = [edge.tail for edge in picture.edges if self.column[edge.tail] != self.column[edge.head]]
+        self.marks = {tail: number for number, tail in enumerate(dict.fromkeys(going_on), start=1)}
+        """By boxes whose values go on in another column, the numbers in circles that stand for them."""
+        self.first_box = self._first_boxes()
+        """By clusters, the first box in each."""
+        titled = [cluster for cluster, box in self.first_box.items() if not self._title_beside(cluster, box)]
+        self.forks = forks_of(picture, titled)
+        self.tags = {(edge.tail, edge.head): f"l{n}" for n, edge in enumerate(picture.edges) if self._has_tag(edge)}
+        """By the boxes of edges with a tag that says in which copies they are, the identifiers of the tags."""
+        self.written: set[tuple[str, str]] = set()
+        """Edges to forks, and marks, that are written already."""
 
-    def _beside_nothing(self) -> bool:
-        """Whether every edge stays in an outermost cluster, or leads to what follows on the spine."""
-        outer = units(self.picture)
-        before = {outer[key]: outer[tail] for key, tail in self.spine.items() if tail and outer[tail] != outer[key]}
-        ends = [(outer[edge.tail], outer[edge.head]) for edge in self.picture.edges]
+    def _has_no_shortcuts(self) -> bool:
+        """Whether every edge stays in an outermost cluster, or leads to the next unit on the spine."""
+        units = outermost(self.picture)
+        before = {units[key]: units[tail] for key, tail in self.spine.items() if tail and units[tail] != units[key]}
+        ends = [(units[edge.tail], units[edge.head]) for edge in self.picture.edges]
         return all(tail in (head, before.get(head)) for tail, head in ends)
 
-    def _first(self) -> dict[str, Box]:
-        """By cluster, the first box at or below it."""
+    def _first_boxes(self) -> dict[str, Box]:
         first: dict[str, Box] = {}
         for box in self.picture.boxes.values():
-            for cluster in around(self.picture, box.cluster):
+            for cluster in self.picture.clusters_around(box.cluster):
                 first.setdefault(cluster, box)
         return first
 
-    def _beside_first(self, cluster: str, box: Box) -> bool:
-        """Whether the title of a cluster stands beside its first box: a row holds boxes of one cluster."""
+    def _title_beside(self, cluster: str, box: Box) -> bool:
+        """Whether the title of a cluster is beside its first box: a row holds boxes of one cluster only."""
         return box.key in self.spine and box.cluster == cluster
 
-    def _tagged(self, edge: Edge) -> bool:
-        """Whether an edge says in which copies it is: the boxes at its ends do not."""
-        boxes, said = self.picture.boxes, self._said(edge)
-        return said not in ("", boxes[edge.tail].only, boxes[edge.head].only)
+    def _has_tag(self, edge: Edge) -> bool:
+        """Whether an edge says in which copies it is, because the boxes at its ends do not."""
+        boxes, where = self.picture.boxes, self._where(edge)
+        return where not in ("", boxes[edge.tail].only, boxes[edge.head].only)
 
-    def _said(self, edge: Edge) -> str:
-        """In which copies the last part of an edge is: once it forks in a cluster, copies are those of that cluster."""
-        is_forked = any((cluster, edge.tail) in self.forks for cluster in entered(self.picture, edge))
+    def _where(self, edge: Edge) -> str:
+        """In which copies the last part of an edge is: behind a fork in a cluster, in copies of that cluster."""
+        is_forked = any((cluster, edge.tail) in self.forks for cluster in self.picture.clusters_entered(edge))
         return edge.inside if is_forked else edge.only
 
-    def write(self) -> str:
+    def write(self, title: bool) -> str:
+        """The DOT text, with or without a title."""
         palette = self.palette
         self.dot.attr(
             "graph",
@@ -131,8 +130,8 @@ class _Writer:
             nodesep="0.3",
             ranksep="0.125" if self.direction == "TB" else "0.22",
             pad="0.15",
-            **({"label": self._heading()} if self.title else {}),
-            **({} if self.straight else {"ordering": "out"}),
+            **({"label": self._heading()} if title else {}),
+            **({} if self.is_straight else {"ordering": "out"}),
         )
         self.dot.attr(
             "node",
@@ -147,40 +146,41 @@ class _Writer:
             height="0.3",
         )
         self.dot.attr("edge", color=palette.line, arrowsize="0.6", penwidth="0.9", fontname=FONT, fontsize="9")
-        # The first way is drawn leftmost; of ways from left to right the last would be topmost.
-        ways = range(max(self.column.values(), default=0) + 1)
-        for way in ways if self.direction == "TB" else reversed(ways):
-            self._inside(self.dot, "", way)
+        # Graphviz draws the first column leftmost; from left to right it would draw the last one topmost.
+        columns = range(max(self.column.values(), default=0) + 1)
+        for column in columns if self.direction == "TB" else reversed(columns):
+            self._content(self.dot, "", column)
         for edge in self.picture.edges:
-            self._way(edge)
+            self._edge(edge)
         return str(self.dot.source)
 
     def _heading(self) -> str:
+        """The label of the picture: title, totals and legend."""
         lines = [
             LabelLine([f"<B>{escaped(line)}</B>"], 15) for line in wrapped(self.picture.title, _TITLE_WIDTH) or [""]
         ]
-        lines += small(self.palette, [self.picture.totals], 10)
-        lines += small(self.palette, wrapped(self._legend(), 2 * _TITLE_WIDTH), 8)
+        lines += faint_lines(self.palette, [self.picture.totals], 10)
+        lines += faint_lines(self.palette, wrapped(self._legend(), 2 * _TITLE_WIDTH), 8)
         return stacked([*lines, LabelLine(['<FONT POINT-SIZE="4"> </FONT>'], 4)])
 
     def _legend(self) -> str:
-        """What readers can't know by themselves, if the picture has it."""
+        """Explanations of the short names and kinds of lines that the picture has."""
         boxes, clusters, edges = self.picture.boxes.values(), self.picture.clusters.values(), self.picture.edges
-        shorts = {word for box in boxes for word in re.findall(r"\w+", box.small)}
-        lines = [f"{short}: {name.replace('_', ' ')}" for name, short in abbreviations().items() if short in shorts]
-        rare = any(part.only for part in (*boxes, *clusters)) or any(edge.rare for edge in edges)
-        lines += ["dashed: in some of the copies"] if rare else []
-        lines += ["dotted: its size alone"] if any(edge.size for edge in edges) else []
+        words = {word for box in boxes for word in re.findall(r"\w+", box.subtitle)}
+        lines = [f"{short}: {name.replace('_', ' ')}" for name, short in abbreviations().items() if short in words]
+        has_partial = any(part.only for part in (*boxes, *clusters)) or any(edge.partial for edge in edges)
+        lines += ["dashed: in some of the copies"] if has_partial else []
+        lines += ["dotted: its size alone"] if any(edge.size_only for edge in edges) else []
         lines += ["numbers in circles: it goes on there"] if self.marks else []
         return "; ".join(lines)
 
     # Boxes and clusters.
 
-    def _inside(self, dot: Any, cluster: str, way: int) -> None:
-        """The boxes and clusters of one column that stand directly in a cluster, in order."""
+    def _content(self, dot: Any, cluster: str, column: int) -> None:
+        """The boxes, clusters and tags of one column that are directly in a cluster, in order."""
         done: set[str] = set()
         for box in self.picture.boxes.values():
-            if self.column[box.key] != way:
+            if self.column[box.key] != column:
                 continue
             if box.cluster == cluster:
                 self._box(dot, box)
@@ -188,31 +188,34 @@ class _Writer:
             inner = self._child(box.cluster, cluster)
             if inner is not None and inner.key not in done:
                 done.add(inner.key)
-                self._cluster(dot, inner, way)
+                self._cluster(dot, inner, column)
         for edge in self.picture.edges:
             tag = self.tags.get((edge.tail, edge.head))
-            if tag is not None and self.column[edge.head] == way and self._home(edge) == cluster:
-                said = self._said(edge)
-                text = "".join(line.cells[0] for line in small(self.palette, [_TAGS.get(said, said)], 8))
+            if tag is not None and self.column[edge.head] == column and self._tag_cluster(edge) == cluster:
+                where = self._where(edge)
+                text = "".join(line.cells[0] for line in faint_lines(self.palette, [_TAGS.get(where, where)], 8))
                 dot.node(tag, label=f"<{text}>", shape="plain", style="", margin="0", height="0.1", width="0.1")
 
-    def _home(self, edge: Edge) -> str:
-        """The cluster in which an edge begins: of those that it enters, the last in which its value forks."""
-        passed = [cluster for cluster in entered(self.picture, edge) if (cluster, edge.tail) in self.forks]
-        if passed:
-            return passed[-1]
-        head = around(self.picture, self.picture.boxes[edge.head].cluster)
-        shared = [cluster for cluster in around(self.picture, self.picture.boxes[edge.tail].cluster) if cluster in head]
+    def _tag_cluster(self, edge: Edge) -> str:
+        """The cluster that holds the tag of an edge: the innermost in which it forks, else the one around both ends."""
+        picture = self.picture
+        forked = [cluster for cluster in picture.clusters_entered(edge) if (cluster, edge.tail) in self.forks]
+        if forked:
+            return forked[-1]
+        around_head = picture.clusters_around(picture.boxes[edge.head].cluster)
+        around_tail = picture.clusters_around(picture.boxes[edge.tail].cluster)
+        shared = [cluster for cluster in around_tail if cluster in around_head]
         return shared[-1] if shared else ""
 
-    def _child(self, cluster: str, above: str) -> Cluster | None:
-        """The cluster directly below `above` that a cluster is, or stands in."""
+    def _child(self, cluster: str, parent: str) -> Cluster | None:
+        """The cluster directly in `parent` that a cluster is, or is in."""
         inner = self.picture.clusters.get(cluster)
-        while inner is not None and inner.parent != above:
+        while inner is not None and inner.parent != parent:
             inner = self.picture.clusters.get(inner.parent)
         return inner
 
-    def _cluster(self, dot: Any, cluster: Cluster, way: int) -> None:
+    def _cluster(self, dot: Any, cluster: Cluster, column: int) -> None:
+        """A cluster with its title, its forks and the boxes in it."""
         bold = cluster.key in self.highlight
         with dot.subgraph(name=f"cluster_{self.numbers[cluster.key]}") as inner:
             inner.attr(
@@ -223,135 +226,150 @@ class _Writer:
                 penwidth="2" if bold else "1",
                 margin="10",
             )
-            own = [fork for fork in self.forks.values() if fork.cluster == cluster.key]
-            for fork in own:
-                group = {"group": f"spine{way}"} if self._straight(fork) else {}
+            forks = [fork for fork in self.forks.values() if fork.cluster == cluster.key]
+            for fork in forks:
+                group = {"group": f"spine{column}"} if self._on_spine(fork) else {}
                 inner.node(fork.name, shape="point", width="0.012", color=self.palette.line, ordering="out", **group)
-            first = self.ids[self.first[cluster.key].key]
-            beside = self._beside_first(cluster.key, self.first[cluster.key])
-            name, figures = self._title(cluster), self._figures(cluster)
-            if beside and own and self.direction == "TB":
-                # The row of the point holds the name, so that the row of the box is no higher than the box.
-                width = breadth([*name, *figures])
-                self._beside(inner, own[0].name, stacked(name, "LEFT", width), "t")
-                self._beside(inner, first, stacked(figures, "LEFT", width))
-                inner.edge(f"{own[0].name}t", f"{first}i", style="invis", weight="50")
-            else:
-                if not beside and not own:
-                    inner.node(f"g{self.numbers[cluster.key]}", shape="point", width="0.012", style="invis")
-                row = first if beside else own[0].name if own else f"g{self.numbers[cluster.key]}"
-                self._beside(inner, row, stacked([*name, *figures], "LEFT"), "i" if beside else "t")
-            self._inside(inner, cluster.key, way)
+            self._write_title(inner, cluster, forks[0].name if forks else "")
+            self._content(inner, cluster.key, column)
 
-    def _straight(self, fork: Fork) -> bool:
-        """Whether the spine goes through a point at which a value forks."""
-        heads = [
+    def _write_title(self, dot: Any, cluster: Cluster, fork: str) -> None:
+        """Write the title and figures of a cluster beside its first box, or beside its fork, if it has one."""
+        box = self.first_box[cluster.key]
+        first, beside = self.ids[box.key], self._title_beside(cluster.key, box)
+        title, figures = self._title(cluster), self._figures(cluster)
+        if beside and fork and self.direction == "TB":
+            # The row of the fork holds the title, so that the row of the box is no higher than the box.
+            width = text_width([*title, *figures])
+            self._beside(dot, fork, stacked(title, "LEFT", width), "t")
+            self._beside(dot, first, stacked(figures, "LEFT", width))
+            dot.edge(f"{fork}t", f"{first}i", style="invis", weight="50")
+            return
+        row = first if beside else fork
+        if not row:
+            row = f"g{self.numbers[cluster.key]}"
+            dot.node(row, shape="point", width="0.012", style="invis")
+        self._beside(dot, row, stacked([*title, *figures], "LEFT"), "i" if beside else "t")
+
+    def _on_spine(self, fork: Fork) -> bool:
+        """Whether the spine goes through a fork."""
+        edges = [
             edge for edge in self.picture.edges if edge.tail == fork.tail and self.spine.get(edge.head) == edge.tail
         ]
-        return any(fork.cluster in entered(self.picture, edge) for edge in heads)
+        return any(fork.cluster in self.picture.clusters_entered(edge) for edge in edges)
 
     def _title(self, cluster: Cluster) -> list[LabelLine]:
+        """The lines of a title: the name with the number of copies in bold, then the block or merge."""
         name, _, rest = cluster.title.partition(": ")
         head = " ".join(text for text in (name, times(cluster.counts)) if text)
-        said = wrapped(rest)
+        rest_lines = wrapped(rest)
         lines = [LabelLine([f"<B>{escaped(head)}</B>"], 11, len(head))]
-        if len(said) == 1 and len(head) + len(rest) < LINE_WIDTH and self.direction == "TB":
+        if len(rest_lines) == 1 and len(head) + len(rest) < LINE_WIDTH and self.direction == "TB":
             lines = [LabelLine([*lines[0].cells, escaped(rest)], 11, len(head) + len(rest) + 2)]
-            said = []
-        return [*lines, *[text_line(line, 11) for line in said], *small(self.palette, [cluster.only], 9)]
+            rest_lines = []
+        return [
+            *lines,
+            *[text_line(line, 11) for line in rest_lines],
+            *faint_lines(self.palette, [cluster.only], 9),
+        ]
 
     def _figures(self, cluster: Cluster) -> list[LabelLine]:
         details = [line for text in cluster.details for line in wrapped(text)]
-        info = [line for text in re.split("\n|(?<=;) ", cluster.info) for line in wrapped(text, _SMALL_WIDTH)]
-        return small(self.palette, [*details, *info], 9)
+        figures = [line for text in re.split("\n|(?<=;) ", cluster.figures) for line in wrapped(text, _FAINT_WIDTH)]
+        return faint_lines(self.palette, [*details, *figures], 9)
 
     def _box(self, dot: Any, box: Box) -> None:
-        name = self.ids[box.key]
+        """A box, and its figures beside it where there is room."""
         attributes: dict[str, str] = {"fillcolor": self.palette.fill(box.family), "tooltip": ", ".join(box.paths[:4])}
         if not self.highlight.isdisjoint(box.paths):
             attributes |= {"color": self.palette.highlight, "penwidth": "2.4"}
         if box.kind in ("input", "output"):
-            label = f"<{escaped(box.label)}  {small(self.palette, [box.small or ' '], 10)[0].cells[0]}>"
+            shape = faint_lines(self.palette, [box.subtitle or " "], 10)[0].cells[0]
+            label = f"<{escaped(box.label)}  {shape}>"
             attributes |= {"shape": "plain", "style": "", "margin": "0"}
         elif box.kind == "merge" and (sign := sign_of(box)):
-            said = joined(box.small, times(box.counts), box.only)
-            label = " ".join([f"<B>{sign}</B>", *(line.cells[0] for line in small(self.palette, [said], 9))])
+            note = joined(box.subtitle, times(box.counts), box.only)
+            label = " ".join([f"<B>{sign}</B>", *(line.cells[0] for line in faint_lines(self.palette, [note], 9))])
             label = f"<{label}>"
-            attributes |= {"style": "filled", "shape": "ellipse" if said else "circle", "margin": "0.03,0"}
+            attributes |= {"style": "filled", "shape": "ellipse" if note else "circle", "margin": "0.03,0"}
             attributes |= {"height": "0.24", "width": "0.24"}
         else:
             label = self._label(box)
             attributes |= {"margin": "0.12,0.05"} if label.count("<TR>") > 2 or box.count > 1 else {}
-            if not box.cluster and self.chain and self.direction == "TB":
+            if not box.cluster and self.is_chain and self.direction == "TB":
                 attributes["width"] = _BOX_WIDTH
         if box.only:
             attributes["style"] = attributes.get("style", "rounded,filled") + ",dashed"
         if box.key in self.spine:
             attributes["group"] = f"spine{self.column[box.key]}"
-        dot.node(name, label=label, **attributes)
-        if box.figures and self.chain and self.direction == "TB":
-            self._beside(dot, name, stacked(small(self.palette, box.figures.split("\n"), 9), "RIGHT"))
+        dot.node(self.ids[box.key], label=label, **attributes)
+        if box.figures and self.is_chain and self.direction == "TB":
+            figures = faint_lines(self.palette, box.figures.split("\n"), 9)
+            self._beside(dot, self.ids[box.key], stacked(figures, "RIGHT"))
 
     def _label(self, box: Box) -> str:
-        """The lines of a box: what it is, its name and what follows, and figures where there is no room beside it."""
-        said = [escaped(line) for line in wrapped(box.label)] or [""]
+        """The lines of a box: label, subtitle, details, and figures where there is no room for them beside it."""
+        label = [escaped(line) for line in wrapped(box.label)] or [""]
         if copies := times(box.counts):
-            said[-1] += f" <B>{escaped(copies)}</B>"
-        lines = [LabelLine([line], 11) for line in said]
-        shape = "" if self.chain or self.direction == "LR" else box.figures.partition("\n")[0]
-        lines += small(self.palette, parts(joined(box.small, shape, box.only), _SMALL_WIDTH), 8)
-        lines += small(self.palette, [line for text in box.details for line in wrapped(text, _SMALL_WIDTH)], 8)
+            label[-1] += f" <B>{escaped(copies)}</B>"
+        lines = [LabelLine([line], 11) for line in label]
+        shape = "" if self.is_chain or self.direction == "LR" else box.figures.partition("\n")[0]
+        lines += faint_lines(self.palette, wrapped_parts(joined(box.subtitle, shape, box.only), _FAINT_WIDTH), 8)
+        lines += faint_lines(self.palette, [line for text in box.details for line in wrapped(text, _FAINT_WIDTH)], 8)
         if self.direction == "LR":
-            lines += small(self.palette, box.figures.split("\n"), 8)
+            lines += faint_lines(self.palette, box.figures.split("\n"), 8)
         return stacked(lines)
 
-    def _beside(self, dot: Any, name: str, label: str, mark: str = "i") -> None:
-        """A text to the left of a node, under its name with a mark."""
-        with dot.subgraph() as beside:
-            beside.attr(rank="same")
-            beside.node(f"{name}{mark}", label=label, shape="plain", style="", width="1.2")
-            beside.edge(f"{name}{mark}", name, style="invis")
+    def _beside(self, dot: Any, name: str, label: str, suffix: str = "i") -> None:
+        """A text to the left of a node; its identifier is that of the node with a suffix."""
+        with dot.subgraph() as row:
+            row.attr(rank="same")
+            row.node(f"{name}{suffix}", label=label, shape="plain", style="", width="1.2")
+            row.edge(f"{name}{suffix}", name, style="invis")
 
     # Edges.
 
-    def _way(self, edge: Edge) -> None:
-        """The line of an edge, through the points at which its value forks, and by what it says."""
-        same = self.column[edge.tail] == self.column[edge.head]
-        start = self.ids[edge.tail] if same else self._go_on(edge.tail, edge.head)
-        straight = self.spine.get(edge.head) == edge.tail
-        weight = {"weight": "100"} if straight else {}
-        for cluster in entered(self.picture, edge):
+    def _edge(self, edge: Edge) -> None:
+        """The line of an edge, through the forks of its value and its tag."""
+        same_column = self.column[edge.tail] == self.column[edge.head]
+        start = self.ids[edge.tail] if same_column else self._continuation(edge.tail, edge.head)
+        weight = {"weight": "100"} if self.spine.get(edge.head) == edge.tail else {}
+        for cluster in self.picture.clusters_entered(edge):
             fork = self.forks.get((cluster, edge.tail))
             if fork is not None:
-                if (start, fork.name) not in self.drawn:
-                    self.drawn.add((start, fork.name))
-                    firm = {"weight": "100"} if self._straight(fork) else {}
-                    self.dot.edge(start, fork.name, arrowhead="none", **firm, **_style(fork.rare, fork.size))
+                if (start, fork.name) not in self.written:
+                    self.written.add((start, fork.name))
+                    fork_weight = {"weight": "100"} if self._on_spine(fork) else {}
+                    style = _style(fork.partial, fork.size_only)
+                    self.dot.edge(start, fork.name, arrowhead="none", **fork_weight, **style)
                 start = fork.name
-        tag, style = self.tags.get((edge.tail, edge.head)), _style(bool(self._said(edge)), edge.size)
+        tag, style = self.tags.get((edge.tail, edge.head)), _style(bool(self._where(edge)), edge.size_only)
         if tag is not None:
             self.dot.edge(start, tag, arrowhead="none", **weight, **style)
             start = tag
         self.dot.edge(start, self.ids[edge.head], **weight, **style)
 
-    def _go_on(self, tail: str, head: str) -> str:
-        """The mark at which a value goes on in another column; the same stands where it left its own."""
+    def _continuation(self, tail: str, head: str) -> str:
+        """The circle at which a value goes on in the column of `head`; a circle where it leaves its own has its number.
+
+        Both are written once.
+        """
         number, column = self.marks[tail], self.column[head]
-        before, start = f"end{number}", f"start{number}_{column}"
-        sign = {"label": f"<<B>{number}</B>>", "shape": "circle", "width": "0.26", "height": "0.26", "margin": "0"}
-        sign |= {"fixedsize": "true", "fontsize": "10", "style": "filled", "fillcolor": self.palette.page}
-        straight = self.spine.get(head) == tail
-        for mark, place in ((before, self.column[tail]), (start, column)):
-            if (mark, "") not in self.drawn:
-                self.drawn.add((mark, ""))
-                self.dot.node(mark, **sign, **({"group": f"spine{place}"} if straight else {}))
-                if mark == before:
-                    going = [e for e in self.picture.edges if e.tail == tail and self.column[e.head] != place]
-                    style = _style(partial(going), all(edge.size for edge in going))
-                    self.dot.edge(self.ids[tail], mark, **({"weight": "100"} if straight else {}), **style)
+        end, start = f"end{number}", f"start{number}_{column}"
+        circle = {"label": f"<<B>{number}</B>>", "shape": "circle", "width": "0.26", "height": "0.26", "margin": "0"}
+        circle |= {"fixedsize": "true", "fontsize": "10", "style": "filled", "fillcolor": self.palette.page}
+        on_spine = self.spine.get(head) == tail
+        for mark, mark_column in ((end, self.column[tail]), (start, column)):
+            if (mark, "") not in self.written:
+                self.written.add((mark, ""))
+                self.dot.node(mark, **circle, **({"group": f"spine{mark_column}"} if on_spine else {}))
+                if mark == end:
+                    edges = [e for e in self.picture.edges if e.tail == tail and self.column[e.head] != mark_column]
+                    style = _style(are_partial(edges), all(edge.size_only for edge in edges))
+                    self.dot.edge(self.ids[tail], mark, **({"weight": "100"} if on_spine else {}), **style)
         return start
 
 
-def _style(rare: bool, size: bool) -> dict[str, str]:
-    """Dotted where the size alone counts, dashed where a line stands for some copies."""
-    return {"style": "dotted" if size else "dashed"} if rare or size else {}
+def _style(partial: bool, size_only: bool) -> dict[str, str]:
+    """The style of a line: dotted where only the size is read, dashed where it stands for some copies."""
+    return {"style": "dotted" if size_only else "dashed"} if partial or size_only else {}

@@ -1,143 +1,148 @@
-"""The lines of a diagram: which boxes give values to which, and in which of the copies that they stand for."""
+"""The edges between boxes, and in which of the copies that the boxes stand for a value goes along each."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from netspec.backends.diagram.folding import Loops, OpPlace, Placement
+from netspec.backends.diagram.placement import Loops, OpPlace, Placement
 from netspec.graph.model import Graph, Node
+from netspec.graph.paths import node_of
 
 
 @dataclass(slots=True)
 class BoxEdge:
-    """From a box to another, in these copies of the clusters around them; `size`: only the size of the value counts."""
+    """An edge from box to box: the copies of their clusters in which values leave the tail and enter the head."""
 
     tails: set[int] = field(default_factory=set[int])
     heads: set[int] = field(default_factory=set[int])
-    size: bool = True
+    size_only: bool = True
+    """Whether nothing of the values is read but their sizes."""
 
 
-_Arrivals = dict[tuple[str, int, str, bool], set[int]]
-"""By a value, how many open repeats it shares with what reads it, a box, and whether it counts for its size alone:
-the copies in which it is read."""
+_Reads = dict[tuple[str, int, str, bool], set[int]]
+"""The copies in which a box reads a value. A key has the value, the number of open repeats that it shares with the box,
+the key of the box, and whether only the size of the value is read."""
 
 
 class BoxEdges:
-    """The lines of a plan, by the keys of their boxes.
+    """The edges of a placement, by the keys of their boxes in `edges`.
 
-    What a copy of a repeat takes from the one before is drawn as what enters the first, and what it gives to the
-    next as what leaves the last. `fed` are the boxes that take from the copy before what does not enter the first.
-    `entering` are the values that stand in boxes of their own, `leaving` those that go to such boxes, by their keys.
+    A value that a copy of a repeat takes from the copy before is drawn as the value that enters the first copy, and a
+    value that it gives to the next copy as the value that leaves the last. Where no such value enters the first copy,
+    the box that takes it is in `fed_by_copies`.
     """
 
     def __init__(
         self,
         graph: Graph,
-        plan: Placement,
+        placement: Placement,
         nodes: Sequence[Node],
         entering: Collection[str],
         leaving: Mapping[str, str],
     ) -> None:
+        """`entering` are the values of input boxes, `leaving` the values of output boxes by the keys of these."""
         self.graph = graph
-        self.plan = plan
+        self.placement = placement
         self.entering = entering
-        self.drawn: dict[tuple[str, str], BoxEdge] = {}
-        self.fed: set[str] = set()
-        self._leaves: dict[tuple[str, int], set[int]] = {}
-        arrivals: _Arrivals = {}
+        self.edges: dict[tuple[str, str], BoxEdge] = {}
+        self.fed_by_copies: set[str] = set()
+        self._leaving_copies: dict[tuple[str, int], set[int]] = {}
+        reads: _Reads = {}
         for node in nodes:
-            reads = len(node.inputs) if node.op.reads is None else node.op.reads
-            # An op that reads nothing, a learned tensor, stands for itself.
-            for place, value in enumerate(node.inputs if reads else ()):
-                self._arrive(value, plan.stands[node.path], place >= reads, arrivals)
+            number = len(node.inputs) if node.op.reads is None else node.op.reads
+            # An op that reads nothing, such as a learned tensor, has no edges, not even for sizes.
+            for index, value in enumerate(node.inputs if number else ()):
+                self._read(value, placement.places[node.path], index >= number, reads)
         for key, value in leaving.items():
-            arrivals[value, 0, key, False] = {0}
-        for (value, shared, head, size), copies in arrivals.items():
-            self._draw(value, shared, head, size, copies)
+            reads[value, 0, key, False] = {0}
+        for (value, shared, head, size_only), copies in reads.items():
+            self._draw(value, shared, head, size_only, copies)
 
-    def _arrive(self, value: str, head: OpPlace, size: bool, arrivals: _Arrivals) -> None:
-        """Note a value that is read at a stand, unless all of it is within one box."""
-        tail = self._stand(value)
+    def _read(self, value: str, head: OpPlace, size_only: bool, reads: _Reads) -> None:
+        """Note that a value is read at a place, unless that is in the box that computes it."""
+        tail = self._place(value)
         if tail is not None and tail.box == head.box and tail.copy == head.copy:
             return
-        enters = self._enters(value, head.loops)
-        if enters is None:
-            self.fed.add(head.box)
+        drawn = self._drawn_value(value, head.loops)
+        if drawn is None:
+            self.fed_by_copies.add(head.box)
         else:
-            arrivals.setdefault((*enters, head.box, size), set()).add(head.copy)
+            reads.setdefault((*drawn, head.box, size_only), set()).add(head.copy)
 
-    def _enters(self, value: str, loops: Loops) -> tuple[str, int] | None:
-        """The value, or if another copy of an open repeat makes it, what enters the first at the same place.
+    def _drawn_value(self, value: str, loops: Loops) -> tuple[str, int] | None:
+        """The value to draw for one that is read within loops, and how many of the loops are around both.
 
-        With it goes the number of open repeats that it shares. None where nothing that is drawn enters.
+        For a value of another copy of a repeat that is the value that enters the first copy at the same index; None
+        where none enters.
         """
         while True:
-            stand = self._stand(value)
-            if stand is None:
+            place = self._place(value)
+            if place is None:
                 return (value, 0) if value in self.entering else None
-            if stand.loops == loops:
+            if place.loops == loops:
                 return value, len(loops)
-            pairs = list(zip(stand.loops, loops, strict=False))
+            pairs = list(zip(place.loops, loops, strict=False))
             shared = next((n for n, (one, other) in enumerate(pairs) if one != other), len(pairs))
             if shared == len(pairs) or pairs[shared][0][0] != pairs[shared][1][0]:
                 return value, shared
-            entry = self._entry(*stand.loops[shared], value)
+            entry = self._first_input(*place.loops[shared], value)
             if entry is None:
                 return None
             value = entry
 
-    def _stand(self, value: str) -> OpPlace | None:
-        """Where the op stands that makes a value; None for what enters."""
-        return self.plan.stands.get(value) or self.plan.stands.get(value.partition(":")[0])
+    def _place(self, value: str) -> OpPlace | None:
+        """The place of the op that computes a value; None for a value that enters."""
+        return self.placement.places.get(value) or self.placement.places.get(node_of(value))
 
-    def _entry(self, repeat: str, copy: str, value: str) -> str | None:
-        """What enters a repeat at the place at which a copy of it gives a value."""
+    def _first_input(self, repeat: str, copy: str, value: str) -> str | None:
+        """The value that enters a repeat at the index at which a copy of it returns a value."""
         entries = list(self.graph.scopes[repeat].inputs.values())
-        given = self._given(copy)
-        place = given.index(value) if value in given else 0
-        return entries[min(place, len(entries) - 1)] if entries else None
+        outputs = self._outputs(copy)
+        index = outputs.index(value) if value in outputs else 0
+        return entries[min(index, len(entries) - 1)] if entries else None
 
-    def _given(self, copy: str) -> tuple[str, ...]:
-        """The values that a copy of a repeat gives."""
+    def _outputs(self, copy: str) -> tuple[str, ...]:
+        """The outputs of a copy of a repeat, which is a scope or a single op."""
         scope = self.graph.scopes.get(copy)
         if scope is not None:
             return scope.outputs
         return tuple(value for value, _ in self.graph.by_path[copy].values())
 
-    def _draw(self, value: str, shared: int, head: str, size: bool, copies: set[int]) -> None:
-        stand = self._stand(value)
-        tail = stand.box if stand else f"from {value}"
-        line = self.drawn.setdefault((tail, head), BoxEdge())
-        line.heads |= copies
-        line.size = line.size and size
-        line.tails |= self._copies_left(value, shared, stand) if stand else {0}
+    def _draw(self, value: str, shared: int, head: str, size_only: bool, copies: set[int]) -> None:
+        """Add a value that a box reads in these copies to the edge between the boxes."""
+        place = self._place(value)
+        tail = place.box if place else f"from {value}"
+        edge = self.edges.setdefault((tail, head), BoxEdge())
+        edge.heads |= copies
+        edge.size_only = edge.size_only and size_only
+        edge.tails |= self._copies_left(value, shared, place) if place else {0}
 
-    def _copies_left(self, value: str, shared: int, stand: OpPlace) -> set[int]:
-        """The copies of the box of a value in which it leaves the open repeats around, but for those shared."""
-        copies = self._leaves.get((value, shared))
+    def _copies_left(self, value: str, shared: int, place: OpPlace) -> set[int]:
+        """The copies of a value's box in which the value leaves the open repeats around it, but for those shared."""
+        copies = self._leaving_copies.get((value, shared))
         if copies is None:
-            copies = {copy for box, copy in self._places(value, shared) if box == stand.box} | {stand.copy}
-            self._leaves[value, shared] = copies
+            copies = {copy for box, copy in self._sources(value, shared) if box == place.box} | {place.copy}
+            self._leaving_copies[value, shared] = copies
         return copies
 
-    def _places(self, value: str, shared: int) -> list[tuple[str, int]]:
-        """The boxes and copies that give a value to what stands outside, each copy of a repeat for itself."""
-        stand = self._stand(value)
-        assert stand is not None
-        if len(stand.loops) <= shared:
-            return [(stand.box, stand.copy)]
-        repeat, _ = stand.loops[shared]
-        given = self.graph.scopes[repeat].outputs
-        if value not in given:
-            # It leaves the one copy that makes it.
-            return self._places(value, shared + 1)
-        place = given.index(value)
-        places: list[tuple[str, int]] = []
-        for copy in self.plan.layout.children[repeat]:
-            made = self._given(copy)[place : place + 1]
-            inner = self._stand(made[0]) if made else None
-            # What only goes through a copy was given by one before.
+    def _sources(self, value: str, shared: int) -> list[tuple[str, int]]:
+        """The boxes, and the copies of each, that give a value to places outside: for a repeat, those of each copy."""
+        place = self._place(value)
+        assert place is not None
+        if len(place.loops) <= shared:
+            return [(place.box, place.copy)]
+        repeat, _ = place.loops[shared]
+        outputs = self.graph.scopes[repeat].outputs
+        if value not in outputs:
+            # Only the copy that computes it gives it away.
+            return self._sources(value, shared + 1)
+        index = outputs.index(value)
+        sources: list[tuple[str, int]] = []
+        for copy in self.placement.folding.children[repeat]:
+            of_copy = self._outputs(copy)[index : index + 1]
+            inner = self._place(of_copy[0]) if of_copy else None
+            # A value that only passes through a copy was computed before it.
             if inner is not None and inner.loops[shared : shared + 1] == ((repeat, copy),):
-                places += self._places(made[0], shared + 1)
-        return places
+                sources += self._sources(of_copy[0], shared + 1)
+        return sources

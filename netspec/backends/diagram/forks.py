@@ -1,4 +1,7 @@
-"""Where values that enter a cluster fork: at a point inside it, since what goes round a part of it belongs to it."""
+"""Forks: points inside clusters at which a value that enters goes to several places.
+
+A value that goes around a part of a cluster belongs to the cluster, and so its line forks inside.
+"""
 
 from __future__ import annotations
 
@@ -7,57 +10,44 @@ from dataclasses import dataclass
 
 from netspec.backends.diagram.picture import Edge, Picture
 
-_ALL_COPIES = ({"first only", "not first"}, {"last only", "not last"})
-"""What together are all copies."""
+_COMPLEMENTS = ({"first only", "not first"}, {"last only", "not last"})
+"""Pairs that together are all copies."""
 
 
 @dataclass(slots=True)
 class Fork:
-    """The point in a cluster at which the value of a box begins to fork; `rare` if it enters some copies only."""
+    """The point in a cluster at which the value of a box outside forks; flags are as in Edge."""
 
     name: str
+    """Its identifier in DOT."""
     cluster: str
     tail: str
-    rare: bool
-    size: bool
+    partial: bool
+    size_only: bool
 
 
-def forks(picture: Picture, titled: Collection[str] = ()) -> dict[tuple[str, str], Fork]:
-    """By the keys of clusters and of the boxes outside whose value goes to several places in them.
+def forks_of(picture: Picture, titled: Collection[str] = ()) -> dict[tuple[str, str], Fork]:
+    """The forks of a picture, by the keys of clusters and of the boxes whose values fork there.
 
-    The clusters of `titled` have one for what enters their first box too.
+    Clusters in `titled` have one for the value that enters their first box, even if it goes nowhere else.
     """
     entering: dict[tuple[str, str], list[Edge]] = {}
     for edge in picture.edges:
-        for cluster in entered(picture, edge):
+        for cluster in picture.clusters_entered(edge):
             entering.setdefault((cluster, edge.tail), []).append(edge)
     numbers = {key: number for number, key in enumerate(picture.clusters)}
-    made: dict[tuple[str, str], Fork] = {}
-    begun: set[str] = set()
+    forks: dict[tuple[str, str], Fork] = {}
+    has_fork: set[str] = set()
     for (cluster, tail), edges in entering.items():
-        if len(edges) > 1 or (cluster in titled and cluster not in begun):
-            name = f"g{numbers[cluster]}" + (f"_{len(made)}" if cluster in begun else "")
-            begun.add(cluster)
-            made[cluster, tail] = Fork(name, cluster, tail, partial(edges), all(edge.size for edge in edges))
-    return made
+        if len(edges) > 1 or (cluster in titled and cluster not in has_fork):
+            name = f"g{numbers[cluster]}" + (f"_{len(forks)}" if cluster in has_fork else "")
+            has_fork.add(cluster)
+            size_only = all(edge.size_only for edge in edges)
+            forks[cluster, tail] = Fork(name, cluster, tail, are_partial(edges), size_only)
+    return forks
 
 
-def around(picture: Picture, cluster: str) -> list[str]:
-    """The keys of a cluster and those around it, outermost first."""
-    chain: list[str] = []
-    while cluster:
-        chain.append(cluster)
-        cluster = picture.clusters[cluster].parent
-    return chain[::-1]
-
-
-def entered(picture: Picture, edge: Edge) -> list[str]:
-    """The clusters that an edge enters, outermost first."""
-    inside = set(around(picture, picture.boxes[edge.tail].cluster))
-    return [cluster for cluster in around(picture, picture.boxes[edge.head].cluster) if cluster not in inside]
-
-
-def partial(edges: list[Edge]) -> bool:
+def are_partial(edges: Collection[Edge]) -> bool:
     """Whether edges together stand for some of the copies only."""
     where = {edge.only for edge in edges}
-    return all(edge.rare for edge in edges) and not any(pair <= where for pair in _ALL_COPIES)
+    return all(edge.partial for edge in edges) and not any(pair <= where for pair in _COMPLEMENTS)

@@ -1,36 +1,42 @@
-"""What one box holds: an op with the normalisation, activation and dropout that follow it, as papers draw them."""
+"""Ops that share a box: an op with the normalisation, activation and dropout that follow it, as papers draw them."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from netspec.backends.diagram.view import scopes_around
 from netspec.graph.model import Graph, Node
 
 _FOLLOWERS = ("normalization", "activation", "regularization", "shape")
-"""Families that share the box of the op before them."""
+"""Families of ops that share the box of the op before them."""
 
 
 @dataclass(slots=True)
 class FusedOps:
-    """An op and those that follow it; `home` is the scope they stand in together."""
+    """An op and those that follow it, such as a convolution, its batch norm and its ReLU."""
 
     leader: Node
-    home: str
+    scope: str
+    """The path of the innermost scope around all of them."""
     followers: list[Node] = field(default_factory=list[Node])
 
     @property
     def nodes(self) -> list[Node]:
+        """The leader and the followers, in order."""
         return [self.leader, *self.followers]
 
 
-def fuse(graph: Graph, nodes: Sequence[Node], walls: Collection[str] = ()) -> list[FusedOps]:
-    """The fused_ops in the order of their leaders; none goes on outside a scope of `walls` in which it began."""
+def fuse(graph: Graph, nodes: Sequence[Node], closed: Collection[str] = ()) -> list[FusedOps]:
+    """Fuse nodes with those that follow them, in the order of the leaders.
+
+    `closed` are paths of scopes: ops in one of them are not fused with ops outside it.
+    """
     by_path: dict[str, FusedOps] = {}
-    made: list[FusedOps] = []
+    groups: list[FusedOps] = []
     outputs = {o.value for o in graph.outputs}
-    inside = Counter(path for node in nodes for path in _around(graph, node))
+    counts = Counter(path for node in nodes for path in scopes_around(graph, node))
     for node in nodes:
         before = by_path.get(node.inputs[0]) if len(node.inputs) == 1 else None
         if (
@@ -38,30 +44,25 @@ def fuse(graph: Graph, nodes: Sequence[Node], walls: Collection[str] = ()) -> li
             and node.op.family in _FOLLOWERS
             and len(graph.users[node.inputs[0]]) == 1
             and node.inputs[0] not in outputs
-            and _reaches(graph, before, node.scope, inside, walls)
+            and _may_reach(graph, before, node.scope, counts, closed)
         ):
             before.followers.append(node)
-            before.home = node.scope
+            before.scope = node.scope
             by_path[node.path] = before
         else:
             by_path[node.path] = FusedOps(node, node.scope)
-            made.append(by_path[node.path])
-    return made
+            groups.append(by_path[node.path])
+    return groups
 
 
-def _around(graph: Graph, node: Node) -> Iterator[str]:
-    """The paths of the scopes around a node."""
-    path = node.scope
-    while path:
-        yield path
-        path = graph.scopes[path].parent
+def _may_reach(graph: Graph, fused: FusedOps, scope: str, counts: Mapping[str, int], closed: Collection[str]) -> bool:
+    """Whether fused ops may take in an op of a scope: their own, or one outside scopes that hold nothing else.
 
-
-def _reaches(graph: Graph, fused: FusedOps, scope: str, inside: Mapping[str, int], walls: Collection[str]) -> bool:
-    """Whether an fused may go on in a scope: its own, or one around it, of which all between hold nothing else."""
-    path = fused.home
+    `counts` says how many nodes there are below each scope.
+    """
+    path = fused.scope
     while path != scope:
-        if not path or inside[path] > len(fused.nodes) or path in walls:
+        if not path or counts[path] > len(fused.nodes) or path in closed:
             return False
         path = graph.scopes[path].parent
     return True

@@ -1,4 +1,4 @@
-"""The mark in diagrams, by which netspec knows a file that it drew; it is seen in none of them."""
+"""The invisible mark in the files of diagrams, by which netspec recognises those that it drew."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import zlib
 
 DIAGRAM_MARK = b"drawn by netspec"
 _PNG_HEAD = 8 + 25
-"""The signature of a PNG, and the chunk that comes first in all of them."""
+"""The size in bytes of the signature of a PNG and its first chunk."""
 
 
 def marked(data: bytes, format: str) -> bytes:
-    """A diagram's file with the mark: a comment, or in PNG a chunk of text."""
+    """The content of a diagram's file with the mark: a comment, or in PNG a chunk of text."""
     if format == "dot":
         return data + b"// " + DIAGRAM_MARK + b"\n"
     if format == "svg":

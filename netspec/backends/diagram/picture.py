@@ -1,4 +1,4 @@
-"""What a diagram shows, as plain data: boxes in clusters, and edges between boxes."""
+"""A diagram as plain data, before it is laid out: boxes in clusters, and edges between boxes."""
 
 from __future__ import annotations
 
@@ -10,73 +10,74 @@ BoxKind = Literal["op", "merge", "block", "input", "output"]
 
 @dataclass(slots=True)
 class Box:
-    """One box: an op with those that follow it, a block that is not opened, an input or an output.
-
-    `small` is its second line, `details` are those below; `figures` stand beside it. `counts` says how many copies
-    stand in a row: in each copy of the cluster that has the box, or once if that is always the same. `only` says in
-    which copies of the repeat around it stands, where it does not stand in all. `shape` is that of what leaves it.
-    """
+    """One box: fused ops, a closed block or repeat, an input or an output."""
 
     key: str
     kind: BoxKind
     label: str
-    small: str = ""
+    subtitle: str = ""
+    """The line below the label."""
     details: tuple[str, ...] = ()
+    """Further lines."""
     family: str = ""
     cluster: str = ""
+    """The key of the cluster around it, "" for none."""
     counts: tuple[int, ...] = (1,)
+    """How many copies in a row it stands for: in each copy of its cluster, or once if that is always the same."""
     only: str = ""
+    """In which copies of the repeat around it is, such as `first only`; "" for all."""
     shape: str = ""
+    """The shape of its output."""
     figures: str = ""
+    """Text beside it: shape, parameters and MACs."""
     paths: tuple[str, ...] = ()
 
     @property
     def count(self) -> int:
-        """How many copies it stands for; where that differs, the most."""
+        """How many copies it stands for; the most, where that differs."""
         return max(self.counts)
 
 
 @dataclass(slots=True)
 class Cluster:
-    """A block or repeat that is opened: its title, how many copies it stands for, and its figures.
-
-    `counts` are the copies, in each copy of the cluster around it unless that is always the same; `only` says in which
-    of those it stands.
-    """
+    """An open block or repeat: a frame around boxes with a title and figures."""
 
     key: str
     parent: str
+    """The key of the cluster around it, "" for none."""
     title: str
     counts: tuple[int, ...]
-    info: str
+    """How many copies it stands for: in each copy of its parent, or once if that is always the same."""
+    figures: str
     details: tuple[str, ...] = ()
     only: str = ""
+    """In which copies of the repeat around it is; "" for all."""
 
     @property
     def count(self) -> int:
-        """How many copies it stands for; where that differs, the most."""
+        """How many copies it stands for; the most, where that differs."""
         return max(self.counts)
 
 
 @dataclass(slots=True)
 class Edge:
-    """A value that goes from a box to another.
-
-    `rare` where it does so in some copies only, of which `only` says which; `inside`, in which of those of the cluster
-    that it ends in. `size`: of the value, its size alone counts.
-    """
+    """A value that goes from the box `tail` to the box `head`."""
 
     tail: str
     head: str
-    rare: bool = False
+    partial: bool = False
+    """Whether it does so in some copies only."""
     only: str = ""
-    size: bool = False
+    """In which copies it does so; "" for all."""
+    size_only: bool = False
+    """Whether the head reads nothing of the value but its size."""
     inside: str = ""
+    """In which copies of the cluster around the head the value is read; "" for all."""
 
 
 @dataclass(slots=True)
 class Picture:
-    """A diagram before it is laid out; all in the order in which it runs."""
+    """A diagram before it is laid out; boxes, clusters and edges are in the order in which the network runs."""
 
     name: str
     title: str
@@ -84,3 +85,17 @@ class Picture:
     boxes: dict[str, Box] = field(default_factory=dict[str, Box])
     clusters: dict[str, Cluster] = field(default_factory=dict[str, Cluster])
     edges: list[Edge] = field(default_factory=list[Edge])
+
+    def clusters_around(self, cluster: str) -> list[str]:
+        """The keys of a cluster and those around it, outermost first; none for ""."""
+        keys: list[str] = []
+        while cluster:
+            keys.append(cluster)
+            cluster = self.clusters[cluster].parent
+        return keys[::-1]
+
+    def clusters_entered(self, edge: Edge) -> list[str]:
+        """The keys of the clusters that an edge enters, outermost first."""
+        around_tail = set(self.clusters_around(self.boxes[edge.tail].cluster))
+        around_head = self.clusters_around(self.boxes[edge.head].cluster)
+        return [cluster for cluster in around_head if cluster not in around_tail]

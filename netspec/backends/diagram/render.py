@@ -1,4 +1,4 @@
-"""DOT laid out: by the `dot` that comes with the graphviz-pure package, or by one that is installed."""
+"""Laying out DOT, by the `dot` of the graphviz-pure package, or by that of an installed Graphviz."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ from pathlib import Path
 from netspec.errors import fail
 
 _TIMEOUT = 120
+"""In seconds."""
 _DPI = 144
-"""Of a PNG: sharp on a screen of twice the usual density, and on paper."""
+"""Pixels per inch of a PNG: sharp on a screen of twice the usual density, and on paper."""
 DPIS = (24, 600)
+"""The range of pixels per inch of a PNG."""
 WIDTHS = (2, 200)
-"""From what to what a PNG may have pixels per inch, and a row may be long in inches."""
+"""The range of the length of a row in inches."""
 
 
 def render(dot: str, format: str, system: bool = False, dpi: int | None = None) -> bytes:
-    """DOT text as `svg`, `png` or `pdf`; PDF needs an installed Graphviz.
+    """DOT text as the content of an `svg`, `png` or `pdf`, by an installed Graphviz if `system`, which PDF needs.
 
     `dpi` is for PNG: pixels per inch. Raises NetspecError NS403 where it can't be laid out.
     """
@@ -40,7 +42,7 @@ def render(dot: str, format: str, system: bool = False, dpi: int | None = None) 
 
 
 def bundled_dot() -> Path | None:
-    """The program that the graphviz-pure package brings."""
+    """The program of the graphviz-pure package; None where that is not installed."""
     try:
         files = distribution("graphviz-pure").files or []
     except PackageNotFoundError:
@@ -50,6 +52,6 @@ def bundled_dot() -> Path | None:
 
 
 def system_dot() -> Path | None:
-    """The `dot` of an installed Graphviz."""
-    found = shutil.which("dot")
-    return Path(found) if found else None
+    """The `dot` of an installed Graphviz; None where there is none."""
+    path = shutil.which("dot")
+    return Path(path) if path else None

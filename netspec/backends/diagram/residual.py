@@ -1,4 +1,4 @@
-"""Whether a block is residual: what enters is added to what it makes of it."""
+"""Recognising residual blocks."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from netspec.ops.merge import Add
 
 
 def is_residual(graph: Graph, scope: Scope) -> bool:
-    """Whether a block gives `f(x) + x`, if need be with an activation behind, for the one value x that enters it.
+    """Whether a block computes `f(x) + x`, perhaps with an activation behind, for its only input x.
 
-    Between x and the output stand sums only.
+    From the output back to x there are only sums.
     """
-    entering = set(scope.inputs.values())
-    if len(entering) != 1 or len(scope.outputs) != 1:
+    inputs = set(scope.inputs.values())
+    if len(inputs) != 1 or len(scope.outputs) != 1:
         return False
-    (entry,) = entering
+    (entry,) = inputs
     value = scope.output
     while (node := graph.by_path.get(value)) is not None and node.op.family == "activation" and len(node.inputs) == 1:
         value = node.inputs[0]
@@ -28,11 +28,8 @@ def is_residual(graph: Graph, scope: Scope) -> bool:
         if value == entry:
             return summed
         node = graph.by_path.get(value)
-        if (
-            node is not None
-            and isinstance(node.op, Add)
-            and (node.path == scope.path or is_below(node.path, scope.path))
-        ):
+        inside = node is not None and (node.path == scope.path or is_below(node.path, scope.path))
+        if node is not None and inside and isinstance(node.op, Add):
             summed = True
-            todo += [one for one in node.inputs if graph.types[one] == node.type]
+            todo += [term for term in node.inputs if graph.types[term] == node.type]
     return False

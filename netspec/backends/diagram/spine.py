@@ -1,4 +1,4 @@
-"""The spine of a picture: the way to its deepest output, which is drawn straight."""
+"""The spine of a picture: the path to its deepest output, which is drawn straight."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ def sign_of(box: Box) -> str:
 
 
 def spine(picture: Picture) -> dict[str, str | None]:
-    """The way from the deepest output back: each box on it, and the one before.
+    """The path from the deepest output back: each box on it, with the one before (None for the first).
 
-    A way round, from a box that stands before another way too, is left aside. Of the branches that remain, it goes
-    along the first to a sum, and to another box from where they all begin.
+    A shortcut, from a box that is before another branch too, is left aside. At a sum the path follows the first
+    branch that remains; at another box with several branches it goes on where they all begin.
     """
-    into: dict[str, list[str]] = {}
+    tails: dict[str, list[str]] = {}
     for edge in picture.edges:
-        into.setdefault(edge.head, []).append(edge.tail)
+        tails.setdefault(edge.head, []).append(edge.tail)
     order = {key: number for number, key in enumerate(picture.boxes)}
     depth: dict[str, int] = {}
     before: dict[str, int] = {}
-    """The boxes before each one, as the bits of a number."""
+    """The boxes before each box, as the bits of a number."""
     for key in order:
-        ways = into.get(key, [])
-        depth[key] = 1 + max((depth[tail] for tail in ways), default=0)
+        branches = tails.get(key, [])
+        depth[key] = 1 + max((depth[tail] for tail in branches), default=0)
         before[key] = 0
-        for tail in ways:
+        for tail in branches:
             before[key] |= before[tail] | 1 << order[tail]
-    way: dict[str, str | None] = {}
+    path: dict[str, str | None] = {}
     key = max(reversed(order), key=depth.__getitem__, default=None)
-    while key is not None and key not in way:
-        ways = into.get(key, [])
-        branches = [tail for tail in ways if not any(before[other] >> order[tail] & 1 for other in ways)]
+    while key is not None and key not in path:
+        tails_here = tails.get(key, [])
+        branches = [tail for tail in tails_here if not any(before[other] >> order[tail] & 1 for other in tails_here)]
         if len(branches) > 1 and not sign_of(picture.boxes[key]):
-            branches = _joint(into, order, key)
-        way[key] = branches[0] if branches else None
-        key = way[key]
-    return way
+            branches = _common_box(tails, order, key)
+        path[key] = branches[0] if branches else None
+        key = path[key]
+    return path
 
 
-def _joint(into: Mapping[str, list[str]], order: Mapping[str, int], key: str) -> list[str]:
-    """The box at which all ways to a box come together; none where they begin apart."""
-    ahead = set(into.get(key, ()))
+def _common_box(tails: Mapping[str, list[str]], order: Mapping[str, int], key: str) -> list[str]:
+    """The box at which all branches into a box come together; none where they begin at different boxes."""
+    ahead = set(tails.get(key, ()))
     while len(ahead) > 1:
         last = max(ahead, key=order.__getitem__)
         ahead.remove(last)
-        before = into.get(last, [])
+        before = tails.get(last, [])
         if not before:
             return []
         ahead.update(before)

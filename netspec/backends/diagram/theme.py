@@ -1,4 +1,4 @@
-"""Colours and fonts: light and dark, with families that differ in grey too."""
+"""Colours, fonts and signs: a light and a dark theme, whose families of ops differ in grey too."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FONT = "Helvetica"
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """The colours of a theme; `families` maps a family of ops to the fill of its boxes."""
+    """The colours of a theme; `families` has the fill of boxes by the family of their op, "" for any other."""
 
     page: str
     text: str

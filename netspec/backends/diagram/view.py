@@ -1,21 +1,27 @@
-"""Which part of a graph a diagram draws, and what of it is opened."""
+"""The part of a graph that a diagram draws, and what of it is opened."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import NoReturn
 
 from netspec.errors import choices, closest, fail
-from netspec.graph.model import Graph, Mode, Node, Scope
+from netspec.graph.model import Graph, Mode, Node
+from netspec.graph.paths import is_below
 from netspec.graph.walk import live_nodes
 
 DEEPEST = 64
-"""As deep as blocks may stand in each other."""
+"""A depth beyond that of any spec: all blocks are opened."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is opened: blocks down to `depth`, and the copies of the repeats in `expand` (`all`: of all)."""
+    """The choice of what is opened: blocks down to `depth`, and the copies of repeats.
+
+    `expand` are the paths of repeats whose copies are all drawn, or "all". `part` is the path of the scope that is
+    drawn, "" for the whole graph.
+    """
 
     depth: int = 1
     expand: frozenset[str] = frozenset()
@@ -24,54 +30,55 @@ class View:
 
 
 def part_of(graph: Graph, name: str, mode: Mode = "inference") -> str:
-    """The path of the part that a name means: a path itself, or that of the first use of a block.
+    """The path of a part by its name: a path itself, or the name of a block, for the path of its first use.
 
-    Uses that the mode has come first. Raises NetspecError NS209 where there is neither.
+    Uses that are live in the mode come first. Raises NetspecError NS209 where the name is neither.
     """
     if not name or name in graph.scopes:
         return name
     uses = uses_of(graph, name)
     if not uses:
         _refuse(graph, name)
-    live = {path for node in live_nodes(graph, mode) for path in _around(graph, node)}
+    live = {path for node in live_nodes(graph, mode) for path in scopes_around(graph, node)}
     return next((path for path in uses if path in live), uses[0])
 
 
 def uses_of(graph: Graph, block: str) -> list[str]:
     """The paths at which a block is used, in the order in which they run."""
-    paths = {path: None for node in graph.nodes for path in _around(graph, node)}
-    return [path for path in paths if (made := graph.scopes[path].block) is not None and made.name == block]
+    paths = {path: None for node in graph.nodes for path in scopes_around(graph, node)}
+    return [path for path in paths if (used := graph.scopes[path].block) is not None and used.name == block]
 
 
 def check_expanded(graph: Graph, names: Collection[str]) -> None:
-    """Refuse names of what is no part, with NS209."""
+    """Raise NetspecError NS209 for a name that is no path of a scope, and not `all`."""
     for name in names:
         if name not in graph.scopes and name != "all":
             _refuse(graph, name)
 
 
 def nodes_of(graph: Graph, part: str, mode: Mode) -> list[Node]:
-    """The nodes of a mode at or below a part, in order; one that the mode does not need is drawn all the same."""
+    """The nodes of a mode at or below a part, in order; all nodes of a part of which the mode needs none."""
     if not part:
         return live_nodes(graph, mode)
 
     def below(nodes: Iterable[Node]) -> list[Node]:
-        return [node for node in nodes if node.path.startswith(f"{part}.") or node.path == part]
+        return [node for node in nodes if is_below(node.path, part) or node.path == part]
 
     return below(live_nodes(graph, mode)) or below(live_nodes(graph, "train")) or below(graph.nodes)
 
 
-def _around(graph: Graph, node: Node) -> Iterator[str]:
+def scopes_around(graph: Graph, node: Node) -> list[str]:
     """The paths of the scopes around a node, outermost first."""
-    chain: list[Scope] = []
+    paths: list[str] = []
     path = node.scope
     while path:
-        chain.append(graph.scopes[path])
-        path = chain[-1].parent
-    return (scope.path for scope in reversed(chain))
+        paths.append(path)
+        path = graph.scopes[path].parent
+    return paths[::-1]
 
 
-def _refuse(graph: Graph, name: str) -> None:
+def _refuse(graph: Graph, name: str) -> NoReturn:
+    """Raise NetspecError NS209 for the name of no part, with what may be meant."""
     blocks = list(dict.fromkeys(scope.block.name for scope in graph.scopes.values() if scope.block is not None))
     if name in graph.by_path:
         node = graph.by_path[name]

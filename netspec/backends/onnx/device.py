@@ -1,4 +1,4 @@
-"""Where ONNX Runtime runs a model: on a GPU with CUDA where there is one, else on the CPU; and why."""
+"""The device on which ONNX Runtime runs a model: a GPU with CUDA where there is one, else the CPU."""
 
 from __future__ import annotations
 

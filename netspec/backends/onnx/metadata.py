@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from netspec import __version__
 from netspec.backends.onnx.read import refuse_model
 from netspec.backends.onnx.signature import ModelValue
 from netspec.dims import symbol
@@ -24,6 +23,7 @@ from netspec.spec.sources.exported_model import SPEC_KEY
 from netspec.spec.text.data import Entry, Map
 from netspec.spec.text.parse import parse_text
 from netspec.types import Tensor
+from netspec.version import VERSION
 
 _PREPROCESS, _LABELS = "netspec.preprocess", "netspec.labels"
 SEED = "netspec.seed"
@@ -34,7 +34,7 @@ def metadata_of(graph: Graph) -> dict[str, str]:
     """The metadata of a graph's model: title, source, hash, preprocessing, labels, and the graph's spec."""
     from netspec.backends.yaml import to_yaml
 
-    metadata = {"netspec.version": __version__, "netspec.hash": graph.hash()}
+    metadata = {"netspec.version": VERSION, "netspec.hash": graph.hash()}
     metadata.update({f"netspec.{k}": v for k, v in (("title", graph.title), ("source", graph.source)) if v})
     preprocess = {i.name: i.preprocess.to_dict() for i in graph.inputs if i.preprocess is not None}
     # Without torchvision the names of `imagenet` are unknown here, and may be known where the model runs.

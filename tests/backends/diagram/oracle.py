@@ -115,12 +115,12 @@ class Oracle:
             self.wrong(f"a line too many {edge}")
         for edge in drawn.keys() & heads.keys():
             whole = heads[edge] == self.all_copies(edge[1]) and tails[edge] == self.all_copies(edge[0])
-            if whole == drawn[edge].rare:
-                self.wrong(f"{edge} is {'dashed' if drawn[edge].rare else 'solid'}")
-            if bool(drawn[edge].only) != drawn[edge].rare:
+            if whole == drawn[edge].partial:
+                self.wrong(f"{edge} is {'dashed' if drawn[edge].partial else 'solid'}")
+            if bool(drawn[edge].only) != drawn[edge].partial:
                 self.wrong(f"{edge} does not say where it is")
-            if drawn[edge].size == (edge in data):
-                self.wrong(f"{edge} carries {'more' if drawn[edge].size else 'no more'} than its size")
+            if drawn[edge].size_only == (edge in data):
+                self.wrong(f"{edge} carries {'more' if drawn[edge].size_only else 'no more'} than its size")
 
     def all_copies(self, key: str) -> set[Any]:
         cluster = self.picture.boxes[key].cluster

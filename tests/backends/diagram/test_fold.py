@@ -42,7 +42,7 @@ def check(picture: Picture, graph: netspec.Graph) -> None:
         # A learned tensor takes nothing, and of some values only the size of the batch counts.
         learned = box.label.startswith("parameter")
         assert into[key] if box.kind != "input" and not learned else not into[key]
-        last = box.kind in ("input", "output") or box.small.endswith("for its size")
+        last = box.kind in ("input", "output") or box.subtitle.endswith("for its size")
         assert out[key] if not last else box.kind == "input" or not out[key]
         assert not box.cluster or box.cluster in picture.clusters
         assert box.label
@@ -103,9 +103,9 @@ def test_values_by_their_places_and_shared_weights() -> None:
     assert {("from image", "s.*.residual"), ("a", "s.*.transient")} <= edges
     assert ("from image", "s.*.transient") not in edges
     picture = fold(netspec.loads(PARTS["shared on two inputs"]).graph)
-    assert "weights of tower.conv2d" in picture.boxes["other.conv2d"].small
+    assert "weights of tower.conv2d" in picture.boxes["other.conv2d"].subtitle
     closed = fold(netspec.loads(PARTS["networks of one file"]).graph, 0)
-    assert [(b.label, b.small) for b in closed.boxes.values() if b.kind == "block"] == [
+    assert [(b.label, b.subtitle) for b in closed.boxes.values() if b.kind == "block"] == [
         ("generator", "fake"),
         ("discriminator", "d"),
         ("discriminator", "real · weights of d"),
@@ -119,14 +119,14 @@ def labels(picture: Picture) -> list[str]:
 def test_resnet34_folded() -> None:
     """The stages of Table 1, each block drawn once."""
     picture = fold(netspec.load("resnet34").graph)
-    clusters = {cluster.key: (cluster.title, cluster.count, cluster.info) for cluster in picture.clusters.values()}
+    clusters = {cluster.key: (cluster.title, cluster.count, cluster.figures) for cluster in picture.clusters.values()}
     assert clusters == {
         "layer1": ("layer1: basic 64", 3, "64 × 56 × 56\n222 K params, 694 M MACs"),
         "layer2": ("layer2: basic 128", 4, "128 × 28 × 28\n1.12 M params, 873 M MACs"),
         "layer3": ("layer3: basic 256", 6, "256 × 14 × 14\n6.82 M params, 1.34 G MACs"),
         "layer4": ("layer4: basic 512", 3, "512 × 7 × 7\n13.1 M params, 642 M MACs"),
     }
-    inside = [(b.label, b.small, b.only) for b in picture.boxes.values() if b.cluster == "layer2"]
+    inside = [(b.label, b.subtitle, b.only) for b in picture.boxes.values() if b.cluster == "layer2"]
     assert inside == [
         ("3x3 conv, 128, first /2", "bn, relu", ""),
         ("3x3 conv, 128", "bn", ""),
@@ -134,7 +134,7 @@ def test_resnet34_folded() -> None:
         ("add", "relu", ""),
     ]
     # The projection of the first copy, and in its place the identity of the others.
-    edges = {(e.tail, e.head): e.rare for e in picture.edges}
+    edges = {(e.tail, e.head): e.partial for e in picture.edges}
     assert edges["layer1.*.add", "layer2.*.add"] is True
     assert edges["pool", "layer1.*.add"] is False
     assert edges["layer1.*.add", "layer2.*.shortcut.conv_bn.conv2d"] is True
@@ -147,7 +147,7 @@ def test_ways_round_blocks_are_there_where_these_are_open(name: str) -> None:
     graph = netspec.load(name).graph
     stages = Counter(node.path.partition(".")[0] for node in graph if node.op.opname == "add")
     closed = fold(graph, 0)
-    assert [b.count for b in closed.boxes.values() if "residual" in b.small] == list(stages.values())
+    assert [b.count for b in closed.boxes.values() if "residual" in b.subtitle] == list(stages.values())
     for view in VIEWS[2:5]:
         picture = fold(graph, *view)
         into = Counter(edge.head for edge in picture.edges)
@@ -161,7 +161,7 @@ def test_ways_round_blocks_are_there_where_these_are_open(name: str) -> None:
 
 def test_vgg_and_alexnet() -> None:
     picture = fold(netspec.load("vgg_e").graph)
-    convs = [(b.label, b.count, b.small) for b in picture.boxes.values() if b.family == "convolution"]
+    convs = [(b.label, b.count, b.subtitle) for b in picture.boxes.values() if b.family == "convolution"]
     assert convs == [
         ("3x3 conv, 64", 2, "conv1 · relu"),
         ("3x3 conv, 128", 2, "conv2 · relu"),
@@ -170,15 +170,15 @@ def test_vgg_and_alexnet() -> None:
         ("3x3 conv, 512", 4, "conv5 · relu"),
     ]
     expanded = fold(netspec.load("vgg_e").graph, None, ("conv3",))
-    names = [b.small for b in expanded.boxes.values() if b.label == "3x3 conv, 256"]
+    names = [b.subtitle for b in expanded.boxes.values() if b.label == "3x3 conv, 256"]
     assert names == [f"conv3.{n} · relu" for n in range(4)]
     # Configuration C: two convolutions of 3x3 and one of 1x1.
-    mixed = [b.label for b in fold(netspec.load("vgg_c").graph).boxes.values() if b.small.startswith("conv5")]
+    mixed = [b.label for b in fold(netspec.load("vgg_c").graph).boxes.values() if b.subtitle.startswith("conv5")]
     assert mixed == ["3x3 conv, 512", "3x3 conv, 512", "1x1 conv, 512"]
-    assert [b.small for b in fold(netspec.load("vgg_a_lrn").graph).boxes.values()][1] == "conv1 · relu, LRN"
+    assert [b.subtitle for b in fold(netspec.load("vgg_a_lrn").graph).boxes.values()][1] == "conv1 · relu, LRN"
     alexnet = fold(netspec.load("alexnet").graph)
     assert "11x11 conv, 96, /4" in labels(alexnet)
-    assert [b.small for b in alexnet.boxes.values() if b.label.startswith("11x11")] == ["conv1 · relu, LRN"]
+    assert [b.subtitle for b in alexnet.boxes.values() if b.label.startswith("11x11")] == ["conv1 · relu, LRN"]
 
 
 def test_depth_and_expand() -> None:
@@ -238,7 +238,7 @@ def test_a_part_alone() -> None:
     edges = [(names[e.tail], names[e.head]) for e in picture.edges]
     assert edges.count(("input", "1x1 conv, 64")) == 1
     assert sum(head == "concat" for _, head in edges) == 3
-    assert [box.small for box in picture.boxes.values() if box.kind == "output"] == ["288 × 28 × 28"]
+    assert [box.subtitle for box in picture.boxes.values() if box.kind == "output"] == ["288 × 28 × 28"]
 
 
 def test_copies_that_differ() -> None:
@@ -312,7 +312,7 @@ def test_a_named_merge_says_which() -> None:
     closed = [(b.label, b.count) for b in fold(graph, 0).boxes.values() if b.kind == "block"]
     assert closed == [("concat", 1), ("add", 3)]
     # The cluster has the name already.
-    assert [box.small for box in fold(graph).boxes.values() if box.kind == "merge"] == ["", ""]
+    assert [box.subtitle for box in fold(graph).boxes.values() if box.kind == "merge"] == ["", ""]
 
 
 def test_macs_of_open_sizes() -> None:
@@ -320,7 +320,7 @@ def test_macs_of_open_sizes() -> None:
     picture = fold(graph)
     assert picture.totals == "11,689,512 parameters · MACs depend on the input"
     assert not any("open" in text for text in [box.figures for box in picture.boxes.values()])
-    assert all(cluster.info.endswith(" params") for cluster in picture.clusters.values())
+    assert all(cluster.figures.endswith(" params") for cluster in picture.clusters.values())
     nominal = "{shape: [N, 4, H, W], nominal: {H: 8, W: 16}}"
     text = f"netspec: 1\nname: x\ninputs: {{x: {nominal}}}\nnetwork: [conv2d: {{out_channels: 2, kernel_size: 1}}]\n"
     assert fold(netspec.loads(text).graph).totals == "10 parameters · 1.02 K MACs at H = 8, W = 16"

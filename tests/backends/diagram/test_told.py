@@ -77,7 +77,7 @@ def test_a_closed_box_is_closed(blocks: str, use: str, said: str) -> None:
     drawn = netspec.diagram(graph, 0)
     assert [box.kind for box in drawn.picture.boxes.values()] == ["input", "op", "block", "op", "output"]
     assert len(drawn.picture.edges) == 4
-    assert only_box(drawn.picture, "block").small == said
+    assert only_box(drawn.picture, "block").subtitle == said
     assert "<B>+</B>" not in drawn.dot
     assert drawn.dot.count("->") - drawn.dot.count("style=invis") == 4
 
@@ -87,7 +87,7 @@ def test_resnet34_closed() -> None:
     keys = list(drawn.picture.boxes)
     assert list(lines(drawn.picture)) == list(pairwise(keys))
     assert "<B>+</B>" not in drawn.dot
-    said = {box.key: (box.count, box.small) for box in drawn.picture.boxes.values() if box.kind == "block"}
+    said = {box.key: (box.count, box.subtitle) for box in drawn.picture.boxes.values() if box.kind == "block"}
     assert said["layer1"] == (3, "layer1 · residual")
     assert said["layer2"] == (4, "layer2 · residual (not first)")
 
@@ -174,7 +174,7 @@ def test_followers_that_differ() -> None:
     body: [{conv2d: {out_channels: 8, kernel_size: 1}}, {batch_norm, when: n > 0}, relu, {dropout: 0.5, when: n == 1}]
 """
     (box,) = [b for b in fold(spec("  - {b: index, repeat: 3, name: s}\n", blocks)).boxes.values() if b.kind == "op"]
-    assert box.small == "s · bn (not first), relu, dropout (in 1 of 3)"
+    assert box.subtitle == "s · bn (not first), relu, dropout (in 1 of 3)"
 
 
 def test_copies_of_a_frame_in_a_repeat_are_those_of_the_repeat() -> None:
@@ -222,7 +222,7 @@ def test_arguments_that_differ() -> None:
 """
     graph = spec("  - {unit: 64, repeat: 3, name: stage}\n", blocks, "[N, 16, 32, 32]")
     box = only_box(fold(graph, 1), "block")
-    assert (box.label, box.details, box.small) == ("squeeze", ("width 16 (first 4)",), "64 × 32 × 32")
+    assert (box.label, box.details, box.subtitle) == ("squeeze", ("width 16 (first 4)",), "64 × 32 × 32")
     assert fold(graph, 2).clusters["stage.*.squeeze"].details == ("width 16 (first 4)",)
 
 
@@ -270,7 +270,7 @@ def test_a_value_whose_size_alone_counts_is_dotted() -> None:
         "  - {max_pool2d: 2, name: low}\n  - {interpolate: {}, from: [low, image], name: up}\n  - {relu, name: end}\n"
     )
     drawn = netspec.diagram(graph)
-    assert [(edge.tail, edge.size) for edge in drawn.picture.edges if edge.head == "up"] == [
+    assert [(edge.tail, edge.size_only) for edge in drawn.picture.edges if edge.head == "up"] == [
         ("low", False),
         ("from image", True),
     ]

@@ -68,7 +68,7 @@ def test_random_copies() -> None:
         for view in VIEWS:
             picture = fold(graph, *view)
             assert Oracle(graph, picture).check() == [], (seed, view)
-            dashed += any(edge.rare for edge in picture.edges)
+            dashed += any(edge.partial for edge in picture.edges)
     assert dashed > 80
 
 
@@ -90,9 +90,9 @@ def test_the_oracle_sees_what_is_wrong() -> None:
 
     assert spoiled(lambda picture: None) == []
     assert spoiled(lambda picture: picture.edges.remove(line(picture))) == [f"no line {identity}"]
-    assert spoiled(lambda picture: setattr(line(picture), "rare", False))[0] == f"{identity} is solid"
+    assert spoiled(lambda picture: setattr(line(picture), "partial", False))[0] == f"{identity} is solid"
     assert spoiled(lambda picture: setattr(line(picture), "tail", "pool"))[1].startswith("a line too many")
-    assert spoiled(lambda picture: setattr(line(picture), "size", True))[0].endswith("carries more than its size")
+    assert spoiled(lambda picture: setattr(line(picture), "size_only", True))[0].endswith("carries more than its size")
     assert "says `first only`" in spoiled(lambda picture: setattr(box(picture), "only", "first only"))[0]
     assert "not (2,)" in spoiled(lambda picture: setattr(box(picture), "counts", (2,)))[0]
     assert "not 7" in spoiled(lambda picture: setattr(box(picture), "shape", "7"))[0]
