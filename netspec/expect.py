@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from netspec.analysis.receptive_field import Field, receptive_fields
-from netspec.analysis.shapes import plain_shape
-from netspec.analysis.summary import summary
+from netspec.analysis.field import Field
+from netspec.analysis.field_propagation import propagate_fields
+from netspec.analysis.summary import Summary, summary
 from netspec.errors import Diagnostic, Findings, choices, closest
 from netspec.expression import show
 from netspec.graph.model import Graph, Mode
 from netspec.graph.paths import is_below
+from netspec.report import plain
 from netspec.spec.elaborate.elaborate import Result
 from netspec.spec.read.spec import Spec
 from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
@@ -46,7 +47,7 @@ class _Checker:
         self.steps = result.steps
         self.findings = Findings(limit=1000)
         self.count = 0
-        self._summaries: dict[Mode, Mapping[str, Any]] = {}
+        self._summaries: dict[Mode, Summary] = {}
         self._fields: dict[str | None, Mapping[str, Mapping[str, Field]]] = {}
         """Receptive fields over a value; under None, over the network's inputs."""
 
@@ -81,7 +82,7 @@ class _Checker:
             return
         for name, entry in claims.entries.items():
             if name == "shape":
-                self.compare(name, entry, plain_shape(self.graph.types[value]), plain_data(entry.value))
+                self.compare(name, entry, plain(self.graph.types[value].shape), plain_data(entry.value))
             elif name in ("stride", "receptive_field"):
                 self.field(name, entry, value)
             elif name in TOTALS:
@@ -131,7 +132,7 @@ class _Checker:
     def fields_over(self, origin: str | None) -> Mapping[str, Mapping[str, Field]]:
         """The receptive fields over a value, computed once; over the network's inputs for None."""
         if origin not in self._fields:
-            self._fields[origin] = receptive_fields(self.graph, origin)
+            self._fields[origin] = propagate_fields(self.graph, origin)
         return self._fields[origin]
 
     def total_of_network(self, name: str, entry: Entry, mode: Mode, claims: Sequence[str]) -> None:
@@ -177,7 +178,7 @@ class _Checker:
         """Keep the diagnostic of a claim that is none."""
         self.findings.add(Diagnostic(code, message, entry.key_span, help=help))
 
-    def summary(self, mode: Mode) -> Mapping[str, Any]:
+    def summary(self, mode: Mode) -> Summary:
         """The summary in a mode, computed once."""
         if mode not in self._summaries:
             self._summaries[mode] = summary(self.graph, mode)

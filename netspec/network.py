@@ -8,60 +8,52 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from netspec.analysis.layers import layer_table
-from netspec.analysis.summary import summary
+from netspec.analysis.summary import Summary, summary
 from netspec.dims import Dim
 from netspec.errors import Diagnostic
 from netspec.expression import show
 from netspec.gc_pause import gc_paused
 from netspec.graph.model import Graph, Mode
 from netspec.naming import is_symbol
-from netspec.report import Report
 from netspec.source import Source
 from netspec.spec.elaborate.elaborate import Result, elaborate
 from netspec.spec.read.inputs import SIZE, is_size
 from netspec.spec.read.read_spec import read_spec
 from netspec.spec.read.spec import Spec
 from netspec.spec.sources.find import find_network
-from netspec.tables import Table
 
 if TYPE_CHECKING:
     from torch import Tensor as TorchTensor
     from torch import nn
 
-    from netspec.analysis.diff.diff import Diff
-    from netspec.analysis.memory import DType, Optimizer
-    from netspec.analysis.parameter_report import By
+    from netspec.analysis.compare import Comparison
+    from netspec.analysis.diff import Diff
+    from netspec.analysis.memory import MemoryReport
+    from netspec.analysis.memory_model import DType, Optimizer
+    from netspec.analysis.parameters import By, ParameterReport
+    from netspec.analysis.receptive_fields import ReceptiveFieldReport
     from netspec.backends.diagram.diagram import Diagram
     from netspec.backends.diagram.dot import Direction
     from netspec.backends.diagram.theme import Theme
     from netspec.backends.onnx.export import Exported
+    from netspec.backends.onnx.narrow import Array
+    from netspec.report import Report
     from netspec.weights import Fit, Known
 
 ShapeLike = Sequence[Dim | str]
 
 
-class Summary(Report):
-    """A summary as plain data (its keys are those of the JSON contract); printed, it is a table."""
-
-    def __init__(self, data: Mapping[str, Any], graph: Graph, mode: Mode) -> None:
-        super().__init__(data, self.table)
-        self._graph = graph
-        self._mode: Mode = mode
-
-    def table(self, depth: int | None = 1) -> Table:
-        """The table of layers, scopes open down to `depth`; every op in its own row where it is None."""
-        return layer_table(self._graph, self, self._mode, depth)
-
-
 class Network:
-    """A network: its graph, its parameters' values, and what can be made of it. `load` and `loads` make one."""
+    """A network: its graph, its parameters' values, and what can be made of it. `load` and `loads` make one.
+
+    `overridden` are the names of the parameters that were given, and do not have the values of the spec.
+    """
 
     def __init__(self, spec: Spec, params: Mapping[str, Any], inputs: Mapping[str, list[Dim | str]]) -> None:
         self.spec = spec
         self._result: Result = elaborate(spec, params, inputs)
         self._as_written = not params and not inputs
-        self._given = frozenset(params)
+        self.overridden = frozenset(params)
         self._inputs = inputs
         self.graph: Graph = self._result.graph
         self.params: dict[str, Any] = dict(self.graph.params)
@@ -76,35 +68,44 @@ class Network:
 
     @property
     def warnings(self) -> list[Diagnostic]:
-        """What is worth a word and no error, such as a value that nothing uses."""
+        """Diagnostics that are no errors, such as a value that nothing uses."""
         return self._result.warnings
 
     def summary(self, mode: Mode = "inference", at: Mapping[str, int] | None = None) -> Summary:
         """Shapes, parameters, MACs and receptive fields; `at` gives sizes to symbols other than their nominal ones."""
-        return Summary(summary(self.graph, mode, at), self.graph, mode)
+        return summary(self.graph, mode, at)
 
-    def parameter_counts(self, by: By = "layer") -> Report:
-        """Where the parameters are: by layer, or by kind of op or outermost block, largest first."""
-        from netspec.analysis.parameter_report import parameter_report
+    def parameters(self, by: By = "layer", mode: Mode = "inference") -> ParameterReport:
+        """Parameters by layer, or by kind of op or outermost block, largest first."""
+        from netspec.analysis.parameters import parameters
 
-        return parameter_report(self.graph, by)
+        return parameters(self.graph, by, mode)
 
-    def receptive_fields(self, every: bool = False) -> Report:
-        """What one unit sees of the input, for each layer that changes it, or with `every` for each node."""
-        from netspec.analysis.field_report import field_report
+    parameter_counts = parameters
+    """An older name of `parameters`."""
 
-        return field_report(self.graph, every=every)
+    def receptive_fields(self, every: bool = False, mode: Mode = "inference") -> ReceptiveFieldReport:
+        """The receptive field of each layer that changes it, or with `every` of each node."""
+        from netspec.analysis.receptive_fields import receptive_fields
+
+        return receptive_fields(self.graph, mode, every)
 
     def memory(
         self, mode: Mode = "inference", *, batch: int = 1, dtype: DType = "float32", optimizer: Optimizer = "none"
-    ) -> Report:
+    ) -> MemoryReport:
         """Bytes of weights and activations, layer by layer, and their peak: of inference, or of a training step.
 
         Raises NetspecError NS305 where a size is open.
         """
-        from netspec.analysis.memory_report import memory_report
+        from netspec.analysis.memory import memory
 
-        return memory_report(self.graph, mode, batch=batch, dtype=dtype, optimizer=optimizer)
+        return memory(self.graph, mode, batch=batch, dtype=dtype, optimizer=optimizer)
+
+    def compare(self, *others: Network | Graph, mode: Mode = "inference") -> Comparison:
+        """This network and others side by side, one row each: see `netspec.compare`."""
+        from netspec.analysis.compare import compare
+
+        return compare([self, *others], mode)
 
     def explain(self, part: str = "") -> Report:
         """Where a part of the network comes from: its step, its blocks, and the origin of each of its values.
@@ -114,11 +115,11 @@ class Network:
         """
         from netspec.explain.part import explain
 
-        return explain(self.spec, self.graph, part, self._given)
+        return explain(self, part)
 
     def diff(self, other: Network | Graph) -> Diff:
-        """What differs between this network and another, whatever their names and blocks: see `netspec.diff`."""
-        from netspec.analysis.diff.diff import diff
+        """The difference between this network and another, whatever their names and blocks: see `netspec.diff`."""
+        from netspec.analysis.diff import diff
 
         return diff(self, other)
 
@@ -192,10 +193,10 @@ class Network:
         if weights is None:
             return load_source(self.graph, self.to_source())
         file = "" if isinstance(weights, Mapping) else os.fspath(weights)
-        state, found = self.fit_weights(weights, key)
-        if not partial or not found.pairs or found.params:
-            self.refuse_weights(found, file)
-        return with_weights(self.to_source(), state, found, own=bool(file))
+        state, fit = self.fit_weights(weights, key)
+        if not partial or not fit.pairs or fit.params:
+            self.refuse_weights(fit, file)
+        return with_weights(self.to_source(), state, fit, own=bool(file))
 
     def to_onnx(
         self,
@@ -216,18 +217,22 @@ class Network:
         """
         from netspec.backends.onnx.export import export
         from netspec.backends.onnx.seeded import seeded_weights
+
+        if weights is None:
+            arrays, random = seeded_weights(self.graph, seed), seed
+        else:
+            arrays, random = self._arrays(weights, key), None
+        return export(self.graph, arrays, Path(path), fold=fold, half=fp16, opset=opset, seed=random)
+
+    def _arrays(self, weights: nn.Module | Mapping[str, Any] | str | os.PathLike[str], key: str) -> Mapping[str, Array]:
+        """Weights that fit this network, as arrays by its keys."""
         from netspec.backends.onnx.weights import arrays_of, fitting
 
-        random = seed if weights is None else None
-        if weights is None:
-            state = seeded_weights(self.graph, seed)
-        else:
-            file = os.fspath(weights) if isinstance(weights, str | os.PathLike) else ""
-            arrays = arrays_of(weights, key)
-            found = self._fit(arrays.shapes, file)
-            self.refuse_weights(found, file)
-            state = fitting(arrays, found)
-        return export(self.graph, state, Path(path), fold=fold, half=fp16, opset=opset, seed=random)
+        file = os.fspath(weights) if isinstance(weights, str | os.PathLike) else ""
+        arrays = arrays_of(weights, key)
+        fit = self._fit(arrays.shapes, file)
+        self.refuse_weights(fit, file)
+        return fitting(arrays, fit)
 
     def fit_weights(
         self, weights: Mapping[str, TorchTensor] | str | os.PathLike[str], key: str = ""
@@ -253,27 +258,30 @@ class Network:
 
         return best_fit(self.graph, shapes, self.spec.weights, self.params, written_for(file) if file else None)
 
-    def refuse_weights(self, found: Fit, file: str = "") -> None:
+    def refuse_weights(self, fit: Fit, file: str = "") -> None:
         """Raise NetspecError NS501 if weights do not fit, with settings of the parameters under which they do."""
         from netspec.weights import refuse_weights
 
-        if not found.fits:
-            settings = self.settings_that_fit(found)
-            refuse_weights(found, file, settings, None if settings else known_as(found))
+        if not fit.fits:
+            settings = self.settings_that_fit(fit)
+            refuse_weights(fit, file, settings, None if settings else known_as(fit))
 
-    def settings_that_fit(self, found: Fit) -> list[dict[str, Any]]:
-        """Other settings of the parameters under which weights that were tried on this network fit."""
+    def settings_that_fit(self, fit: Fit) -> list[dict[str, Any]]:
+        """Other settings of the parameters under which weights that do not fit this network would fit.
+
+        Each is tried: the network is elaborated with it.
+        """
         from netspec.errors import NetspecError
         from netspec.weights import best_fit, settings_to_try, sizes_that_differ
 
         fitting: list[dict[str, Any]] = []
-        settings = settings_to_try(found, self.spec.weights, self.params) if not found.fits else []
+        settings = settings_to_try(fit, self.spec.weights, self.params) if not fit.fits else []
         for setting in settings:
             try:
                 graph = Network(self.spec, {**self.params, **setting}, self._inputs).graph
             except NetspecError:
                 continue
-            tried = best_fit(graph, found.shapes, self.spec.weights, graph.params, found.written)
+            tried = best_fit(graph, fit.shapes, self.spec.weights, graph.params, fit.written)
             # Layers that have partners only now may show other sizes.
             further = {**setting, **sizes_that_differ(tried, graph.params)}
             if tried.fits:
@@ -324,19 +332,19 @@ def from_source(
     params: Mapping[str, Any] | None = None,
     inputs: Mapping[str, ShapeLike] | None = None,
 ) -> Network:
-    """The network of a source that was found already, or of the name `network` where it has several."""
+    """The network of a source, or the one named `network` where it has several."""
     with gc_paused():
         spec = read_spec(source, network)
         return Network(spec, params or {}, check_inputs(spec, inputs or {}))
 
 
-def check_inputs(spec: Spec, given: Mapping[str, ShapeLike]) -> dict[str, list[Dim | str]]:
-    """Input shapes as given, each for an input the spec has, of the rank it has."""
+def check_inputs(spec: Spec, inputs: Mapping[str, ShapeLike]) -> dict[str, list[Dim | str]]:
+    """Check shapes for inputs: each is for an input the spec has, and of its rank. Raises NetspecError."""
     from netspec.errors import closest, fail
     from netspec.shape_text import shape_text
 
-    found: dict[str, list[Dim | str]] = {}
-    for name, shape in given.items():
+    shapes: dict[str, list[Dim | str]] = {}
+    for name, shape in inputs.items():
         if name not in spec.inputs:
             fail("NS209", f"`{spec.name}` has no input `{name}`", help=closest(name, spec.inputs))
         dims = spec.inputs[name].dims
@@ -346,27 +354,31 @@ def check_inputs(spec: Spec, given: Mapping[str, ShapeLike]) -> dict[str, list[D
         for size in shape:
             if not (is_symbol(size) if isinstance(size, str) else is_size(size)):
                 fail("NS206", f"a size of `{name}` is {SIZE}, or a symbol such as `H`, not {show(size)}")
-        found[name] = list(shape)
-    return found
+        shapes[name] = list(shape)
+    return shapes
 
 
-def known_as(found: Fit) -> Known | None:
-    """The bundled network whose weights those are that do not fit another; None where they are of none."""
+def known_as(fit: Fit) -> Known | None:
+    """The bundled network that takes weights which do not fit another; None where none does."""
     from netspec.weights import Known, best_fit, may_be_of
 
-    ways: list[Known] = []
-    for name in names():
+    candidates: list[Known] = []
+    for name in bundled():
         network = load(name)
-        if may_be_of(found, network.graph):
-            tried = best_fit(network.graph, found.shapes, network.spec.weights, network.params, found.written)
-            settings = network.settings_that_fit(tried)
-            ways += [Known(name, setting) for setting in ([{}] if tried.fits else settings[:1])]
+        if may_be_of(fit, network.graph):
+            tried = best_fit(network.graph, fit.shapes, network.spec.weights, network.params, fit.written)
+            settings: list[dict[str, Any]] = [{}] if tried.fits else network.settings_that_fit(tried)[:1]
+            candidates += [Known(name, setting) for setting in settings]
     # A variant of a network may take its weights, too, under another setting.
-    return min(ways, key=lambda known: len(known.params), default=None)
+    return min(candidates, key=lambda known: len(known.params), default=None)
 
 
-def names() -> list[str]:
+def bundled() -> list[str]:
     """The names of the bundled specs."""
     from netspec.spec.sources.bundled import bundled_names
 
     return bundled_names()
+
+
+names = bundled
+"""An older name of `bundled`."""

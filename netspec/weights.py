@@ -1,4 +1,4 @@
-"""Which weights of a state dict are which of a network's: by name, or by what the spec says of their origin."""
+"""Matching of the weights of a state dict with a network's: by name, or by what the spec says of their origin."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ import json
 import shlex
 from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from netspec.errors import choices, fail
 from netspec.expression import show
 from netspec.graph.model import Graph
-from netspec.graph.walk import COUNTER, needed_keys
+from netspec.graph.walk import needed_keys
 from netspec.naming import IDENTIFIER
-from netspec.report import Report
-from netspec.shape_text import shape_text
 from netspec.spec.read.weights import WeightSource
-from netspec.tables import Cell, Table
 
-Shape = tuple[int, ...]
+_Shape = tuple[int, ...]
 
-_MOST_PREFIXES, _ALIKE, _MOST_ROWS = 8, 0.6, 12
+_MAX_PREFIXES = 8
+_MIN_COMMON = 0.6
+"""The part of matrices and kernels, by shape, that two networks share if weights may be those of the other."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Fit:
     """How a state dict fits a network: `pairs` maps the network's keys to those of the state dict.
 
@@ -35,18 +34,18 @@ class Fit:
     """
 
     graph: Graph
-    shapes: Mapping[str, Shape]
+    shapes: Mapping[str, _Shape]
     source: WeightSource | None
-    prefix: str = ""
-    """What all keys of the state dict begin with, such as `module.`, and was left out of account."""
-    written: Mapping[str, Any] | None = None
+    prefix: str
+    """The beginning of all keys of the state dict, such as `module.`, and was left out of account."""
+    written: Mapping[str, Any] | None
     """The parameters of the network that netspec wrote the file for, if it did."""
-    pairs: dict[str, str] = field(default_factory=dict[str, str])
-    differs: dict[str, str] = field(default_factory=dict[str, str])
-    missing: list[str] = field(default_factory=list[str])
-    spare: list[str] = field(default_factory=list[str])
-    unused: list[str] = field(default_factory=list[str])
-    params: dict[str, tuple[Any, Any]] = field(default_factory=dict[str, tuple[Any, Any]])
+    pairs: Mapping[str, str]
+    differs: Mapping[str, str]
+    missing: Sequence[str]
+    spare: Sequence[str]
+    unused: Sequence[str]
+    params: Mapping[str, tuple[Any, Any]]
 
     @property
     def fits(self) -> bool:
@@ -56,13 +55,14 @@ class Fit:
     @property
     def origin(self) -> str:
         """Whose keys it has, in words."""
-        behind = f" behind `{self.prefix}`" if self.prefix else ""
+        after = f" behind `{self.prefix}`" if self.prefix else ""
         if self.source is None:
-            return f"the network's own keys{behind}"
-        return f"keys of {self.source.title or self.source.name}{behind}"
+            return f"the network's own keys{after}"
+        return f"keys of {self.source.title or self.source.name}{after}"
 
 
-class Known(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Known:
     """A bundled network, and the settings of its parameters under which it takes weights that another does not."""
 
     network: str
@@ -74,7 +74,7 @@ class Known(NamedTuple):
 
 def best_fit(
     graph: Graph,
-    shapes: Mapping[str, Shape],
+    shapes: Mapping[str, _Shape],
     sources: Sequence[WeightSource],
     params: Mapping[str, Any],
     written: Mapping[str, Any] | None = None,
@@ -83,126 +83,162 @@ def best_fit(
 
     `written` are the parameters of the network that netspec wrote it for, if it did.
     """
-    # What decides for an origin whether its weights are right decides it for a file that was made from one.
-    decisive = {name: (written or {}).get(name) for source in sources for name in source.params}
-    decided = {name: value for name, value in decisive.items() if value is not None}
-    ways: list[Fit] = []
-    for prefix in _prefixes(shapes):
-        keys = {key: key[len(prefix) :] for key in shapes}
-        ways.append(_by_name(Fit(graph, shapes, None, prefix), keys))
-        for source in sources:
-            made = Fit(graph, shapes, source, prefix)
-            ways.append(_by_order(made, keys, source) if source.order else _by_name(made, keys))
-    for made in ways:
-        made.written = written
-        needed = made.source.params if made.source else decided
-        made.params = {n: (v, params.get(n)) for n, v in needed.items() if v != params.get(n)}
-    return max(ways, key=lambda f: (len(f.pairs), -len(f.differs), -len(f.missing) - len(f.unused), -len(f.params)))
+    fits = [
+        _fit(graph, shapes, source, prefix, params, written, _decisive(source, sources, written))
+        for prefix in _prefixes(shapes)
+        for source in (None, *sources)
+    ]
+    return max(fits, key=lambda f: (len(f.pairs), -len(f.differs), -len(f.missing) - len(f.unused), -len(f.params)))
+
+
+def _decisive(
+    source: WeightSource | None, sources: Sequence[WeightSource], written: Mapping[str, Any] | None
+) -> Mapping[str, Any]:
+    """The parameters without which weights by the keys of a source would fit and be wrong.
+
+    Those that decide it for an origin decide it for a file that netspec made from one, too.
+    """
+    if source is not None:
+        return source.params
+    values = {name: (written or {}).get(name) for each in sources for name in each.params}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _fit(
+    graph: Graph,
+    shapes: Mapping[str, _Shape],
+    source: WeightSource | None,
+    prefix: str,
+    params: Mapping[str, Any],
+    written: Mapping[str, Any] | None,
+    needed: Mapping[str, Any],
+) -> Fit:
+    """How a state dict fits by the keys of a source after a prefix."""
+    names, ignored = (
+        _by_order(graph, shapes, source, prefix) if source and source.order else _by_name(shapes, source, prefix)
+    )
+    pairs: dict[str, str] = {}
+    differs: dict[str, str] = {}
+    missing: list[str] = []
+    spare: list[str] = []
+    needed_names = needed_keys(graph)
+    for name, weight in graph.state().items():
+        key = names.get(name)
+        if key is None:
+            (missing if name in needed_names else spare).append(name)
+        else:
+            (pairs if shapes[key] == weight.shape else differs)[name] = key
+    used = {*pairs.values(), *differs.values(), *ignored}
+    return Fit(
+        graph=graph,
+        shapes=shapes,
+        source=source,
+        prefix=prefix,
+        written=written,
+        pairs=pairs,
+        differs=differs,
+        missing=missing,
+        spare=spare,
+        unused=[key for key in shapes if key not in used],
+        params={name: (value, params.get(name)) for name, value in needed.items() if value != params.get(name)},
+    )
 
 
 def _prefixes(keys: Collection[str]) -> list[str]:
-    """What all keys begin with, at dots: nothing, then the `module.` of data-parallel training, say, and more."""
+    """The prefixes that all keys have in common, at dots: `""`, then the `module.` of data-parallel training, say."""
     first, last = min(keys, default=""), max(keys, default="")
     equal = list(takewhile(lambda signs: signs[0] == signs[1], zip(first, last, strict=False)))
     ends = [0, *(number for number, (sign, _) in enumerate(equal, 1) if sign == ".")]
-    return [first[:end] for end in ends[:_MOST_PREFIXES]]
+    return [first[:end] for end in ends[:_MAX_PREFIXES]]
 
 
-def _by_name(made: Fit, keys: Mapping[str, str]) -> Fit:
-    """`keys` maps those of the state dict to what is behind the prefix."""
-    theirs: dict[str, str] = {}
+def _by_name(shapes: Mapping[str, _Shape], source: WeightSource | None, prefix: str) -> tuple[dict[str, str], set[str]]:
+    """The state dict's key for each of the network's, by the rules of a source; and the keys that rules leave out."""
+    names: dict[str, str] = {}
     ignored: set[str] = set()
-    for key, short in keys.items():
-        name = short if made.source is None else made.source.rename(short)
+    for key in shapes:
+        short = key[len(prefix) :]
+        name = short if source is None else source.rename(short)
         if name is None:
             ignored.add(key)
         else:
-            theirs.setdefault(name, key)
-    return _compared(made, theirs, ignored)
+            names.setdefault(name, key)
+    return names, ignored
 
 
-def _by_order(made: Fit, keys: Mapping[str, str], source: WeightSource) -> Fit:
-    """Layer by layer: theirs by the numbers in their names, since not every file keeps an order; ours as they run."""
-    theirs: dict[str, list[str]] = {}
-    for key, short in keys.items():
-        theirs.setdefault(short.rpartition(".")[0], []).append(key)
-    places = {head: number for number, head in enumerate(source.order)}
-    listed = [layer for layer in theirs if layer.partition(".")[0] in places]
-    listed.sort(key=lambda layer: (places[layer.partition(".")[0]], _by_numbers(layer)))
-    own = dict.fromkeys(key.rpartition(".")[0] for key in made.graph.state())
-    names: dict[str, str] = {}
-    if len(own) == len(listed):
-        for mine, layer in zip(own, listed, strict=True):
-            names.update({f"{mine}.{key.rpartition('.')[2]}": key for key in theirs[layer]})
-    return _compared(made, names, set())
+def _by_order(
+    graph: Graph, shapes: Mapping[str, _Shape], source: WeightSource, prefix: str
+) -> tuple[dict[str, str], set[str]]:
+    """The state dict's key for each of the network's, layer by layer, where both have as many layers.
+
+    Layers of the state dict come by the numbers in their names, since not every file keeps an order, those of the
+    network as they run.
+    """
+    keys_of: dict[str, list[str]] = {}
+    for key in shapes:
+        keys_of.setdefault(key[len(prefix) :].rpartition(".")[0], []).append(key)
+    places = {part: number for number, part in enumerate(source.order)}
+    ordered = [layer for layer in keys_of if layer.partition(".")[0] in places]
+    ordered.sort(key=lambda layer: (places[layer.partition(".")[0]], _numbers_in(layer)))
+    layers = list(dict.fromkeys(key.rpartition(".")[0] for key in graph.state()))
+    if len(layers) != len(ordered):
+        return {}, set()
+    return {
+        f"{layer}.{key.rpartition('.')[2]}": key
+        for layer, matching in zip(layers, ordered, strict=True)
+        for key in keys_of[matching]
+    }, set()
 
 
-def _by_numbers(name: str) -> list[tuple[int, str]]:
-    """What sorts `features.10` behind `features.9`."""
+def _numbers_in(name: str) -> list[tuple[int, str]]:
+    """A sort key that puts `features.10` after `features.9`."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in name.split(".")]
 
 
-def _compared(found: Fit, theirs: Mapping[str, str], ignored: set[str]) -> Fit:
-    """Sort the weights of a network by what a state dict has for them."""
-    state = found.graph.state()
-    needed = needed_keys(found.graph)
-    for name, weight in state.items():
-        key = theirs.get(name)
-        if key is None:
-            (found.missing if name in needed else found.spare).append(name)
-        elif found.shapes[key] == weight.shape:
-            found.pairs[name] = key
-        else:
-            found.differs[name] = key
-    used = {*found.pairs.values(), *found.differs.values(), *ignored}
-    found.unused = [key for key in found.shapes if key not in used]
-    return found
-
-
 def refuse_weights(
-    found: Fit, file: str = "", settings: Sequence[Mapping[str, Any]] = (), known: Known | None = None
+    fit: Fit, file: str = "", settings: Sequence[Mapping[str, Any]] = (), known: Known | None = None
 ) -> NoReturn:
     """Raise NetspecError NS501 with what does not fit; `settings` of parameters are ways out.
 
     `known` is the bundled network that the weights are of, if they are of another one.
     """
     what = f"{file} does not fit" if file else "the weights do not fit"
-    help = f"they fit with {' or '.join(map(as_options, settings))}" if settings else _near(found)
-    if found.params and not (found.differs or found.missing or found.unused):
-        needs = choices(f"{name}={show(wanted)}" for name, (wanted, _) in found.params.items())
-        message = f"{what} the network as it is: {found.origin} have its shapes, and are for {needs}"
+    help = f"they fit with {' or '.join(map(as_options, settings))}" if settings else _nearest_hint(fit)
+    if fit.params and not (fit.differs or fit.missing or fit.unused):
+        needs = choices(f"{name}={show(wanted)}" for name, (wanted, _) in fit.params.items())
+        message = f"{what} the network as it is: {fit.origin} have its shapes, and are for {needs}"
         fail("NS501", message, help=help)
     notes = [f"these are the weights of {known}"] if known else []
-    fail("NS501", f"{what} the network", notes=[*notes, *_lines(found)], help=help)
+    fail("NS501", f"{what} the network", notes=[*notes, *_misfits(fit)], help=help)
 
 
-def settings_to_try(found: Fit, sources: Sequence[WeightSource], params: Mapping[str, Any]) -> list[dict[str, Any]]:
+def settings_to_try(fit: Fit, sources: Sequence[WeightSource], params: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Settings of parameters under which weights may fit: those that an origin needs, other sizes, and both."""
     needed = [{n: v for n, v in source.params.items() if params.get(n) != v} for source in sources]
-    needed.insert(0, {name: wanted for name, (wanted, _) in found.params.items()})
-    sizes = sizes_that_differ(found, params)
+    needed.insert(0, {name: wanted for name, (wanted, _) in fit.params.items()})
+    sizes = sizes_that_differ(fit, params)
     settings = [*needed, sizes, *({**sizes, **need} for need in needed if sizes)]
     return [setting for number, setting in enumerate(settings) if setting and setting not in settings[:number]]
 
 
-def sizes_that_differ(found: Fit, params: Mapping[str, Any]) -> dict[str, int]:
+def sizes_that_differ(fit: Fit, params: Mapping[str, Any]) -> dict[str, int]:
     """Parameters that stand in the shapes as they are, such as a count of classes, as the weights have them."""
     sizes: dict[str, int] = {}
-    state = found.graph.state()
-    for name, key in found.differs.items():
-        for mine, theirs in zip(state[name].shape, found.shapes[key], strict=False):
-            for parameter, value in params.items() if mine != theirs else ():
-                if type(value) is int and value == mine:
-                    sizes.setdefault(parameter, theirs)
+    state = fit.graph.state()
+    for name, key in fit.differs.items():
+        for size, wanted in zip(state[name].shape, fit.shapes[key], strict=False):
+            for parameter, value in params.items() if size != wanted else ():
+                if type(value) is int and value == size:
+                    sizes.setdefault(parameter, wanted)
     return sizes
 
 
-def may_be_of(found: Fit, graph: Graph) -> bool:
+def may_be_of(fit: Fit, graph: Graph) -> bool:
     """Whether weights may be those of another network, by the shapes of most of its matrices and kernels."""
-    theirs = Counter(shape for shape in found.shapes.values() if len(shape) > 1)
-    own = Counter(weight.shape for weight in graph.state().values() if len(weight.shape) > 1)
-    shared = (theirs & own).total()
-    return shared >= _ALIKE * max(theirs.total(), own.total()) > 0
+    in_file = Counter(shape for shape in fit.shapes.values() if len(shape) > 1)
+    in_graph = Counter(weight.shape for weight in graph.state().values() if len(weight.shape) > 1)
+    common = (in_file & in_graph).total()
+    return common >= _MIN_COMMON * max(in_file.total(), in_graph.total()) > 0
 
 
 def as_options(setting: Mapping[str, Any]) -> str:
@@ -223,96 +259,32 @@ def _for_shell(name: str, value: Any) -> str:
     return shlex.quote(f"{name}={text}")
 
 
-def _lines(found: Fit) -> list[str]:
-    """What does not fit, in few lines."""
-    state = found.graph.state()
+def _misfits(fit: Fit) -> list[str]:
+    """The weights that do not fit, in few lines."""
+    state = fit.graph.state()
     lines = [
-        f"`{key}` is {list(found.shapes[key])}, and `{name}` of the network {list(state[name].shape)}"
-        for name, key in list(found.differs.items())[:5]
+        f"`{key}` is {list(fit.shapes[key])}, and `{name}` of the network {list(state[name].shape)}"
+        for name, key in list(fit.differs.items())[:5]
     ]
-    if found.missing:
-        lines.append(f"{len(found.missing)} missing, such as `{found.missing[0]}`")
-    if found.unused:
-        lines.append(f"{len(found.unused)} unused, such as `{found.unused[0]}`")
+    if fit.missing:
+        lines.append(f"{len(fit.missing)} missing, such as `{fit.missing[0]}`")
+    if fit.unused:
+        lines.append(f"{len(fit.unused)} unused, such as `{fit.unused[0]}`")
     return lines
 
 
-def _near(found: Fit) -> str:
-    """The first missing weight and the unused one that may be it."""
-    for name, near in nearest(found).items():
+def _nearest_hint(fit: Fit) -> str:
+    """A hint that names the first missing weight and the unused one that may be it."""
+    for name, near in nearest(fit).items():
         return f"`{name}` may be `{near}`: rules for keys stand under `weights` of the spec"
     return ""
 
 
-def nearest(found: Fit) -> dict[str, str]:
+def nearest(fit: Fit) -> dict[str, str]:
     """For missing weights the unused keys that they may have: of one shape and one kind, in the order of both."""
-    state = found.graph.state()
-    waiting: dict[tuple[Shape, str], deque[str]] = {}
-    for key in found.unused:
-        waiting.setdefault((found.shapes[key], key.rpartition(".")[2]), deque()).append(key)
-    alike = {name: waiting.get((state[name].shape, name.rpartition(".")[2])) for name in found.missing}
-    return {name: keys.popleft() for name, keys in alike.items() if keys}
-
-
-def weights_report(
-    found: Fit, network: str, file: str, settings: Sequence[Mapping[str, Any]] = (), known: Known | None = None
-) -> Report:
-    """The report of `netspec weights check`; `settings` are those of parameters with which it would fit.
-
-    `known` is the bundled network that the weights are of, if they are of another one.
-    """
-    state, near = found.graph.state(), nearest(found)
-    data = {
-        "network": network,
-        "file": file,
-        "fits": found.fits,
-        "source": found.source.name if found.source else None,
-        "prefix": found.prefix,
-        "matched": len(found.pairs),
-        "params": {name: {"needs": wanted, "has": has} for name, (wanted, has) in found.params.items()},
-        "differs": [
-            {"name": name, "key": key, "shape": list(state[name].shape), "in_file": list(found.shapes[key])}
-            for name, key in found.differs.items()
-        ],
-        "missing": [{"name": n, "shape": list(state[n].shape), "near": near.get(n)} for n in found.missing],
-        "unused": [{"key": key, "shape": list(found.shapes[key])} for key in found.unused],
-        "left_fresh": list(found.spare),
-        "fits_with": [dict(setting) for setting in settings],
-        "weights_of": {"network": known.network, "params": dict(known.params)} if known else None,
-    }
-    return Report(data, lambda: _table(data, found))
-
-
-def _table(data: Mapping[str, Any], found: Fit) -> Table:
-    rows: list[Sequence[Cell]] = []
-    for entry in data["differs"]:
-        rows.append(["shape differs", entry["name"], _shape(entry["shape"]), entry["key"], _shape(entry["in_file"])])
-    for entry in data["missing"]:
-        rows.append(
-            ["missing", entry["name"], _shape(entry["shape"]), f"{entry['near']}?" if entry["near"] else "", ""]
-        )
-    rows += [["unused", "", "", entry["key"], _shape(entry["shape"])] for entry in data["unused"]]
-    notes: list[str] = []
-    if data["weights_of"]:
-        notes.append(f"These are the weights of {Known(**data['weights_of'])}.")
-        if len(rows) > _MOST_ROWS:
-            notes.append(f"{len(rows)} weights are missing, unused or of another shape: --format json has them all.")
-            rows = []
-    says = "fits" if data["fits"] else "does not fit"
-    title = [f"{data['file']} {says} {data['network']}: {data['matched']} of {len(found.graph.state())} weights, by "
-             f"{found.origin}"]  # fmt: skip
-    notes += [
-        f"These weights are right with {name}={show(both['needs'])}, and the network has {show(both['has'])}: "
-        f"{as_options({name: both['needs']})}"
-        for name, both in data["params"].items()
-    ]
-    if data["fits_with"]:
-        notes = [f"It fits with {' or '.join(map(as_options, data['fits_with']))}."]
-    fresh = [name for name in data["left_fresh"] if not name.endswith(COUNTER)]
-    if fresh:
-        notes.append(f"{len(fresh)} weights of training outputs are not there, such as {fresh[0]}.")
-    return Table(["", "in the network", "shape", "in the file", "shape"], rows, title, notes=notes)
-
-
-def _shape(shape: Sequence[int]) -> str:
-    return shape_text(shape, scalar="scalar")
+    state = fit.graph.state()
+    unused: dict[tuple[_Shape, str], deque[str]] = {}
+    for key in fit.unused:
+        unused.setdefault((fit.shapes[key], key.rpartition(".")[2]), deque()).append(key)
+    candidates = {name: unused.get((state[name].shape, name.rpartition(".")[2])) for name in fit.missing}
+    return {name: keys.popleft() for name, keys in candidates.items() if keys}

@@ -1,1 +1,1 @@
-"""What can be known of a graph without running it: functions from a graph to plain data."""
+"""Analyses: functions from a graph to a typed report, that run nothing."""

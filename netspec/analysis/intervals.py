@@ -1,7 +1,8 @@
-"""Receptive fields that repeat themselves: behind upsampling, what a unit sees depends on its place in a period.
+"""Receptive fields along one axis where units differ: after upsampling, what a unit sees repeats with a period.
 
 Units `n * q` to `n * q + n - 1` are one period of an axis, and each next period sees the input `shift` positions
-further on. So the fields stay exact where no one size and start holds for every unit.
+further on. So the fields stay exact where no one size and start holds for every unit. A map of `a b c` doubled by
+nearest neighbours is `a a b b c c`: the period has two units that both see one position, and the shift is 1.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from math import gcd, lcm
 Interval = tuple[int, int] | None
 """The first and the last position that a unit sees; None where it sees none."""
 
-MOST = 4096
+_MAX_PERIOD = 4096
 """How many units a period may have."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spans:
-    """One axis: unit `n * q + k` of `n` spans sees the positions of span `k`, moved by `shift * q`."""
+    """The intervals that the units of an axis see.
+
+    With `n` intervals in `each`, unit `n * q + k` sees interval `k`, moved by `shift * q`.
+    """
 
     shift: int
     each: tuple[Interval, ...]
@@ -41,56 +45,65 @@ class Spans:
         return len(self.each) == 1 and self.each[0] is not None
 
     def of(self, unit: int) -> Interval:
-        """What a unit sees."""
-        period, place = divmod(unit, len(self.each))
-        return _moved(self.each[place], self.shift * period)
+        """The interval that a unit sees.
 
-    def seen(self, first: int, last: int) -> Interval:
-        """What some units in a row see together."""
+        >>> Spans(1, ((0, 0), (0, 0))).of(5)
+        (2, 2)
+        """
+        period, number = divmod(unit, len(self.each))
+        return _moved(self.each[number], self.shift * period)
+
+    def of_range(self, first: int, last: int) -> Interval:
+        """The interval that the units `first` to `last` see together."""
         n = len(self.each)
         # Periods only move on, so the first and the last of them hold the ends.
-        units = (
-            range(first, last + 1) if last - first < 2 * n else (*range(first, first + n), *range(last - n, last + 1))
-        )
-        return _together(self.of(unit) for unit in units)
+        if last - first < 2 * n:
+            units = [*range(first, last + 1)]
+        else:
+            units = [*range(first, first + n), *range(last - n, last + 1)]
+        return _hull(self.of(unit) for unit in units)
 
-    def behind_window(self, size: int, stride: int, start: int) -> Spans:
-        """Of units that each see `size` of these, from `stride * index + start`."""
+    def after_window(self, size: int, stride: int, start: int) -> Spans:
+        """The spans of units that each read `size` of these, from `stride * index + start`."""
         n = len(self.each) // gcd(len(self.each), stride)
         shift = self.shift * (stride * n // len(self.each))
-        return _shortest(shift, [self.seen(stride * k + start, stride * k + start + size - 1) for k in range(n)])
+        return _shortest(shift, [self.of_range(stride * k + start, stride * k + start + size - 1) for k in range(n)])
 
-    def behind_upsampling(self, axis: tuple[tuple[int, int] | None, ...]) -> Spans | None:
-        """Of units of which so many stand for one of these; None where a period grows too long."""
-        if len(axis) * len(self.each) > MOST:
+    def after_upsampling(self, axis: tuple[tuple[int, int] | None, ...]) -> Spans | None:
+        """The spans after an upsampling, by the axis of its rule (`types.Upsampling`); None where a period is too long.
+
+        Each of these units becomes `len(axis)` units, of which each reads a range of these, relative to its own.
+        """
+        if len(axis) * len(self.each) > _MAX_PERIOD:
             return None
-        found: list[Interval] = []
+        intervals: list[Interval] = []
         for unit in range(len(axis) * len(self.each)):
-            below, place = divmod(unit, len(axis))
-            ends = axis[place]
-            found.append(None if ends is None else self.seen(below + ends[0], below + ends[1]))
-        return _shortest(self.shift, found)
+            read, number = divmod(unit, len(axis))
+            ends = axis[number]
+            intervals.append(None if ends is None else self.of_range(read + ends[0], read + ends[1]))
+        return _shortest(self.shift, intervals)
 
-    def with_other(self, other: Spans) -> Spans | None:
-        """What either sees; None where they move apart, or a period grows too long."""
+    def union(self, other: Spans) -> Spans | None:
+        """The spans of what either sees; None where they move apart, or a period is too long."""
         n = lcm(len(self.each), len(other.each))
-        if self.stride != other.stride or n > MOST:
+        if self.stride != other.stride or n > _MAX_PERIOD:
             return None
         shift = self.shift * (n // len(self.each))
-        return _shortest(shift, [_together((self.of(unit), other.of(unit))) for unit in range(n)])
+        return _shortest(shift, [_hull((self.of(unit), other.of(unit))) for unit in range(n)])
 
 
 def _moved(span: Interval, by: int) -> Interval:
     return None if span is None else (span[0] + by, span[1] + by)
 
 
-def _together(spans: Iterable[Interval]) -> Interval:
-    some = [span for span in spans if span is not None]
-    return (min(first for first, _ in some), max(last for _, last in some)) if some else None
+def _hull(intervals: Iterable[Interval]) -> Interval:
+    """The smallest interval around some."""
+    ends = [interval for interval in intervals if interval is not None]
+    return (min(first for first, _ in ends), max(last for _, last in ends)) if ends else None
 
 
 def _shortest(shift: int, each: list[Interval]) -> Spans:
-    """The same with the shortest period: downsampling undoes upsampling."""
+    """The same spans with the shortest period: downsampling undoes upsampling."""
     n = len(each)
     for period in range(1, n):
         if n % period or shift * period % n:

@@ -1,30 +1,93 @@
-"""`netspec summary`: a network in figures, as plain data. docs/summary-format.md is its contract."""
+"""`netspec summary`: a network in figures, layer by layer. docs/summary-format.md is the contract of its JSON.
+
+The table reads like one of a paper: grouped by block, folded, totals at the foot.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from netspec.analysis.cost import Cost, costs
-from netspec.analysis.receptive_field import Field, plain_field, receptive_fields
-from netspec.analysis.shapes import plain_dim, plain_shape
-from netspec.dims import Symbolic, symbols
+from netspec.analysis.cost import MACS_NOTE, UNUSED, Cost, costs, total_macs, unused_parameters
+from netspec.analysis.field import Field, ReceptiveField
+from netspec.analysis.field_propagation import propagate_fields
+from netspec.analysis.graph_of import HasGraph, graph_of
+from netspec.analysis.scope_label import MINOR, scope_label
+from netspec.dims import Dim, Symbolic, symbols
 from netspec.gc_pause import gc_paused
 from netspec.graph.infer import check_sizes
-from netspec.graph.model import Graph, Mode
+from netspec.graph.model import Graph, Mode, Node, Scope
+from netspec.graph.tree import Group, tree
 from netspec.graph.walk import live_nodes, outputs_of
+from netspec.report import HIDDEN, TypedReport
+from netspec.shape_text import axes_text
+from netspec.tables import Cell, Table, short
+from netspec.types import Tensor
 
 
-def summary(graph: Graph, mode: Mode = "inference", at: Mapping[str, int] | None = None) -> dict[str, Any]:
-    """Totals and one entry a layer: shapes, parameters, MACs of one sample, receptive fields.
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over the layers of a summary; `macs` is None while sizes are open.
 
-    Totals stand for a batch of 1 and the inputs' nominal sizes, or those in `at`. `parameters` and `macs`
-    are those of the graph of the mode, `parameters_training` of all that the module holds. Raises ValueError
-    for another mode, or a size of a symbol that the inputs do not have, NetspecError for sizes that an op can't take.
+    `parameters` are those of the mode, `parameters_training` those that a module holds.
     """
+
+    parameters: int
+    parameters_training: int
+    buffers: int
+    macs: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSummary:
+    """One op of a summary: its path, inputs, and figures.
+
+    `macs` are None where the op's cost is unknown, symbolic while a size is open. `receptive_field` is a mapping by
+    input where the network has several inputs, and None where no input with positions is seen.
+    """
+
+    name: str
+    op: str
+    inputs: tuple[str, ...]
+    output_shape: tuple[Dim, ...]
+    parameters: int
+    macs: Dim | None
+    receptive_field: ReceptiveField | Mapping[str, ReceptiveField] | None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Summary(TypedReport):
+    """A network in figures: shapes of its inputs and outputs, totals, and one entry for each layer.
+
+    `at` are the sizes of symbols that totals stand for; `complete` is false where the MACs of an op are unknown.
+    """
+
+    network: str
+    inputs: Mapping[str, tuple[Dim, ...]]
+    outputs: Mapping[str, tuple[Dim, ...]]
+    at: Mapping[str, int]
+    complete: bool
+    totals: Totals
+    layers: tuple[LayerSummary, ...]
+    graph: Graph = field(metadata=HIDDEN)
+    mode: Mode = field(metadata=HIDDEN)
+
+    def table(self, depth: int | None = 1) -> Table:
+        """The table of layers, scopes open down to `depth`; every op in its own row where it is None."""
+        return _table(self, depth)
+
+
+def summary(network: Graph | HasGraph, mode: Mode = "inference", at: Mapping[str, int] | None = None) -> Summary:
+    """Totals and one entry for each layer: shapes, parameters, MACs of one sample, receptive fields.
+
+    Totals stand for a batch of 1 and the inputs' nominal sizes, or those in `at`. `parameters` and `macs` are those of
+    the graph of the mode, `parameters_training` of all that the module holds. Raises ValueError for another mode, or a
+    size of a symbol that the inputs do not have, NetspecError for sizes that an op can't take.
+    """
+    graph = graph_of(network)
     if mode not in ("inference", "train"):
         raise ValueError(f'the mode is "inference" or "train", not {mode!r}')
-    unknown = (at or {}).keys() - symbols([dim for i in graph.inputs for dim in i.type.shape])
+    unknown = (at or {}).keys() - _input_symbols(graph)
     if unknown:
         raise ValueError(f"`{graph.name}` has no symbolic size {', '.join(sorted(unknown))}")
     with gc_paused():
@@ -33,69 +96,191 @@ def summary(graph: Graph, mode: Mode = "inference", at: Mapping[str, int] | None
         return _summary(graph, mode, at or {})
 
 
-def _summary(graph: Graph, mode: Mode, at: Mapping[str, int]) -> dict[str, Any]:
+def _summary(graph: Graph, mode: Mode, at: Mapping[str, int]) -> Summary:
     nodes = live_nodes(graph, mode)
-    everything = costs(graph, at=at)
-    live = everything if len(nodes) == len(graph.nodes) else costs(graph, nodes, at)
-    fields = receptive_fields(graph)
-    single = len(graph.inputs) == 1
-    plain_fields: dict[int, Any] = {}
-    plain_shapes: dict[int, list[int | str]] = {}
-    layers: list[dict[str, Any]] = []
+    held = costs(graph, at=at)
+    live = held if len(nodes) == len(graph.nodes) else costs(graph, nodes, at)
+    outputs, of_inputs = outputs_of(graph, mode), _input_symbols(graph)
+    return Summary(
+        network=graph.name,
+        inputs={i.name: i.type.shape for i in graph.inputs},
+        outputs={o.name: graph.types[o.value].shape for o in graph.outputs if o.value in outputs},
+        at={name: size for name, size in {**graph.nominal, **at}.items() if name in of_inputs},
+        complete=all(cost.macs is not None for cost in live.values()),
+        totals=Totals(
+            parameters=sum([cost.parameters for cost in live.values()]),
+            parameters_training=sum([cost.parameters for cost in held.values()]),
+            buffers=sum([cost.buffers for cost in live.values()]),
+            macs=total_macs(live.values()),
+        ),
+        layers=_layers(graph, nodes, live),
+        graph=graph,
+        mode=mode,
+    )
+
+
+def _layers(graph: Graph, nodes: Sequence[Node], costs: Mapping[str, Cost]) -> tuple[LayerSummary, ...]:
+    fields = propagate_fields(graph)
+    several = len(graph.inputs) > 1
+    # Elementwise ops hand the fields of their input on, so few are different objects.
+    public: dict[int, ReceptiveField | Mapping[str, ReceptiveField] | None] = {}
+    layers: list[LayerSummary] = []
     for node in nodes:
-        cost = live[node.path]
-        seen = fields[node.path]
-        # Elementwise ops hand their input's field on: it is written out once.
-        field = plain_fields.get(id(seen))
-        if field is None:
-            field = plain_fields[id(seen)] = _plain_fields(seen, single)
-        shape = plain_shapes.get(id(node.types[0]))
-        if shape is None:
-            shape = plain_shapes[id(node.types[0])] = plain_shape(node.types[0])
+        by_input = fields[node.path]
+        if id(by_input) not in public:
+            public[id(by_input)] = _public_fields(by_input, several)
+        cost = costs[node.path]
         layers.append(
-            {
-                "name": node.path,
-                "op": node.op.opname,
-                "inputs": list(node.inputs),
-                "output_shape": list(shape),
-                "parameters": cost.parameters,
-                "macs": plain_dim(cost.macs) if isinstance(cost.macs, Symbolic) else cost.macs,
-                "receptive_field": field,
-            }
+            LayerSummary(
+                node.path,
+                node.op.opname,
+                node.inputs,
+                node.type.shape,
+                cost.parameters,
+                cost.macs,
+                public[id(by_input)],
+            )
         )
-    wanted = outputs_of(graph, mode)
-    return {
-        "network": graph.name,
-        "inputs": {i.name: plain_shape(i.type) for i in graph.inputs},
-        "outputs": {o.name: plain_shape(graph.types[o.value]) for o in graph.outputs if o.value in wanted},
-        "at": _at(graph, at),
-        "complete": all(cost.macs is not None for cost in live.values()),
-        "totals": {
-            "parameters": sum([cost.parameters for cost in live.values()]),
-            "parameters_training": sum([cost.parameters for cost in everything.values()]),
-            "buffers": sum([cost.buffers for cost in live.values()]),
-            "macs": _total_macs(live),
-        },
-        "layers": layers,
-    }
+    return tuple(layers)
 
 
-def _plain_fields(seen: Mapping[str, Field], single: bool) -> Any:
-    if not seen:
+def _public_fields(
+    by_input: Mapping[str, Field], several: bool
+) -> ReceptiveField | Mapping[str, ReceptiveField] | None:
+    """The fields of a value as a layer has them: one by itself if the network has one input only."""
+    if not by_input:
         return None
-    plain = {name: plain_field(field) for name, field in seen.items()}
-    return next(iter(plain.values())) if single else plain
+    public = {name: field.public() for name, field in by_input.items()}
+    return public if several else next(iter(public.values()))
 
 
-def _at(graph: Graph, given: Mapping[str, int]) -> dict[str, int]:
-    used = symbols([dim for i in graph.inputs for dim in i.type.shape])
-    return {name: size for name, size in {**graph.nominal, **given}.items() if name in used}
+def _input_symbols(graph: Graph) -> set[str]:
+    return symbols([dim for i in graph.inputs for dim in i.type.shape])
 
 
-def _total_macs(found: Mapping[str, Cost]) -> int | None:
-    total = 0
-    for cost in found.values():
-        if isinstance(cost.macs, Symbolic):
-            return None
-        total += cost.macs or 0
-    return total
+# The table.
+
+
+def _table(summary: Summary, depth: int | None) -> Table:
+    graph = summary.graph
+    rows = _Rows({layer.name: layer for layer in summary.layers}, graph.types, depth)
+    for i in graph.inputs:
+        rows.add([i.name, "input", _output_text(i.type), None, None, ""])
+    rows.open(tree(graph, live_nodes(graph, summary.mode)), 0)
+    foot: list[Cell] = ["total", "", "", summary.totals.parameters, summary.totals.macs, ""]
+    return Table(
+        ["layer", "kind", "output", "parameters", "MACs", "sees"],
+        [list(row) for row in rows.rows],
+        [line for line in (graph.title or graph.name, graph.source) if line],
+        [foot],
+        [
+            f"{_parameters_note(summary.totals, unused_parameters(graph))}; {_macs_note(summary)}.",
+            MACS_NOTE,
+            "sees: the receptive field, size and stride (`/`; none once flattened), in pixels of the input.",
+        ],
+        spare=("sees", "kind"),
+    )
+
+
+def _parameters_note(totals: Totals, unused: int) -> str:
+    note = f"{short(totals.parameters)} parameters ({_bytes_text(totals.parameters * 4)} as float32)"
+    if totals.parameters_training - unused != totals.parameters:
+        note += f", {short(totals.parameters_training - unused)} in training"
+    if unused:
+        note += f", {short(unused)} more {UNUSED}"
+    if totals.buffers:
+        note += f", {short(totals.buffers)} values in buffers"
+    return note
+
+
+def _macs_note(summary: Summary) -> str:
+    if summary.totals.macs is None:
+        sizes = {str(size) for shape in summary.inputs.values() for size in shape if isinstance(size, Symbolic)}
+        if sizes <= summary.at.keys():
+            return "MACs are unknown where only the data tell sizes"
+        return "MACs are unknown while sizes are open: fix them with `--input`"
+    least = "" if summary.complete else "at least "
+    at = ", ".join(f"{name} = {size}" for name, size in summary.at.items())
+    return f"{least}{short(summary.totals.macs)} MACs" + (f" at {at}" if at else "")
+
+
+def _bytes_text(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count / 1e3:.1f} KB"
+
+
+class _Rows:
+    """The rows of layers and scopes; scopes are open down to a depth, all of them where it is None."""
+
+    def __init__(self, layers: Mapping[str, LayerSummary], types: Mapping[str, Tensor], depth: int | None) -> None:
+        self.rows: list[list[Cell]] = []
+        self._layers = layers
+        self._types = types
+        self._depth = depth
+
+    def add(self, row: list[Cell]) -> list[Cell]:
+        self.rows.append(row)
+        return row
+
+    def open(self, group: Group, level: int) -> None:
+        """Add the rows of what stands directly in a group, and of what is below it as far as the table is open."""
+        indent = "  " * level
+        # The row that activations and the like are folded into.
+        before: list[Cell] | None = None
+        for item in group.items:
+            if isinstance(item, Node):
+                layer = self._layers[item.path]
+                minor = item.op.family in MINOR and layer.macs in (0, None)
+                if self._depth is not None and before is not None and minor:
+                    before[1] = f"{before[1]} + {item.op.label()}"
+                    before[3] = _sum(before[3], layer.parameters)
+                    continue
+                before = self.add(self._node_row(item, layer, indent))
+                continue
+            assert item.scope is not None
+            before = self.add(self._scope_row(item, item.scope, indent))
+            if self._depth is None or level + 1 < self._depth:
+                before[3] = before[4] = None
+                self.open(item, level + 1)
+                before = None
+
+    def _node_row(self, node: Node, layer: LayerSummary, indent: str) -> list[Cell]:
+        name, output = indent + node.name, _output_text(node.type)
+        return [name, node.op.label(), output, layer.parameters, _macs_cell(layer), _sees(layer.receptive_field)]
+
+    def _scope_row(self, group: Group, scope: Scope, indent: str) -> list[Cell]:
+        layers = [self._layers[node.path] for node in group.nodes()]
+        parameters: Cell = sum(layer.parameters for layer in layers)
+        macs: Cell = 0
+        for layer in layers:
+            macs = _sum(macs, _macs_cell(layer))
+        output = self._types.get(scope.output)
+        sees = self._layers.get(scope.output, layers[-1]).receptive_field
+        name, label = indent + scope.name, scope_label(group, scope)
+        return [name, label, _output_text(output) if output else "", parameters, macs, _sees(sees)]
+
+
+def _macs_cell(layer: LayerSummary) -> Cell:
+    return str(layer.macs) if isinstance(layer.macs, Symbolic) else layer.macs
+
+
+def _sum(a: Cell, b: Cell) -> Cell:
+    """A sum of figures; none if one of them is unknown or open."""
+    return a + b if isinstance(a, int) and isinstance(b, int) else None
+
+
+def _output_text(tensor: Tensor) -> str:
+    return str(Tensor(tensor.shape[1:])) if tensor.rank > 1 else str(tensor)
+
+
+def _sees(seen: ReceptiveField | Mapping[str, ReceptiveField] | None) -> str:
+    """A receptive field as a cell: size and stride, `all`, or why there is no size."""
+    if seen is None:
+        return ""
+    if isinstance(seen, Mapping):
+        return "; ".join(f"{name} {_sees(field)}" for name, field in seen.items())
+    if seen.size[0] is None:
+        return seen.note.partition(":")[0]
+    if all(step == 0 for step in seen.stride):
+        return "all"
+    size = axes_text(seen.size)
+    return size if seen.start[0] is None else f"{size} /{axes_text(seen.stride)}"

@@ -6,7 +6,7 @@ from typing import cast
 
 import click
 
-from netspec.analysis.memory import BYTES, OPTIMIZERS, DType, Optimizer
+from netspec.analysis.memory_model import BYTES, OPTIMIZERS, DType, Optimizer
 from netspec.cli.options import NetworkOptions, network_options, report_options
 from netspec.cli.output import ReportOptions
 

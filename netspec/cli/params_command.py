@@ -6,7 +6,7 @@ from typing import cast
 
 import click
 
-from netspec.analysis.parameter_report import By
+from netspec.analysis.parameters import By
 from netspec.cli.options import NetworkOptions, network_options, report_options
 from netspec.cli.output import ReportOptions
 
@@ -34,5 +34,5 @@ def command(
       netspec params resnet50 --by block
       netspec params alexnet --by op --format markdown
     """
-    report = network.open().parameter_counts(cast(By, by))
+    report = network.open().parameters(cast(By, by))
     output.write(report)

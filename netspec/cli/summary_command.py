@@ -43,12 +43,12 @@ def command(
     mode = "train" if train else "inference"
     network, *others = networks
     if others:
-        from netspec.analysis.comparison import comparison
+        from netspec.analysis.compare import compare
 
         if depth is not None:
             raise click.UsageError("--depth is for one network; several are compared, one row each")
         graphs = [each.open().graph for each in networks]
-        output.write(comparison(graphs, mode))
+        output.write(compare(graphs, mode))
         return
     summary = network.open().summary(mode)
     output.write(Report(summary, lambda: summary.table(None if depth == "all" else int(depth or 1))))

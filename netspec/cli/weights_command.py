@@ -64,7 +64,7 @@ def check(
     Exit status: 0 it fits, 1 it does not
     """
     from netspec.network import known_as
-    from netspec.weights import weights_report
+    from netspec.weights_report import weights_report
 
     opened = network.open()
     state, fit = _fit(opened, file, key)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, Protocol, cast
 
-from netspec.analysis.shapes import plain_shape
 from netspec.analysis.summary import summary
 from netspec.dims import Symbolic
 from netspec.errors import closest, fail
@@ -18,7 +17,7 @@ from netspec.graph.model import Graph, Input, Node, Scope
 from netspec.graph.paths import is_below
 from netspec.graph.tree import Group, tree, uses_hint
 from netspec.graph.walk import live_nodes
-from netspec.report import Report
+from netspec.report import Report, plain
 from netspec.spec.read.body import Step
 from netspec.spec.read.spec import Spec
 from netspec.spec.text.data import plain_data
@@ -34,15 +33,25 @@ _SCOPE_WORDS = {
 }
 
 
-def explain(spec: Spec, graph: Graph, path: str = "", overridden: Collection[str] = ()) -> Report:
+class HasSpec(Protocol):
+    """An object with a spec and the graph that it was elaborated to, such as a Network."""
+
+    @property
+    def spec(self) -> Spec: ...
+    @property
+    def graph(self) -> Graph: ...
+    @property
+    def overridden(self) -> frozenset[str]: ...
+
+
+def explain(network: HasSpec, path: str = "") -> Report:
     """Explain where a part of a network comes from: its step, what enters and leaves it, and the origin of every value.
 
     `path` names an op, a block's use, a branch, a repeat, an input, an output, a weight, a parameter of the spec, or
-    a step that was left out; "" is the network itself. `overridden` are the parameters that were set from outside the
-    spec. Raises NetspecError NS209 where there is no such part.
+    a step that was left out; "" is the network itself. Raises NetspecError NS209 where there is no such part.
     """
-    data = _Explainer(spec, graph, overridden).part(path)
-    return Report(data, lambda: explanation_table(graph, data))
+    data = _Explainer(network.spec, network.graph, network.overridden).part(path)
+    return Report(data, lambda: explanation_table(network.graph, data))
 
 
 @dataclass(slots=True)
@@ -273,7 +282,7 @@ class _Explainer:
     def _named_values(self, values: Mapping[str, str]) -> list[dict[str, Any]]:
         """Values by the names that a part has for them, with their shapes."""
         types = self.graph.types
-        return [{"name": name, "value": v, "shape": plain_shape(types[v])} for name, v in values.items()]
+        return [{"name": name, "value": v, "shape": plain(types[v].shape)} for name, v in values.items()]
 
     def _data(self, part: _Part) -> dict[str, Any]:
         """A part as data, with its costs and receptive field."""
@@ -286,7 +295,7 @@ class _Explainer:
             "what": part.what,
             "place": part.place,
             "inputs": self._named_values(part.inputs),
-            "output": {"value": output, "shape": plain_shape(types[output])} if output in types else None,
+            "output": {"value": output, "shape": plain(types[output].shape)} if output in types else None,
             "ops": len(layers),
             "parameters": sum(layer["parameters"] for layer in layers),
             "macs": sum(macs) if all(isinstance(m, int) for m in macs) else None,

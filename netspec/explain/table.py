@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from netspec.analysis.receptive_field import is_one_field
 from netspec.expression import show
 from netspec.graph.model import Graph
 from netspec.shape_text import shape_text
@@ -70,7 +69,7 @@ def _weight(weight: Mapping[str, Any]) -> str:
 
 def _field(field: Mapping[str, Any]) -> str:
     """A receptive field in words; one for each input where there are several."""
-    if not is_one_field(field):
+    if not isinstance(field.get("size"), list):
         return "; ".join(f"of {name} {_field(inner)}" for name, inner in field.items())
     if field["size"] and field["size"][0] is None:
         return str(field["note"])

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 import netspec
-from netspec.analysis.diff.diff import Diff, compare
-from netspec.analysis.diff.rows import layer_events
+from netspec.analysis.diff import Diff
+from netspec.analysis.diff.match import match_graphs
+from netspec.analysis.diff.rows import layer_lines
 from netspec.network import Network
 from netspec.ops.own import find_op
 from tests.support.rewriting import flat, flat_spec
@@ -196,6 +197,20 @@ TWO = {
 }
 
 
+def test_a_merge_with_one_more_branch() -> None:
+    def merged(branches: int) -> netspec.Graph:
+        b = netspec.Builder("merged")
+        x = b.input("x", ["N", 4, 8, 8])
+        parts = [b.add(op, x, name=op) for op in ("relu", "tanh", "sigmoid")[:branches]]
+        b.output("y", b.add("concat", *parts, name="y"))
+        return b.build()
+
+    for a, b, only in ((2, 3, "only_b"), (3, 2, "only_a")):
+        found = netspec.diff(merged(a), merged(b))
+        assert [node["status"] for node in found["nodes"]] == ["same", "same", *sorted([only, "sizes"])]
+        assert f"{'+' if only == 'only_b' else '-'} sigmoid" in str(found)
+
+
 def test_a_shared_input() -> None:
     other = copy.deepcopy(TWO)
     other["network"][1]["from"] = "a"  # type: ignore[index]
@@ -325,13 +340,13 @@ def test_googlenet_with_batch_norm_is_told_once(bundled: Bundled) -> None:
 def test_rows_add_up_and_are_few(pair: tuple[str, str], bundled: Bundled) -> None:
     a, b = (bundled(name).graph for name in pair)
     for x, y in ((a, b), (b, a), (flat(a, random.Random(1)).graph, b), (a, flat(b, random.Random(1)).graph)):
-        found = compare(x, y)
-        events = layer_events(found)
-        told = [id(pair) for event in events for pair in event.pairs]
-        assert sorted(told) == sorted(id(pair) for pair in found.pairs)
+        difference = match_graphs(x, y)
+        lines = layer_lines(difference)
+        told = [id(pair) for line in lines for pair in line.pairs]
+        assert sorted(told) == sorted(id(pair) for pair in difference.pairs)
         report = netspec.diff(x, y)
-        assert sum(event.parameters for event in events) == report["difference"]["parameters"]
-        assert sum(event.macs or 0 for event in events) == report["difference"]["macs"]
+        assert sum(line.parameters for line in lines) == report["difference"]["parameters"]
+        assert sum(line.macs or 0 for line in lines) == report["difference"]["macs"]
         if x.scopes and y.scopes:
             assert len(report.table().rows) <= 45
 

@@ -10,26 +10,18 @@ import torch
 from torch import nn
 
 import netspec
-from netspec.analysis.comparison import comparison
+from netspec.analysis.compare import compare
 from netspec.analysis.cost import costs
-from netspec.analysis.field_report import field_report
-from netspec.analysis.layers import layer_table
+from netspec.analysis.field import DATA_DEPENDENT, MISALIGNED, TOO_LARGE, UNPLACED, VARIES, Field
+from netspec.analysis.field_propagation import propagate_fields
 from netspec.analysis.memory import memory
-from netspec.analysis.memory_report import memory_report
-from netspec.analysis.parameter_report import parameter_report
-from netspec.analysis.receptive_field import (
-    DATA_DEPENDENT,
-    MISALIGNED,
-    TOO_LARGE,
-    UNPLACED,
-    VARIES,
-    Field,
-    plain_field,
-    receptive_fields,
-)
+from netspec.analysis.memory_model import simulate_pass
+from netspec.analysis.parameters import parameters
+from netspec.analysis.receptive_fields import receptive_fields
 from netspec.analysis.summary import summary
 from netspec.dims import MAX_DIM
 from netspec.ops.base import REGISTRY, Op
+from netspec.report import plain
 from netspec.types import Call, Reach, Tensor, Weight, Window
 from tests.analysis.live_memory import LiveMemory, Loss
 
@@ -41,7 +33,7 @@ def net(network: str, shape: str = "[N, 2, 8, 8]", head: str = "") -> netspec.Ne
 
 
 def last(made: netspec.Network) -> Field:
-    return receptive_fields(made.graph)[made.graph.outputs[0].value]["image"]
+    return propagate_fields(made.graph)[made.graph.outputs[0].value]["image"]
 
 
 def lost(note: str) -> Field:
@@ -121,12 +113,12 @@ def test_windows_of_half_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     half = Window((1, 1), (Fraction(1, 2), Fraction(1, 2)), (Fraction(-1, 4), Fraction(1, 2)))
     monkeypatch.setattr(REGISTRY["relu"], "window", lambda self, x: half)  # pyright: ignore
     made = net(f"[{SLIDE % (3, 1)}, relu, {{max_pool2d: {{kernel_size: 3, stride: 2}}, name: last}}]", "[N, 2, H, W]")
-    fields = receptive_fields(made.graph)
+    fields = propagate_fields(made.graph)
     assert fields["relu"]["image"] == Field((3, 3), half.stride, half.start)
     assert fields["last"]["image"] == Field((4, 4), (1, 1), half.start)
     assert not any(isinstance(entry, Fraction) for entry in (*fields["last"]["image"].size, *last(made).stride))
-    plain = {"size": [3, 3], "stride": ["1/2", "1/2"], "start": ["-1/4", "1/2"]}
-    assert plain_field(fields["relu"]["image"]) == plain
+    wanted = {"size": [3, 3], "stride": ["1/2", "1/2"], "start": ["-1/4", "1/2"]}
+    assert plain(fields["relu"]["image"].public()) == wanted
 
 
 def test_what_depends_on_the_data_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,17 +146,17 @@ def peak(made: netspec.Network, batch: int, train: bool) -> int:
 @pytest.mark.parametrize("size", [1, 2, 5])
 def test_a_response_norm_of_any_width_to_the_byte(size: int, channels: int) -> None:
     made = net(f"[{{local_response_norm: {size}}}]", f"[N, {channels}, 3, 4]")
-    assert memory(made.graph, batch=3).peak == peak(made, 3, train=False)
+    assert simulate_pass(made.graph, batch=3).peak == peak(made, 3, train=False)
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_products_of_several_to_the_byte(count: int) -> None:
     branches = ", ".join(f"b{n}: [{{conv2d: {{out_channels: 2, kernel_size: 1}}}}]" for n in range(count))
     made = net(f"[{{multiply: {{branches: {{{branches}}}}}}}]")
-    uses = memory(made.graph, "train", batch=3).uses
+    nodes = simulate_pass(made.graph, "train", batch=3).nodes
     value = 4 * 3 * 2 * 8 * 8
     # The image is an input, held anyway; autograd saves all factors, and the products between them.
-    assert uses[made.graph.outputs[0].value].kept == value * (count + count - 2)
+    assert nodes[made.graph.outputs[0].value].kept == value * (count + count - 2)
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])
@@ -175,7 +167,7 @@ def test_merges_of_several_to_the_byte(name: str, count: int) -> None:
     shapes = ", ".join(f"{x}: [N, 2, 3, 5]" for x in inputs)
     text = f"netspec: 1\nname: merge\ninputs: {{{shapes}}}\nnetwork: [{{{name}, from: [{', '.join(inputs)}]}}]\n"
     made = netspec.loads(text)
-    assert memory(made.graph, batch=3).peak == peak(made, 3, train=False)
+    assert simulate_pass(made.graph, batch=3).peak == peak(made, 3, train=False)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device")
@@ -185,21 +177,21 @@ def test_same_padding_to_the_byte(mode: str, kernel: list[int]) -> None:
     """torch pads the odd row or column first, in a tensor of its own, where one axis has one."""
     options = f"kernel_size: {kernel}, padding: same, padding_mode: {mode}"
     made = net(f"[{{conv2d: {{out_channels: 3, {options}}}}}]", "[N, 2, 6, 9]")
-    assert memory(made.graph, batch=3).peak == peak(made, 3, train=False)
+    assert simulate_pass(made.graph, batch=3).peak == peak(made, 3, train=False)
 
 
 @pytest.mark.parametrize(("optimizer", "moments"), [("none", 0), ("sgd", 1), ("adam", 2)])
 def test_an_optimizer_is_held_all_the_time(optimizer: Any, moments: int) -> None:
     made = net("[{conv2d: {out_channels: 4, kernel_size: 3}}, batch_norm, flatten, {linear: 5}]")
     parameters = sum(4 * p.numel() for p in made.compile().parameters())
-    plain, found = (memory(made.graph, "train", batch=3, optimizer=name) for name in ("none", optimizer))
+    plain, found = (simulate_pass(made.graph, "train", batch=3, optimizer=name) for name in ("none", optimizer))
     assert found.parameters == found.gradients == parameters
     assert found.optimizer == moments * parameters
     assert found.peak - plain.peak == moments * parameters
     assert plain.peak == peak(made, 3, train=True)
-    inference = memory(made.graph, "inference", batch=3, optimizer=optimizer)
+    inference = simulate_pass(made.graph, "inference", batch=3, optimizer=optimizer)
     assert (inference.optimizer, inference.gradients, inference.kept) == (0, 0, 0)
-    assert inference.peak == memory(made.graph, "inference", batch=3).peak
+    assert inference.peak == simulate_pass(made.graph, "inference", batch=3).peak
 
 
 # Parameters and multiply-accumulates.
@@ -234,7 +226,7 @@ def test_a_shared_weight_counts_once() -> None:
     found = {name: (cost.parameters, cost.buffers, cost.macs) for name, cost in costs(graph).items()}
     own = 6 * 6 + 6
     assert found == {"first": (own, 0, 36), "batch_norm": (12, 13, 0), "second": (0, 0, 36), "third": (own, 0, 36)}
-    held = memory(graph, "train")
+    held = simulate_pass(graph, "train")
     normed = netspec.Builder("statistics")
     plain = REGISTRY["batch_norm"].model_validate({"affine": False})
     value = normed.node("one", plain, (normed.input("x", ["N", 6]),))
@@ -260,7 +252,7 @@ def test_sizes_that_are_asked_for_take_the_place_of_nominal_ones() -> None:
 
 
 def depth(network: str) -> int:
-    return comparison([net(network).graph])["networks"][0]["depth"]
+    return compare([net(network).graph])["networks"][0]["depth"]
 
 
 def test_depth_is_that_of_the_longest_way() -> None:
@@ -271,7 +263,7 @@ def test_depth_is_that_of_the_longest_way() -> None:
     branches = f"{{add: {{branches: {{a: [{conv}, {conv}, {conv}], b: [{conv}], c: []}}}}}}"
     assert depth(f"[{conv}, {branches}, flatten, {{linear: 2}}]") == 5
     names = ["vgg_a", "vgg_d", "vgg_e", "resnet18", "resnet50"]
-    rows = comparison([netspec.load(name).graph for name in names])["networks"]
+    rows = compare([netspec.load(name).graph for name in names])["networks"]
     # The shortcut of a stage's first block has no more layers than what it goes around.
     assert [row["depth"] for row in rows] == [11, 16, 19, 18, 50]
 
@@ -317,10 +309,10 @@ def test_every_output_of_a_node_has_its_field_and_depth() -> None:
     (second,) = [value for value, _ in builder.nodes[-1].values() if value != first]
     builder.output("y", builder.add("conv2d", second, name="last", out_channels=1, kernel_size=3))
     graph = builder.build()
-    fields = receptive_fields(graph)
+    fields = propagate_fields(graph)
     assert fields[first] == fields[second] == fields[conv] == {"x": Field((3, 3), (1, 1), (0, 0))}
     assert fields["last"] == {"x": Field((5, 5), (1, 1), (0, 0))}
-    assert comparison([graph])["networks"][0]["depth"] == 2
+    assert compare([graph])["networks"][0]["depth"] == 2
 
 
 def trained() -> netspec.Graph:
@@ -337,19 +329,19 @@ def trained() -> netspec.Graph:
 @pytest.mark.parametrize("mode", ["inference", "train"])
 def test_what_is_there_in_training_only(mode: Any) -> None:
     graph, train = trained(), mode == "train"
-    parameters, products = (116, 104) if train else (101, 92)
+    count, products = (116, 104) if train else (101, 92)
     names = ["stem", "aux", "head"] if train else ["stem", "head"]
     for height in (8, 10):
         data = summary(graph, mode, {"H": height})
-        assert (data["totals"]["parameters"], data["totals"]["parameters_training"]) == (parameters, 116)
+        assert (data["totals"]["parameters"], data["totals"]["parameters_training"]) == (count, 116)
         assert data["totals"]["macs"] == products * 6 * (height - 2)
         assert set(data["outputs"]) == ({"y", "aux"} if train else {"y"})
-    assert memory(graph, mode).parameters == 4 * parameters
-    assert comparison([graph], mode)["networks"][0]["parameters"] == parameters
-    assert parameter_report(graph, mode=mode)["total"] == parameters
-    report = memory_report(graph, mode)
+    assert simulate_pass(graph, mode).parameters == 4 * count
+    assert compare([graph], mode)["networks"][0]["parameters"] == count
+    assert parameters(graph, mode=mode)["total"] == count
+    report = memory(graph, mode)
     assert [row["name"] for row in report["layers"]] == names
-    table = layer_table(graph, summary(graph, mode), mode)
+    table = summary(graph, mode).table()
     assert any("116 in training" in note for note in table.notes) != train
     assert [row[0] for row in table.rows] == ["image", *names]
     assert ("\naux  " in str(report)) == train
@@ -366,54 +358,54 @@ def test_products_that_are_unknown_make_totals_at_least(monkeypatch: pytest.Monk
     data = summary(made.graph)
     assert (data["complete"], data["totals"]["macs"]) == (False, 128)
     assert "; at least 128 MACs at N = 1." in str(made.summary())
-    assert "totals with such ops are at least" in str(comparison([other.graph, made.graph]))
-    assert "at least" not in str(comparison([other.graph]))
+    assert "totals with such ops are at least" in str(compare([other.graph, made.graph]))
+    assert "at least" not in str(compare([other.graph]))
 
 
 def test_what_a_network_sees_is_its_last_window() -> None:
     def sees(network: str) -> str:
-        return str(comparison([net(network).graph])).splitlines()[2].split("  ")[-1].strip()
+        return str(compare([net(network).graph])).splitlines()[2].split("  ")[-1].strip()
 
     for last_one in ("{adaptive_avg_pool2d: 3}", "flatten", "{adaptive_avg_pool2d: 1}", "{softmax: 2}", "{softmax: 3}"):
         assert sees(f"[{{max_pool2d: 2}}, {last_one}]") == "2 /2", last_one
     assert sees("[{max_pool2d: {kernel_size: [2, 3]}}]") == "2x3 /2x3"
-    flat = comparison([net("[{linear: 3}]", "[N, 4]").graph])
+    flat = compare([net("[{linear: 3}]", "[N, 4]").graph])
     assert flat["networks"][0]["receptive_field"] is None
 
 
 def test_fields_without_a_place_in_tables() -> None:
     made = net("[{adaptive_avg_pool2d: 3}, {max_pool2d: 2, name: pool}]")
-    report = field_report(made.graph)
+    report = receptive_fields(made.graph)
     assert report["layers"][0]["share"] == [None, None]
     assert str(report).splitlines()[4].split()[-4:] == ["varies", "-", "-", "-"]
     assert "  varies" in str(made.summary())
-    wide = field_report(net("[{conv2d: {out_channels: 1, kernel_size: 7, padding: 3}}]", "[N, 2, 4, 5]").graph)
+    wide = receptive_fields(net("[{conv2d: {out_channels: 1, kernel_size: 7, padding: 3}}]", "[N, 2, 4, 5]").graph)
     assert wide["layers"][0]["share"] == [1.0, 1.0]
 
 
 def test_networks_without_anything_to_hold() -> None:
     nothing = net("[identity]")
-    assert "peak" in str(memory_report(nothing.graph))
-    assert parameter_report(nothing.graph)["rows"] == []
-    assert str(parameter_report(nothing.graph)).splitlines()[-1].split() == ["total", "0"]
+    assert "peak" in str(memory(nothing.graph))
+    assert parameters(nothing.graph)["rows"] == []
+    assert str(parameters(nothing.graph)).splitlines()[-1].split() == ["total", "0"]
     title = {"none": "no optimizer", "sgd": "SGD with momentum", "adam": "Adam"}
     for optimizer, words in title.items():
-        report = memory_report(nothing.graph, "train", optimizer=optimizer)  # pyright: ignore
+        report = memory(nothing.graph, "train", optimizer=optimizer)  # pyright: ignore
         assert str(report).splitlines()[0] == f"example: memory of training, {words}, batch 1, float32"
-        assert memory_report(nothing.graph, optimizer=optimizer)["optimizer"] == "none"  # pyright: ignore
+        assert memory(nothing.graph, optimizer=optimizer)["optimizer"] == "none"  # pyright: ignore
 
 
 @pytest.mark.parametrize(("dtype", "size"), [("int64", 8), ("int32", 4), ("bfloat16", 4), ("float64", 4)])
 def test_inputs_of_other_dtypes(dtype: str, size: int) -> None:
     """Floats are all of the precision that is asked for; integers stay what they are."""
     made = net("[identity]", f"{{shape: [N, 7], dtype: {dtype}}}")
-    assert memory(made.graph, batch=3).inputs == 3 * 7 * size
+    assert simulate_pass(made.graph, batch=3).inputs == 3 * 7 * size
 
 
 def test_memory_at_sizes_that_are_asked_for() -> None:
     made = net("[relu]", "{shape: [N, 2, H, 8], nominal: {H: 5}}")
-    assert memory(made.graph).inputs == 4 * 2 * 5 * 8
-    assert memory(made.graph, at={"H": 9}).inputs == 4 * 2 * 9 * 8
+    assert simulate_pass(made.graph).inputs == 4 * 2 * 5 * 8
+    assert simulate_pass(made.graph, at={"H": 9}).inputs == 4 * 2 * 9 * 8
 
 
 CONV = "{conv2d: {out_channels: 2, kernel_size: 1}}"
@@ -429,13 +421,13 @@ TRAINING = {
 @pytest.mark.parametrize("name", TRAINING)
 def test_training_steps_to_the_byte(name: str) -> None:
     made = net(TRAINING[name])
-    assert memory(made.graph, "train", batch=3).peak == peak(made, 3, train=True)
+    assert simulate_pass(made.graph, "train", batch=3).peak == peak(made, 3, train=True)
 
 
 def test_what_summaries_say_below_and_beside() -> None:
     def table(network: str, shape: str) -> Any:
         made = net(network, shape)
-        return layer_table(made.graph, summary(made.graph))
+        return summary(made.graph).table()
 
     conv = "{conv2d: {out_channels: 1, kernel_size: 1}}"
     assert table(f"[{conv}]", "[1, 2, 8, 8]").notes[0].endswith("; 128 MACs.")
@@ -448,14 +440,14 @@ def test_what_summaries_say_below_and_beside() -> None:
 
 def test_keys_and_titles_of_reports() -> None:
     graph = net("[{max_pool2d: 2}, batch_norm]").graph
-    fields, held, counts = field_report(graph), memory_report(graph), parameter_report(graph)
+    fields, held, counts = receptive_fields(graph), memory(graph), parameters(graph)
     assert fields["network"] == held["network"] == counts["network"] == "example"
     assert (fields["layers"][0]["op"], held["layers"][0]["op"]) == ("max_pool2d", "max_pool2d")
     assert fields["layers"][0]["output_shape"] == held["layers"][0]["output_shape"] == ["N", 2, 4, 4]
     assert str(counts).splitlines()[0] == "example: parameters by layer"
-    many = memory_report(net("[batch_norm]", "[N, 1000000]").graph, batch=2)
+    many = memory(net("[batch_norm]", "[N, 1000000]").graph, batch=2)
     # 4 values of 4 bytes for each channel and one of 8: 16 MB.
     rows = {line.split()[0]: line.split()[-1] for line in str(many).splitlines() if line}
     assert (rows["weights"], rows["inputs"], rows["peak"]) == ("16.0", "8.0", "32.0")
-    nothing = [line.split()[0] for line in str(memory_report(net("[identity]").graph)).splitlines() if line]
+    nothing = [line.split()[0] for line in str(memory(net("[identity]").graph)).splitlines() if line]
     assert nothing[nothing.index("weights") :][:3] == ["weights", "inputs", "peak"]

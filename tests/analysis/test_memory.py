@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 import netspec
-from netspec.analysis.memory import memory, size_of
+from netspec.analysis.memory_model import simulate_pass, size_of
 from netspec.graph.walk import live_nodes
 from netspec.ops.base import REGISTRY, Example
 from netspec.types import Layer, Tensor
@@ -130,7 +130,7 @@ COPIES = {
 def test_peaks_of_one_op(name: str, example: Example) -> None:
     graph, module, inputs = alone(name, example)
     number = REGISTRY[name].examples.index(example) + 1
-    ours = memory(graph, "inference", batch=BATCH).peak
+    ours = simulate_pass(graph, "inference", batch=BATCH).peak
     theirs = inference(module, inputs)
     if name == "batch_norm":
         channels = example.inputs[0][1]
@@ -139,7 +139,7 @@ def test_peaks_of_one_op(name: str, example: Example) -> None:
         assert 0 <= ours - theirs <= 2 * 4 * BATCH * 3  # `f(a) + f(b) + f(c)` adds two before it makes the third
     else:
         assert ours == theirs
-    ours, theirs = memory(graph, "train", batch=BATCH).peak, training(module, inputs)
+    ours, theirs = simulate_pass(graph, "train", batch=BATCH).peak, training(module, inputs)
     if (name, number) in PADS_APART | COPIES:
         assert ours <= theirs <= 1.5 * ours
     elif name == "multihead_attention" and len(inputs) > 2:
@@ -175,8 +175,8 @@ def test_bundled_networks_to_the_byte(name: str) -> None:
         module = net.compile()
     module = module.to("meta")
     inputs = [torch.empty((BATCH, *i.type.shape[1:]), device="meta") for i in net.graph.inputs]  # pyright: ignore
-    ours = memory(net.graph, "inference", batch=BATCH)
-    train = memory(net.graph, "train", batch=BATCH)
+    ours = simulate_pass(net.graph, "inference", batch=BATCH)
+    train = simulate_pass(net.graph, "train", batch=BATCH)
     assert train.parameters == sum(4 * p.numel() for p in module.parameters())
     assert train.buffers == sum(b.nbytes for b in module.buffers())
     assert train.inputs == ours.inputs == sum(x.nbytes for x in inputs)
@@ -197,7 +197,7 @@ def test_other_precisions(dtype: Any) -> None:
         module = net.compile()
     module = module.to("meta", getattr(torch, dtype))
     inputs = [torch.empty((2, 3, 224, 224), device="meta", dtype=getattr(torch, dtype))]
-    ours = memory(net.graph, "train", batch=2, dtype=dtype)
+    ours = simulate_pass(net.graph, "train", batch=2, dtype=dtype)
     assert ours.parameters == sum(p.nbytes for p in module.parameters())
     assert ours.buffers == sum(b.nbytes for b in module.buffers())
     theirs = training(module, inputs)
@@ -221,7 +221,7 @@ def test_what_an_optimizer_holds(name: Any) -> None:
     optimizer.step()
     tensors = [t for state in optimizer.state.values() for t in state.values() if torch.is_tensor(t)]
     held_by_it = sum(t.nbytes for t in tensors if t.dim())
-    assert memory(net.graph, "train", optimizer=name).optimizer == held_by_it
+    assert simulate_pass(net.graph, "train", optimizer=name).optimizer == held_by_it
 
 
 def test_a_shared_input_and_a_residual() -> None:
@@ -243,9 +243,9 @@ network:
     )
     module = net.compile().to("meta")
     image = [torch.empty(BATCH, 4, 8, 8, device="meta")]
-    found = memory(net.graph, "train", batch=BATCH)
-    assert found.uses["left.conv2d"].kept == 4 * BATCH * 4 * 64
-    assert found.uses["right.conv2d"].kept == 0
+    found = simulate_pass(net.graph, "train", batch=BATCH)
+    assert found.nodes["left.conv2d"].kept == 4 * BATCH * 4 * 64
+    assert found.nodes["right.conv2d"].kept == 0
     # `left + x + right` makes one tensor more than the three it adds.
     assert abs(found.peak - training(module, image)) <= 4 * BATCH * 4 * 64
 

@@ -11,7 +11,9 @@ import pytest
 import torch
 
 import netspec
-from netspec.analysis.receptive_field import BORDER, LOST, Field, plain_field, receptive_fields
+from netspec.analysis.field import BORDER, LOST, Field
+from netspec.analysis.field_propagation import propagate_fields
+from netspec.report import plain
 from tests.ops.test_contract import Case, each_case, written
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
@@ -60,10 +62,10 @@ def extents(graph: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], torch.
 
 def hold(field: Field, shape: tuple[int, ...], out: tuple[int, ...], seen: torch.Tensor, exact: bool = True) -> None:
     """What each unit sees spans what the field says, where it lies in the map."""
-    places = field.places or tuple(range(2, 2 + len(field.size)))
+    axes = field.value_axes
     for unit in itertools.product(*map(range, out)):
         spots = seen[unit].nonzero()
-        for entry, axis in enumerate(places):
+        for entry, axis in enumerate(axes):
             size, stride, start = field.size[entry], field.stride[entry], field.start[entry]
             assert isinstance(size, int)
             assert stride is not None
@@ -75,13 +77,13 @@ def hold(field: Field, shape: tuple[int, ...], out: tuple[int, ...], seen: torch
 
 
 def field_of(graph: Any) -> Field:
-    return receptive_fields(graph)[graph.nodes[-1].path]["image"]
+    return propagate_fields(graph)[graph.nodes[-1].path]["image"]
 
 
 def test_a_channel_shuffle_and_channels_last_change_nothing() -> None:
     for between in (SHUFFLE, [LAST, INSIDE[0], FIRST], [LAST, INSIDE[1], INSIDE[2], FIRST]):
         field = field_of(built([CONV, *between, CONV], (1, 4, 9, 9)))
-        assert plain_field(field) == {"size": [5, 5], "stride": [1, 1], "start": [-2, -2]}
+        assert plain(field.public()) == {"size": [5, 5], "stride": [1, 1], "start": [-2, -2]}
 
 
 MAPS: list[list[Step]] = [
@@ -115,7 +117,7 @@ def test_random_chains(seed: int) -> None:
     graph = built(steps, shape)
     field = field_of(graph)
     assert not field.note
-    assert LOST not in field.places
+    assert LOST not in field.axes
     hold(field, shape, *extents(graph, shape))
 
 
@@ -123,10 +125,10 @@ def test_an_axis_that_a_layer_mixes_is_seen_whole() -> None:
     """Channels last, a softmax over the rows sees its column; over both axes a norm sees all."""
     shape = (1, 4, 6, 5)
     graph = built([LAST, ("softmax", {"dim": 1})], shape)
-    assert plain_field(field_of(graph)) == {"size": [6, 1], "stride": [0, 1], "start": [0, 0]}
+    assert plain(field_of(graph).public()) == {"size": [6, 1], "stride": [0, 1], "start": [0, 0]}
     hold(field_of(graph), shape, *extents(graph, shape))
     graph = built([CONV, LAST, ("layer_norm", {"normalized_shape": [6, 5, 4]})], shape)
-    assert plain_field(field_of(graph)) == {"size": [6, 5], "stride": [0, 0], "start": [0, 0]}
+    assert plain(field_of(graph).public()) == {"size": [6, 5], "stride": [0, 0], "start": [0, 0]}
 
 
 TOKENS: list[Step] = [LAST, ("flatten", {"start_dim": 1, "end_dim": 2})]
@@ -137,12 +139,12 @@ def test_tokens_are_not_placed(more: list[Step]) -> None:
     """The number of a token tells no row and column; a layer over features leaves it what it saw."""
     field = field_of(built([CONV, *TOKENS, *more], (1, 4, 6, 5)))
     note = "unplaced: the unit's index does not tell where"
-    assert plain_field(field) == {"size": [3, 3], "stride": [None, None], "start": [None, None], "note": note}
+    assert plain(field.public()) == {"size": [3, 3], "stride": [None, None], "start": [None, None], "note": note}
 
 
 def test_attention_over_tokens_sees_everything() -> None:
     field = field_of(built([CONV, *TOKENS, ("multihead_attention", {"num_heads": 2})], (1, 4, 6, 5)))
-    assert plain_field(field) == {"size": [6, 5], "stride": [0, 0], "start": [0, 0]}
+    assert plain(field.public()) == {"size": [6, 5], "stride": [0, 0], "start": [0, 0]}
 
 
 def test_what_does_not_come_back_is_not_placed() -> None:
@@ -173,7 +175,7 @@ def test_borders_say_where_units_see_more(mode: str, kernel: int, padding: Any) 
             spots = set(seen[unit].nonzero()[:, entry].tolist())
             outside = outside or not spots <= set(range(first, first + kernel))
     assert outside == field.border
-    assert plain_field(field).get("note") == (BORDER if outside else None)
+    assert plain(field.public()).get("note") == (BORDER if outside else None)
 
 
 def test_a_border_stays_one_behind_other_layers() -> None:

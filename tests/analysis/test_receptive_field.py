@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 import netspec
-from netspec.analysis.receptive_field import MISALIGNED, UNEVEN, UNPLACED, VARIES, Field, receptive_fields
+from netspec.analysis.field import MISALIGNED, UNEVEN, UNPLACED, VARIES, Field
+from netspec.analysis.field_propagation import propagate_fields
 
 Interval = tuple[int, int]
 
@@ -107,7 +108,7 @@ def test_placed_fields_are_where_the_gradient_is(name: str, size: int) -> None:
     made = net(network, size)
     module = positive(made.compile())
     output = made.graph.outputs[0].value
-    field = receptive_fields(made.graph)[output]["image"]
+    field = propagate_fields(made.graph)[output]["image"]
     assert field.note == ""
     height, width = made.graph.types[output].spatial
     assert isinstance(height, int)
@@ -152,7 +153,7 @@ def test_fields_behind_upsampling_are_where_the_gradient_is(name: str) -> None:
     made = net(UPSAMPLED[name], 24)
     module = positive(made.compile())
     output = made.graph.outputs[0].value
-    field = receptive_fields(made.graph)[output]["image"]
+    field = propagate_fields(made.graph)[output]["image"]
     height, width = made.graph.types[output].spatial
     assert isinstance(height, int)
     assert isinstance(width, int)
@@ -182,25 +183,25 @@ def seen_or_not(module: nn.Module, size: int, position: tuple[int, int], axis: i
 
 def test_up_and_down_again_is_an_even_field() -> None:
     """Downsampling by as much undoes the difference of units, and the field has a start again."""
-    fields = receptive_fields(net(UPSAMPLED["nearest"]).graph)
+    fields = propagate_fields(net(UPSAMPLED["nearest"]).graph)
     assert fields["interpolate"]["image"].note == UNEVEN
     assert fields["interpolate"]["image"].stride == (1, 1)
     assert fields["conv2d_3"]["image"] == Field((7, 7), (2, 2), (-2, -2))
-    doubled = receptive_fields(net("[{interpolate: 2}]").graph)["interpolate"]["image"]
+    doubled = propagate_fields(net("[{interpolate: 2}]").graph)["interpolate"]["image"]
     assert (doubled.size, doubled.stride, doubled.start) == ((1, 1), (Fraction(1, 2),) * 2, (None, None))
 
 
 def test_what_is_upsampled_alike_may_merge() -> None:
     other = "{conv_transpose2d: {out_channels: 2, kernel_size: 2, stride: 2}}"
     text = f"[{{add: {{branches: {{a: [{{interpolate: 2}}], b: [{other}]}}}}}}]"
-    assert receptive_fields(net(text).graph)["add"]["image"].note == UNEVEN
+    assert propagate_fields(net(text).graph)["add"]["image"].note == UNEVEN
     apart = (
         "[{add: {branches: {a: [{interpolate: 2}, {avg_pool2d: 2}], b: [{interpolate: 2}, {narrow: {dim: 2, start: 0,"
     )
     apart += " length: 32}}, {narrow: {dim: 3, start: 0, length: 32}}]}}}]"
-    assert receptive_fields(net(apart).graph)["add"]["image"].note == MISALIGNED
+    assert propagate_fields(net(apart).graph)["add"]["image"].note == MISALIGNED
     long = f"[{', '.join(['{interpolate: 64}', '{avg_pool2d: 63}'] * 3)}]"
-    assert receptive_fields(net(long).graph)["avg_pool2d_3"]["image"].note == VARIES
+    assert propagate_fields(net(long).graph)["avg_pool2d_3"]["image"].note == VARIES
 
 
 EVERYTHING = {
@@ -216,7 +217,7 @@ EVERYTHING = {
 def test_what_sees_everything(network: str) -> None:
     made = net(network)
     output = made.graph.outputs[0].value
-    assert receptive_fields(made.graph)[output]["image"] == Field((32, 32), (0, 0), (0, 0))
+    assert propagate_fields(made.graph)[output]["image"] == Field((32, 32), (0, 0), (0, 0))
     rank = made.graph.types[output].rank
     found = seen_by_gradient(positive(made.compile()), 32, (0,) * (rank - 2))
     assert found == [(0, 31), (0, 31)]
@@ -224,7 +225,7 @@ def test_what_sees_everything(network: str) -> None:
 
 def test_linear_over_a_map_sees_a_line() -> None:
     made = net("[{linear: 5}]", 8)
-    assert receptive_fields(made.graph)["linear"]["image"] == Field((1, 8), (1, 0), (0, 0))
+    assert propagate_fields(made.graph)["linear"]["image"] == Field((1, 8), (1, 0), (0, 0))
     assert seen_by_gradient(positive(made.compile()), 8, (3, 2)) == [(3, 3), (0, 7)]
 
 
@@ -240,18 +241,18 @@ UNKNOWN = {
 @pytest.mark.parametrize(("network", "note"), UNKNOWN.values(), ids=UNKNOWN)
 def test_what_has_no_place_says_why(network: str, note: str) -> None:
     made = net(network)
-    field = receptive_fields(made.graph)[made.graph.outputs[0].value]["image"]
+    field = propagate_fields(made.graph)[made.graph.outputs[0].value]["image"]
     assert field.note == note
     assert field.stride == (None, None)
 
 
 def test_flatten_of_single_units_keeps_their_place() -> None:
-    field = receptive_fields(net("[{avg_pool2d: 32}, flatten]").graph)["flatten"]["image"]
+    field = propagate_fields(net("[{avg_pool2d: 32}, flatten]").graph)["flatten"]["image"]
     assert field == Field((32, 32), (32, 32), (0, 0))
 
 
 def test_a_flattened_unit_still_has_a_size() -> None:
-    assert receptive_fields(net("[{avg_pool2d: 4}, flatten, relu]").graph)["relu"]["image"].size == (4, 4)
+    assert propagate_fields(net("[{avg_pool2d: 4}, flatten, relu]").graph)["relu"]["image"].size == (4, 4)
 
 
 def test_several_inputs_have_a_field_each() -> None:
@@ -260,23 +261,23 @@ def test_several_inputs_have_a_field_each() -> None:
         "network:\n  - {avg_pool2d: {kernel_size: 3, stride: 1, padding: 1}, from: left}\n"
         "  - {add, from: [one, right], name: two}\n  - {linear: 3, from: flat, name: fc}\noutputs: {two: two, fc: fc}\n"
     ).replace("from: left", "from: left, name: one")
-    fields = receptive_fields(netspec.loads(text).graph)
+    fields = propagate_fields(netspec.loads(text).graph)
     assert fields["two"] == {"left": Field((3, 3), (1, 1), (-1, -1)), "right": Field((1, 1), (1, 1), (0, 0))}
     assert fields["fc"] == {}
 
 
 def test_measured_from_an_inner_value() -> None:
     made = net(f"[{{{conv('7', stride='4')[1:-1]}, name: a}}, {conv('3', stride='2')}, {{{conv('3')[1:-1]}, name: b}}]")
-    assert receptive_fields(made.graph, "a")["b"] == {"a": Field((7, 7), (2, 2), (0, 0))}
-    assert receptive_fields(made.graph)["b"]["image"] == Field((31, 31), (8, 8), (0, 0))
+    assert propagate_fields(made.graph, "a")["b"] == {"a": Field((7, 7), (2, 2), (0, 0))}
+    assert propagate_fields(made.graph)["b"]["image"] == Field((31, 31), (8, 8), (0, 0))
 
 
 def test_open_sizes_do_not_matter_to_windows() -> None:
-    fixed = receptive_fields(net(f"[{conv('3')}, {{avg_pool2d: 2}}]").graph)
+    fixed = propagate_fields(net(f"[{conv('3')}, {{avg_pool2d: 2}}]").graph)
     made = netspec.loads(
         "netspec: 1\nname: example\ninputs: {image: [N, 2, H, W]}\n" + f"network: [{conv('3')}, {{avg_pool2d: 2}}]\n"
     )
-    assert receptive_fields(made.graph)["avg_pool2d"] == fixed["avg_pool2d"]
+    assert propagate_fields(made.graph)["avg_pool2d"] == fixed["avg_pool2d"]
 
 
 @pytest.mark.parametrize(
@@ -293,7 +294,7 @@ def test_figures_that_were_published(name: str, value: str, size: int) -> None:
     """Araujo, Norris & Sim 2019 (Distill), table of receptive fields; AlexNet's pool5: Girshick et al. 2014."""
     made = netspec.load(name)
     path = made.graph.scopes[value].output if value in made.graph.scopes else value
-    assert receptive_fields(made.graph)[path]["image"].size == (size, size)
+    assert propagate_fields(made.graph)[path]["image"].size == (size, size)
 
 
 SHAPES = [
@@ -318,7 +319,7 @@ def test_fields_of_the_networks_shapes_are_where_the_gradient_is(
             if isinstance(layer, nn.MaxPool2d):
                 mean = nn.AvgPool2d(layer.kernel_size, layer.stride, layer.padding, layer.ceil_mode)
                 setattr(parent, name, mean)
-    fields = receptive_fields(made.graph)
+    fields = propagate_fields(made.graph)
     for number, output in enumerate(made.graph.outputs):
         field = fields[output.value]["image"]
         assert field.note == ""
@@ -342,6 +343,6 @@ class Taken(nn.Module):
 
 
 def test_fields_are_ints_where_they_are_whole() -> None:
-    for fields in receptive_fields(netspec.load("resnet18").graph).values():
+    for fields in propagate_fields(netspec.load("resnet18").graph).values():
         for field in fields.values():
             assert not any(isinstance(entry, Fraction) for entry in (*field.size, *field.stride, *field.start))

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import netspec
-from netspec.analysis.comparison import comparison
-from netspec.analysis.field_report import field_report
-from netspec.analysis.memory_report import memory_report
-from netspec.analysis.parameter_report import parameter_report
+from netspec.analysis.compare import compare
+from netspec.analysis.memory import memory
+from netspec.analysis.parameters import parameters
+from netspec.analysis.receptive_fields import receptive_fields
 from netspec.backends.pytorch.runtime.prove import prove_module
 
 SMALL = """
@@ -66,7 +66,7 @@ def net(name: str) -> netspec.Network:
 # images 8.64; kept 8.8 + 8.8 + 8.0 + 4.0 + 2.88 + 2.88; two gradients of 2.88; the output, 0.2: 49.96 MB.
 TABLES: dict[str, tuple[Callable[[], Any], str]] = {
     "comparison": (
-        lambda: comparison([net("small").graph, net("pair").graph, net("open").graph]),
+        lambda: compare([net("small").graph, net("pair").graph, net("open").graph]),
         """
 network  input                 output         depth  ops  parameters   MACs  sees
 -------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ small    2 x H x 12            5                  3   10         257      -  7x5
 """,
     ),
     "fields": (
-        lambda: field_report(net("small").graph),
+        lambda: receptive_fields(net("small").graph),
         """
 A small network: receptive fields in image 2 x 9 x 12
 
@@ -89,7 +89,7 @@ mean         global average pool  1 x 1   9 x 12  0       0       100 %
 """,
     ),
     "fields of each input": (
-        lambda: field_report(net("pair").graph, every=True),
+        lambda: receptive_fields(net("pair").graph, every=True),
         """
 pair: receptive fields in left 2 x 8 x 8, right 2 x 8 x 8
 
@@ -104,7 +104,7 @@ flat   flatten               right         3     -       -      38 %
 """,
     ),
     "fields in an open size": (
-        lambda: field_report(net("open").graph),
+        lambda: receptive_fields(net("open").graph),
         """
 small: receptive fields in image 2 x H x 12
 
@@ -117,7 +117,7 @@ mean         global average pool  1 x 1            H x 12  0       0       - x 1
 """,
     ),
     "parameters": (
-        lambda: parameter_report(net("small").graph),
+        lambda: parameters(net("small").graph),
         """
 A small network: parameters by layer
 
@@ -133,7 +133,7 @@ total                                      257
 """,
     ),
     "parameters by op": (
-        lambda: parameter_report(net("small").graph, "op"),
+        lambda: parameters(net("small").graph, "op"),
         """
 A small network: parameters by op
 
@@ -147,7 +147,7 @@ total                           5         257
 """,
     ),
     "parameters by block": (
-        lambda: parameter_report(net("small").graph, "block"),
+        lambda: parameters(net("small").graph, "block"),
         """
 A small network: parameters by block
 
@@ -160,7 +160,7 @@ total                5         257
 """,
     ),
     "memory": (
-        lambda: memory_report(net("small").graph, batch=10000),
+        lambda: memory(net("small").graph, batch=10000),
         """
 A small network: memory of inference, batch 10000, float32
 
@@ -181,7 +181,7 @@ Most is held in pool.
 """,
     ),
     "memory of training": (
-        lambda: memory_report(net("small").graph, "train", batch=10000, optimizer="adam"),
+        lambda: memory(net("small").graph, "train", batch=10000, optimizer="adam"),
         """
 A small network: memory of training, Adam, batch 10000, float32
 
@@ -282,7 +282,7 @@ def test_the_table(name: str) -> None:
 
 
 def test_what_the_comparison_says_beside_its_table() -> None:
-    data = comparison([net("small").graph, net("pair").graph], "train")
+    data = compare([net("small").graph, net("pair").graph], "train")
     first, second = data["networks"]
     assert data["mode"] == "train"
     assert (first["title"], first["at"], first["complete"]) == ("A small network", {"N": 1}, True)
@@ -313,12 +313,12 @@ def test_steps_that_no_output_needs() -> None:
     assert "\n0 parameters (0.0 KB as float32), 40 more in steps that no output needs; 0 MACs" in network.summary().to(
         "table"
     )
-    assert "A module holds 40 more in steps that no output needs." in parameter_report(network.graph).to("table")
+    assert "A module holds 40 more in steps that no output needs." in parameters(network.graph).to("table")
     assert "A module holds 40 more parameters in steps that no output needs." in network.memory().to("table")
     assert "40 parameters (40 of them in steps that no output needs)" in prove_module(
         network.graph, network.to_source()
     )
-    for said in (network.summary(mode="train")["totals"], parameter_report(network.graph)):
+    for said in (network.summary(mode="train")["totals"], parameters(network.graph)):
         assert said.get("parameters", said.get("total")) == 0
 
 
@@ -333,5 +333,5 @@ def test_what_is_built_in_training_is_told_from_what_nothing_needs() -> None:
     both = netspec.loads(text.replace("  - {conv2d: {out_channels: 8, kernel_size: 1}, name: unused}\n", ""))
     assert ", 8 in training; " in both.summary().to("table")
     assert "no output needs" not in "".join(
-        report.to("table") for report in (both.summary(), parameter_report(both.graph), both.memory())
+        report.to("table") for report in (both.summary(), parameters(both.graph), both.memory())
     )

@@ -12,7 +12,6 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import netspec
-import netspec.analysis.comparison
 
 TINY = """netspec: 1
 name: tiny
@@ -168,7 +167,7 @@ def test_an_input_may_be_called_as_what_a_field_has() -> None:
     net = netspec.loads(f"netspec: 1\nname: two\n{inputs}\nnetwork: [{{add, from: [size, note]}}]\n")
     assert "size 1 /1; note 1 /1" in str(net.summary())
     assert "of size windows of 1 x 1" in str(net.explain("add"))
-    assert netspec.analysis.comparison.comparison([net.graph])["networks"][0]["receptive_field"] is None
+    assert netspec.compare([net.graph])["networks"][0]["receptive_field"] is None
 
 
 def test_sizes_that_an_op_can_not_take() -> None:

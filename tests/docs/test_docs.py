@@ -71,6 +71,13 @@ def test_the_table_of_networks_has_the_published_figures() -> None:
     assert "60,965,224 | 724 M | 195 /32" in rows["alexnet"]
 
 
+def test_the_page_of_the_python_api_has_every_name_and_an_example_of_each() -> None:
+    page = (REPOSITORY / "docs" / "python.md").read_text("utf-8").split("\n## Networks\n")[0]
+    for name in netspec.__all__:
+        assert f"| `{name}` |" in page or f"`{name}` is an older name" in page, name
+        assert re.search(rf">>> .*\bnetspec\.{name}\b|^\.\.\. .*\bnetspec\.{name}\b", page, re.M), name
+
+
 def test_every_op_attribute_and_code_is_documented() -> None:
     from netspec.ops import REGISTRY
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import netspec
-from netspec.analysis.receptive_field import Field, receptive_fields
+from netspec.analysis.field import Field
+from netspec.analysis.field_propagation import propagate_fields
 from tests.fuzz.lasting import COUNTS, hold
 from tests.fuzz.random_maps import random_map
 from tests.fuzz.random_specs import random_spec
@@ -55,7 +56,7 @@ def check(data: dict[str, Any]) -> None:
     # The last value, and others from all over the network.
     paths = [*paths[-1 :: -max(1, len(paths) // VALUES)]][:VALUES]
     units = [(path, position) for path in paths for position in positions(types[path].shape)]
-    fields = receptive_fields(net.graph)
+    fields = propagate_fields(net.graph)
     edges = [edges_of(reference, axis) for axis in (0, 1)]
     for (path, position), intervals in zip(units, seen(data, units), strict=True):
         field = fields[path]["image"]

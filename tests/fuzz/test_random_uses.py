@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import netspec
-from netspec.analysis.comparison import comparison
+from netspec.analysis.compare import compare
 from netspec.backends.pytorch.runtime.prove import prove_module
 from netspec.graph import Graph
 from netspec.passes import fold_batch_norm, strip_dropout, truncate
@@ -123,7 +123,7 @@ def check_reports(net: netspec.Network) -> None:
         net.diagram(mode=mode)
     str(net.parameter_counts("block"))
     str(net.receptive_fields(every=True))
-    str(comparison([graph, graph]))
+    str(compare([graph, graph]))
 
 
 def check_spec(graph: Graph) -> None:

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 import netspec
-from netspec.analysis.receptive_field import plain_field, receptive_fields
+from netspec.analysis.field_propagation import propagate_fields
 from netspec.dims import symbol
 from netspec.ops.attributes import make_op
 from netspec.ops.base import REGISTRY, RuleError
+from netspec.report import plain
 from netspec.types import Tensor
 
 N, H, W = symbol("N"), symbol("H"), symbol("W")
@@ -94,21 +95,21 @@ def test_behind_a_gate_that_saw_everything_each_unit_sees_everything(gate: str) 
     steps = ", ".join(f"{{{step}}}" for step in gate.split(", sig")[:1]) + (", sigmoid" if "sigmoid" in gate else "")
     body = f"[{{multiply: {{branches: {{gate: [{steps}], map: []}}}}, name: y}}]"
     network = netspec.loads(f"{HEAD}network: {body}\n")
-    field = receptive_fields(network.graph)["y"]["image"]
-    assert plain_field(field) == {"size": [8, 6], "stride": [0, 0], "start": [0, 0]}
+    field = propagate_fields(network.graph)["y"]["image"]
+    assert plain(field.public()) == {"size": [8, 6], "stride": [0, 0], "start": [0, 0]}
     assert all(rows == set(range(8)) and columns == set(range(6)) for rows, columns in seen_by_units(network))
 
 
 def test_behind_a_gate_of_places_a_unit_sees_its_place() -> None:
     gate = "{conv2d: {out_channels: 1, kernel_size: 3, padding: 1}, name: gate}"
     network = netspec.loads(f"{HEAD}network: [{gate}, {{multiply, from: [image, gate], name: y}}]\n")
-    assert plain_field(receptive_fields(network.graph)["y"]["image"])["size"] == [3, 3]
+    assert plain(propagate_fields(network.graph)["y"]["image"].public())["size"] == [3, 3]
 
 
 def test_a_gate_that_saw_a_part_is_no_window() -> None:
     """Each unit sees its place, and one part of the image that is the same for all: no size and stride say that."""
     body = "[{narrow: {dim: 2, start: 0, length: 4}, from: image}, {avg_pool2d: {kernel_size: [4, 6]}, name: gate}, "
     body += "{multiply, from: [image, gate], name: y}]"
-    field = receptive_fields(netspec.loads(f"{HEAD}network: {body}\n").graph)["y"]["image"]
+    field = propagate_fields(netspec.loads(f"{HEAD}network: {body}\n").graph)["y"]["image"]
     assert field.note
     assert field.size == (None, None)

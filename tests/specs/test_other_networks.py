@@ -13,7 +13,8 @@ import torchvision
 from torch import Tensor, nn
 
 import netspec
-from netspec.analysis.receptive_field import UNEVEN, receptive_fields
+from netspec.analysis.field import UNEVEN
+from netspec.analysis.field_propagation import propagate_fields
 from tests.support.paths import OTHER
 
 NAMES = ["mobilenet_v2", "resnet50_fpn", "unet", "vit_b_16"]
@@ -116,7 +117,7 @@ def test_parameters_begin_as_the_spec_says() -> None:
 
 def test_a_token_is_not_seen_before_the_first_attention() -> None:
     """A patch sees 16 x 16 pixels, and everything once attention has mixed them."""
-    fields = receptive_fields(loaded("vit_b_16").graph)
+    fields = propagate_fields(loaded("vit_b_16").graph)
     assert fields["conv_proj"]["image"].size == (16, 16)
     assert fields["patches"]["image"].size == (16, 16)
     assert fields["layers.0.self_attention"]["image"].size == (224, 224)
@@ -227,11 +228,11 @@ def test_unet_at_every_size() -> None:
 
 def test_the_receptive_field_of_unet_is_where_the_gradient_is() -> None:
     """Behind up-convolutions units differ: the most that any sees is what the field says. Its widths are a 64th."""
-    whole = receptive_fields(loaded("unet").graph)["scores"]["image"]
+    whole = propagate_fields(loaded("unet").graph)["scores"]["image"]
     text = (OTHER / "unet.yaml").read_text().partition("expect:")[0]
     thin = re.sub(r"(double_conv|out_channels): (\d+)", lambda m: f"{m[1]}: {int(m[2]) // 64}", text)
     found = netspec.loads(thin)
-    field = receptive_fields(found.graph)["scores"]["image"]
+    field = propagate_fields(found.graph)["scores"]["image"]
     assert field == whole
     assert field.note == UNEVEN
     assert field.stride == (1, 1)

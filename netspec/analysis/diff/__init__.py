@@ -1,5 +1,13 @@
-"""What changed from one network to another."""
+"""The difference between two networks.
 
-from netspec.analysis.diff.diff import diff
+Each file knows only those before it:
 
-__all__ = ["diff"]
+- `model` (pairs of nodes), `interface`, `fingerprints`, `sequences`, `align`: which node matches which
+- `reads`, `match`: what differs in each pair
+- `words`, `lines`, `rows`: the layers side by side, in few lines
+- `figures`, `table`, `report`: the JSON and the tables
+"""
+
+from netspec.analysis.diff.report import Diff, diff
+
+__all__ = ["Diff", "diff"]

@@ -1,163 +1,199 @@
-"""Which node of one graph stands for which of another: by structure, and by name where that leaves a choice.
+"""Matching of the nodes of two graphs: by structure, and by name where that leaves a choice.
 
-Three ways in turn, each for what the one before left over. First, what is made alike from the inputs on is the same
-node, wherever it was written (`up` digests, those that hashes order by). Then both graphs are sequences, in an order
-that does not depend on how they were written, and gaps between matched nodes are aligned: on tokens that stand once
-in both (as patience diffs do), on equal beginnings and ends, and what remains as sequences of genes are, by the best
-sum of similarities. Last, neighbours of matched nodes find each other, whatever the order. All is linear in the nodes,
-but for sorting and those sums, whose table is kept to a band around its diagonal where it would be large.
+Three ways in turn, each for what the one before left over:
+
+1. What is computed alike from the inputs on is the same node, wherever it was written (`origin` fingerprints).
+2. Both graphs are sequences, in an order that does not depend on how they were written, and the gaps between matched
+   nodes are aligned: by what is unique in both (as patience diffs do), by equal beginnings and ends, and what remains
+   as sequences of genes are, by the best sum of similarities.
+3. Neighbours of matched nodes find each other, whatever the order.
+
+All is linear in the nodes, but for sorting and those sums, whose table is kept to a band around its diagonal where it
+would be large.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from netspec.analysis.diff.fingerprints import Ends, Ids, Side
+from netspec.analysis.diff.fingerprints import FingerprintedGraph, Numbers
+from netspec.analysis.diff.interface import Interface
+from netspec.analysis.diff.sequences import MAX_CELLS, best_alignment, longest_ascending
 from netspec.graph.canonical import canonical, in_order
 from netspec.graph.model import Graph, Node
 
 Matches = dict[str, str]
-"""Paths of nodes of the first graph, each with the path of its node in the second."""
+"""Paths of nodes of the first graph, each with the path of its match in the second."""
 
-MOST_CELLS = 300_000
-"""How large a table of similarities may be; a larger one is filled only around its diagonal."""
+_Key = Callable[[FingerprintedGraph, Node], Hashable]
+"""A property of nodes by which they are matched."""
 
-Run = tuple[Sequence[Node], Sequence[Node]]
+_Run = tuple[Sequence[Node], Sequence[Node]]
+"""Nodes of both graphs without a match, in order, that stand between the same matched nodes."""
 
 
-def align(a: Graph, b: Graph, ends: Ends) -> Matches:
-    """The nodes that stand for one another in two graphs; all of them, exactly, where their hashes are equal."""
+def align(a: Graph, b: Graph, interface: Interface) -> Matches:
+    """The nodes that match in two graphs; all of them, exactly, where the hashes of the graphs are equal."""
     if canonical(a) == canonical(b):
         return {x.path: y.path for x, y in zip(in_order(a), in_order(b), strict=True)}
-    ids = Ids()
-    left, right = Side(a, ids, ends.inputs_a, ends.outputs_a), Side(b, ids, ends.inputs_b, ends.outputs_b)
-    return _Aligner(left, right).matches
+    numbers = Numbers()
+    left = FingerprintedGraph(a, numbers, interface.inputs_a, interface.outputs_a)
+    right = FingerprintedGraph(b, numbers, interface.inputs_b, interface.outputs_b)
+    return _Aligner(left, right).align()
+
+
+def _op(graph: FingerprintedGraph, node: Node) -> Hashable:
+    return graph.op[node.path]
+
+
+def _local(graph: FingerprintedGraph, node: Node) -> Hashable:
+    return graph.local[node.path]
+
+
+def _origin(graph: FingerprintedGraph, node: Node) -> Hashable:
+    return graph.origin[node.path]
+
+
+def _origin_and_purpose(graph: FingerprintedGraph, node: Node) -> Hashable:
+    return graph.origin[node.path], graph.purpose[node.path]
+
+
+def _opname(_: FingerprintedGraph, node: Node) -> Hashable:
+    return node.op.opname
 
 
 class _Aligner:
-    """The matches of two graphs as they come."""
+    """The matches of two graphs as they are made."""
 
-    def __init__(self, a: Side, b: Side) -> None:
+    def __init__(self, a: FingerprintedGraph, b: FingerprintedGraph) -> None:
         self.a, self.b = a, b
         self.matches: Matches = {}
-        self.taken: set[str] = set()
-        self._equal(lambda side, node: (side.up[node.path], side.down[node.path]))
-        # Twins are made alike: which is which is told by what reads them, where that is no twin.
-        self._equal(lambda side, node: side.up[node.path], once=True)
-        self._neighbours(lambda side, node: side.up[node.path])
-        self._equal(lambda side, node: side.up[node.path])
-        self._gaps()
-        self._neighbours(lambda side, node: side.token[node.path])
-        self._neighbours(lambda side, node: side.kind[node.path])
-        self._neighbours(lambda side, node: node.op.opname)
+        self.matched_b: set[str] = set()
 
-    def match(self, x: Node, y: Node) -> None:
+    def align(self) -> Matches:
+        self._match_equal(_origin_and_purpose)
+        # Several nodes may be computed alike. Which is which is told by what reads them, where that is unique.
+        self._match_equal(_origin, unique=True)
+        self._match_neighbours(_origin)
+        self._match_equal(_origin)
+        self._align_gaps()
+        self._match_neighbours(_local)
+        self._match_neighbours(_op)
+        self._match_neighbours(_opname)
+        return self.matches
+
+    def _match(self, x: Node, y: Node) -> None:
         self.matches[x.path] = y.path
-        self.taken.add(y.path)
+        self.matched_b.add(y.path)
 
-    def _left(self, nodes: Iterable[Node]) -> list[Node]:
+    def _unmatched_a(self, nodes: Iterable[Node]) -> list[Node]:
         return [node for node in nodes if node.path not in self.matches]
 
-    def _right(self, nodes: Iterable[Node]) -> list[Node]:
-        return [node for node in nodes if node.path not in self.taken]
+    def _unmatched_b(self, nodes: Iterable[Node]) -> list[Node]:
+        return [node for node in nodes if node.path not in self.matched_b]
 
-    def _equal(self, key: Callable[[Side, Node], Hashable], once: bool = False) -> None:
-        """Match what has equal keys, by name and in order where several do; with `once` only where none do."""
+    # By equal keys.
+
+    def _match_equal(self, key: _Key, unique: bool = False) -> None:
+        """Match nodes with equal keys; with `unique` only where each side has one node with the key."""
         groups: defaultdict[Hashable, tuple[list[Node], list[Node]]] = defaultdict(lambda: ([], []))
-        for node in self._left(self.a.nodes):
+        for node in self._unmatched_a(self.a.nodes):
             groups[key(self.a, node)][0].append(node)
-        for node in self._right(self.b.nodes):
+        for node in self._unmatched_b(self.b.nodes):
             groups[key(self.b, node)][1].append(node)
         for xs, ys in groups.values():
-            if not once or len(xs) == len(ys) == 1:
-                self._pair(xs, ys)
+            if not unique or len(xs) == len(ys) == 1:
+                self._match_group(xs, ys)
 
-    def _pair(self, xs: list[Node], ys: list[Node]) -> None:
+    def _match_group(self, xs: list[Node], ys: list[Node]) -> None:
+        """Match nodes that are alike: in order, but where one side has more of them first by name."""
         if len(xs) != len(ys):
             names = {y.path: y for y in ys}
             for x in xs:
                 if y := names.get(x.path):
-                    self.match(x, y)
-        for x, y in zip(self._left(xs), self._right(ys), strict=False):
-            self.match(x, y)
+                    self._match(x, y)
+        for x, y in zip(self._unmatched_a(xs), self._unmatched_b(ys), strict=False):
+            self._match(x, y)
 
-    def _gaps(self) -> None:
-        """Align what lies between matched nodes, as far as those come in the same order on both sides."""
-        at = {node.path: number for number, node in enumerate(self.b.nodes)}
-        fixed = [(number, at[self.matches[x.path]]) for number, x in enumerate(self.a.nodes) if x.path in self.matches]
+    # In sequence.
+
+    def _align_gaps(self) -> None:
+        """Align what is between matched nodes, as far as those come in the same order on both sides."""
+        place = {node.path: number for number, node in enumerate(self.b.nodes)}
+        anchors = [(n, place[self.matches[x.path]]) for n, x in enumerate(self.a.nodes) if x.path in self.matches]
         i = j = 0
-        for x, y in [*_ascending(fixed), (len(self.a.nodes), len(self.b.nodes))]:
-            self._run((self._left(self.a.nodes[i:x]), self._right(self.b.nodes[j:y])))
+        for x, y in [*longest_ascending(anchors), (len(self.a.nodes), len(self.b.nodes))]:
+            self._align_run((self._unmatched_a(self.a.nodes[i:x]), self._unmatched_b(self.b.nodes[j:y])))
             i, j = x + 1, y + 1
 
-    def _run(self, run: Run) -> None:
+    def _align_run(self, run: _Run) -> None:
+        """Align a run at what is unique in it, and so on between; what has nothing unique by similarity."""
         todo = [run]
         while todo:
             xs, ys = todo.pop()
             if not xs or not ys:
                 continue
-            fixed = self._once(xs, ys, lambda s, n: s.token[n.path])
-            if not fixed and len(xs) * len(ys) > MOST_CELLS:
-                # Less is sure where sizes differ, so this is for what is too long to be looked at closely.
-                fixed = self._once(xs, ys, lambda s, n: s.kind[n.path])
-            if not fixed:
-                self._closely(*self._trimmed(xs, ys))
+            anchors = self._anchors(xs, ys, _local)
+            if not anchors and len(xs) * len(ys) > MAX_CELLS:
+                # Less is sure where sizes differ, so this is for what is too long for similarities.
+                anchors = self._anchors(xs, ys, _op)
+            if not anchors:
+                self._align_by_similarity(*self._without_equal_ends(xs, ys))
                 continue
             i = j = 0
-            for x, y in [*fixed, (len(xs), len(ys))]:
+            for x, y in [*anchors, (len(xs), len(ys))]:
                 todo.append((xs[i:x], ys[j:y]))
                 if x < len(xs):
-                    self.match(xs[x], ys[y])
+                    self._match(xs[x], ys[y])
                 i, j = x + 1, y + 1
 
-    def _once(self, xs: Sequence[Node], ys: Sequence[Node], key: Callable[[Side, Node], int]) -> list[tuple[int, int]]:
-        """Places of what stands once on both sides, as far as it comes in the same order."""
+    def _anchors(self, xs: Sequence[Node], ys: Sequence[Node], key: _Key) -> list[tuple[int, int]]:
+        """The places of what is unique on both sides, as far as it comes in the same order."""
         keys_a, keys_b = [key(self.a, x) for x in xs], [key(self.b, y) for y in ys]
         count_a, count_b = Counter(keys_a), Counter(keys_b)
-        at = {k: number for number, k in enumerate(keys_b) if count_b[k] == 1}
-        return _ascending([(n, at[k]) for n, k in enumerate(keys_a) if count_a[k] == 1 and k in at])
+        place = {k: number for number, k in enumerate(keys_b) if count_b[k] == 1}
+        return longest_ascending([(n, place[k]) for n, k in enumerate(keys_a) if count_a[k] == 1 and k in place])
 
-    def _trimmed(self, xs: Sequence[Node], ys: Sequence[Node]) -> Run:
+    def _without_equal_ends(self, xs: Sequence[Node], ys: Sequence[Node]) -> _Run:
         """Match equal beginnings, then equal ends: further copies of a block stand after those that both have."""
         first, last_x, last_y = 0, len(xs), len(ys)
 
-        def alike(x: Node, y: Node) -> bool:
-            return self.a.token[x.path] == self.b.token[y.path]
+        def equal(x: Node, y: Node) -> bool:
+            return self.a.local[x.path] == self.b.local[y.path]
 
-        while first < min(last_x, last_y) and alike(xs[first], ys[first]):
-            self.match(xs[first], ys[first])
+        while first < min(last_x, last_y) and equal(xs[first], ys[first]):
+            self._match(xs[first], ys[first])
             first += 1
-        while first < min(last_x, last_y) and alike(xs[last_x - 1], ys[last_y - 1]):
+        while first < min(last_x, last_y) and equal(xs[last_x - 1], ys[last_y - 1]):
             last_x, last_y = last_x - 1, last_y - 1
-            self.match(xs[last_x], ys[last_y])
+            self._match(xs[last_x], ys[last_y])
         return xs[first:last_x], ys[first:last_y]
 
-    def _closely(self, xs: Sequence[Node], ys: Sequence[Node]) -> None:
-        """Align two runs by the best sum of similarities, in which every gap that opens costs something."""
+    def _align_by_similarity(self, xs: Sequence[Node], ys: Sequence[Node]) -> None:
         if xs and ys:
-            for i, j in _best(len(xs), len(ys), self._similarity(xs, ys)):
-                self.match(xs[i], ys[j])
+            for i, j in best_alignment(len(xs), len(ys), self._similarity(xs, ys)):
+                self._match(xs[i], ys[j])
 
     def _similarity(self, xs: Sequence[Node], ys: Sequence[Node]) -> Callable[[int, int], int]:
-        kinds_a, kinds_b = [self.a.token[x.path] for x in xs], [self.b.token[y.path] for y in ys]
-        names_a, names_b = [x.path for x in xs], [y.path for y in ys]
-        last_a, last_b = [x.name for x in xs], [y.name for y in ys]
-        known: dict[tuple[int, int], int] = {}
+        """A function that scores the pair of a node of each run: by what they compute, and a little by their names."""
+        local_a, local_b = [self.a.local[x.path] for x in xs], [self.b.local[y.path] for y in ys]
+        paths_a, paths_b = [x.path for x in xs], [y.path for y in ys]
+        names_a, names_b = [x.name for x in xs], [y.name for y in ys]
+        scores: dict[tuple[int, int], int] = {}
 
         def similarity(i: int, j: int) -> int:
-            key = kinds_a[i], kinds_b[j]
-            score = known.get(key)
+            key = local_a[i], local_b[j]
+            score = scores.get(key)
             if score is None:
-                score = known[key] = self._alike(xs[i], ys[j])
-            return score + 2 * (names_a[i] == names_b[j]) + (last_a[i] == last_b[j]) if score else 0
+                score = scores[key] = self._score(xs[i], ys[j])
+            return score + 2 * (paths_a[i] == paths_b[j]) + (names_a[i] == names_b[j]) if score else 0
 
         return similarity
 
-    def _alike(self, x: Node, y: Node) -> int:
-        """How much two nodes have in common; 0 where one can't stand for the other."""
-        if self.a.kind[x.path] == self.b.kind[y.path]:
+    def _score(self, x: Node, y: Node) -> int:
+        """How much two nodes have in common; 0 where they can't match."""
+        if self.a.op[x.path] == self.b.op[y.path]:
             score = 12
         elif x.op.opname == y.op.opname:
             score = 8
@@ -165,108 +201,40 @@ class _Aligner:
             return 2
         else:
             return 0
-        mine, theirs = self.a.types[x.path], self.b.types[y.path]
-        if mine == theirs:
+        type_a, type_b = self.a.types[x.path], self.b.types[y.path]
+        if type_a == type_b:
             score += 4
-        elif mine.rank == theirs.rank and mine.spatial == theirs.spatial:
+        elif type_a.rank == type_b.rank and type_a.spatial == type_b.spatial:
             score += 3
         # Layers carry the structure: what comes after them follows.
         return 2 * score if x.op.family in ("convolution", "linear", "merge") else score
 
-    def _neighbours(self, key: Callable[[Side, Node], Hashable]) -> None:
-        """Match what stands around matched nodes and has equal keys, once on both sides."""
+    # Around matched nodes.
+
+    def _match_neighbours(self, key: _Key) -> None:
+        """Match the nodes around matched ones whose keys are equal, and unique among these."""
         todo = list(self.matches.items())
         while todo:
-            p, q = todo.pop()
-            x, y = self.a.graph.by_path[p], self.b.graph.by_path[q]
-            for mine, theirs in (
-                (self.a.above(x), self.b.above(y)),
-                (self.a.below(x), self.b.below(y)),
+            path_a, path_b = todo.pop()
+            x, y = self.a.graph.by_path[path_a], self.b.graph.by_path[path_b]
+            for near_x, near_y in (
+                (self.a.sources(x), self.b.sources(y)),
+                (self.a.users(x), self.b.users(y)),
             ):
-                for u, v in self._same(self._left(mine), self._right(theirs), key):
-                    self.match(u, v)
+                for u, v in self._unique_pairs(self._unmatched_a(near_x), self._unmatched_b(near_y), key):
+                    self._match(u, v)
                     todo.append((u.path, v.path))
 
-    def _same(
-        self, xs: list[Node], ys: list[Node], key: Callable[[Side, Node], Hashable]
-    ) -> Iterable[tuple[Node, Node]]:
+    def _unique_pairs(self, xs: list[Node], ys: list[Node], key: _Key) -> list[tuple[Node, Node]]:
         if not xs or not ys:
             return []
         groups_a, groups_b = _grouped(self.a, xs, key), _grouped(self.b, ys, key)
         return [(u[0], v[0]) for k, u in groups_a.items() if len(u) == 1 and len(v := groups_b.get(k, [])) == 1]
 
 
-def _grouped(side: Side, nodes: list[Node], key: Callable[[Side, Node], Hashable]) -> dict[Hashable, list[Node]]:
+def _grouped(graph: FingerprintedGraph, nodes: list[Node], key: _Key) -> dict[Hashable, list[Node]]:
+    """Nodes by their keys, each once."""
     groups: dict[Hashable, list[Node]] = {}
-    for node in dict.fromkeys(node.path for node in nodes):
-        groups.setdefault(key(side, found := side.graph.by_path[node]), []).append(found)
+    for node in {node.path: node for node in nodes}.values():
+        groups.setdefault(key(graph, node), []).append(node)
     return groups
-
-
-def _ascending(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The longest part of these pairs, which ascend on the left, that ascends on the right too."""
-    ends: list[int] = []
-    at: list[int] = []
-    before: list[int] = []
-    for number, (_, y) in enumerate(pairs):
-        place = bisect_left(ends, y)
-        before.append(at[place - 1] if place else -1)
-        if place == len(ends):
-            ends.append(y)
-            at.append(number)
-        else:
-            ends[place], at[place] = y, number
-    found: list[tuple[int, int]] = []
-    number = at[-1] if at else -1
-    while number >= 0:
-        found.append(pairs[number])
-        number = before[number]
-    return found[::-1]
-
-
-_OPEN = 3
-"""What it costs to open a gap in an alignment."""
-_NEVER = -(10**9)
-
-
-def _best(n: int, m: int, similarity: Callable[[int, int], int]) -> list[tuple[int, int]]:
-    """The pairs of the best alignment of n things with m; in a band around the diagonal where there are many."""
-    half = max(n, m) if n * m <= MOST_CELLS else max(MOST_CELLS // (2 * n), m // n + 1)
-    # Scores of the row before, by whether it ends in a pair or in a gap; the way back, a byte for each cell.
-    pair, gap = [_NEVER] * (m + 1), [0] * (m + 1)
-    pair[0] = 0
-    ways = [bytes(m + 1)]
-    for i in range(1, n + 1):
-        middle = i * m // n
-        low, high = max(1, middle - half), min(m, middle + half)
-        pair_now, gap_now = [_NEVER] * (m + 1), [_NEVER] * (m + 1)
-        gap_now[0] = 0
-        way = bytearray(m + 1)
-        for j in range(low, high + 1):
-            score = similarity(i - 1, j - 1)
-            if score:
-                p, g = pair[j - 1], gap[j - 1]
-                # 1: the pair before it is a pair too.
-                pair_now[j] = score + (p if p >= g else g)
-                way[j] = 1 if p >= g else 0
-            # 0, 2, 4, 6: a gap that skips y after a gap or a pair, one that skips x after a gap or a pair.
-            skips = gap_now[j - 1], pair_now[j - 1] - _OPEN, gap[j], pair[j] - _OPEN
-            best = max(skips)
-            gap_now[j] = best
-            way[j] |= 2 * skips.index(best)
-        pair, gap = pair_now, gap_now
-        ways.append(bytes(way))
-    found: list[tuple[int, int]] = []
-    i, j, paired = n, m, pair[m] >= gap[m]
-    while i and j:
-        way = ways[i][j]
-        if paired:
-            i, j, paired = i - 1, j - 1, bool(way & 1)
-            found.append((i, j))
-        else:
-            paired = bool(way & 2)
-            if way & 4:
-                i -= 1
-            else:
-                j -= 1
-    return found[::-1]

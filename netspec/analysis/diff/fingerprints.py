@@ -1,190 +1,159 @@
-"""One of two graphs, as their alignment reads it: its ends, tokens, digests, and an order that no writing changes."""
+"""Fingerprints of nodes, by which two graphs are aligned, and an order of nodes that no way of writing changes.
+
+A fingerprint is a number; the two graphs share a table of numbers, so that equal numbers mean equal things. Of `relu`
+in `image -> conv -> relu -> fc`, each covers more than the one before it:
+
+| fingerprint | covers | equal for |
+|---|---|---|
+| `op` | the op and its attributes | every relu |
+| `local` | that, and the types it reads and gives | every relu on maps of this size |
+| `origin` | the op, and all that it is computed from | the relu after this conv of the image |
+| `purpose` | `local`, and all that it is used for | the relu before this fc, which is the output |
+
+`origin` is what compilers call a value number, `purpose` the same from the outputs up. A change of `conv` leaves the
+`op` and `purpose` of `relu` as they are, and a change of `fc` its `op`, `local` and `origin`: so nodes find each other
+on both sides of a change.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import TypeVar
+from collections.abc import Hashable, Mapping
 
-from netspec.dims import Dim, Symbolic, symbol
-from netspec.graph.model import Graph, Input, Node, Output
+from netspec.analysis.diff.interface import common_symbols
+from netspec.graph.model import Graph, Node
+from netspec.graph.paths import node_of
 from netspec.types import Tensor
 
-Ids = dict[Hashable, int]
-"""A number for each thing that two graphs have in common."""
+_NEIGHBOURHOOD = 3
+"""How many steps back a node's neighbourhood reaches."""
 
 
-T = TypeVar("T", Input, Output)
+class Numbers:
+    """A table that gives equal things equal numbers, in the order in which they come."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Hashable, int] = {}
+
+    def of(self, *parts: Hashable) -> int:
+        """The number of a thing, told by its parts."""
+        return self._numbers.setdefault(parts, len(self._numbers))
 
 
-def _id(ids: Ids, key: Hashable) -> int:
-    return ids.setdefault(key, len(ids))
+class FingerprintedGraph:
+    """A graph with the fingerprints of its nodes, and the nodes in an order of their own.
 
-
-@dataclass(frozen=True)
-class Ends:
-    """Inputs and outputs of two graphs side by side; None where one graph has none to stand beside."""
-
-    inputs: list[tuple[Input | None, Input | None]]
-    outputs: list[tuple[Output | None, Output | None]]
-
-    @cached_property
-    def inputs_a(self) -> dict[str, int]:
-        return {x.name: number for number, (x, _) in enumerate(self.inputs) if x}
-
-    @cached_property
-    def inputs_b(self) -> dict[str, int]:
-        return {y.name: number for number, (_, y) in enumerate(self.inputs) if y}
-
-    @cached_property
-    def outputs_a(self) -> dict[str, int]:
-        return {x.name: number for number, (x, _) in enumerate(self.outputs) if x}
-
-    @cached_property
-    def outputs_b(self) -> dict[str, int]:
-        return {y.name: number for number, (_, y) in enumerate(self.outputs) if y}
-
-
-def ends(a: Graph, b: Graph) -> Ends:
-    """The inputs and outputs that stand for one another: by their places, or by names where one graph has more."""
-    return Ends(_beside(a.inputs, b.inputs), _beside(a.outputs, b.outputs))
-
-
-def _beside(xs: Sequence[T], ys: Sequence[T]) -> list[tuple[T | None, T | None]]:
-    if len(xs) == len(ys):
-        return list(zip(xs, ys, strict=True))
-    names = {y.name: y for y in ys}
-    by_name = {x.name: names[x.name] for x in xs if x.name in names}
-    rest = [y for y in ys if y.name not in by_name]
-    found: list[tuple[T | None, T | None]] = []
-    for x in xs:
-        y = by_name.get(x.name) or (rest.pop(0) if rest else None)
-        found.append((x, y))
-    return [*found, *((None, y) for y in rest)]
-
-
-def common_symbols(graph: Graph) -> dict[str, Dim]:
-    """The symbols of a graph's inputs by the order in which they appear, which is all that a hash knows of them."""
-    found: dict[str, Dim] = {}
-    for i in graph.inputs:
-        for dim in i.type.shape:
-            if isinstance(dim, Symbolic):
-                found.setdefault(str(dim), symbol(f"S{len(found)}"))
-    return found
-
-
-class Side:
-    """A graph with what tells its nodes apart; numbers are those of `ids`, which both graphs share.
-
-    `kind` is an op with its attributes, `token` that and the types it reads and gives. `up` is all that a value is made
-    of, `down` all that it is used for. `nodes` are in the order in which the outputs reach them, the longer branch
-    of a sum first: what is written in another order, or changed elsewhere, moves nothing.
+    `inputs` and `outputs` number the inputs and outputs of the graph, those that match in two graphs alike. `op`,
+    `local` and `purpose` are by the paths of nodes, `origin` and `types` by values. `nodes` come in the order in which
+    the outputs reach them, the longer branch of a sum first: what is written in another order, or changed elsewhere,
+    moves nothing.
     """
 
-    def __init__(self, graph: Graph, ids: Ids, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:
+    def __init__(self, graph: Graph, numbers: Numbers, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:
         self.graph = graph
-        self.types = _types(graph)
-        self.kind = _kinds(graph, ids)
-        types = {value: _id(ids, type) for value, type in self.types.items()}
-        self.token = {
-            node.path: _id(ids, (self.kind[node.path], *[types[v] for v in node.inputs], types[node.path]))
-            for node in graph.nodes
-        }
-        self.up = self._up(ids, inputs)
-        self.down = self._down(ids, outputs)
-        self.nodes = self._in_order(ids)
+        self.types = _common_types(graph)
+        self._numbers = numbers
+        self.op = self._op()
+        self.local = self._local()
+        self.origin = self._origin(inputs)
+        self.purpose = self._purpose(outputs)
+        self.nodes = self._in_order()
 
-    def above(self, node: Node) -> list[Node]:
+    def sources(self, node: Node) -> list[Node]:
         """The nodes that a node reads."""
-        found = [self.graph.by_path.get(value.partition(":")[0]) for value in node.inputs]
-        return [above for above in found if above is not None]
+        sources = [self.graph.by_path.get(node_of(value)) for value in node.inputs]
+        return [source for source in sources if source is not None]
 
-    def below(self, node: Node) -> list[Node]:
+    def users(self, node: Node) -> list[Node]:
         """The nodes that read a node."""
         return [user for value, _ in node.values() for user in self.graph.users[value]]
 
-    def _up(self, ids: Ids, inputs: Mapping[str, int]) -> dict[str, int]:
-        found = {i.name: _id(ids, ("input", inputs[i.name], self.types[i.name])) for i in self.graph.inputs}
+    def _op(self) -> dict[str, int]:
+        numbers: dict[int, int] = {}
         for node in self.graph.nodes:
-            read = [found[value] for value in node.inputs]
-            made = _id(ids, ("up", self.kind[node.path], *(sorted(read) if node.op.commutes else read)))
-            for number, (value, _) in enumerate(node.values()):
-                found[value] = _id(ids, ("value", made, number)) if number else made
-        return found
+            if id(node.op) not in numbers:
+                numbers[id(node.op)] = self._numbers.of("op", node.op.opname, node.op.model_dump_json())
+        return {node.path: numbers[id(node.op)] for node in self.graph.nodes}
 
-    def _down(self, ids: Ids, outputs: Mapping[str, int]) -> dict[str, int]:
+    def _local(self) -> dict[str, int]:
+        types = {value: self._numbers.of("type", type) for value, type in self.types.items()}
+        return {
+            node.path: self._numbers.of(
+                "local", self.op[node.path], *[types[value] for value in node.inputs], types[node.path]
+            )
+            for node in self.graph.nodes
+        }
+
+    def _origin(self, inputs: Mapping[str, int]) -> dict[str, int]:
+        origin = {i.name: self._numbers.of("input", inputs[i.name], self.types[i.name]) for i in self.graph.inputs}
+        for node in self.graph.nodes:
+            read = [origin[value] for value in node.inputs]
+            number = self._numbers.of("origin", self.op[node.path], *(sorted(read) if node.op.commutes else read))
+            for place, (value, _) in enumerate(node.values()):
+                origin[value] = self._numbers.of("output", number, place) if place else number
+        return origin
+
+    def _purpose(self, outputs: Mapping[str, int]) -> dict[str, int]:
         uses: dict[str, list[tuple[int, ...]]] = {value: [] for value in self.graph.types}
         for o in self.graph.outputs:
             uses[o.value].append((-1, outputs[o.name], o.mode == "train"))
-        found: dict[str, int] = {}
+        purpose: dict[str, int] = {}
         for node in reversed(self.graph.nodes):
-            used = tuple(tuple(sorted(uses[value])) for value, _ in node.values())
-            digest = found[node.path] = _id(ids, ("down", self.token[node.path], used))
-            for number, value in enumerate(node.inputs):
-                uses[value].append((digest, 0 if node.op.commutes else number))
-        return found
+            uses_of_node = tuple(tuple(sorted(uses[value])) for value, _ in node.values())
+            purpose[node.path] = self._numbers.of("purpose", self.local[node.path], uses_of_node)
+            for place, value in enumerate(node.inputs):
+                uses[value].append((purpose[node.path], 0 if node.op.commutes else place))
+        return purpose
 
-    def _in_order(self, ids: Ids) -> list[Node]:
-        depth = {i.name: 0 for i in self.graph.inputs}
-        look = {i.name: 0 for i in self.graph.inputs}
+    def _neighbourhood(self) -> dict[str, int]:
+        """A fingerprint of every value by the names of ops a few steps back, which no change further away reaches."""
+        nearby = {i.name: 0 for i in self.graph.inputs}
+        for _ in range(_NEIGHBOURHOOD):
+            # Of what was not reached by the last step, the number is 0.
+            before, nearby = nearby, dict.fromkeys(nearby, 0)
+            for node in self.graph.nodes:
+                read = sorted([before.get(value, 0) for value in node.inputs])
+                number = self._numbers.of("neighbourhood", node.op.opname, *read)
+                nearby.update((value, number) for value, _ in node.values())
+        return nearby
+
+    def _depths(self) -> dict[str, int]:
+        """The most nodes that stand one after another on a way from an input to each value."""
+        depths = {i.name: 0 for i in self.graph.inputs}
         for node in self.graph.nodes:
-            deep = 1 + max([depth[value] for value in node.inputs], default=0)
-            for value, _ in node.values():
-                depth[value] = deep
-        # What a node looks like from nearby: a change far away does not change it.
-        for _ in range(3):
-            look = {
-                **dict.fromkeys(look, 0),
-                **{
-                    value: _id(ids, ("look", node.op.opname, *sorted([look.get(v, 0) for v in node.inputs])))
-                    for node in self.graph.nodes
-                    for value, _ in node.values()
-                },
-            }
+            depth = 1 + max([depths[value] for value in node.inputs], default=0)
+            depths.update((value, depth) for value, _ in node.values())
+        return depths
 
-        def read(node: Node) -> list[str]:
-            if not node.op.commutes:
-                return list(node.inputs)
-            return sorted(node.inputs, key=lambda value: (-depth[value], look[value]))
+    def _in_order(self) -> list[Node]:
+        depths, nearby = self._depths(), self._neighbourhood()
+
+        def deepest_first(values: tuple[str, ...]) -> list[str]:
+            return sorted(values, key=lambda value: (-depths[value], nearby[value]))
 
         # What no output needs comes last, from its ends upwards.
-        rest = sorted(self.graph.nodes, key=lambda node: (-depth[node.path], look[node.path]))
-        found: dict[str, Node] = {}
-        for start in [*(o.value for o in self.graph.outputs), *(node.path for node in rest)]:
-            todo = [(start.partition(":")[0], False)]
+        starts = [*(o.value for o in self.graph.outputs), *deepest_first(tuple(n.path for n in self.graph.nodes))]
+        ordered: dict[str, Node] = {}
+        for start in starts:
+            todo = [(node_of(start), False)]
             while todo:
                 path, ready = todo.pop()
                 node = self.graph.by_path.get(path)
-                if node is None or path in found:
+                if node is None or path in ordered:
                     continue
                 if ready:
-                    found[path] = node
+                    ordered[path] = node
                     continue
                 todo.append((path, True))
-                todo += [(value.partition(":")[0], False) for value in reversed(read(node))]
-        return list(found.values())
+                read = deepest_first(node.inputs) if node.op.commutes else node.inputs
+                todo += [(node_of(value), False) for value in reversed(read)]
+        return list(ordered.values())
 
 
-def _types(graph: Graph) -> dict[str, Tensor]:
-    """The type of every value, with symbols that two graphs have in common."""
+def _common_types(graph: Graph) -> dict[str, Tensor]:
+    """The type of every value, with the symbols that two graphs have in common."""
     names = common_symbols(graph)
-    known: dict[int, Tensor] = {}
-    found: dict[str, Tensor] = {}
-    for value, type in graph.types.items():
-        renamed = known.get(id(type))
-        if renamed is None:
-            renamed = known[id(type)] = type.at(names) if names else type
-        found[value] = renamed
-    return found
-
-
-def _kinds(graph: Graph, ids: Ids) -> dict[str, int]:
-    known: dict[int, int] = {}
-    found: dict[str, int] = {}
-    for node in graph.nodes:
-        kind = known.get(id(node.op))
-        if kind is None:
-            kind = known[id(node.op)] = _id(ids, (node.op.opname, node.op.model_dump_json()))
-        found[node.path] = kind
-    return found
+    renamed: dict[int, Tensor] = {}
+    for type in graph.types.values():
+        if id(type) not in renamed:
+            renamed[id(type)] = type.at(names) if names else type
+    return {value: renamed[id(type)] for value, type in graph.types.items()}

@@ -1,348 +1,233 @@
-"""What differs between two networks, layer by layer: scopes side by side, and below them the ops that differ."""
+"""The layers of two networks side by side: scopes with scopes, and below them the ops that differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from netspec.analysis.diff.diff import Comparison, NodePair, Status
+from netspec.analysis.diff.lines import DiffLine, fold_copies, fold_details, fold_layers, pairs_of
+from netspec.analysis.diff.model import GraphDiff, NodePair, Status
 from netspec.analysis.diff.words import layers_words, op_words, shapes_words
-from netspec.analysis.layers import MINOR, describe
+from netspec.analysis.scope_label import scope_label
 from netspec.graph.model import Node
+from netspec.graph.paths import node_of
 from netspec.graph.tree import Group, tree
 
-DiffItem = Group | Node
+_Item = Group | Node
+"""An item of a scope: a node, or an inner scope with its items."""
 
-FEW, MOST = 6, 12
+_MOST_REPLACED, _MOST_DETAILS = 6, 12
 """Lines below a layer: so many are shown of what was replaced, and of anything."""
 
 
-@dataclass(slots=True)
-class Event:
-    """A line of the table: where, what, the output's shape, and by how much parameters and MACs differ.
-
-    `details` are the lines below it; `pairs` are the nodes that it tells of. `mixed`: the two sides nest their nodes in
-    other ways, and details have the names that they have beside it.
-    """
-
-    name: str
-    what: str
-    status: Status
-    pairs: list[NodePair]
-    output: str = ""
-    details: list[Event] = field(default_factory=list["Event"])
-    mixed: bool = False
-
-    @property
-    def parameters(self) -> int:
-        return sum(pair.parameters for pair in self.pairs)
-
-    @property
-    def macs(self) -> int | None:
-        """None where a size is open."""
-        found = [pair.macs for pair in self.pairs]
-        known = [count for count in found if count is not None]
-        return sum(known) if len(known) == len(found) else None
-
-    @property
-    def quiet(self) -> bool:
-        """Whether there is nothing to tell: the same, or sizes that change no cost."""
-        return self.status == "same" or (self.status == "sizes" and not self.parameters and self.macs == 0)
-
-
-def layer_events(found: Comparison) -> list[Event]:
+def layer_lines(diff: GraphDiff) -> list[DiffLine]:
     """The layers of two networks side by side, in the order of the first; those that differ with their details."""
-    rows = _Rows(found)
-    top = [rows.event(row) for row in rows.beside(tree(found.a).items, tree(found.b).items)]
-    return _shorter(_quiet_together(_only_together(top)))
+    lines = _LineMaker(diff)
+    return fold_layers([lines.line(row) for row in lines.side_by_side(tree(diff.a).items, tree(diff.b).items)])
 
 
 @dataclass(slots=True)
 class _Row:
-    """Items of one side and those that stand for them on the other."""
+    """Items of one side, and those of the other that have most of their matches."""
 
-    a: list[DiffItem] = field(default_factory=list[DiffItem])
-    b: list[DiffItem] = field(default_factory=list[DiffItem])
+    a: list[_Item] = field(default_factory=list[_Item])
+    b: list[_Item] = field(default_factory=list[_Item])
+
+    @property
+    def items(self) -> list[_Item]:
+        """The items of the first side, or where it has none of the second."""
+        return self.a or self.b
+
+    @property
+    def groups(self) -> tuple[Group, Group] | None:
+        """The groups of both sides, if the row is one group beside one."""
+        if len(self.a) == len(self.b) == 1:
+            (a,), (b,) = self.a, self.b
+            if isinstance(a, Group) and isinstance(b, Group):
+                return a, b
+        return None
 
 
-class _Rows:
-    """The items of two scopes side by side, by the nodes that they have in common."""
+class _LineMaker:
+    """Makes lines of items side by side, by the nodes that match in them."""
 
-    def __init__(self, found: Comparison) -> None:
-        self.found = found
-        self.of_a = {pair.a.path: pair for pair in found.pairs if pair.a}
-        self.of_b = {pair.b.path: pair for pair in found.pairs if pair.b}
+    def __init__(self, diff: GraphDiff) -> None:
+        self.pair_of_a: Mapping[str, NodePair] = {pair.a.path: pair for pair in diff.pairs if pair.a}
+        self.pair_of_b: Mapping[str, NodePair] = {pair.b.path: pair for pair in diff.pairs if pair.b}
 
-    def beside(self, items_a: Sequence[DiffItem], items_b: Sequence[DiffItem]) -> list[_Row]:
-        """Rows of items that share most of their nodes, in the order of the first side."""
-        at_b = {node.path: number for number, item in enumerate(items_b) for node in _nodes(item)}
-        shared: dict[tuple[int, int], int] = {}
-        for i, item in enumerate(items_a):
-            for node in _nodes(item):
-                other = self.of_a[node.path].b
-                if other is not None and (j := at_b.get(other.path)) is not None:
-                    shared[i, j] = shared.get((i, j), 0) + 1
-        best_a: dict[int, tuple[int, int]] = {}
-        best_b: dict[int, tuple[int, int]] = {}
-        for (i, j), count in shared.items():
-            best_a[i] = max(best_a.get(i, (0, 0)), (count, -j))
-            best_b[j] = max(best_b.get(j, (0, 0)), (count, -i))
+    def side_by_side(self, items_a: Sequence[_Item], items_b: Sequence[_Item]) -> list[_Row]:
+        """Rows of items that have most matches in each other, in the order of the first side.
+
+        Where each of two items of one side has most matches in the same item of the other, the three are one row.
+        """
+        counts = self._matches(items_a, items_b)
+        best_a, best_b = _best_partners(counts)
         # An item of the second side goes to that of the first which it has most of, and brings those together that
         # have most of it.
-        home = {j: -i for j, (_, i) in best_b.items()}
-        together = list(range(len(items_a)))
-
-        def first_of(i: int) -> int:
-            while together[i] != i:
-                together[i] = i = together[together[i]]
-            return i
-
-        for i, (_, j) in best_a.items():
-            low, high = sorted((first_of(i), first_of(home[-j])))
-            together[high] = low
-        row_of: dict[int, _Row] = {}
+        together = _Union(len(items_a))
+        for i, j in best_a.items():
+            together.join(i, best_b[j])
+        rows: dict[int, _Row] = {}
         for i, item in enumerate(items_a):
-            row_of.setdefault(first_of(i), _Row()).a.append(item)
-        after: dict[int, list[_Row]] = {}
-        last = -1
+            rows.setdefault(together.first(i), _Row()).a.append(item)
+        only_b: dict[int, list[_Row]] = {}
+        before = -1
         for j, item in enumerate(items_b):
-            if j in home:
-                last = first_of(home[j])
-                row_of[last].b.append(item)
+            if j in best_b:
+                before = together.first(best_b[j])
+                rows[before].b.append(item)
             else:
-                after.setdefault(last, []).append(_Row(b=[item]))
-        rows = after.get(-1, [])
-        for i, row in row_of.items():
-            rows += [row, *after.get(i, [])]
-        return rows
+                only_b.setdefault(before, []).append(_Row(b=[item]))
+        return [*only_b.get(-1, []), *(row for i in rows for row in [rows[i], *only_b.get(i, [])])]
 
-    def pairs(self, row: _Row) -> list[NodePair]:
-        """The nodes of a row: those of the first side, and those that only the second has."""
-        found = [self.of_a[node.path] for item in row.a for node in _nodes(item)]
-        mine = {pair.a.path for pair in found if pair.a}
-        for item in row.b:
-            for node in _nodes(item):
-                pair = self.of_b[node.path]
-                if pair.a is None or (not row.a and pair.a.path not in mine):
-                    found.append(pair)
-        return [pair for pair in found if row.a or pair.a is None]
-
-    def event(self, row: _Row) -> Event:
-        """A row as a line, with the details below it."""
-        pairs = self.pairs(row)
+    def line(self, row: _Row) -> DiffLine:
+        """The line of a row, with the details below it."""
+        pairs = self._pairs(row)
         status = _status(pairs)
-        name = _names(row.a or row.b)
+        name = _name(row.items)
         if status == "same":
-            return Event(name, "", status, pairs)
+            return DiffLine(name, "", status, pairs)
         if status in ("only_a", "only_b"):
-            sign = "-" if status == "only_a" else "+"
-            item = (row.a or row.b)[-1]
-            what = f"{sign} {self._described(row.a or row.b)}"
-            return Event(name, what, status, pairs, shapes_words(self._last(item), None))
+            what = f"{'-' if status == 'only_a' else '+'} {_label(row.items)}"
+            return DiffLine(name, what, status, pairs, shapes_words(_last(row.items), None))
         if len(row.a) == 1 and isinstance(row.a[0], Node) and all(isinstance(item, Node) for item in row.b):
-            pair = self.of_a[row.a[0].path]
-            return Event(name, op_words(pair), status, pairs, shapes_words(pair.a, pair.b))
-        mine, theirs = self._described(row.a), self._described(row.b)
-        mixed = not (_is_group(row.a) and _is_group(row.b))
-        output = shapes_words(*(self._last(side[-1]) if side else None for side in (row.a, row.b)))
-        details = self.details(row)
-        if mixed and len(details) == 1 and details[0].status in ("changed", "sizes"):
+            pair = self.pair_of_a[row.a[0].path]
+            return DiffLine(name, op_words(pair), status, pairs, shapes_words(pair.a, pair.b))
+        details = self._details(row)
+        if row.groups is None and len(details) == 1 and details[0].status in ("changed", "sizes"):
             return replace(details[0], pairs=pairs)
-        kept = sum(pair.status in ("same", "sizes") for pair in pairs)
-        if len(details) > FEW and 2 * kept < len(pairs):
-            # One thing in place of another: how its ops came to be paired says nothing.
-            details = []
-        elif len(details) > MOST:
-            rest = [pair for event in details[MOST - 1 :] for pair in event.pairs]
-            more = Event(f".. {len(details) - MOST + 1} more", "csv and json list all", "changed", rest)
-            details = [*details[: MOST - 1], more]
-        return Event(name, layers_words(mine, theirs), status, pairs, output, details, mixed)
+        return DiffLine(
+            name,
+            layers_words(_label(row.a), _label(row.b)),
+            status,
+            pairs,
+            shapes_words(_last(row.a), _last(row.b)),
+            tuple(_shown(details, pairs)),
+            mixed=row.groups is None,
+        )
 
-    def details(self, row: _Row) -> list[Event]:
-        """What differs inside a row, by the paths below it; copies of a repeat that differ alike are told once."""
-        if _is_group(row.a) and _is_group(row.b):
-            (a,), (b,) = row.a, row.b
-            assert isinstance(a, Group)
-            assert isinstance(b, Group)
-            events = [event for r in self.beside(a.items, b.items) if not (event := self.event(r)).quiet]
-            if all(item.scope and item.scope.kind == "repeat" for item in (a, b)):
-                return _copies(events)
-            return _alike_together(_only_together(_absorbed([leaf for event in events for leaf in _leaves(event)])))
-        first = (row.a or row.b)[0]
-        around = len(first.path) - len(_names([first]))
-        leaves = [_leaf(pair, around) for pair in self.pairs(row)]
-        return _alike_together(_only_together(_absorbed([leaf for leaf in leaves if not leaf.quiet])))
+    def _details(self, row: _Row) -> list[DiffLine]:
+        """The lines below a row, by the paths below it; copies of a repeat that differ alike are told once."""
+        if row.groups is None:
+            first = row.items[0]
+            scope = first.path.removesuffix(_name([first]))
+            lines = [_node_line(pair, scope) for pair in self._pairs(row)]
+            return fold_details([line for line in lines if not line.quiet])
+        a, b = row.groups
+        lines = [self.line(inner) for inner in self.side_by_side(a.items, b.items)]
+        lines = [line for line in lines if not line.quiet]
+        if all(group.scope and group.scope.kind == "repeat" for group in row.groups):
+            return fold_copies(lines)
+        return fold_details([leaf for line in lines for leaf in _leaves(line)])
 
-    def _described(self, items: list[DiffItem]) -> str:
-        words = [item.op.label() if isinstance(item, Node) else self._group_words(item) for item in items]
-        return " + ".join(words) if len(words) <= 3 else f"{words[0]} + .. + {words[-1]}"
+    def _matches(self, items_a: Sequence[_Item], items_b: Sequence[_Item]) -> Mapping[tuple[int, int], int]:
+        """How many nodes match in items of both sides, by the numbers of the items."""
+        item_of_b = {node.path: j for j, item in enumerate(items_b) for node in _nodes(item)}
+        counts: Counter[tuple[int, int]] = Counter()
+        for i, item in enumerate(items_a):
+            for node in _nodes(item):
+                match = self.pair_of_a[node.path].b
+                if match is not None and match.path in item_of_b:
+                    counts[i, item_of_b[match.path]] += 1
+        return counts
 
-    def _group_words(self, group: Group) -> str:
-        scope = group.scope
-        if scope is None or scope.kind in ("branch", "merge"):
-            return self._described(group.items)
-        return describe(group, scope)
-
-    def _last(self, item: DiffItem) -> Node | None:
-        if isinstance(item, Node):
-            return item
-        nodes = list(item.nodes())
-        wanted = item.scope.output.partition(":")[0] if item.scope else ""
-        return next((node for node in nodes if node.path == wanted), nodes[-1])
+    def _pairs(self, row: _Row) -> tuple[NodePair, ...]:
+        """The nodes of a row: those of the first side, and those that only the second has."""
+        pairs = [self.pair_of_a[node.path] for item in row.a for node in _nodes(item)]
+        of_b = [self.pair_of_b[node.path] for item in row.b for node in _nodes(item)]
+        return (*pairs, *(pair for pair in of_b if pair.a is None))
 
 
-def _nodes(item: DiffItem) -> Iterable[Node]:
+def _best_partners(counts: Mapping[tuple[int, int], int]) -> tuple[dict[int, int], dict[int, int]]:
+    """For each item of both sides the one of the other with most matches, and of several the first."""
+    best_a: dict[int, int] = {}
+    best_b: dict[int, int] = {}
+    for (i, j), _ in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
+        best_a.setdefault(i, j)
+        best_b.setdefault(j, i)
+    return best_a, best_b
+
+
+class _Union:
+    """Numbers in sets that are joined: a disjoint-set forest, in which the lowest number stands for its set."""
+
+    def __init__(self, count: int) -> None:
+        self._parents = list(range(count))
+
+    def first(self, number: int) -> int:
+        """The lowest number in the set of a number."""
+        while self._parents[number] != number:
+            self._parents[number] = number = self._parents[self._parents[number]]
+        return number
+
+    def join(self, a: int, b: int) -> None:
+        """Make one set of those of two numbers."""
+        low, high = sorted((self.first(a), self.first(b)))
+        self._parents[high] = low
+
+
+def _shown(details: list[DiffLine], pairs: Sequence[NodePair]) -> list[DiffLine]:
+    """The details of a layer that are shown."""
+    kept = sum(pair.status in ("same", "sizes") for pair in pairs)
+    if len(details) > _MOST_REPLACED and 2 * kept < len(pairs):
+        # One thing in place of another: how its ops came to be paired says nothing.
+        return []
+    if len(details) <= _MOST_DETAILS:
+        return details
+    shown, rest = details[: _MOST_DETAILS - 1], details[_MOST_DETAILS - 1 :]
+    return [*shown, DiffLine(f".. {len(rest)} more", "csv and json list all", "changed", pairs_of(rest))]
+
+
+def _node_line(pair: NodePair, scope: str) -> DiffLine:
+    """The line of one node, named by its path below a scope."""
+    name = pair.node.path[len(scope) :]
+    return DiffLine(name, op_words(pair), pair.status, (pair,), shapes_words(pair.a, pair.b))
+
+
+def _leaves(line: DiffLine) -> Sequence[DiffLine]:
+    """The lines that stand for a line below another: its details by longer names, or itself where it has none."""
+    if not line.details or line.mixed:
+        return line.details or [line]
+    return [replace(detail, name=f"{line.name}.{detail.name}") for detail in line.details]
+
+
+def _nodes(item: _Item) -> Iterable[Node]:
     return [item] if isinstance(item, Node) else item.nodes()
 
 
-def _names(items: list[DiffItem]) -> str:
+def _name(items: Sequence[_Item]) -> str:
     names = [item.name if isinstance(item, Node) else item.scope.name if item.scope else "" for item in items]
     return names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]}"
 
 
-def _status(pairs: list[NodePair]) -> Status:
-    found: set[Status] = {pair.status for pair in pairs} or {"same"}
-    if len(found) == 1:
-        return found.pop()
-    return "sizes" if found <= {"same", "sizes"} else "changed"
+def _label(items: Sequence[_Item]) -> str:
+    labels = [item.op.label() if isinstance(item, Node) else _group_label(item) for item in items]
+    return " + ".join(labels) if len(labels) <= 3 else f"{labels[0]} + .. + {labels[-1]}"
 
 
-def _is_group(items: list[DiffItem]) -> bool:
-    return len(items) == 1 and isinstance(items[0], Group)
+def _group_label(group: Group) -> str:
+    scope = group.scope
+    if scope is None or scope.kind in ("branch", "merge"):
+        return _label(group.items)
+    return scope_label(group, scope)
 
 
-def _leaf(pair: NodePair, around: int) -> Event:
-    return Event(pair.node.path[around:], op_words(pair), pair.status, [pair], shapes_words(pair.a, pair.b))
+def _last(items: Sequence[_Item]) -> Node | None:
+    """The node whose output is that of the last item."""
+    if not items:
+        return None
+    item = items[-1]
+    if isinstance(item, Node):
+        return item
+    nodes = list(item.nodes())
+    output = node_of(item.scope.output) if item.scope else ""
+    return next((node for node in nodes if node.path == output), nodes[-1])
 
 
-def _absorbed(events: list[Event]) -> list[Event]:
-    """Lines of which those of mere sizes, of a norm or the like, count with the layer before them."""
-    found: list[Event] = []
-    for event in events:
-        minor = event.status == "sizes" and all(pair.node.op.family in MINOR for pair in event.pairs)
-        if minor and found and found[-1].status in ("changed", "sizes") and _beside(found[-1], event):
-            found[-1] = replace(found[-1], pairs=found[-1].pairs + event.pairs)
-        else:
-            found.append(event)
-    return found
-
-
-def _leaves(event: Event) -> list[Event]:
-    """The lines that stand for an event below another: its details by longer names, or itself where it has none."""
-    if not event.details or event.mixed:
-        return event.details or [event]
-    return [replace(inner, name=f"{event.name}.{inner.name}") for inner in event.details]
-
-
-def _copies(events: list[Event]) -> list[Event]:
-    """The copies of a repeat, each line once with all copies that it is true of: `0.shortcut`, `1-35.conv`."""
-    groups: dict[tuple[str, str], list[tuple[str, Event]]] = {}
-    for copy in events:
-        for line in copy.details or [copy]:
-            below = f".{line.name}" if copy.details and not copy.mixed else ""
-            groups.setdefault((below, line.what), []).append((copy.name, line))
-    found: list[Event] = []
-    for (below, what), lines in groups.items():
-        first, last = lines[0][1], lines[-1][1]
-        pairs = [pair for _, line in lines for pair in line.pairs]
-        if below or first.status == "changed":
-            output = first.output if all(line.output == first.output for _, line in lines) else ""
-        else:
-            what += f" (x {len(lines)})" if len(lines) > 1 else ""
-            output = last.output
-        found.append(Event(_ranges([name for name, _ in lines]) + below, what, first.status, pairs, output))
-    return found
-
-
-def _ranges(names: list[str]) -> str:
-    if not all(name.isdecimal() for name in names):
-        return names[0] if len(names) == 1 else f"{names[0]} .. {names[-1]}"
-    spans: list[list[int]] = []
-    for number in map(int, names):
-        if spans and number == spans[-1][1] + 1:
-            spans[-1][1] = number
-        else:
-            spans.append([number, number])
-    return ",".join(f"{a}-{b}" if a != b else str(a) for a, b in spans)
-
-
-def _only_together(events: list[Event]) -> list[Event]:
-    """Neighbours that one side alone has, in one line."""
-    found: list[Event] = []
-    for event in events:
-        before = found[-1] if found else None
-        if before and event.status == before.status and event.status in ("only_a", "only_b") and _beside(before, event):
-            found[-1] = Event(
-                f"{before.name.partition(' .. ')[0]} .. {event.name}",
-                _joined(before.what, event.what[2:]),
-                event.status,
-                before.pairs + event.pairs,
-                event.output,
-            )
-        else:
-            found.append(event)
-    return found
-
-
-def _beside(before: Event, event: Event) -> bool:
-    """Whether two lines stand in one scope."""
-    return before.name.partition(" .. ")[0].rpartition(".")[0] == event.name.rpartition(".")[0]
-
-
-def _joined(mine: str, more: str) -> str:
-    return f"{mine} + {more}" if mine.count(" + ") < 3 else f"{mine.partition(' + .. + ')[0]} + .. + {more}"
-
-
-def _alike_together(events: list[Event], most: int = 1) -> list[Event]:
-    """Lines that tell the same of several nodes as one, where these are more than `most`."""
-    groups: dict[tuple[str, str, int], list[Event]] = {}
-    for number, event in enumerate(events):
-        alone = number if event.details or event.status == "same" else -1
-        groups.setdefault((event.status, event.what, alone), []).append(event)
-    # Each stands where the first of its group does, and what is left as it was where it was.
-    place = {id(event): number for number, event in enumerate(events)}
-    found: list[tuple[int, Event]] = []
-    for alike in groups.values():
-        if len(alike) <= most:
-            found += [(place[id(event)], event) for event in alike]
-            continue
-        first = alike[0]
-        pairs = [pair for event in alike for pair in event.pairs]
-        output = first.output if all(event.output == first.output for event in alike) else ""
-        name = f"{first.name} and {len(alike) - 1} more"
-        found.append((place[id(first)], Event(name, first.what, first.status, pairs, output)))
-    return [event for _, event in sorted(found, key=lambda pair: pair[0])]
-
-
-def _quiet_together(events: list[Event]) -> list[Event]:
-    """Neighbours with nothing to tell in one line."""
-    found: list[Event] = []
-    run: list[Event] = []
-    for event in [*events, None]:
-        if event is not None and event.quiet:
-            run.append(event)
-            continue
-        if run:
-            pairs = [pair for quiet in run for pair in quiet.pairs]
-            name = run[0].name if len(run) == 1 else f"{run[0].name.partition(' .. ')[0]} .. {run[-1].name}"
-            nodes = f"{len(pairs)} node{'s' if len(pairs) > 1 else ''}"
-            sizes = any(pair.status == "sizes" for pair in pairs)
-            what = f"the same but for sizes ({nodes})" if sizes else f"the same ({nodes})"
-            found.append(Event(name, what, "same", pairs))
-            run = []
-        if event is not None:
-            found.append(event)
-    return found
-
-
-def _shorter(events: list[Event]) -> list[Event]:
-    """Layers that differ as one before them refer to it, and lines that come again and again are one."""
-    told: dict[tuple[object, ...], str] = {}
-    for event in events:
-        if event.details:
-            key = tuple((inner.name, inner.what) for inner in event.details)
-            first = told.setdefault(key, event.name)
-            if first != event.name:
-                event.what, event.details = f"{event.what}: as {first}", []
-                event.status = "changed"
-    return _alike_together(events, 3)
+def _status(pairs: Sequence[NodePair]) -> Status:
+    """The status of some nodes together."""
+    statuses: set[Status] = {pair.status for pair in pairs} or {"same"}
+    if len(statuses) == 1:
+        return statuses.pop()
+    return "sizes" if statuses <= {"same", "sizes"} else "changed"

@@ -2,104 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Literal
 
-from netspec.analysis.diff.diff import Comparison, minus
-from netspec.analysis.diff.rows import Event, layer_events
+from netspec.analysis.diff.figures import DiffFigures, NodeDiff
+from netspec.analysis.diff.lines import DiffLine
+from netspec.analysis.diff.model import End, EndPair, Status, minus
+from netspec.analysis.diff.rows import layer_lines
 from netspec.analysis.diff.words import sizes_words
+from netspec.dims import Dim, Symbolic
 from netspec.expression import show
 from netspec.shape_text import shape_text
 from netspec.tables import Cell, Table, short
 
-HEADINGS = ("layer", "change", "output", "parameters", "MACs")
+_HEADINGS = ("layer", "change", "output", "parameters", "MACs")
+_STATUS_WORDS: Mapping[Status, str] = {
+    "same": "the same",
+    "sizes": "with other sizes only",
+    "changed": "changed",
+    "only_a": "only in A",
+    "only_b": "only in B",
+}
 
 
-def diff_table(found: Comparison, data: Mapping[str, Any]) -> Table:
+def diff_table(diff: DiffFigures) -> Table:
     """The layers that differ with the ops that make the difference, and totals; a line where nothing differs."""
-    a, b = data["a"], data["b"]
-    if data["same"]:
-        return Table(HEADINGS, [], [f"the same network, {a['nodes']:,} nodes"], notes=_names(data))
-    events = layer_events(found)
-    rows: list[list[Cell]] = [_end(end) for end in data["ends"] if end["kind"] == "input" and end["status"] != "same"]
-    for event in events:
-        rows.append(_row(event, ""))
-        rows += [_row(inner, "  ") for inner in event.details]
-    rows += [_end(end) for end in data["ends"] if end["kind"] == "output" and end["status"] != "same"]
-    foot: list[list[Cell]] = [
-        [f"A  {a['network']}", f"{a['nodes']:,} nodes", "", a["parameters"], a["macs"]],
-        [f"B  {b['network']}", f"{b['nodes']:,} nodes", "", b["parameters"], b["macs"]],
-        ["B - A", f"{_sign(data['difference']['nodes'])} nodes", "", *_signed(data["difference"])],
+    if diff.same:
+        return Table(_HEADINGS, [], [f"the same network, {diff.a.nodes:,} nodes"], notes=_naming_notes(diff))
+    rows: list[Sequence[Cell]] = _end_rows(diff, "input")
+    for line in layer_lines(diff.graphs):
+        rows.append(_row(line, ""))
+        rows += [_row(detail, "  ") for detail in line.details]
+    rows += _end_rows(diff, "output")
+    return Table(_HEADINGS, rows, _title(diff), _foot(diff), _notes(diff), ["output"])
+
+
+def _title(diff: DiffFigures) -> list[str]:
+    title = [f"A: {diff.a.title or diff.a.network}", f"B: {diff.b.title or diff.b.network}"]
+    if diff.params:
+        params = ", ".join(f"{name} {show(a)} -> {show(b)}" for name, (a, b) in diff.params.items())
+        title.append(f"params: {params}")
+    counts = [f"{diff.counts[status]:,} {words}" for status, words in _STATUS_WORDS.items() if diff.counts[status]]
+    return [*title, f"nodes: {', '.join(counts)}"]
+
+
+def _foot(diff: DiffFigures) -> list[Sequence[Cell]]:
+    sides: list[Sequence[Cell]] = [
+        [f"{letter}  {side.network}", f"{side.nodes:,} nodes", "", side.parameters, side.macs]
+        for letter, side in (("A", diff.a), ("B", diff.b))
     ]
-    title = [f"A: {a['title'] or a['network']}", f"B: {b['title'] or b['network']}"]
-    if data["params"]:
-        given = (f"{name} {show(mine)} -> {show(theirs)}" for name, (mine, theirs) in data["params"].items())
-        title.append(f"params: {', '.join(given)}")
-    title.append(_counts(data))
-    return Table(HEADINGS, [list(row) for row in rows], title, [list(row) for row in foot], _notes(data), ["output"])
+    difference = diff.difference
+    macs = None if difference.macs is None else _signed(difference.macs)
+    return [*sides, ["B - A", f"{_signed(difference.nodes)} nodes", "", _signed(difference.parameters), macs]]
 
 
-def _counts(data: Mapping[str, Any]) -> str:
-    counts = data["counts"]
-    words = {
-        "same": "the same",
-        "sizes": "with other sizes only",
-        "changed": "changed",
-        "only_a": "only in A",
-        "only_b": "only in B",
-    }
-    return "nodes: " + ", ".join(f"{counts[key]:,} {words[key]}" for key in words if counts[key])
+def _row(line: DiffLine, indent: str) -> list[Cell]:
+    name = indent + line.name
+    if line.status == "same":
+        return [name, line.what, "", "", ""]
+    macs = "?" if line.macs is None else _signed(line.macs)
+    return [name, line.what, line.output, _signed(line.parameters), macs]
 
 
-def _row(event: Event, lead: str) -> list[Cell]:
-    if event.status == "same":
-        return [lead + event.name, event.what, "", "", ""]
-    macs = event.macs
-    return [
-        lead + event.name,
-        event.what,
-        event.output,
-        _sign(event.parameters),
-        "?" if macs is None else _sign(macs),
-    ]
-
-
-def _sign(number: int) -> str:
+def _signed(number: int) -> str:
     return f"{number:+,}" if number else "0"
 
 
-def _signed(difference: Mapping[str, Any]) -> list[Cell]:
-    return [None if difference[key] is None else _sign(difference[key]) for key in ("parameters", "macs")]
+def _end_rows(diff: DiffFigures, kind: Literal["input", "output"]) -> list[Sequence[Cell]]:
+    """The rows of inputs, or outputs, that differ."""
+    return [_end_row(pair) for pair in diff.ends if pair.kind == kind and pair.status != "same"]
 
 
-def _end(end: Mapping[str, Any]) -> list[Cell]:
-    a, b = end["a"], end["b"]
-    one = a or b
-    sign = {"only_a": "- ", "only_b": "+ "}.get(end["status"], "")
-    what = f"{sign}{end['kind']}"
-    shape = one["shape"]
+def _end_row(pair: EndPair) -> list[Cell]:
+    a, b = pair.a, pair.b
     if a and b:
-        what += ": another place or value" if end["status"] == "changed" and a.get("mode") == b.get("mode") else ""
-        if a.get("mode") != b.get("mode"):
-            what += f": mode {a['mode']} -> {b['mode']}"
-        if a["dtype"] != b["dtype"]:
-            what += f": {a['dtype']} -> {b['dtype']}"
         # The batch is shown where it is what differs.
-        whole = a["shape"][1:] == b["shape"][1:] and a["shape"] != b["shape"]
-        mine, theirs = (side["shape"] if whole else side["shape"][1:] for side in (a, b))
-        return [one["name"], what, sizes_words(mine, theirs), "", ""]
-    return [one["name"], what, shape_text(shape[1:]), "", ""]
+        first = 0 if a.shape[1:] == b.shape[1:] and a.shape != b.shape else 1
+        return [
+            a.name,
+            f"{pair.kind}{_end_words(pair.status, a, b)}",
+            sizes_words(a.shape[first:], b.shape[first:]),
+            "",
+            "",
+        ]
+    end = a or b
+    assert end is not None
+    return [end.name, f"{'-' if a else '+'} {pair.kind}", shape_text(end.shape[1:]), "", ""]
 
 
-def _notes(data: Mapping[str, Any]) -> list[str]:
-    a, b = data["a"], data["b"]
+def _end_words(status: Status, a: End, b: End) -> str:
+    """The difference between two inputs or outputs, but for their sizes, in words."""
+    words = ": another place or value" if status == "changed" and a.mode == b.mode else ""
+    if a.mode != b.mode:
+        words += f": mode {a.mode} -> {b.mode}"
+    if a.dtype != b.dtype:
+        words += f": {a.dtype} -> {b.dtype}"
+    return words
+
+
+def _notes(diff: DiffFigures) -> list[str]:
+    a, b = diff.a, diff.b
     notes = ["parameters, MACs: those of B less those of A, of one sample. Sizes that only follow are not listed."]
-    if (a["parameters"], b["parameters"]) != (a["inference"]["parameters"], b["inference"]["parameters"]):
-        mine, theirs = a["inference"], b["inference"]
-        words = f"{_short(mine['parameters'])} -> {_short(theirs['parameters'])} parameters"
-        words += f", {_short(mine['macs'])} -> {_short(theirs['macs'])} MACs"
-        notes.append(f"Outputs of training are counted; without them: {words}.")
-    if not (a["complete"] and b["complete"]):
+    if (a.parameters, b.parameters) != (a.inference.parameters, b.inference.parameters):
+        parameters = f"{_short(a.inference.parameters)} -> {_short(b.inference.parameters)} parameters"
+        macs = f"{_short(a.inference.macs)} -> {_short(b.inference.macs)} MACs"
+        notes.append(f"Outputs of training are counted; without them: {parameters}, {macs}.")
+    if not (a.complete and b.complete):
         notes.append("MACs of some ops are unknown: totals with such ops are at least.")
     return notes
 
@@ -108,35 +116,40 @@ def _short(number: int | None) -> str:
     return "?" if number is None else short(number)
 
 
-def _names(data: Mapping[str, Any]) -> list[str]:
-    """What differs where nothing else does: names, blocks, how weights begin."""
+def _naming_notes(diff: DiffFigures) -> list[str]:
+    """Notes on what a hash does not cover: names, blocks, how weights begin."""
     notes: list[str] = []
-    if data["names_differ"]:
-        notes.append(f"Names differ: {data['names_differ']:,} of {data['a']['nodes']:,} nodes have another path.")
-    if data["blocks_differ"]:
+    if diff.names_differ:
+        notes.append(f"Names differ: {diff.names_differ:,} of {diff.a.nodes:,} nodes have another path.")
+    if diff.blocks_differ:
         notes.append("Blocks differ: the specs group their steps in other ways.")
-    if data["initializers_differ"]:
-        notes.append(f"Initialisers differ, of {data['initializers_differ']:,} nodes.")
+    if diff.initializers_differ:
+        notes.append(f"Initialisers differ, of {diff.initializers_differ:,} nodes.")
     return notes
 
 
-def node_table(data: Mapping[str, Any]) -> Table:
+def node_table(diff: DiffFigures) -> Table:
     """Every node that differs, a row each, with figures of both sides."""
-    figures = ("parameters", "macs")
     headings = ["status", "a", "b", "op_a", "op_b", "attributes", "inputs_differ", "output_a", "output_b"]
-    headings += [f"{figure}_{side}" for figure in figures for side in ("a", "b", "difference")]
-    rows: list[list[Cell]] = []
-    for entry in data["nodes"]:
-        a, b = entry["a"], entry["b"]
-        if entry["status"] == "same":
-            continue
-        attributes = "; ".join(f"{name}: {mine} -> {theirs}" for name, (mine, theirs) in entry["attributes"].items())
-        row: list[Cell] = [entry["status"], *(side["name"] if side else None for side in (a, b))]
-        row += [side["op"] if side else None for side in (a, b)]
-        row += [attributes, "yes" if entry["inputs_differ"] else "no"]
-        row += [shape_text(side["output_shape"]) if side else None for side in (a, b)]
-        for figure in figures:
-            mine, theirs = (side[figure] if side else None for side in (a, b))
-            row += [mine, theirs, minus(theirs if b else 0, mine if a else 0)]
-        rows.append(row)
-    return Table(headings, [list(row) for row in rows])
+    headings += [f"{figure}_{side}" for figure in ("parameters", "macs") for side in ("a", "b", "difference")]
+    return Table(headings, [_node_row(node) for node in diff.nodes if node.status != "same"])
+
+
+def _node_row(node: NodeDiff) -> list[Cell]:
+    a, b = node.a, node.b
+    return [
+        node.status,
+        *(side.name if side else None for side in (a, b)),
+        *(side.op if side else None for side in (a, b)),
+        "; ".join(f"{name}: {value_a} -> {value_b}" for name, (value_a, value_b) in node.attributes.items()),
+        "yes" if node.inputs_differ else "no",
+        *(shape_text(side.output_shape) if side else None for side in (a, b)),
+        *(side.parameters if side else None for side in (a, b)),
+        minus(b.parameters if b else 0, a.parameters if a else 0),
+        *(_macs_cell(side.macs) if side else None for side in (a, b)),
+        minus(b.macs if b else 0, a.macs if a else 0),
+    ]
+
+
+def _macs_cell(macs: Dim | None) -> Cell:
+    return str(macs) if isinstance(macs, Symbolic) else macs

@@ -1,93 +1,98 @@
-"""What differs between two ops, in words."""
+"""Differences in words: of two ops, two layers, two types."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
-from netspec.analysis.diff.diff import NodePair
-from netspec.dims import Dim
+from netspec.analysis.diff.model import NodePair
 from netspec.expression import show
 from netspec.graph.model import Node
 from netspec.shape_text import shape_text
 from netspec.types import Tensor
 
 _COPIES = re.compile(r"(.*?)(?: \(x (\d+)\))?")
-LONGEST = 60
+_MAX_VALUES = 60
 """How long a list of values may be that a line still names."""
 
 
 def op_words(pair: NodePair) -> str:
-    """What differs between two nodes: attributes, inputs, sizes; or the op that only one side has."""
+    """The difference between two nodes: attributes, inputs, sizes; or the op that only one side has.
+
+    Such as `kernel_size 3 -> 1, padding 1 -> 0`, `relu -> gelu`, `+ dropout`, `conv2d: reads b -> a`.
+    """
     x, y = pair.a, pair.b
     if x is None or y is None:
         return f"{'-' if y is None else '+'} {pair.node.op.label()}"
     if x.op.opname != y.op.opname:
-        words = [f"{x.op.label()} -> {y.op.label()}"]
+        differences = [f"{x.op.label()} -> {y.op.label()}"]
     else:
-        words = [f"{name} {_shown(mine)} -> {_shown(theirs)}" for name, (mine, theirs) in pair.attributes.items()]
-    if pair.inputs:
-        words.append(reads(x, y))
-    if pair.weights:
-        words.append(f"weights {_owner(x)} -> {_owner(y)}")
-    if pair.read:
-        words.append(f"input {types_words(*pair.read)}")
-    said = ", ".join(words)
-    return said if x.name.startswith(x.op.opname) or x.op.opname != y.op.opname else f"{x.op.opname}: {said}"
+        differences = [f"{name} {_value_text(a)} -> {_value_text(b)}" for name, (a, b) in pair.attributes.items()]
+    if pair.inputs_differ:
+        differences.append(_inputs_words(x, y))
+    if pair.weights_differ:
+        differences.append(f"weights {_owner(x)} -> {_owner(y)}")
+    if pair.types_read:
+        differences.append(f"input {_types_words(*pair.types_read)}")
+    words = ", ".join(differences)
+    return words if x.name.startswith(x.op.opname) or x.op.opname != y.op.opname else f"{x.op.opname}: {words}"
 
 
-def reads(x: Node, y: Node) -> str:
-    """Which values two nodes read, as far as a line can name them."""
-    mine, theirs = ", ".join(x.inputs), ", ".join(y.inputs)
-    if mine == theirs or len(mine) + len(theirs) > LONGEST:
+def _inputs_words(x: Node, y: Node) -> str:
+    """The values that two nodes read, as far as a line can name them."""
+    a, b = ", ".join(x.inputs), ", ".join(y.inputs)
+    if a == b or len(a) + len(b) > _MAX_VALUES:
         return "reads other values" if sorted(x.inputs) != sorted(y.inputs) else "reads them in another order"
-    return f"reads {mine} -> {theirs}"
+    return f"reads {a} -> {b}"
 
 
 def _owner(node: Node) -> str:
     return "its own" if node.weights_of == node.path else f"of {node.weights_of}"
 
 
-def _shown(value: Any) -> str:
-    """A value as tables write it: pairs of equals as one."""
-    if isinstance(value, list) and value and all(item == value[0] for item in value):  # pyright: ignore
-        return show(value[0])  # pyright: ignore
-    return show(value)
+def _value_text(value: Any) -> str:
+    """The value of an attribute; of a list of equal items, such as a kernel of [3, 3], the item."""
+    items = cast("list[Any]", value) if isinstance(value, list) else []
+    return show(items[0]) if items and all(item == items[0] for item in items) else show(value)
 
 
-def reworded(mine: str, theirs: str) -> str:
-    """Two texts as one where they are equal, else with an arrow between them."""
-    return mine if mine == theirs or not theirs else theirs if not mine else f"{mine} -> {theirs}"
+def layers_words(a: str, b: str) -> str:
+    """The labels of both sides of a layer, with what they have in common once.
 
-
-def layers_words(mine: str, theirs: str) -> str:
-    """What stands on both sides of a layer, with what they have in common once: `conv 256 (x 3->4)`."""
-    a, b = _COPIES.fullmatch(mine), _COPIES.fullmatch(theirs)
-    if a is None or b is None or mine == theirs:
-        return reworded(mine, theirs)
-    if a[1] == b[1]:
-        return f"{a[1]} (x {a[2] or 1}->{b[2] or 1})"
-    return f"{a[1]} -> {theirs}" if a[2] == b[2] else reworded(mine, theirs)
+    >>> layers_words("conv 256 (x 3)", "conv 256 (x 4)")
+    'conv 256 (x 3->4)'
+    >>> layers_words("basic 64 (x 3)", "bottleneck 64 (x 3)")
+    'basic 64 -> bottleneck 64 (x 3)'
+    """
+    parts_a, parts_b = _COPIES.fullmatch(a), _COPIES.fullmatch(b)
+    if a == b:
+        return a
+    if parts_a is None or parts_b is None:
+        return f"{a} -> {b}"
+    if parts_a[1] == parts_b[1]:
+        return f"{parts_a[1]} (x {parts_a[2] or 1}->{parts_b[2] or 1})"
+    return f"{parts_a[1]} -> {b}" if parts_a[2] == parts_b[2] else f"{a} -> {b}"
 
 
 def shapes_words(x: Node | None, y: Node | None) -> str:
     """The shapes of two nodes' outputs, without the batch."""
     types = [node.type for node in (x, y) if node]
-    return types_words(types[0], types[-1]) if types else ""
+    return _types_words(types[0], types[-1]) if types else ""
 
 
-def types_words(mine: Tensor, theirs: Tensor) -> str:
-    """Two types as one, without the batch."""
-    return sizes_words(_sizes(mine), _sizes(theirs))
+def _types_words(a: Tensor, b: Tensor) -> str:
+    """The shapes of two types, without the batch."""
+    sizes_a, sizes_b = (type.shape[1:] if type.rank > 1 else type.shape for type in (a, b))
+    return sizes_words(sizes_a, sizes_b)
 
 
-def sizes_words(mine: Sequence[object], theirs: Sequence[object]) -> str:
-    """Two shapes as one: `64->256 x 56 x 56`."""
-    if len(mine) != len(theirs):
-        return " -> ".join(shape_text(sizes) for sizes in (mine, theirs))
-    return shape_text(a if a == b else f"{a}->{b}" for a, b in zip(mine, theirs, strict=True))
+def sizes_words(a: Sequence[object], b: Sequence[object]) -> str:
+    """Two shapes as one.
 
-
-def _sizes(type: Tensor) -> tuple[Dim, ...]:
-    return type.shape[1:] if type.rank > 1 else type.shape
+    >>> sizes_words([64, 56, 56], [256, 56, 56])
+    '64->256 x 56 x 56'
+    """
+    if len(a) != len(b):
+        return f"{shape_text(a)} -> {shape_text(b)}"
+    return shape_text(x if x == y else f"{x}->{y}" for x, y in zip(a, b, strict=True))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
-from netspec.analysis.memory import memory
+from netspec.analysis.memory_model import simulate_pass
 from netspec.backends.onnx.metadata import graph_in
 from netspec.backends.onnx.narrow import Array
 from netspec.dims import symbols
@@ -72,7 +72,7 @@ class Batching:
             if not isinstance(dim, int)
         }
         try:
-            usage = memory(self.graph, at=sizes)
+            usage = simulate_pass(self.graph, at=sizes)
         except NetspecError:
             return 0
         return usage.peak - usage.parameters - usage.buffers

@@ -18,7 +18,7 @@ from netspec.weights import Fit
 if TYPE_CHECKING:
     from torch import nn
 
-_WeightsLike = Any
+WeightsLike = Any
 """A module, a mapping of keys to tensors or arrays, or the path of a file."""
 
 
@@ -30,7 +30,7 @@ class LazyArrays(LazyMapping[Array]):
         self.shapes = shapes
 
 
-def arrays_of(source: _WeightsLike, key: str = "") -> LazyArrays:
+def arrays_of(source: WeightsLike, key: str = "") -> LazyArrays:
     """The weights of a module, state dict or file by their own keys.
 
     A safetensors file is read without torch, each weight at its access. Raises NetspecError NS501 for a file without

@@ -289,7 +289,7 @@ def test_weights_of_no_network_that_is_known(net: netspec.Network) -> None:
 
 def test_a_report_of_weights_of_another_network_is_short() -> None:
     from netspec.network import known_as
-    from netspec.weights import weights_report
+    from netspec.weights_report import weights_report
 
     net = netspec.load("vgg_d")
     _, found = net.fit_weights(weights_of("resnet18"))

@@ -22,7 +22,8 @@ import netspec
 from netspec import NetspecError
 from netspec.backends.marks import written_for
 from netspec.backends.pytorch.runtime.weights import read_weights, save_weights
-from netspec.weights import best_fit, nearest, weights_report
+from netspec.weights import best_fit, nearest
+from netspec.weights_report import weights_report
 from tests.support.interpret import randomize
 
 IN_3X3 = {"stride_in_3x3": True}

@@ -1,0 +1,116 @@
+"""`netspec summary A B C`: networks side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from netspec.analysis.cost import MACS_NOTE
+from netspec.analysis.field import ReceptiveField
+from netspec.analysis.graph_of import HasGraph
+from netspec.analysis.summary import Summary, summary
+from netspec.dims import Dim
+from netspec.graph.model import Graph, Mode
+from netspec.graph.paths import node_of
+from netspec.report import TypedReport
+from netspec.shape_text import axes_text, shape_text
+from netspec.tables import Cell, Table
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkTotals:
+    """One network of a comparison.
+
+    `depth` counts the layers with multiply-accumulates on the longest way from an input to an output, as papers count
+    the layers of VGG-19 and ResNet-50. `receptive_field` is that of the last layer with a window, None where there is
+    none or several inputs have one each. The other figures are those of the summary.
+    """
+
+    network: str
+    title: str
+    inputs: Mapping[str, tuple[Dim, ...]]
+    outputs: Mapping[str, tuple[Dim, ...]]
+    at: Mapping[str, int]
+    ops: int
+    depth: int
+    parameters: int
+    parameters_training: int
+    macs: int | None
+    complete: bool
+    receptive_field: ReceptiveField | None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison(TypedReport):
+    """Networks side by side: sizes in and out, depth, ops, parameters, MACs, and the last receptive field."""
+
+    mode: Mode
+    networks: tuple[NetworkTotals, ...]
+
+    def table(self) -> Table:
+        """The table of networks, one row each."""
+        notes = [
+            MACS_NOTE,
+            "depth: layers with MACs on the longest way. "
+            "sees: size and stride (`/`) of the last layer that has a window.",
+        ]
+        if not all(network.complete for network in self.networks):
+            notes.append("MACs of some ops are unknown: totals with such ops are at least.")
+        headings = ["network", "input", "output", "depth", "ops", "parameters", "MACs", "sees"]
+        return Table(headings, [_row(network) for network in self.networks], notes=notes)
+
+
+def compare(networks: Iterable[Graph | HasGraph], mode: Mode = "inference") -> Comparison:
+    """The totals of several networks."""
+    return Comparison(mode, tuple([_totals(summary(network, mode)) for network in networks]))
+
+
+def _totals(summary: Summary) -> NetworkTotals:
+    seen = [layer.receptive_field for layer in summary.layers]
+    windows = [field for field in seen if isinstance(field, ReceptiveField) and _is_window(field)]
+    return NetworkTotals(
+        network=summary.network,
+        title=summary.graph.title,
+        inputs=summary.inputs,
+        outputs=summary.outputs,
+        at=summary.at,
+        ops=len(summary.layers),
+        depth=_depth(summary),
+        parameters=summary.totals.parameters,
+        parameters_training=summary.totals.parameters_training,
+        macs=summary.totals.macs,
+        complete=summary.complete,
+        receptive_field=windows[-1] if windows else None,
+    )
+
+
+def _is_window(field: ReceptiveField) -> bool:
+    """Whether a field slides over the input, and is the same for every unit."""
+    entries = (*field.size, *field.stride)
+    return entries != () and all(entry is not None and entry != 0 for entry in entries) and not field.note
+
+
+def _depth(summary: Summary) -> int:
+    """The most layers with MACs on a way from an input; unknown MACs count as some."""
+    depth = dict.fromkeys(summary.inputs, 0)
+    for layer in summary.layers:
+        depth[layer.name] = max(depth[node_of(value)] for value in layer.inputs) + (layer.macs != 0)
+    return max(depth.values())
+
+
+def _row(network: NetworkTotals) -> list[Cell]:
+    field = network.receptive_field
+    return [
+        network.network,
+        _shapes(network.inputs),
+        _shapes(network.outputs),
+        network.depth,
+        network.ops,
+        network.parameters,
+        network.macs,
+        f"{axes_text(field.size)} /{axes_text(field.stride)}" if field else None,
+    ]
+
+
+def _shapes(shapes: Mapping[str, tuple[Dim, ...]]) -> str:
+    return ", ".join(shape_text(shape[1:]) for shape in shapes.values())

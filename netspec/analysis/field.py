@@ -1,0 +1,82 @@
+"""Receptive fields as data: as they are propagated through a graph, and as reports have them."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from fractions import Fraction
+
+from netspec.analysis.intervals import Spans
+from netspec.dims import Dim
+from netspec.report import OPTIONAL
+
+Offset = int | Fraction
+
+LOST = -1
+"""The axis of a value that runs along an axis of the input, where no axis does any more."""
+
+MISALIGNED = "misaligned: branches of different strides meet here"
+VARIES = "varies: windows of different sizes"
+DATA_DEPENDENT = "data-dependent"
+TOO_LARGE = "too large: more than 2**63 - 1 positions"
+UNEVEN = "uneven: behind upsampling units differ, and this is the most that one sees"
+BORDER = "border: padding repeats positions of the map there, so that units see other ones than these"
+UNPLACED = "unplaced: the unit's index does not tell where"
+
+
+@dataclass(frozen=True, slots=True)
+class ReceptiveField:
+    """The positions of an input that one unit sees, per spatial axis: `size` of them from `stride * index + start`.
+
+    What sees everything has stride 0 and the input's extent as its size. `note` says why an entry is None, or that
+    units at the border see other positions too; it is `""` where there is nothing to say.
+    """
+
+    size: tuple[Dim | Fraction | None, ...]
+    stride: tuple[Offset | None, ...]
+    start: tuple[Offset | None, ...]
+    note: str = dataclasses.field(default="", metadata=OPTIONAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A receptive field as it is propagated: one entry per spatial axis of the input; `note` says why one is None.
+
+    `spans` is what each unit of a period sees, where units differ: see `intervals`.
+
+    `axes` has for each spatial axis of the input the axis of the value that runs along it, or LOST where none does; it
+    is () where they are axes 2, 3, ... of both. After (N, C, H, W) is permuted to (N, W, C, H) it is (3, 1). What is
+    LOST may be folded into the axes `among` of the value.
+
+    `border`: units at the border see other positions than those that the entries tell.
+    """
+
+    size: tuple[Dim | Fraction | None, ...]
+    stride: tuple[Offset | None, ...]
+    start: tuple[Offset | None, ...]
+    note: str = ""
+    spans: tuple[Spans, ...] = ()
+    axes: tuple[int, ...] = dataclasses.field(default=(), compare=False)
+    border: bool = False
+    among: frozenset[int] = dataclasses.field(default=frozenset(), compare=False)
+
+    def public(self) -> ReceptiveField:
+        """The field as reports have it."""
+        return ReceptiveField(self.size, self.stride, self.start, self.note or (BORDER if self.border else ""))
+
+    @property
+    def value_axes(self) -> tuple[int, ...]:
+        """`axes`, written out where it is ()."""
+        return self.axes or tuple(range(2, 2 + len(self.size)))
+
+
+def unknown_field(note: str, axes: int) -> Field:
+    """The field of a value of which nothing is known but why."""
+    unknown = (None,) * axes
+    return Field(unknown, unknown, unknown, note, axes=(LOST,) * axes)
+
+
+def whole_field(extent: tuple[Dim, ...]) -> Field:
+    """The field of what sees all of an input."""
+    zeros = (0,) * len(extent)
+    return Field(extent, zeros, zeros)

@@ -1,0 +1,329 @@
+"""Receptive fields, propagated from the inputs through a graph: the part of an input that one unit of a value can see.
+
+Per spatial axis an exact map from a unit's index to an interval of the input: `size` positions from
+`stride * index + start`, padding included, as in Araujo, Norris & Sim, "Computing Receptive Fields of
+Convolutional Neural Networks", Distill 2019. What sees everything has stride 0 and the input's extent.
+
+After upsampling the map is exact too, in `spans`: there units differ in what they see, and where no one size and start
+hold for all, a field has the most that any sees, the stride on average, and a note on why it has no start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from netspec.analysis.field import (
+    DATA_DEPENDENT,
+    LOST,
+    MISALIGNED,
+    TOO_LARGE,
+    UNEVEN,
+    UNPLACED,
+    VARIES,
+    Field,
+    Offset,
+    unknown_field,
+    whole_field,
+)
+from netspec.analysis.intervals import Spans
+from netspec.dims import MAX_DIM, Dim
+from netspec.graph.model import Graph, Node
+from netspec.ops.base import AxisOrigins
+from netspec.types import Reach, Tensor, Upsampling, Window
+
+_Extent = tuple[Dim, ...]
+"""The spatial sizes of an input."""
+
+
+def propagate_fields(graph: Graph, origin: str | None = None) -> dict[str, dict[str, Field]]:
+    """The receptive fields of every value: one for each input with spatial axes that it depends on.
+
+    With `origin`, a value's name, fields are measured there instead of at the inputs.
+    """
+    types = graph.types
+    origins = [origin] if origin is not None else [i.name for i in graph.inputs]
+    extents = {value: types[value].spatial for value in origins}
+    fields: dict[str, dict[str, Field]] = {value: _own_field(value, len(extents[value])) for value in origins}
+    rules: dict[tuple[int, ...], _Rules] = {}
+    for node in graph.nodes:
+        if node.path == origin:
+            continue
+        inputs = [types[value] for value in node.inputs]
+        # Few pairs of op and input types are different objects.
+        key = (id(node.op), *map(id, inputs))
+        if key not in rules:
+            rules[key] = _rules(node, inputs)
+        reads = [(types[value], read) for value in node.inputs[: node.op.reads] if (read := fields.get(value))]
+        if rules[key].window is Reach.POINT and len(set(inputs)) > 1:
+            reads = [(x, _broadcast(read, x, node.type, extents)) for x, read in reads]
+        seen = _merged([read for _, read in reads], rules[key], extents)
+        fields.update((value, seen) for value, _ in node.values())
+    return fields
+
+
+def _own_field(value: str, axes: int) -> dict[str, Field]:
+    """The field of a value in itself: each unit sees its own position."""
+    return {value: Field((1,) * axes, (1,) * axes, (0,) * axes)} if axes else {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """The rules of an op on inputs of some types that say what a unit of its output reads."""
+
+    window: Window | Upsampling | Reach
+    axes: AxisOrigins | None
+    mixed: tuple[int, ...]
+    inputs: Sequence[Tensor]
+    outputs: range
+
+
+def _rules(node: Node, inputs: Sequence[Tensor]) -> _Rules:
+    op = node.op
+    return _Rules(op.window(*inputs), op.axes(*inputs), op.mixed(*inputs), inputs, range(node.type.rank))
+
+
+def _merged(reads: list[dict[str, Field]], rules: _Rules, extents: Mapping[str, _Extent]) -> dict[str, Field]:
+    """The fields of an op's output, by those of the values it reads."""
+    merged: dict[str, Field] = {}
+    for fields in reads:
+        for name, field in fields.items():
+            seen = _after_op(field, rules, extents[name])
+            merged[name] = _union(merged[name], seen, extents[name]) if name in merged else seen
+    return merged
+
+
+def _broadcast(fields: dict[str, Field], x: Tensor, y: Tensor, extents: Mapping[str, _Extent]) -> dict[str, Field]:
+    """The fields of a value with axes of size 1 that a larger output repeats, as it does with a gate."""
+    return {name: _broadcast_field(field, x, y, extents[name]) for name, field in fields.items()}
+
+
+def _broadcast_field(field: Field, x: Tensor, y: Tensor, extent: _Extent) -> Field:
+    axes = enumerate(field.value_axes)
+    repeated = [n for n, a in axes if 0 <= a < x.rank == y.rank and x.shape[a] == 1 and y.shape[a] != 1]
+    if not repeated or field == whole_field(extent):
+        return field
+    if field.note:
+        return unknown_field(field.note if not field.spans else VARIES, len(field.size))
+    size, stride, start = list(field.size), list(field.stride), list(field.start)
+    for n in repeated:
+        # All units see what the only one saw.
+        stride[n] = 0
+        seen, first = _interval(field, n) if isinstance(field.size[n], int | Fraction) else (0, 1)
+        whole = extent[n]
+        if isinstance(whole, int) and first <= 0 and first + seen >= whole:
+            size[n], start[n] = whole, 0
+    return replace(field, size=tuple(size), stride=tuple(stride), start=tuple(start))
+
+
+def _after_op(field: Field, rules: _Rules, extent: _Extent) -> Field:
+    """The field of an op's output, by that of one value it reads."""
+    window = rules.window
+    if (window is Reach.POINT and not field.axes) or field == whole_field(extent):
+        return field
+    if rules.axes is not None and (field.axes or window is Reach.UNPLACED):
+        return _after_axes_moved(field, rules.axes, rules.mixed, rules.inputs[0], extent)
+    if window is Reach.ALL:
+        # What depends on the data does so after a global op too.
+        return unknown_field(DATA_DEPENDENT, len(extent)) if field.note == DATA_DEPENDENT else whole_field(extent)
+    if window is Reach.POINT or window is Reach.UNPLACED:
+        # What such an op does along the axis of channels is not known, and that may be another axis of the input.
+        return unknown_field(field.note or UNPLACED, len(extent)) if field.axes else _unplaced(field, rules.outputs)
+    if isinstance(window, Reach):
+        return unknown_field(VARIES if window is Reach.VARIES else DATA_DEPENDENT, len(field.size))
+    return _after_sliding(field, window, rules, extent)
+
+
+def _after_sliding(field: Field, window: Window | Upsampling, rules: _Rules, extent: _Extent) -> Field:
+    """The field after a window that slides over a map, or after an upsampling of one."""
+    if field.note and not field.spans:
+        return unknown_field(field.note, len(field.size))
+    if len(window.axes if isinstance(window, Upsampling) else window.size) != len(field.size):
+        return unknown_field(UNPLACED, len(field.size))
+    if field.axes:
+        return _with_axes_in_order(field, rules, extent)
+    if field.spans or isinstance(window, Upsampling):
+        border = field.border or (isinstance(window, Window) and window.border)
+        return replace(_after_spans(field, window), border=border)
+    return _after_window(field, window)
+
+
+def _after_window(field: Field, window: Window) -> Field:
+    """The field after a window, of a field with a number in every place."""
+    axes = zip(field.size, field.stride, field.start, window.size, window.stride, window.start, strict=True)
+    size: list[Any] = []
+    stride: list[Any] = []
+    start: list[Any] = []
+    for field_size, field_stride, field_start, window_size, window_stride, window_start in axes:
+        size.append(_integral(field_size + field_stride * (window_size - 1)))  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
+        stride.append(_integral(field_stride * window_stride))  # pyright: ignore[reportOptionalOperand]
+        start.append(_integral(field_start + field_stride * window_start))  # pyright: ignore[reportOptionalOperand]
+    if max((*size, *stride), default=0) > MAX_DIM:
+        return unknown_field(TOO_LARGE, len(size))
+    return Field(tuple(size), tuple(stride), tuple(start), border=field.border or window.border)
+
+
+def _with_axes_in_order(field: Field, rules: _Rules, extent: _Extent) -> Field:
+    """The field after a window over a map whose axes stand in another order than the input's, such as rows last.
+
+    It is unknown where axes of the value are among them that are none of the input's.
+    """
+    order = [axis - 2 for axis in field.axes]
+    if sorted(order) != list(range(len(order))):
+        return unknown_field(UNPLACED, len(order))
+
+    def reordered(field: Field, order: Sequence[int]) -> Field:
+        entries = {name: tuple([getattr(field, name)[n] for n in order]) for name in ("size", "stride", "start")}
+        return replace(field, **entries, spans=tuple([field.spans[n] for n in order if field.spans]), axes=())
+
+    inverse = [order.index(n) for n in range(len(order))]
+    seen = _after_op(reordered(field, inverse), rules, extent)
+    return seen if seen.axes else replace(reordered(seen, order), axes=field.axes)
+
+
+def _unplaced(field: Field, among: Iterable[int]) -> Field:
+    """The field of units whose index no longer tells where they see: they see as much as before."""
+    if field.note and not field.spans:
+        return field
+    unknown = (None,) * len(field.size)
+    return Field(field.size, unknown, unknown, UNPLACED, axes=(LOST,) * len(field.size), among=frozenset(among))
+
+
+def _after_axes_moved(field: Field, origins: AxisOrigins, mixed: tuple[int, ...], x: Tensor, extent: _Extent) -> Field:
+    """The field after an op that moves axes, folds some into one, or sees some of them whole (`mixed`)."""
+    before = field.value_axes
+    size, stride, start = list(field.size), list(field.stride), list(field.start)
+    axes: list[int] = []
+    exact = True
+    for n, axis in enumerate(before):
+        moved, alone = _moved_axis(axis, origins, x)
+        axes.append(moved)
+        if axis in mixed:
+            size[n], stride[n], start[n] = extent[n], 0, 0
+        exact = exact and (alone or axis in mixed)
+    if set(before) <= {*mixed}:
+        return unknown_field(DATA_DEPENDENT, len(extent)) if field.note == DATA_DEPENDENT else whole_field(extent)
+    if field.among & {*mixed}:
+        return unknown_field(field.note, len(extent))
+    among = _moved_axes(field.among if LOST in before else before, origins) if LOST in axes else frozenset[int]()
+    if field.note and not field.spans:
+        has_size = field.size[0] is not None
+        return replace(field, size=tuple(size) if has_size else field.size, axes=tuple(axes), among=among)
+    if not exact:
+        return replace(_unplaced(replace(field, size=tuple(size)), among), axes=tuple(axes))
+    if field.spans and {*before} & {*mixed}:
+        return unknown_field(VARIES, len(extent))
+    default = axes == list(range(2, 2 + len(axes))) and len(origins) == 2 + len(axes)
+    return replace(
+        field, size=tuple(size), stride=tuple(stride), start=tuple(start), axes=() if default else tuple(axes)
+    )
+
+
+def _moved_axes(axes: Iterable[int], origins: AxisOrigins) -> frozenset[int]:
+    """The axes of an output among which these of the input may be: where they went, else those without an origin."""
+    without_origin = [n for n, origin in enumerate(origins) if origin is None]
+    moved: set[int] = set()
+    for axis in axes:
+        went = [n for n, o in enumerate(origins) if o == axis or (isinstance(o, tuple) and axis in o)]
+        moved.update(went or without_origin)
+    return frozenset(moved)
+
+
+def _moved_axis(axis: int, origins: AxisOrigins, x: Tensor) -> tuple[int, bool]:
+    """The axis of the output that an axis of the input becomes, and whether its index is the output's index."""
+    for n, origin in enumerate(origins):
+        if origin == axis:
+            return n, True
+        if isinstance(origin, tuple) and axis in origin:
+            return n, all(x.shape[folded] == 1 for folded in origin if folded != axis)
+    return LOST, False
+
+
+def _after_spans(field: Field, window: Window | Upsampling) -> Field:
+    """The field after an upsampling, or after a window over a map that was upsampled."""
+    before = _as_spans(field)
+    if before is None:
+        return unknown_field(VARIES, len(field.size))
+    if isinstance(window, Upsampling):
+        return _as_field([span.after_upsampling(axis) for span, axis in zip(before, window.axes, strict=True)], VARIES)
+    after: list[Spans | None] = []
+    for span, size, stride, start in zip(before, window.size, window.stride, window.start, strict=True):
+        if isinstance(stride, int) and isinstance(start, int):
+            after.append(span.after_window(size, stride, start))
+        else:
+            after.append(None)
+    return _as_field(after, VARIES)
+
+
+def _as_spans(field: Field) -> tuple[Spans, ...] | None:
+    """A field as spans: one for all units where they see alike; None where it has fractions already."""
+    if field.spans:
+        return field.spans
+    spans: list[Spans] = []
+    for size, stride, start in zip(field.size, field.stride, field.start, strict=True):
+        if not (isinstance(size, int) and isinstance(stride, int) and isinstance(start, int)):
+            return None
+        spans.append(Spans(stride, ((start, start + size - 1),)))
+    return tuple(spans)
+
+
+def _as_field(axes: Sequence[Spans | None], note: str) -> Field:
+    """Spans as a field, with a start where all units see alike; `note` says why an axis has no spans."""
+    spans = tuple(axis for axis in axes if axis is not None)
+    if len(spans) < len(axes):
+        return unknown_field(note, len(axes))
+    sizes, strides = tuple(axis.size for axis in spans), tuple(_integral(axis.stride) for axis in spans)
+    if max((*sizes, *strides), default=0) > MAX_DIM:
+        return unknown_field(TOO_LARGE, len(axes))
+    if all(axis.even for axis in spans):
+        intervals = [axis.each[0] for axis in spans]
+        return Field(sizes, strides, tuple(interval[0] for interval in intervals if interval is not None))
+    return Field(sizes, strides, (None,) * len(spans), UNEVEN, spans)
+
+
+def _union(a: Field, b: Field, extent: _Extent) -> Field:
+    """The field of what sees as two others do together: an interval where both move alike, else unknown."""
+    if a == b and a.axes == b.axes:
+        return a
+    if whole_field(extent) in (a, b):
+        return whole_field(extent)
+    for field in (a, b):
+        if field.note and not field.spans:
+            return field if field.size[0] is None else unknown_field(UNPLACED, len(field.size))
+    if a.axes != b.axes:
+        return unknown_field(UNPLACED, len(a.size))
+    if a.spans or b.spans:
+        pairs = zip(_as_spans(a) or (), _as_spans(b) or (), strict=False)
+        field = _as_field([x.union(y) for x, y in pairs] or [None] * len(a.size), MISALIGNED)
+    elif a.stride != b.stride:
+        return unknown_field(MISALIGNED, len(a.size))
+    else:
+        field = _interval_union(a, b)
+    return replace(field, axes=a.axes, border=a.border or b.border)
+
+
+def _interval_union(a: Field, b: Field) -> Field:
+    """The field from the lower of two starts to the higher of two ends, of fields with one stride."""
+    size: list[Offset] = []
+    start: list[Offset] = []
+    for axis in range(len(a.size)):
+        (size_a, start_a), (size_b, start_b) = _interval(a, axis), _interval(b, axis)
+        first = min(start_a, start_b)
+        start.append(_integral(first))
+        size.append(_integral(max(start_a + size_a, start_b + size_b) - first))
+    return Field(tuple(size), a.stride, tuple(start))
+
+
+def _interval(field: Field, axis: int) -> tuple[Offset, Offset]:
+    """The size and start of a field along an axis, where both are numbers."""
+    size, start = field.size[axis], field.start[axis]
+    assert isinstance(size, int | Fraction)
+    assert start is not None
+    return size, start
+
+
+def _integral(value: Any) -> Any:
+    """A fraction that is a whole number as an int."""
+    return int(value) if type(value) is Fraction and value.denominator == 1 else value

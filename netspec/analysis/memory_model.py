@@ -1,0 +1,374 @@
+"""Memory of one pass through a network: what is held when, step by step, as eager PyTorch would.
+
+Inference runs the nodes in order and frees a value after its last use. Training keeps what the backward pass needs
+(docs/reports.md has the model). Sizes are exact; what an allocator rounds up to and the workspaces of convolution
+libraries come on top.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from netspec.dims import symbols
+from netspec.errors import fail
+from netspec.graph.infer import check_sizes
+from netspec.graph.model import Graph, Mode, Node
+from netspec.graph.walk import live_nodes, outputs_of
+from netspec.types import Memory, Tensor, Weight
+
+DType = Literal["float32", "float16", "bfloat16", "float64"]
+Optimizer = Literal["none", "sgd", "adam"]
+BYTES = {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "float16": 2, "bfloat16": 2, "bool": 1}
+"""How many bytes an element of a dtype takes."""
+OPTIMIZERS: dict[Optimizer, int] = {"none": 0, "sgd": 1, "adam": 2}
+"""How many values an optimizer holds for each parameter: SGD's momentum, Adam's two moments."""
+
+_WEIGHTS = ":weights"
+"""The ledger's name for all weights together."""
+
+
+@dataclass(slots=True)
+class NodeMemory:
+    """A node's memory in bytes: of its new `output` (0: a view), `kept` for the backward pass, `live` in all."""
+
+    output: int = 0
+    kept: int = 0
+    live: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PassMemory:
+    """One pass through a network: bytes of its weights and inputs, each node's use, and where most is held.
+
+    `unknown` are the paths of the nodes whose ops do not say what they hold.
+    """
+
+    parameters: int
+    buffers: int
+    gradients: int
+    optimizer: int
+    inputs: int
+    nodes: Mapping[str, NodeMemory]
+    peak: int
+    peak_at: str
+    unknown: tuple[str, ...]
+
+    @property
+    def kept(self) -> int:
+        """Bytes kept for the backward pass; values that several nodes keep are counted once."""
+        return sum(node.kept for node in self.nodes.values())
+
+
+def simulate_pass(
+    graph: Graph,
+    mode: Mode = "inference",
+    *,
+    batch: int = 1,
+    dtype: DType = "float32",
+    optimizer: Optimizer = "none",
+    at: Mapping[str, int] | None = None,
+) -> PassMemory:
+    """The memory of one pass, in bytes: of inference, or of a training step with its backward pass and optimizer.
+
+    `batch` is the size of the inputs' first axis, where that is symbolic; other symbols take their nominal sizes or
+    those in `at`. `dtype` is that of weights and activations. Raises NetspecError NS305 where a size is open.
+    """
+    schedule = _Schedule(graph, mode, _sizes(graph, batch, at or {}), dtype)
+    parameters, buffers = _weight_bytes(schedule)
+    optimizer_state = parameters * OPTIMIZERS[optimizer] if schedule.train else 0
+    ledger = _Ledger()
+    ledger.hold(_WEIGHTS, parameters + buffers)
+    ledger.hold(":optimizer", optimizer_state)
+    for i in graph.inputs:
+        ledger.hold(i.name, schedule.size(i.name))
+    nodes = _forward(schedule, ledger)
+    if schedule.train:
+        _backward(schedule, ledger)
+    return PassMemory(
+        parameters=parameters,
+        buffers=buffers,
+        gradients=parameters if schedule.train else 0,
+        optimizer=optimizer_state,
+        inputs=sum(schedule.size(i.name) for i in graph.inputs),
+        nodes=nodes,
+        peak=ledger.most,
+        peak_at=ledger.most_at,
+        unknown=tuple(schedule.unknown),
+    )
+
+
+# Sizes.
+
+
+def _sizes(graph: Graph, batch: int, at: Mapping[str, int]) -> dict[str, int]:
+    """The size of every symbol; NS305 where one is open, the error of an op where it can't take them."""
+    sizes = {**graph.nominal, **at, **_batch_sizes(graph, batch)}
+    of_inputs = symbols([d for i in graph.inputs for d in i.type.shape])
+    of_data = symbols([d for type in graph.types.values() for d in type.shape]) - of_inputs
+    if of_data:
+        names = ", ".join(sorted(of_data))
+        fail("NS305", f"memory follows from sizes, and only the data tell {names} of `{graph.name}`")
+    open_sizes = sorted(of_inputs - sizes.keys())
+    if open_sizes:
+        names = ", ".join(open_sizes) + f" of `{graph.name}` " + ("is" if len(open_sizes) == 1 else "are")
+        fail("NS305", f"memory follows from sizes, and {names} open", help="fix them with `--input`")
+    if at or batch != 1:
+        check_sizes(graph, sizes)
+    return sizes
+
+
+def _batch_sizes(graph: Graph, batch: int) -> dict[str, int]:
+    """The symbols that stand first in the inputs' shapes, with their size."""
+    first = symbols([i.type.shape[0] for i in graph.inputs])
+    if batch not in (1, fixed_batch(graph)) and not first:
+        message = f"the batch of `{graph.name}` is fixed, and can't be {batch}"
+        fail("NS305", message, help="write `N` for it in the spec")
+    return dict.fromkeys(first, batch)
+
+
+def fixed_batch(graph: Graph) -> int | None:
+    """The batch that all inputs have, where it is a number."""
+    sizes = {i.type.shape[0] for i in graph.inputs}
+    size = sizes.pop()
+    return size if isinstance(size, int) and not sizes else None
+
+
+def size_of(tensor: Tensor) -> int:
+    """Bytes of a tensor whose sizes are numbers."""
+    count = BYTES[tensor.dtype]
+    for size in tensor.shape:
+        assert isinstance(size, int)
+        count *= size
+    return count
+
+
+def _weight_bytes(schedule: _Schedule) -> tuple[int, int]:
+    """Bytes of parameters and of buffers; a shared weight once."""
+    weights = {
+        weight.key(node.weights_of): weight for node in schedule.nodes for weight in schedule.graph.weights(node)
+    }
+    sizes = {"parameter": 0, "buffer": 0}
+    for weight in weights.values():
+        sizes[weight.kind] += schedule.weight_size(weight)
+    return sizes["parameter"], sizes["buffer"]
+
+
+# What is held, and by how many.
+
+
+@dataclass(slots=True)
+class _Ledger:
+    """Bytes by names, each held by a number of holders, and the most there ever were."""
+
+    sizes: dict[str, int] = field(default_factory=dict[str, int])
+    holders: Counter[str] = field(default_factory=Counter[str])
+    now: int = 0
+    most: int = 0
+    most_at: str = ""
+
+    def hold(self, name: str, size: int) -> None:
+        """Hold something, anew or once more."""
+        if name not in self.sizes:
+            self.sizes[name] = size
+            self.now += size
+        self.holders[name] += 1
+
+    def drop(self, name: str) -> None:
+        """Hold it no more; the last holder frees it."""
+        self.holders[name] -= 1
+        if not self.holders[name]:
+            del self.holders[name]
+            self.now -= self.sizes.pop(name)
+
+    def mark(self, place: str, scratch: int = 0) -> int:
+        """Note what is held at a place, with what is held there only for a moment."""
+        live = self.now + scratch
+        if live > self.most:
+            self.most, self.most_at = live, place
+        return live
+
+
+class _Schedule:
+    """The nodes of a mode in order, with sizes and dtypes, and which values share one memory.
+
+    `root` has the value whose memory each value is: itself, or for a view what it looks at. `trained` are the values
+    that have a gradient, `unknown` the paths of nodes whose ops do not say what they hold.
+    """
+
+    def __init__(self, graph: Graph, mode: Mode, sizes: Mapping[str, int], dtype: DType) -> None:
+        self.graph = graph
+        self.train = mode == "train"
+        self.nodes = live_nodes(graph, mode)
+        self.outputs = outputs_of(graph, mode)
+        self.root = {i.name: i.name for i in graph.inputs}
+        self.unknown: list[str] = []
+        self._dtype: DType = dtype
+        self._types = {value: self._in_dtype(type.at(sizes)) for value, type in graph.types.items()}
+        self._memories: dict[str, Memory] = {}
+        for node in self.nodes:
+            memory = node.op.memory(self.train, self._types[node.path], *[self._types[value] for value in node.inputs])
+            if memory is None:
+                self.unknown.append(node.path)
+            self._memories[node.path] = memory or Memory()
+            for value, _ in node.values():
+                self.root[value] = self._viewed(node) if self.memory(node).view else value
+        self.trained = self._trained()
+
+    def memory(self, node: Node) -> Memory:
+        """The rule `memory` of a node's op on its inputs."""
+        return self._memories[node.path]
+
+    def size(self, value: str) -> int:
+        """Bytes of a value; weights are counted by themselves."""
+        return 0 if value == _WEIGHTS else size_of(self._types[value])
+
+    def weight_size(self, weight: Weight) -> int:
+        """Bytes of a weight."""
+        return size_of(self._in_dtype(Tensor(weight.shape, weight.dtype)))
+
+    def new_values(self, node: Node) -> list[str]:
+        """The outputs of a node that are no views."""
+        return [value for value, _ in node.values() if self.root[value] == value]
+
+    def kept(self, node: Node) -> Iterable[tuple[str, int]]:
+        """The names and bytes of what a node keeps for its backward pass."""
+        memory = self.memory(node)
+        values = [self.root[node.inputs[place]] for place in memory.inputs]
+        values += [self.root[node.path]] if memory.output else []
+        for value in dict.fromkeys(values):
+            yield value, self.size(value)
+        for number, tensor in enumerate(memory.kept):
+            yield f"{node.path}:kept {number}", size_of(tensor)
+
+    def freed_after(self) -> dict[str, list[str]]:
+        """By node, the values with memory of their own that nothing reads after it."""
+        last: dict[str, str] = {}
+        for node in self.nodes:
+            for value in [*self.new_values(node), *(self.root[value] for value in node.inputs)]:
+                last[value] = node.path
+        for value in [_WEIGHTS, *(i.name for i in self.graph.inputs), *(self.root[value] for value in self.outputs)]:
+            last.pop(value, None)
+        freed: dict[str, list[str]] = {}
+        for value, path in last.items():
+            freed.setdefault(path, []).append(value)
+        return freed
+
+    def _viewed(self, node: Node) -> str:
+        """The memory that a view looks at: an input's, or that of weights where the op reads no input."""
+        return _WEIGHTS if node.op.reads == 0 else self.root[node.inputs[0]]
+
+    def _in_dtype(self, tensor: Tensor) -> Tensor:
+        """A tensor of floats in the dtype of the pass."""
+        return Tensor(tensor.shape, self._dtype) if tensor.dtype.startswith(("float", "bfloat")) else tensor
+
+    def _trained(self) -> set[str]:
+        """The values that have a gradient: those that depend on a parameter, and that an output depends on."""
+        needed = set(self.outputs)
+        for node in reversed(self.nodes):
+            if any(value in needed for value, _ in node.values()):
+                needed.update(node.inputs[: node.op.reads])
+        trained: set[str] = set()
+        for node in self.nodes:
+            if all(value not in needed for value, _ in node.values()):
+                continue
+            has_parameters = any(w.kind == "parameter" for w in self.graph.weights(node))
+            if has_parameters or any(value in trained for value in node.inputs[: node.op.reads]):
+                trained.update(value for value, _ in node.values())
+        return trained
+
+
+# The two halves of a pass.
+
+
+def _forward(schedule: _Schedule, ledger: _Ledger) -> dict[str, NodeMemory]:
+    """Run the nodes in order, and free what nothing reads any more."""
+    nodes: dict[str, NodeMemory] = {}
+    freed = schedule.freed_after()
+    kept: set[str] = {i.name for i in schedule.graph.inputs}
+    for node in schedule.nodes:
+        memory = schedule.memory(node)
+        use = nodes[node.path] = NodeMemory()
+        for value in schedule.new_values(node):
+            ledger.hold(value, schedule.size(value))
+            use.output += schedule.size(value)
+        if schedule.train and node.path in schedule.trained:
+            for name, size in schedule.kept(node):
+                ledger.hold(name, size)
+                use.kept += size if name not in kept else 0
+                kept.add(name)
+        # Without a gradient an op makes what it would keep too, such as the indices of a max pool, and drops it.
+        scratch = memory.scratch if node.path in schedule.trained else (*memory.scratch, *memory.kept)
+        use.live = ledger.mark(node.path, sum(map(size_of, scratch)))
+        for value in freed.get(node.path, ()):
+            ledger.drop(value)
+    return nodes
+
+
+def _backward(schedule: _Schedule, ledger: _Ledger) -> None:
+    """Run the nodes in reverse: each takes the gradients of its outputs, and gives those of its inputs and weights."""
+    gradients = _Gradients(schedule, ledger)
+    for value in schedule.outputs:
+        if value in schedule.trained:
+            gradients.give(value, f"{value}:gradient")
+    for node in reversed(schedule.nodes):
+        if node.path not in schedule.trained:
+            continue
+        memory = schedule.memory(node)
+        of_outputs = gradients.take(node)
+        passed_on = range(len(node.inputs)) if memory.hands_on is True else memory.hands_on or ()
+        same = {node.inputs[place] for place in passed_on} if of_outputs else set[str]()
+        of_inputs = {
+            value: of_outputs[0] if value in same else f"{value}:gradient from {node.path}"
+            for value in node.inputs[: node.op.reads]
+            if value in schedule.trained
+        }
+        for value, name in of_inputs.items():
+            ledger.hold(name, schedule.size(value))
+        gradients.hold_weights(node)
+        ledger.mark(f"{node.path} (backward)", sum(map(size_of, memory.backward)))
+        for name in of_outputs:
+            ledger.drop(name)
+        for name, _ in schedule.kept(node):
+            ledger.drop(name)
+        for value, name in of_inputs.items():
+            gradients.give(value, name)
+            ledger.drop(name)
+
+
+class _Gradients:
+    """The gradients of values, by their names in the ledger, while the backward pass runs."""
+
+    def __init__(self, schedule: _Schedule, ledger: _Ledger) -> None:
+        self._schedule = schedule
+        self._ledger = ledger
+        self._names: dict[str, str] = {}
+        self._weights: set[str] = set()
+
+    def give(self, value: str, name: str) -> None:
+        """Give a value a gradient: its first, or one that is added to the one it has."""
+        ledger, size = self._ledger, self._schedule.size(value)
+        first = self._names.get(value)
+        if first is None:
+            self._names[value] = name
+            ledger.hold(name, size)
+        elif ledger.holders[first] > 1:
+            # Others hold the first one too, so the sum is a new tensor.
+            total = self._names[value] = f"{value}:sum with {name}"
+            ledger.hold(total, size)
+            ledger.mark(f"{value} (backward)")
+            ledger.drop(first)
+
+    def take(self, node: Node) -> list[str]:
+        """The gradients of a node's outputs, which the caller drops."""
+        return [self._names.pop(value) for value, _ in node.values() if value in self._names]
+
+    def hold_weights(self, node: Node) -> None:
+        """Hold the gradients of a node's parameters until the end; those of shared ones once."""
+        for weight in self._schedule.graph.weights(node):
+            key = f"{weight.key(node.weights_of)}:gradient of a weight"
+            if weight.kind == "parameter" and key not in self._weights:
+                self._weights.add(key)
+                self._ledger.hold(key, self._schedule.weight_size(weight))

@@ -1,0 +1,129 @@
+"""`netspec rf`: what one unit of each layer sees of the input."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from netspec.analysis.field import BORDER, UNEVEN, Field, Offset
+from netspec.analysis.field_propagation import propagate_fields
+from netspec.analysis.graph_of import HasGraph, graph_of
+from netspec.dims import Dim
+from netspec.graph.model import Graph, Mode, Node
+from netspec.graph.walk import live_nodes
+from netspec.report import HIDDEN, OPTIONAL, TypedReport
+from netspec.shape_text import axes_text, shape_text
+from netspec.tables import Cell, Table
+
+_NOTES = (
+    "size: pixels of the input that one unit sees, and share: how much of the input that is, at most 100 %.",
+    "stride: how far the window moves from one unit to the next. 0: every unit sees the same.",
+    "start: where the window of the first unit begins. Below 0 it begins in the padding.",
+)
+_UNEVEN_NOTE = "No start: behind upsampling units differ, and the size is the most that one sees."
+_BORDER_NOTE = "Padding here repeats positions of the map, so that units at its border see other ones too."
+
+
+@dataclass(frozen=True, slots=True)
+class LayerField:
+    """The receptive field of one layer in one input; one entry per spatial axis of the input.
+
+    `share` is the part of the input's extent that a unit's window spans, 1 at most; None where a size is open.
+    """
+
+    name: str
+    op: str
+    kind: str
+    input: str
+    output_shape: tuple[Dim, ...]
+    size: tuple[Dim | Fraction | None, ...]
+    stride: tuple[Offset | None, ...]
+    start: tuple[Offset | None, ...]
+    note: str = field(metadata=OPTIONAL)
+    share: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ReceptiveFieldReport(TypedReport):
+    """Receptive fields, layer by layer, in each input with spatial axes."""
+
+    network: str
+    inputs: Mapping[str, tuple[Dim, ...]]
+    layers: tuple[LayerField, ...]
+    title: str = field(metadata=HIDDEN)
+
+    def table(self) -> Table:
+        """The table of layers; one number stands for both axes where they are alike."""
+        several = len(self.inputs) > 1
+        headings = ["layer", "kind", *(["of"] if several else []), "map", "size", "stride", "start", "share"]
+        shapes = ", ".join(f"{name} {shape_text(shape[1:])}" for name, shape in self.inputs.items())
+        notes = [
+            *_NOTES,
+            *([_UNEVEN_NOTE] if any(layer.note == UNEVEN for layer in self.layers) else []),
+            *([_BORDER_NOTE] if any(layer.note == BORDER for layer in self.layers) else []),
+        ]
+        title = [f"{self.title}: receptive fields in {shapes}"]
+        return Table(headings, [_row(layer, several) for layer in self.layers], title, notes=notes)
+
+
+def receptive_fields(network: Graph | HasGraph, mode: Mode = "inference", every: bool = False) -> ReceptiveFieldReport:
+    """The receptive field of each layer that changes it, or with `every` of each node, in each input."""
+    graph = graph_of(network)
+    fields = propagate_fields(graph)
+    inputs = {i.name: i.type for i in graph.inputs}
+    layers = [
+        _layer(node, name, field, inputs[name].at(graph.nominal).spatial)
+        for node in live_nodes(graph, mode)
+        for name, field in fields[node.path].items()
+        if every or _changes(node, fields, name)
+    ]
+    shapes = {name: type.shape for name, type in inputs.items()}
+    return ReceptiveFieldReport(graph.name, shapes, tuple(layers), graph.title or graph.name)
+
+
+def _changes(node: Node, fields: Mapping[str, Mapping[str, Field]], name: str) -> bool:
+    """Whether a node sees other than each of the values that it reads."""
+    before = [fields.get(value, {}).get(name) for value in node.inputs]
+    seen = fields[node.path][name].public()
+    return all(field is None or field.public() != seen for field in before)
+
+
+def _layer(node: Node, name: str, field: Field, extent: Sequence[Dim]) -> LayerField:
+    seen = field.public()
+    share = tuple([_share(size, whole) for size, whole in zip(seen.size, extent, strict=True)])
+    return LayerField(
+        node.path,
+        node.op.opname,
+        node.op.label(),
+        name,
+        node.type.shape,
+        seen.size,
+        seen.stride,
+        seen.start,
+        seen.note,
+        share,
+    )
+
+
+def _share(size: Dim | Fraction | None, whole: Dim) -> float | None:
+    if isinstance(size, int | Fraction) and isinstance(whole, int):
+        return round(min(1.0, float(size / whole)), 4)
+    return None
+
+
+def _row(layer: LayerField, several: bool) -> list[Cell]:
+    return [
+        layer.name,
+        layer.kind,
+        *([layer.input] if several else []),
+        shape_text(layer.output_shape[2:]),
+        layer.note.partition(":")[0] if layer.size[0] is None else _axes(layer.size),
+        _axes(layer.stride),
+        _axes(layer.start),
+        _axes([None if share is None else f"{100 * share:.0f} %" for share in layer.share]),
+    ]
+
+
+def _axes(entries: Sequence[object]) -> str:
+    return axes_text(["-" if entry is None else entry for entry in entries], times=" x ")
