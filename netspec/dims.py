@@ -1,8 +1,12 @@
 """Sizes that may be symbolic: exact integer arithmetic on polynomials and floors.
 
-A dim is an `int`, or a `Symbolic` in normal form. Floors keep a remainder in `[0, divisor)`
-inside, so that two chains of windows give the same form exactly when they are the same function:
+A dim is an `int`, or a `Symbolic` in normal form. The constant inside a floor is in `[0, divisor)`, and floors of
+floors are merged, so that two chains of windows have the same form exactly when they are the same function:
 floor((floor((H + b) / c) + d) / s) = floor((H + b + c*d) / (c*s)).
+
+>>> height = symbol("H")
+>>> (height + 6 - 7) // 2 + 1
+<(H + 1)//2>
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from typing import cast
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """floor(inner / divisor), an atom of the normal form."""
+    """floor(inner / divisor), an atom of the normal form: a factor of its terms, as a symbol is."""
 
     inner: Symbolic
     divisor: int
@@ -25,26 +29,31 @@ class Floor:
 
 
 MAX_DIM = 2**63 - 1
-"""How large a size, or a number in a symbolic one, may be."""
+"""The largest size, and the largest coefficient in a symbolic one."""
 
 
 class TooLargeError(ArithmeticError):
-    """A size beyond MAX_SIZE."""
+    """A size, or a coefficient, is larger than MAX_DIM."""
 
     def __init__(self) -> None:
         super().__init__("a size is larger than 2**63 - 1")
 
 
-Atom = str | Floor
-Monomial = tuple[Atom, ...]
+_Atom = str | Floor
+"""A symbol by its name, or a floor."""
+_Monomial = tuple[_Atom, ...]
+"""A product of atoms, in the order of their text."""
 
 
 class Symbolic:
-    """An integer polynomial over symbols and floors, never a constant. Make one with `symbol` and arithmetic."""
+    """An integer polynomial over symbols and floors, never a constant: made with `symbol` and arithmetic.
+
+    `terms` are its monomials with their coefficients.
+    """
 
     __slots__ = ("_hash", "_text", "constant", "terms")
 
-    def __init__(self, terms: tuple[tuple[Monomial, int], ...], constant: int) -> None:
+    def __init__(self, terms: tuple[tuple[_Monomial, int], ...], constant: int) -> None:
         self.terms = terms
         self.constant = constant
         self._hash = hash((terms, constant))
@@ -67,20 +76,20 @@ class Symbolic:
         terms = dict(self.terms)
         for monomial, coefficient in other.terms:
             terms[monomial] = terms.get(monomial, 0) + coefficient
-        return _made(terms, self.constant + other.constant)
+        return _normalized(terms, self.constant + other.constant)
 
     __radd__ = __add__
 
     def __mul__(self, other: Dim) -> Dim:
         if isinstance(other, int):
-            return _made({m: k * other for m, k in self.terms}, self.constant * other)
-        terms: dict[Monomial, int] = {}
+            return _normalized({m: k * other for m, k in self.terms}, self.constant * other)
+        terms: dict[_Monomial, int] = {}
         for m1, k1 in (*self.terms, ((), self.constant)):
             for m2, k2 in (*other.terms, ((), other.constant)):
                 monomial = tuple(sorted(m1 + m2, key=str))
                 terms[monomial] = terms.get(monomial, 0) + k1 * k2
         constant = terms.pop((), 0)
-        return _made(terms, constant)
+        return _normalized(terms, constant)
 
     __rmul__ = __mul__
 
@@ -100,30 +109,14 @@ class Symbolic:
             return self
         if divisor > MAX_DIM:
             raise TooLargeError
-        # floor((c*q + r) / c) = q + floor(r / c): take out all that divides.
-        whole: dict[Monomial, int] = {}
-        rest: dict[Monomial, int] = {}
-        for monomial, coefficient in self.terms:
-            quotient, remainder = divmod(coefficient, divisor)
-            whole[monomial] = quotient
-            rest[monomial] = remainder
-        outside, inside = divmod(self.constant, divisor)
-        remainder = _made(rest, inside)
+        # floor((c*q + r) / c) = q + floor(r / c): quotients go out of the floor, remainders stay in it.
+        quotients = {monomial: coefficient // divisor for monomial, coefficient in self.terms}
+        remainders = {monomial: coefficient % divisor for monomial, coefficient in self.terms}
+        quotient = _normalized(quotients, self.constant // divisor)
+        remainder = _normalized(remainders, self.constant % divisor)
         if isinstance(remainder, int):
-            return _made(whole, outside)
-        # floor((g*q + r) / (g*d)) = floor((q + floor(r / g)) / d)
-        common = gcd(divisor, *(k for _, k in remainder.terms))
-        if common > 1:
-            terms = {m: k // common for m, k in remainder.terms}
-            return (_made(terms, remainder.constant // common) // (divisor // common)) + _made(whole, outside)
-        if len(remainder.terms) == 1:
-            (monomial, coefficient) = remainder.terms[0]
-            if coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], Floor):
-                floor = monomial[0]
-                merged = (floor.inner + remainder.constant * floor.divisor) // (floor.divisor * divisor)
-                return merged + _made(whole, outside)
-        floored = ((Floor(remainder, divisor),), 1)
-        return Symbolic((floored,), 0) + _made(whole, outside)
+            return quotient
+        return _floor(remainder, divisor) + quotient
 
     def __mod__(self, divisor: int) -> Dim:
         return self - (self // divisor) * divisor
@@ -132,16 +125,17 @@ class Symbolic:
         raise TypeError("the truth of a symbolic size is not known")
 
     def __str__(self) -> str:
-        # Reports print the batch's `N` once for every layer.
+        # Kept, since reports print the batch's `N` for every layer.
         if not self._text:
             self._text = self._printed()
         return self._text
 
     def _printed(self) -> str:
+        """The polynomial as text: `2*H - 1`."""
         if len(self.terms) == 1:
             monomial, coefficient = self.terms[0]
             if coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], Floor):
-                # The normal form (H + b)//c: what stands outside goes in.
+                # (H + 3)//2 reads better than (H + 1)//2 + 1: the constant outside goes in.
                 floor = monomial[0]
                 return str(Floor(cast(Symbolic, floor.inner + self.constant * floor.divisor), floor.divisor))
         parts: list[str] = []
@@ -161,6 +155,8 @@ class Symbolic:
 
 
 Dim = int | Symbolic
+_MAX_PERIOD = 4096
+"""The longest period of the floors in a difference that `condition` looks through."""
 
 
 def symbol(name: str) -> Symbolic:
@@ -168,14 +164,31 @@ def symbol(name: str) -> Symbolic:
     return Symbolic((((name,), 1),), 0)
 
 
-def _made(terms: Mapping[Monomial, int], constant: int) -> Dim:
+def _normalized(terms: Mapping[_Monomial, int], constant: int) -> Dim:
+    """The dim of these terms: without zeros, in order, an int where no term is left."""
     kept = tuple(sorted(((m, k) for m, k in terms.items() if k), key=_order))
     if max(abs(constant), *(abs(k) for _, k in kept), 0) > MAX_DIM:
         raise TooLargeError
     return Symbolic(kept, constant) if kept else constant
 
 
-def _order(term: tuple[Monomial, int]) -> tuple[int, tuple[str, ...]]:
+def _floor(dim: Symbolic, divisor: int) -> Dim:
+    """floor(dim / divisor), where no coefficient reaches the divisor."""
+    # floor((g*q + r) / (g*d)) = floor((q + floor(r / g)) / d)
+    common = gcd(divisor, *(k for _, k in dim.terms))
+    if common > 1:
+        terms = {m: k // common for m, k in dim.terms}
+        return _normalized(terms, dim.constant // common) // (divisor // common)
+    if len(dim.terms) == 1:
+        (monomial, coefficient) = dim.terms[0]
+        if coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], Floor):
+            floor = monomial[0]
+            return (floor.inner + dim.constant * floor.divisor) // (floor.divisor * divisor)
+    return Symbolic((((Floor(dim, divisor),), 1),), 0)
+
+
+def _order(term: tuple[_Monomial, int]) -> tuple[int, tuple[str, ...]]:
+    """Sorts terms: those of higher degree first, then by their text."""
     return -len(term[0]), tuple(str(atom) for atom in term[0])
 
 
@@ -186,7 +199,7 @@ def _operand(dim: Dim) -> str:
 
 def symbols(dims: Iterable[Dim]) -> set[str]:
     """The names of all symbols in these sizes."""
-    found: set[str] = set()
+    names: set[str] = set()
     todo = [dim for dim in dims if isinstance(dim, Symbolic)]
     while todo:
         for monomial, _ in todo.pop().terms:
@@ -194,8 +207,8 @@ def symbols(dims: Iterable[Dim]) -> set[str]:
                 if isinstance(atom, Floor):
                     todo.append(atom.inner)
                 else:
-                    found.add(atom)
-    return found
+                    names.add(atom)
+    return names
 
 
 def substitute(dim: Dim, values: Mapping[str, Dim]) -> Dim:
@@ -220,9 +233,13 @@ def always_equal(a: Dim, b: Dim) -> bool:
 
 
 def condition(a: Dim, b: Dim) -> str | None:
-    """When two sizes of one symbol are equal: `""` always, `H % 32 == 0` there and nowhere else, None never or unknown.
+    """The condition under which two sizes of one symbol are equal: "" for always, None for never or unknown.
 
-    Where they are equal at other places too, the text is the equation and a case: `..., as when H % 32 == 0`.
+    `H % 32 == 0` holds where they are equal and nowhere else. Where no such condition does, the text is the equation
+    and a case: `..., as when H % 32 == 0`.
+
+    >>> condition(symbol("H"), symbol("H") // 2 * 2)
+    'H % 2 == 0'
     """
     difference = a - b
     if isinstance(difference, int):
@@ -231,8 +248,8 @@ def condition(a: Dim, b: Dim) -> str | None:
     if len(names) != 1:
         return None
     name = names.pop()
-    period = lcm(*_divisors(difference))
-    if period > 4096:
+    period = lcm(*_periods(difference))
+    if period > _MAX_PERIOD:
         return None
 
     def at(value: int) -> Dim:
@@ -242,30 +259,32 @@ def condition(a: Dim, b: Dim) -> str | None:
     steps = range(period, (_degree(difference) + 1) * period, period)
     if any(at(value + step) != at(value) for value in range(period) for step in steps):
         return None
-    good = [value for value in range(period) if at(value) == 0]
-    if len(good) == period:
+    residues = [value for value in range(period) if at(value) == 0]
+    if len(residues) == period:
         return ""
-    if not good:
+    if not residues:
         return None
     for step in range(2, period + 1):
-        residue = good[0] % step
-        if period % step == 0 and set(range(residue, period, step)) <= set(good):
+        residue = residues[0] % step
+        if period % step == 0 and set(range(residue, period, step)) <= set(residues):
             case = f"{name} % {step} == {residue}"
-            return case if len(good) == period // step else f"{a} == {b}, as when {case}"
+            return case if len(residues) == period // step else f"{a} == {b}, as when {case}"
     return None
 
 
 def _degree(dim: Symbolic) -> int:
+    """The degree of the polynomial; a floor has that of the size inside."""
     return max(
         sum(_degree(atom.inner) if isinstance(atom, Floor) else 1 for atom in monomial) for monomial, _ in dim.terms
     )
 
 
-def _divisors(dim: Symbolic) -> list[int]:
-    found: list[int] = []
+def _periods(dim: Symbolic) -> list[int]:
+    """The periods of the floors in a size; [1] where there are none."""
+    periods: list[int] = []
     for monomial, _ in dim.terms:
         for atom in monomial:
             if isinstance(atom, Floor):
                 # An inner floor's period counts once for every step of the outer one.
-                found.append(atom.divisor * lcm(*_divisors(atom.inner)))
-    return found or [1]
+                periods.append(atom.divisor * lcm(*_periods(atom.inner)))
+    return periods or [1]

@@ -1,4 +1,4 @@
-"""Diagnostics: what is wrong, where in your file, and a way out."""
+"""Diagnostics: a message, its place in a file, and a hint how to mend it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,10 @@ CODES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One finding: a code, a message, a place, and what helps to mend it."""
+    """One thing that is wrong: a code, a message, a place, and a hint how to mend it.
+
+    `label` stands beside the carets under the line of the place, and `notes` below them.
+    """
 
     code: str
     message: str
@@ -72,12 +75,12 @@ class Diagnostic:
         lines += [f"   note: {shortened(note)}" for note in self.notes]
         if self.help:
             lines.append(f"   help: {shortened(self.help)}")
-        # A spec's text may hold what a terminal would obey.
+        # The text of a spec may hold control characters, which a terminal would obey.
         return "\n".join([printable(line, "\t") for line in lines])
 
 
 class NetspecError(Exception):
-    """What netspec raises when a spec, a graph, weights or a model are wrong: one or more diagnostics."""
+    """A spec, a graph, weights or a model are wrong: one or more diagnostics."""
 
     def __init__(self, *diagnostics: Diagnostic) -> None:
         super().__init__(*diagnostics)
@@ -88,7 +91,7 @@ class NetspecError(Exception):
 
 
 class MissingPart(NetspecError):
-    """What netspec raises when it lacks a package, with the command that installs it; exit status 3."""
+    """A package that netspec needs is not installed: the command that installs it is the help. Exit status is 3."""
 
     def __init__(self, message: str, help: str) -> None:
         super().__init__(Diagnostic("NS601", message, help=help))
@@ -114,20 +117,22 @@ class Findings:
         self.diagnostics.append(diagnostic)
 
     def extend(self, error: NetspecError) -> None:
+        """Keep the diagnostics of an error."""
         for diagnostic in error.diagnostics:
             self.add(diagnostic)
 
     @property
     def full(self) -> bool:
+        """Whether no more diagnostics will be kept."""
         return len(self.diagnostics) >= self.limit
 
     def check_full(self) -> None:
-        """Raise what was found if no more will be kept."""
+        """Raise the diagnostics if no more will be kept."""
         if self.full:
             self.check()
 
     def check(self) -> None:
-        """Raise what was found, if anything was."""
+        """Raise the diagnostics, if there are any."""
         if self.diagnostics:
             raise NetspecError(*self.diagnostics)
 
@@ -150,21 +155,29 @@ def shortened(text: str, limit: int = 600) -> str:
     return text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-limit // 3 :]}"
 
 
-_LONGEST, _MOST = 100, 1_000
-"""Bounds of the search for a hint: how long a name, and how many of those known."""
+_MAX_LENGTH, _MAX_NAMES = 100, 1_000
+"""Bounds of the search for a hint: the length of names, and their number."""
 
 
-def closest(name: str, known: Iterable[str]) -> str:
-    """A hint `did you mean ...?` for a misspelt name, or an empty text."""
-    if len(name) > _LONGEST:
+def closest(name: str, names: Iterable[str]) -> str:
+    """A hint `did you mean ...?` for a misspelt name; "" where no name is close to it.
+
+    >>> closest("conv2", ["conv2d", "relu"])
+    'did you mean `conv2d`?'
+    """
+    if len(name) > _MAX_LENGTH:
         return ""
-    names = [other for other in islice(known, _MOST) if len(other) <= _LONGEST]
-    found = get_close_matches(name, names, n=1, cutoff=0.6)
-    return f"did you mean `{found[0]}`?" if found else ""
+    candidates = [candidate for candidate in islice(names, _MAX_NAMES) if len(candidate) <= _MAX_LENGTH]
+    matches = get_close_matches(name, candidates, n=1, cutoff=0.6)
+    return f"did you mean `{matches[0]}`?" if matches else ""
 
 
-def choices(known: Iterable[str], limit: int = 12) -> str:
-    """Names as a short list for a help line."""
-    names = list(known)
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(f"`{name}`" for name in names[:limit]) + more
+def choices(names: Iterable[str], limit: int = 12) -> str:
+    """Names as a list for a help line, which is cut off at a limit.
+
+    >>> choices(["relu", "gelu", "silu"], limit=2)
+    '`relu`, `gelu` and 1 more'
+    """
+    listed = list(names)
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(f"`{name}`" for name in listed[:limit]) + more

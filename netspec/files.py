@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and files that are read, which nothing that is written may replace."""
+"""Files: writing one whole or not at all, and which files are inputs, so that no output replaces them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DAY = 24 * 60 * 60
 
 @contextmanager
 def keeping_inputs() -> Generator[None]:
-    """While a command runs: keep which files it reads, for `is_input`."""
+    """Record which files are read in this context, for `is_input`."""
     token = _inputs.set(set())
     try:
         yield
@@ -34,28 +34,28 @@ def keeping_inputs() -> Generator[None]:
 
 
 def note_input(path: FilePath) -> None:
-    """Say that a file is read."""
+    """Record that a file is read."""
     inputs = _inputs.get()
     if inputs is not None:
         with suppress(OSError, ValueError):
-            found = os.stat(path)
-            inputs.add((found.st_dev, found.st_ino))
+            status = os.stat(path)
+            inputs.add((status.st_dev, status.st_ino))
 
 
 def is_input(path: FilePath) -> bool:
-    """Whether the command that runs has read this file, under this name or another."""
+    """Whether the running command has read this file, under this name or another."""
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError):
         return False
-    return (found.st_dev, found.st_ino) in (_inputs.get() or ())
+    return (status.st_dev, status.st_ino) in (_inputs.get() or ())
 
 
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
-    """A new file beside `path` that takes its place when all has gone well; else `path` stays as it was.
+    """A temporary file beside `path`, which replaces it at the end; after an exception `path` stays as it was.
 
-    What processes that were killed left in the folder is removed first.
+    Temporary files of processes that were killed are removed from the folder first.
     """
     if path.exists() and not path.is_file():
         # /dev/null and pipes are written to, never replaced; a folder says what it is.
@@ -63,7 +63,7 @@ def replacing(path: Path) -> Generator[Path]:
         return
     target = Path(os.path.realpath(path))
     _sweep(target.parent)
-    # The name tells whose it is; a suffix some writers need.
+    # The name says which process it belongs to; some writers need the suffix.
     prefix = f".netspec-{_host()}-{os.getpid()}-"
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=target.suffix[:16])
     temporary = Path(name)
@@ -79,7 +79,7 @@ def replacing(path: Path) -> Generator[Path]:
 
 
 def remove_temporaries() -> None:
-    """Remove what this process has begun to write and not finished, since it ends now."""
+    """Remove the files that this process has not finished: it is about to end."""
     for temporary in list(_temporaries):
         with suppress(OSError):
             temporary.unlink()
@@ -96,6 +96,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _is_left_behind(path: Path, name: re.Match[str]) -> bool:
+    """Whether the process that made a temporary file has ended; of another machine's, whether it is a day old."""
     if os.name == "posix" and name["host"] == _host():
         try:
             os.kill(int(name["process"]), 0)
@@ -126,9 +127,9 @@ _KINDS = {
 
 
 def no_file(path: str | os.PathLike[str]) -> str:
-    """What stands at a path that is no file, in words; "" for a file, and where nothing can be seen.
+    """The kind of thing at a path that is no file, in words: `a directory`; "" for a file, and where nothing is.
 
-    To open a pipe or a device may block, and what they give may have no end.
+    To open a pipe or a device may block, and to read one may never end.
     """
     try:
         kind = stat.S_IFMT(os.stat(path).st_mode)
@@ -143,7 +144,7 @@ def reason_of(error: OSError) -> str:
 
 
 def _mode(path: Path) -> int:
-    """The permissions of a file that is there already, else those of any new file: mkstemp's are private."""
+    """The permissions of a file, or those of a new one where there is none: mkstemp's are private."""
     if path.exists():
         return path.stat().st_mode & 0o777
     mask = os.umask(0)

@@ -1,4 +1,4 @@
-"""The garbage collector, put to rest while a large network is built."""
+"""Python's cyclic garbage collector, paused while a large network is built."""
 
 from __future__ import annotations
 

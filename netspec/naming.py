@@ -1,4 +1,4 @@
-"""What a name may be. Names become attributes, arguments and classes of generated code, so the rules are strict."""
+"""Rules for names, which become attributes, arguments and classes of generated code."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _EXPRESSION_WORDS = frozenset(("index", "input", "true", "false", "null", *FUNCT
 
 
 def check_name(name: str, what: str, span: Span | None) -> str:
-    """A name that may stand anywhere, or NS202."""
+    """The name, if it can stand anywhere; raises NS202 if not. `what` it names is said in the message."""
     if len(name) > MAX_NAME:
         fail("NS202", f"the name of {what} has {len(name)} characters; at most {MAX_NAME} are allowed", span)
     if not IDENTIFIER.match(name):
         help = "names are letters, digits and `_`, and do not begin with a digit"
-        meant = re.sub(r"[-. /]+", "_", name)
-        if IDENTIFIER.match(meant):
-            help = f"try `{meant}`: {help}"
+        corrected = re.sub(r"[-. /]+", "_", name)
+        if IDENTIFIER.match(corrected):
+            help = f"try `{corrected}`: {help}"
         fail("NS202", f"{name!r} can't be the name of {what}", span, help=help)
     if keyword.iskeyword(name):
         fail("NS202", f"`{name}` can't be the name of {what}: it is a word of Python", span, help=f"try `{name}_`")
@@ -52,7 +52,7 @@ def check_name(name: str, what: str, span: Span | None) -> str:
 
 
 def check_module_name(name: str, what: str, span: Span | None) -> str:
-    """The name of a step, branch or network, which becomes an attribute of a module, or NS202."""
+    """The name of a step, branch or network, if a module can have an attribute of that name; raises NS202 if not."""
     check_name(name, what, span)
     if name in MODULE_ATTRIBUTES or name.startswith("_"):
         why = "it begins with `_`" if name.startswith("_") else "torch.nn.Module has an attribute of that name"
@@ -61,7 +61,7 @@ def check_module_name(name: str, what: str, span: Span | None) -> str:
 
 
 def check_parameter_name(name: str, span: Span | None) -> str:
-    """The name of a parameter, which expressions read, or NS202."""
+    """The name of a parameter, if expressions can read it; raises NS202 if not."""
     check_name(name, "a parameter", span)
     if name in _EXPRESSION_WORDS:
         fail("NS202", f"`{name}` can't be the name of a parameter: expressions use it", span, help=f"try `{name}_`")
@@ -81,14 +81,14 @@ def is_symbol(text: str) -> bool:
 
 
 def check_symbol(name: str, span: Span | None) -> str:
-    """The name of a symbolic size, or NS202."""
+    """The name of a symbolic size, if it can be one; raises NS202 if not."""
     if not is_symbol(name):
         fail("NS202", f"{name!r} can't be a symbolic size", span, help="one begins with a capital, as `N`, `H`, `W`")
     return name
 
 
 def check_output_name(name: str, span: Span | None) -> str:
-    """The name of an output, which becomes a field of a named tuple, or NS202."""
+    """The name of an output, if a named tuple can have a field of that name; raises NS202 if not."""
     check_name(name, "an output", span)
     if name.startswith("_"):
         fail("NS202", f"`{name}` can't be the name of an output: it begins with `_`", span)
@@ -96,23 +96,31 @@ def check_output_name(name: str, span: Span | None) -> str:
 
 
 def check_class_name(name: str, what: str, span: Span | None) -> str:
-    """The name of a block or network, from which a class is named, or NS202."""
-    made = class_name(name)
-    if not made.isidentifier() or keyword.iskeyword(made):
-        why = f"its class would be called `{made}`" if made else "its class would have no name"
+    """The name of a block or network, if a class can be named after it; raises NS202 if not."""
+    named = class_name(name)
+    if not named.isidentifier() or keyword.iskeyword(named):
+        why = f"its class would be called `{named}`" if named else "its class would have no name"
         fail("NS202", f"`{name}` can't be the name of {what}: {why}", span, help="try another")
     return name
 
 
 def class_name(name: str) -> str:
-    """The name of the class that stands for a block or network: `conv_bn` gives `ConvBn`."""
+    """The name of the class of a block or network.
+
+    >>> class_name("conv_bn")
+    'ConvBn'
+    """
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
 
 def free_name(base: str, taken: Container[str]) -> str:
-    """A name that nothing has: this one, or with a number."""
-    name, count = base, 1
+    """A name that is not taken: the base, or the base with the first number from 2 that is free.
+
+    >>> free_name("conv", {"conv", "conv_2"})
+    'conv_3'
+    """
+    name, number = base, 1
     while name in taken:
-        count += 1
-        name = f"{base}_{count}"
+        number += 1
+        name = f"{base}_{number}"
     return name

@@ -13,11 +13,11 @@ ImageSize = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Preprocess:
-    """What is done to an image, in this order: resized, cropped at its centre, made numbers, normalised.
+    """The steps from an image to an input, in this order: resize, crop at the centre, make numbers, normalise.
 
-    `resize` is what the shorter side becomes, or height and width; without it, the image just covers `crop`. Numbers
-    are from 0 to 1, or with `rescale=False` from 0 to 255; of each channel `mean` is taken away, and what is left is
-    divided by `std`: one number for all channels, or one for each, in the order of `channels`.
+    `resize` is the new length of the shorter side, or height and width; without it, the image just covers `crop`.
+    Numbers are from 0 to 1, or with `rescale=False` from 0 to 255. `mean` is subtracted from each channel, and the
+    difference divided by `std`: one number for all channels, or one for each, in the order of `channels`.
     """
 
     resize: int | ImageSize | None = None
@@ -29,7 +29,7 @@ class Preprocess:
     std: float | tuple[float, ...] = 1.0
 
     def for_size(self, new: ImageSize, old: ImageSize) -> Preprocess:
-        """The same for an input of another size: the crop is the whole input, and `resize` keeps its ratio to it."""
+        """The settings for an input of another size: the crop becomes that size, and `resize` keeps its ratio to it."""
         ratios = [after / before for after, before in zip(new, old, strict=True)]
         resize = self.resize
         if isinstance(resize, int):
@@ -40,7 +40,7 @@ class Preprocess:
 
     @property
     def covers(self) -> bool:
-        """Whether what an image is resized to can hold the crop."""
+        """Whether an image, when it is resized, is large enough for the crop."""
         if self.resize is None or self.crop is None:
             return True
         if isinstance(self.resize, int):
@@ -48,20 +48,20 @@ class Preprocess:
         return self.resize[0] >= self.crop[0] and self.resize[1] >= self.crop[1]
 
     def to_dict(self) -> dict[str, Any]:
-        """What it says beyond the defaults; pairs of equal sizes are one number, as a spec has them."""
-        found: dict[str, Any] = {}
+        """The settings that are no defaults; a square crop is one number, as a spec has it."""
+        settings: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
             if value != field.default:
                 equal = field.name == "crop" and value[0] == value[1]
-                found[field.name] = value[0] if equal else [*value] if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownVariableType]
-        return found
+                settings[field.name] = value[0] if equal else [*value] if isinstance(value, tuple) else value  # pyright: ignore[reportUnknownVariableType]
+        return settings
 
     @classmethod
-    def from_dict(cls, given: Mapping[str, Any]) -> Preprocess:
+    def from_dict(cls, settings: Mapping[str, Any]) -> Preprocess:
         """The inverse of `to_dict`."""
-        values: dict[str, Any] = {**given}
-        for name, value in given.items():
+        values: dict[str, Any] = {**settings}
+        for name, value in settings.items():
             if isinstance(value, list):
                 values[name] = tuple(value)  # pyright: ignore[reportUnknownArgumentType]
             elif name == "crop":

@@ -1,4 +1,4 @@
-"""Spec text, and places in it."""
+"""The text of a spec, and places in it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from netspec.printable import display_width, printable
 
-_WIDEST = 160
-"""How much of a line is shown."""
+_MAX_LINE = 160
+"""How many characters of a line are shown."""
 _LINE_BREAK = re.compile(r"\r\n?|\n")
 
 
@@ -24,21 +24,22 @@ class Source:
         self._starts: list[int] | None = None
 
     def position(self, offset: int) -> tuple[int, int]:
-        """Line and column of a character, both from 1."""
+        """The line and column of a character, both counted from 1."""
         starts = self._line_starts()
         line = bisect_right(starts, offset)
         return line, offset - starts[line - 1] + 1
 
     def line(self, number: int) -> str:
-        """The text of one line, from 1, without its line break."""
+        """The text of a line, counted from 1, without its line break."""
         starts = self._line_starts()
         end = starts[number] if number < len(starts) else len(self.text)
         return self.text[starts[number - 1] : end].rstrip("\r\n")
 
     def _line_starts(self) -> list[int]:
-        # Only errors and source maps ask, so a good spec never pays for it.
+        """The offsets at which lines start."""
+        # Only errors and `explain` need them, so that a spec without errors is read in less time.
         if self._starts is None:
-            self._starts = [0, *(found.end() for found in _LINE_BREAK.finditer(self.text))]
+            self._starts = [0, *(match.end() for match in _LINE_BREAK.finditer(self.text))]
         return self._starts
 
     def __repr__(self) -> str:
@@ -68,6 +69,7 @@ class Span(NamedTuple):
 
     @property
     def text(self) -> str:
+        """The characters of the piece."""
         return self.source.text[self.start : self.end]
 
     def excerpt(self, label: str = "") -> list[str]:
@@ -75,16 +77,16 @@ class Span(NamedTuple):
         line, column = self.source.position(self.start)
         text = self.source.line(line)
         before, shown = _window(text, column - 1)
-        marked = text[column - 1 : column - 1 + min(self.end - self.start, _WIDEST)]
+        marked = text[column - 1 : column - 1 + min(self.end - self.start, _MAX_LINE)]
         width = max(1, min(display_width(printable(marked, "\t")), display_width(shown) - display_width(before)))
-        # A tab above a caret stays a tab below it, so that both move alike.
+        # A tab in the line is a tab above the carets too, so that they align whatever a tab's width is.
         lead = "".join("\t" if c == "\t" else " " * display_width(c) for c in before)
         number = f"{line:5d}"
         return [f"{number} | {shown}", f"{' ' * len(number)} | {lead}{'^' * width}{' ' + label if label else ''}"]
 
 
-def _window(text: str, column: int, limit: int = _WIDEST) -> tuple[str, str]:
-    """What stands before a column, and the line: both cut where the line is too long to show."""
+def _window(text: str, column: int, limit: int = _MAX_LINE) -> tuple[str, str]:
+    """The text before a column, and the whole line: both cut where the line is too long to show."""
     if len(text) <= limit:
         return printable(text[:column], "\t"), printable(text, "\t")
     start = max(0, column - limit // 2)

@@ -10,19 +10,20 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from netspec.markdown import as_cell, as_line
-from netspec.narrow import GAP, ColumnLayout, folded, layout, padded
 from netspec.printable import display_width, printable
+from netspec.table_layout import GAP, ColumnLayout, folded, layout, padded
 
 Cell = str | int | float | None
 TableLine = tuple[str, str]
-"""A line of a table's text with what it is: title, head, rule, row, foot or note."""
+"""The kind of a line of a table's text (title, head, rule, row, foot or note), and the line."""
 
 
 @dataclass(slots=True)
 class Table:
     """Rows under headings, with lines of text above and below; numbers align right, None is a dash.
 
-    `spare` are headings of the columns that go first where a terminal is too narrow for all.
+    `foot` are rows of totals. `spare` are the headings of columns that are left out first where a terminal is too
+    narrow for all.
     """
 
     headings: Sequence[str]
@@ -41,44 +42,45 @@ class Table:
         return "\n".join([text for _, text in self.lines()])
 
     def lines(self, room: int | None = None) -> list[TableLine]:
-        """The lines of the text, within so many columns of a terminal where `room` says how many there are."""
-        lines = self._words("title", self.title, room)
+        """The lines of the text, within `room` columns of a terminal; None is no limit."""
+        lines = self._text_lines("title", self.title, room)
         notes = self.notes
         if self.rows or self.foot:
             cells = [[printable(_shown(c), "") for c in row] for row in (self.headings, *self.rows, *self.foot)]
             right = self._right()
             widths = [max(display_width(row[i]) for row in cells) for i in range(len(self.headings))]
-            found = layout(self.headings, widths, right, self._go_first(), room)
-            head, *rest = [_line(row, found, right) for row in cells]
+            columns = layout(self.headings, widths, right, self._left_out_first(), room)
+            head, *rest = [_row_lines(row, columns, right) for row in cells]
             rule: TableLine = ("rule", "-" * max(display_width(text) for text in chain(head, *rest)))
             if room is None:
-                rule = ("rule", "-" * (sum(found.widths) + GAP * (len(found.widths) - 1)))
+                rule = ("rule", "-" * (sum(columns.widths) + GAP * (len(columns.widths) - 1)))
             lines += [("title", "")] if lines else []
             lines += [*(("head", text) for text in head), rule]
             lines += [("row", text) for row in rest[: len(self.rows)] for text in row]
             if self.foot:
                 lines += [rule, *(("foot", text) for row in rest[len(self.rows) :] for text in row)]
-            if found.left_out:
-                names = ", ".join(found.left_out)
+            if columns.left_out:
+                names = ", ".join(columns.left_out)
                 notes = [*notes, f"Left out, to fit {room} columns: {names}. --format csv has all."]
             lines += [("note", "")] if notes else []
-        return lines + self._words("note", notes, room)
+        return lines + self._text_lines("note", notes, room)
 
-    def _go_first(self) -> list[str]:
-        """The columns that go first on a narrow terminal: those with totals stay as long as can be."""
+    def _left_out_first(self) -> list[str]:
+        """The headings of columns in the order in which they are left out: those with totals last."""
         if not self.foot:
             return list(self.spare)
         first = self.headings[0]
         summed = {h for row in self.foot for h, c in zip(self.headings, row, strict=True) if isinstance(c, int | float)}
-        others = [h for h in reversed(self.headings) if h and h != first and h not in summed and h not in self.spare]
-        return [*self.spare, *others]
+        kept = {"", first, *summed, *self.spare}
+        return [*self.spare, *(heading for heading in reversed(self.headings) if heading not in kept)]
 
-    def _words(self, kind: str, texts: Sequence[str], room: int | None) -> list[TableLine]:
+    def _text_lines(self, kind: str, texts: Sequence[str], room: int | None) -> list[TableLine]:
+        """The lines of a title or of notes."""
         texts = [printable(text, "") for text in texts]
         return [(kind, line) for text in texts for line in ([text] if room is None else folded(text, max(room, 20)))]
 
     def to_markdown(self) -> str:
-        """A Markdown table; what text is in it is no markup."""
+        """A Markdown table, whose text is escaped."""
 
         def row(cells: Sequence[str]) -> str:
             return "| " + " | ".join(cells) + " |"
@@ -102,11 +104,11 @@ class Table:
         right = self._right()
 
         def row(cells: Sequence[str], tag: str) -> str:
-            aligned = zip(cells, right, strict=True)
-            made = [f'<{tag} style="text-align: {"right" if r else "left"}">{escape(c)}</{tag}>' for c, r in aligned]
-            return f"<tr>{''.join(made)}</tr>"
+            align = ["right" if to_right else "left" for to_right in right]
+            items = [f'<{tag} style="text-align: {a}">{escape(c)}</{tag}>' for c, a in zip(cells, align, strict=True)]
+            return f"<tr>{''.join(items)}</tr>"
 
-        # Leading spaces say how deep a row stands, and a page would drop them.
+        # Leading spaces indent a row, and a page would drop them.
         body = [row([_shown(c).replace("  ", "\u2003") for c in cells], "td") for cells in self.rows]
         foot = [row([_shown(c) for c in cells], "th") for cells in self.foot]
         title = [f"<strong>{escape(self.title[0])}</strong>", *map(escape, self.title[1:])] if self.title else []
@@ -115,9 +117,9 @@ class Table:
         return "\n".join([f"<p>{'<br>'.join(title)}</p>", table, f"<p>{'<br>'.join(map(escape, self.notes))}</p>"])
 
     def to_csv(self) -> str:
-        """Comma-separated values: the headings and the rows, numbers as they are, without columns of bars.
+        """Comma-separated values: the headings and the rows, with numbers in full and without columns of bars.
 
-        Text that a spreadsheet would calculate has a `'` before it.
+        Text that a spreadsheet would take for a formula has a `'` before it.
         """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
@@ -129,53 +131,63 @@ class Table:
         return out.getvalue().rstrip("\n")
 
     def _right(self) -> list[bool]:
+        """Whether each column aligns right, as numbers do."""
         return [
             any(isinstance(row[i], int | float) for row in (*self.rows, *self.foot)) for i in range(len(self.headings))
         ]
 
 
-def _line(row: Sequence[str], found: ColumnLayout, right: Sequence[bool]) -> list[str]:
-    """The lines of a row, of which most need one."""
-    cells = [folded(row[i], width) for i, width in zip(found.kept, found.widths, strict=True)]
-    aligned = [(width, right[i]) for i, width in zip(found.kept, found.widths, strict=True)]
+def _row_lines(row: Sequence[str], columns: ColumnLayout, right: Sequence[bool]) -> list[str]:
+    """The lines of a row: one, unless a cell is folded."""
+    cells = [folded(row[i], width) for i, width in zip(columns.kept, columns.widths, strict=True)]
+    aligned = [(width, right[i]) for i, width in zip(columns.kept, columns.widths, strict=True)]
     lines: list[str] = []
     for number in range(max(map(len, cells))):
         parts = [cell[number] if number < len(cell) else "" for cell in cells]
-        made = [padded(part, width, to_right) for part, (width, to_right) in zip(parts, aligned, strict=True)]
-        lines.append((" " * GAP).join(made).rstrip())
+        padded_parts = [padded(part, width, to_right) for part, (width, to_right) in zip(parts, aligned, strict=True)]
+        lines.append((" " * GAP).join(padded_parts).rstrip())
     return lines
 
 
 _FORMULA = re.compile(r"[=@]|[-+](?!([\s\d.,]*|-[a-z][a-z-]*)$)")
-"""How a formula of a spreadsheet begins; `-2` is none, and neither is `--set`."""
+"""The beginning of a spreadsheet's formula; `-2` is none, and neither is `--set`."""
 
 
 def _quoted(text: str) -> str:
-    """Text of a cell that no spreadsheet takes for a formula."""
+    """The text of a cell, escaped where a spreadsheet would take it for a formula."""
     text = printable(text, "")
     return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _shown(cell: Cell) -> str:
+    """A cell as text: `1,234`, `0.5`, or a dash."""
     if isinstance(cell, float):
         return f"{cell:,.1f}"
     return "-" if cell is None else f"{cell:,}" if isinstance(cell, int) else cell
 
 
-BAR = 30
-"""How long a whole bar is."""
+_BAR = 30
+"""The length of a whole bar."""
 
 
 def bar(share: float) -> str:
-    """A share, 0 to 1, as a bar of that length."""
-    return "#" * round(BAR * share)
+    """A share from 0 to 1 as a bar.
+
+    >>> bar(0.1)
+    '###'
+    """
+    return "#" * round(_BAR * share)
 
 
 _UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "K"))
 
 
 def short(number: int) -> str:
-    """A count with three digits and a unit: `19.6 G`."""
+    """A count with three digits and a unit.
+
+    >>> short(19_632_062_464), short(999)
+    ('19.6 G', '999')
+    """
     for size, unit in _UNITS:
         if number >= size:
             value = number / size

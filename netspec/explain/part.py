@@ -114,6 +114,7 @@ class _Explainer:
         return next((node for node in nodes if any(w.key(node.path) == key for w in self.graph.weights(node))), None)
 
     def _refuse(self, path: str) -> NoReturn:
+        """Raise the error for a path of no part, with the closest part as a hint."""
         graph = self.graph
         names = {*graph.by_path, *graph.scopes, *self.spec.parameters, *(i.name for i in graph.inputs)}
         names |= {absent.path for absent in self.places.left_out(self._innermost_scope(path))}

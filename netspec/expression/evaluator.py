@@ -128,6 +128,7 @@ def _operate(operator: str, left: Value, right: Value) -> Value:
 
 
 def _arithmetic(operator: str, a: Any, b: Any) -> Value:
+    """The value of an arithmetic operator on numbers or sizes, within bounds."""
     match operator:
         case "+":
             return _checked(a + b)
@@ -159,6 +160,7 @@ def _minus(a: Any, b: Any) -> Dim:
 
 
 def _equal(left: Value, right: Value) -> bool:
+    """Whether two values are equal; refuses sizes whose equality depends on a symbol."""
     if _is_list(left) and _is_list(right):
         return len(left) == len(right) and all(map(_equal, left, right))
     if isinstance(left, Symbolic) or isinstance(right, Symbolic):
@@ -171,6 +173,7 @@ def _equal(left: Value, right: Value) -> bool:
 
 
 def _compare(operator: str, a: Any, b: Any) -> bool:
+    """The value of `<`, `<=`, `>` or `>=`; refuses sizes whose order depends on a symbol."""
     if isinstance(a, Symbolic) or isinstance(b, Symbolic):
         difference = a - b
         if isinstance(difference, Symbolic):

@@ -153,6 +153,7 @@ class _Parser:
             raise ExpressionError(f"an expression has at most {MAX_OPERATORS} operators", at)
 
     def conditional(self) -> Expression:
+        """`binary`, or `binary if binary else conditional`."""
         self.descend()
         value = self.binary(0)
         if self.peek() == "if":
@@ -179,6 +180,7 @@ class _Parser:
             left = Binary(operator, left, right)
 
     def unary(self) -> Expression:
+        """`not binary`, `-unary`, or `postfix`."""
         operator = self.peek()
         if operator not in ("not", "-"):
             return self.postfix()
@@ -196,6 +198,7 @@ class _Parser:
         return Unary("-", inner)
 
     def postfix(self) -> Expression:
+        """`primary`, and any number of `[conditional]` after it."""
         value = self.primary()
         while self.peek() == "[":
             self.count_operator(self.take()[2])
@@ -204,6 +207,7 @@ class _Parser:
         return value
 
     def primary(self) -> Expression:
+        """A number, a text, `true`, a name, an attribute, a call, a list, or `(conditional)`."""
         kind, text, at = self.take()
         if kind == "number":
             return Literal(_number(text, at))
@@ -227,6 +231,7 @@ class _Parser:
         return ListOf(self.arguments("]"))
 
     def attribute(self, name: str, at: int) -> Attribute:
+        """`.attribute` after a name."""
         self.take()
         kind, attribute, place = self.take()
         if kind != "name":
@@ -239,6 +244,7 @@ class _Parser:
         return Attribute(name, attribute, at)
 
     def call(self, function: str, at: int) -> FunctionCall:
+        """`(arguments)` after the name of a function."""
         if function not in FUNCTIONS:
             self.unknown_function(function, at)
         self.take()
@@ -264,6 +270,7 @@ class _Parser:
 
 
 def _number(text: str, at: int) -> int | float:
+    """The number of a token, within bounds."""
     if text.isdigit():
         if len(text) > 19 or int(text) > MAX_INTEGER:
             raise ExpressionError("an integer is at most 2**63 - 1", at, len(text))

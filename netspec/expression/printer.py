@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from netspec.expression.language import COMPARISONS, NOT, POSTFIX, PRECEDENCE, UNARY
 from netspec.expression.tree import (
     Attribute,
@@ -48,41 +50,42 @@ def expression_text(tree: Expression, *, python: bool = False, floor: int = 0) -
     """An expression as text with the brackets it needs, in the spec language or in Python.
 
     `floor` is how tightly the operator around it binds: what binds less stands in brackets.
+
+    >>> product = Binary("*", Binary("+", Name("a"), Literal(1)), Name("b"))
+    >>> expression_text(product)
+    '(a + 1) * b'
     """
+    text, level = _text_and_level(tree, python)
+    return f"({text})" if level < floor else text
+
+
+def _text_and_level(tree: Expression, python: bool) -> tuple[str, int]:
+    """An expression without brackets around it, and how tightly its outermost operator binds."""
+
+    write = partial(expression_text, python=python)
     match tree:
         case Literal(value):
-            text, level = (python_literal(value) if python else show(value)), POSTFIX
-            if type(value) in (int, float) and value < 0:
-                level = UNARY
+            is_negative = type(value) in (int, float) and value < 0
+            return python_literal(value) if python else show(value), UNARY if is_negative else POSTFIX
         case Name(name):
-            text, level = name, POSTFIX
+            return name, POSTFIX
         case Attribute(name, attribute):
-            text, level = f"{name}.{attribute}", POSTFIX
+            return f"{name}.{attribute}", POSTFIX
         case Subscript(value, index):
-            text = f"{expression_text(value, python=python, floor=POSTFIX)}[{expression_text(index, python=python)}]"
-            level = POSTFIX
-        case FunctionCall("ceil" | "floor" as function, arguments) if python:
-            text = f"math.{function}({', '.join(expression_text(a, python=True) for a in arguments)})"
-            level = POSTFIX
+            return f"{write(value, floor=POSTFIX)}[{write(index)}]", POSTFIX
         case FunctionCall(function, arguments):
-            text, level = f"{function}({', '.join(expression_text(a, python=python) for a in arguments)})", POSTFIX
+            module = "math." if python and function in ("ceil", "floor") else ""
+            return f"{module}{function}({', '.join(map(write, arguments))})", POSTFIX
         case ListOf(items):
-            text, level = f"[{', '.join(expression_text(i, python=python) for i in items)}]", POSTFIX
+            return f"[{', '.join(map(write, items))}]", POSTFIX
         case Unary("not", value):
-            text, level = f"not {expression_text(value, python=python, floor=NOT)}", NOT
+            return f"not {write(value, floor=NOT)}", NOT
         case Unary(operator, value):
-            text, level = f"{operator}{expression_text(value, python=python, floor=UNARY)}", UNARY
+            return f"{operator}{write(value, floor=UNARY)}", UNARY
         case Binary(operator, left, right):
             level = PRECEDENCE[operator]
             # Operators of one level group to the left; comparisons never chain.
             left_floor = level + 1 if operator in COMPARISONS else level
-            left_text = expression_text(left, python=python, floor=left_floor)
-            text = f"{left_text} {operator} {expression_text(right, python=python, floor=level + 1)}"
+            return f"{write(left, floor=left_floor)} {operator} {write(right, floor=level + 1)}", level
         case Conditional(then, condition, otherwise):
-            text = (
-                f"{expression_text(then, python=python, floor=1)}"
-                f" if {expression_text(condition, python=python, floor=1)}"
-                f" else {expression_text(otherwise, python=python)}"
-            )
-            level = 0
-    return f"({text})" if level < floor else text
+            return f"{write(then, floor=1)} if {write(condition, floor=1)} else {write(otherwise)}", 0

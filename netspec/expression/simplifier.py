@@ -47,15 +47,8 @@ def simplify(tree: Expression, values: Mapping[str, Value]) -> Expression:
         case ListOf(items):
             parts = tuple([simplify(item, values) for item in items])
             result = ListOf(parts)
-        case Conditional(then, condition, otherwise):
-            decided = simplify(condition, values)
-            if isinstance(decided, Literal) and isinstance(decided.value, bool):
-                return simplify(then if decided.value else otherwise, values)
-            parts = (simplify(then, values), decided, simplify(otherwise, values))
-            result = Conditional(*parts)
-            # As text, since 1 == 1.0 == true.
-            if expression_text(result.then) == expression_text(result.otherwise):
-                return result.then
+        case Conditional():
+            return _simplify_conditional(tree, values)
         case Binary(operator, left, right):
             parts = (simplify(left, values), simplify(right, values))
             result = _simplify_binary(Binary(operator, *parts))
@@ -64,6 +57,18 @@ def simplify(tree: Expression, values: Mapping[str, Value]) -> Expression:
         with suppress(ExpressionError):
             return Literal(evaluate(result, {}))
     return result
+
+
+def _simplify_conditional(tree: Conditional, values: Mapping[str, Value]) -> Expression:
+    """The branch that is taken, where the condition is known or both are the same; else a shorter conditional."""
+    condition = simplify(tree.condition, values)
+    if isinstance(condition, Literal) and isinstance(condition.value, bool):
+        return simplify(tree.then if condition.value else tree.otherwise, values)
+    then, otherwise = simplify(tree.then, values), simplify(tree.otherwise, values)
+    # As text, since 1 == 1.0 == true.
+    if expression_text(then) == expression_text(otherwise):
+        return then
+    return Conditional(then, condition, otherwise)
 
 
 def _simplify_binary(tree: Binary) -> Expression:

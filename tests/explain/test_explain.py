@@ -103,10 +103,10 @@ def test_every_place_is_where_the_text_stands(net: netspec.Network) -> None:
 
 def test_values_are_those_of_the_graph(net: netspec.Network) -> None:
     for path, node in net.graph.by_path.items():
-        found = {v["name"]: v["value"] for v in net.explain(path)["values"] if not v["depth"]}
-        found.pop("when", None)
+        shown = {v["name"]: v["value"] for v in net.explain(path)["values"] if not v["depth"]}
+        shown.pop("when", None)
         theirs = {k: list(v) if isinstance(v, tuple) else v for k, v in dict(node.op).items()}
-        assert found == theirs
+        assert shown == theirs
     for path, scope in net.graph.scopes.items():
         if scope.kind == "block":
             top = [v for v in net.explain(path)["values"] if not v["depth"] and v["name"] not in ("when", "repeat")]
@@ -262,12 +262,12 @@ def test_every_output_of_a_network_is_told() -> None:
 
 
 def test_what_becomes_of_an_image() -> None:
-    found = values(netspec.load("resnet18").explain("image"))
-    assert found["preprocess.resize"] == (256, "spec")
-    assert found["preprocess.mean"] == ([0.485, 0.456, 0.406], "spec")
-    found = values(netspec.load("resnet18", inputs={"image": ["N", 3, 288, 288]}).explain("image"))
-    assert found["preprocess.resize"] == (329, "its size")
-    assert found["preprocess.crop"] == (288, "its size")
+    origins = values(netspec.load("resnet18").explain("image"))
+    assert origins["preprocess.resize"] == (256, "spec")
+    assert origins["preprocess.mean"] == ([0.485, 0.456, 0.406], "spec")
+    origins = values(netspec.load("resnet18", inputs={"image": ["N", 3, 288, 288]}).explain("image"))
+    assert origins["preprocess.resize"] == (329, "its size")
+    assert origins["preprocess.crop"] == (288, "its size")
 
 
 def test_a_merge_that_is_repeated_is_not_left_out() -> None:

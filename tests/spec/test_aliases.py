@@ -34,11 +34,11 @@ SPELLINGS = [
 
 @pytest.mark.parametrize(("name", "bundled", "params"), SPELLINGS)
 def test_what_a_name_means(name: str, bundled: str, params: dict[str, Any]) -> None:
-    found, wanted = load(name), load(bundled, params=params)
-    assert found.graph.hash() == wanted.graph.hash()
-    assert (found.params, found.graph.source) == (wanted.params, wanted.graph.source)
-    assert found.name == (bundled if not params else found.name.lower())
-    assert found.title.startswith(wanted.title)
+    network, wanted = load(name), load(bundled, params=params)
+    assert network.graph.hash() == wanted.graph.hash()
+    assert (network.params, network.graph.source) == (wanted.params, wanted.graph.source)
+    assert network.name == (bundled if not params else network.name.lower())
+    assert network.title.startswith(wanted.title)
 
 
 def test_names_are_told_apart() -> None:
@@ -60,9 +60,9 @@ def test_parameters_compose() -> None:
 def test_names_that_torchvision_has_mean_its_networks(name: str) -> None:
     with torch.device("meta"):
         theirs = getattr(torchvision.models, name)(weights=None)
-    found = load(name)
+    network = load(name)
     shapes = {key: tuple(value.shape) for key, value in theirs.state_dict().items()}
-    assert best_fit(found.graph, shapes, found.spec.weights, found.params).fits
+    assert best_fit(network.graph, shapes, network.spec.weights, network.params).fits
 
 
 def test_a_file_is_never_hidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,10 +104,10 @@ INPUTS = "inputs: {image: [N, 3, 224, 224]}\n"
 def test_specs_have_the_bundled_names_alone(text: str, name: str, way: str) -> None:
     with pytest.raises(NetspecError) as caught:
         loads(text.replace("{}", name))
-    (found,) = caught.value.diagnostics
-    assert (found.code, found.help) == ("NS213", way)
-    assert found.span is not None
-    assert found.span.text == name
+    (diagnostic,) = caught.value.diagnostics
+    assert (diagnostic.code, diagnostic.help) == ("NS213", way)
+    assert diagnostic.span is not None
+    assert diagnostic.span.text == name
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,9 @@ def test_specs_have_the_bundled_names_alone(text: str, name: str, way: str) -> N
 def test_names_that_are_none(name: str, way: str) -> None:
     with pytest.raises(NetspecError) as caught:
         load(name)
-    (found,) = caught.value.diagnostics
-    assert found.help == (f"did you mean `{way}`?" if way else "`netspec list` shows them; a file is given by its path")
+    (diagnostic,) = caught.value.diagnostics
+    other = "`netspec list` shows them; a file is given by its path"
+    assert diagnostic.help == (f"did you mean `{way}`?" if way else other)
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

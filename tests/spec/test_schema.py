@@ -40,10 +40,10 @@ def module(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(f"schema_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = found  # where dataclasses look
-    spec.loader.exec_module(found)
-    return found
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = loaded  # where dataclasses look
+    spec.loader.exec_module(loaded)
+    return loaded
 
 
 def data(text: str, name: str = "x.yaml") -> Any:
@@ -52,8 +52,8 @@ def data(text: str, name: str = "x.yaml") -> Any:
 
 def refusal(text: str, validator: Draft7Validator = VALIDATOR) -> str:
     """What the schema says of a spec; an empty text if it is accepted."""
-    found = best_match(validator.iter_errors(data(text)))
-    return "" if found is None else f"{found.json_path}: {found.message}"
+    mistake = best_match(validator.iter_errors(data(text)))
+    return "" if mistake is None else f"{mistake.json_path}: {mistake.message}"
 
 
 def steps(text: str, head: str = HEAD) -> str:
@@ -144,8 +144,8 @@ random_specs = importlib.import_module("random_specs")
 @pytest.mark.parametrize("seed", range(200))
 def test_random_specs_are_accepted(seed: int) -> None:
     spec = random_specs.random_spec(random.Random(seed).choice)
-    found = best_match(VALIDATOR.iter_errors(spec))
-    assert found is None, f"{found.json_path}: {found.message}"
+    mistake = best_match(VALIDATOR.iter_errors(spec))
+    assert mistake is None, f"{mistake.json_path}: {mistake.message}"
 
 
 CONV = "conv2d: {out_channels: 8, kernel_size: 3"
@@ -326,8 +326,8 @@ def test_it_describes_every_key() -> None:
     definitions = SCHEMA["definitions"]
     described = [SCHEMA["properties"], definitions["input"]["properties"], definitions["step"]["properties"]]
     for name, schema in [item for properties in described for item in properties.items()]:
-        found = definitions[schema["$ref"].split("/")[-1]] if schema and "$ref" in schema else schema
-        assert found is False or found["description"], name
+        target = definitions[schema["$ref"].split("/")[-1]] if schema and "$ref" in schema else schema
+        assert target is False or target["description"], name
 
 
 def test_it_knows_every_initializer() -> None:
@@ -339,13 +339,13 @@ def test_it_knows_every_initializer() -> None:
 
 @pytest.mark.parametrize("cls", REGISTRY.values(), ids=lambda cls: cls.opname)
 def test_it_knows_every_op(cls: type[Op]) -> None:
-    found = SCHEMA["definitions"][f"op-{cls.opname}"]
+    schema = SCHEMA["definitions"][f"op-{cls.opname}"]
     merge = {"branches"} if issubclass(cls, Merge) else set()
-    assert set(found["properties"]) == {*cls.model_fields, *merge}
-    assert found["description"]
+    assert set(schema["properties"]) == {*cls.model_fields, *merge}
+    assert schema["description"]
     for name in cls.model_fields:
-        assert len(found["properties"][name]) > 1, f"nothing is known of {name}"
-        assert ("default" in found["properties"][name]) == (cls.default(name) is not ...)
+        assert len(schema["properties"][name]) > 1, f"nothing is known of {name}"
+        assert ("default" in schema["properties"][name]) == (cls.default(name) is not ...)
     for example in cls.examples:
         argument: dict[str, Any] = dict(example.attributes)
         if issubclass(cls, Merge):

@@ -27,15 +27,15 @@ def load(text: str, name: str = "a.yaml") -> Data:
 def error(text: str, name: str = "a.yaml") -> Diagnostic:
     with pytest.raises(NetspecError) as caught:
         load(text, name)
-    (found,) = caught.value.diagnostics
-    assert found.span is not None
-    str(found)  # the excerpt can always be drawn
-    return found
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.span is not None
+    str(diagnostic)  # the excerpt can always be drawn
+    return diagnostic
 
 
-def place(found: Diagnostic) -> tuple[int, int]:
-    assert found.span is not None
-    return found.span.line, found.span.column
+def place(diagnostic: Diagnostic) -> tuple[int, int]:
+    assert diagnostic.span is not None
+    return diagnostic.span.line, diagnostic.span.column
 
 
 def walk(data: Data | Entry) -> list[Scalar | Entry]:
@@ -88,8 +88,8 @@ def test_nan_and_keys() -> None:
 ])
 @pytest.mark.usefixtures("parser")
 def test_spans_are_the_tokens(text: str) -> None:
-    for found in walk(load(text)):
-        span, word = (found.key_span, found.key) if isinstance(found, Entry) else (found.span, found.value)
+    for item in walk(load(text)):
+        span, word = (item.key_span, item.key) if isinstance(item, Entry) else (item.span, item.value)
         assert "".join(span.text.strip("'").split()) == "".join(str(word).split())
 
 
@@ -191,18 +191,18 @@ JSON_ERRORS: list[tuple[str, str, tuple[int, int], str, str]] = [
 @pytest.mark.usefixtures("parser")
 @pytest.mark.parametrize(("text", "code", "where", "message", "help"), ERRORS)
 def test_errors(text: str, code: str, where: tuple[int, int], message: str, help: str) -> None:
-    found = error(text)
-    assert (found.code, place(found)) == (code, where)
-    assert message in found.message
-    assert help in found.help
+    diagnostic = error(text)
+    assert (diagnostic.code, place(diagnostic)) == (code, where)
+    assert message in diagnostic.message
+    assert help in diagnostic.help
 
 
 @pytest.mark.parametrize(("text", "code", "where", "message", "help"), JSON_ERRORS)
 def test_json_errors(text: str, code: str, where: tuple[int, int], message: str, help: str) -> None:
-    found = error(text, "a.json")
-    assert (found.code, place(found)) == (code, where)
-    assert message in found.message
-    assert help in found.help
+    diagnostic = error(text, "a.json")
+    assert (diagnostic.code, place(diagnostic)) == (code, where)
+    assert message in diagnostic.message
+    assert help in diagnostic.help
 
 
 def test_carets_and_notes() -> None:
@@ -250,9 +250,9 @@ def test_json_or_yaml() -> None:
 @pytest.mark.parametrize("name", ["a.yaml", "a.json"])
 def test_depth(name: str) -> None:
     assert plain_data(load("[" * MAX_DATA_DEPTH + "]" * MAX_DATA_DEPTH, name))
-    found = error("[" * (MAX_DATA_DEPTH + 1) + "]" * (MAX_DATA_DEPTH + 1), name)
-    assert (found.code, place(found)) == ("NS104", (1, MAX_DATA_DEPTH + 1))
-    assert "64 levels" in found.message
+    diagnostic = error("[" * (MAX_DATA_DEPTH + 1) + "]" * (MAX_DATA_DEPTH + 1), name)
+    assert (diagnostic.code, place(diagnostic)) == ("NS104", (1, MAX_DATA_DEPTH + 1))
+    assert "64 levels" in diagnostic.message
 
 
 HOSTILE = ["[", "{", "{a: ", "- ", "? ", "[{a: ", "[a, ", "\n'", "(", "a), ", "[(, ", '{"a":', "9", "a:b ", "' ", "#"]

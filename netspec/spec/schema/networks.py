@@ -83,6 +83,7 @@ def parameter_definitions() -> Schema:
 
 
 def _parameters(description: str, kinds: list[str]) -> Schema:
+    """Parameters by name: the type of each, one of `kinds`, or its default."""
     return {
         "description": description,
         "type": "object",

@@ -63,6 +63,7 @@ def _rules(ops: list[type[Op]]) -> list[Schema]:
     """
 
     def bodies(definition: str) -> Schema:
+        """All bodies of a file follow a definition."""
         body = ref(definition)
         return {
             "patternProperties": {

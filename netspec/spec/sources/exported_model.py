@@ -98,6 +98,7 @@ def _fields(file: IO[bytes], end: int) -> Iterator[tuple[int, int]]:
 
 
 def _varint(file: IO[bytes]) -> int:
+    """The integer that is encoded next in the file, seven bits in a byte."""
     value = 0
     for shift in range(0, 70, 7):
         byte = file.read(1)

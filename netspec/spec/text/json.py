@@ -71,6 +71,7 @@ def _build(source: Source) -> Data:
     tokens = _TOKENS.finditer(source.text)
 
     def value(token: re.Match[str]) -> Data:
+        """The value that starts with a token."""
         text, start = token.group(), token.start()
         if text == "{":
             entries: dict[str, Entry] = {}
@@ -94,6 +95,7 @@ def _build(source: Source) -> Data:
         return Scalar(integer(text, 10, span) if text.lstrip("-").isdigit() else float(text), span, False)
 
     def string(token: str, span: Span) -> str:
+        """The text of a token in quotes."""
         if "\\" not in token:
             return token[1:-1]
         text: str = json.loads(token)

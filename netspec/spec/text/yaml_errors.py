@@ -79,6 +79,7 @@ def _check_depth(stop: ParserStop, opened: Collection[int]) -> None:
 
 
 def _fail_in_quotes(stop: ParserStop) -> NoReturn:
+    """Raise the error for an escape that is none, or a quote that is never closed."""
     source, start = stop.source, stop.context_at
     at = source.text.rfind("\\", start, stop.at + 1)
     code = _CODE.match(source.text, at)

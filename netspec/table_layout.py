@@ -1,4 +1,4 @@
-"""Columns of a table within the width of a terminal: text is folded, and what still has no room is left out."""
+"""The layout of a table within the width of a terminal: text is folded, then columns are left out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from netspec.printable import display_width
 
 GAP = 2
 """Spaces between two columns."""
-_FIRST, _FOLDED = 24, 14
-"""How far the first column, and others of text, are folded before a column is left out."""
-_NARROWEST = 40
+_MIN_FIRST, _MIN_TEXT = 24, 14
+"""The least widths that the first column, and others of text, are folded to before a column is left out."""
+_MIN_ROOM = 40
+"""The least width of a table: a narrower terminal breaks its lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,39 +28,42 @@ class ColumnLayout:
 def layout(
     headings: Sequence[str], widths: Sequence[int], right: Sequence[bool], spare: Sequence[str], room: int | None
 ) -> ColumnLayout:
-    """Fit columns of these widths into `room`, None for any.
+    """Fit columns of these widths into so many columns of a terminal; `room` is None where there is no limit.
 
-    Bars (columns without a heading) go first, then those that are `spare`, then the last. Columns of numbers (`right`)
-    are never folded, and the first column always stays.
+    Bars (columns without a heading) are left out first, then columns that are `spare`, then the last. Columns of
+    numbers (`right`) are never folded, and the first column always stays.
     """
     kept = list(range(len(headings)))
     if room is None or _total(widths) <= room:
         return ColumnLayout(kept, widths)
-    room = max(room, _NARROWEST)
-    least = [w if r else min(w, _FOLDED if i else _FIRST) for i, (w, r) in enumerate(zip(widths, right, strict=True))]
-    goes = [i for i in kept if i and not headings[i]]
-    goes += [headings.index(name) for name in spare]
-    goes += [i for i in reversed(kept) if i and i not in goes]
-    for number in goes:
+    room = max(room, _MIN_ROOM)
+    least = [
+        w if r else min(w, _MIN_TEXT if i else _MIN_FIRST) for i, (w, r) in enumerate(zip(widths, right, strict=True))
+    ]
+    droppable = [i for i in kept if i and not headings[i]]
+    droppable += [headings.index(name) for name in spare]
+    droppable += [i for i in reversed(kept) if i and i not in droppable]
+    for number in droppable:
         if not headings[number] or _total([least[i] for i in kept]) > room:
             kept.remove(number)
-    wide = {i: widths[i] for i in kept}
-    while _total(list(wide.values())) > room:
-        foldable = [i for i in kept if wide[i] > least[i]]
+    folded_widths = {i: widths[i] for i in kept}
+    while _total(list(folded_widths.values())) > room:
+        foldable = [i for i in kept if folded_widths[i] > least[i]]
         if not foldable:
             break
-        widest = max(foldable, key=lambda i: wide[i])
-        wide[widest] -= 1
+        widest = max(foldable, key=lambda i: folded_widths[i])
+        folded_widths[widest] -= 1
     left_out = [headings[i] for i in range(len(headings)) if i not in kept and headings[i]]
-    return ColumnLayout(kept, list(wide.values()), left_out)
+    return ColumnLayout(kept, list(folded_widths.values()), left_out)
 
 
 def _total(widths: Sequence[int]) -> int:
+    """The width of a row."""
     return sum(widths) + GAP * (len(widths) - 1)
 
 
 def folded(text: str, width: int) -> list[str]:
-    """A cell on as many lines as it needs; those after its first stand as deep as that, or a little deeper."""
+    """The lines of a cell folded to a width, all of them indented as its first is."""
     if display_width(text) <= width:
         return [text]
     lead = text[: len(text) - len(text.lstrip(" "))][: width // 2]
@@ -70,7 +74,7 @@ def folded(text: str, width: int) -> list[str]:
 
 
 def _cut(text: str, width: int) -> list[str]:
-    """A long word in pieces that have room, cut behind a dot of a path where there is one."""
+    """A long word in pieces of a width, cut after the dots of a path where there are any."""
     pieces: list[str] = []
     piece = ""
     for c in text:
