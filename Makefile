@@ -7,7 +7,7 @@ LOWEST_TESTS ?= tests
 IN_LOWEST := --python .venv-lowest/env/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help check test lowest fuzz golden docs bench ci
+.PHONY: help check quick test durations lowest fuzz golden docs bench ci
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*##/  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -17,8 +17,14 @@ check:  ## format, lint and types, without changing anything
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m pyright --pythonpath $(PYTHON)
 
+quick:  ## the tests that tell most in a minute: what is slow is left out, and most cases of what has many
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -q -n 2 --dist worksteal --quick
+
 test:  ## all tests
-	$(PYTHON) -m pytest -n 2
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n 2 --dist worksteal
+
+durations:  ## all tests, and what each costs into tests/durations.txt, by which `quick` chooses
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -q -n 2 --dist worksteal --record
 
 lowest:  ## all tests with the lowest versions that pyproject.toml allows, in .venv-lowest (some gigabytes)
 	test -x .venv-lowest/bin/uv || $(PYTHON) -m venv .venv-lowest

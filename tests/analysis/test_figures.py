@@ -6,8 +6,6 @@ from fractions import Fraction
 from typing import Any, ClassVar
 
 import pytest
-import torch
-from torch import nn
 
 import netspec
 from netspec.analysis.compare import compare
@@ -23,7 +21,13 @@ from netspec.dims import MAX_DIM
 from netspec.ops.base import REGISTRY, Op
 from netspec.report import plain
 from netspec.types import Call, Reach, Tensor, Weight, Window
-from tests.analysis.live_memory import LiveMemory, Loss
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+    from torch import nn
+
+    from tests.analysis.live_memory import LiveMemory, Loss
 
 LOST = Field((None, None), (None, None), (None, None))
 

@@ -8,16 +8,20 @@ from operator import attrgetter
 from typing import Any
 
 import pytest
-import torch
-from torch import nn
 
 import netspec
 from netspec.analysis.memory_model import simulate_pass, size_of
 from netspec.graph.walk import live_nodes
 from netspec.ops.base import REGISTRY, Example
 from netspec.types import Layer, Tensor
-from tests.analysis.live_memory import LiveMemory, Loss
-from tests.support.printed import meaning
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+    from torch import nn
+
+    from tests.analysis.live_memory import LiveMemory, Loss
+    from tests.support.printed import meaning
 
 # torch's own remark on what the examples with an even kernel and `padding: same` are there for.
 pytestmark = pytest.mark.filterwarnings(

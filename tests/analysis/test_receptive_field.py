@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import pytest
@@ -21,7 +21,9 @@ def net(network: str, size: int | str = 32, channels: int = 2) -> netspec.Networ
     return netspec.loads(f"netspec: 1\nname: example\ninputs: {inputs}\nnetwork: {network}\n")
 
 
-def seen_by_gradient(module: nn.Module, size: int, position: tuple[int, ...], channels: int = 2) -> list[Interval]:
+def seen_by_gradient(
+    module: Callable[[torch.Tensor], torch.Tensor], size: int, position: tuple[int, ...], channels: int = 2
+) -> list[Interval]:
     """First and last row and column that the unit at a position, of all channels, depends on."""
     image = torch.linspace(0.5, 1.5, channels * size * size, dtype=torch.float64).reshape(1, channels, size, size)
     image = image[:, :, torch.randperm(size, generator=torch.Generator().manual_seed(1))].requires_grad_()
@@ -327,19 +329,8 @@ def test_fields_of_the_networks_shapes_are_where_the_gradient_is(
         assert isinstance(height, int)
         assert isinstance(width, int)
         for position in ((0, 0), (height // 2, width // 2), (height - 1, 1)):
-            part = Taken(module, number)
-            assert seen_by_gradient(part, size, position, channels=3) == predicted(field, position, size), output.name
-
-
-class Taken(nn.Module):
-    """One of a module's outputs."""
-
-    def __init__(self, module: nn.Module, number: int) -> None:
-        super().__init__()
-        self.module, self.number = module, number
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.module(x)[self.number]
+            seen = seen_by_gradient(lambda x, number=number: module(x)[number], size, position, channels=3)
+            assert seen == predicted(field, position, size), output.name
 
 
 def test_fields_are_ints_where_they_are_whole() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from netspec.cli.main import main
-from netspec.ops.base import REGISTRY
 
 TINY = """\
 netspec: 1
@@ -47,17 +46,11 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_ops_forgotten: None) -> Path:
     """The current folder, with `tiny.yaml` in it; ops that a command loads are forgotten after the test."""
     (tmp_path / "tiny.yaml").write_text(TINY, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    before, modules = dict(REGISTRY), set(sys.modules)
-    yield tmp_path
-    REGISTRY.clear()
-    REGISTRY.update(before)
-    for name in set(sys.modules) - modules:
-        if str(tmp_path) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
+    return tmp_path
 
 
 @pytest.fixture

@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
 
 import netspec
+from tests.support.lazy import lazy_imports
 
 from .conftest import TINY, Run
+
+with lazy_imports():
+    import torch
+    from safetensors.torch import load_file, save_file
 
 ALONE = """
 import importlib.util, sys

@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnxruntime
 import pytest
-import torch
-from safetensors.torch import save_file
 
 import netspec
+from tests.support.lazy import lazy_imports
 
 from .conftest import TINY, Run
+
+with lazy_imports():
+    import onnx
+    import onnxruntime
+    import torch
+    from safetensors.torch import save_file
 
 
 def run_model(path: Path, image: torch.Tensor) -> torch.Tensor:
@@ -30,7 +33,8 @@ def state(folder: Path) -> dict[str, torch.Tensor]:
     return found
 
 
-IMAGE = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+def two_images() -> torch.Tensor:
+    return torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(1))
 
 
 def test_with_weights(run: Run, folder: Path, state: dict[str, torch.Tensor]) -> None:
@@ -38,8 +42,8 @@ def test_with_weights(run: Run, folder: Path, state: dict[str, torch.Tensor]) ->
     assert (result.status, result.out) == (0, "")
     assert result.err.splitlines() == ["1 dropout dropped", "wrote tiny.onnx: 5 nodes, 4 weights, 0.0 MB"]
     onnx.checker.check_model(str(folder / "tiny.onnx"), full_check=True)
-    expected = netspec.loads(TINY).compile(state).eval()(IMAGE).detach()
-    torch.testing.assert_close(run_model(folder / "tiny.onnx", IMAGE), expected, rtol=1e-4, atol=1e-5)
+    expected = netspec.loads(TINY).compile(state).eval()(two_images()).detach()
+    torch.testing.assert_close(run_model(folder / "tiny.onnx", two_images()), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_with_a_seed(run: Run, folder: Path) -> None:
@@ -78,8 +82,8 @@ def test_half_precision(run: Run, folder: Path, state: dict[str, torch.Tensor]) 
     # Who calls it hands in and gets what it did before.
     assert model.graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
     assert model.graph.output[0].type.tensor_type.elem_type == onnx.TensorProto.FLOAT
-    found = run_model(folder / "tiny.onnx", IMAGE)
-    expected = netspec.loads(TINY).compile(state).eval()(IMAGE).detach()
+    found = run_model(folder / "tiny.onnx", two_images())
+    expected = netspec.loads(TINY).compile(state).eval()(two_images()).detach()
     assert 0 < float((found - expected).abs().max() / expected.abs().max()) < 5e-3
 
 

@@ -6,14 +6,17 @@ import json
 import os
 from pathlib import Path
 
-import onnx
 import pytest
-from onnx import TensorProto, helper
 
 import netspec
 from netspec.spec.limits import MAX_EXPORTED_BYTES
+from tests.support.lazy import lazy_imports
 
 from .conftest import Run
+
+with lazy_imports():
+    import onnx
+    from onnx import TensorProto, helper
 
 
 @pytest.fixture

@@ -6,8 +6,6 @@ import csv
 import json
 import os
 import re
-import sys
-from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 
@@ -15,7 +13,6 @@ import pytest
 from jsonschema import Draft7Validator
 
 import netspec
-from netspec.ops import own
 from netspec.ops.base import REGISTRY
 from netspec.ops.reference import FAMILIES, reference
 from netspec.source import Source
@@ -49,18 +46,9 @@ LIGHT_CODE = (
 
 
 @pytest.fixture(autouse=True)
-def _own_ops_go(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _a_terminal(monkeypatch: pytest.MonkeyPatch, own_ops_forgotten: None) -> None:
     """Each test without the ops of the others; in a terminal of 100 columns."""
     monkeypatch.setenv("COLUMNS", "100")
-    before, modules = dict(REGISTRY), set(sys.modules)
-    own.announced.cache_clear()
-    yield
-    REGISTRY.clear()
-    REGISTRY.update(before)
-    own.announced.cache_clear()
-    for name in set(sys.modules) - modules:
-        if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
-            del sys.modules[name]
 
 
 @pytest.fixture

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from safetensors.torch import load_file, save_file
 
 import netspec
+from tests.support.lazy import lazy_imports
 
 from .conftest import TINY, Run
+
+with lazy_imports():
+    from safetensors.torch import load_file, save_file
 
 PLAIN = TINY.replace("expect: {parameters: 162}\n", "")
 WRITERS = [

@@ -9,18 +9,22 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper
 from PIL import Image
-from sklearn.datasets import load_sample_image
 
 import netspec
 from netspec.backends.onnx import packages
-from netspec.backends.onnx.seeded import seeded_weights
 from netspec.cli import run_command
+from tests.support.lazy import lazy_imports
 
 from .conftest import TINY, Run
+
+with lazy_imports():
+    import onnx
+    from onnx import TensorProto, helper
+    from sklearn.datasets import load_sample_image
+
+    from netspec.backends.onnx.seeded import seeded_weights
 
 WITH_IMAGES = (
     TINY.replace("classes: 10", "classes: 3")

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
 
 import netspec
+from tests.support.lazy import lazy_imports
 
 from .conftest import Run
+
+with lazy_imports():
+    import torch
+    from safetensors.torch import load_file, save_file
 
 SPEC = """\
 netspec: 1
@@ -52,14 +55,15 @@ def state(folder: Path) -> dict[str, torch.Tensor]:
     return found
 
 
-IMAGE = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+def image_of_16() -> torch.Tensor:
+    return torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(1))
 
 
-def scores(path: Path, weights: Path | None = None, image: torch.Tensor = IMAGE) -> torch.Tensor:
+def scores(path: Path, weights: Path | None = None, image: torch.Tensor | None = None) -> torch.Tensor:
     """What the network of a spec gives, with the weights beside it."""
     module = netspec.load(path).compile(load_file(weights or path.with_suffix(".safetensors"))).eval()
     with torch.inference_mode():
-        return module(image)
+        return module(image_of_16() if image is None else image)
 
 
 def test_folded_and_stripped(run: Run, folder: Path, state: dict[str, torch.Tensor]) -> None:
@@ -95,12 +99,12 @@ def test_source_with_weights(run: Run, folder: Path, state: dict[str, torch.Tens
     exec(compile((folder / "features.py").read_text(), "features.py", "exec"), names)
     module = names["Small"]()  # type: ignore[operator]
     module.load_state_dict(load_file(folder / "features.safetensors"))
-    assert module.eval()(IMAGE).shape == (2, 12, 4, 4)
+    assert module.eval()(image_of_16()).shape == (2, 12, 4, 4)
     whole = netspec.loads(SPEC).compile(state).eval()
     caught: list[torch.Tensor] = []
     whole.pool2.register_forward_hook(lambda _, __, y: caught.append(y))
-    whole(IMAGE)
-    torch.testing.assert_close(module(IMAGE), caught[0])
+    whole(image_of_16())
+    torch.testing.assert_close(module(image_of_16()), caught[0])
 
 
 def test_a_head_of_other_classes(run: Run, folder: Path, state: dict[str, torch.Tensor]) -> None:

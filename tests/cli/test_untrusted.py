@@ -13,18 +13,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-import torch
-from onnx import TensorProto, helper
 from PIL import Image
-from safetensors.torch import save_file
 
 import netspec
 from netspec.printable import display_width, printable
 from netspec.tables import Table
+from tests.support.lazy import lazy_imports
 
 from .conftest import Result, Run
+
+with lazy_imports():
+    import onnx
+    import torch
+    from onnx import TensorProto, helper
+    from safetensors.torch import save_file
 
 # What a terminal obeys, what no reader sees, and what is markup somewhere.
 CONTROL = "\x1b]0;pwned\x07\x1b[2J\x08\r\x7f\x9b31m\x85"

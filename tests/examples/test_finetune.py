@@ -12,15 +12,18 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-import torch
 from PIL import Image
-from safetensors.torch import load_file
-from torch import Tensor
-from torch.utils.data import TensorDataset
-from torchvision.models import resnet18
 
 import netspec
+from tests.support.lazy import lazy_imports
 from tests.support.paths import REPOSITORY
+
+with lazy_imports():
+    import torch
+    from safetensors.torch import load_file
+    from torch import Tensor
+    from torch.utils.data import TensorDataset
+    from torchvision.models import resnet18
 
 EXAMPLE = REPOSITORY / "examples" / "finetune" / "finetune.py"
 SMALL = 96

@@ -6,14 +6,17 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-import torch
-from torch.utils.flop_counter import FlopCounterMode
-from torchvision.ops import SqueezeExcitation
 
 import netspec
 from netspec.ops.base import REGISTRY, Op
 from netspec.ops.own import load_ops
+from tests.support.lazy import lazy_imports
 from tests.support.paths import REPOSITORY
+
+with lazy_imports():
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+    from torchvision.ops import SqueezeExcitation
 
 FOLDER = REPOSITORY / "examples" / "own_op"
 

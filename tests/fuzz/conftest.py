@@ -1,20 +1,13 @@
-"""How fuzzers run: `interpret` of the PyTorch tests in reach, one thread, and the counts of a long run at its end."""
+"""How fuzzers run: in one thread, and the counts of a long run at its end."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-import torch
 
 
-@pytest.fixture(autouse=True, scope="package")
-def _one_thread() -> Iterator[None]:
-    """Thousands of tiny calls: threads would wait for each other most of the time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+@pytest.fixture(autouse=True)
+def _one_thread(one_thread: None) -> None:
+    """Every fuzzer makes thousands of tiny calls."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -8,13 +8,15 @@ import random
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
 import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+
+from tests.support.random_specs import Choose
 
 MINUTES = float(os.environ.get("NETSPEC_FUZZ_MINUTES", "0"))
 SEED = int(os.environ.get("NETSPEC_FUZZ_SEED", "0")) or (random.SystemRandom().randrange(1, 10**9) if MINUTES else 1)
@@ -26,8 +28,6 @@ COUNTS: defaultdict[str, Counter[str]] = defaultdict(Counter)
 BATCH = 200
 
 Data = dict[str, Any]
-Choose = Callable[[Sequence[Any]], Any]
-"""Picks one of several: hypothesis, which can shrink what it picked, or `random.Random(seed).choice`."""
 
 
 def hold(make: Callable[[Choose], Data], check: Callable[[Data], None], examples: int) -> None:

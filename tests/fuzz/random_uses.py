@@ -13,7 +13,8 @@ from typing import Any
 
 import netspec
 from netspec.types import Tensor
-from tests.fuzz.lasting import COUNTS, Choose
+from tests.fuzz.lasting import COUNTS
+from tests.support.random_specs import Choose
 
 FUZZER = COUNTS["random uses"]
 Step = dict[str, Any]

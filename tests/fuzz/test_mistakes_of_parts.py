@@ -9,8 +9,8 @@ import pytest
 
 import netspec
 from tests.fuzz.lasting import COUNTS, seeds
-from tests.fuzz.random_parts import PartsMaker
 from tests.fuzz.spec_text import Path, Text
+from tests.support.random_parts import PartsMaker
 
 FUZZER = COUNTS["mistakes in parts"]
 

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import torch
 
 import netspec
 from netspec.analysis.field import Field
 from netspec.analysis.field_propagation import propagate_fields
 from tests.fuzz.lasting import COUNTS, hold
-from tests.fuzz.random_maps import random_map
-from tests.fuzz.random_specs import random_spec
-from tests.fuzz.reference import Reference
-from tests.fuzz.sight import Edges, Interval, edges_of, seen
+from tests.support.lazy import lazy_imports
+from tests.support.random_maps import random_map
+from tests.support.random_specs import random_spec
+
+with lazy_imports():
+    import torch
+
+    from tests.fuzz.reference import Reference
+    from tests.fuzz.sight import Edges, Interval, edges_of, seen
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"

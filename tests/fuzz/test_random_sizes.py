@@ -8,8 +8,8 @@ from typing import Any
 
 import netspec
 from tests.fuzz.lasting import COUNTS, hold
-from tests.fuzz.random_maps import random_map
-from tests.fuzz.random_specs import random_spec
+from tests.support.random_maps import random_map
+from tests.support.random_specs import random_spec
 
 FUZZER = COUNTS["symbolic sizes against numbers"]
 SIZES = ((8, 8), (1, 3), (7, 12), (16, 33), (31, 30), (64, 20))

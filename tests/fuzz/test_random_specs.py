@@ -11,8 +11,12 @@ from typing import Any
 
 import netspec
 from tests.fuzz.lasting import COUNTS, forget_modules, hold
-from tests.fuzz.random_specs import random_spec
-from tests.support.interpret import assert_means
+from tests.fuzz.sources import SOURCES, keep
+from tests.support.lazy import lazy_imports
+from tests.support.random_specs import random_spec
+
+with lazy_imports():
+    from tests.support.interpret import assert_means
 
 MOST_CHANNELS, MOST_NODES = 200, 500
 FUZZER = COUNTS["random specs compiled"]
@@ -26,15 +30,6 @@ def read(data: dict[str, Any], **params: Any) -> netspec.Network | None:
         return None
     widest = max(int(str(type.shape[1])) for type in net.graph.types.values() if type.rank == 4)
     return net if widest <= MOST_CHANNELS and len(net.graph) <= MOST_NODES else None
-
-
-SOURCES: list[str] = []
-
-
-def keep(source: str) -> None:
-    """Keep a source for the formatter, and no more of them than it can take at once."""
-    if len(SOURCES) < 2_000:
-        SOURCES.append(source)
 
 
 def test_module_is_what_the_graph_says() -> None:

@@ -6,15 +6,19 @@ import json
 from typing import Any
 
 import pytest
-import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 import netspec
 from tests.fuzz.lasting import COUNTS, forget_modules, hold
-from tests.fuzz.random_maps import random_map
-from tests.fuzz.random_specs import random_spec
-from tests.fuzz.reference import Reference, layer_of
-from tests.support.interpret import assert_equal, outputs_of, randomize
+from tests.support.lazy import lazy_imports
+from tests.support.random_maps import random_map
+from tests.support.random_specs import random_spec
+
+with lazy_imports():
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from tests.fuzz.reference import Reference, layer_of
+    from tests.support.interpret import assert_equal, outputs_of, randomize
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"

@@ -7,19 +7,25 @@ import random
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 import pytest
-import torch
+from netspec.analysis.comparison import comparison
 
 import netspec
-from netspec.analysis.compare import compare
 from netspec.backends.pytorch.runtime.prove import prove_module
 from netspec.graph import Graph
 from netspec.passes import fold_batch_norm, strip_dropout, truncate
-from tests.backends.yaml.again import assert_same
 from tests.fuzz.lasting import forget_modules, hold
 from tests.fuzz.random_uses import FUZZER, random_uses
-from tests.support.interpret import assert_equal, example_inputs, interpret, outputs_of, randomize
+from tests.fuzz.reports import check_reports
+from tests.support.lazy import lazy_imports
+from tests.support.round_trip import assert_same
+
+with lazy_imports():
+    import onnxruntime
+    import torch
+
+    from netspec.backends.pytorch.runtime.prove import prove_module
+    from tests.support.interpret import assert_equal, example_inputs, interpret, outputs_of, randomize
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
 MOST_NODES = 300
@@ -37,6 +43,7 @@ def check(data: dict[str, Any], folder: Path) -> None:
         return
     FUZZER["nodes"] += len(graph)
     check_reports(net)
+    str(comparison([net.graph, net.graph]))
     if check_source(graph):
         check_model(net, folder / "model.onnx")
     check_spec(graph)
@@ -109,21 +116,6 @@ def check_model(net: netspec.Network, path: Path) -> None:
     assert len(results) == len(wanted)
     for a, b in zip(results, wanted, strict=True):
         torch.testing.assert_close(torch.from_numpy(a), b, rtol=1e-3, atol=1e-3, equal_nan=True)
-
-
-def check_reports(net: netspec.Network) -> None:
-    graph = net.graph
-    for path in ["", *graph.by_path, *graph.scopes, *graph.params, *(o.name for o in graph.outputs)]:
-        str(net.explain(path))
-    for depth in (0, 1, 2, 9):
-        net.diagram(depth)
-    for mode in ("inference", "train"):
-        str(net.summary(mode).table(None))
-        str(net.memory(mode))
-        net.diagram(mode=mode)
-    str(net.parameter_counts("block"))
-    str(net.receptive_fields(every=True))
-    str(compare([graph, graph]))
 
 
 def check_spec(graph: Graph) -> None:

@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 import netspec
-from tests.backends.yaml.again import assert_same
 from tests.fuzz.lasting import COUNTS, hold
-from tests.fuzz.random_parts import random_parts
-from tests.fuzz.random_specs import random_spec
-from tests.fuzz.test_random_parts import networks_in
+from tests.support.random_parts import networks_in, random_parts
+from tests.support.random_specs import random_spec
+from tests.support.round_trip import assert_same
 
 FUZZER = COUNTS["written specs"]
 

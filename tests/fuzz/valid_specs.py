@@ -12,9 +12,9 @@ from netspec.source import Source
 from netspec.spec.sources.bundled import bundled_folder
 from netspec.spec.text.data import plain_data
 from netspec.spec.text.parse import parse_text
-from tests.fuzz.random_maps import random_map
-from tests.fuzz.random_specs import random_spec
 from tests.fuzz.spec_text import Text
+from tests.support.random_maps import random_map
+from tests.support.random_specs import random_spec
 
 
 @cache

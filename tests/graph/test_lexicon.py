@@ -10,8 +10,6 @@ from typing import Any
 import pytest
 
 import netspec
-from netspec.backends.pytorch.classes import network_class_name
-from netspec.backends.pytorch.runtime.load import _module  # pyright: ignore[reportPrivateUsage]
 from netspec.expression import Attribute, Expression, evaluate, leaves, parse
 from netspec.graph.lexicon import Lexicon
 from netspec.graph.model import Graph
@@ -21,6 +19,11 @@ from netspec.spec.elaborate.elaboration import Elaboration
 from netspec.spec.elaborate.frame import Frame, Values
 from netspec.spec.read.body import Body
 from tests.graph.specs_of_scopes import EMBEDDED, EXTENDED, HEAD, SETTINGS, SPECS
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    from netspec.backends.pytorch.classes import network_class_name
+    from netspec.backends.pytorch.runtime.load import _module  # pyright: ignore[reportPrivateUsage]
 
 Open = Callable[..., netspec.Network]
 FILES = ("scopes", "extended")

@@ -6,7 +6,8 @@
 It works on the tree it stands in, and writes nothing there. Every mutant runs in a forked process in which torch and
 the tests are loaded already: a change inside a function is put in place of that function's code, any other goes
 through a fresh import. Only tests that ran the changed line are tried, those that killed the mutant before first, then
-the quick ones, until one fails or their time is over the budget; `TESTS` says which tests there are.
+the quick ones, until one fails or their time is over the budget. The tests are those of `tests_for`: `TESTS`, and the
+folders that mirror the files, so tests/backends/pytorch for netspec/backends/pytorch/sums.py.
 """
 
 from __future__ import annotations
@@ -36,7 +37,20 @@ import torch
 from tests.support.paths import REPOSITORY as ROOT
 
 TESTS = ["tests/ops", "tests/analysis", "tests/specs", "tests/golden", "tests/passes", "tests/cli/test_reports.py"]
-TESTS += ["tests/cli/test_summary.py", "tests/spec/test_language_shapes.py", "tests/errors/test_goldens.py"]
+TESTS += ["tests/cli/test_summary.py", "tests/spec/elaborate", "tests/errors/test_goldens.py"]
+
+
+def tests_for(files: list[str]) -> list[str]:
+    """Where a change of these files may be noticed: `TESTS`, and the tests of the packages that they are in.
+
+    >>> tests_for(["netspec/backends/yaml/layout.py"])[-1]
+    'tests/backends/yaml'
+    """
+    folders = [Path("tests", *Path(file).parts[1:-1]).as_posix() for file in files]
+    every = [*TESTS, *(folder for folder in folders if folder != "tests")]
+    return [path for path in dict.fromkeys(every) if not any(path.startswith(f"{other}/") for other in every)]
+
+
 WORDS = (
     "RuleError",
     "UnequalShapes",
@@ -340,13 +354,14 @@ def main() -> None:
     parser.add_argument("--functions", action="store_true", help="none that need a fresh import")
     parser.add_argument("--classes", action="store_true", help="only those that need a fresh import")
     parser.add_argument("--again", type=Path, help="a report: only what survived in it")
-    parser.add_argument("--tests", nargs="+", default=TESTS)
+    parser.add_argument("--tests", nargs="+", help="in place of those that are chosen by the files")
     given = parser.parse_args()
+    tests = given.tests or tests_for(given.files)
     os.chdir(ROOT)
     begin = time.monotonic()
     sys.path[0] = str(ROOT)
     torch.set_num_threads(1)
-    ran, failing = forked(lambda: trace(given.files, given.tests))
+    ran, failing = forked(lambda: trace(given.files, tests))
     gc.freeze()
     seconds = sum(spent for spent, _ in ran.values())
     print(f"{len(ran)} tests of {seconds:.0f} s; failing as things stand: {failing}", flush=True)
@@ -392,7 +407,7 @@ def main() -> None:
 
     todo = [entry for entry in todo if not (entry[4] and given.classes)]
     fast = [entry for entry in todo if entry[4]]  # inside a function
-    results = forked(lambda: collected(given.tests, lambda session: attempts(Swap(session, given.files), fast)))
+    results = forked(lambda: collected(tests, lambda session: attempts(Swap(session, given.files), fast)))
     by_mutant = {entry[:2]: result for entry, result in zip(fast, results, strict=True)}
     slow = [entry for entry in todo if by_mutant.get(entry[:2], "anew") == "anew" and not given.functions]
     by_mutant |= {entry[:2]: result for entry, result in zip(slow, attempts(imported, slow), strict=True)}

@@ -6,7 +6,6 @@ import itertools
 from typing import Any
 
 import pytest
-import torch
 
 import netspec
 from netspec.analysis.field_propagation import propagate_fields
@@ -15,6 +14,10 @@ from netspec.ops.attributes import make_op
 from netspec.ops.base import REGISTRY, RuleError
 from netspec.report import plain
 from netspec.types import Tensor
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
 
 N, H, W = symbol("N"), symbol("H"), symbol("W")
 

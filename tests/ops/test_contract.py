@@ -4,104 +4,31 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
 import pytest
-import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from netspec.dims import Dim, substitute, symbol
 from netspec.ops.attributes import make_op, takes
-from netspec.ops.base import REGISTRY, Example, Merge, Op, RuleError
+from netspec.ops.base import REGISTRY, Merge, Op, RuleError
 from netspec.types import Layer, Reach, Tensor, Upsampling, Window
-from tests.support.printed import made as module
-from tests.support.printed import meaning, state
+from tests.support.contract import Case, each_case, each_op, infer, inferred, op_of, random, run, type_of, written
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from tests.support.printed import made as module
+    from tests.support.printed import state
 
 # torch's own remark on what the examples with an even kernel and `padding: same` are there for.
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"
-)
-
-
-@dataclass(frozen=True)
-class Case:
-    """An op made from one of its examples."""
-
-    op: Any
-    example: Example
-
-    @property
-    def inputs(self) -> tuple[Tensor, ...]:
-        return tuple(Tensor(shape) for shape in self.example.inputs)
-
-    @property
-    def outputs(self) -> tuple[Tensor, ...]:
-        return infer(self.op, self.inputs)
-
-
-def made(cls: type[Op], attributes: Any) -> Any:
-    op, problems = make_op(cls, attributes)
-    assert op is not None, [problem.message for problem in problems]
-    return op
-
-
-def infer(op: Any, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    found = op.infer(*xs)
-    return found if isinstance(found, tuple) else (found,)
-
-
-def inferred(op: Any, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | RuleError:
-    """The types of the outputs, or why there are none; any other exception is a failure."""
-    try:
-        return infer(op, xs)
-    except RuleError as error:
-        return error
-
-
-def every_case() -> Iterator[Any]:
-    for name, cls in REGISTRY.items():
-        for number, sample in enumerate(cls.examples, start=1):
-            yield pytest.param(Case(made(cls, sample.attributes), sample), id=f"{name}-{number}")
-
-
-each_case = pytest.mark.parametrize("case", list(every_case()))
-each_op = pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in REGISTRY.items()])
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Thousands of tiny calls: threads would wait for each other most of the time."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-# Torch's side of it.
-
-
-def written(op: Any, xs: tuple[Tensor, ...], **to: Any) -> Callable[..., torch.Tensor]:
-    """What `op.torch` describes, as a callable; `to` moves a module (dtype, device)."""
-    form = op.torch(*xs)
-    return meaning(form, module(form).to(**to) if isinstance(form, Layer) else None)
-
-
-def random(xs: tuple[Tensor, ...], **kind: Any) -> list[torch.Tensor]:
-    """Inputs between 0.1 and 1: positive, so that no activation is flat there."""
-    return [torch.empty(x.shape, **kind).uniform_(0.1, 1.0) for x in xs]
-
-
-def type_of(value: torch.Tensor) -> Tensor:
-    return Tensor(tuple(value.shape), str(value.dtype).removeprefix("torch."))
-
-
-def run(op: Any, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The types of torch's outputs."""
-    found = written(op, xs)(*random(xs))
-    return tuple(type_of(y) for y in (found if isinstance(found, tuple) else (found,)))
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"),
+]
 
 
 # The checks.
@@ -270,7 +197,7 @@ def test_sizes_of_windows_are_torchs(name: str, more: dict[str, list[Any]]) -> N
     x = Tensor((1, 1, symbol("H"), symbol("W")))
     grid = {"kernel_size": [1, 2, 3, 5], "stride": [1, 2, 3], "padding": [0, 1, 2], **more}
     for settled in itertools.product(*grid.values()):
-        op = made(REGISTRY[name], dict(zip(grid, settled, strict=True)))
+        op = op_of(REGISTRY[name], dict(zip(grid, settled, strict=True)))
         for height in range(1, 15):
             values: dict[str, Dim] = {"H": height, "W": 15 - height}
             numbers = at(x, values)

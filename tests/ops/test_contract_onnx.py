@@ -7,27 +7,32 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from netspec import Builder, Graph, NetspecError
-from netspec.backends.onnx.lower import OPSETS, lower
 from netspec.dims import Dim, symbol
 from netspec.ops.base import REGISTRY, Elementwise, Op, RuleError
 from netspec.types import Call, OnnxWriter, Tensor
-from tests.ops.onnx_models import (
-    at,
-    by_torch,
-    check,
-    expressible,
-    graph_of,
-    model_for,
-    opened,
-    random,
-    reference,
-    runtime,
-    same,
-)
-from tests.ops.test_contract import Case, each_case, each_op, inferred, made
+from tests.support.contract import OPSETS, Case, each_case, each_op, inferred, op_of
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+
+    from netspec.backends.onnx import lower as lowering
+    from netspec.backends.onnx.lower import lower
+    from tests.ops.onnx_models import (
+        at,
+        by_torch,
+        check,
+        expressible,
+        graph_of,
+        model_for,
+        opened,
+        random,
+        reference,
+        runtime,
+        same,
+    )
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"
@@ -37,12 +42,8 @@ each_opset = pytest.mark.parametrize("opset", OPSETS)
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def same_numbers(one_thread: None) -> None:
     torch.manual_seed(0)
-    yield
-    torch.set_num_threads(before)
 
 
 def beyond_reference(op: Any) -> bool:
@@ -51,6 +52,10 @@ def beyond_reference(op: Any) -> bool:
     LRN: it goes over as many channels as there are samples. ConvTranspose: it can't reshape groups of channels.
     """
     return (op.opname == "local_response_norm" and op.size % 2) or (op.opname == "conv_transpose2d" and op.groups > 1)
+
+
+def test_all_opsets_are_tried() -> None:
+    assert lowering.OPSETS == OPSETS
 
 
 @each_op
@@ -142,7 +147,7 @@ MAP = (2, 3, 5, 6)
     ],
 )
 def test_integers(name: str, count: int, attributes: dict[str, Any], dtype: str, tmp_path: Path) -> None:
-    op, xs = made(REGISTRY[name], attributes), (Tensor(MAP, dtype),) * count
+    op, xs = op_of(REGISTRY[name], attributes), (Tensor(MAP, dtype),) * count
     if isinstance(inferred(op, xs), RuleError):
         assert dtype == "bool"
         return
@@ -155,7 +160,7 @@ def test_integers(name: str, count: int, attributes: dict[str, Any], dtype: str,
 @pytest.mark.parametrize("name", ["linear", "batch_norm", "layer_norm", "max_pool2d"])
 def test_weights_are_as_wide_as_inputs(name: str, tmp_path: Path) -> None:
     sample = REGISTRY[name].examples[0]
-    op, xs = made(REGISTRY[name], sample.attributes), tuple(Tensor(shape, "float64") for shape in sample.inputs)
+    op, xs = op_of(REGISTRY[name], sample.attributes), tuple(Tensor(shape, "float64") for shape in sample.inputs)
     graph, right, values = graph_of(op, xs), by_torch(op, xs), random(xs)
     model = model_for(graph, right.weights, tmp_path, OPSETS[0])
     check(model, graph)
@@ -184,7 +189,7 @@ def test_weights_go_by_their_keys_and_values_by_their_paths() -> None:
 def test_shared_weights_are_there_once(tmp_path: Path) -> None:
     b = Builder("shared")
     x = b.input("x0", ["N", 4])
-    linear = made(REGISTRY["linear"], {"out_features": 4})
+    linear = op_of(REGISTRY["linear"], {"out_features": 4})
     x = b.node("one", linear, (x,))
     b.output("y", b.node("two", linear, (x,), weights_of="one"))
     graph = b.build()

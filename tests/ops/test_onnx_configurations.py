@@ -10,14 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from netspec import Builder
-from netspec.backends.onnx.lower import OPSETS, lower
 from netspec.ops.base import REGISTRY, RuleError
 from netspec.types import Tensor
-from tests.ops.onnx_models import by_torch, check, expressible, graph_of, model_for, opened, random, runtime, same
-from tests.ops.test_contract import inferred, made
+from tests.support.contract import OPSETS, inferred, op_of
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+
+    from netspec.backends.onnx.lower import lower
+    from tests.ops.onnx_models import by_torch, check, expressible, graph_of, model_for, opened, random, runtime, same
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"
@@ -167,7 +171,7 @@ def configurations(name: str) -> Iterator[tuple[Any, tuple[Tensor, ...]]]:
         xs = tuple(Tensor(shape) for shape in shapes(rng.choice(ranks), rng))
         if name == "layer_norm" and xs[0].rank > 2 and rng.random() < 0.5:
             given["normalized_shape"] = list(xs[0].shape[2:])
-        op = made(REGISTRY[name], given)
+        op = op_of(REGISTRY[name], given)
         if not isinstance(inferred(op, xs), RuleError):
             count += 1
             yield op, xs
@@ -244,13 +248,13 @@ def test_edges(edge: tuple[str, dict[str, Any], tuple[int, ...]], tmp_path: Path
     name, attributes, shape = edge
     torch.manual_seed(0)
     for opset in OPSETS:
-        assert holds(made(REGISTRY[name], attributes), (Tensor(shape),), opset, tmp_path)
+        assert holds(op_of(REGISTRY[name], attributes), (Tensor(shape),), opset, tmp_path)
 
 
 @pytest.mark.parametrize(("mode", "size"), [("nearest", [2, 4]), ("nearest-exact", [4, 37])])
 def test_elements_that_runtimes_miss(mode: str, size: list[int], tmp_path: Path) -> None:
     """Places that are whole numbers, which ONNX Runtime's Resize rounds down to the element before."""
-    op, xs = made(REGISTRY["interpolate"], {"size": size, "mode": mode}), (Tensor((1, 2, 56, 12)),)
+    op, xs = op_of(REGISTRY["interpolate"], {"size": size, "mode": mode}), (Tensor((1, 2, 56, 12)),)
     graph, right, values = graph_of(op, xs), by_torch(op, xs), random(xs)
     same(runtime(model_for(graph, {}, tmp_path, OPSETS[0]))(values), right(*values))
     any_size = graph_of(op, tuple(map(opened, xs)))

@@ -9,26 +9,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from torch.nn.functional import interpolate
 
 from netspec.dims import symbol
-from netspec.ops.base import REGISTRY
 from netspec.types import Tensor
-from tests.ops.onnx_models import by_torch, check, graph_of, model_for, runtime, same
-from tests.ops.test_contract import inferred, made
+from tests.support.contract import inferred, named_op
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+    from torch.nn.functional import interpolate
+
+    from tests.ops.onnx_models import by_torch, check, graph_of, model_for, runtime, same
 
 SIDES = range(1, 65)
 NEAREST = ["nearest", "nearest-exact"]
 N, H, W, P, Q = map(symbol, "NHWPQ")
 OPEN = Tensor((N, 1, H, W))
 LIKE = Tensor((N, 1, P, Q))
-Run = Callable[[list[torch.Tensor]], list[Any]]
-
-
-def op_of(name: str, **attributes: Any) -> Any:
-    """An op with these attributes, lists for pairs."""
-    return made(REGISTRY[name], attributes)
+Run = Callable[[list[Any]], list[Any]]
 
 
 def run_of(op: Any, xs: tuple[Tensor, ...], folder: Path) -> Run:
@@ -39,9 +37,9 @@ def run_of(op: Any, xs: tuple[Tensor, ...], folder: Path) -> Run:
     return runtime(model)
 
 
-def numbered(height: int, width: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
+def numbered(height: int, width: int, dtype: torch.dtype | None = None) -> torch.Tensor:
     """A map whose elements tell their place."""
-    return (torch.arange(height)[:, None] * 100 + torch.arange(width)).to(dtype)[None, None]
+    return (torch.arange(height)[:, None] * 100 + torch.arange(width)).to(dtype or torch.float32)[None, None]
 
 
 def pairs() -> Iterator[tuple[int, int]]:
@@ -55,7 +53,7 @@ def pairs() -> Iterator[tuple[int, int]]:
 
 @pytest.mark.parametrize("mode", NEAREST)
 def test_nearest_to_the_size_of_another_input(mode: str, tmp_path: Path) -> None:
-    run = run_of(op_of("interpolate", mode=mode), (OPEN, LIKE), tmp_path)
+    run = run_of(named_op("interpolate", mode=mode), (OPEN, LIKE), tmp_path)
     for before, after in pairs():
         x = numbered(before, 3)
         found = run([x, torch.zeros(1, 1, after, 4)])[0]
@@ -66,7 +64,7 @@ def test_nearest_to_the_size_of_another_input(mode: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("after", [1, 2, 7, 41, 49, 64])
 def test_nearest_to_a_size(mode: str, after: int, tmp_path: Path) -> None:
     x = Tensor((N, 1, W, 4))
-    run = run_of(op_of("interpolate", mode=mode, size=[after, 4]), (x,), tmp_path)
+    run = run_of(named_op("interpolate", mode=mode, size=[after, 4]), (x,), tmp_path)
     for before in SIDES:
         map = numbered(before, 4)
         found = run([map])[0]
@@ -77,7 +75,7 @@ def test_nearest_to_a_size(mode: str, after: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("factor", [*range(1, 65), 0.5, 0.25, 0.125, [3, 0.5], [49, 1], [1, 41], [61, 2]])
 def test_nearest_by_a_factor(mode: str, factor: Any, tmp_path: Path) -> None:
     """With open sizes and with these fixed: torch's float32 of 1/41 is less than that, and row 41 then row 0."""
-    op = op_of("interpolate", mode=mode, scale_factor=factor)
+    op = named_op("interpolate", mode=mode, scale_factor=factor)
     run = run_of(op, (OPEN,), tmp_path)
     for height, width in [(8, 9), (13, 16), (31, 8), (63, 10)]:
         x = numbered(height, width)
@@ -91,7 +89,7 @@ def test_nearest_by_a_factor(mode: str, factor: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", NEAREST)
 def test_nearest_from_a_size_to_a_size(mode: str, tmp_path: Path) -> None:
     for before, after in list(pairs())[::37]:
-        op, x = op_of("interpolate", mode=mode, size=[after, 5]), Tensor((1, 1, before, 7))
+        op, x = named_op("interpolate", mode=mode, size=[after, 5]), Tensor((1, 1, before, 7))
         map = numbered(before, 7)
         found = run_of(op, (x,), tmp_path)([map])[0]
         np.testing.assert_array_equal(found, interpolate(map, (after, 5), mode=mode).numpy(), f"{before} to {after}")
@@ -100,7 +98,7 @@ def test_nearest_from_a_size_to_a_size(mode: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", NEAREST)
 def test_nearest_in_half_precision(mode: str, tmp_path: Path) -> None:
     """Places are reckoned in float32 whatever the map is: float16 has no 2,049."""
-    run = run_of(op_of("interpolate", mode=mode), tuple(Tensor(x.shape, "float16") for x in (OPEN, LIKE)), tmp_path)
+    run = run_of(named_op("interpolate", mode=mode), tuple(Tensor(x.shape, "float16") for x in (OPEN, LIKE)), tmp_path)
     for before, after in [(26, 64), (64, 26), (4099, 3001), (3, 123)]:
         x = (torch.arange(before) % 2000).to(torch.float16)[None, None, :, None].expand(1, 1, before, 2).contiguous()
         like = torch.zeros(1, 1, after, 2, dtype=torch.float16)
@@ -114,7 +112,7 @@ SMOOTH = [("bilinear", None), ("bilinear", True), ("bicubic", None), ("bicubic",
 
 @pytest.mark.parametrize(("mode", "corners"), SMOOTH)
 def test_smooth_modes_to_the_size_of_another_input(mode: str, corners: bool | None, tmp_path: Path) -> None:
-    run = run_of(op_of("interpolate", mode=mode, align_corners=corners), (OPEN, LIKE), tmp_path)
+    run = run_of(named_op("interpolate", mode=mode, align_corners=corners), (OPEN, LIKE), tmp_path)
     for before, after in [*pairs()][::3]:
         x = torch.rand(1, 1, before, 3)
         right = interpolate(x, (after, 4), mode=mode, align_corners=corners).numpy()
@@ -154,7 +152,7 @@ EVERY: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("name", "attributes"), EVERY, ids=lambda value: value if isinstance(value, str) else "")
 def test_an_op_at_every_size(name: str, attributes: dict[str, Any], tmp_path: Path) -> None:
-    op = op_of(name, **attributes)
+    op = named_op(name, **attributes)
     there = by_torch(op, (Tensor((1, 1, 12, 12)),))
     graph = graph_of(op, (OPEN,))
     model = model_for(graph, there.weights, tmp_path, 21)
@@ -168,7 +166,7 @@ def test_an_op_at_every_size(name: str, attributes: dict[str, Any], tmp_path: Pa
 
 
 def test_the_middle_of_a_map_at_every_size(tmp_path: Path) -> None:
-    op = op_of("center_crop")
+    op = named_op("center_crop")
     run = run_of(op, (OPEN, LIKE), tmp_path)
     there = by_torch(op, (OPEN, LIKE))
     for whole in SIDES:

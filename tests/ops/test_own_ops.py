@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import pytest
-import torch
 
 import netspec
 from netspec.cli.main import main
-from netspec.ops import own
 from netspec.ops.base import REGISTRY
 from netspec.ops.own import find_op, load_ops, op_names
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
 
 SWISH = '''
 """Swish with a learned slope, as a module and as an op."""
@@ -68,18 +69,9 @@ network:
 
 
 @pytest.fixture(autouse=True)
-def _own_ops_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_ops_forgotten: None) -> None:
     """Each test with its own folder, and without the ops of the others."""
     monkeypatch.chdir(tmp_path)
-    before, modules = dict(REGISTRY), set(sys.modules)
-    own.announced.cache_clear()
-    yield
-    REGISTRY.clear()
-    REGISTRY.update(before)
-    own.announced.cache_clear()
-    for name in set(sys.modules) - modules:
-        if getattr(sys.modules[name], "__file__", "") and str(tmp_path) in str(sys.modules[name].__file__):
-            del sys.modules[name]
 
 
 def write(name: str, text: str) -> Path:

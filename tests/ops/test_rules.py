@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import pytest
-import torch
-from torch import nn
 
 from netspec.dims import symbol
 from netspec.errors import choices
@@ -18,16 +16,17 @@ from netspec.ops.attributes import literal_words, make_op, takes
 from netspec.ops.base import REGISTRY, Op, RuleError
 from netspec.ops.equal import UnequalShapes
 from netspec.types import Layer, Reach, Tensor, Weight, Window
-from tests.support.printed import made as built
-from tests.support.printed import meaning
+from tests.support.contract import named_op as op
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+    from torch import nn
+
+    from tests.support.printed import made as built
+    from tests.support.printed import meaning
 
 Shape = tuple[int, ...]
-
-
-def op(name: str, **attributes: Any) -> Any:
-    made, problems = make_op(REGISTRY[name], attributes)
-    assert made is not None, problems
-    return made
 
 
 def module(made: Any, x: Tensor) -> nn.Module:
@@ -36,13 +35,14 @@ def module(made: Any, x: Tensor) -> nn.Module:
     return built(form)
 
 
-def torchs(made: Any, *shapes: Shape, dtype: torch.dtype = torch.float32) -> torch.Tensor | None:
+def torchs(made: Any, *shapes: Shape, dtype: str = "float32") -> torch.Tensor | None:
     """What torch makes of inputs of these shapes; None where it refuses them."""
-    values = [torch.rand(shape).to(dtype) for shape in shapes]
+    kind: torch.dtype = getattr(torch, dtype)
+    values = [torch.rand(shape).to(kind) for shape in shapes]
     form = made.torch(*(Tensor(shape) for shape in shapes))
     try:
         layer = built(form) if isinstance(form, Layer) else None
-        return meaning(form, layer.to(dtype) if layer is not None and dtype.is_floating_point else layer)(*values)
+        return meaning(form, layer.to(kind) if layer is not None and kind.is_floating_point else layer)(*values)
     except (RuntimeError, ValueError, IndexError):
         return None
 
@@ -188,7 +188,7 @@ def test_integers_are_refused_where_weights_are_floats(name: str) -> None:
     made, shape = op(name, **cls.examples[0].attributes), cls.examples[0].inputs[0]
     for dtype in ("int64", "int32", "bool"):
         assert refusal(made, Tensor(shape, dtype)) == ("NS302", "")
-        assert torchs(made, shape, dtype=getattr(torch, dtype)) is None
+        assert torchs(made, shape, dtype=dtype) is None
 
 
 @pytest.mark.parametrize("name", list(REGISTRY))
@@ -199,7 +199,7 @@ def test_every_precision_is_kept(name: str) -> None:
             found = ours(made, *example.inputs, dtype=dtype)
             assert not isinstance(found, RuleError)
             assert found.dtype == dtype
-    theirs = torchs(made, *example.inputs, dtype=torch.float64)
+    theirs = torchs(made, *example.inputs, dtype="float64")
     assert theirs is not None
     assert theirs.dtype == torch.float64
 

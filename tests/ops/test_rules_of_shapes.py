@@ -6,22 +6,20 @@ import itertools
 from typing import Any
 
 import pytest
-import torch
 
 from netspec.dims import symbol
-from netspec.ops.attributes import make_op
-from netspec.ops.base import REGISTRY, RuleError
+from netspec.ops.base import RuleError
 from netspec.types import Layer, Reach, Tensor, Upsampling, Weight, Window
-from tests.support.printed import made as built
-from tests.support.printed import meaning
+from tests.support.contract import named_op as op
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+
+    from tests.support.printed import made as built
+    from tests.support.printed import meaning
 
 Shape = tuple[int, ...]
-
-
-def op(name: str, **attributes: Any) -> Any:
-    made, problems = make_op(REGISTRY[name], attributes)
-    assert made is not None, problems
-    return made
 
 
 def ours(made: Any, *shapes: Shape) -> Shape | RuleError:

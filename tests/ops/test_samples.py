@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import torch
 
 from netspec.dims import symbol
 from netspec.ops.attributes import make_op
 from netspec.ops.base import REGISTRY, Elementwise, Merge, Op, Rearranging, RuleError
 from netspec.types import Tensor
-from tests.ops.test_contract import infer, inferred, written
+from tests.support.contract import infer, inferred, written
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import torch
-
 import netspec
 from netspec import passes
 from netspec.graph import Graph
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
 
 
 def small_vgg() -> Graph:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 import netspec
 from netspec.graph import Graph
@@ -17,8 +14,15 @@ from netspec.passes import (
     Transformed,
     fully_convolutional,
 )
-from tests.passes.modules import assert_same, assert_whole, images, made_of, run, trained
+from tests.support.lazy import lazy_imports
 from tests.support.paths import OTHER
+
+with lazy_imports():
+    import torch
+    from torch import Tensor
+    from torch.nn import functional
+
+    from tests.passes.modules import assert_same, assert_whole, images, made_of, run, trained
 
 
 def small(name: str, size: int = 64, channels: int = 3, **params: object) -> Callable[[], Network]:
@@ -161,7 +165,7 @@ def classified(features: Tensor, window: tuple[int, int], classify: Callable[[Te
     return torch.stack([torch.stack(row, dim=-1) for row in scores], dim=-2)
 
 
-@torch.no_grad()
+@pytest.mark.usefixtures("no_grad")
 def test_vggs_dense_evaluation() -> None:
     """Section 3.2 of the paper, written by hand: the layers on every window of pool5's map of a larger image."""
     graph = netspec.load("vgg_a", inputs={"image": ["N", 3, 96, 96]}).graph
@@ -184,7 +188,7 @@ def test_vggs_dense_evaluation() -> None:
     assert_same([found], [classified(features, (3, 3), classify)])
 
 
-@torch.no_grad()
+@pytest.mark.usefixtures("no_grad")
 def test_resnets_dense_evaluation() -> None:
     """The mean over every window as large as the old map, and the layer on it."""
     graph = netspec.load("resnet18", inputs={"image": ["N", 3, 64, 64]}).graph

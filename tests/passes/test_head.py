@@ -7,14 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import torch
 
 import netspec
 from netspec.graph import Builder, Graph, Scope
 from netspec.network import Network, names
 from netspec.passes import Transformed, replace_head, truncate
-from tests.passes.modules import assert_same, assert_whole, images, run, trained
+from tests.support.lazy import lazy_imports
 from tests.support.paths import OTHER
+
+with lazy_imports():
+    import torch
+
+    from tests.passes.modules import assert_same, assert_whole, images, run, trained
 
 CLASSES = 7
 
@@ -46,18 +50,18 @@ def test_what_the_specs_own_parameter_gives(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("net", "heads"),
+    ("load", "heads"),
     [
-        (netspec.load("resnet18", inputs={"image": ["N", 3, 64, 64]}), ["fc"]),
-        (netspec.load("rir", params={"width": 8}), ["classifier"]),
-        (netspec.load("googlenet"), ["fc", "aux1.fc2", "aux2.fc2"]),
-        (netspec.load(OTHER / "mobilenet_v2.yaml", inputs={"image": ["N", 3, 64, 64]}), ["fc"]),
+        (lambda: netspec.load("resnet18", inputs={"image": ["N", 3, 64, 64]}), ["fc"]),
+        (lambda: netspec.load("rir", params={"width": 8}), ["classifier"]),
+        (lambda: netspec.load("googlenet"), ["fc", "aux1.fc2", "aux2.fc2"]),
+        (lambda: netspec.load(OTHER / "mobilenet_v2.yaml", inputs={"image": ["N", 3, 64, 64]}), ["fc"]),
     ],
     ids=["resnet18", "rir", "googlenet", "mobilenet_v2"],
 )
-def test_the_first_classes_of_the_old_ones(net: Network, heads: list[str]) -> None:
+def test_the_first_classes_of_the_old_ones(load: Callable[[], Network], heads: list[str]) -> None:
     """With some rows of the old layers as the new ones, the new network gives these scores of the old."""
-    graph = net.graph
+    graph = load().graph
     before, made = trained(graph), replace_head(graph, CLASSES)
     state = before.state_dict()
     weights = made.weights(state)

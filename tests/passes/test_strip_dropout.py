@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-import torch
 
 import netspec
 from netspec.graph import Builder, Graph
 from netspec.network import Network, names
 from netspec.passes import strip_dropout
-from tests.passes.modules import assert_same, assert_whole, images, made_of, run, trained
+from tests.support.lazy import lazy_imports
 from tests.support.paths import OTHER
+
+with lazy_imports():
+    import torch
+
+    from tests.passes.modules import assert_same, assert_whole, images, made_of, run, trained
 
 DROPOUTS = ("dropout", "dropout2d")
 
@@ -25,16 +31,16 @@ def vit(dropout: float) -> Network:
 
 
 @pytest.mark.parametrize(
-    ("net", "count"),
+    ("load", "count"),
     [
-        (netspec.load("alexnet", inputs={"image": ["N", 3, 99, 99]}), "2 dropouts"),
-        (netspec.load("googlenet", params={"classes": 7}), "3 dropouts"),
-        (vit(0.3), "10 dropouts"),
+        (lambda: netspec.load("alexnet", inputs={"image": ["N", 3, 99, 99]}), "2 dropouts"),
+        (lambda: netspec.load("googlenet", params={"classes": 7}), "3 dropouts"),
+        (lambda: vit(0.3), "10 dropouts"),
     ],
     ids=["alexnet", "googlenet", "vit"],
 )
-def test_equal_in_inference(net: Network, count: str) -> None:
-    graph = net.graph
+def test_equal_in_inference(load: Callable[[], Network], count: str) -> None:
+    graph = load().graph
     before, made = trained(graph), strip_dropout(graph)
     after, image = made_of(before, made), images(graph, 2)
     assert_whole(made.graph)

@@ -16,7 +16,10 @@ from netspec.passes import (
     strip_dropout,
     truncate,
 )
-from tests.passes.modules import assert_same, assert_whole, images, made_of, run, trained
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    from tests.passes.modules import assert_same, assert_whole, images, made_of, run, trained
 
 ORDERS: dict[str, Callable[[Graph], Transformed]] = {
     "all": lambda graph: (

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 import netspec
-from netspec.graph import Builder
+from netspec.graph import Builder, Graph
 from netspec.passes import Transformed, truncate
 from tests.passes.truncated import PARTS, check, graph_of
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
 
 
 def outputs(made: Transformed) -> dict[str, str]:
@@ -113,11 +116,13 @@ def test_all_that_there_is() -> None:
 
 # Several inputs, and weights that are shared.
 
-SIAMESE = netspec.loads(PARTS["shared on two inputs"]).graph
+
+def siamese() -> Graph:
+    return netspec.loads(PARTS["shared on two inputs"]).graph
 
 
 def test_inputs_that_nothing_needs_go_and_the_sharer_owns_the_weights() -> None:
-    made = truncate(SIAMESE, ["other"])
+    made = truncate(siamese(), ["other"])
     assert [i.name for i in made.graph.inputs] == ["right"]
     assert made.done[1] == "input `left` dropped"
     assert made.graph.scopes["other"].weights_of == ""
@@ -125,14 +130,14 @@ def test_inputs_that_nothing_needs_go_and_the_sharer_owns_the_weights() -> None:
     assert {key: derived.keys for key, derived in made.derived.items()} == {
         key: (key.replace("other.", "tower."),) for key in made.graph.state()
     }
-    assert check(SIAMESE, [["other"], ["tower"], ["tower", "other"], ["other.relu", "tower.relu"], ["linear"]]) == 5
+    assert check(siamese(), [["other"], ["tower"], ["tower", "other"], ["other.relu", "tower.relu"], ["linear"]]) == 5
 
 
 def test_a_part_of_a_shared_step_alone() -> None:
     """One class gives what is asked of either call. Where a call would be of a part of it, it can't be said."""
-    assert check(SIAMESE, [["tower.relu", "linear"], ["tower", "other.conv2d", "other"]]) == 2
+    assert check(siamese(), [["tower.relu", "linear"], ["tower", "other.conv2d", "other"]]) == 2
     with pytest.raises(netspec.NetspecError, match=r"NS401: `other\.conv2d` shares the weights of `tower\.conv2d`"):
-        netspec.to_source(truncate(SIAMESE, ["tower", "other.relu"]).graph)
+        netspec.to_source(truncate(siamese(), ["tower", "other.relu"]).graph)
 
 
 @pytest.mark.parametrize("step", ["conv2d: {out_channels: 3, kernel_size: 1}", "parameter: {shape: [3, 1, 1]}", "unit"])

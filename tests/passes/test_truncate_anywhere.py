@@ -8,15 +8,19 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
-import torchvision
-from torch import Tensor, nn
-from torchvision.models.feature_extraction import create_feature_extractor
 
 import netspec
 from netspec.passes import truncate
-from tests.passes.modules import assert_same, images, made_of, run, trained
 from tests.passes.truncated import FORMS, NETWORKS, PARTS, SMALL, check, graph_of, names_of
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+    import torchvision
+    from torch import Tensor, nn
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    from tests.passes.modules import assert_same, images, made_of, run, trained
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -132,7 +136,7 @@ THEIRS: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
-@torch.no_grad()
+@pytest.mark.usefixtures("no_grad")
 @pytest.mark.parametrize("name", THEIRS)
 def test_torchvisions_feature_extractor(name: str) -> None:
     """The same values of torchvision's own network, found by tracing it."""

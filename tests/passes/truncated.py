@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-import torch
-
 import netspec
 from netspec.graph import Graph
 from netspec.passes import truncate
-from tests.passes.modules import assert_whole, every_value, images, made_of, run, trained
+from tests.support.lazy import lazy_imports
 from tests.support.paths import OTHER
 from tests.support.specs_of_every_form import FORMS
 from tests.support.specs_of_parts import PARTS
+
+with lazy_imports():
+    import torch
+
+    from tests.passes.modules import assert_whole, every_value, images, made_of, run, trained
 
 SMALL = {**FORMS, **PARTS}
 """Small specs by their names."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import netspec
 from netspec import NetspecError
@@ -15,6 +14,10 @@ from netspec.naming import MODULE_ATTRIBUTES
 from netspec.spec.read.initializers import INITIALIZERS
 from netspec.types import Init
 from tests.spec.language import check_misuse, error, errors, nodes, printed, spec
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
 
 BASE = """netspec: 1
 name: base

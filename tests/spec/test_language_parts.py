@@ -6,12 +6,15 @@ import io
 from pathlib import Path
 
 import pytest
-import torch
 
 import netspec
 from netspec import NetspecError
 from netspec.cli.main import main as command
 from tests.spec.language import check_misuse, error, errors, nodes, shapes, spec
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
 
 PAIR = """{pair: {inputs: [a, b], outputs: {sum: s, first: x},
   body: [{tanh, from: a, name: x}, {add, from: [x, b], name: s}]}}"""

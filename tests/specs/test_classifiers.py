@@ -8,15 +8,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
-import torchvision
 from PIL import Image
-from torch import Tensor, nn
-from torch.nn import functional
-from torchvision.models import GoogLeNet_Weights
 
 import netspec
-from netspec.backends.images import prepare_image
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+    import torchvision
+    from torch import Tensor, nn
+    from torch.nn import functional
+    from torchvision.models import GoogLeNet_Weights
+
+    from netspec.backends.images import prepare_image
+    from tests.specs.by_hand import GeneralizedLayer, cifar_resnet
 
 
 def copy_in_order(source: nn.Module, target: nn.Module) -> None:
@@ -155,38 +160,9 @@ def test_inception_modules_are_those_of_table_1() -> None:
         assert f", {', '.join(map(str, widths))})\n" in source
 
 
-# He et al. 2015, section 4.2, by hand: as its text says it, with option A.
-
-
-class Block(nn.Module):
-    def __init__(self, entering: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(entering, width, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
-        self.stride, self.new = stride, width - entering
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
-        identity = x[:, :, :: self.stride, :: self.stride]
-        zeros = identity.new_zeros(len(x), self.new // 2, *identity.shape[2:])
-        return functional.relu(y + torch.cat([zeros, identity, zeros], 1))
-
-
-def by_hand(n: int) -> nn.Module:
-    layers: list[nn.Module] = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
-    entering = 16
-    for width in (16, 32, 64):
-        for index in range(n):
-            layers.append(Block(entering, width, 2 if width > 16 and index == 0 else 1))
-            entering = width
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
-
-
 @pytest.mark.parametrize("layers", [20, 32, 56])
 def test_cifar_resnets(layers: int) -> None:
-    theirs = by_hand((layers - 2) // 6).eval()
+    theirs = cifar_resnet((layers - 2) // 6).eval()
     randomize(theirs)
     ours = netspec.load(f"resnet{layers}_cifar").compile().eval()
     copy_in_order(theirs, ours)
@@ -232,34 +208,7 @@ def test_the_plain_network_is_resnet34_without_shortcuts() -> None:
     assert not any(node.op.opname == "add" for node in plain.graph)
 
 
-class GeneralizedLayer(nn.Module):
-    """Equation 1 of Targ, Almeida & Lyman 2016, as one convolution of both streams, whose weights are four."""
-
-    def __init__(self, before: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.both = nn.Conv2d(2 * before, 2 * width, 3, stride, 1, bias=False)
-        self.norm = nn.BatchNorm2d(2 * width)
-        self.shortcut = nn.Identity() if stride == 1 else nn.Conv2d(before, width, 1, stride, bias=False)
-
-    def forward(self, r: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        new_r, new_t = self.both(torch.cat([r, t], dim=1)).chunk(2, dim=1)
-        joined = torch.cat([new_r + self.shortcut(r), new_t], dim=1)
-        new_r, new_t = functional.relu(self.norm(joined)).chunk(2, dim=1)
-        return new_r, new_t
-
-    def take(self, state: dict[str, Tensor], path: str) -> None:
-        """The weights that `rir` has at a path."""
-        ways = [[f"{path}.{a}_to_{b}.weight" for a in "rt"] for b in "rt"]
-        weight = torch.cat([torch.cat([state[key] for key in row], dim=1) for row in ways])
-        self.both.weight.data.copy_(weight)
-        for name, value in self.norm.state_dict().items():
-            if value.ndim:
-                value.copy_(torch.cat([state[f"{path}.{s}_out.batch_norm.{name}"] for s in "rt"]))
-        if isinstance(self.shortcut, nn.Conv2d):
-            self.shortcut.weight.data.copy_(state[f"{path}.shortcut.weight"])
-
-
-@torch.no_grad()
+@pytest.mark.usefixtures("no_grad")
 def test_resnet_in_resnet() -> None:
     ours = netspec.load("rir").compile().eval()
     randomize(ours)

@@ -8,14 +8,19 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
-import torch
-import torchvision
-from torch import Tensor, nn
 
 import netspec
 from netspec.analysis.field import UNEVEN
 from netspec.analysis.field_propagation import propagate_fields
+from tests.support.lazy import lazy_imports
 from tests.support.paths import OTHER
+
+with lazy_imports():
+    import torch
+    import torchvision
+    from torch import Tensor, nn
+
+    from tests.specs.by_hand import UnetByHand
 
 NAMES = ["mobilenet_v2", "resnet50_fpn", "unet", "vit_b_16"]
 
@@ -152,35 +157,7 @@ def test_mobilenet_v2_is_torchvisions() -> None:
     assert_same(ours, theirs, image(2, 2, 3, 224, 224))
 
 
-# U-Net, by hand, as Figure 1 and section 2 of the paper say it. The original code gives no PyTorch to compare with.
-
-
-class UnetByHand(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        widths = [64, 128, 256, 512, 1024]
-        entering = [1, *widths]
-        self.down = nn.ModuleList(self.pair(entering[n], widths[n]) for n in range(5))
-        self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, 2) for w in widths[3::-1])
-        self.after = nn.ModuleList(self.pair(2 * w, w) for w in widths[3::-1])
-        self.last = nn.Conv2d(64, 2, 1)
-
-    def pair(self, entering: int, width: int) -> nn.Sequential:
-        return nn.Sequential(nn.Conv2d(entering, width, 3), nn.ReLU(), nn.Conv2d(width, width, 3), nn.ReLU())
-
-    def forward(self, x: Tensor) -> Tensor:
-        kept: list[Tensor] = []
-        for number, pair in enumerate(self.down):
-            x = pair(x if number == 0 else nn.functional.max_pool2d(x, 2))
-            kept.append(x)
-        for up, pair, skip in zip(self.up, self.after, kept[-2::-1], strict=True):
-            x = up(x)
-            spare = (skip.shape[2] - x.shape[2]) // 2
-            # Sizes of skip and map differ by even numbers: 4 of 64, 16 of 136, 40 of 280, 88 of 568 on each side.
-            skip = skip[:, :, spare:-spare, spare:-spare]
-            assert skip.shape == x.shape
-            x = pair(torch.cat([skip, x], 1))
-        return self.last(x)
+# U-Net, which is written by hand: the original code gives no PyTorch to compare with.
 
 
 def unet_key(theirs: str) -> str:
@@ -306,7 +283,7 @@ def test_lines_of_sources() -> None:
 # torchvision's feature pyramid over ResNet-50.
 
 
-@torch.no_grad()
+@pytest.mark.usefixtures("no_grad")
 @pytest.mark.parametrize("size", [(64, 96), (75, 101)])
 def test_resnet50_fpn_is_torchvisions(size: tuple[int, int]) -> None:
     theirs = torchvision.models.detection.backbone_utils.resnet_fpn_backbone(

@@ -14,9 +14,6 @@ from typing import Any
 
 import networkx as nx
 import pytest
-import torch
-import torchvision
-from torch.utils.flop_counter import FlopCounterMode
 
 import netspec
 from netspec.graph.model import Graph
@@ -26,6 +23,12 @@ from netspec.spec.sources.find import find
 from netspec.spec.text.data import plain_data
 from netspec.spec.text.parse import parse_text
 from netspec.types import Init
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+    import torchvision
+    from torch.utils.flop_counter import FlopCounterMode
 
 # Parameters: BVLC's bvlc_alexnet, Zeiler & Fergus' Figure 3, torchvision. MACs of the ResNets: with the stride
 # in the first 1x1 of a bottleneck, as the paper has it.

@@ -17,19 +17,7 @@ import pytest
 import netspec
 from netspec.backends.diagram.render import bundled_dot, system_dot
 from netspec.backends.diagram.theme import PALETTES, Palette
-from netspec.cli.main import main
-
-SVG = "{http://www.w3.org/2000/svg}"
-
-
-def size(svg: str) -> tuple[float, float]:
-    found = re.search(r'<svg width="([\d.]+)pt" height="([\d.]+)pt"', svg)
-    assert found is not None
-    return float(found[1]), float(found[2])
-
-
-def texts(svg: str) -> list[str]:
-    return ["".join(text.itertext()) for text in ET.fromstring(svg.encode()).iter(f"{SVG}text")]
+from tests.backends.diagram.svg import SVG, run, size, texts
 
 
 @pytest.mark.parametrize("name", netspec.names())
@@ -289,7 +277,7 @@ def test_a_long_chain() -> None:
 def test_random_specs_are_laid_out() -> None:
     import json
 
-    from tests.fuzz.random_specs import random_spec
+    from tests.support.random_specs import random_spec
 
     for seed in range(0, 60, 2):
         try:
@@ -301,15 +289,6 @@ def test_random_specs_are_laid_out() -> None:
 
 
 # The command.
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    capsys.readouterr()
-    try:
-        main(arguments)
-    except SystemExit as stop:
-        return int(stop.code or 0), *capsys.readouterr()
-    return 0, *capsys.readouterr()
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

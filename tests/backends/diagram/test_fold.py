@@ -70,8 +70,8 @@ def test_bundled_networks(name: str, view: Any) -> None:
 
 
 def test_random_specs() -> None:
-    from tests.fuzz.random_maps import random_map
-    from tests.fuzz.random_specs import random_spec
+    from tests.support.random_maps import random_map
+    from tests.support.random_specs import random_spec
 
     drawn = 0
     for seed in range(120):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import netspec
-from tests.backends.diagram.test_drawing import SVG, run, size, texts
+from tests.backends.diagram.svg import SVG, run, size, texts
 
 
 def rows(drawn: netspec.Diagram) -> int:

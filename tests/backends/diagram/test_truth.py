@@ -38,9 +38,9 @@ def test_other_networks(file: Path, view: Any) -> None:
 
 
 def test_random_specs() -> None:
-    from tests.fuzz.random_maps import random_map
-    from tests.fuzz.random_parts import random_parts
-    from tests.fuzz.random_specs import random_spec
+    from tests.support.random_maps import random_map
+    from tests.support.random_parts import random_parts
+    from tests.support.random_specs import random_spec
 
     drawn = 0
     for seed in range(24):

@@ -14,18 +14,23 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 
 import netspec
 from netspec.backends.onnx import device as devices
 from netspec.backends.onnx import packages
 from netspec.backends.onnx import session as sessions
-from netspec.backends.onnx.cuda import LARGEST_GRAPH, MAX_GRAPHS, CudaRunner
 from netspec.backends.onnx.device import CPU, CUDA, choose_device, cuda_problem, providers
 from netspec.backends.onnx.packages import onnx_runtime
-from netspec.backends.onnx.signature import ModelValue
 from netspec.errors import MissingPart
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import onnxruntime
+
+    from netspec.backends.onnx import cuda
+    from netspec.backends.onnx import session as sessions
+    from netspec.backends.onnx.signature import ModelValue
 
 # Packages.
 
@@ -35,7 +40,7 @@ def installed(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
 
 
 def test_the_package_that_is_installed() -> None:
-    assert onnx_runtime() is onnxruntime
+    assert onnx_runtime() is sys.modules["onnxruntime"]
 
 
 def test_two_packages(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -248,41 +253,45 @@ class Options:
 
 
 RUNTIME = SimpleNamespace(OrtValue=OnGpu, RunOptions=Options)
-OUTPUTS = {"y": ModelValue("y", ("N", 3), "float32")}
 
 
-def run(runner: CudaRunner, batch: int, value: float) -> None:
+@pytest.fixture
+def outputs() -> dict[str, ModelValue]:
+    return {"y": ModelValue("y", ("N", 3), "float32")}
+
+
+def run(runner: cuda.CudaRunner, batch: int, value: float) -> None:
     found = runner.run({"x": np.full((batch, 3), value, "float32")})
     np.testing.assert_array_equal(found[0], np.full((batch, 3), 2 * value, "float32"))
 
 
-def test_small_batches_have_graphs_of_their_own() -> None:
+def test_small_batches_have_graphs_of_their_own(outputs: dict[str, ModelValue]) -> None:
     session = Runs()
-    runner = CudaRunner(RUNTIME, session, OUTPUTS, graphs=True)
-    for batch, value in [(1, 1.0), (1, 2.0), (4, 3.0), (1, 4.0), (LARGEST_GRAPH + 1, 5.0)]:
+    runner = cuda.CudaRunner(RUNTIME, session, outputs, graphs=True)
+    for batch, value in [(1, 1.0), (1, 2.0), (4, 3.0), (1, 4.0), (cuda.LARGEST_GRAPH + 1, 5.0)]:
         run(runner, batch, value)
     assert session.graphs == ["1", "1", "4", "1", "-1"]
 
 
-def test_graphs_are_so_many_and_no_more() -> None:
+def test_graphs_are_so_many_and_no_more(outputs: dict[str, ModelValue]) -> None:
     session = Runs()
-    runner = CudaRunner(RUNTIME, session, OUTPUTS, graphs=True)
-    for batch in range(1, MAX_GRAPHS + 3):
+    runner = cuda.CudaRunner(RUNTIME, session, outputs, graphs=True)
+    for batch in range(1, cuda.MAX_GRAPHS + 3):
         run(runner, batch, 1.0)
-    assert session.graphs[-3:] == [str(MAX_GRAPHS), "-1", "-1"]
+    assert session.graphs[-3:] == [str(cuda.MAX_GRAPHS), "-1", "-1"]
 
 
-def test_what_can_not_be_captured_runs_as_it_is() -> None:
+def test_what_can_not_be_captured_runs_as_it_is(outputs: dict[str, ModelValue]) -> None:
     session = Runs(captures=False)
-    runner = CudaRunner(RUNTIME, session, OUTPUTS, graphs=True)
+    runner = cuda.CudaRunner(RUNTIME, session, outputs, graphs=True)
     run(runner, 1, 1.0)
     run(runner, 1, 2.0)
     assert session.graphs == ["1", "-1", "-1"]
 
 
-def test_a_replay_that_fails_is_run_as_it_is() -> None:
+def test_a_replay_that_fails_is_run_as_it_is(outputs: dict[str, ModelValue]) -> None:
     session = Runs()
-    runner = CudaRunner(RUNTIME, session, OUTPUTS, graphs=True)
+    runner = cuda.CudaRunner(RUNTIME, session, outputs, graphs=True)
     run(runner, 1, 1.0)
     session.captures = False
     run(runner, 1, 2.0)
@@ -290,17 +299,17 @@ def test_a_replay_that_fails_is_run_as_it_is() -> None:
     assert session.graphs == ["1", "1", "-1", "-1"]
 
 
-def test_all_threads_share_the_graphs() -> None:
+def test_all_threads_share_the_graphs(outputs: dict[str, ModelValue]) -> None:
     """ONNX Runtime captures a graph anew for each thread: so one thread does all the runs."""
     session = Runs()
-    runner = CudaRunner(RUNTIME, session, OUTPUTS, graphs=True)
+    runner = cuda.CudaRunner(RUNTIME, session, outputs, graphs=True)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda value: run(runner, 2, value), range(40)))
     assert len(set(session.threads)) == 1
     assert threading.get_ident() not in session.threads
 
 
-def test_the_gpu_that_was_asked_for() -> None:
+def test_the_gpu_that_was_asked_for(outputs: dict[str, ModelValue]) -> None:
     made: list[tuple[str, int]] = []
 
     class Noted(OnGpu):
@@ -315,22 +324,22 @@ def test_the_gpu_that_was_asked_for() -> None:
             return OnGpu(np.empty(shape, dtype))
 
     runtime = SimpleNamespace(OrtValue=Noted, RunOptions=Options)
-    runner = CudaRunner(runtime, Runs(), OUTPUTS, graphs=True, device_id=3)
+    runner = cuda.CudaRunner(runtime, Runs(), outputs, graphs=True, device_id=3)
     run(runner, 1, 1.0)
-    run(runner, LARGEST_GRAPH + 1, 1.0)
+    run(runner, cuda.LARGEST_GRAPH + 1, 1.0)
     assert set(made) == {("cuda", 3)}
 
 
 def test_outputs_of_a_fixed_size() -> None:
     session = Runs()
-    runner = CudaRunner(RUNTIME, session, {"y": ModelValue("y", (4, 3), "float32")}, graphs=True)
+    runner = cuda.CudaRunner(RUNTIME, session, {"y": ModelValue("y", (4, 3), "float32")}, graphs=True)
     run(runner, 4, 1.0)
     assert session.graphs == ["4"]
 
 
-def test_open_sizes_have_no_graphs() -> None:
+def test_open_sizes_have_no_graphs(outputs: dict[str, ModelValue]) -> None:
     session = Runs()
-    runner = CudaRunner(RUNTIME, session, OUTPUTS, graphs=False)
+    runner = cuda.CudaRunner(RUNTIME, session, outputs, graphs=False)
     run(runner, 1, 1.0)
     assert session.graphs == [""]
 

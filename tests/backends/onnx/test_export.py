@@ -6,15 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-import torch
-from onnx import numpy_helper
 
 import netspec
 from netspec.network import Network
-from tests.backends.onnx.files import inputs_for, session, trained, worst
+from tests.support.lazy import lazy_imports
 from tests.support.paths import OTHER
+
+with lazy_imports():
+    import onnx
+    import torch
+    from onnx import numpy_helper
+
+    from tests.backends.onnx.files import inputs_for, session, trained, worst
 
 OTHERS = sorted(OTHER.glob("*.yaml"))
 Bundled = Callable[[str], Network]

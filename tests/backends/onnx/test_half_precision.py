@@ -7,10 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import netspec
-from tests.backends.onnx.files import session
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+
+    from tests.backends.onnx.files import session
 
 Array = np.ndarray[Any, Any]
 

@@ -7,17 +7,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-import torch
 from safetensors.numpy import load_file
 
 import netspec
-from netspec.backends.onnx.imported import import_model
 from netspec.cli.main import main
 from netspec.network import Network
-from tests.backends.onnx.files import inputs_for, session, trained, worst
+from tests.support.lazy import lazy_imports
 from tests.support.paths import OTHER
+
+with lazy_imports():
+    import onnx
+    import torch
+
+    from netspec.backends.onnx.imported import import_model
+    from tests.backends.onnx.files import inputs_for, session, trained, worst
 
 OTHERS = sorted(OTHER.glob("*.yaml"))
 

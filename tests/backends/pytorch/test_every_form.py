@@ -7,32 +7,28 @@ import inspect
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
-from torch import nn
 
 import netspec
-from netspec.backends.pytorch.runtime.prove import prove_module
 from netspec.network import names
-from tests.support.interpret import assert_means, example_inputs, outputs_of, randomize
+from tests.support.lazy import lazy_imports
 from tests.support.specs_of_every_form import FORMS as FORMS_OF_STEPS
 from tests.support.specs_of_parts import PARTS
 from tests.support.specs_of_uses import USES
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"
-)
+with lazy_imports():
+    import torch
+    from torch import nn
 
+    from netspec.backends.pytorch.runtime.prove import prove_module
+    from tests.support.interpret import assert_means, example_inputs, outputs_of, randomize
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
+    pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"),
+]
 
 
 FORMS = {**FORMS_OF_STEPS, **PARTS, **USES}

@@ -5,18 +5,23 @@ from __future__ import annotations
 import copy
 import pickle
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import torch
-import torchvision
-from torch import nn
 
 import netspec
-from tests.support.interpret import example_inputs, outputs_of, randomize
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+    import torchvision
+    from torch import nn
+
+    from tests.support.interpret import example_inputs, outputs_of, randomize
 
 pytestmark = [
+    pytest.mark.usefixtures("one_thread"),
     # torch's own, of torch 2.15 on Python 3.11.
     pytest.mark.filterwarnings(r"ignore:`isinstance\(treespec, LeafSpec\)` is deprecated.*:FutureWarning"),
 ]
@@ -88,14 +93,6 @@ def resnet18() -> netspec.Network:
 
 NETWORKS = pytest.mark.parametrize("make", [small, several, resnet18], ids=lambda make: make.__name__)
 Make = Callable[[], netspec.Network]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def prepared(make: Make) -> tuple[nn.Module, list[torch.Tensor]]:
@@ -175,14 +172,15 @@ def test_copies(make: Make, copied: Callable[[nn.Module], nn.Module]) -> None:
 
 
 @NETWORKS
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16], ids=str)
-def test_other_dtypes(make: Make, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize("dtype", ["float64", "bfloat16", "float16"])
+def test_other_dtypes(make: Make, dtype: str) -> None:
+    kind = getattr(torch, dtype)
     module, inputs = prepared(make)
     wanted = outputs_of(module, inputs)
-    found = outputs_of(module.to(dtype), [value.to(dtype) for value in inputs])
-    assert all(value.dtype == dtype for value in found)
+    found = outputs_of(module.to(kind), [value.to(kind) for value in inputs])
+    assert all(value.dtype == kind for value in found)
     for a, b in zip(found, wanted, strict=True):
-        rough = 1e-3 if dtype == torch.float64 else 0.1
+        rough = 1e-3 if kind == torch.float64 else 0.1
         assert (a.float() - b).abs().max() <= rough * b.abs().max()
 
 

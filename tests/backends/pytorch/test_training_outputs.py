@@ -7,13 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
-from torch import Tensor, nn
 
 import netspec
-from netspec.backends.pytorch.runtime.prove import prove_module
 from netspec.graph.walk import live_nodes
-from tests.support.interpret import interpret
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+    from torch import Tensor, nn
+
+    from netspec.backends.pytorch.runtime.prove import prove_module
+    from tests.support.interpret import interpret
 
 AUX = """\
 netspec: 1

@@ -13,8 +13,8 @@ from netspec.graph.model import Block, Scope
 from netspec.network import Network
 from netspec.ops.attributes import make_op
 from netspec.ops.base import REGISTRY
-from tests.backends.yaml.again import again
 from tests.support.paths import OTHER
+from tests.support.round_trip import round_trip
 from tests.support.specs_of_every_form import FORMS
 from tests.support.specs_of_parts import PARTS
 from tests.support.specs_of_uses import USES
@@ -30,7 +30,7 @@ def blocks(graph: Graph) -> dict[str, str]:
 @pytest.mark.parametrize("name", netspec.names())
 def test_bundled_networks(name: str, bundled: Callable[[str], Network]) -> None:
     graph = bundled(name).graph
-    found = again(graph)
+    found = round_trip(graph)
     assert blocks(found) == blocks(graph)
     assert [(s.path, s.kind) for s in found.scopes.values()] == [(s.path, s.kind) for s in graph.scopes.values()]
 
@@ -38,18 +38,18 @@ def test_bundled_networks(name: str, bundled: Callable[[str], Network]) -> None:
 @pytest.mark.parametrize("path", OTHERS, ids=lambda path: path.stem)
 def test_other_networks(path: Path) -> None:
     graph = netspec.load(path).graph
-    assert blocks(again(graph)).keys() == blocks(graph).keys()
+    assert blocks(round_trip(graph)).keys() == blocks(graph).keys()
 
 
 @pytest.mark.parametrize("name", [*FORMS, *USES])
 def test_every_form(name: str) -> None:
     text = {**FORMS, **USES}[name]
-    again(netspec.loads(text).graph)
+    round_trip(netspec.loads(text).graph)
 
 
 @pytest.mark.parametrize("name", PARTS)
 def test_parts(name: str) -> None:
-    again(netspec.loads(PARTS[name]).graph)
+    round_trip(netspec.loads(PARTS[name]).graph)
 
 
 @pytest.mark.parametrize("name", ["resnet50", "googlenet", "vgg_d"])
@@ -132,7 +132,7 @@ def test_pairs_that_differ_by_copy(name: str, blocks: bool) -> None:
     b.output("y", last)
     graph = b.build()
     assert written in netspec.to_yaml(graph)
-    again(graph)
+    round_trip(graph)
 
 
 def test_a_graph_that_was_built_in_python() -> None:
@@ -149,7 +149,7 @@ def test_a_graph_that_was_built_in_python() -> None:
         x = b.add("linear", x, name="fc", out_features=10)
     b.output("logits", x)
     b.output("features", y)
-    again(b.build())
+    round_trip(b.build())
 
 
 def in_scopes(*, dilations: tuple[int, int] = (1, 1), outside: bool = False) -> Graph:
@@ -171,7 +171,7 @@ def test_scopes_that_share_weights(dilations: tuple[int, int]) -> None:
     graph = in_scopes(dilations=dilations)
     assert graph.scopes["two"].weights_of == "one"
     assert "name: two, share: one}" in netspec.to_yaml(graph)
-    again(graph)
+    round_trip(graph)
 
 
 def test_scopes_that_share_weights_are_calls_of_one_module() -> None:

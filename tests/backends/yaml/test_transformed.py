@@ -12,7 +12,7 @@ import netspec
 from netspec import passes
 from netspec.graph import Graph
 from netspec.network import Network
-from tests.backends.yaml.again import again
+from tests.support.round_trip import round_trip
 
 HERE = Path(__file__).parent
 Bundled = Callable[[str], Network]
@@ -36,28 +36,28 @@ def test_golden(name: str, bundled: Bundled) -> None:
         file.parent.mkdir(exist_ok=True)
         file.write_text(text, encoding="utf-8")
     assert file.read_text(encoding="utf-8") == text, f"{file.name}: `make golden` rewrites it"
-    again(graph)
+    round_trip(graph)
 
 
 @pytest.mark.parametrize("name", netspec.names())
 def test_every_transform_of_every_network(name: str, bundled: Bundled) -> None:
     graph = bundled(name).graph
     if len(graph) > 1000:
-        again(passes.fold_batch_norm(graph).graph)
+        round_trip(passes.fold_batch_norm(graph).graph)
         return
-    again(passes.fold_batch_norm(graph).graph)
-    again(passes.strip_dropout(graph).graph)
-    again(passes.replace_head(graph, 7).graph)
-    again(passes.fully_convolutional(graph).graph)
+    round_trip(passes.fold_batch_norm(graph).graph)
+    round_trip(passes.strip_dropout(graph).graph)
+    round_trip(passes.replace_head(graph, 7).graph)
+    round_trip(passes.fully_convolutional(graph).graph)
     every = passes.replace_head(graph, 7).then(passes.strip_dropout).then(passes.fold_batch_norm)
-    again(every.then(passes.fully_convolutional).graph)
+    round_trip(every.then(passes.fully_convolutional).graph)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "googlenet", "alexnet", "vgg_a"])
 def test_cut_off_anywhere(name: str, bundled: Bundled) -> None:
     graph = bundled(name).graph
     for node in graph:
-        again(passes.truncate(graph, [node.path]).graph)
+        round_trip(passes.truncate(graph, [node.path]).graph)
 
 
 def test_a_value_of_a_copy_in_the_middle(bundled: Bundled) -> None:
@@ -65,7 +65,7 @@ def test_a_value_of_a_copy_in_the_middle(bundled: Bundled) -> None:
     with pytest.raises(netspec.NetspecError, match=r"NS401: `layer2\.0\.relu` is used outside the copies of `layer2`"):
         netspec.to_yaml(graph)
     # As the last, it ends the repeat.
-    last = again(passes.truncate(bundled("resnet18").graph, ["layer2.0"]).graph)
+    last = round_trip(passes.truncate(bundled("resnet18").graph, ["layer2.0"]).graph)
     assert "name: layer2, repeat: 1}" in netspec.to_yaml(last)
 
 

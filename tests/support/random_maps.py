@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
-from tests.fuzz.lasting import Choose
+from tests.support.random_specs import Choose
 
 SMALLEST = 3
 """Maps are made no smaller than this, so that something can follow."""

@@ -11,52 +11,41 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from sklearn.datasets import load_sample_images
-from torchvision.models import (
-    AlexNet_Weights,
-    GoogLeNet_Weights,
-    ResNet18_Weights,
-    ResNet50_Weights,
-    VGG16_Weights,
-    VGG19_BN_Weights,
-    googlenet,
-)
-from torchvision.transforms import v2
 
 import netspec
-from netspec.backends.images import Array, prepare_image
 from netspec.preprocess import Preprocess
+from tests.support.lazy import lazy_imports
 
-PHOTOGRAPHS: list[Array] = load_sample_images().images
+with lazy_imports():
+    import torch
+    import torchvision
+    from torchvision.models import GoogLeNet_Weights, googlenet
+    from torchvision.transforms import v2
+
+    from netspec.backends.images import Array, prepare_image
+    from tests.support.photographs import images, photographs
+
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def portrait() -> Array:
-    """A photograph that is higher than wide, of odd sizes."""
-    return np.ascontiguousarray(PHOTOGRAPHS[1].transpose(1, 0, 2)[:501, :333])
-
-
-IMAGES = {"china": PHOTOGRAPHS[0], "flower": PHOTOGRAPHS[1], "portrait": portrait(), "small": PHOTOGRAPHS[0][:90, :61]}
-
-
-@pytest.mark.parametrize("image", IMAGES)
+@pytest.mark.parametrize("image", ["china", "flower", "portrait", "small"])
 @pytest.mark.parametrize(
     ("name", "weights"),
     [
-        ("resnet18", ResNet18_Weights.IMAGENET1K_V1),
-        ("resnet50", ResNet50_Weights.IMAGENET1K_V1),
-        ("vgg_d", VGG16_Weights.IMAGENET1K_V1),
-        ("vgg_e", VGG19_BN_Weights.IMAGENET1K_V1),
-        ("alexnet_owt", AlexNet_Weights.IMAGENET1K_V1),
+        ("resnet18", "ResNet18_Weights"),
+        ("resnet50", "ResNet50_Weights"),
+        ("vgg_d", "VGG16_Weights"),
+        ("vgg_e", "VGG19_BN_Weights"),
+        ("alexnet_owt", "AlexNet_Weights"),
     ],
 )
-def test_bundled_networks_get_what_torchvision_gives_its_own(name: str, weights: Any, image: str) -> None:
+def test_bundled_networks_get_what_torchvision_gives_its_own(name: str, weights: str, image: str) -> None:
     how = netspec.load(name).graph.inputs[0].preprocess
     assert how is not None
-    expected = weights.transforms()(Image.fromarray(IMAGES[image]))
-    np.testing.assert_allclose(prepare_image(IMAGES[image], how), expected.numpy(), atol=2e-6)
+    theirs = getattr(torchvision.models, weights).IMAGENET1K_V1
+    expected = theirs.transforms()(Image.fromarray(images()[image]))
+    np.testing.assert_allclose(prepare_image(images()[image], how), expected.numpy(), atol=2e-6)
 
 
 def test_googlenets_own_normalisation() -> None:
@@ -64,38 +53,39 @@ def test_googlenets_own_normalisation() -> None:
     how = netspec.load("googlenet_bn").graph.inputs[0].preprocess
     assert how is not None
     theirs = googlenet(transform_input=True, init_weights=False, aux_logits=False)
-    given = GoogLeNet_Weights.DEFAULT.transforms()(Image.fromarray(PHOTOGRAPHS[0]))
+    given = GoogLeNet_Weights.DEFAULT.transforms()(Image.fromarray(photographs()[0]))
     expected = theirs._transform_input(given[None])[0]
-    np.testing.assert_allclose(prepare_image(PHOTOGRAPHS[0], how), expected.numpy(), atol=2e-6)
+    np.testing.assert_allclose(prepare_image(photographs()[0], how), expected.numpy(), atol=2e-6)
 
 
-def transforms(*steps: Callable[[Any], Any]) -> Callable[[Image.Image], torch.Tensor]:
+def torchvisions(steps: list[Any]) -> Callable[[Image.Image], torch.Tensor]:
+    """An image as torchvision makes it a tensor, after these steps."""
     return v2.Compose([*steps, v2.PILToTensor(), v2.ToDtype(torch.float32, scale=True)])
 
 
-@pytest.mark.parametrize("image", IMAGES)
+def resized(size: int | tuple[int, int], crop: Any = None, way: str = "bilinear") -> list[Any]:
+    """torchvision's steps that resize, and crop where a crop is given."""
+    steps: list[Any] = [v2.Resize(size, v2.InterpolationMode(way))]
+    return [*steps, v2.CenterCrop(crop)] if crop else steps
+
+
+@pytest.mark.parametrize("image", ["china", "flower", "portrait", "small"])
 @pytest.mark.parametrize(
-    ("how", "theirs"),
+    ("how", "steps"),
     [
-        (Preprocess(resize=64, crop=(48, 48)), transforms(v2.Resize(64), v2.CenterCrop(48))),
-        (Preprocess(resize=65, crop=(48, 61)), transforms(v2.Resize(65), v2.CenterCrop((48, 61)))),
-        (Preprocess(resize=(40, 70)), transforms(v2.Resize((40, 70)))),
-        (Preprocess(resize=33), transforms(v2.Resize(33))),
-        (
-            Preprocess(resize=64, crop=(64, 64), interpolation="bicubic"),
-            transforms(v2.Resize(64, v2.InterpolationMode.BICUBIC), v2.CenterCrop(64)),
-        ),
-        (
-            Preprocess(resize=64, crop=(63, 63), interpolation="nearest"),
-            transforms(v2.Resize(64, v2.InterpolationMode.NEAREST), v2.CenterCrop(63)),
-        ),
-        (Preprocess(), transforms()),
+        (Preprocess(resize=64, crop=(48, 48)), lambda: resized(64, 48)),
+        (Preprocess(resize=65, crop=(48, 61)), lambda: resized(65, (48, 61))),
+        (Preprocess(resize=(40, 70)), lambda: resized((40, 70))),
+        (Preprocess(resize=33), lambda: resized(33)),
+        (Preprocess(resize=64, crop=(64, 64), interpolation="bicubic"), lambda: resized(64, 64, "bicubic")),
+        (Preprocess(resize=64, crop=(63, 63), interpolation="nearest"), lambda: resized(64, 63, "nearest")),
+        (Preprocess(), list),
     ],
     ids=str,
 )
-def test_every_way_is_torchvisions(how: Preprocess, theirs: Any, image: str) -> None:
-    expected = theirs(Image.fromarray(IMAGES[image]))
-    np.testing.assert_allclose(prepare_image(IMAGES[image], how), expected.numpy(), atol=1e-6)
+def test_every_way_is_torchvisions(how: Preprocess, steps: Callable[[], list[Any]], image: str) -> None:
+    expected = torchvisions(steps())(Image.fromarray(images()[image]))
+    np.testing.assert_allclose(prepare_image(images()[image], how), expected.numpy(), atol=1e-6)
 
 
 def test_numbers() -> None:
@@ -110,7 +100,7 @@ def test_numbers() -> None:
 
 
 def test_without_resize_an_image_covers_the_crop() -> None:
-    for image in IMAGES.values():
+    for image in images().values():
         for crop in ((32, 32), (100, 20), (20, 100), (700, 700)):
             assert prepare_image(image, Preprocess(crop=crop)).shape == (3, *crop)
     wide = np.zeros((10, 40, 3), "uint8")
@@ -122,10 +112,10 @@ def test_without_resize_an_image_covers_the_crop() -> None:
 @pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "CMYK", "1", "LA"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_files_of_every_kind(mode: str, channels: int, tmp_path: Path) -> None:
-    picture = Image.fromarray(PHOTOGRAPHS[0][:40, :40]).convert(mode)
+    picture = Image.fromarray(photographs()[0][:40, :40]).convert(mode)
     path = tmp_path / ("x.tiff" if mode == "CMYK" else "x.png")
     picture.save(path)
-    expected = transforms(v2.Resize(32), v2.CenterCrop(32))(picture.convert("RGB" if channels == 3 else "L"))
+    expected = torchvisions(resized(32, 32))(picture.convert("RGB" if channels == 3 else "L"))
     for image in (path, picture):
         found = prepare_image(image, Preprocess(resize=32, crop=(32, 32)), channels)
         assert found.dtype == np.float32
@@ -147,12 +137,12 @@ def test_pixels_that_are_no_bytes(dtype: str, tmp_path: Path) -> None:
 
 
 def test_a_photograph_that_lies_on_its_side(tmp_path: Path) -> None:
-    picture = Image.fromarray(PHOTOGRAPHS[0])
+    picture = Image.fromarray(photographs()[0])
     exif = picture.getexif()
     exif[0x0112] = 6  # the camera was turned: show it turned by 90 degrees
     picture.save(tmp_path / "x.png", exif=exif)
     found = prepare_image(tmp_path / "x.png", Preprocess(resize=32))
-    np.testing.assert_array_equal(found, prepare_image(np.rot90(PHOTOGRAPHS[0], -1).copy(), Preprocess(resize=32)))
+    np.testing.assert_array_equal(found, prepare_image(np.rot90(photographs()[0], -1).copy(), Preprocess(resize=32)))
     with Image.open(tmp_path / "x.png") as opened:
         np.testing.assert_array_equal(prepare_image(opened, Preprocess(resize=32)), found)
 
@@ -174,7 +164,7 @@ def test_what_is_no_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "gif", "tiff", "ppm"])
 def test_the_formats_that_are_read(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"x.{suffix}"
-    Image.fromarray(PHOTOGRAPHS[0]).save(path)
+    Image.fromarray(photographs()[0]).save(path)
     with Image.open(path) as picture:
         expected = prepare_image(picture, Preprocess(resize=32))
     path.rename(path := tmp_path / "named_otherwise")
@@ -184,7 +174,7 @@ def test_the_formats_that_are_read(suffix: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("format", ["EPS", "ICO", "TGA", "JPEG2000", "PCX", "ICNS", "SGI", "PDF"])
 def test_other_formats_are_not_opened(format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pillow starts Ghostscript for EPS, and has readers that few have tried to break."""
-    Image.fromarray(PHOTOGRAPHS[0][:64, :64]).save(tmp_path / "x.png", format)
+    Image.fromarray(photographs()[0][:64, :64]).save(tmp_path / "x.png", format)
     monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("a program was started"))
     monkeypatch.setattr("PIL.EpsImagePlugin.Ghostscript", lambda *_, **__: pytest.fail("Ghostscript was started"))
     with refused("x.png can't be used: it is no image.*`PNG`, `JPEG`, .* are read"):
@@ -211,7 +201,7 @@ def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", ["png", "jpg", "tiff", "webp", "gif"])
 def test_an_image_that_is_cut_off(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"x.{suffix}"
-    Image.fromarray(PHOTOGRAPHS[0]).save(path)
+    Image.fromarray(photographs()[0]).save(path)
     whole = path.read_bytes()
     for cut in (1, 3, 10, 100, len(whole) // 2):
         path.write_bytes(whole[:cut])
@@ -220,7 +210,7 @@ def test_an_image_that_is_cut_off(suffix: str, tmp_path: Path) -> None:
 
 
 def test_an_image_that_is_open_and_cut_off(tmp_path: Path) -> None:
-    Image.fromarray(PHOTOGRAPHS[0]).save(tmp_path / "x.png")
+    Image.fromarray(photographs()[0]).save(tmp_path / "x.png")
     (tmp_path / "x.png").write_bytes((tmp_path / "x.png").read_bytes()[:10_000])
     with Image.open(tmp_path / "x.png") as picture, refused("the image can't be used: it is cut off"):
         prepare_image(picture, Preprocess(crop=(32, 32)))
@@ -252,7 +242,7 @@ def test_a_long_thin_image_that_would_fill_the_memory(tmp_path: Path) -> None:
 def test_whatever_a_reader_of_a_format_raises(
     error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Image.fromarray(PHOTOGRAPHS[0]).save(tmp_path / "x.png")
+    Image.fromarray(photographs()[0]).save(tmp_path / "x.png")
 
     def broken(self: Image.Image) -> None:
         raise error("damaged")

@@ -11,21 +11,26 @@ import sys
 import warnings
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-import torch
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
 
 import netspec
 from netspec import NetspecError
 from netspec.backends.onnx.weights import arrays_of
-from netspec.backends.pytorch.runtime.weights import read_weights
-from tests.backends.pytorch import random_state_dicts
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import onnx
+    import torch
+    from safetensors.torch import load_file, save_file
+    from torch import Tensor, nn
+
+    from netspec.backends.pytorch.runtime.weights import read_weights
+    from tests.backends.pytorch.runtime import random_state_dicts
 
 SPEC = """
 netspec: 1
@@ -108,18 +113,23 @@ def test_random_files_are_read_as_torch_reads_them(begin: int, tmp_path: Path) -
 
 # Views, tied tensors and parameters: what a module takes has its own memory, and lies as in a new one.
 
-WEIGHT = torch.arange(64.0).reshape(8, 8)
+
+@cache
+def numbered() -> Tensor:
+    return torch.arange(64.0).reshape(8, 8)
+
+
 ODD: dict[str, Callable[[], Tensor]] = {
-    "turned": lambda: WEIGHT[:4, :4].T,
-    "part": lambda: WEIGHT[2:6, 4:],
-    "every other": lambda: WEIGHT[::2, ::2],
+    "turned": lambda: numbered()[:4, :4].T,
+    "part": lambda: numbered()[2:6, 4:],
+    "every other": lambda: numbered()[::2, ::2],
     "wide": lambda: torch.arange(4.0).expand(4, 4),
-    "parameter": lambda: nn.Parameter(WEIGHT[:4, :4].clone()),
+    "parameter": lambda: nn.Parameter(numbered()[:4, :4].clone()),
     "with a past": lambda: torch.ones(4, 4, requires_grad=True) * 2,
-    "half": lambda: WEIGHT[:4, :4].half(),
-    "double": lambda: WEIGHT[:4, :4].double(),
-    "bfloat16": lambda: WEIGHT[:4, :4].bfloat16(),
-    "imaginary": lambda: torch.complex(WEIGHT[:4, :4], WEIGHT[4:, 4:]).conj().imag,
+    "half": lambda: numbered()[:4, :4].half(),
+    "double": lambda: numbered()[:4, :4].double(),
+    "bfloat16": lambda: numbered()[:4, :4].bfloat16(),
+    "imaginary": lambda: torch.complex(numbered()[:4, :4], numbered()[4:, 4:]).conj().imag,
 }
 
 

@@ -57,7 +57,7 @@ def theirs(name: str, **options: Any) -> nn.Module:
     return made
 
 
-@torch.no_grad()
+@pytest.mark.usefixtures("no_grad")
 @pytest.mark.parametrize(("ours", "name", "params"), TORCHVISION, ids=[case[1] for case in TORCHVISION])
 def test_torchvisions_weights_as_they_are(ours: str, name: str, params: dict[str, Any]) -> None:
     other = theirs(name)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from tests.fuzz.lasting import Choose
+Choose = Callable[[Sequence[Any]], Any]
+"""Picks one of several: hypothesis, which can shrink what it picked, or `random.Random(seed).choice`."""
 
 
 class SpecMaker:

@@ -11,23 +11,31 @@ import pickle
 import tarfile
 import zipfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
-import torch
-from safetensors.torch import save_file
-from torch import nn
 
 import netspec
 from netspec import NetspecError
 from netspec.backends import opened
 from netspec.backends.onnx.weights import arrays_of
-from netspec.backends.pytorch.runtime.weights import read_weights
+from tests.support.lazy import lazy_imports
 
-STATE = {"fc.weight": torch.eye(4), "fc.bias": torch.ones(4)}
+with lazy_imports():
+    import onnx
+    import torch
+    from safetensors.torch import save_file
+    from torch import nn
+
+    from netspec.backends.pytorch.runtime.weights import read_weights
+
+
+@cache
+def fc() -> dict[str, torch.Tensor]:
+    return {"fc.weight": torch.eye(4), "fc.bias": torch.ones(4)}
 
 
 def saved(value: Any, **options: Any) -> bytes:
@@ -86,20 +94,20 @@ FOREIGN: dict[str, tuple[Callable[[], bytes], str]] = {
     "a.npy": (lambda: written(lambda file: np.save(file, np.zeros(3))), "it is an array of numpy"),
     "m.onnx": (lambda: written(model), "it is an ONNX model\n   help: `netspec import` takes one"),
     "m.gguf": (lambda: b"GGUF" + bytes(40), "it is a GGUF file"),
-    "w.pt.gz": (lambda: gzip.compress(saved(STATE)), "it is compressed by gzip\n   help: unpack it first"),
+    "w.pt.gz": (lambda: gzip.compress(saved(fc())), "it is compressed by gzip\n   help: unpack it first"),
     "w.tar": (lambda: written(tar), "it is a tar archive\n   help: unpack it first"),
-    "w.zip": (lambda: archive(w_pt=saved(STATE)), "it is a zip archive, .*\n   help: unpack it first"),
+    "w.zip": (lambda: archive(w_pt=saved(fc())), "it is a zip archive, .*\n   help: unpack it first"),
     "program.pt2": (lambda: written(program), "it is a program of torch.export\n   help: `torch.export.load"),
     "script.pt": (lambda: written(script), "it is a TorchScript archive\n   help: `torch.jit.load"),
     "empty.pth": (lambda: b"", "it is cut off: it is empty\n   help: download it again"),
     "empty.safetensors": (lambda: b"", "it is empty"),
     "zeros.pth": (lambda: bytes(5000), "it is cut off, or not written to its end: it begins with zeros"),
-    "cut.pth": (lambda: saved(STATE)[:700], "it is cut off: what ends an archive"),
-    "old.pth": (lambda: saved(STATE, _use_new_zipfile_serialization=False)[:300], "it is cut off, or"),
+    "cut.pth": (lambda: saved(fc())[:700], "it is cut off: what ends an archive"),
+    "old.pth": (lambda: saved(fc(), _use_new_zipfile_serialization=False)[:300], "it is cut off, or"),
     "module.pth": (lambda: saved(nn.Linear(2, 2)), "such as `torch.nn.modules.linear.Linear`\n   help: load"),
-    "args.pth": (lambda: saved({"args": argparse.Namespace(a=1), "model": STATE}), "such as `argparse.Namespace`"),
-    "number.pth": (lambda: saved({"best": np.float64(1), "model": STATE}), r"such as `numpy._core.multiarray.scalar`"),
-    "new.pth": (lambda: saved(STATE, pickle_protocol=4), "it is a pickle, and not one that torch.save"),
+    "args.pth": (lambda: saved({"args": argparse.Namespace(a=1), "model": fc()}), "such as `argparse.Namespace`"),
+    "number.pth": (lambda: saved({"best": np.float64(1), "model": fc()}), r"such as `numpy._core.multiarray.scalar`"),
+    "new.pth": (lambda: saved(fc(), pickle_protocol=4), "it is a pickle, and not one that torch.save"),
     "w.pkl": (lambda: pickle.dumps({"a": 1}), "it is a pickle, and not one that torch.save"),
 }  # fmt: skip
 
@@ -115,7 +123,7 @@ def test_what_a_file_is(name: str, tmp_path: Path) -> None:
 
 
 def test_an_encrypted_archive(tmp_path: Path) -> None:
-    data = bytearray(saved(STATE))
+    data = bytearray(saved(fc()))
     for signature, offset in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
         data[data.index(signature) + offset] |= 1
     (tmp_path / "w.pt").write_bytes(data)
@@ -123,14 +131,14 @@ def test_an_encrypted_archive(tmp_path: Path) -> None:
         read_weights(tmp_path / "w.pt")
 
 
-@pytest.mark.parametrize("read", [read_weights, arrays_of])
+@pytest.mark.parametrize("read", [read_weights, arrays_of], ids=["torch", "onnx"])
 def test_places_that_are_no_file(read: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NetspecError, match=r"there is no file .*none\.pth"):
         read(tmp_path / "none.pth")
     (tmp_path / "model").mkdir()
     with pytest.raises(NetspecError, match=r"model is a folder, and no file of weights$"):
         read(tmp_path / "model")
-    save_file(STATE, tmp_path / "model" / "w.safetensors")
+    save_file(fc(), tmp_path / "model" / "w.safetensors")
     with pytest.raises(NetspecError, match=r"no file of weights\n   help: it holds `.*model/w.safetensors`"):
         read(tmp_path / "model")
     os.mkfifo(tmp_path / "pipe")
@@ -142,14 +150,14 @@ def test_places_that_are_no_file(read: Any, tmp_path: Path, monkeypatch: pytest.
     def refusing(*_: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    save_file(STATE, tmp_path / "w.safetensors")
+    save_file(fc(), tmp_path / "w.safetensors")
     monkeypatch.setattr(opened, "open", refusing, raising=False)
     with pytest.raises(NetspecError, match=r"w.safetensors can't be read: permission denied$"):
         read(tmp_path / "w.safetensors")
 
 
 def test_what_the_system_says_while_a_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.save(STATE, tmp_path / "w.pt")
+    torch.save(fc(), tmp_path / "w.pt")
 
     class Failing(io.BufferedReader):
         def read(self, *_: Any) -> bytes:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
-import torchvision
-from safetensors.torch import save_file
-from torch import Tensor, nn
 
 import netspec
 from netspec import NetspecError
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+    import torchvision
+    from safetensors.torch import save_file
+    from torch import Tensor, nn
 
 SPEC = """
 netspec: 1
@@ -27,7 +31,11 @@ weights:
   theirs:
     keys: {model.0: fc, spare: null}
 """
-FC = {"fc.weight": torch.eye(4), "fc.bias": torch.ones(4)}
+
+
+@cache
+def fc() -> dict[str, torch.Tensor]:
+    return {"fc.weight": torch.eye(4), "fc.bias": torch.ones(4)}
 
 
 @pytest.fixture
@@ -48,7 +56,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def behind(prefix: str) -> dict[str, Tensor]:
-    return {f"{prefix}{key}": value for key, value in FC.items()}
+    return {f"{prefix}{key}": value for key, value in fc().items()}
 
 
 # Prefixes.
@@ -58,12 +66,12 @@ def behind(prefix: str) -> dict[str, Tensor]:
     "prefix", ["model.0", "module.model.0", "_orig_mod.module.model.0", "module.fc", "model.fc", "a.b.fc"]
 )
 def test_rules_are_tried_on_the_keys_as_they_are_and_behind_a_prefix(net: netspec.Network, prefix: str) -> None:
-    state = {key.replace("fc", prefix): value for key, value in FC.items()}
+    state = {key.replace("fc", prefix): value for key, value in fc().items()}
     assert takes(net, state)
     torch.save(state, "w.pt")
     assert takes(net, "w.pt")
     _, found = net.fit_weights("w.pt")
-    assert found.pairs == {key: key.replace("fc", prefix) for key in FC}
+    assert found.pairs == {key: key.replace("fc", prefix) for key in fc()}
 
 
 def test_reports_name_the_keys_of_the_file(net: netspec.Network) -> None:
@@ -99,12 +107,12 @@ def test_what_is_plainly_meant(net: netspec.Network, name: str) -> None:
 
 
 def test_a_name_that_is_known_goes_before_others(net: netspec.Network) -> None:
-    assert takes(net, {"batch": {"x": torch.zeros(2)}, "rng": torch.zeros(3), "state_dict": {"model": FC}})
+    assert takes(net, {"batch": {"x": torch.zeros(2)}, "rng": torch.zeros(3), "state_dict": {"model": fc()}})
 
 
 def test_several_state_dicts(net: netspec.Network) -> None:
-    other = {key: value * 2 for key, value in FC.items()}
-    torch.save({"generator": FC, "discriminator": other, "epoch": 2}, "gan.pt")
+    other = {key: value * 2 for key, value in fc().items()}
+    torch.save({"generator": fc(), "discriminator": other, "epoch": 2}, "gan.pt")
     with pytest.raises(NetspecError, match=r"several state dicts\n   note: `generator \(2 tensors\)`, `discriminator "
                        r"\(2 tensors\)`\n   help: `--key generator` takes the first, and so"):  # fmt: skip
         net.compile("gan.pt")
@@ -113,19 +121,19 @@ def test_several_state_dicts(net: netspec.Network) -> None:
     # An average may be meant, or not.
     for average in ("ema", "state_dict_ema", "model_ema"):
         with pytest.raises(NetspecError, match="several state dicts"):
-            net.compile({"model": other, average: FC})
-        assert takes(net, {"model": other, average: FC}, average)
-        assert takes(net, {"model": FC, average: FC})
+            net.compile({"model": other, average: fc()})
+        assert takes(net, {"model": other, average: fc()}, average)
+        assert takes(net, {"model": fc(), average: fc()})
     with pytest.raises(NetspecError, match=r"several state dicts\n   note: `x.0 \(2 tensors\)`, `x.1 \(2 tensors\)`"):
-        net.compile({"x": [FC, other]}, key="x")
+        net.compile({"x": [fc(), other]}, key="x")
 
 
 def test_keys_that_lead_to_a_state_dict(net: netspec.Network) -> None:
-    other = {key: value * 2 for key, value in FC.items()}
+    other = {key: value * 2 for key, value in fc().items()}
     checkpoint = {
-        "checkpoint": {"model": FC, "ema": other},
-        "a.b": {"c": dict(FC)},
-        "parts": [dict(other), dict(FC)],
+        "checkpoint": {"model": fc(), "ema": other},
+        "a.b": {"c": dict(fc())},
+        "parts": [dict(other), dict(fc())],
         "flat": behind("one.") | {"two.x": torch.ones(1)},
     }
     torch.save(checkpoint, "w.pt")
@@ -153,12 +161,17 @@ def test_a_key_takes_a_part_of_a_state_dict(net: netspec.Network) -> None:
 
 # What no module has.
 
-Loop: dict[str, Any] = {"fc.weight": torch.eye(4)}
-Loop["fc.bias"] = Loop
+
+def loop() -> dict[str, Any]:
+    """A state dict that holds itself."""
+    state: dict[str, Any] = {"fc.weight": torch.eye(4)}
+    state["fc.bias"] = state
+    return state
 
 
-class Odd(torch.Tensor):
+def odd() -> Tensor:
     """A tensor with a class of its own."""
+    return torch.ones(4).as_subclass(type("Odd", (torch.Tensor,), {}))
 
 
 STRANGE: dict[str, tuple[Callable[[], Any], str]] = {
@@ -168,7 +181,7 @@ STRANGE: dict[str, tuple[Callable[[], Any], str]] = {
     "float8": (lambda: torch.ones(4).to(torch.float8_e5m2), "`fc.bias` is of numbers that count with a scale"),
     "nested": (lambda: torch.nested.nested_tensor([torch.ones(2), torch.ones(2)]), "`fc.bias` is a nested tensor"),
     "quantized": (lambda: torch.quantize_per_tensor(torch.ones(4), 0.1, 0, torch.qint8), "`fc.bias` is quantized"),
-    "itself": (lambda: Loop, "`fc.bias` is no tensor, but a dict"),
+    "itself": (loop, "`fc.bias` is no tensor, but a dict"),
     "int": (lambda: 3, "`fc.bias` is no tensor, but an int"),
     "none": (lambda: None, "`fc.bias` is no tensor, but None"),
     "list": (lambda: [1.0], "`fc.bias` is no tensor, but a list"),
@@ -179,7 +192,7 @@ STRANGE: dict[str, tuple[Callable[[], Any], str]] = {
 GIVEN: dict[str, tuple[Callable[[], Any], str]] = {
     "a module": (lambda: nn.Linear(2, 2), "`fc.bias` is no tensor, but a module"),
     "an optimizer": (lambda: torch.optim.SGD([torch.ones(1)]), "`fc.bias` is no tensor, but a SGD"),
-    "a class": (lambda: torch.ones(4).as_subclass(Odd), "`fc.bias` is a Odd, and no plain tensor"),
+    "a class": (odd, "`fc.bias` is a Odd, and no plain tensor"),
     "mkldnn": (lambda: torch.ones(4).to_mkldnn(), "`fc.bias` is of the layout torch._mkldnn"),
     "unborn": (lambda: nn.LazyLinear(4).bias, "`fc.bias` is of a size that is not known yet"),
     "objects": (lambda: np.array([None]), "`fc.bias` is an array of object, which torch does not have"),
@@ -224,7 +237,10 @@ def test_what_has_no_state_dict(net: netspec.Network) -> None:
         ({"epoch": 3, "x": "y"}, "`epoch`, `x` are no tensors, but a str or an int"),
         ([1, 2], "holds no state dict, but a list"),
         (torch.zeros(1), "holds no state dict, but a Tensor"),
-        ({**FC, "epoch": 3}, r"`epoch` is no tensor, but an int\n   help: save the tensors alone: `{key: value for"),
+        (
+            {**fc(), "epoch": 3},
+            r"`epoch` is no tensor, but an int\n   help: save the tensors alone: `{key: value for",
+        ),
     ):
         torch.save(given, "w.pt")
         with pytest.raises(NetspecError, match=said):
@@ -232,7 +248,7 @@ def test_what_has_no_state_dict(net: netspec.Network) -> None:
 
 
 def test_a_checkpoint_that_holds_itself(net: netspec.Network) -> None:
-    loop: dict[str, Any] = {"model": FC, "epoch": 1}
+    loop: dict[str, Any] = {"model": fc(), "epoch": 1}
     loop["all"] = [loop, {"all": loop}]
     assert takes(net, loop)
     del loop["model"]
@@ -242,10 +258,10 @@ def test_a_checkpoint_that_holds_itself(net: netspec.Network) -> None:
 
 
 def test_arrays_are_tensors_too(net: netspec.Network) -> None:
-    arrays = {key: value.numpy() for key, value in FC.items()}
+    arrays = {key: value.numpy() for key, value in fc().items()}
     assert takes(net, arrays)
     assert takes(net, {"state_dict": arrays})
-    assert takes(net, {**arrays, "fc.bias": FC["fc.bias"]})
+    assert takes(net, {**arrays, "fc.bias": fc()["fc.bias"]})
     for array in arrays.values():
         array.flags.writeable = False
     assert takes(net, arrays)

@@ -6,11 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 import netspec
 from netspec import NetspecError
 from tests.spec.language import printed
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
 
 PARTS = """netspec: 1
 name: parts

@@ -27,10 +27,10 @@ def assert_same(a: Graph, b: Graph) -> None:
     assert (b.name, b.title, b.source) == (a.name, a.title, a.source)
 
 
-def again(graph: Graph) -> Graph:
+def round_trip(graph: Graph) -> Graph:
     """The graph of the spec that a graph is written as; written again, that is the same text."""
     text = netspec.to_yaml(graph)
-    found = netspec.loads(text).graph
-    assert_same(graph, found)
-    assert netspec.to_yaml(found) == text
-    return found
+    read = netspec.loads(text).graph
+    assert_same(graph, read)
+    assert netspec.to_yaml(read) == text
+    return read

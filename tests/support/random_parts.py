@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.fuzz.lasting import Choose
+from tests.support.random_specs import Choose
 
 Marks = list[str]
 Give = Callable[[Marks], Marks]
@@ -422,3 +422,8 @@ def _steady(give: Give) -> Give:
 def random_parts(choose: Choose) -> dict[str, Any]:
     """A random spec with all that parts can be."""
     return PartsMaker(choose).spec()
+
+
+def networks_in(data: dict[str, Any]) -> list[str]:
+    """The networks of a spec, as `netspec.loads` takes them."""
+    return [*([""] if "network" in data else []), *data.get("networks", {})]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import netspec
 from netspec.backends.pytorch.runtime import numeric, prove
@@ -18,8 +17,15 @@ from netspec.backends.pytorch.runtime.trace import Numbers, Trace, mark
 from netspec.graph import Graph
 from netspec.network import names
 from netspec.ops.base import REGISTRY
+from tests.support.lazy import lazy_imports
 from tests.support.specs_of_every_form import FORMS as FORMS_OF_STEPS
 from tests.support.specs_of_parts import PARTS
+
+with lazy_imports():
+    import torch
+
+    from netspec.backends.pytorch.runtime.prove import prove_module
+    from netspec.backends.pytorch.runtime.trace import Numbers, Trace, mark
 
 FORMS = {**FORMS_OF_STEPS, **PARTS}
 
@@ -67,54 +73,54 @@ blocks:
       - {conv2d: {out_channels: width, kernel_size: 3, padding: 1}}
 """
 
-MISPRINTS: dict[str, tuple[Graph, str, str]] = {
+MISPRINTS: dict[str, tuple[Callable[[], Graph], str, str]] = {
     "inputs that change places": (
-        spec(f"{TWO}  - {{concat, from: [a, b]}}\n"),
+        lambda: spec(f"{TWO}  - {{concat, from: [a, b]}}\n"),
         r"torch.cat\(\[self.a\(image\), self.b\(image\)\]",
         "torch.cat([self.b(image), self.a(image)]",
     ),
-    "an axis": (spec(f"{TWO}  - {{concat: {{dim: 2}}, from: [a, b]}}\n"), "dim=2", "dim=-2 if False else 3"),
-    "another module of equal shape": (spec(CHAIN), r"self\.b\(x\)", "self.a(x)"),
-    "modules that change places": (spec(CHAIN), r"self\.(a|b)\(", "self.SWAP("),
-    "an activation that is lost": (spec(CHAIN), r"self.act\((x|self\.a\(image\))\)", r"\1"),
-    "an activation more": (spec(CHAIN), "return ", "return nn.functional.relu(x) + "),
-    "a value from before": (spec(CHAIN), r"\+ image", "+ x"),
-    "a value that is doubled": (spec(CHAIN), r"\+ image", "+ image + image"),
-    "an activation that is another": (spec(CHAIN), r"nn.ReLU\(\)", "nn.SiLU()"),
+    "an axis": (lambda: spec(f"{TWO}  - {{concat: {{dim: 2}}, from: [a, b]}}\n"), "dim=2", "dim=-2 if False else 3"),
+    "another module of equal shape": (lambda: spec(CHAIN), r"self\.b\(x\)", "self.a(x)"),
+    "modules that change places": (lambda: spec(CHAIN), r"self\.(a|b)\(", "self.SWAP("),
+    "an activation that is lost": (lambda: spec(CHAIN), r"self.act\((x|self\.a\(image\))\)", r"\1"),
+    "an activation more": (lambda: spec(CHAIN), "return ", "return nn.functional.relu(x) + "),
+    "a value from before": (lambda: spec(CHAIN), r"\+ image", "+ x"),
+    "a value that is doubled": (lambda: spec(CHAIN), r"\+ image", "+ image + image"),
+    "an activation that is another": (lambda: spec(CHAIN), r"nn.ReLU\(\)", "nn.SiLU()"),
     "a convolution for a transposed one": (
-        borrowing(),
+        borrowing,
         r"nn.functional.conv_transpose2d\((.*), self.conv.weight, padding=1\)",
         r"self.conv(\1)",
     ),
     "another padding and dilation": (
-        spec(CHAIN),
+        lambda: spec(CHAIN),
         r"self.b = nn.Conv2d\(4, 4, 3, padding=1",
         "self.b = nn.Conv2d(4, 4, 3, padding=2, dilation=2",
     ),
     "a stride of one unit": (
-        spec("  - {conv2d: {out_channels: 4, kernel_size: 1}}\n", "image: [N, 4, 1, 1]"),
+        lambda: spec("  - {conv2d: {out_channels: 4, kernel_size: 1}}\n", "image: [N, 4, 1, 1]"),
         r"nn.Conv2d\(4, 4, 1",
         r"\g<0>, stride=2",
     ),
-    "an eps": (spec("  - {batch_norm: {eps: 0.001}}\n"), ", eps=0.001", ""),
-    "a momentum": (spec("  - {batch_norm: {momentum: 0.2}}\n"), ", momentum=0.2", ""),
-    "a probability": (spec("  - {dropout: 0.3}\n"), "0.3", "0.4"),
-    "a dropout that is lost": (spec("  - {dropout: 0.3}\n  - relu\n"), r"self.dropout\(image\)", "image"),
-    "parameters that change places": (spec(SCALED), r"self\.(gamma|beta)\.", "self.SWAP."),
+    "an eps": (lambda: spec("  - {batch_norm: {eps: 0.001}}\n"), ", eps=0.001", ""),
+    "a momentum": (lambda: spec("  - {batch_norm: {momentum: 0.2}}\n"), ", momentum=0.2", ""),
+    "a probability": (lambda: spec("  - {dropout: 0.3}\n"), "0.3", "0.4"),
+    "a dropout that is lost": (lambda: spec("  - {dropout: 0.3}\n  - relu\n"), r"self.dropout\(image\)", "image"),
+    "parameters that change places": (lambda: spec(SCALED), r"self\.(gamma|beta)\.", "self.SWAP."),
     "axes that are equal": (
-        spec("  - {permute: {dims: [0, 1, 3, 2]}}\n"),
+        lambda: spec("  - {permute: {dims: [0, 1, 3, 2]}}\n"),
         r"permute\(0, 1, 3, 2\)",
         "permute(0, 1, 2, 3)",
     ),
     "arguments of one class": (
-        spec(BLOCKS, more=PAIR),
+        lambda: spec(BLOCKS, more=PAIR),
         r"first=3|4, 3\)",
         "4, 5)",
     ),
-    "uses that change places": (spec(BLOCKS, more=PAIR), r"self\.(one|two)\(", "self.SWAP("),
-    "an average for a maximum": (spec("  - {max_pool2d: 2}\n"), "nn.MaxPool2d", "nn.AvgPool2d"),
+    "uses that change places": (lambda: spec(BLOCKS, more=PAIR), r"self\.(one|two)\(", "self.SWAP("),
+    "an average for a maximum": (lambda: spec("  - {max_pool2d: 2}\n"), "nn.MaxPool2d", "nn.AvgPool2d"),
     "a shortcut of nothing": (
-        spec("  - add: {branches: {a: [{batch_norm, name: n}], b: []}}\n"),
+        lambda: spec("  - add: {branches: {a: [{batch_norm, name: n}], b: []}}\n"),
         r"\+ image",
         "+ torch.zeros_like(image)",
     ),
@@ -136,7 +142,8 @@ def misprinted(source: str, pattern: str, wrong: str) -> str:
 
 @pytest.mark.parametrize("name", MISPRINTS)
 def test_a_misprint_is_seen(name: str) -> None:
-    graph, pattern, wrong = MISPRINTS[name]
+    build, pattern, wrong = MISPRINTS[name]
+    graph = build()
     source = netspec.to_source(graph)
     prove_module(graph, source)
     with pytest.raises(netspec.NetspecError, match="NS402"):

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import random
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -29,21 +27,17 @@ from netspec.spec.schema.schema import spec_schema
 from netspec.spec.schema.schema_text import schema_text
 from netspec.spec.text.data import plain_data
 from netspec.spec.text.parse import parse_text
-from tests.support.paths import TESTS
+from tests.docs import documents
+from tests.support.paths import REPOSITORY, TESTS
+from tests.support.random_specs import random_spec
 
 HEAD = "netspec: 1\nname: example\ninputs: {image: [N, 3, 32, 32]}\n"
 SCHEMA = spec_schema(REGISTRY.values())
 VALIDATOR = Draft7Validator(SCHEMA)
 
 
-def module(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"schema_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    loaded = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = loaded  # where dataclasses look
-    spec.loader.exec_module(loaded)
-    return loaded
+def module_of(path: Path) -> ModuleType:
+    return importlib.import_module(".".join(path.relative_to(REPOSITORY).with_suffix("").parts))
 
 
 def data(text: str, name: str = "x.yaml") -> Any:
@@ -115,8 +109,8 @@ def loads(text: str) -> bool:
 
 
 def test_the_specs_of_the_tests_are_accepted() -> None:
-    files = [*sorted(TESTS.glob("spec/test_language_*.py")), *sorted(TESTS.glob("support/specs_of_*.py"))]
-    texts = [text for path in files for text in texts_in(list(vars(module(path)).values()))]
+    files = [*sorted(TESTS.glob("spec/**/test_language_*.py")), *sorted(TESTS.glob("support/specs_of_*.py"))]
+    texts = [text for path in files for text in texts_in(list(vars(module_of(path)).values()))]
     accepted = [text for text in dict.fromkeys(texts) if loads(text)]
     assert len(accepted) > 120
     wrong = [f"{text}\n{said}" for text in accepted if (said := refusal(text))]
@@ -124,7 +118,6 @@ def test_the_specs_of_the_tests_are_accepted() -> None:
 
 
 def test_the_specs_of_the_documentation_are_accepted() -> None:
-    documents = module(TESTS / "docs" / "documents.py")
     count = 0
     for path in documents.documents():
         for block in documents.blocks(path.read_text("utf-8")):
@@ -137,15 +130,11 @@ def test_the_specs_of_the_documentation_are_accepted() -> None:
     assert count > 25
 
 
-sys.path.append(str(TESTS / "fuzz"))
-random_specs = importlib.import_module("random_specs")
-
-
 @pytest.mark.parametrize("seed", range(200))
 def test_random_specs_are_accepted(seed: int) -> None:
-    spec = random_specs.random_spec(random.Random(seed).choice)
-    mistake = best_match(VALIDATOR.iter_errors(spec))
-    assert mistake is None, f"{mistake.json_path}: {mistake.message}"
+    spec = random_spec(random.Random(seed).choice)
+    found = best_match(VALIDATOR.iter_errors(spec))
+    assert found is None, f"{found.json_path}: {found.message}"
 
 
 CONV = "conv2d: {out_channels: 8, kernel_size: 3"
@@ -362,7 +351,7 @@ def test_figures_are_those_of_expect(text: str) -> None:
 
 def test_expressions_are_told_by_their_characters() -> None:
     pattern = re.compile(SCHEMA["definitions"]["expression"]["pattern"])
-    rows = module(TESTS / "spec" / "test_language_blocks.py").EXPRESSIONS
+    rows = module_of(TESTS / "spec" / "test_language_blocks.py").EXPRESSIONS
     for text in [str(text) for row in rows for text in row] + ["a if b else 'x**y'", "$name", "-a[0].b", "(3)", "1e-5"]:
         try:
             parse(text.removeprefix("$"))
