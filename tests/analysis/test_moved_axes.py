@@ -8,13 +8,16 @@ from random import Random
 from typing import Any
 
 import pytest
-import torch
 
 import netspec
 from netspec.analysis.field import BORDER, LOST, Field
 from netspec.analysis.field_propagation import propagate_fields
 from netspec.report import plain
 from tests.ops.test_contract import Case, each_case, written
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning")
 

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import pytest
-import torch
-from torch import nn
 
 import netspec
 from netspec.analysis.field import MISALIGNED, UNEVEN, UNPLACED, VARIES, Field
 from netspec.analysis.field_propagation import propagate_fields
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+    from torch import nn
 
 Interval = tuple[int, int]
 

@@ -13,7 +13,10 @@ from netspec.analysis.compare import compare
 from netspec.analysis.memory import memory
 from netspec.analysis.parameters import parameters
 from netspec.analysis.receptive_fields import receptive_fields
-from netspec.backends.pytorch.runtime.prove import prove_module
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    from netspec.backends.pytorch.runtime.prove import prove_module
 
 SMALL = """
 netspec: 1

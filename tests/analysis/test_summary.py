@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 import netspec
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
 
 TINY = """netspec: 1
 name: tiny

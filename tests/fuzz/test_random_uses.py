@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from netspec.analysis.comparison import comparison
 
 import netspec
-from netspec.backends.pytorch.runtime.prove import prove_module
+from netspec.analysis.compare import compare
 from netspec.graph import Graph
 from netspec.passes import fold_batch_norm, strip_dropout, truncate
 from tests.fuzz.lasting import forget_modules, hold
@@ -43,7 +42,7 @@ def check(data: dict[str, Any], folder: Path) -> None:
         return
     FUZZER["nodes"] += len(graph)
     check_reports(net)
-    str(comparison([net.graph, net.graph]))
+    str(compare([net.graph, net.graph]))
     if check_source(graph):
         check_model(net, folder / "model.onnx")
     check_spec(graph)

@@ -7,21 +7,25 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import onnx
 import pytest
-import torch
-from onnx.reference import ReferenceEvaluator
 
 from netspec import Builder, Graph, NetspecError
-from netspec.backends.onnx.lower import OPSETS, lower
-from netspec.backends.onnx.write import model_of, write_model
 from netspec.ops.base import REGISTRY, Elementwise, Op, example
 from netspec.ops.check import check_op
 from netspec.ops.fields import Positive
 from netspec.ops.linear import Linear
 from netspec.types import Code, Layer, OnnxWriter, Precision, Reach, Tensor, Weight
-from tests.ops.onnx_models import by_torch, graph_of, random, runtime
 from tests.ops.test_contract import Case, each_case, each_op
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import onnx
+    import torch
+    from onnx.reference import ReferenceEvaluator
+
+    from netspec.backends.onnx.lower import OPSETS, lower
+    from netspec.backends.onnx.write import model_of, write_model
+    from tests.ops.onnx_models import by_torch, graph_of, random, runtime
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 import netspec
 from netspec.backends.onnx.fillings import filled
@@ -16,9 +15,14 @@ from netspec.ops.base import REGISTRY
 from netspec.types import Init, Tensor, Weight
 from tests.ops.test_contract import Case
 from tests.support.contract import every_case
+from tests.support.lazy import lazy_imports
 from tests.support.own_gru import OwnGru
-from tests.support.printed import made as module
-from tests.support.printed import state
+
+with lazy_imports():
+    import torch
+
+    from tests.support.printed import made as module
+    from tests.support.printed import state
 
 Array = np.ndarray[Any, Any]
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import onnx
 import pytest
-import torch
 
 import netspec
-from netspec.backends.pytorch.runtime.prove import prove_module
 from netspec.network import Network
-from tests.backends.yaml.again import again
-from tests.support.interpret import assert_means
+from tests.support.lazy import lazy_imports
+from tests.support.round_trip import round_trip
+
+with lazy_imports():
+    import onnx
+    import torch
+
+    from netspec.backends.pytorch.runtime.prove import prove_module
+    from tests.support.interpret import assert_means
 
 HEAD = "netspec: 1\nname: net\ninputs: {image: [N, 4, 12, 12]}\n"
 CONV = "conv2d: {out_channels: 4, kernel_size: 3, padding: 1%s}"
@@ -81,7 +85,7 @@ def test_weights_of_another_kind(name: str, tmp_path: Path) -> None:
     prove_module(net.graph, source)
     module = netspec.compile(net.graph)
     assert_means(net.graph, module)
-    again(net.graph)
+    round_trip(net.graph)
     path = tmp_path / "net.onnx"
     netspec.loads(f"{HEAD}network:{steps}").to_onnx(path)
     weights = [i for i in onnx.load(path).graph.initializer if i.name in module.state_dict()]
@@ -105,7 +109,7 @@ def test_a_block_with_other_arguments(repeat: str, tmp_path: Path) -> None:
     net = network(listed("b: 1, name: p", "b: 2, name: q, share: p" + repeat), BLOCK)
     assert {*owners(net).values()} == {"p.c"}
     assert net.graph.scopes["q"].weights_of == "p"
-    again(net.graph)
+    round_trip(net.graph)
     net.to_onnx(tmp_path / "net.onnx")
     names = [i.name for i in onnx.load(tmp_path / "net.onnx").graph.initializer]
     assert sorted(name for name in names if name in net.graph.state()) == ["p.c.bias", "p.c.weight"]
@@ -118,7 +122,7 @@ def test_steps_of_a_body_parameter_that_differ() -> None:
     steps = listed(f"b: {{inner: [{{{CONV % ''}}}]}}, name: p", f"b: {{inner: [tanh, {{{CONV % ''}}}]}}, share: p")
     net = network(steps, blocks)
     assert owners(net) == {"p.inner.conv2d": "p.inner.conv2d", "b.inner.conv2d": "p.inner.conv2d"}
-    again(net.graph)
+    round_trip(net.graph)
 
 
 def test_two_blocks_whose_steps_correspond() -> None:
@@ -129,7 +133,7 @@ def test_two_blocks_whose_steps_correspond() -> None:
     )
     net = network(listed("down: {}, name: first", "up: {}, name: last, share: first"), blocks)
     assert owners(net) == {"first.c": "first.c", "last.c": "first.c"}
-    assert again(net.graph).scopes["last"].weights_of == "first"
+    assert round_trip(net.graph).scopes["last"].weights_of == "first"
 
 
 def test_a_block_that_does_less_is_no_second_call() -> None:
@@ -138,7 +142,7 @@ def test_a_block_that_does_less_is_no_second_call() -> None:
         f"blocks: {{long: {{body: [{{{CONV % ''}, name: c}}, relu]}}, short: {{body: [{{{CONV % ''}, name: c}}]}}}}\n"
     )
     net = network(listed("long: {}, name: first", "short: {}, name: last, share: first"), blocks)
-    again(net.graph)
+    round_trip(net.graph)
     with pytest.raises(netspec.NetspecError, match="NS401: `last` is no second call of `first`"):
         netspec.to_source(net.graph)
 
@@ -166,7 +170,7 @@ def test_an_owner_that_training_alone_needs() -> None:
     module = net.compile()
     assert [tuple(y.shape) for y in module.train()(torch.zeros(1, 4, 12, 12))] == [(1, 4, 6, 6), (1, 4, 12, 12)]
     assert module.eval()(torch.zeros(1, 4, 12, 12)).shape == (1, 4, 6, 6)
-    again(net.graph)
+    round_trip(net.graph)
 
 
 def test_what_is_left_out_shares_nothing() -> None:

@@ -19,7 +19,6 @@ import pytest
 import netspec
 from netspec.backends.onnx import device as devices
 from netspec.backends.onnx import packages
-from netspec.backends.onnx import session as sessions
 from netspec.backends.onnx.device import CPU, CUDA, choose_device, cuda_problem, providers
 from netspec.backends.onnx.packages import onnx_runtime
 from netspec.errors import MissingPart

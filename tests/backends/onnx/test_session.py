@@ -15,10 +15,6 @@ from PIL import Image
 
 import netspec
 from netspec.backends.images import Array
-from netspec.backends.onnx.batching import Batching
-from netspec.backends.onnx.export import for_inference
-from netspec.backends.onnx.scores import are_probabilities
-from netspec.backends.onnx.session import Prediction
 from netspec.ops.base import REGISTRY, Elementwise
 from netspec.types import Code, OnnxWriter, Tensor
 from tests.support.lazy import lazy_imports
@@ -31,6 +27,7 @@ with lazy_imports():
     from torchvision.models import ResNet18_Weights
 
     from netspec.backends.images import Array
+    from netspec.backends.onnx.batching import Batching
     from netspec.backends.onnx.export import for_inference
     from netspec.backends.onnx.scores import are_probabilities
     from netspec.backends.onnx.session import Prediction

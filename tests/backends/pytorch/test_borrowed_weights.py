@@ -6,19 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 import netspec
-from netspec.backends.onnx.export import export
-from netspec.backends.pytorch.runtime.prove import prove_module
 from netspec.graph.model import Node
 from netspec.graph.rebuild import Editor, rebuild
 from netspec.ops.attributes import make_op
 from netspec.ops.base import REGISTRY, Example, Op
 from netspec.types import Layer, Tensor
-from tests.backends.yaml.again import again
-from tests.support.interpret import assert_means, example_inputs, outputs_of, randomize
-from tests.support.printed import made, meaning
+from tests.support.lazy import lazy_imports
+from tests.support.round_trip import round_trip
+
+with lazy_imports():
+    import torch
+
+    from netspec.backends.onnx.export import export
+    from netspec.backends.pytorch.runtime.prove import prove_module
+    from tests.support.interpret import assert_means, example_inputs, outputs_of, randomize
+    from tests.support.printed import made, meaning
 
 Step = tuple[str, dict[str, Any]]
 
@@ -211,7 +215,7 @@ def test_a_spec_says_it(name: str) -> None:
     shape, steps, _ = CASES[name]
     graph = graph_of(shape, steps)
     assert "share: owner" in netspec.to_yaml(graph)
-    again(graph)
+    round_trip(graph)
 
 
 @pytest.mark.parametrize(
@@ -345,7 +349,7 @@ def test_copies_that_borrow_are_written_one_by_one() -> None:
     assert "nn.functional.conv2d(x, self.a.weight, self.a.bias, padding=1)" in source
     prove_module(graph, source)
     assert_means(graph, netspec.compile(graph))
-    again(graph)
+    round_trip(graph)
 
 
 def test_one_of_two_steps_that_are_no_longer_alike() -> None:
@@ -364,4 +368,4 @@ def test_one_of_two_steps_that_are_no_longer_alike() -> None:
     with pytest.raises(netspec.NetspecError, match="NS401: `q` is no second call of `p`, whose weights it uses"):
         netspec.to_source(graph)
     assert "share: p" in netspec.to_yaml(graph)
-    again(graph)
+    round_trip(graph)

@@ -10,10 +10,6 @@ from typing import Any
 import pytest
 
 import netspec
-from netspec.backends.pytorch.runtime import numeric, prove
-from netspec.backends.pytorch.runtime.examples import sizes_for
-from netspec.backends.pytorch.runtime.prove import prove_module
-from netspec.backends.pytorch.runtime.trace import Numbers, Trace, mark
 from netspec.graph import Graph
 from netspec.network import names
 from netspec.ops.base import REGISTRY
@@ -24,8 +20,11 @@ from tests.support.specs_of_parts import PARTS
 with lazy_imports():
     import torch
 
+    from netspec.backends.pytorch.runtime import numeric, prove
+    from netspec.backends.pytorch.runtime.examples import sizes_for
     from netspec.backends.pytorch.runtime.prove import prove_module
     from netspec.backends.pytorch.runtime.trace import Numbers, Trace, mark
+
 
 FORMS = {**FORMS_OF_STEPS, **PARTS}
 

@@ -13,18 +13,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-import torchvision
-from safetensors.torch import save_file
-from torch import nn
 
 import netspec
 from netspec import NetspecError
 from netspec.backends.marks import written_for
-from netspec.backends.pytorch.runtime.weights import read_weights, save_weights
 from netspec.weights import best_fit, nearest
 from netspec.weights_report import weights_report
-from tests.support.interpret import randomize
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    import torch
+    import torchvision
+    from safetensors.torch import save_file
+    from torch import nn
+
+    from netspec.backends.pytorch.runtime.weights import read_weights, save_weights
+    from tests.support.interpret import randomize
 
 IN_3X3 = {"stride_in_3x3": True}
 TORCHVISION: list[tuple[str, str, dict[str, Any]]] = [
