@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
-class LazyMapping(Mapping[str, T]):
+class LazyMapping(Mapping[str, _T]):
     """A mapping whose values are loaded by a function of their keys, anew each time that one is asked for.
 
     >>> squares = LazyMapping(["2", "3"], lambda key: int(key) ** 2)
@@ -16,11 +16,11 @@ class LazyMapping(Mapping[str, T]):
     (9, 2)
     """
 
-    def __init__(self, keys: Iterable[str], load: Callable[[str], T]) -> None:
+    def __init__(self, keys: Iterable[str], load: Callable[[str], _T]) -> None:
         self._keys = dict.fromkeys(keys)
         self._load = load
 
-    def __getitem__(self, key: str) -> T:
+    def __getitem__(self, key: str) -> _T:
         if key not in self._keys:
             raise KeyError(key)
         return self._load(key)

@@ -68,7 +68,7 @@ LAYERS = {
     "backends.collapse": "",
     "backends.opened": "errors files",
     "backends.stored": "errors files backends.opened",
-    "backends.marks": "errors files backends.stored",
+    "backends.marks": "version errors files backends.stored",
     "backends.not_weights": "",
     "backends.pytorch": f"{GRAPH} backends.collapse",
     "backends.pytorch.runtime": f"{GRAPH} analysis passes weights {FILES_OF_WEIGHTS} backends.pytorch",
@@ -281,14 +281,14 @@ OTHER_WORDS = {
     "parameter": "",
     # A family of ops, and one of the gains of torch.nn.init.
     "linear": "analysis.diff.align backends.diagram.theme spec.read.initializers",
-    "leaky_relu": "backends.onnx.seeded spec.read.initializers",
-    "relu": "backends.onnx.seeded spec.read.initializers",
-    "tanh": "backends.onnx.seeded spec.read.initializers",
+    "leaky_relu": "backends.onnx.fillings spec.read.initializers",
+    "relu": "backends.onnx.fillings spec.read.initializers",
+    "tanh": "backends.onnx.fillings spec.read.initializers",
     "sigmoid": "spec.read.initializers",
     # What others call the attribute `padding`.
     "pad": "spec.read.arguments",
     # A parameter of bundled networks.
-    "batch_norm": "spec.text.aliases",
+    "batch_norm": "spec.sources.aliases",
     # An attribute of attention.
     "dropout": "passes.strip_dropout",
 }

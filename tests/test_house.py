@@ -46,8 +46,8 @@ def mended(findings: list[str]) -> None:
 def imports_of(path: Path) -> set[str]:
     """The modules of netspec that a file imports: anywhere in it, for type checkers only, and by `import_module`.
 
-    A text that is the name of a module counts as an import where the file calls `import_module`, and an f-string as an
-    import of every module that it fits.
+    A text that is the name of a module counts as an import where the file calls `import_module`, and an f-string that
+    begins with `netspec.` as an import of every module that it fits.
     """
     names: set[str] = set()
     nodes = list(ast.walk(tree_of(path)))
@@ -62,7 +62,9 @@ def imports_of(path: Path) -> set[str]:
                 names.update({module} if inside - MODULES.keys() else ())
             case ast.Constant(value=str(text)) if by_name:
                 names.add(text)
-            case ast.JoinedStr(values=parts) if by_name:
+            case ast.JoinedStr(values=[ast.Constant(value=str(head)), *_] as parts) if (
+                by_name and head[:8] == "netspec."
+            ):
                 pattern = "".join(re.escape(p.value) if isinstance(p, ast.Constant) else r"\w+" for p in parts)
                 names.update(module for module in MODULES if re.fullmatch(pattern, module))
             case _:

@@ -17,7 +17,7 @@ from safetensors.numpy import save_file  # pyright: ignore[reportUnknownVariable
 
 from netspec.backends.stored import SafetensorsFile
 from netspec.errors import NetspecError
-from netspec.spec.sources.exported_model import PRODUCER
+from netspec.version import PRODUCER
 
 NOTE = "netspec.txt"
 """The file in a .pt2 archive that says that netspec wrote it."""

@@ -58,7 +58,7 @@ def is_our_program(path: Path) -> bool:
 
 def is_our_arrays(path: Path) -> bool:
     """Whether a file holds arrays that `netspec run` saved."""
-    from netspec.spec.sources.exported_model import PRODUCER
+    from netspec.version import PRODUCER
 
     try:
         with zipfile.ZipFile(path) as archive:
@@ -76,7 +76,7 @@ def is_our_schema(path: Path) -> bool:
 
 def is_our_model(path: Path) -> bool:
     """Whether a file is an ONNX model that netspec wrote."""
-    from netspec.spec.sources.exported_model import PRODUCER
+    from netspec.version import PRODUCER
 
     with path.open("rb") as file:
         return PRODUCER.encode() in file.read(_MODEL_HEAD)
@@ -162,7 +162,7 @@ def is_our_weights(path: Path, beside: str = "") -> bool:
 
 def _owner(path: Path) -> str | None:
     """The name of the file that weights belong to, "" for none; None if netspec did not write the weights."""
-    from netspec.spec.sources.exported_model import PRODUCER
+    from netspec.version import PRODUCER
 
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")

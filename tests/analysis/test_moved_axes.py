@@ -13,7 +13,7 @@ import netspec
 from netspec.analysis.field import BORDER, LOST, Field
 from netspec.analysis.field_propagation import propagate_fields
 from netspec.report import plain
-from tests.ops.test_contract import Case, each_case, written
+from tests.support.contract import Case, each_case, written
 from tests.support.lazy import lazy_imports
 
 with lazy_imports():

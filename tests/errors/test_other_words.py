@@ -16,8 +16,8 @@ import netspec.spec.text.yaml as reader
 from netspec import NetspecError, load, loads
 from netspec.backends.marks import written_for
 from netspec.cli.networks import read_settings
-from netspec.spec.sources.exported_model import PRODUCER
 from netspec.spec.text.data import MAX_DATA_DEPTH
+from netspec.version import PRODUCER
 from tests.support.paths import ERROR_CASES as CASES
 
 OF_TEXTS = sorted(

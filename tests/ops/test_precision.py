@@ -15,7 +15,7 @@ from netspec.ops.check import check_op
 from netspec.ops.fields import Positive
 from netspec.ops.linear import Linear
 from netspec.types import Code, Layer, OnnxWriter, Precision, Reach, Tensor, Weight
-from tests.ops.test_contract import Case, each_case, each_op
+from tests.support.contract import Case, each_case, each_op
 from tests.support.lazy import lazy_imports
 
 with lazy_imports():

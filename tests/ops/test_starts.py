@@ -13,8 +13,7 @@ from netspec.backends.onnx.fillings import filled
 from netspec.backends.onnx.seeded import seeded_weights
 from netspec.ops.base import REGISTRY
 from netspec.types import Init, Tensor, Weight
-from tests.ops.test_contract import Case
-from tests.support.contract import every_case
+from tests.support.contract import Case, every_case
 from tests.support.lazy import lazy_imports
 from tests.support.own_gru import OwnGru
 

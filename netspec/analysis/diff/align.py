@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from netspec.analysis.diff.fingerprints import FingerprintedGraph, Numbers
+from netspec.analysis.diff.fingerprints import FingerprintedGraph, Numbering
 from netspec.analysis.diff.interface import Interface
 from netspec.analysis.diff.sequences import MAX_CELLS, best_alignment, longest_ascending
 from netspec.graph.canonical import canonical, in_order
@@ -37,7 +37,7 @@ def align(a: Graph, b: Graph, interface: Interface) -> Matches:
     """The nodes that match in two graphs; all of them, exactly, where the hashes of the graphs are equal."""
     if canonical(a) == canonical(b):
         return {x.path: y.path for x, y in zip(in_order(a), in_order(b), strict=True)}
-    numbers = Numbers()
+    numbers = Numbering()
     left = FingerprintedGraph(a, numbers, interface.inputs_a, interface.outputs_a)
     right = FingerprintedGraph(b, numbers, interface.inputs_b, interface.outputs_b)
     return _Aligner(left, right).align()

@@ -28,7 +28,7 @@ _NEIGHBOURHOOD = 3
 """How many steps back a node's neighbourhood reaches."""
 
 
-class Numbers:
+class Numbering:
     """A table that gives equal things equal numbers, in the order in which they come."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class FingerprintedGraph:
     moves nothing.
     """
 
-    def __init__(self, graph: Graph, numbers: Numbers, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:
+    def __init__(self, graph: Graph, numbers: Numbering, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:
         self.graph = graph
         self.types = _common_types(graph)
         self._numbers = numbers

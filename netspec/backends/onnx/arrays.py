@@ -11,7 +11,7 @@ import numpy as np
 from netspec.backends.onnx.narrow import Array
 from netspec.errors import fail
 from netspec.files import no_file
-from netspec.spec.sources.exported_model import PRODUCER
+from netspec.version import PRODUCER
 
 
 def read_array(path: Path) -> Array:

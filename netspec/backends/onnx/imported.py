@@ -15,7 +15,8 @@ from netspec.backends.onnx.metadata import graph_in
 from netspec.backends.onnx.read import initializers_of, metadata_in, read_model
 from netspec.errors import NetspecError, fail
 from netspec.graph.model import Graph
-from netspec.spec.sources.exported_model import PRODUCER, SPEC_KEY
+from netspec.spec.sources.exported_model import SPEC_KEY
+from netspec.version import PRODUCER
 
 
 @dataclass(frozen=True, slots=True)

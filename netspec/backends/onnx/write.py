@@ -12,8 +12,8 @@ from onnx import TensorProto, helper
 
 from netspec.backends.onnx.lower import IR_VERSION, ONNX_DTYPES, Lowered
 from netspec.backends.onnx.narrow import Array
-from netspec.spec.sources.exported_model import PRODUCER
 from netspec.types import Weight
+from netspec.version import PRODUCER
 
 _GetWeight = Callable[[str], Array]
 """Returns a weight by its key."""

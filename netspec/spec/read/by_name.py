@@ -8,18 +8,18 @@ from typing import TypeVar
 from netspec.errors import Findings, NetspecError, choices, closest, fail
 from netspec.spec.text.data import Entry
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 def read_by_name(
     entries: Mapping[str, Entry],
     what: str,
     names: Collection[str],
-    read: Callable[[str, Entry], T],
+    read: Callable[[str, Entry], _T],
     findings: Findings,
-) -> dict[str, T]:
+) -> dict[str, _T]:
     """Read each entry of a section whose keys name inputs or outputs, `what`, of which there are those `names`."""
-    values: dict[str, T] = {}
+    values: dict[str, _T] = {}
     for name, entry in entries.items():
         try:
             if name not in names:

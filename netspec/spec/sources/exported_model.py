@@ -10,12 +10,11 @@ from typing import IO
 from netspec.errors import fail
 from netspec.files import reason_of
 from netspec.spec.limits import MAX_EXPORTED_BYTES, MAX_EXPORTED_FIELDS
+from netspec.version import PRODUCER
 
 MODEL_SUFFIX = ".onnx"
 SPEC_KEY = "netspec.spec"
 """The key of the spec in a model's metadata."""
-PRODUCER = "netspec"
-"""The `producer_name` of a model that netspec exported."""
 _PRODUCER_NAME, _GRAPH, _METADATA, _KEY, _VALUE = 2, 7, 14, 1, 2
 """Field numbers in onnx.proto: of ModelProto, and of StringStringEntryProto."""
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5

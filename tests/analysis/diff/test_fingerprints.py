@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netspec.analysis.diff.fingerprints import FingerprintedGraph, Numbers
+from netspec.analysis.diff.fingerprints import FingerprintedGraph, Numbering
 from netspec.analysis.diff.interface import common_symbols, match_interface
 from netspec.graph import Builder, Graph
 
@@ -19,7 +19,7 @@ def chain(kernel: int = 3, features: int = 10, batch: str = "N", stem: str = "co
 
 
 def both(a: Graph, b: Graph) -> tuple[FingerprintedGraph, FingerprintedGraph]:
-    numbers, interface = Numbers(), match_interface(a, b)
+    numbers, interface = Numbering(), match_interface(a, b)
     return (
         FingerprintedGraph(a, numbers, interface.inputs_a, interface.outputs_a),
         FingerprintedGraph(b, numbers, interface.inputs_b, interface.outputs_b),
