@@ -40,7 +40,7 @@ _HOMES = {
     "compile": "netspec.backends.pytorch.runtime.load",
     "diagram": "netspec.backends.diagram",
     "diff": "netspec.analysis.diff",
-    "explain": "netspec.explain.part",
+    "explain": "netspec.explanation.part",
     "fold_batch_norm": "netspec.passes",
     "fully_convolutional": "netspec.passes",
     "load": "netspec.network",
@@ -125,7 +125,7 @@ if TYPE_CHECKING:
     from netspec.backends.yaml import to_yaml
     from netspec.dims import Dim
     from netspec.errors import Diagnostic, NetspecError
-    from netspec.explain.part import explain
+    from netspec.explanation.part import explain
     from netspec.graph import Builder, Editor, Graph, Node, Scope, rebuild
     from netspec.network import Network, bundled, load, loads, names
     from netspec.ops.base import Op

@@ -113,7 +113,7 @@ class Network:
         `part` is a path, an input, an output, a weight, a parameter, or a step that was left out; "" is the network.
         Raises NetspecError NS209 where there is no such part.
         """
-        from netspec.explain.part import explain
+        from netspec.explanation.part import explain
 
         return explain(self, part)
 

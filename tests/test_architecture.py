@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -75,8 +76,8 @@ LAYERS = {
     "backends": f"{GRAPH} {SPEC} analysis passes tables report weights lazy __init__ {FILES_OF_WEIGHTS} "
     "backends.collapse backends.pytorch backends.pytorch.runtime",
     "expect": f"{GRAPH} {SPEC} analysis report",
-    "explain": f"{GRAPH} {SPEC} analysis tables report",
-    "network": f"{GRAPH} {SPEC} analysis expect explain weights tables report {BACKENDS}",
+    "explanation": f"{GRAPH} {SPEC} analysis tables report",
+    "network": f"{GRAPH} {SPEC} analysis expect explanation weights tables report {BACKENDS}",
     "cli": f"{GRAPH} {SPEC} spec.schema analysis passes expect network weights weights_report tables report __init__ "
     f"{BACKENDS}",
     "__main__": "cli",
@@ -132,7 +133,7 @@ def may_import(layer: str, name: str, for_types: bool) -> bool:
     package, _, inside = name.partition(".")
     if package == "netspec":
         target = layer_of(inside or FRONT_DOOR)
-        return target == layer or target in LAYERS[layer].split()
+        return target == layer or target in LAYERS.get(layer, "").split()
     allowed = MAY_IMPORT.get(package, "").split()
     return package in sys.stdlib_module_names or layer in allowed or (for_types and f"{layer}|" in allowed)
 
@@ -153,7 +154,9 @@ def test_the_table_of_layers_runs_one_way() -> None:
     for name, allowed in LAYERS.items():
         earlier = {*names[: names.index(name)], FRONT_DOOR}
         assert set(allowed.split()) <= earlier, name
-    assert {layer_of(module_of(path)) for path in FILES} == {*LAYERS, FRONT_DOOR}
+    layers = {layer_of(module_of(path)) for path in FILES}
+    assert sorted(layers - {*LAYERS, FRONT_DOOR}) == [], "modules without a line in LAYERS"
+    assert sorted({*LAYERS, FRONT_DOOR} - layers) == [], "lines of LAYERS without a module"
 
 
 # What a report may load. Tests of the command's own speed would be stopwatches; this is not one.
@@ -236,21 +239,37 @@ def test_public_names() -> None:
     homes: dict[str, str] = netspec._HOMES  # pyright: ignore[reportPrivateUsage]
     assert len(netspec.__all__) == len(set(netspec.__all__))
     # Every analysis, every pass and every backend has a name here, with the types that they give: no more than a page.
-    assert 15 <= len(netspec.__all__) <= 45
-    assert set(homes) == set(netspec.__all__)
+    assert 15 <= len(netspec.__all__) <= 60
+    assert sorted({*homes} ^ {*netspec.__all__}) == [], "names in one of _HOMES and __all__"
     typed = {
         alias.asname or alias.name: node.module
         for node in ast.walk(tree_of(PACKAGE / "__init__.py"))
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("netspec.")
         for alias in node.names
     }
-    assert typed == homes
+    assert sorted(typed.items() ^ homes.items()) == [], "names that type checkers import from another module, or not"
     assert set(netspec.__all__) <= set(dir(netspec))
     for name in netspec.__all__:
         found = getattr(netspec, name)
         assert name == "Dim" or inspect.getdoc(found), f"netspec.{name} has no docstring"
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         netspec.nothing  # noqa: B018
+
+
+def test_every_pass_and_every_analysis_has_a_public_name() -> None:
+    homes: dict[str, str] = netspec._HOMES  # pyright: ignore[reportPrivateUsage]
+    passes = {name for name in import_module("netspec.passes").__all__ if not name[0].isupper()}
+    assert sorted(passes - {*homes}) == [], "passes without a line in _HOMES of netspec/__init__.py"
+    analyses = {name for name, home in homes.items() if home.startswith("netspec.analysis.") and name[0].islower()}
+    assert sorted(analyses - {*dir(netspec.Network)}) == [], "analyses that are no method of Network"
+    reports = {inspect.signature(getattr(netspec, name)).return_annotation for name in analyses}
+    assert sorted(reports - {*homes}) == [], "reports without a line in _HOMES of netspec/__init__.py"
+
+
+def test_no_public_name_is_that_of_a_module() -> None:
+    """Importing `netspec.NAME` puts the module in the place of what has the name."""
+    modules = {module_of(path).partition(".")[0] for path in FILES}
+    assert sorted(modules & {*netspec.__all__}) == [], "rename these modules"
 
 
 # Files.
@@ -304,7 +323,11 @@ def test_no_list_of_op_names_outside_ops() -> None:
                 if isinstance(node, ast.Constant) and node.value in ops:
                     modules.setdefault(str(node.value), set()).add(module)
     assert modules.pop("parameter")
-    assert modules == {name: set(where.split()) for name, where in OTHER_WORDS.items() if where}
+    words = {name: set(where.split()) for name, where in OTHER_WORDS.items()}
+    beyond = {name: sorted(found - words.get(name, set())) for name, found in modules.items()}
+    gone = {name: sorted(where - modules.get(name, set())) for name, where in words.items()}
+    assert {name: where for name, where in beyond.items() if where} == {}, "names of ops outside netspec/ops"
+    assert {name: where for name, where in gone.items() if where} == {}, "words of OTHER_WORDS that are gone"
 
 
 # Tables of ours that stand for torch's.

@@ -204,6 +204,8 @@ def _proof(graph: Graph, transformed: Transformed, outputs: tuple[Output, ...], 
     """Run both graphs and compare their outputs; returns a line that says so."""
     if transformed.fresh:
         return "no proof: weights that are fresh give other outputs"
+    if not transformed.equal:
+        return "no proof: the new network computes something else"
     require("torch")
     from netspec.backends.pytorch.runtime.prove_transform import prove_transform
 

@@ -29,7 +29,8 @@ class Transformed:
 
     `done` are sentences on what was done; `declined` says by path why a node that might have been changed was not.
     Weights keep their keys and values, but for those that are `derived` from old ones, by their new keys, and those
-    that are `fresh`, for which the old graph has no values.
+    that are `fresh`, for which the old graph has no values. `equal` says that with these weights inference gives the
+    same outputs, which `netspec transform` proves by running both.
     """
 
     graph: Graph
@@ -37,6 +38,7 @@ class Transformed:
     declined: Mapping[str, str] = NOTHING
     derived: Mapping[str, Derived] = NOTHING
     fresh: frozenset[str] = frozenset()
+    equal: bool = True
     before: Transformed | None = None
     """The result of the pass before, where passes follow each other."""
 
@@ -59,6 +61,7 @@ class Transformed:
             done=before.done + self.done,
             declined={**before.declined, **self.declined},
             fresh=self.fresh | unknown,
+            equal=self.equal and before.equal,
             before=earlier,
         )
 

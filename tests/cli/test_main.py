@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 import netspec
+from netspec.cli import group
 from netspec.cli.main import COMMANDS, LazyGroup, cli
 
 from .conftest import TINY, Run
@@ -37,6 +38,11 @@ def test_help_tells_commands_examples_and_statuses(run: Run) -> None:
     assert "Examples:\n" in result.out
     assert "Exit status:\n" in result.out
     assert run("-h").out == run().out == result.out
+
+
+def test_every_file_of_a_command_has_its_line() -> None:
+    files = {path.name.removesuffix("_command.py") for path in Path(group.__file__).parent.glob("*_command.py")}
+    assert sorted(files ^ COMMANDS.keys()) == [], "not in both: cli/*_command.py, COMMANDS of cli/group.py"
 
 
 def test_version(run: Run) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+from importlib import import_module
 from io import StringIO
 from typing import Any
 
 import pytest
 
 import netspec
+from netspec.cli.main import COMMANDS
 
 from .conftest import Run
 
@@ -88,7 +90,19 @@ REPORTS = (
     "diff vgg_a vgg_b",
     "explain resnet18 layer2.0",
     "explain vgg_a fc6",
+    "list",
 )
+
+
+def test_every_command_with_a_report_is_among_these() -> None:
+    commands = {name: import_module(f"netspec.cli.{name}_command").command for name in COMMANDS}
+    reports = {
+        name
+        for name, command in commands.items()
+        if {"format_", "output"} <= {parameter.name for parameter in command.params}
+    }
+    # `run` needs a model.
+    assert sorted(reports - {line.split()[0] for line in REPORTS}) == ["run"], "commands without a line in REPORTS"
 
 
 @pytest.mark.parametrize("command", REPORTS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -245,13 +246,28 @@ def test_an_unproved_transform_is_not_written(run: Run, folder: Path, monkeypatc
     assert not (folder / "x.yaml").exists()
 
 
+def test_a_pass_that_computes_something_else_is_not_proved(
+    run: Run, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from netspec import passes
+
+    right = passes.strip_dropout
+    arguments = ("transform", "small.yaml", "--strip-dropout", "--fold-batch-norm", "-o", "x.yaml")
+    (folder / "small.yaml").write_text(SPEC)
+    assert "\nproved " in run(*arguments).err
+    monkeypatch.setattr(passes, "strip_dropout", lambda graph: replace(right(graph), equal=False))
+    result = run(*arguments)
+    assert result.status == 0
+    assert result.err.splitlines()[2] == "no proof: the new network computes something else"
+
+
 def test_every_pass_has_an_option(run: Run) -> None:
     from netspec import passes
     from netspec.cli import transform_command
 
     table = transform_command._PASS_OPTIONS  # pyright: ignore[reportPrivateUsage]
     names = {name for name in passes.__all__ if not name[0].isupper()}
-    assert {option.name for option in table} == names
+    assert sorted({option.name for option in table} ^ names) == [], "each pass needs a line in _PASS_OPTIONS"
     told = run("transform", "--help").out
     places = [told.index(f"  {option.flag} ") for option in table]
     assert places == sorted(places)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import netspec
 from netspec import passes
 from netspec.graph import Graph
@@ -38,3 +40,11 @@ def test_what_is_fresh_stays_fresh() -> None:
     made = passes.replace_head(graph, 7).then(both)
     assert made.fresh == {"fc8.weight", "fc8.bias"}
     assert made.fresh.isdisjoint(made.weights(netspec.compile(graph).state_dict()))
+
+
+def test_one_pass_that_computes_something_else_is_enough() -> None:
+    graph = small_vgg()
+    other = replace(passes.strip_dropout(graph), equal=False)
+    assert passes.strip_dropout(graph).then(passes.fold_batch_norm).equal
+    assert not other.then(passes.fold_batch_norm).equal
+    assert not passes.fold_batch_norm(graph).then(lambda graph: replace(both(graph), equal=False)).equal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from netspec.explain.places import Places
+from netspec.explanation.places import Places
 from netspec.expression import Attribute, Expression, Value, evaluate, leaves
 from netspec.graph.lexicon import Binding, Lexicon
 from netspec.graph.model import Node, Scope

@@ -9,9 +9,9 @@ from typing import Any, NoReturn, Protocol, cast
 from netspec.analysis.summary import summary
 from netspec.dims import Symbolic
 from netspec.errors import closest, fail
-from netspec.explain.places import Places
-from netspec.explain.table import explanation_table
-from netspec.explain.values import Origin, ValueOrigins, place_text
+from netspec.explanation.places import Places
+from netspec.explanation.table import explanation_table
+from netspec.explanation.values import Origin, ValueOrigins, place_text
 from netspec.expression import show
 from netspec.graph.model import Graph, Input, Node, Scope
 from netspec.graph.paths import is_below
