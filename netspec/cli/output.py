@@ -130,10 +130,11 @@ class FileOptions:
         return target
 
     def emit(self, text: str, is_ours: IsOurs) -> None:
-        """Print a text, or write it to the file."""
+        """Print a text, or write it to the file. Refuses a name that can only be a folder's."""
         if self.file is None or self.is_stdout:
             echo(text)
         else:
+            check_names_a_file(self.file)
             OutputFile(Path(self.file), is_ours, self.force).write(text if text.endswith("\n") else f"{text}\n")
             echo(f"wrote {self.file}", err=True)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from netspec.cli.options import force_option, output_file, own_ops
-from netspec.cli.output import FileOptions, check_names_a_file
+from netspec.cli.output import FileOptions
 from netspec.cli.provenance import is_our_schema
 from netspec.cli.terminal import echo_error
 
@@ -42,10 +42,8 @@ def command(output: FileOptions) -> None:
 
 
 def _check(output: FileOptions) -> None:
-    if output.file is not None and not output.is_stdout:
-        check_names_a_file(output.file)
-        if output.suffix not in (".json", ""):
-            raise click.UsageError(f"-o takes a file that ends in .json, not `{output.file}`")
+    if output.file is not None and not output.is_stdout and output.suffix not in (".json", ""):
+        raise click.UsageError(f"-o takes a file that ends in .json, not `{output.file}`")
 
 
 def _load_op(name: str) -> None:

@@ -8,6 +8,8 @@ What a block is for is said by its language, or by an HTML comment right before 
 - `yaml`, `json`: a spec, or a piece of one (steps, or keys of the file), which must load.
 - `<!-- file: NAME -->`: the block is also written to that file; `<!-- broken: NAME -->`: likewise, and it
   must not load.
+- `<!-- module: PATH -->`: the block is a file that netspec could have at that path, and is imported as such;
+  `<!-- added: PATH -->`: it could stand at the end of that file.
 - `<!-- excerpt: PATH -->`: the block is part of that file of the repository.
 - `<!-- output: COMMAND -->`: the block is what that command prints on stdout.
 - `<!-- later -->`: a spec of a later version, which must not load yet.
@@ -25,6 +27,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -54,9 +57,9 @@ class Block:
 
 
 def documents() -> list[Path]:
-    """README.md and what is in docs/; last the file whose examples add an op to the process."""
-    found = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
-    return sorted(found, key=lambda path: path.name == "adding-an-op.md")
+    """README.md and what is in docs/; last the files whose examples add ops or commands to the process."""
+    paths = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+    return sorted(paths, key=lambda path: path.name.startswith("adding-"))
 
 
 def blocks(document: str) -> Iterator[Block]:
@@ -98,6 +101,8 @@ def _run(block: Block, namespace: dict[str, Any], place: str, update: bool) -> s
         if update and not _elided(block.text):
             return printed
         compare(block.text, printed)
+    elif block.kind in ("module", "added"):
+        import_text(block.what, block.text, new=block.kind == "module")
     elif block.kind in ("broken", "later"):
         text = complete(block.text) if block.kind == "later" else block.text
         assert not loads(text), "this loads, and is said not to"
@@ -180,6 +185,14 @@ def python(text: str, namespace: dict[str, Any], place: str) -> None:
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
     runner.run(test, out=said.append, clear_globs=False)
     assert not runner.failures, "".join(said)
+
+
+def import_text(path: str, text: str, new: bool) -> None:
+    """Run a text as a module of netspec, or at the end of one: `netspec/tables.py` is the path of `netspec.tables`."""
+    name = path.removesuffix(".py").replace("/", ".")
+    if new:
+        sys.modules[name] = type(sys)(name)
+    exec(compile(text, path, "exec", dont_inherit=True), import_module(name).__dict__)
 
 
 def check_spec(text: str) -> None:

@@ -21,8 +21,8 @@ from tests.docs import documents
 REPOSITORY = documents.REPOSITORY
 FILES = documents.documents()
 HAND_WRITTEN = [path for path in FILES if path.name != "ops.md"]
-APART = ("adding-an-op.md", "own-ops.md")
-"""Files whose examples change the process (a new op), and so run in one of their own."""
+APART = ("adding-a-backend.md", "adding-a-command.md", "adding-an-op.md", "own-ops.md")
+"""Files whose examples change the process (a new op, a new command), and so run in one of their own."""
 HEAD = "netspec: 1\nname: x\ninputs: {image: [N, 3, 8, 8]}\n"
 
 

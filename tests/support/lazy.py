@@ -6,9 +6,9 @@
         import torch
         from netspec.backends.pytorch.runtime.prove import prove_module
 
-Each name in the block stands for the module, class or function of that name, which is imported when a test first asks
-it for an attribute, calls it, or compares a type with it. A type checker and an editor see plain imports. This is what
-`lazy import` does in Python 3.15 (PEP 810).
+Each name in the block stands for the module, class, function or table of that name, which is imported when a test first
+asks it for an attribute or an item, calls it, or compares a type with it. A type checker and an editor see plain
+imports. This is what `lazy import` does in Python 3.15 (PEP 810).
 """
 
 from __future__ import annotations
@@ -54,6 +54,9 @@ class _Lazy:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.__load()(*args, **kwargs)
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.__load()[key]
 
     def __instancecheck__(self, instance: Any) -> bool:
         return isinstance(instance, self.__load())
