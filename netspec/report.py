@@ -7,8 +7,10 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from functools import cache
-from typing import Any, cast
+from functools import cache, partial
+from itertools import chain, islice
+from operator import attrgetter
+from typing import Any
 
 from netspec.dims import Symbolic
 from netspec.gc_pause import gc_paused
@@ -50,7 +52,7 @@ class TypedReport(Report, ABC):
     """
 
     def __post_init__(self) -> None:
-        self.update(_plain_fields(self))
+        self.update(_plain_rows(type(self), [self])[0])
 
     @abstractmethod
     def table(self) -> Table:
@@ -70,37 +72,63 @@ def plain(value: object) -> Any:
     >>> plain({"stride": (Fraction(1, 2), 1)})
     {'stride': ['1/2', 1]}
     """
-    if type(value) in _ATOMS:
-        return value
-    if isinstance(value, Mapping):
-        return {key: plain(entry) for key, entry in cast("Mapping[str, object]", value).items()}
-    if isinstance(value, list | tuple):
-        entries = cast("Sequence[object]", value)
-        return [entry if type(entry) in _ATOMS else plain(entry) for entry in entries]
-    if isinstance(value, Symbolic | Fraction):
-        return str(value)
-    return _plain_fields(value)
+    return value if type(value) in _ATOMS else _converter(type(value))([value])[0]
 
 
 _ATOMS = frozenset([str, int, float, bool, type(None)])
 """Types whose values JSON has as they are: nearly all of a report, so they are told without a call."""
 
 
-def _plain_fields(result: object) -> dict[str, Any]:
-    """The fields of a dataclass that are keys of its JSON."""
-    data: dict[str, Any] = {}
-    for name, optional in _keys(type(result)):
-        value = getattr(result, name)
-        if not optional or value != "":
-            data[name] = value if type(value) in _ATOMS else plain(value)
-    return data
+def _plain_list(values: Sequence[object]) -> list[Any]:
+    """Values as JSON has them. Those of one type, such as the many rows of a report, are converted together."""
+    plain_values = [*values]
+    for kind in {*map(type, values)} - _ATOMS:
+        places = [place for place, value in enumerate(values) if type(value) is kind]
+        entries = _converter(kind)([values[place] for place in places])
+        for place, entry in zip(places, entries, strict=True):
+            plain_values[place] = entry
+    return plain_values
 
 
 @cache
-def _keys(kind: type[Any]) -> Sequence[tuple[str, bool]]:
-    """The names of a dataclass's fields that are keys of its JSON, each with whether it is left out when empty."""
+def _converter(kind: type[Any]) -> Callable[[Sequence[Any]], list[Any]]:
+    """The function that gives values of a type as JSON has them."""
+    if issubclass(kind, Mapping):
+        return lambda mappings: [{key: plain(entry) for key, entry in mapping.items()} for mapping in mappings]
+    if issubclass(kind, list | tuple):
+        return _plain_lists
+    if issubclass(kind, Symbolic | Fraction):
+        return lambda numbers: [*map(str, numbers)]
+    return partial(_plain_rows, kind)
+
+
+def _plain_lists(lists: Sequence[Sequence[object]]) -> list[list[Any]]:
+    """Lists as JSON has them: converted as one list, and cut into theirs again, since most are short."""
+    flat = [*chain.from_iterable(lists)]
+    if _ATOMS.issuperset(map(type, flat)):
+        return [[*each] for each in lists]
+    entries = iter(_plain_list(flat))
+    return [[*islice(entries, len(each))] for each in lists]
+
+
+def _plain_rows(kind: type[Any], values: Sequence[Any]) -> list[dict[str, Any]]:
+    """Dataclasses of one type as mappings of the fields that are keys of their JSON, converted column by column."""
+    names, optional = _keys(kind)
+    columns = [_plain_list([*map(attrgetter(name), values)]) for name in names]
+    rows = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    for name in optional:
+        for row in rows:
+            if row[name] == "":
+                del row[name]
+    return rows
+
+
+@cache
+def _keys(kind: type[Any]) -> tuple[Sequence[str], Sequence[str]]:
+    """The names of a dataclass's fields that are keys of its JSON, and of those that are left out when empty."""
     fields = [field for field in dataclasses.fields(kind) if field.metadata.get("json") != HIDDEN["json"]]
-    return [(field.name, field.metadata.get("json") == OPTIONAL["json"]) for field in fields]
+    optional = [field.name for field in fields if field.metadata.get("json") == OPTIONAL["json"]]
+    return [field.name for field in fields], optional
 
 
 def to_json(data: Mapping[str, Any]) -> str:

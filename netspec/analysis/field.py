@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 
 from netspec.analysis.intervals import Spans
 from netspec.dims import Dim
@@ -76,7 +77,14 @@ def unknown_field(note: str, axes: int) -> Field:
     return Field(unknown, unknown, unknown, note, axes=(LOST,) * axes)
 
 
+@lru_cache
 def whole_field(extent: tuple[Dim, ...]) -> Field:
     """The field of what sees all of an input."""
     zeros = (0,) * len(extent)
     return Field(extent, zeros, zeros)
+
+
+def is_whole(field: Field, extent: tuple[Dim, ...]) -> bool:
+    """Whether a field is that of what sees all of an input."""
+    # Sizes differ for nearly all fields, and are compared sooner than fields.
+    return field.size == extent and field == whole_field(extent)

@@ -25,11 +25,13 @@ from netspec.analysis.field import (
     VARIES,
     Field,
     Offset,
+    is_whole,
     unknown_field,
     whole_field,
 )
 from netspec.analysis.intervals import Spans
 from netspec.dims import MAX_DIM, Dim
+from netspec.graph.memo import NodeMemo
 from netspec.graph.model import Graph, Node
 from netspec.ops.base import AxisOrigins
 from netspec.types import Reach, Tensor, Upsampling, Window
@@ -47,20 +49,19 @@ def propagate_fields(graph: Graph, origin: str | None = None) -> dict[str, dict[
     origins = [origin] if origin is not None else [i.name for i in graph.inputs]
     extents = {value: types[value].spatial for value in origins}
     fields: dict[str, dict[str, Field]] = {value: _own_field(value, len(extents[value])) for value in origins}
-    rules: dict[tuple[int, ...], _Rules] = {}
+    rules_of = NodeMemo(graph, _rules)
     for node in graph.nodes:
         if node.path == origin:
             continue
-        inputs = [types[value] for value in node.inputs]
-        # Few pairs of op and input types are different objects.
-        key = (id(node.op), *map(id, inputs))
-        if key not in rules:
-            rules[key] = _rules(node, inputs)
-        reads = [(types[value], read) for value in node.inputs[: node.op.reads] if (read := fields.get(value))]
-        if rules[key].window is Reach.POINT and len(set(inputs)) > 1:
-            reads = [(x, _broadcast(read, x, node.type, extents)) for x, read in reads]
-        seen = _merged([read for _, read in reads], rules[key], extents)
-        fields.update((value, seen) for value, _ in node.values())
+        rules = rules_of(node)
+        values = node.inputs[: node.op.reads]
+        reads = [read for value in values if (read := fields.get(value))]
+        if rules.broadcasts:
+            types_read = [types[value] for value in values if fields.get(value)]
+            reads = [_broadcast(read, x, node.type, extents) for read, x in zip(reads, types_read, strict=True)]
+        seen = fields[node.path] = _merged(reads, rules, extents)
+        if len(node.types) > 1:
+            fields.update((value, seen) for value, _ in node.values())
     return fields
 
 
@@ -78,15 +79,23 @@ class _Rules:
     mixed: tuple[int, ...]
     inputs: Sequence[Tensor]
     outputs: range
+    broadcasts: bool
+    """Whether an input may have axes of size 1 that the output repeats."""
 
 
-def _rules(node: Node, inputs: Sequence[Tensor]) -> _Rules:
-    op = node.op
-    return _Rules(op.window(*inputs), op.axes(*inputs), op.mixed(*inputs), inputs, range(node.type.rank))
+def _rules(node: Node, inputs: tuple[Tensor, ...]) -> _Rules:
+    op, window = node.op, node.op.window(*inputs)
+    broadcasts = window is Reach.POINT and len(set(inputs)) > 1
+    return _Rules(window, op.axes(*inputs), op.mixed(*inputs), inputs, range(node.type.rank), broadcasts)
 
 
 def _merged(reads: list[dict[str, Field]], rules: _Rules, extents: Mapping[str, _Extent]) -> dict[str, Field]:
     """The fields of an op's output, by those of the values it reads."""
+    if len(reads) == 1:
+        (fields,) = reads
+        if rules.window is Reach.POINT and not any(field.axes for field in fields.values()):
+            return fields
+        return {name: _after_op(field, rules, extents[name]) for name, field in fields.items()}
     merged: dict[str, Field] = {}
     for fields in reads:
         for name, field in fields.items():
@@ -103,7 +112,7 @@ def _broadcast(fields: dict[str, Field], x: Tensor, y: Tensor, extents: Mapping[
 def _broadcast_field(field: Field, x: Tensor, y: Tensor, extent: _Extent) -> Field:
     axes = enumerate(field.value_axes)
     repeated = [n for n, a in axes if 0 <= a < x.rank == y.rank and x.shape[a] == 1 and y.shape[a] != 1]
-    if not repeated or field == whole_field(extent):
+    if not repeated or is_whole(field, extent):
         return field
     if field.note:
         return unknown_field(field.note if not field.spans else VARIES, len(field.size))
@@ -121,7 +130,7 @@ def _broadcast_field(field: Field, x: Tensor, y: Tensor, extent: _Extent) -> Fie
 def _after_op(field: Field, rules: _Rules, extent: _Extent) -> Field:
     """The field of an op's output, by that of one value it reads."""
     window = rules.window
-    if (window is Reach.POINT and not field.axes) or field == whole_field(extent):
+    if (window is Reach.POINT and not field.axes) or is_whole(field, extent):
         return field
     if rules.axes is not None and (field.axes or window is Reach.UNPLACED):
         return _after_axes_moved(field, rules.axes, rules.mixed, rules.inputs[0], extent)

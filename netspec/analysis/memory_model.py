@@ -15,6 +15,7 @@ from typing import Literal
 from netspec.dims import symbols
 from netspec.errors import fail
 from netspec.graph.infer import check_sizes
+from netspec.graph.memo import NodeMemo
 from netspec.graph.model import Graph, Mode, Node
 from netspec.graph.walk import live_nodes, outputs_of
 from netspec.types import Memory, Tensor, Weight
@@ -147,9 +148,7 @@ def size_of(tensor: Tensor) -> int:
 
 def _weight_bytes(schedule: _Schedule) -> tuple[int, int]:
     """Bytes of parameters and of buffers; a shared weight once."""
-    weights = {
-        weight.key(node.weights_of): weight for node in schedule.nodes for weight in schedule.graph.weights(node)
-    }
+    weights = {weight.key(node.weights_of): weight for node in schedule.nodes for weight in schedule.weights(node)}
     sizes = {"parameter": 0, "buffer": 0}
     for weight in weights.values():
         sizes[weight.kind] += schedule.weight_size(weight)
@@ -206,10 +205,18 @@ class _Schedule:
         self.root = {i.name: i.name for i in graph.inputs}
         self.unknown: list[str] = []
         self._dtype: DType = dtype
-        self._types = {value: self._in_dtype(type.at(sizes)) for value, type in graph.types.items()}
+        # Few types are different objects.
+        distinct = {id(type): type for type in graph.types.values()}
+        sized = {key: self._in_dtype(type.at(sizes)) for key, type in distinct.items()}
+        self._types = {value: sized[id(type)] for value, type in graph.types.items()}
+        self.weights = NodeMemo(graph, lambda node, inputs: node.op.weights(*inputs))
+        memory_of = NodeMemo(
+            graph,
+            lambda node, inputs: node.op.memory(self.train, self._types[node.path], *[sized[id(x)] for x in inputs]),
+        )
         self._memories: dict[str, Memory] = {}
         for node in self.nodes:
-            memory = node.op.memory(self.train, self._types[node.path], *[self._types[value] for value in node.inputs])
+            memory = memory_of(node)
             if memory is None:
                 self.unknown.append(node.path)
             self._memories[node.path] = memory or Memory()
@@ -274,7 +281,7 @@ class _Schedule:
         for node in self.nodes:
             if all(value not in needed for value, _ in node.values()):
                 continue
-            has_parameters = any(w.kind == "parameter" for w in self.graph.weights(node))
+            has_parameters = any(w.kind == "parameter" for w in self.weights(node))
             if has_parameters or any(value in trained for value in node.inputs[: node.op.reads]):
                 trained.update(value for value, _ in node.values())
         return trained
@@ -367,7 +374,7 @@ class _Gradients:
 
     def hold_weights(self, node: Node) -> None:
         """Hold the gradients of a node's parameters until the end; those of shared ones once."""
-        for weight in self._schedule.graph.weights(node):
+        for weight in self._schedule.weights(node):
             key = f"{weight.key(node.weights_of)}:gradient of a weight"
             if weight.kind == "parameter" and key not in self._weights:
                 self._weights.add(key)

@@ -126,20 +126,13 @@ def _layers(graph: Graph, nodes: Sequence[Node], costs: Mapping[str, Cost]) -> t
     public: dict[int, ReceptiveField | Mapping[str, ReceptiveField] | None] = {}
     layers: list[LayerSummary] = []
     for node in nodes:
-        by_input = fields[node.path]
-        if id(by_input) not in public:
-            public[id(by_input)] = _public_fields(by_input, several)
-        cost = costs[node.path]
+        by_input, cost = fields[node.path], costs[node.path]
+        key = id(by_input)
+        if key not in public:
+            public[key] = _public_fields(by_input, several)
+        shape = node.types[0].shape
         layers.append(
-            LayerSummary(
-                node.path,
-                node.op.opname,
-                node.inputs,
-                node.type.shape,
-                cost.parameters,
-                cost.macs,
-                public[id(by_input)],
-            )
+            LayerSummary(node.path, node.op.opname, node.inputs, shape, cost.parameters, cost.macs, public[key])
         )
     return tuple(layers)
 
@@ -150,8 +143,10 @@ def _public_fields(
     """The fields of a value as a layer has them: one by itself if the network has one input only."""
     if not by_input:
         return None
-    public = {name: field.public() for name, field in by_input.items()}
-    return public if several else next(iter(public.values()))
+    if several:
+        return {name: field.public() for name, field in by_input.items()}
+    (field,) = by_input.values()
+    return field.public()
 
 
 def _input_symbols(graph: Graph) -> set[str]:

@@ -220,9 +220,12 @@ class Assembler:
             )
             self._claim(node.path, node.span, node.scope)
             self.nodes.append(node)
-            for (old_value, _), (value, type) in zip(old.values(), node.values(), strict=True):
-                values[old_value] = value
-                self.types[value] = type
+            if len(node.types) == 1:
+                values[old.path] = node.path
+                self.types[node.path] = node.types[0]
+            else:
+                values.update(zip(dict(old.values()), dict(node.values()), strict=True))
+                self.types.update(node.values())
         for scope in recording.scopes:
             self.add_scope(
                 replace(

@@ -38,13 +38,14 @@ def canonical(graph: Dag) -> list[Any]:
         ]
     """
     keys = _order_keys(graph)
+    ops = _ops(graph)
     numbers = {i.name: number for number, i in enumerate(graph.inputs)}
     nodes: list[list[Any]] = []
     owners: dict[str, int] = {}
     for node in in_order(graph, keys):
         inputs = [numbers[value] for value in _sorted_inputs(node, keys)]
         owner = owners.setdefault(node.weights_of, len(nodes))
-        nodes.append([*_op(node), _unordered(node, inputs), owner])
+        nodes.append([*ops[id(node.op)], _unordered(node, inputs), owner])
         for value, _ in node.values():
             numbers[value] = len(numbers)
     outputs = [[numbers[o.value], o.mode] for o in graph.outputs]
@@ -70,8 +71,10 @@ def _input_types(graph: Dag) -> list[Any]:
     return types
 
 
-def _op(node: Node) -> tuple[str, dict[str, Any]]:
-    return node.op.opname, node.op.model_dump(mode="json")
+def _ops(graph: Dag) -> dict[int, tuple[str, dict[str, Any]]]:
+    """The name and attributes of every op, by its identity: equal steps of a spec have one op."""
+    ops = {id(node.op): node.op for node in graph.nodes}
+    return {key: (op.opname, op.model_dump(mode="json")) for key, op in ops.items()}
 
 
 def _text(value: Any) -> str:
@@ -89,9 +92,10 @@ def _unordered(node: Node, inputs: list[Any]) -> list[Any]:
 
 def _digests(graph: Dag) -> dict[str, str]:
     """For every value, a digest of all that it is computed from."""
+    ops = _ops(graph)
     digests = {i.name: f"input {number}" for number, i in enumerate(graph.inputs)}
     for node in graph.nodes:
-        digest = _digest([*_op(node), _unordered(node, [digests[value] for value in node.inputs])])
+        digest = _digest([*ops[id(node.op)], _unordered(node, [digests[value] for value in node.inputs])])
         for number, (value, _) in enumerate(node.values()):
             digests[value] = f"{digest}:{number}"
     return digests

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -100,11 +100,13 @@ class Node:
         """The last part of the path."""
         return self.path.rpartition(".")[2]
 
-    def values(self) -> Iterator[tuple[str, Tensor]]:
+    def values(self) -> Sequence[tuple[str, Tensor]]:
         """Every output's value name with its type, the first under the path itself."""
-        yield self.path, self.types[0]
-        for name, type in zip(self.op.output_names[1:], self.types[1:], strict=True):
-            yield f"{self.path}:{name}", type
+        first = (self.path, self.types[0])
+        if len(self.types) == 1:
+            return (first,)
+        further = zip(self.op.output_names[1:], self.types[1:], strict=True)
+        return (first, *((f"{self.path}:{name}", type) for name, type in further))
 
 
 @dataclass(frozen=True)

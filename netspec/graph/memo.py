@@ -31,11 +31,14 @@ class NodeMemo(Generic[_T]):
     def __init__(self, graph: Dag, compute: Callable[[Node, tuple[Tensor, ...]], _T]) -> None:
         self.graph = graph
         self.compute = compute
+        self._types = graph.types
         self._answers: dict[tuple[int, ...], _T] = {}
 
     def __call__(self, node: Node) -> _T:
-        types = self.graph.input_types(node)
-        key = op_key(node.op, types)
+        # Written out, not by `input_types` and `op_key`: it is asked about every node of a graph.
+        types = self._types
+        inputs = [types[value] for value in node.inputs]
+        key = (id(node.op), *map(id, inputs))
         if key not in self._answers:
-            self._answers[key] = self.compute(node, types)
+            self._answers[key] = self.compute(node, tuple(inputs))
         return self._answers[key]

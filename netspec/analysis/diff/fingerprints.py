@@ -113,7 +113,8 @@ class FingerprintedGraph:
             for node in self.graph.nodes:
                 read = sorted([before.get(value, 0) for value in node.inputs])
                 number = self._numbers.of("neighbourhood", node.op.opname, *read)
-                nearby.update((value, number) for value, _ in node.values())
+                for value, _ in node.values():
+                    nearby[value] = number
         return nearby
 
     def _depths(self) -> dict[str, int]:
@@ -121,7 +122,8 @@ class FingerprintedGraph:
         depths = {i.name: 0 for i in self.graph.inputs}
         for node in self.graph.nodes:
             depth = 1 + max([depths[value] for value in node.inputs], default=0)
-            depths.update((value, depth) for value, _ in node.values())
+            for value, _ in node.values():
+                depths[value] = depth
         return depths
 
     def _in_order(self) -> list[Node]:

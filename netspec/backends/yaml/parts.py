@@ -12,7 +12,7 @@ from netspec.expression import Expression
 from netspec.graph.borrow import SecondCalls
 from netspec.graph.lexicon import Lexicon
 from netspec.graph.model import Graph, Node, Scope, SpecParameter
-from netspec.graph.paths import is_below, node_of
+from netspec.graph.paths import node_of
 from netspec.graph.sharing import Sharing
 from netspec.graph.tree import Group, tree
 from netspec.naming import free_name
@@ -306,11 +306,12 @@ class PartsReader:
     def values_leaving(self, item: Group | Node, around: str = "") -> list[str]:
         """The values computed in a scope that are used outside it, or outside the scope at `around`."""
         path = around or (item.path if isinstance(item, Group) else item.scope)
+        below = f"{path}." if path else ""
         nodes = item.nodes() if isinstance(item, Group) else (item,)
         leaving: list[str] = []
         for node in nodes:
             for value, _ in node.values():
-                outside = (u.scope != path and not is_below(u.scope, path) for u in self.graph.users[value])
+                outside = (u.scope != path and not u.scope.startswith(below) for u in self.graph.users[value])
                 if value in self.outputs or any(outside):
                     leaving.append(value)
         return leaving

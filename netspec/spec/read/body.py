@@ -133,7 +133,7 @@ class BlockDefinition:
         """Its name for messages, as in "block `bottleneck`"."""
         return f"{'block' if self.declared is None else 'network'} `{self.name}`"
 
-    @property
+    @cached_property
     def in_graph(self) -> Block:
         """The block as graphs keep it: without parameters that hold steps, which are nodes there."""
         plain = tuple([p for p in self.info.parameters if p.kind != "body"])
