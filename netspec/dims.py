@@ -1,7 +1,7 @@
 """Sizes that may be symbolic: exact integer arithmetic on polynomials and floors.
 
-A dim is an `int`, or a `Symbolic` in normal form. The constant inside a floor is in `[0, divisor)`, and floors of
-floors are merged, so that two chains of windows have the same form exactly when they are the same function:
+A dim is an `int`, or a `Symbolic` in normal form. The constant inside of a floor is in `[0, divisor)`, and floors of
+floors are merged, so that two chains of windows have the same form exactly if they are the same function:
 floor((floor((H + b) / c) + d) / s) = floor((H + b + c*d) / (c*s)).
 
 >>> height = symbol("H")
@@ -19,7 +19,7 @@ from typing import cast
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """floor(inner / divisor), an atom of the normal form: a factor of its terms, as a symbol is."""
+    """floor(inner / divisor), an atom of the normal form: like a symbol, it is a factor of terms."""
 
     inner: Symbolic
     divisor: int
@@ -29,7 +29,7 @@ class Floor:
 
 
 MAX_DIM = 2**63 - 1
-"""The largest size, and the largest coefficient in a symbolic one."""
+"""The largest size, and the largest coefficient of a symbolic size."""
 
 
 class TooLargeError(ArithmeticError):
@@ -46,9 +46,9 @@ _Monomial = tuple[_Atom, ...]
 
 
 class Symbolic:
-    """An integer polynomial over symbols and floors, never a constant: made with `symbol` and arithmetic.
+    """An integer polynomial over symbols and floors, never a constant; create one with `symbol` and arithmetic.
 
-    `terms` are its monomials with their coefficients.
+    `terms` are its monomials with their coefficients, without the constant term `constant`.
     """
 
     __slots__ = ("_hash", "_text", "constant", "terms")
@@ -109,7 +109,7 @@ class Symbolic:
             return self
         if divisor > MAX_DIM:
             raise TooLargeError
-        # floor((c*q + r) / c) = q + floor(r / c): quotients go out of the floor, remainders stay in it.
+        # floor((c*q + r) / c) = q + floor(r / c): quotients leave the floor, remainders stay inside.
         quotients = {monomial: coefficient // divisor for monomial, coefficient in self.terms}
         remainders = {monomial: coefficient % divisor for monomial, coefficient in self.terms}
         quotient = _normalized(quotients, self.constant // divisor)
@@ -125,7 +125,7 @@ class Symbolic:
         raise TypeError("the truth of a symbolic size is not known")
 
     def __str__(self) -> str:
-        # Kept, since reports print the batch's `N` for every layer.
+        # The text is cached, since reports print the batch's `N` for every layer.
         if not self._text:
             self._text = self._printed()
         return self._text
@@ -135,7 +135,7 @@ class Symbolic:
         if len(self.terms) == 1:
             monomial, coefficient = self.terms[0]
             if coefficient == 1 and len(monomial) == 1 and isinstance(monomial[0], Floor):
-                # (H + 3)//2 reads better than (H + 1)//2 + 1: the constant outside goes in.
+                # (H + 3)//2 reads better than (H + 1)//2 + 1: the outer constant is moved inside.
                 floor = monomial[0]
                 return str(Floor(cast(Symbolic, floor.inner + self.constant * floor.divisor), floor.divisor))
         parts: list[str] = []
@@ -156,7 +156,7 @@ class Symbolic:
 
 Dim = int | Symbolic
 _MAX_PERIOD = 4096
-"""The longest period of the floors in a difference that `condition` looks through."""
+"""The longest period of floors that `condition` searches."""
 
 
 def symbol(name: str) -> Symbolic:
@@ -165,7 +165,7 @@ def symbol(name: str) -> Symbolic:
 
 
 def _normalized(terms: Mapping[_Monomial, int], constant: int) -> Dim:
-    """The dim of these terms: without zeros, in order, an int where no term is left."""
+    """The dim in normal form: terms sorted, without zeros; an int if no term is left."""
     kept = tuple(sorted(((m, k) for m, k in terms.items() if k), key=_order))
     if max(abs(constant), *(abs(k) for _, k in kept), 0) > MAX_DIM:
         raise TooLargeError
@@ -173,7 +173,7 @@ def _normalized(terms: Mapping[_Monomial, int], constant: int) -> Dim:
 
 
 def _floor(dim: Symbolic, divisor: int) -> Dim:
-    """floor(dim / divisor), where no coefficient reaches the divisor."""
+    """floor(dim / divisor) in normal form; all coefficients have to be smaller than the divisor."""
     # floor((g*q + r) / (g*d)) = floor((q + floor(r / g)) / d)
     common = gcd(divisor, *(k for _, k in dim.terms))
     if common > 1:
@@ -188,7 +188,7 @@ def _floor(dim: Symbolic, divisor: int) -> Dim:
 
 
 def _order(term: tuple[_Monomial, int]) -> tuple[int, tuple[str, ...]]:
-    """Sorts terms: those of higher degree first, then by their text."""
+    """The sort key of a term: higher degrees first, then by text."""
     return -len(term[0]), tuple(str(atom) for atom in term[0])
 
 
@@ -212,7 +212,7 @@ def symbols(dims: Iterable[Dim]) -> set[str]:
 
 
 def substitute(dim: Dim, values: Mapping[str, Dim]) -> Dim:
-    """A size with some of its symbols replaced."""
+    """A size with values in place of some of its symbols."""
     if isinstance(dim, int):
         return dim
     total: Dim = dim.constant
@@ -228,15 +228,15 @@ def substitute(dim: Dim, values: Mapping[str, Dim]) -> Dim:
 
 
 def always_equal(a: Dim, b: Dim) -> bool:
-    """Whether two sizes are equal for every value of their symbols."""
+    """Return whether two sizes are equal for all values of their symbols."""
     return a == b or condition(a, b) == ""
 
 
 def condition(a: Dim, b: Dim) -> str | None:
-    """The condition under which two sizes of one symbol are equal: "" for always, None for never or unknown.
+    """The condition under which two sizes with one symbol are equal: "" for always, None for never or unknown.
 
-    `H % 32 == 0` holds where they are equal and nowhere else. Where no such condition does, the text is the equation
-    and a case: `..., as when H % 32 == 0`.
+    A condition such as `H % 32 == 0` holds exactly if they are equal. If there is no such condition, the text is the
+    equation with a case in which it holds: `..., as when H % 32 == 0`.
 
     >>> condition(symbol("H"), symbol("H") // 2 * 2)
     'H % 2 == 0'
@@ -255,7 +255,7 @@ def condition(a: Dim, b: Dim) -> str | None:
     def at(value: int) -> Dim:
         return substitute(difference, {name: value})
 
-    # From period to period of its floors, the difference is a polynomial for each residue: constant, or it grows.
+    # For each residue modulo the period, the difference is a polynomial: constant if equal at degree + 1 points.
     steps = range(period, (_degree(difference) + 1) * period, period)
     if any(at(value + step) != at(value) for value in range(period) for step in steps):
         return None
@@ -273,18 +273,18 @@ def condition(a: Dim, b: Dim) -> str | None:
 
 
 def _degree(dim: Symbolic) -> int:
-    """The degree of the polynomial; a floor has that of the size inside."""
+    """The degree of the polynomial; a floor has the degree of its inner size."""
     return max(
         sum(_degree(atom.inner) if isinstance(atom, Floor) else 1 for atom in monomial) for monomial, _ in dim.terms
     )
 
 
 def _periods(dim: Symbolic) -> list[int]:
-    """The periods of the floors in a size; [1] where there are none."""
+    """The periods of the floors in a size; [1] without floors."""
     periods: list[int] = []
     for monomial, _ in dim.terms:
         for atom in monomial:
             if isinstance(atom, Floor):
-                # An inner floor's period counts once for every step of the outer one.
+                # The period of a floor is its divisor times those of the floors inside of it.
                 periods.append(atom.divisor * lcm(*_periods(atom.inner)))
     return periods or [1]

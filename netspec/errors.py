@@ -1,4 +1,4 @@
-"""Diagnostics: a message, its place in a file, and a hint how to mend it."""
+"""Diagnostics: errors and warnings with a place in a file, and a hint how to fix them."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ CODES: dict[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing that is wrong: a code, a message, a place, and a hint how to mend it.
+    """One error or warning: a code, a message, a place, and a hint how to fix it (`help`).
 
-    `label` stands beside the carets under the line of the place, and `notes` below them.
+    `label` is printed beside the carets under the line of the place, and `notes` below them.
     """
 
     code: str
@@ -80,7 +80,7 @@ class Diagnostic:
 
 
 class NetspecError(Exception):
-    """A spec, a graph, weights or a model are wrong: one or more diagnostics."""
+    """An error in a spec, a graph, weights or a model, with one or more diagnostics."""
 
     def __init__(self, *diagnostics: Diagnostic) -> None:
         super().__init__(*diagnostics)
@@ -91,43 +91,43 @@ class NetspecError(Exception):
 
 
 class MissingPart(NetspecError):
-    """A package that netspec needs is not installed: the command that installs it is the help. Exit status is 3."""
+    """A package that netspec needs is not installed; the help is the command to install it. The exit status is 3."""
 
     def __init__(self, message: str, help: str) -> None:
         super().__init__(Diagnostic("NS601", message, help=help))
 
 
 def install_extra(extra: str) -> str:
-    """The command that installs an extra of netspec, which is on no package index yet: in its checkout."""
+    """The command that installs an extra of netspec in its checkout; netspec is on no package index yet."""
     return f'pip install -e ".[{extra}]"'
 
 
 @dataclass(slots=True)
 class Findings:
-    """Collects diagnostics, so that one run reports several; the first of a place and code wins."""
+    """Collects up to `limit` diagnostics, so that one run reports several; one for each place and code is kept."""
 
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
     limit: int = 20
 
     def add(self, diagnostic: Diagnostic) -> None:
-        """Keep a diagnostic, unless one of the same code at the same place is kept already, or enough are."""
+        """Add a diagnostic, unless there is one with its code at its place, or the findings are full."""
         key = (diagnostic.code, diagnostic.span)
         if self.full or any((d.code, d.span) == key for d in self.diagnostics):
             return
         self.diagnostics.append(diagnostic)
 
     def extend(self, error: NetspecError) -> None:
-        """Keep the diagnostics of an error."""
+        """Add the diagnostics of an error."""
         for diagnostic in error.diagnostics:
             self.add(diagnostic)
 
     @property
     def full(self) -> bool:
-        """Whether no more diagnostics will be kept."""
+        """True if the limit is reached, and no more diagnostics will be added."""
         return len(self.diagnostics) >= self.limit
 
     def check_full(self) -> None:
-        """Raise the diagnostics if no more will be kept."""
+        """Raise the diagnostics if the limit is reached."""
         if self.full:
             self.check()
 
@@ -151,16 +151,16 @@ def fail(
 
 
 def shortened(text: str, limit: int = 600) -> str:
-    """A text without its middle where it is long: a name that a message repeats may have millions of characters."""
+    """A text, without its middle if it is long: a name in a message may have millions of characters."""
     return text if len(text) <= limit else f"{text[: limit // 2]} ... {text[-limit // 3 :]}"
 
 
 _MAX_LENGTH, _MAX_NAMES = 100, 1_000
-"""Bounds of the search for a hint: the length of names, and their number."""
+"""Limits of the search for a similar name: the length of names, and their number."""
 
 
 def closest(name: str, names: Iterable[str]) -> str:
-    """A hint `did you mean ...?` for a misspelt name; "" where no name is close to it.
+    """A hint `did you mean ...?` for a misspelt name; "" if no name is similar.
 
     >>> closest("conv2", ["conv2d", "relu"])
     'did you mean `conv2d`?'
@@ -173,7 +173,7 @@ def closest(name: str, names: Iterable[str]) -> str:
 
 
 def choices(names: Iterable[str], limit: int = 12) -> str:
-    """Names as a list for a help line, which is cut off at a limit.
+    """Names as a list for a help line, cut off after `limit` names.
 
     >>> choices(["relu", "gelu", "silu"], limit=2)
     '`relu`, `gelu` and 1 more'

@@ -1,4 +1,4 @@
-"""`expect`: the claims a spec makes of itself, and whether they hold."""
+"""`expect`: checks the claims that a spec makes about its network."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
 _FIGURE = re.compile(r"(\d+)(?:\.(\d+))?\s*([KMGBT])\Z")
 _UNITS = {"K": 10**3, "M": 10**6, "G": 10**9, "B": 10**9, "T": 10**12}
 TOTALS = ("parameters", "macs")
-"""The claims on a network, in inference and in training."""
+"""The possible claims about a network, in inference and in training."""
 STEP = ("shape", "stride", "receptive_field", *TOTALS)
-"""The claims on a step."""
+"""The possible claims about a step."""
 
 
 def check_expectations(spec: Spec, result: Result) -> tuple[int, list[Diagnostic]]:
-    """Check the claims of a spec: how many were checked, and a diagnostic for each that does not hold."""
+    """Check the claims of a spec; return the number of claims, and a diagnostic for each that does not hold."""
     checker = _Checker(result)
     if spec.expect is not None:
         checker.network(spec.expect)
-    # Claims on steps are those of the file that has the steps.
+    # Claims about steps hold for the file with the steps, not for one that extends it.
     for step in spec.body.steps if spec.extends is None else ():
         if step.expect is not None:
-            checker.step(step.called, step.expect)
+            checker.step(step.name, step.expect)
     return checker.count, checker.findings.diagnostics
 
 
 class _Checker:
-    """Compares claims with the analyses of a graph, and keeps a diagnostic for each that does not hold."""
+    """Compares claims with the analyses of a graph, and collects a diagnostic for each that does not hold."""
 
     def __init__(self, result: Result) -> None:
         self.graph: Graph = result.graph
@@ -49,10 +49,10 @@ class _Checker:
         self.count = 0
         self._summaries: dict[Mode, Summary] = {}
         self._fields: dict[str | None, Mapping[str, Mapping[str, Field]]] = {}
-        """Receptive fields over a value; under None, over the network's inputs."""
+        """The receptive fields over a value, or over the network's inputs for None."""
 
     def network(self, claims: Map) -> None:
-        """Check the claims about the network, with those under `train` (in training) and `steps` (on steps)."""
+        """Check the claims about the network, and those under `train`, about training, and `steps`, about steps."""
         for name, entry in claims.entries.items():
             if name not in ("train", "steps"):
                 self.total_of_network(name, entry, "inference", [*TOTALS, "train", "steps"])
@@ -65,7 +65,7 @@ class _Checker:
                 self.listed_steps(entry.value)
 
     def listed_steps(self, claims: Map) -> None:
-        """Check the claims on steps that stand under `expect: steps`, by their paths."""
+        """Check the claims under `expect: steps`, which are by the paths of steps."""
         for path, entry in claims.entries.items():
             if not isinstance(entry.value, Map):
                 self.refuse("NS216", f"claims on `{path}` are a mapping", entry, "such as `{shape: [N, ...]}`")
@@ -76,7 +76,7 @@ class _Checker:
                 self.step(path, entry.value)
 
     def step(self, path: str, claims: Map) -> None:
-        """Check the claims on a step; on one that was left out, none."""
+        """Check the claims about a step, unless it was left out."""
         value = self.value_of(path)
         if value is None:
             return
@@ -94,7 +94,7 @@ class _Checker:
                 self.refuse("NS204", f"a step's `expect` has no claim `{name}`", entry, help)
 
     def value_of(self, path: str) -> str | None:
-        """The value that a step, scope or input gives; None where there is none of that path."""
+        """The value of the step, scope or input at a path; None if there is none."""
         if path in self.steps:
             return self.steps[path]
         if path in self.graph.scopes:
@@ -102,11 +102,11 @@ class _Checker:
         return path if path in self.graph.types else None
 
     def field(self, name: str, entry: Entry, value: str) -> None:
-        """Check `stride: 2` or `receptive_field: 5`, `[5, 3]`, `{size: 7, over: pool2}`: over another step's output."""
-        origin, wanted = None, entry.value
-        if isinstance(wanted, Map):
-            over = wanted.entries.get("over")
-            if name != "receptive_field" or over is None or set(wanted.entries) != {"size", "over"}:
+        """Check `stride: 2` or `receptive_field: 5`, also `[5, 3]`, or over a step: `{size: 7, over: pool2}`."""
+        origin, claimed = None, entry.value
+        if isinstance(claimed, Map):
+            over = claimed.entries.get("over")
+            if name != "receptive_field" or over is None or set(claimed.entries) != {"size", "over"}:
                 self.refuse("NS216", f"`{name}` takes a size, or `size` and `over`", entry)
                 return
             path = str(plain_data(over.value))
@@ -114,18 +114,18 @@ class _Checker:
             if origin is None:
                 self.refuse("NS209", f"there is no step `{path}`", over, closest(path, self.steps))
                 return
-            wanted = wanted.entries["size"].value
+            claimed = claimed.entries["size"].value
         fields = self.fields_over(origin).get(value, {})
         if not fields:
             self.refuse("NS216", f"`{value}` sees no input with positions", entry)
             return
         first = next(iter(fields.values()))
         numbers = first.size if name == "receptive_field" else first.stride
-        claim = plain_data(wanted)
-        sizes = wanted.items if isinstance(wanted, Seq) else [wanted]
+        claim = plain_data(claimed)
+        sizes = claimed.items if isinstance(claimed, Seq) else [claimed]
         if any(isinstance(size, Scalar) and isinstance(size.value, str) for size in sizes):
             help = "such as `7` or `[7, 5]`"
-            self.findings.add(Diagnostic("NS216", f"`{name}` takes a size, not {show(claim)}", wanted.span, help=help))
+            self.findings.add(Diagnostic("NS216", f"`{name}` takes a size, not {show(claim)}", claimed.span, help=help))
             return
         self.compare(name, entry, list(numbers), claim if isinstance(claim, list) else [claim] * len(numbers))
 
@@ -136,7 +136,7 @@ class _Checker:
         return self._fields[origin]
 
     def total_of_network(self, name: str, entry: Entry, mode: Mode, claims: Sequence[str]) -> None:
-        """Check a total of the network; `claims` are the names that stand at this place."""
+        """Check a total of the network; `claims` are the names of claims that are valid here."""
         if name in TOTALS:
             self.total(name, entry, self.summary(mode)["totals"][name])
         else:
@@ -144,38 +144,38 @@ class _Checker:
             self.refuse("NS204", f"`expect` has no claim `{name}`", entry, help)
 
     def total(self, name: str, entry: Entry, value: int | None) -> None:
-        """Check a claim on a count, or several: exact ints, and figures such as `144 M`."""
+        """Check one or several claims about a count: exact ints, or figures such as `144 M`."""
         claims = entry.value.items if isinstance(entry.value, Seq) else [entry.value]
         if not claims:
             self.refuse("NS216", f"`{name}` claims nothing", entry)
         for claim in claims:
             self.count += 1
-            wanted = plain_data(claim)
-            holds = type(wanted) is int and wanted == value
-            if isinstance(wanted, str) and value is not None:
-                decided = figure_holds(wanted, value)
+            claimed = plain_data(claim)
+            holds = type(claimed) is int and claimed == value
+            if isinstance(claimed, str) and value is not None:
+                decided = figure_holds(claimed, value)
                 if decided is None:
-                    message = f"`{name}` takes an int, or a figure such as `144 M`, not {show(wanted)}"
+                    message = f"`{name}` takes an int, or a figure such as `144 M`, not {show(claimed)}"
                     self.findings.add(Diagnostic("NS216", message, claim.span))
                     continue
                 holds = decided
             if not holds:
-                shown = wanted if isinstance(wanted, str) else show(wanted)
+                shown = claimed if isinstance(claimed, str) else show(claimed)
                 self.broken(name, claim, shown, "unknown" if value is None else f"{value:,}")
 
-    def compare(self, name: str, entry: Entry, value: list[Any], wanted: Any) -> None:
-        """Check a claim on a list: a shape, or sizes of axes."""
+    def compare(self, name: str, entry: Entry, value: list[Any], claimed: Any) -> None:
+        """Check a claim about a list: a shape, or sizes of axes."""
         self.count += 1
-        if value != wanted:
-            self.broken(name, entry.value, show(wanted), _list_text(value))
+        if value != claimed:
+            self.broken(name, entry.value, show(claimed), _list_text(value))
 
-    def broken(self, name: str, claim: Data, wanted: str, value: str) -> None:
-        """Keep the diagnostic of a claim that does not hold."""
-        message = f"`{name}` is claimed to be {wanted.replace(chr(39), '')} and is {value}"
+    def broken(self, name: str, claim: Data, claimed: str, value: str) -> None:
+        """Add the diagnostic of a claim that does not hold."""
+        message = f"`{name}` is claimed to be {claimed.replace(chr(39), '')} and is {value}"
         self.findings.add(Diagnostic("NS216", message, claim.span))
 
     def refuse(self, code: str, message: str, entry: Entry, help: str = "") -> None:
-        """Keep the diagnostic of a claim that is none."""
+        """Add the diagnostic of an invalid claim."""
         self.findings.add(Diagnostic(code, message, entry.key_span, help=help))
 
     def summary(self, mode: Mode) -> Summary:
@@ -190,12 +190,12 @@ def _list_text(values: list[Any]) -> str:
 
 
 def _is_part(path: str, step: str) -> bool:
-    """Whether a node is a step, or below it."""
+    """Return whether the node at a path is a step, or below it."""
     return path == step or is_below(path, step)
 
 
 def figure_holds(text: str, value: int) -> bool | None:
-    """Whether a figure as papers print it is this count, rounded or cut; None where the text is no figure.
+    """Return whether a figure as papers print it is this count, rounded or truncated; None if the text is no figure.
 
     >>> figure_holds("144 M", 143_667_240), figure_holds("143 M", 143_667_240), figure_holds("145 M", 143_667_240)
     (True, True, False)
@@ -203,9 +203,9 @@ def figure_holds(text: str, value: int) -> bool | None:
     match = _FIGURE.match(text)
     if match is None:
         return None
-    whole, digits, unit = match.groups()
+    integer, digits, unit = match.groups()
     step = Fraction(_UNITS[unit], 10 ** len(digits or ""))
-    printed = int(whole + (digits or "")) * step
-    cut = value // step * step
+    printed = int(integer + (digits or "")) * step
+    truncated = value // step * step
     rounded = (value + step / 2) // step * step
-    return printed in (cut, rounded)
+    return printed in (truncated, rounded)

@@ -1,4 +1,4 @@
-"""Files: writing one whole or not at all, and which files are inputs, so that no output replaces them."""
+"""Files: writes a file completely or not at all, and records input files, so that no output replaces them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from pathlib import Path
 FilePath = str | os.PathLike[str]
 
 _inputs: ContextVar[set[tuple[int, int]] | None] = ContextVar("_inputs", default=None)
-"""The files that a command has read, by device and number, so that links and spellings make no difference."""
+"""The files that a command has read, by device and inode, which do not depend on links and spellings."""
 _temporaries: set[Path] = set()
-"""The temporary files of this process that are there now."""
+"""The temporary files of this process that exist now."""
 _TEMPORARY = re.compile(r"\.netspec-(?P<host>[0-9a-f]{8})-(?P<process>\d+)-")
 _DAY = 24 * 60 * 60
 
 
 @contextmanager
 def keeping_inputs() -> Generator[None]:
-    """Record which files are read in this context, for `is_input`."""
+    """Record the files that are read in this context, for `is_input`."""
     token = _inputs.set(set())
     try:
         yield
@@ -34,7 +34,7 @@ def keeping_inputs() -> Generator[None]:
 
 
 def note_input(path: FilePath) -> None:
-    """Record that a file is read."""
+    """Record a file that is read."""
     inputs = _inputs.get()
     if inputs is not None:
         with suppress(OSError, ValueError):
@@ -43,7 +43,7 @@ def note_input(path: FilePath) -> None:
 
 
 def is_input(path: FilePath) -> bool:
-    """Whether the running command has read this file, under this name or another."""
+    """Return whether the running command has read this file, under this name or another."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -53,17 +53,17 @@ def is_input(path: FilePath) -> bool:
 
 @contextmanager
 def replacing(path: Path) -> Generator[Path]:
-    """A temporary file beside `path`, which replaces it at the end; after an exception `path` stays as it was.
+    """Yield a temporary file beside `path`, which replaces it at the end; after an exception `path` is unchanged.
 
-    Temporary files of processes that were killed are removed from the folder first.
+    Temporary files of killed processes are removed from the folder first.
     """
     if path.exists() and not path.is_file():
-        # /dev/null and pipes are written to, never replaced; a folder says what it is.
+        # /dev/null and pipes are written to, never replaced; for a folder, opening it raises the right error.
         yield path
         return
     target = Path(os.path.realpath(path))
     _sweep(target.parent)
-    # The name says which process it belongs to; some writers need the suffix.
+    # The name tells the process that it belongs to; some writers need the suffix.
     prefix = f".netspec-{_host()}-{os.getpid()}-"
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=prefix, suffix=target.suffix[:16])
     temporary = Path(name)
@@ -79,14 +79,14 @@ def replacing(path: Path) -> Generator[Path]:
 
 
 def remove_temporaries() -> None:
-    """Remove the files that this process has not finished: it is about to end."""
+    """Remove the unfinished files of this process, which is about to end."""
     for temporary in list(_temporaries):
         with suppress(OSError):
             temporary.unlink()
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the temporary files of processes that are no more; those of other machines when a day old."""
+    """Remove the temporary files of processes that have ended; those of other machines after a day."""
     with suppress(OSError):
         for path in folder.iterdir():
             match = _TEMPORARY.match(path.name)
@@ -96,7 +96,7 @@ def _sweep(folder: Path) -> None:
 
 
 def _is_left_behind(path: Path, name: re.Match[str]) -> bool:
-    """Whether the process that made a temporary file has ended; of another machine's, whether it is a day old."""
+    """Return whether the process of a temporary file has ended; for another machine's file, whether it is a day old."""
     if os.name == "posix" and name["host"] == _host():
         try:
             os.kill(int(name["process"]), 0)
@@ -112,7 +112,7 @@ def _is_left_behind(path: Path, name: re.Match[str]) -> bool:
 
 
 def _host() -> str:
-    """Eight digits for this machine: process numbers say nothing of others that share a folder."""
+    """Eight digits for this machine: several machines may share a folder, and their process numbers may be equal."""
     name = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
     return f"{zlib.crc32(name.encode('utf-8', 'replace')):08x}"
 
@@ -127,9 +127,9 @@ _KINDS = {
 
 
 def no_file(path: str | os.PathLike[str]) -> str:
-    """The kind of thing at a path that is no file, in words: `a directory`; "" for a file, and where nothing is.
+    """The kind of a path that is no regular file, in words: `a directory`; "" for a file or a missing one.
 
-    To open a pipe or a device may block, and to read one may never end.
+    Opening a pipe or a device may block, and reading it may never end.
     """
     try:
         kind = stat.S_IFMT(os.stat(path).st_mode)
@@ -144,7 +144,7 @@ def reason_of(error: OSError) -> str:
 
 
 def _mode(path: Path) -> int:
-    """The permissions of a file, or those of a new one where there is none: mkstemp's are private."""
+    """The permissions of a file, or those of a new file if it does not exist; those of mkstemp are private."""
     if path.exists():
         return path.stat().st_mode & 0o777
     mask = os.umask(0)

@@ -14,7 +14,7 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 MAX_NAME = 100
 
 SIBLINGS = ("name", "from", "repeat", "when", "share", "init", "expect")
-"""The keys that may stand beside a step's op."""
+"""The keys that a step may have beside its op."""
 
 MODULE_ATTRIBUTES = frozenset(
     """
@@ -28,14 +28,14 @@ MODULE_ATTRIBUTES = frozenset(
     append clear extend insert items keys pop update values
     """.split()  # noqa: SIM905
 )
-"""Public names of torch.nn.Module and its containers, which a submodule would hide; a test holds them against torch."""
+"""Public names of torch.nn.Module and its containers, which a submodule would hide; a test compares them with torch."""
 
 _SHADOWING = frozenset(("self", "torch", "nn", "super", "F"))
 _EXPRESSION_WORDS = frozenset(("index", "input", "true", "false", "null", *FUNCTIONS))
 
 
 def check_name(name: str, what: str, span: Span | None) -> str:
-    """The name, if it can stand anywhere; raises NS202 if not. `what` it names is said in the message."""
+    """Return a name that is valid everywhere; raise NS202 for others. `what` is the noun in the message: "a block"."""
     if len(name) > MAX_NAME:
         fail("NS202", f"the name of {what} has {len(name)} characters; at most {MAX_NAME} are allowed", span)
     if not IDENTIFIER.match(name):
@@ -52,7 +52,7 @@ def check_name(name: str, what: str, span: Span | None) -> str:
 
 
 def check_module_name(name: str, what: str, span: Span | None) -> str:
-    """The name of a step, branch or network, if a module can have an attribute of that name; raises NS202 if not."""
+    """Return a name that can be an attribute of a module, as for a step or branch; raise NS202 for others."""
     check_name(name, what, span)
     if name in MODULE_ATTRIBUTES or name.startswith("_"):
         why = "it begins with `_`" if name.startswith("_") else "torch.nn.Module has an attribute of that name"
@@ -61,7 +61,7 @@ def check_module_name(name: str, what: str, span: Span | None) -> str:
 
 
 def check_parameter_name(name: str, span: Span | None) -> str:
-    """The name of a parameter, if expressions can read it; raises NS202 if not."""
+    """Return a name that can be a parameter, which expressions read; raise NS202 for others."""
     check_name(name, "a parameter", span)
     if name in _EXPRESSION_WORDS:
         fail("NS202", f"`{name}` can't be the name of a parameter: expressions use it", span, help=f"try `{name}_`")
@@ -76,19 +76,19 @@ def check_parameter_name(name: str, span: Span | None) -> str:
 
 
 def is_symbol(text: str) -> bool:
-    """Whether a text can be a symbolic size: a name that begins with a capital."""
+    """Return whether a text can be a symbolic size: a name that begins with a capital."""
     return text[:1].isupper() and IDENTIFIER.match(text) is not None and not keyword.iskeyword(text)
 
 
 def check_symbol(name: str, span: Span | None) -> str:
-    """The name of a symbolic size, if it can be one; raises NS202 if not."""
+    """Return a name that can be a symbolic size; raise NS202 for others."""
     if not is_symbol(name):
         fail("NS202", f"{name!r} can't be a symbolic size", span, help="one begins with a capital, as `N`, `H`, `W`")
     return name
 
 
 def check_output_name(name: str, span: Span | None) -> str:
-    """The name of an output, if a named tuple can have a field of that name; raises NS202 if not."""
+    """Return a name that can be an output, a field of a named tuple; raise NS202 for others."""
     check_name(name, "an output", span)
     if name.startswith("_"):
         fail("NS202", f"`{name}` can't be the name of an output: it begins with `_`", span)
@@ -96,7 +96,7 @@ def check_output_name(name: str, span: Span | None) -> str:
 
 
 def check_class_name(name: str, what: str, span: Span | None) -> str:
-    """The name of a block or network, if a class can be named after it; raises NS202 if not."""
+    """Return a name after which a class can be named, as for a block or network; raise NS202 for others."""
     named = class_name(name)
     if not named.isidentifier() or keyword.iskeyword(named):
         why = f"its class would be called `{named}`" if named else "its class would have no name"
@@ -114,7 +114,7 @@ def class_name(name: str) -> str:
 
 
 def free_name(base: str, taken: Container[str]) -> str:
-    """A name that is not taken: the base, or the base with the first number from 2 that is free.
+    """A name that is not taken: `base`, or `base` with the first free number from 2 on.
 
     >>> free_name("conv", {"conv", "conv_2"})
     'conv_3'

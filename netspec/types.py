@@ -1,4 +1,4 @@
-"""The data that rules of ops get and give: tensors, weights, windows, memory, and forms in PyTorch and ONNX."""
+"""The data that rules of ops take and return: tensors, weights, windows, memory, and forms in PyTorch and ONNX."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Tensor:
         return self.shape[2:]
 
     def at(self, sizes: Mapping[str, Dim]) -> Tensor:
-        """The same type with symbols replaced by sizes."""
+        """The type with sizes in place of symbols."""
         return Tensor(tuple([d if isinstance(d, int) else substitute(d, sizes) for d in self.shape]), self.dtype)
 
     def with_channels(self, channels: Dim) -> Tensor:
@@ -66,15 +66,15 @@ class Tensor:
 
 
 DATA: Dim = symbol("Data")
-"""A size that only the data tell, in the type that a rule gives; in a graph it is a symbol named after the node."""
+"""A size that depends on the data, in the type that a rule returns; a graph names a symbol after the node for it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """A parameter or buffer that an op owns, by its name in a state dict; `""` is a weight that is the op itself.
+    """A parameter or buffer of an op, by its name in the state dict; "" for a weight whose key is the op's path alone.
 
-    `start` is what PyTorch fills it with when the layer is made: a function of torch.nn.init, such as `uniform(0.25)`,
-    or a number. None: the op does not say.
+    `start` is PyTorch's initial value of it: a function of torch.nn.init, such as `uniform(0.25)`, or a number; None
+    if the op does not tell.
     """
 
     name: str
@@ -89,11 +89,11 @@ class Weight:
 
     @property
     def called(self) -> str:
-        """Its name in `init` and in messages."""
+        """The weight's name in `init` and in messages: `weight` if its name is ""."""
         return self.name or "weight"
 
     def key(self, path: str) -> str:
-        """Its key in a state dict, where the op that owns it stands at this path."""
+        """The weight's key in a state dict, for an owner at this path."""
         return f"{path}.{self.name}" if self.name else path
 
 
@@ -101,7 +101,7 @@ class Weight:
 class Window:
     """The units of the input that one unit of the output sees: per spatial axis, `size` from `stride * index + start`.
 
-    With `border`, units at the border see others too, in a padding that repeats places of the map.
+    With `border`, units at the border also see others, through padding that repeats positions of the map.
 
     A 3x3 convolution with padding 1 and stride 2 is `Window((3, 3), (2, 2), (-1, -1))`.
     """
@@ -114,18 +114,18 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Upsampling:
-    """The units of the input that one unit of the output sees where the output has more units, per spatial axis.
+    """The units of the input that one unit of the output sees, for an output with more units than the input.
 
-    An axis repeats itself: of `n` pairs of `(first, last)`, unit `n * index + k` sees the input from `index + first` to
-    `index + last` of pair `k`, and nothing where that pair is None. Nearest upsampling by 2 has the pairs
-    `((0, 0), (0, 0))` for each axis.
+    Each spatial axis has `n` pairs `(first, last)`, one for each position in a period: unit `n * index + k` sees the
+    input from `index + first` to `index + last` of pair `k`, or nothing if that pair is None. Nearest upsampling by 2
+    has the pairs `((0, 0), (0, 0))` for each axis.
     """
 
     axes: tuple[tuple[tuple[int, int] | None, ...], ...]
 
 
 class Reach(Enum):
-    """The units of the input that a unit of the output sees where they are no sliding window."""
+    """The units of the input that a unit of the output sees, for ops without a sliding window."""
 
     POINT = "the unit at its own position"
     ALL = "every position"
@@ -136,13 +136,13 @@ class Reach(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """The memory of an op in eager PyTorch, beside its inputs and a new output.
+    """The memory of an op in eager PyTorch, besides its inputs and a new output.
 
-    In training autograd keeps until the backward pass: the inputs at the places `inputs`, the `output`, and the further
-    tensors `kept`. `scratch` are tensors that are there only while the op runs, `backward` only while its backward
-    pass runs. With `view` the output is no new memory, but that of the first input the op reads, or of its weight if it
-    reads none. With `hands_on` the gradient of the output serves as that of each input, or of those at these places,
-    so that the backward pass makes none.
+    In training, autograd keeps for the backward pass: the inputs with the numbers `inputs`, the output if `output` is
+    True, and the further tensors `kept`. The tensors `scratch` exist only while the op runs, `backward` only while its
+    backward pass runs. With `view`, the output needs no new memory: it is a view of the first input that the op reads,
+    or of its weight if it reads none. With `hands_on`, the gradient of the output is also that of each input, or of
+    those with these numbers, so that the backward pass allocates none.
     """
 
     inputs: tuple[int, ...] = ()
@@ -156,9 +156,9 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """An expression that stands for an op: `head`, `items` with commas between them, `tail`.
+    """An op printed as an expression: `head`, then `items` joined by commas, then `tail`.
 
-    `{0}` in these is the first input, and `{layer}` the layer that is called. An input that occurs more than once
+    In these, `{0}` is the first input, and `{layer}` the layer that is called. An input that occurs more than once
     becomes a variable. `helper` is the source of a function that the expression calls.
 
     `Code("{0}.transpose(", ("1", "2"))` is `x.transpose(1, 2)`.
@@ -175,11 +175,11 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """An `nn.Module` that stands for an op: arguments by torch's names, the first `positional` of them unnamed.
+    """An op printed as an `nn.Module`: arguments by torch's names, of which the first `positional` are positional.
 
-    `call` is how it is called, where that is not `layer(inputs)`. `inside` is the function within the target that takes
-    the arguments, where one does: `nn.Parameter(torch.zeros(...))`. `lists` are arguments that are lists, so that
-    (2, 2) is not printed as 2, as it is for a kernel.
+    `call` is the expression of its call, if that is not `layer(inputs)`. `inside` is a function that takes the
+    arguments inside of the target, such as `torch.zeros` in `nn.Parameter(torch.zeros(...))`. `lists` are the names of
+    arguments that are lists: their (2, 2) is not printed as 2, as that of a kernel is.
 
     `Layer("nn.Linear", {"in_features": 8, "out_features": 4}, positional=2)` is `nn.Linear(8, 4)`.
     """
@@ -194,7 +194,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function call that stands for an op: `function(inputs, ...)`, or `function([inputs], ...)` where `listed`."""
+    """An op printed as a function call: `function(inputs, ...)`, or `function([inputs], ...)` if `listed`."""
 
     function: str
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -203,7 +203,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Infix:
-    """A binary operator between all inputs that stands for an op."""
+    """An op printed as a binary operator between all inputs."""
 
     operator: str
 
@@ -212,20 +212,20 @@ Printed = Layer | Call | Infix | Code
 """The forms of an op in PyTorch."""
 
 Precision = Literal["half", "float32", "either"]
-"""The floats in which an op computes where a model is in half precision: see `Op.precision`."""
+"""The floats in which an op computes in a model of half precision: see `Op.precision`."""
 
 
 class OnnxWriter(Protocol):
     """The writer of ONNX nodes that a rule `onnx` gets: `g.Conv(x, g.weight("weight"), strides=[2, 2])` adds a node.
 
-    Values are names: those that enter the rule, and those that these methods give. `g.Split(x, outputs=3)` gives
-    three of them. Attributes are ONNX's; those that are None are left out.
+    Values are names: the rule's inputs, and the results of these methods. `g.Split(x, outputs=3)` returns three of
+    them. Attributes are ONNX's; those that are None are left out.
     """
 
     opset: int
 
     def type(self, value: str) -> Tensor:
-        """The type of a value that enters the rule."""
+        """The type of an input of the rule."""
         ...
 
     def weight(self, name: str, plus: float = 0.0) -> str:
@@ -241,9 +241,9 @@ class OnnxWriter(Protocol):
         dtype: str = "int64",
         shape: tuple[int, ...] | None = None,
     ) -> str:
-        """A constant: a number, a list, or a list of lists; with a shape, one that is filled with a number.
+        """A constant: a number, a list, or a list of lists; with `shape`, a tensor filled with the number.
 
-        `"like"` is the dtype of the op's first input.
+        The dtype `"like"` is that of the op's first input.
         """
         ...
 
@@ -266,4 +266,4 @@ def uniform(bound: float) -> Init:
 
 
 Filling = Init | float | tuple[float, ...]
-"""The first values of a weight: a function of torch.nn.init, a constant, or a value for each element."""
+"""The initial values of a weight: a function of torch.nn.init, a constant, or a value for each element."""

@@ -1,1 +1,1 @@
-"""`netspec explain`: where a part of a network comes from, and each of its values."""
+"""`netspec explain`: tells where a part of a network, and each of its values, comes from in the spec."""

@@ -1,4 +1,4 @@
-"""`explain`: a part of a network, with its step in the spec, what enters and leaves it, and its values' origins."""
+"""`explain` reports on a part of a network: its step in the spec, its inputs and outputs, and its values' origins."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class HasSpec(Protocol):
 
 
 def explain(network: HasSpec, path: str = "") -> Report:
-    """Explain where a part of a network comes from: its step, what enters and leaves it, and the origin of every value.
+    """Explain where a part of a network comes from: its step, inputs and outputs, and the origin of every value.
 
-    `path` names an op, a block's use, a branch, a repeat, an input, an output, a weight, a parameter of the spec, or
-    a step that was left out; "" is the network itself. Raises NetspecError NS209 where there is no such part.
+    `path` names an op, a use of a block, a branch, a repeat, an input, an output, a weight, a parameter of the spec, or
+    a step that was left out; "" is the network itself. Raises NetspecError NS209 for other names.
     """
     data = _Explainer(network.spec, network.graph, network.overridden).part(path)
     return Report(data, lambda: explanation_table(network.graph, data))
@@ -56,27 +56,27 @@ def explain(network: HasSpec, path: str = "") -> Report:
 
 @dataclass(slots=True)
 class _Part:
-    """A part of a network, and what is reported of it."""
+    """A part of a network, with the data of its report."""
 
     path: str
     what: str
     """Its kind, in words: `op `conv2d``."""
     place: str
-    """Where its step stands in the spec."""
+    """The place of its step in the spec."""
     inputs: Mapping[str, str] = field(default_factory=dict[str, str])
-    """The values that enter it, by the names that it has for them."""
+    """The values that enter it, by their names in it."""
     output: str = ""
-    """The value that leaves it; "" where none does."""
+    """The value that leaves it; "" without one."""
     nodes: Sequence[str] = ()
-    """The paths of its nodes, whose costs it sums up."""
+    """The paths of its nodes, whose costs are added up."""
     values: Iterable[Origin] = ()
     items: Sequence[Mapping[str, Any]] = ()
-    """What stands directly in it, and what was left out."""
+    """The parts directly in it, and the steps that were left out."""
     weights: Sequence[Mapping[str, Any]] = ()
 
 
 class _Explainer:
-    """Explains the parts of one network: a method for each kind of part."""
+    """Explains the parts of one network; it has a method for each kind of part."""
 
     def __init__(self, spec: Spec, graph: Graph, overridden: Collection[str]) -> None:
         self.spec = spec
@@ -86,7 +86,7 @@ class _Explainer:
         self.layers = {layer["name"]: layer for layer in summary(graph, "train")["layers"]}
 
     def part(self, path: str) -> dict[str, Any]:
-        """The report of the part at a path; NS209 where there is none."""
+        """The report of the part at a path. Raises NetspecError NS209 if there is none."""
         graph = self.graph
         if not path or path == graph.name:
             return self.network()
@@ -109,12 +109,12 @@ class _Explainer:
         return self.left_out(path) or self._refuse(path)
 
     def _owner_of_weight(self, key: str) -> Node | None:
-        """The node that has the weight with a key of the state dict."""
+        """The node whose weight has this key in the state dict; None if there is none."""
         nodes = [node for node in self.graph if is_below(key, node.path)]
         return next((node for node in nodes if any(w.key(node.path) == key for w in self.graph.weights(node))), None)
 
     def _refuse(self, path: str) -> NoReturn:
-        """Raise the error for a path of no part, with the closest part as a hint."""
+        """Raise the error for a path that is no part, with a hint at a similar one."""
         graph = self.graph
         names = {*graph.by_path, *graph.scopes, *self.spec.parameters, *(i.name for i in graph.inputs)}
         names |= {absent.path for absent in self.places.left_out(self._innermost_scope(path))}
@@ -122,8 +122,8 @@ class _Explainer:
         fail("NS209", f"`{graph.name}` has no part `{path}`", help=uses_hint(graph, path) or hint)
 
     def network(self) -> dict[str, Any]:
-        """The report of the whole network."""
-        # As the summary counts: what is built in training only tells its own costs.
+        """The report of the network."""
+        # The costs are those of the summary, without nodes for training alone.
         nodes = [node.path for node in live_nodes(self.graph, "inference")]
         values = [self.values.of_spec(name) for name in self.spec.parameters]
         inputs = {i.name: i.name for i in self.graph.inputs}
@@ -140,7 +140,7 @@ class _Explainer:
         )
         data = self._data(part)
         data["outputs"] = self._named_values({o.name: o.value for o in self.graph.outputs})
-        # The owner of weights that others share may be built in training only.
+        # Weights that inference shares may be owned by a node for training alone.
         data["parameters"] = summary(self.graph)["totals"]["parameters"]
         return data
 
@@ -192,7 +192,7 @@ class _Explainer:
             scope.path,
             _kind_of_scope(scope, step),
             place=place_text(scope.span),
-            # The only value that enters is `input` too.
+            # A single input is also called `input`: list it once, under its own name.
             inputs={name: v for name, v in scope.inputs.items() if name != "input" or len(scope.inputs) == 1},
             output=scope.output,
             nodes=[node.path for node in self.graph.nodes if is_below(node.path, scope.path)],
@@ -219,20 +219,20 @@ class _Explainer:
         return self._data(_Part(i.name, f"an input, {i.type.dtype}", place_text(i.span), output=i.name, values=values))
 
     def _preprocess(self, i: Input) -> Iterable[Origin]:
-        """The settings by which an image becomes the input: from the spec, or from the size of the input."""
+        """The origins of the preprocessing of an input: the spec, or the size of the input."""
         definition = self.spec.preprocess.get(i.name)
         if definition is None or i.preprocess is None:
             return
-        said = definition.data.entries
+        entries = definition.data.entries
         for key, value in i.preprocess.to_dict().items():
-            written = said[key].value if key in said else None
+            written = entries[key].value if key in entries else None
             if written is not None and plain_data(written) == value:
                 yield Origin(f"preprocess.{key}", value, "spec", "", written.span.place)
             else:
                 yield Origin(f"preprocess.{key}", value, "its size", "", "")
 
     def _siblings(self, part: Node | Scope, step: Step | None) -> Iterable[Origin]:
-        """The origin of `when`, for a part that is there, and of `repeat`, for copies."""
+        """The origin of `when`, or of `repeat` if the part is a repeat."""
         if step is None or (isinstance(part, Scope) and part.kind == "branch"):
             return
         copies = isinstance(part, Scope) and part.kind == "repeat"
@@ -243,7 +243,7 @@ class _Explainer:
             yield from self.values.of_argument("when", True, step.when, part)
 
     def _items(self, scope: Scope | None) -> list[dict[str, Any]]:
-        """The parts directly in a scope (None: in the network), and the steps that were left out of it."""
+        """The parts directly in a scope (None means the network), and the steps that were left out of it."""
         group = _group_at(tree(self.graph), scope.path if scope else "")
         items: list[dict[str, Any]] = []
         for item in group.items:
@@ -259,9 +259,9 @@ class _Explainer:
         return items
 
     def left_out(self, path: str) -> dict[str, Any] | None:
-        """The report of a step that was left out, with what decided it; None where the spec has no such step."""
+        """The report of a step that was left out, with the origins of its condition; None if there is no such step."""
         innermost = self._innermost_scope(path)
-        # A branch of which nothing is there has no scope: its steps are those of a scope further out.
+        # A branch without nodes has no scope: its steps are found in a scope further out.
         for scope in (innermost, *self.places.scopes_around(innermost), None) if innermost else (None,):
             for absent in self.places.left_out(scope):
                 if absent.path == path:
@@ -273,7 +273,7 @@ class _Explainer:
         return None
 
     def _innermost_scope(self, path: str) -> Scope | None:
-        """The innermost scope that a part at a path would stand in; None for the network itself."""
+        """The innermost scope around a path, which may be no part; None for the network itself."""
         while path:
             path = path.rpartition(".")[0]
             if path in self.graph.scopes:
@@ -281,12 +281,12 @@ class _Explainer:
         return None
 
     def _named_values(self, values: Mapping[str, str]) -> list[dict[str, Any]]:
-        """Values by the names that a part has for them, with their shapes."""
+        """The data of values with names: the name, the value, and its shape."""
         types = self.graph.types
         return [{"name": name, "value": v, "shape": plain(types[v].shape)} for name, v in values.items()]
 
     def _data(self, part: _Part) -> dict[str, Any]:
-        """A part as data, with its costs and receptive field."""
+        """The data of a part, with its costs and receptive field."""
         layers = [self.layers[name] for name in part.nodes if name in self.layers]
         macs = [layer["macs"] for layer in layers]
         types, output = self.graph.types, part.output
@@ -318,7 +318,7 @@ def _kind_of_scope(scope: Scope, step: Step | None) -> str:
 
 
 def _filling(filling: Filling | None) -> str | None:
-    """The initialiser of a weight, as specs have it; None where it is PyTorch's own."""
+    """The initialiser of a weight, as a spec writes it; None for PyTorch's default."""
     if isinstance(filling, Init):
         options = ", ".join(f"{name}: {show(value)}" for name, value in filling.options.items())
         return f"{filling.function} {{{options}}}" if options else filling.function
@@ -326,7 +326,7 @@ def _filling(filling: Filling | None) -> str | None:
 
 
 def _plain(origin: Origin) -> dict[str, Any]:
-    """An origin as data of JSON."""
+    """An origin as plain data for JSON."""
     value: Any = origin.value
     if isinstance(value, tuple):
         value = list(cast("tuple[Any, ...]", value))
@@ -341,7 +341,7 @@ def _plain(origin: Origin) -> dict[str, Any]:
 
 
 def _group_at(group: Group, path: str) -> Group:
-    """The group at a path, below another."""
+    """The group at a path inside of another group."""
     while group.path != path:
         inner = [item for item in group.items if isinstance(item, Group)]
         group = next(item for item in inner if item.path == path or is_below(path, item.path))

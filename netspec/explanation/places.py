@@ -1,4 +1,4 @@
-"""From the graph back to the spec: the step, and the body, that a node or scope comes from."""
+"""Finds the step and the body of a spec that a node or scope comes from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netspec.spec.read.spec import Spec
 
 
 class LeftOut(NamedTuple):
-    """A step that the graph does not have: the path that it would have, and the value that `input` stands for there."""
+    """A step that was left out: the path that it would have, and the value of `input` there."""
 
     path: str
     step: Step
@@ -30,7 +30,7 @@ class Places:
         self._read(spec.body)
 
     def _read(self, body: Body) -> None:
-        """Keep a body and its steps, with the bodies of blocks, branches and arguments in it."""
+        """Record a body and its steps, with the bodies of blocks, branches and arguments in it."""
         if body.span in self.bodies:
             return
         self.bodies[body.span] = body
@@ -45,11 +45,11 @@ class Places:
                     self._read(argument.body)
 
     def step(self, part: Node | Scope) -> Step | None:
-        """The step that a node or scope comes from."""
+        """The step of a node or scope; None if it has none in the spec."""
         return self.steps.get(part.span) if part.span is not None else None
 
     def body(self, scope: Scope | None) -> Body | None:
-        """The body whose steps stand in a scope, or in the network."""
+        """The body of a scope (None means the network); None if the spec has none for it."""
         if scope is None:
             return self.spec.body
         if scope.kind in ("branch", "body"):
@@ -60,7 +60,7 @@ class Places:
         return None
 
     def argument(self, use: Scope, name: str) -> Argument | None:
-        """The argument for a parameter in a use of a block; None where the default holds."""
+        """The argument for a parameter in a use of a block; None if the default is used."""
         step = self.step(use)
         return step.arguments.get(name) if step is not None else None
 
@@ -73,10 +73,10 @@ class Places:
             path = scope.parent
 
     def left_out(self, scope: Scope | None) -> Iterator[LeftOut]:
-        """The steps of a scope (None: of the network) that the graph does not have.
+        """The steps that were left out of a scope (None means the network).
 
-        They are those whose `when` is false or whose `repeat` is 0, in branches of merges too; not those of a network
-        that is a step whose values nothing wants.
+        Their `when` is false, or their `repeat` is 0; they may be in branches of merges. Steps of an embedded network
+        that its outputs do not need are not among them.
         """
         body = self.body(scope)
         entry = next(iter(scope.inputs.values()), None) if scope else None
@@ -84,9 +84,9 @@ class Places:
             yield from self._left_out(body, scope.path if scope else "", entry)
 
     def _left_out(self, body: Body, parent: str, entry: str | None) -> Iterator[LeftOut]:
-        """The steps left out of a body, which stands in the scope at `parent` and is entered by the value `entry`."""
+        """The steps that were left out of a body in the scope at `parent`; `entry` is the value that enters it."""
         for step in body.steps:
-            path = f"{parent}.{step.called}" if parent else step.called
+            path = f"{parent}.{step.name}" if parent else step.name
             node = self.graph.by_path.get(path)
             if node is None and path not in self.graph.scopes and _is_conditional(step):
                 yield LeftOut(path, step, entry)
@@ -101,5 +101,5 @@ class Places:
 
 
 def _is_conditional(step: Step) -> bool:
-    """Whether a condition or a number of copies decides if a step is there."""
+    """Return whether a step has a condition or a number of copies that may leave it out."""
     return step.when is not None or step.repeat is not None

@@ -1,4 +1,4 @@
-"""The table of `explain`: a row for each value, under lines about the part."""
+"""The table of `explain`: lines about the part, then a row for each value."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netspec.tables import Cell, Table
 
 
 def explanation_table(graph: Graph, data: Mapping[str, Any]) -> Table:
-    """The table of an explained part, from its data."""
+    """The table for the data of an explained part."""
     rows: list[list[Cell]] = []
     for value in data["values"]:
         name = "  " * value["depth"] + value["name"]
@@ -23,14 +23,14 @@ def explanation_table(graph: Graph, data: Mapping[str, Any]) -> Table:
 
 
 def _at(place: str, title: str) -> str:
-    """A place, without its file where that is the file in the title."""
+    """A place, without its file if the title names that."""
     file, _, position = place.rpartition(":")
     file, _, line = file.rpartition(":")
     return f"{line}:{position}" if file and title.startswith(file) else place
 
 
 def _title(graph: Graph, data: Mapping[str, Any]) -> list[str]:
-    """The lines about the part: what it is, its values, costs, receptive field, weights, and what it holds."""
+    """The lines about the part: its kind, inputs, outputs, costs, receptive field, weights, and inner parts."""
     of = f" ({graph.title})" if graph.title else ""
     of = of if data["part"] == graph.name else f" of {graph.title or graph.name}"
     lines = [f"{data['part']}{of}: {data['what']}" + (f", {data['place']}" if data["place"] else "")]
@@ -58,7 +58,7 @@ def _title(graph: Graph, data: Mapping[str, Any]) -> list[str]:
 
 
 def _item(item: Mapping[str, Any]) -> str:
-    """`stem (conv)`: a part within the part, with its block or op where that is not its name."""
+    """An inner part as `stem (conv)`: its name, and its block or op if that differs."""
     return item["name"] if item["name"] == item["what"] else f"{item['name']} ({item['what']})"
 
 
@@ -68,7 +68,7 @@ def _weight(weight: Mapping[str, Any]) -> str:
 
 
 def _field(field: Mapping[str, Any]) -> str:
-    """A receptive field in words; one for each input where there are several."""
+    """A receptive field in words; if there are several inputs, one for each."""
     if not isinstance(field.get("size"), list):
         return "; ".join(f"of {name} {_field(inner)}" for name, inner in field.items())
     if field["size"] and field["size"][0] is None:

@@ -1,4 +1,4 @@
-"""The origins of values: the spec, a default, `--set`, the copy of a repeat, or a shape."""
+"""Traces values to their origins: the spec, a default, `--set`, the copy of a repeat, or a shape."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netspec.source import Span
 from netspec.spec.read.body import Argument
 
 _MAX_TRACE = 20
-"""How many arguments a value is followed through: blocks may nest deeper, and the table would not end."""
+"""The largest number of arguments through which a value is traced: deeper blocks would make an endless table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Origin:
 
 
 class ValueOrigins:
-    """Follows values from where they are used to where they were written."""
+    """Traces values from where they are used to where they are written."""
 
     def __init__(self, places: Places, overridden: Collection[str]) -> None:
         self.places = places
@@ -43,7 +43,7 @@ class ValueOrigins:
     def of_argument(
         self, name: str, value: Value, argument: Argument, part: Node | Scope, depth: int = 0
     ) -> Iterator[Origin]:
-        """The origin of an argument, then of the names in it; `part` is what its step became in the graph."""
+        """The origin of an argument, then those of the names in it; `part` is the node or scope of its step."""
         origin = "defaults" if argument.of_file else "spec"
         yield self._written(name, value, origin, argument, depth)
         if argument.expression is not None:
@@ -58,7 +58,7 @@ class ValueOrigins:
     ) -> Iterator[Origin]:
         """The origins of the names in an expression of the step at `path`, which is written in the scope at `scope`.
 
-        `entry` is the value that `input` stands for, where no scope says it.
+        `entry` is the value of `input`, for a step that was left out and has no scope.
         """
         if depth > _MAX_TRACE:
             return
@@ -69,7 +69,7 @@ class ValueOrigins:
                 yield from self._bound(binding, depth)
 
     def _bound(self, binding: Binding, depth: int) -> Iterator[Origin]:
-        """The origin of a name: a copy's number; a parameter, by its argument or its default; one of the spec."""
+        """The origin of a name: the number of a copy, a parameter's argument or default, or a parameter of the spec."""
         owner, name = binding.owner, binding.name
         if owner is None:
             yield self.of_spec(name, depth)
@@ -84,7 +84,7 @@ class ValueOrigins:
             yield Origin(name, binding.value, f"default of {owner.block.name}", "", place_text(span), depth)
 
     def of_spec(self, name: str, depth: int = 0) -> Origin:
-        """The origin of a parameter of the spec: set from outside, or its default."""
+        """The origin of a parameter of the spec: `--set`, or its default."""
         parameter = self.places.spec.parameters.get(name)
         value = self.graph.params.get(name)
         where = place_text(parameter.span) if parameter else ""
@@ -101,7 +101,7 @@ class ValueOrigins:
             yield Origin(f"{leaf.name}.{leaf.attribute}", size, f"{value} is {type}", "", "", depth)
 
     def condition(self, argument: Argument, scope: str, path: str, entry: str | None) -> Iterator[Origin]:
-        """The origin of a false `when` or a `repeat` of 0, for a step that was left out, then of the names in it."""
+        """The origin of the `when` or `repeat` of a step that was left out, then those of the names in it."""
         value = False if argument.name == "when" else 0
         yield self._written(argument.name, value, "spec", argument, 0)
         if argument.expression is not None:
@@ -114,5 +114,5 @@ class ValueOrigins:
 
 
 def place_text(span: Span | None) -> str:
-    """A span's place, or nothing."""
+    """The place of a span; "" for None."""
     return span.place if span is not None else ""

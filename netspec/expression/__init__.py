@@ -1,9 +1,9 @@
 """The expressions of the spec language: a small grammar with a bounded parser of its own, never `eval`.
 
-They stand in numeric, boolean and list fields, `repeat`, `when` and dims: parameters, `index`, attributes
-of the body's inputs, literals, `[i]`, unary minus, `+ - * // / %`, comparisons, `and or not`,
-`x if c else y`, and `min max ceil floor len`. An expression is kept as a tree, since the PyTorch
-writer prints it again where it holds for every use of a block.
+They occur in attributes and arguments, `repeat`, `when` and dims. They have parameters, `index`, attributes of the
+body's inputs, literals, `[i]`, unary minus, `+ - * // / %`, comparisons, `and or not`, `x if c else y`, and
+`min max ceil floor len`. An expression is kept as a tree, since the PyTorch printer prints it again if it holds for
+every use of a block.
 """
 
 from netspec.expression.errors import ExpressionError, NoTruth, UnknownName
@@ -16,7 +16,7 @@ from netspec.expression.language import (
     MAX_LENGTH,
     MAX_OPERATORS,
     as_bool,
-    way_to_bool,
+    bool_hint,
 )
 from netspec.expression.parser import parse
 from netspec.expression.printer import expression_text, python_literal, show
@@ -60,6 +60,7 @@ __all__ = [
     "UnknownName",
     "Value",
     "as_bool",
+    "bool_hint",
     "evaluate",
     "expression_text",
     "leaves",
@@ -69,5 +70,4 @@ __all__ = [
     "rewrite",
     "show",
     "simplify",
-    "way_to_bool",
 ]

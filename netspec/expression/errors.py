@@ -1,4 +1,4 @@
-"""Errors of expressions, by their offset in the text; a caller that knows the file makes diagnostics of them."""
+"""Errors of expressions, with their offset in the text; callers that know the file turn them into diagnostics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class ExpressionError(Exception):
 
 
 class NoTruth(ExpressionError):
-    """A value that is neither true nor false stands as a condition."""
+    """A value that is neither true nor false is used as a condition."""
 
     def __init__(self, value: str) -> None:
         super().__init__(f"{value} is neither true nor false: compare it with something")

@@ -27,11 +27,12 @@ from netspec.expression.tree import (
 
 
 def evaluate(tree: Expression, names: Mapping[str, Value]) -> Value:
-    """The value of an expression; `names` are the parameters, and the types of the body's inputs (types.Tensor).
+    """Evaluate an expression.
 
-    Raises ExpressionError.
+    `names` has the values of parameters and `index`, and the types of the body's inputs (`types.Tensor`). Raises
+    ExpressionError.
     """
-    # Most expressions are a name alone: a large network evaluates one for almost every node.
+    # Most expressions are a single name, and a large network evaluates one for almost every node.
     if type(tree) is Name:
         try:
             return names[tree.name]
@@ -107,7 +108,7 @@ _ON_INTEGERS: dict[str, Callable[[int, int], Value]] = {
 
 
 def _operate(operator: str, left: Value, right: Value) -> Value:
-    """The value of a binary operator; refuses what is no exact size."""
+    """Apply a binary operator; refuse a result that is no exact size."""
     if type(left) is int and type(right) is int and operator in _ON_INTEGERS:
         return _checked(_ON_INTEGERS[operator](left, right))
     if operator in ("==", "!="):
@@ -128,7 +129,7 @@ def _operate(operator: str, left: Value, right: Value) -> Value:
 
 
 def _arithmetic(operator: str, a: Any, b: Any) -> Value:
-    """The value of an arithmetic operator on numbers or sizes, within bounds."""
+    """Apply an arithmetic operator to numbers or sizes, within bounds."""
     match operator:
         case "+":
             return _checked(a + b)
@@ -160,7 +161,7 @@ def _minus(a: Any, b: Any) -> Dim:
 
 
 def _equal(left: Value, right: Value) -> bool:
-    """Whether two values are equal; refuses sizes whose equality depends on a symbol."""
+    """Return whether two values are equal; refuse sizes whose equality depends on a symbol."""
     if _is_list(left) and _is_list(right):
         return len(left) == len(right) and all(map(_equal, left, right))
     if isinstance(left, Symbolic) or isinstance(right, Symbolic):
@@ -173,7 +174,7 @@ def _equal(left: Value, right: Value) -> bool:
 
 
 def _compare(operator: str, a: Any, b: Any) -> bool:
-    """The value of `<`, `<=`, `>` or `>=`; refuses sizes whose order depends on a symbol."""
+    """Apply `<`, `<=`, `>` or `>=`; refuse sizes whose order depends on a symbol."""
     if isinstance(a, Symbolic) or isinstance(b, Symbolic):
         difference = a - b
         if isinstance(difference, Symbolic):
@@ -183,7 +184,7 @@ def _compare(operator: str, a: Any, b: Any) -> bool:
 
 
 def _checked(value: Any) -> Any:
-    """The value, if it is within the bounds of integers and floats."""
+    """Return a value that is within the bounds of integers and floats; refuse others."""
     if isinstance(value, int) and not -MAX_INTEGER <= value <= MAX_INTEGER:
         raise ExpressionError("an integer is at most 2**63 - 1")
     if isinstance(value, float) and not math.isfinite(value):
@@ -203,7 +204,7 @@ def _item(value: Value, index: Value) -> Value:
 
 
 def _call(function: str, arguments: list[Value]) -> Value:
-    """The value of a function; `len`, `min` and `max` take a list too."""
+    """Call a function; `len`, `min` and `max` also take a list."""
     values = arguments
     takes_list = len(arguments) == 1 and _is_list(arguments[0])
     if takes_list and function in ("len", "min", "max"):

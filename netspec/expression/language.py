@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 MAX_LENGTH = 1_000
-"""How many characters an expression may have."""
+"""The largest number of characters of an expression."""
 MAX_EXPRESSION_DEPTH = 50
-"""How deep an expression may nest."""
+"""The largest depth of an expression."""
 MAX_OPERATORS = 100
-"""How many operators an expression may have: a chain of them grows the tree as nesting does."""
+"""The largest number of operators of an expression: a chain of them makes a deep tree, as nesting does."""
 MAX_FACTORS = 10_000
-"""How many pairs of factors a product of two symbolic sizes may multiply."""
+"""The largest number of pairs of factors in a product of two symbolic sizes."""
 MAX_INTEGER = 2**63 - 1
-"""How large an integer may be, either sign."""
+"""The largest absolute value of an integer."""
 
 PRECEDENCE = {
     "or": 1,
@@ -33,10 +33,10 @@ PRECEDENCE = {
     "//": 6,
     "%": 6,
 }
-"""How tightly each operator binds: `a + b * c` is `a + (b * c)`."""
+"""The precedence of each operator; higher binds tighter: `a + b * c` is `a + (b * c)`."""
 COMPARISONS = frozenset(("==", "!=", "<", "<=", ">", ">="))
 NOT, UNARY, POSTFIX = 3, 7, 9
-"""How tightly `not` and unary minus bind, and what never needs brackets."""
+"""The precedence of `not`, of unary minus, and of expressions that never need brackets."""
 
 ATTRIBUTES = ("channels", "height", "width", "features", "shape")
 """The attributes of a value: `input.channels`."""
@@ -59,11 +59,11 @@ _TRUE, _FALSE = ("yes", "on", "y", "true"), ("no", "off", "n", "false")
 
 
 def as_bool(word: str) -> str:
-    """`true` for `yes` and `false` for `no`, as YAML 1.1 and other tools have it; "" for other words."""
+    """`true` for words such as `yes`, `false` for words such as `no`, as in YAML 1.1; "" for other words."""
     return "true" if word.lower() in _TRUE else "false" if word.lower() in _FALSE else ""
 
 
-def way_to_bool(value: Any) -> str:
-    """A hint where `yes` stands for true, or `off` for false; "" for other values."""
+def bool_hint(value: Any) -> str:
+    """A hint for text such as `yes` or `off` that is meant as a bool; "" for other values."""
     meant = as_bool(value) if isinstance(value, str) else ""
     return f"write {meant}: {value!r} is text" if meant else ""

@@ -1,4 +1,4 @@
-"""A parser of expressions by recursive descent, of bounded depth; its errors say at which character they are."""
+"""Parses expressions by recursive descent of bounded depth; errors have the offset of a character."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _FUNCTION_HINTS = {
     "pow": _POWER,
     "size": "sizes are `input.channels`, `input.height`, `input.width`, `input.features`",
 }
-"""Hints for some functions of Python."""
+"""Hints for Python functions that expressions lack."""
 
 _SYMBOL_HINTS = {
     "=": "`==` compares; arguments with names are written {name: value}",
@@ -66,12 +66,12 @@ _SYMBOL_HINTS = {
 
 
 _Token = tuple[str, str, int]
-"""Its kind (`number`, `name`, `text`, `symbol` or `end`), its text, and its offset."""
+"""A token's kind (`number`, `name`, `text`, `symbol` or `end`), its text, and its offset."""
 
 
 @lru_cache(maxsize=8192)
 def parse(text: str) -> Expression:
-    """The tree of an expression; raises ExpressionError with the offset of what is wrong."""
+    """Parse an expression into a tree. Raises ExpressionError with the offset of the error."""
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"an expression has at most {MAX_LENGTH} characters")
     parser = _Parser(text)
@@ -83,7 +83,7 @@ def parse(text: str) -> Expression:
 
 
 def _tokens(text: str) -> list[_Token]:
-    """The tokens of a text, `end` after them."""
+    """The tokens of a text; the last has the kind `end`."""
     tokens: list[_Token] = []
     at = 0
     end = len(text.rstrip())
@@ -102,7 +102,7 @@ def _tokens(text: str) -> list[_Token]:
 
 
 class _Parser:
-    """A method for each rule of the grammar, which takes the rule's tokens and returns its tree."""
+    """Parses tokens: the method for each rule of the grammar takes the rule's tokens, and returns its tree."""
 
     def __init__(self, text: str) -> None:
         self.tokens = _tokens(text)
@@ -111,24 +111,24 @@ class _Parser:
         self.operators = 0
 
     def peek(self) -> str:
-        """The next token, if it may be an operator, a bracket or a word; "" for a number or text."""
+        """The text of the next token, if that is a name or a symbol; "" for a number or text."""
         kind, text, _ = self.tokens[self.next]
         return text if kind in ("name", "symbol") else ""
 
     def take(self) -> _Token:
-        """The next token, which is behind the parser then."""
+        """Take the next token."""
         token = self.tokens[self.next]
         self.next += 1
         return token
 
     def expect(self, symbol: str) -> None:
-        """Take a symbol, which has to be there."""
+        """Take the next token, which has to be this symbol or word."""
         kind, text, at = self.take()
         if text != symbol or kind == "text":
             self.unexpected(kind, text, at, f"`{symbol}` is missing before ")
 
     def unexpected(self, kind: str, text: str, at: int, lead: str = "") -> NoReturn:
-        """Raise the error for a token that can't stand here; `lead` is the message before its name."""
+        """Raise the error for an unexpected token; `lead` is the beginning of the message, before the token."""
         if text == "**":
             raise ExpressionError("there is no power operator", at, 2, _POWER)
         what = "the end" if kind == "end" else f"`{text}`"
@@ -147,7 +147,7 @@ class _Parser:
             raise ExpressionError(f"an expression nests at most {MAX_EXPRESSION_DEPTH} deep", self.tokens[self.next][2])
 
     def count_operator(self, at: int) -> None:
-        """Count an operator: a chain of them grows the tree to the left, which `descend` does not see."""
+        """Count an operator: a chain of them makes a deep tree to the left, which `descend` does not count."""
         self.operators += 1
         if self.operators > MAX_OPERATORS:
             raise ExpressionError(f"an expression has at most {MAX_OPERATORS} operators", at)
@@ -165,7 +165,7 @@ class _Parser:
         return value
 
     def binary(self, floor: int) -> Expression:
-        """Operators that bind tighter than `floor`, with their operands."""
+        """Operators with a precedence above `floor`, and their operands."""
         left = self.unary()
         while True:
             operator = self.peek()
@@ -191,7 +191,7 @@ class _Parser:
         return value
 
     def minus(self) -> Expression:
-        """The operand of a `-`, negated: of a number, it is the sign."""
+        """The operand of a `-`, negated; before a number, `-` is its sign."""
         inner = self.unary()
         if isinstance(inner, Literal) and type(inner.value) in (int, float):
             return Literal(-inner.value)
@@ -251,14 +251,14 @@ class _Parser:
         return FunctionCall(function, self.arguments(")"))
 
     def unknown_function(self, name: str, at: int) -> NoReturn:
-        """Raise the error for a call of something else than a function of the language: `round`, `math.floor`."""
+        """Raise the error for a call of no function of the language, such as `round` or `math.floor`."""
         function = name.rpartition(".")[2]
         help = f"write `{function}(...)`" if function in FUNCTIONS else _FUNCTION_HINTS.get(function, "")
         names = " ".join(FUNCTIONS)
         raise ExpressionError(f"there is no function `{name}`, only {names}", at, len(name), help)
 
     def arguments(self, close: str) -> tuple[Expression, ...]:
-        """Expressions with commas between them, up to a closing bracket."""
+        """Expressions separated by commas, up to a closing bracket."""
         items: list[Expression] = []
         while self.peek() != close:
             items.append(self.conditional())

@@ -1,4 +1,4 @@
-"""Values and expressions as text: in the spec language, or in Python."""
+"""Prints values and expressions in the spec language or in Python."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def show(value: Value) -> str:
 
 
 def python_literal(value: Value) -> str:
-    """A value as Python source: `repr`, with text in double quotes as formatters want it."""
+    """A value as Python source: its `repr`, with text in double quotes, as formatters write it."""
     if isinstance(value, str):
         quoted = repr(value)
         return quoted if '"' in value or "\\" in quoted else f'"{quoted[1:-1]}"'
@@ -47,9 +47,9 @@ def python_literal(value: Value) -> str:
 
 
 def expression_text(tree: Expression, *, python: bool = False, floor: int = 0) -> str:
-    """An expression as text with the brackets it needs, in the spec language or in Python.
+    """An expression as text with the brackets that it needs, in the spec language or in Python.
 
-    `floor` is how tightly the operator around it binds: what binds less stands in brackets.
+    `floor` is the precedence of the operator around it: an expression of lower precedence is put in brackets.
 
     >>> product = Binary("*", Binary("+", Name("a"), Literal(1)), Name("b"))
     >>> expression_text(product)
@@ -60,7 +60,7 @@ def expression_text(tree: Expression, *, python: bool = False, floor: int = 0) -
 
 
 def _text_and_level(tree: Expression, python: bool) -> tuple[str, int]:
-    """An expression without brackets around it, and how tightly its outermost operator binds."""
+    """An expression as text without brackets around it, and the precedence of its outermost operator."""
 
     write = partial(expression_text, python=python)
     match tree:
@@ -84,7 +84,7 @@ def _text_and_level(tree: Expression, python: bool) -> tuple[str, int]:
             return f"{operator}{write(value, floor=UNARY)}", UNARY
         case Binary(operator, left, right):
             level = PRECEDENCE[operator]
-            # Operators of one level group to the left; comparisons never chain.
+            # Operators of equal precedence group to the left; comparisons never chain.
             left_floor = level + 1 if operator in COMPARISONS else level
             return f"{write(left, floor=left_floor)} {operator} {write(right, floor=level + 1)}", level
         case Conditional(then, condition, otherwise):

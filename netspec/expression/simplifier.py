@@ -1,4 +1,4 @@
-"""Partial evaluation of expressions: some of their names have values."""
+"""Simplifies expressions, some of whose names have values: partial evaluation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from netspec.expression.tree import (
 
 
 def simplify(tree: Expression, values: Mapping[str, Value]) -> Expression:
-    """An expression with some of its names replaced by values, and evaluated as far as that goes.
+    """Replace some names of an expression by values, and evaluate it as far as possible.
 
     >>> from netspec.expression import expression_text, parse
     >>> expression_text(simplify(parse("4*width if wide else k*(n + 1)"), {"wide": False, "n": 2}))
@@ -53,14 +53,14 @@ def simplify(tree: Expression, values: Mapping[str, Value]) -> Expression:
             parts = (simplify(left, values), simplify(right, values))
             result = _simplify_binary(Binary(operator, *parts))
     if not isinstance(result, Literal) and all(isinstance(part, Literal) for part in parts):
-        # What can't be worked out may stand where it never is: `4 // 0` in `1 if flag else 4 // 0`.
+        # An error may be in a branch that is never taken: `4 // 0` in `1 if flag else 4 // 0`.
         with suppress(ExpressionError):
             return Literal(evaluate(result, {}))
     return result
 
 
 def _simplify_conditional(tree: Conditional, values: Mapping[str, Value]) -> Expression:
-    """The branch that is taken, where the condition is known or both are the same; else a shorter conditional."""
+    """The branch that is taken, if the condition is known or both branches are equal; else a shorter conditional."""
     condition = simplify(tree.condition, values)
     if isinstance(condition, Literal) and isinstance(condition.value, bool):
         return simplify(tree.then if condition.value else tree.otherwise, values)

@@ -1,4 +1,4 @@
-"""The syntax tree of an expression: a class for each kind of node, and walks over trees."""
+"""The syntax tree of an expression: a class for each kind of node, and functions that walk a tree."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Literal:
 
 
 def _frozen(value: Any) -> object:
-    """A value in a form that can be hashed."""
+    """A value in a hashable form: lists become tuples."""
     return tuple([_frozen(item) for item in cast("list[Any]", value)]) if isinstance(value, list) else value
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A parameter or `index`: `width`. One `of_file` is the file's parameter, also in a block with one of that name."""
+    """A parameter or `index`: `width`. With `of_file`, the file's parameter, even if a block has one of that name."""
 
     name: str
     at: int = field(default=0, compare=False)
@@ -96,7 +96,7 @@ Expression = Literal | Name | Attribute | Subscript | Unary | Binary | Condition
 
 
 def leaves(tree: Expression) -> Iterator[Name | Attribute]:
-    """The names and attributes an expression reads, in the order of its text but for `then if condition`."""
+    """The names and attributes that an expression reads, in the order of its text, with repetitions."""
     match tree:
         case Name() | Attribute():
             yield tree
@@ -116,12 +116,12 @@ def leaves(tree: Expression) -> Iterator[Name | Attribute]:
 
 
 def names_in(tree: Expression) -> set[str]:
-    """The names an expression reads; `input.channels` counts as `input.channels`."""
+    """The names that an expression reads; an attribute is one name, `input.channels`."""
     return {leaf.name if isinstance(leaf, Name) else f"{leaf.name}.{leaf.attribute}" for leaf in leaves(tree)}
 
 
 def rewrite(tree: Expression, leaf: Callable[[Name | Attribute], Expression]) -> Expression:
-    """An expression with its names and attributes replaced by what the function `leaf` returns for each."""
+    """Replace each name and attribute of an expression by the result of the function `leaf` for it."""
     match tree:
         case Name() | Attribute():
             return leaf(tree)

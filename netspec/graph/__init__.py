@@ -1,4 +1,4 @@
-"""The graph and the ways to make, read and edit one."""
+"""The graph, and how to build, read and edit one."""
 
 from netspec.graph.build import Builder
 from netspec.graph.model import Block, Graph, Input, Node, Output, Scope, SpecParameter

@@ -1,4 +1,4 @@
-"""The Assembler makes a graph of nodes and scopes whose paths are known."""
+"""The Assembler builds a graph from nodes and scopes whose paths are known."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from netspec.source import Span
 from netspec.types import DATA, Filling, Tensor
 
 Checkpoint = tuple[int, int]
-"""The numbers of nodes and scopes at some time."""
+"""The numbers of nodes and scopes at a point of the construction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The nodes and scopes that were made under one path from some values, for `Assembler.replay`."""
+    """The nodes and scopes below one path, which read the values `entries`; for `Assembler.replay`."""
 
     path: str
     entries: tuple[str, ...]
@@ -45,11 +45,11 @@ class Recording:
 
 
 class Assembler:
-    """Makes a graph of nodes and scopes whose paths are known, as the elaborator of specs and `rebuild` know them.
+    """Builds a graph from nodes and scopes whose paths the caller knows, as the elaborator of specs and `rebuild` do.
 
-    Each node is checked when it is added, so a graph that exists is well-typed. A scope's path is claimed before its
-    nodes are added, and the scope is added after them. A part that is needed once more, under another path and on
-    other values of the same types, is recorded and replayed, which infers nothing again:
+    Each node is checked when it is added, so that every graph is well-typed. A scope's path is claimed before its nodes
+    are added, and the scope is added after them. To repeat a part under another path, on other values of the same
+    types, record and replay it, which infers no types again:
 
     >>> start = assembler.checkpoint
     >>> y = assembler.node("a.conv", conv, (x,), scope="a")
@@ -71,15 +71,15 @@ class Assembler:
         self.nodes: list[Node] = []
         self.scopes: dict[str, Scope] = {}
         self.last_sized_by_data = -1
-        """The number of the last node that has a size which only the data tell."""
+        """The number of the last node with a size that depends on the data; -1 without one."""
         self.characters = 0
-        """The length of all paths together."""
+        """The total length of all paths."""
         self._inputs: list[Input] = []
         self._outputs: dict[str, Output] = {}
         self._scope_list: list[Scope] = []
         """The scopes in the order in which they were added."""
         self._paths: dict[str, int] = {}
-        """Paths that are taken, each with the number of the next node then: its own, where it is a node's."""
+        """The paths of inputs and nodes, each with the number of nodes before it: a node's own number."""
         self._scope_paths: set[str] = set()
         self._types: dict[Tensor, Tensor] = {}
         self._inferred: dict[tuple[int, ...], tuple[Op, tuple[Tensor, ...], tuple[Tensor, ...]]] = {}
@@ -94,11 +94,15 @@ class Assembler:
         written: Mapping[int, Expression] = NOTHING,
         preprocess: Preprocess | None = None,
     ) -> str:
-        """Add an input: its shape, batch first, with symbols by name (`["N", 3, "H", "W"]`); gives its name."""
+        """Add an input, and return its name.
+
+        `shape` has the batch first, and symbols by name: `["N", 3, "H", "W"]`. `nominal` are sizes of symbols, and
+        `written` the expressions of sizes by axis; both may be left out.
+        """
         check_module_name(name, "an input", span)
         dims = tuple(symbol(check_symbol(d, span)) if isinstance(d, str) else d for d in shape)
         self._claim(name)
-        self.types[name] = self._one(Tensor(dims, dtype))
+        self.types[name] = self._interned(Tensor(dims, dtype))
         sizes = {s: size for s, size in (nominal or {}).items() if s in symbols(dims)}
         self._inputs.append(Input(name, self.types[name], sizes, span, written, preprocess))
         return name
@@ -106,7 +110,7 @@ class Assembler:
     def output(
         self, name: str, value: str, mode: Mode = "inference", span: Span | None = None, labels: Labels = ()
     ) -> None:
-        """Make a value an output of the graph; with `mode="train"` one that is built in training only.
+        """Make a value an output of the graph; with `mode="train"`, an output in training only.
 
         `labels` are the names of its classes.
         """
@@ -117,7 +121,7 @@ class Assembler:
         self._outputs[name] = Output(name, value, mode, span, labels)
 
     def build(self) -> Graph:
-        """The graph as it stands; refused where it can't be at the nominal sizes of its inputs."""
+        """Create the graph. Raises NetspecError without an output, or if it can't run at its inputs' nominal sizes."""
         if not self._outputs:
             fail("NS201", f"`{self.name}` has no output", help="name one with `output`")
         graph = Graph(
@@ -136,7 +140,7 @@ class Assembler:
         return graph
 
     def require(self, *values: str, span: Span | None = None) -> None:
-        """Refuse values that are not there (NS209)."""
+        """Raise NetspecError NS209 for a value that the graph does not have."""
         for value in values:
             if value not in self.types:
                 fail("NS209", f"no value is called `{value}`", span, help=closest(value, self.types))
@@ -154,9 +158,10 @@ class Assembler:
         when: Expression | None = None,
         init: Mapping[str, Filling] = NOTHING,
     ) -> str:
-        """Add a node at a path, which it gives back; raises RuleError where the inputs do not fit.
+        """Add a node, and return its path, the name of its first output.
 
-        `weights_of` is the path of an earlier node whose weights it uses: NetspecError NS302 where they do not fit.
+        `weights_of` is the path of an earlier node whose weights it uses; see `Node` for the other fields. Raises
+        RuleError if the inputs do not fit the op, and NetspecError NS302 if the weights do not.
         """
         self._claim(path, span, scope)
         input_types = tuple([self.types[value] for value in inputs])
@@ -174,20 +179,20 @@ class Assembler:
         return path
 
     def claim_scope(self, path: str, span: Span | None = None) -> None:
-        """Take a path for a scope before what is in it is made; NS210 where it is taken."""
+        """Claim a path for a scope before its nodes are added. Raises NetspecError NS210 if it is taken."""
         if path in self._scope_paths or path in self._paths:
             fail("NS210", f"two things have the path `{path}`", span, help="give one of them a `name`")
         self._scope_paths.add(path)
         self.characters += len(path)
 
     def add_scope(self, scope: Scope) -> None:
-        """Add a scope whose path was claimed, once the nodes in it are there."""
+        """Add a scope whose path was claimed, after its nodes."""
         self.scopes[scope.path] = scope
         self._scope_list.append(scope)
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """The numbers of nodes and scopes now, for the methods that take what was added since."""
+        """The present numbers of nodes and scopes, for methods that take a checkpoint `since`."""
         return len(self.nodes), len(self._scope_list)
 
     def scopes_since(self, checkpoint: Checkpoint) -> list[Scope]:
@@ -195,14 +200,20 @@ class Assembler:
         return self._scope_list[checkpoint[1] :]
 
     def record(self, path: str, entries: tuple[str, ...], outputs: tuple[str, ...], since: Checkpoint) -> Recording:
-        """The nodes and scopes below a path that were added since a checkpoint, from some values to others."""
+        """Record the nodes and scopes that were added below a path since a checkpoint.
+
+        `entries` are the values that they read from outside, and `outputs` the values that `replay` returns.
+        """
         return Recording(path, entries, outputs, tuple(self.nodes[since[0] :]), tuple(self.scopes_since(since)))
 
     def replay(self, recording: Recording, path: str, entries: tuple[str, ...]) -> tuple[str, ...]:
-        """Add a recording once more, below another path and on other values of the same types; gives its outputs."""
+        """Add the nodes and scopes of a recording below another path, and return the new outputs.
+
+        `entries` are the new values in place of the recorded ones, of the same types.
+        """
         values = dict(zip(recording.entries, entries, strict=True))
         start = len(recording.path)
-        # Before the nodes, since a named merge has the path of its scope.
+        # Scopes come before nodes, since a named merge has the path of its scope.
         for scope in recording.scopes:
             self.claim_scope(path + scope.path[start:], scope.span)
         for old in recording.nodes:
@@ -240,9 +251,10 @@ class Assembler:
         return tuple([values[value] for value in recording.outputs])
 
     def share_weights(self, since: Checkpoint, owners: Mapping[str, str]) -> None:
-        """Let nodes and scopes that were added since a checkpoint use the weights of others: paths by paths.
+        """Let nodes and scopes that were added since a checkpoint use the weights of others.
 
-        Raises NetspecError NS302 where weights do not fit, else NS401 where an op can't be written with them.
+        `owners` has the path of the owner by the path of the node or scope. Raises NetspecError NS302 if weights do not
+        fit, NS401 if an op can't be printed with them.
         """
         for number, node in enumerate(self.nodes[since[0] :], start=since[0]):
             if node.path in owners:
@@ -258,12 +270,15 @@ class Assembler:
         key = op_key(op, input_types)
         entry = self._inferred.get(key)
         if entry is None:
-            # The op and the types are in it so that they stay alive, and no other object gets their identity.
-            entry = self._inferred[key] = (op, input_types, tuple([self._one(t) for t in infer(op, input_types)]))
+            # The entry keeps the op and the types alive, so that their ids in the key are not reused.
+            entry = self._inferred[key] = (op, input_types, tuple([self._interned(t) for t in infer(op, input_types)]))
         return entry[2]
 
     def _owner(self, weights_of: str, path: str, op: Op, input_types: tuple[Tensor, ...], span: Span | None) -> str:
-        """The path of the node that owns the weights of one, once they fit another."""
+        """Check that the weights of the node at `weights_of` fit an op at `path`; return the path of their owner.
+
+        That node may itself use the weights of another, the owner.
+        """
         number = self._paths.get(weights_of, len(self.nodes))
         owner = self.nodes[number] if number < len(self.nodes) else None
         if owner is None or owner.path != weights_of:
@@ -276,7 +291,7 @@ class Assembler:
         return owner.path
 
     def _sized_by_data(self, path: str, types: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """Types with a symbol of the node's own for the size that only the data tell."""
+        """The types with a new symbol for the size that depends on the data; it is named after the node's path."""
         base = name = class_name(path.replace(".", "_"))
         taken = symbols([size for type in self.types.values() for size in type.shape])
         number = 1
@@ -284,15 +299,15 @@ class Assembler:
             number += 1
             name = f"{base if is_symbol(base) else 'Size'}_{number}"
         self.last_sized_by_data = len(self.nodes)
-        return tuple([self._one(type.at({"Data": symbol(name)})) for type in types])
+        return tuple([self._interned(type.at({"Data": symbol(name)})) for type in types])
 
-    def _one(self, type: Tensor) -> Tensor:
-        """One object for all equal types, so that identity is equality."""
+    def _interned(self, type: Tensor) -> Tensor:
+        """The one object for all types equal to this, so that equality is identity."""
         return self._types.setdefault(type, type)
 
     def _claim(self, path: str, span: Span | None = None, scope: str = "") -> None:
-        """Take a path for a node or an input; NS210 where it is taken."""
-        # A named merge is a node and a scope of one path; nothing else may be.
+        """Claim a path for a node or an input. Raises NetspecError NS210 if it is taken."""
+        # A named merge is a node and a scope with the same path; nothing else may be both.
         if path in self._paths or (path in self._scope_paths and scope != path):
             fail("NS210", f"two things have the path `{path}`", span, help="give one of them a `name`")
         self._paths[path] = len(self.nodes)

@@ -1,4 +1,4 @@
-"""Weights that a node borrows from another: which fit, and how the node is written with them."""
+"""Weights that a node borrows from another, the owner: whether they fit, and how the node is printed with them."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from netspec.types import Code, Layer, Printed, Tensor, Weight
 def check_borrowed(
     path: str, op: Op, types: Sequence[Tensor], owner: Node, owner_types: Sequence[Tensor], span: Span | None
 ) -> None:
-    """Refuse a node that would use weights of an owner which it can't use; NS302 if they do not fit, else NS401.
+    """Refuse a node that can't use the weights of an owner.
 
-    `types` are the types of the node's inputs, `owner_types` those of the owner's.
+    `types` are the types of the node's inputs, `owner_types` those of the owner's. Raises NetspecError NS302 if the
+    weights do not fit, NS401 if the op has no rule `borrowed` to be printed with them.
     """
     needed = op.weights(*types)
     owned = {weight.name: weight for weight in owner.op.weights(*owner_types)}
@@ -43,7 +44,7 @@ def check_borrowed(
 
 
 def borrowed_form(graph: Graph, node: Node) -> Code | None:
-    """How a node is written with the weights of another whose module it can't call; None where it can."""
+    """The expression that prints a node with borrowed weights; None if it calls a module, its own or the owner's."""
     if node.weights_of == node.path:
         return None
     owner, types = graph[node.weights_of], graph.input_types(node)
@@ -56,26 +57,26 @@ def borrowed_form(graph: Graph, node: Node) -> Code | None:
 
 
 def _no_rule(path: str, op: Op, owner: Node, span: Span | None) -> NetspecError:
-    """The error of an op that has no way to be written with the weights of one of another kind."""
+    """The error of an op without a rule to be printed with the weights of another kind of layer."""
     message = f"`{path}`: {op} has no rule to be written with the weights of `{owner.path}`, which is {owner.op}"
     return NetspecError(Diagnostic("NS401", message, span, help="make them equal, or give its class a rule `borrowed`"))
 
 
 def is_same_module(a: Printed, b: Printed) -> bool:
-    """Whether a call of one module is as well a call of the other: they are made with equal arguments."""
+    """Return whether two layers are the same module: one class with equal arguments, so that either can be called."""
     if not isinstance(a, Layer) or not isinstance(b, Layer):
         return False
     return (a.target, a.arguments, a.inside) == (b.target, b.arguments, b.inside)
 
 
 def with_layer(code: Code, layer: str) -> Code:
-    """An expression with the source of the layer whose weights it uses in place of `{layer}`."""
+    """An expression in which `layer`, the source of the owner's module, replaces `{layer}`."""
     head, tail, *items = [text.replace("{layer}", layer) for text in (code.head, code.tail, *code.items)]
     return Code(head, tuple(items), tail, code.helper)
 
 
 def shares_one_owner(graph: Graph, scope: Scope) -> bool:
-    """Whether a scope is a repeat whose copies all use the weights of one step, and no repeat's."""
+    """Return whether a scope is a repeat whose copies all use the weights of one step, which is no repeat."""
     if not scope.weights_of or scope.kind != "repeat":
         return False
     owner = graph.scopes.get(scope.weights_of)
@@ -83,44 +84,44 @@ def shares_one_owner(graph: Graph, scope: Scope) -> bool:
 
 
 class SecondCalls:
-    """Tells of the scopes that use the weights of another whether they do what that does: as calls of one module."""
+    """Tells which scopes that share weights compute the same as their owner, and can be printed as a second call."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
 
     @cached_property
     def _sizes(self) -> Counter[str]:
-        """How many nodes there are at or below each path."""
+        """The number of nodes at or below each path."""
         sizes: Counter[str] = Counter()
         for node in self.graph.nodes:
             sizes.update(accumulate(node.path.split("."), lambda path, name: f"{path}.{name}"))
         return sizes
 
     def has(self, scope: Scope, nodes: Iterable[Node]) -> bool:
-        """Whether a scope, which these nodes stand in, or each of its copies is a second call.
+        """Return whether a scope with these nodes is a second call of its owner; of a repeat, each copy has to be.
 
-        Each node has to be as its counterpart: the same op, written alike, on the same values.
+        Each node needs an equal counterpart in the owner: the same op, printed alike, on corresponding values.
         """
         graph, owner = self.graph, scope.weights_of
         one_for_all = shares_one_owner(graph, scope)
         counts: Counter[str] = Counter()
         for node in nodes:
-            own = scope.path
+            call = scope.path
             if one_for_all:
-                own += "." + node.path[len(own) + 1 :].partition(".")[0]
-            other = graph.by_path.get(owner + node.path[len(own) :])
-            if other is None or node.op != other.op:
+                call += "." + node.path[len(call) + 1 :].partition(".")[0]
+            counterpart = graph.by_path.get(owner + node.path[len(call) :])
+            if counterpart is None or node.op != counterpart.op:
                 return False
-            if node.op.torch(*graph.input_types(node)) != other.op.torch(*graph.input_types(other)):
+            if node.op.torch(*graph.input_types(node)) != counterpart.op.torch(*graph.input_types(counterpart)):
                 return False
-            if [_relative(v, own) for v in node.inputs] != [_relative(v, owner) for v in other.inputs]:
+            if [_relative(v, call) for v in node.inputs] != [_relative(v, owner) for v in counterpart.inputs]:
                 return False
-            counts[own] += 1
+            counts[call] += 1
         return all(count == self._sizes[owner] for count in counts.values())
 
 
 def _relative(value: str, scope: str) -> str:
-    """A value as it is called in a scope; "" for what enters it."""
+    """A value relative to a scope: `.conv` for `layer1.conv` in `layer1`; "" for a value from outside."""
     return value[len(scope) :] if value.startswith(f"{scope}.") else ""
 
 

@@ -1,4 +1,4 @@
-"""The Builder, by which people make a graph without a spec."""
+"""The Builder, with which people build a graph without a spec."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from netspec.ops.own import find_op, op_names
 
 
 class Builder(Assembler):
-    """Builds a graph node by node, checking each: values go in and come out by name.
+    """Builds a graph node by node, and checks each; values are given and returned by name.
 
-    `input`, `add`, `scope`, `output` and `build` are all that is needed. Paths follow from names and from the scopes
-    that are open. The other methods are for those who know all paths, as the elaborator of specs does.
+    `input`, `add`, `scope`, `output` and `build` are all you need: they derive paths from names and open scopes. The
+    other methods are for callers that know all paths, such as the elaborator of specs.
 
     >>> b = Builder("tiny")
     >>> image = b.input("image", ["N", 3, 32, 32])
@@ -43,14 +43,14 @@ class Builder(Assembler):
         self._here = ""
         """The path of the scope that is open."""
         self._numbers: dict[str, int] = {}
-        """By path, the number that was last given to a node of that name."""
+        """By path, the number of the last node whose name was derived from it."""
 
     def add(self, op: str | Op, *inputs: str, name: str = "", weights_of: str = "", **attributes: Any) -> str:
-        """Add a node: an op, or an op's name with attributes, on values; gives the name of its first output.
+        """Add a node, and return the name of its first output.
 
-        The node stands in the scope that is open, under `name`, else under the op's name with a number
-        where that is taken. It uses the weights of the node at the path `weights_of`, where one is given. Raises
-        NetspecError where attributes, inputs or those weights do not fit.
+        `op` is an op, or the name of one with `attributes`; `inputs` are values. The node is added to the open scope
+        as `name`, by default the op's name, with a number if that is taken. With `weights_of`, the path of an earlier
+        node, it uses that node's weights. Raises NetspecError if attributes, inputs or weights do not fit.
         """
         op = _op_of(op, attributes)
         self.require(*inputs)
@@ -62,7 +62,11 @@ class Builder(Assembler):
 
     @contextmanager
     def scope(self, name: str, kind: ScopeKind = "block", block: str = "", **params: Any) -> Generator[str, None, None]:
-        """A scope that nodes added inside belong to: a use of a block, by default one of the scope's own name."""
+        """Open a scope for the nodes that are added inside the `with`.
+
+        By default it is a use of the block `block`, whose name is that of the scope unless it is given; `params` are
+        the arguments of the use.
+        """
         path = self._path(check_module_name(name, "a scope", None))
         check_class_name(check_module_name(block or name, "a block", None), "a block", None)
         self.claim_scope(path)
@@ -83,7 +87,7 @@ class Builder(Assembler):
             self.add_scope(Scope(path, kind, outer, (nodes[-1].path,), head, params, inputs=inputs, weights_of=owner))
 
     def _shared_scope(self, path: str, nodes: Sequence[Node]) -> str:
-        """The scope beside this one whose weights its nodes use, each those of the node at the same path; or ""."""
+        """The sibling scope whose weights a scope's nodes use, each those of its counterpart; "" if there is none."""
         owners = {n.weights_of.removesuffix(n.path[len(path) :]) for n in nodes if self._has_weights(n)}
         owner = owners.pop() if len(owners) == 1 else ""
         if owner == path or owner not in self.scopes or self.scopes[owner].parent != self._here:
@@ -101,8 +105,8 @@ class Builder(Assembler):
         return f"{self._here}.{name}" if self._here else name
 
     def _free_name(self, base: str) -> str:
-        """A name that nothing in the open scope has: this one, or with a number."""
-        # Counting goes on where it stopped, so that many nodes of one op do not take ever longer.
+        """A name that is free in the open scope: `base`, or `base` with a number."""
+        # Counting continues from the last number, so that many nodes of one op do not take quadratic time.
         number = self._numbers.get(self._path(base), 0)
         name = ""
         while not name or self._is_taken(self._path(name)):
@@ -113,7 +117,7 @@ class Builder(Assembler):
 
 
 def _op_of(op: str | Op, attributes: Mapping[str, Any]) -> Op:
-    """An op, or that of a name with attributes as Python has them."""
+    """The op itself, or a new op of that name with these attributes."""
     if isinstance(op, Op):
         return op
     cls = find_op(op)
@@ -126,5 +130,5 @@ def _op_of(op: str | Op, attributes: Mapping[str, Any]) -> Op:
 
 
 def _listed(value: Any) -> Any:
-    """A tuple as the list that attributes take."""
+    """A tuple as a list, which is what attributes take; other values unchanged."""
     return list(cast(tuple[Any, ...], value)) if isinstance(value, tuple) else value

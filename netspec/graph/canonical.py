@@ -1,4 +1,4 @@
-"""A graph's canonical form: what it computes, without names, blocks, or the order in which it was written."""
+"""The canonical form of a graph: its computation, independent of names, blocks, and the order in the spec."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from netspec.graph.paths import node_of
 _OrderKeys = dict[str, tuple[str, str]]
 
 _FORM = "netspec-graph-1"
-"""The version of the form, which every hash covers."""
+"""The version of the form, which is part of every hash."""
 
 _MAX_TRACED = 200
-"""The most nodes before a value whose numbers are compared to break a tie."""
+"""The largest number of ancestors of a value that are searched to break a tie."""
 _MAX_TIES = 100
-"""The most ends with equal keys among which such a comparison chooses the next."""
+"""The largest number of sinks with equal keys for which ties are broken so."""
 
 
 def canonical(graph: Dag) -> list[Any]:
-    """The graph as plain data: the form, inputs, nodes, outputs; values are numbers, inputs first.
+    """The canonical form as plain data: the version, inputs, nodes and outputs; values are numbers, inputs first.
 
-    Nodes come in the order in which the outputs reach them, each with its op, all attributes, its inputs and the number
-    of the first node with its weights. The inputs of a sum or a product have no order; those of other ops, of the
-    graph, and its outputs do. Nodes that no output needs come last. Left out are names, blocks, titles and
-    initialisers; symbols are named after the order in which they appear.
+    Nodes are in the order of a depth-first search from the outputs. Each has its op, all attributes, its inputs, and
+    the number of the first node with the same weights. The inputs of a sum or a product are sorted; those of other ops
+    keep their order, as do the inputs and outputs of the graph. Nodes that no output needs come last. Names, blocks,
+    titles and initialisers are left out; symbols are renamed in the order of their first use.
 
     For a linear layer and a relu on an input (N, 4):
 
@@ -53,12 +53,12 @@ def canonical(graph: Dag) -> list[Any]:
 
 
 def graph_hash(graph: Dag) -> str:
-    """The SHA-256 of the canonical form, in 64 hexadecimal digits: equal for graphs that compute the same alike."""
+    """The SHA-256 of the canonical form, in 64 hexadecimal digits; graphs with equal computations have equal hashes."""
     return _digest(canonical(graph))
 
 
 def in_order(graph: Dag, keys: _OrderKeys | None = None) -> list[Node]:
-    """All nodes, each after those it reads: first those that the outputs need, in their order, then the rest."""
+    """All nodes in canonical order, each after its inputs: first those that the outputs need, then the rest."""
     return _Order(graph, keys or _order_keys(graph)).nodes
 
 
@@ -86,12 +86,12 @@ def _digest(value: Any) -> str:
 
 
 def _unordered(node: Node, inputs: list[Any]) -> list[Any]:
-    """A list with an item for each input of a node, sorted where their order does not matter."""
+    """A list with an item for each input of a node, sorted if the op commutes."""
     return sorted(inputs) if node.op.commutes else inputs
 
 
 def _digests(graph: Dag) -> dict[str, str]:
-    """For every value, a digest of all that it is computed from."""
+    """A digest of each value's computation, with all its ancestors."""
     ops = _ops(graph)
     digests = {i.name: f"input {number}" for number, i in enumerate(graph.inputs)}
     for node in graph.nodes:
@@ -102,16 +102,16 @@ def _digests(graph: Dag) -> dict[str, str]:
 
 
 def _order_keys(graph: Dag) -> _OrderKeys:
-    """For every value, the key by which inputs without an order are sorted.
+    """The key of each value by which the inputs of a commuting op are sorted: two digests.
 
-    First comes a digest of what the value is computed from. Where two values have the same (two branches of equal
-    layers), a second digest also covers how each is used, refined until it separates no more of them, as the
-    Weisfeiler-Leman test refines colours. Without it, their order would be that in which they were written, and it
-    shows where one of them is used once more.
+    The first covers the value's computation. Two values may have the same, such as two branches of equal layers. The
+    second also covers how values are used; it is refined until it separates no more values, as the Weisfeiler-Leman
+    test refines colours. Without it, the order in the spec would decide between such branches, and show in the form
+    if one of them has a further use.
     """
     digests = _digests(graph)
     keys, distinct = digests, 0
-    # Each round separates values by neighbours that the last one separated.
+    # Each round separates values whose neighbours the last round separated.
     while distinct < len(set(keys.values())) < len(keys):
         distinct = len(set(keys.values()))
         keys = _refined(graph, keys)
@@ -119,7 +119,7 @@ def _order_keys(graph: Dag) -> _OrderKeys:
 
 
 def _refined(graph: Dag, keys: dict[str, str]) -> dict[str, str]:
-    """Keys that separate all that those given do, and values whose uses or sources those given separate."""
+    """One round of refinement: keys that separate all values that `keys` do, and those with different neighbours."""
     sharing: dict[str, list[str]] = {}
     for node in graph.nodes:
         sharing.setdefault(node.weights_of, []).append(keys[node.path])
@@ -145,10 +145,10 @@ def _sorted_inputs(node: Node, keys: _OrderKeys) -> list[str]:
 
 
 class _Order:
-    """The order of a graph's nodes.
+    """Computes the canonical order of a graph's nodes.
 
-    Values with equal keys come in the order of the nodes that they are computed from, or share weights with, as far
-    as those are numbered already.
+    Values with equal keys are ordered by the numbers of their nearest ancestors, and of the owners of weights on the
+    way to them, as far as those are numbered.
     """
 
     def __init__(self, graph: Dag, keys: _OrderKeys) -> None:
@@ -159,13 +159,13 @@ class _Order:
         self._owners: dict[str, int] = {}
         for output in graph.outputs:
             self._visit(output.value)
-        self._visit_ends()
+        self._visit_sinks()
 
-    def _visit_ends(self) -> None:
-        """Add the nodes that no output needs, from their ends, so that each of a tie follows its own sources."""
-        ends = [node for node in self.graph.nodes if not any(self.graph.users[value] for value, _ in node.values())]
+    def _visit_sinks(self) -> None:
+        """Add the nodes that no output needs, from their sinks; a tie goes to the sink with the lowest sources."""
+        sinks = [node for node in self.graph.nodes if not any(self.graph.users[value] for value, _ in node.values())]
         ties: dict[tuple[str, str], list[str]] = {}
-        for node in ends:
+        for node in sinks:
             ties.setdefault(self.keys[node.path], []).append(node.path)
         for key in sorted(ties):
             paths = ties[key]
@@ -176,7 +176,7 @@ class _Order:
                 self._visit(paths.pop(index))
 
     def _visit(self, start: str) -> None:
-        """Add what a value is computed from, depth first."""
+        """Add the node of a value and its ancestors, depth first."""
         todo = [(node_of(start), False)]
         while todo:
             path, ready = todo.pop()
@@ -195,7 +195,7 @@ class _Order:
             todo += [(node_of(value), False) for value in reversed(inputs)]
 
     def _sources(self, value: str) -> list[int]:
-        """The numbers of the first nodes with one before a value, and of the owners of weights on the way to them."""
+        """The numbers of a value's nearest numbered ancestors, and of the owners of weights on the way to them."""
         numbers: list[int] = []
         seen: set[str] = set()
         todo = [node_of(value)]

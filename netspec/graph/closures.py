@@ -1,4 +1,4 @@
-"""Closure conversion: steps that a block was given are made to read no more than the block they stand in."""
+"""Closure conversion: the steps of a `body` argument get all they read through parameters of the blocks around them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from netspec.naming import free_name
 
 
 def convert_closures(graph: Graph, *, networks: bool = False) -> Graph:
-    """The graph in which the steps of `body` arguments read parameters of the block around them alone.
+    """Convert closures: the steps of `body` arguments then read only parameters of the block around them.
 
-    A parameter of the place that the steps were written in is captured: each block on the way to them has one more,
-    under a name that is free there, as closures are converted for languages without them. The scope of such steps is
-    a "part" then, in which names mean what they mean around it. With `networks`, an embedded network becomes a block:
-    blocks in it capture the parameters of its file, too.
+    The steps of a `body` argument read the parameters of the place where they are written. Each such parameter is
+    captured: all blocks between that place and the steps get a further parameter, under a name that is free there. The
+    scope of the steps becomes a "part", in which names mean the same as around it. With `networks`, an embedded network
+    becomes a block, and blocks in it capture the parameters of its file, too.
     """
     kinds = {"body": "part", "network": "block"} if networks else {"body": "part"}
     if not any(scope.kind in kinds for scope in graph.scopes.values()) and not _has_defaults(graph):
@@ -32,13 +32,13 @@ class _Conversion:
         scopes = {path: replace(s, kind=kinds.get(s.kind, s.kind)) for path, s in graph.scopes.items()}
         self.plain = replace(graph, scopes=scopes)
         self.before = Lexicon(graph)
-        """What names mean where they are written."""
+        """The meaning of names where they are written."""
         self.after = Lexicon(self.plain)
-        """What names mean where the steps stand."""
+        """The meaning of names where the steps are used, after the conversion."""
         self.captured: dict[str, dict[str, tuple[Binding, Expression]]] = {}
-        """By the path of a use its further arguments, by name."""
+        """The captured parameters of each use, by its path and by name, with the expressions of the arguments."""
         self.names: dict[tuple[str, tuple[str, str]], str] = {}
-        """By the path of a use, and the site of a parameter that it captures, the name of the parameter there."""
+        """The name of a captured parameter, by the path of the use and the site of the parameter."""
 
     def converted(self) -> Graph:
         nodes = tuple([self.node(node) for node in self.graph.nodes])
@@ -56,7 +56,7 @@ class _Conversion:
         return replace(scope, written=written, when=when, count=count)
 
     def with_captured(self, scope: Scope) -> Scope:
-        """A use with the arguments for what its block captures."""
+        """A use with the captured parameters and their arguments."""
         captured = self.captured.get(scope.path)
         if captured is None or scope.block is None:
             return scope
@@ -74,7 +74,7 @@ class _Conversion:
         return {name: tree for name, tree in converted.items() if tree is not None} if changed else trees
 
     def tree(self, tree: Expression | None, scope: str, path: str) -> Expression | None:
-        """An expression as it reads where it stands; the same object where that is as it was written."""
+        """Rename the captured parameters in an expression; return the same object if none is captured."""
         if tree is None:
             return None
         changed = False
@@ -92,7 +92,7 @@ class _Conversion:
         return new if changed else tree
 
     def name(self, scope: str, binding: Binding, path: str) -> str:
-        """The name of a parameter, or of a copy's number, in a scope: blocks on the way to it capture it."""
+        """The name of a parameter, or of `index`, in a scope; the blocks between capture it if they have to."""
         here = self.after.binding(scope, binding.name, path)
         if here is not None and here.site == binding.site:
             return binding.name
@@ -111,13 +111,13 @@ class _Conversion:
 
 
 def _has_defaults(graph: Graph) -> bool:
-    """Whether a file's `defaults` name a parameter, which a block may have one of the same name for."""
+    """Return whether an expression from a file's `defaults` reads a parameter, which a block's parameter may shadow."""
     trees = {id(tree): tree for node in graph.nodes for tree in node.written.values()}
     return any(isinstance(leaf, Name) and leaf.of_file for tree in trees.values() for leaf in leaves(tree))
 
 
 def _declared_kind(binding: Binding) -> str:
-    """The kind of a parameter, as blocks declare it."""
+    """The kind of a parameter: the declared one, else that of its value."""
     block = binding.owner.block if binding.owner is not None else None
     declared = {p.name: p.kind for p in block.parameters} if block is not None else {}
     return declared.get(binding.name) or ("list" if isinstance(binding.value, tuple) else type(binding.value).__name__)

@@ -18,7 +18,7 @@ Mode = Literal["inference", "train"]
 
 
 class _Nothing(Mapping[Any, Any]):
-    """The empty mapping; hashable, so that it may be a default of a dataclass."""
+    """The empty mapping; hashable, so that it can be the default of a dataclass's field."""
 
     def __getitem__(self, key: Any) -> Any:
         raise KeyError(key)
@@ -41,10 +41,10 @@ NOTHING: Mapping[Any, Any] = _Nothing()
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """A graph input; `nominal` gives its symbols the sizes that totals and examples use.
+    """A graph input.
 
-    `written` holds the expressions of the spec that gave axes their sizes, by number. `preprocess` says how an image
-    becomes this input.
+    `nominal` has sizes for its symbols, which totals and examples use. `written` has the spec's expressions of its
+    sizes, by axis. `preprocess` says how an image becomes this input.
     """
 
     name: str
@@ -57,9 +57,9 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A graph output: its name, the value it stands for, and whether it is built in training only.
+    """A graph output: its name, its value, and whether it exists in training only (`mode="train"`).
 
-    `labels` names the classes that it scores, along its axis 1; () where it has none.
+    `labels` are the names of the classes along its axis 1, () without any.
     """
 
     name: str
@@ -73,10 +73,10 @@ class Output:
 class Node:
     """One op at one path.
 
-    `inputs` are values: an input's name, a node's path, or `path:output` for a further output.
-    `weights_of` is the path whose weights the node uses: its own, unless they are shared.
-    `scope` is the innermost scope around it, "" for the network itself. `written` holds the expressions
-    of the spec that gave attributes their values, `when` the condition under which the step is there.
+    `inputs` are values: the name of an input, the path of a node, or `path:output` for a further output of a node.
+    `types` are those of the outputs. `weights_of` is the path whose weights the node uses, its own unless they are
+    shared. `scope` is the path of the innermost scope around it, "" for the network itself. `written` has the spec's
+    expressions of attributes, `when` the condition of the step, and `init` the initialisers by weight.
     """
 
     path: str
@@ -111,7 +111,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Dag:
-    """A network as it runs: what `canonical`, `nx`, `text` and `walk` read of a graph."""
+    """The dataflow of a network, without its scopes: the base of Graph, for functions that need no more."""
 
     name: str
     inputs: tuple[Input, ...]
@@ -136,7 +136,7 @@ class Dag:
 
     @cached_property
     def users(self) -> Mapping[str, tuple[Node, ...]]:
-        """For every value, the nodes that read it."""
+        """The nodes that read each value."""
         users: dict[str, list[Node]] = {value: [] for value in self.types}
         for node in self.nodes:
             for value in dict.fromkeys(node.inputs):
@@ -149,5 +149,5 @@ class Dag:
         return tuple([types[value] for value in node.inputs])
 
     def weights(self, node: Node) -> tuple[Weight, ...]:
-        """The weights a node uses."""
+        """The weights that a node uses."""
         return node.op.weights(*self.input_types(node))

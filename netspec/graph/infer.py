@@ -1,4 +1,4 @@
-"""The types of an op's outputs, by its rule, and at which sizes of symbols the ops of a graph can run."""
+"""Infers the types of an op's outputs, and checks that a graph can run at given sizes of its symbols."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from netspec.types import Tensor
 
 
 def infer(op: Op, input_types: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The types of an op's outputs; RuleError where the inputs do not fit."""
+    """Infer the types of an op's outputs. Raises RuleError if the inputs do not fit."""
     least, most = op.inputs
     if len(input_types) < least or (most is not None and len(input_types) > most):
-        wanted = str(least) if most == least else f"{least} or more" if most is None else f"{least} to {most}"
+        count = str(least) if most == least else f"{least} or more" if most is None else f"{least} to {most}"
         raise RuleError(
-            f"`{op.opname}` takes {wanted} input{'s' if wanted != '1' else ''}, not {len(input_types)}", code="NS302"
+            f"`{op.opname}` takes {count} input{'s' if count != '1' else ''}, not {len(input_types)}", code="NS302"
         )
     check_use(op, input_types)
     try:
@@ -36,7 +36,7 @@ def infer(op: Op, input_types: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def refused_at(graph: Graph, sizes: Mapping[str, int]) -> tuple[Node, RuleError] | None:
-    """The first node whose rule refuses its inputs once symbols have these sizes, and what it says."""
+    """The first node whose op refuses its inputs when symbols have these sizes, with the error; None without one."""
 
     def refusal(node: Node, types: tuple[Tensor, ...]) -> RuleError | None:
         if sizes.keys() & symbols([size for type in types for size in type.shape]):
@@ -51,9 +51,10 @@ def refused_at(graph: Graph, sizes: Mapping[str, int]) -> tuple[Node, RuleError]
 
 
 def check_sizes(graph: Graph, sizes: Mapping[str, int], what: str = "") -> None:
-    """Refuse sizes of symbols that some op can't take, as where maps would be empty; `what` says whose sizes they are.
+    """Refuse sizes of symbols at which some op can't run, such as those of an empty map.
 
-    Raises NetspecError with what the op's rule says. Of symbols, rules check only what holds for all sizes.
+    For symbolic sizes, an op's rule can only check what holds for all of them. `what` is put before the sizes in the
+    error, such as "the nominal sizes ". Raises NetspecError with the rule's error.
     """
     refused = refused_at(graph, sizes) if sizes else None
     if refused is None:
@@ -77,11 +78,11 @@ def _uses(graph: Graph, node: Node) -> Iterator[tuple[str, Span, Mapping[str, An
 
 
 def use_notes(uses: Iterable[tuple[str, Span, Mapping[str, Any]]]) -> tuple[str, ...]:
-    """The notes of an error that say how its place was reached: what is used where, with which arguments."""
+    """The notes of an error about the uses of blocks around its place: each with its place and arguments."""
     notes: list[str] = []
     for what, span, params in uses:
-        given = ", ".join(f"{name}={show(value)}" for name, value in params.items())
-        notes.append(f"{what} used at {span.place}" + (f" with {given}" if given else ""))
+        arguments = ", ".join(f"{name}={show(value)}" for name, value in params.items())
+        notes.append(f"{what} used at {span.place}" + (f" with {arguments}" if arguments else ""))
     if len(notes) > 6:
         notes[5:] = [f"and {len(notes) - 5} more blocks around it"]
     return tuple(notes)
@@ -90,7 +91,7 @@ def use_notes(uses: Iterable[tuple[str, Span, Mapping[str, Any]]]) -> tuple[str,
 def located(
     error: RuleError, path: str, span: Span | None = None, notes: Sequence[str] = (), values: str = ""
 ) -> NetspecError:
-    """An op's complaint as an error with the node's path and, if known, its place and what values enter there."""
+    """The error of an op's rule as a NetspecError with the node's path, and with its place and inputs if known."""
     label = (f"{path}: {values}" if values else path) if span else ""
     message = error.message if span else f"{path}: {error.message}"
     return NetspecError(Diagnostic(error.code, message, span, label, tuple(notes), error.help))

@@ -16,13 +16,13 @@ _T = TypeVar("_T")
 class Environment(Generic[Bound]):
     """The names that the expressions of one body can read, with their meanings.
 
-    Names are lexical. A step reads the parameters of the block or network that it is written in, then those of that
-    file; expressions in `defaults` read the file's alone. `index` is the number of the innermost copy, up to the
-    block. `input`, and the names of several inputs, are the values that enter the body: of a block, a network, a
-    branch, or of steps that a `body` parameter was given. Such steps keep the environment that they are written in.
+    Names have lexical scope. A step reads the parameters of the block or network that it is written in, then those of
+    that file; expressions in `defaults` read the file's alone. `index` is the number of the innermost copy around the
+    step within its block. `input`, and the names of several inputs, are the values that enter the body: of a block, a
+    network, a branch, or a `body` argument. The steps of a `body` argument keep the environment where they are written.
 
-    This is the one place where that rule is written: all environments are made by the methods here. A name may be
-    bound to anything, such as its value while a spec is elaborated, or its `Binding` in a graph.
+    This is the only place with that rule: all environments are created by the methods here. A name may be bound to
+    anything, such as its value while a spec is elaborated, or its `Binding` in a graph.
 
     >>> network = Environment.of_file({"width": 6, "other": 3}, {"input": "image"})
     >>> block = network.in_block({"width": 8}, {"input": "conv1"})
@@ -42,10 +42,10 @@ class Environment(Generic[Bound]):
         self.file = file
         """The parameters of the file."""
         self.parameters = parameters
-        """Those of the block or network, over the file's."""
+        """The parameters of the block or network, on top of the file's."""
         self.inputs = inputs
         self.copy = copy
-        """`index`, inside of a repeat."""
+        """The binding of `index` inside of a repeat; else empty."""
         self._names: Mapping[str, Bound] | None = None
 
     @property
@@ -57,7 +57,7 @@ class Environment(Generic[Bound]):
 
     @staticmethod
     def of_file(parameters: Mapping[str, _T], inputs: Mapping[str, _T]) -> Environment[_T]:
-        """The environment of a network of a file: the spec's own, or one from another spec, which sees no other."""
+        """The environment of a file's network: the spec's own, or an embedded one, which reads its own file alone."""
         return Environment(parameters, parameters, inputs, {})
 
     def in_block(self, parameters: Mapping[str, Bound], inputs: Mapping[str, Bound]) -> Environment[Bound]:
@@ -65,19 +65,19 @@ class Environment(Generic[Bound]):
         return Environment(self.file, {**self.file, **parameters}, inputs, {})
 
     def in_branch(self, inputs: Mapping[str, Bound]) -> Environment[Bound]:
-        """The environment of a branch that is written here: it reads what it could here, and what enters it."""
+        """The environment of a branch that is written here: `inputs` enter it, and it reads all names of this one."""
         return Environment(self.file, self.parameters, {**self.inputs, **inputs}, self.copy)
 
     def in_body_argument(self, inputs: Mapping[str, Bound]) -> Environment[Bound]:
-        """The environment of steps that are written here and given to a block: of values, they read what enters."""
+        """The environment of a `body` argument that is written here: all parameters of this one, but its own inputs."""
         return Environment(self.file, self.parameters, inputs, self.copy)
 
     def in_copy(self, index: Bound) -> Environment[Bound]:
-        """The environment of one copy of a step that is repeated here."""
+        """The environment of a copy of a step that is repeated here."""
         return Environment(self.file, self.parameters, self.inputs, {"index": index})
 
     def binding(self, leaf: Name | Attribute) -> Bound | None:
-        """The parameter, the number of a copy or, for an attribute, the value that a name stands for; None if none."""
+        """The binding of a name to a parameter or `index`, or of an attribute's base to an input; None if undefined."""
         if isinstance(leaf, Attribute):
             return self.inputs.get(leaf.name)
         if leaf.of_file:
@@ -87,7 +87,7 @@ class Environment(Generic[Bound]):
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """The meaning of a name: a parameter or an input of the `owner`, or the number of a copy of it.
+    """The meaning of a name: a parameter or an input of a scope, the `owner`, or the number of a copy of it.
 
     The owner None is the spec itself.
     """
@@ -103,10 +103,10 @@ class Binding:
 
 
 class Lexicon:
-    """Says what names mean in the expressions of a graph.
+    """Tells the meaning of names in the expressions of a graph.
 
-    Places are told by the path of the scope that an expression stands in, "" for the network itself; where that is a
-    repeat, and the copy matters, also by the path of the copy.
+    The place of an expression is the path of the scope around it, `scope`, "" for the network itself. If that is a
+    repeat, `copy` is the path of the copy, or of a node in it; without it, `index` is undefined.
 
     >>> import netspec
     >>> lexicon = Lexicon(netspec.load("resnet18").graph)
@@ -123,7 +123,7 @@ class Lexicon:
         self._environments: dict[str, Environment[Binding]] = {}
 
     def environment(self, scope: str, copy: str = "") -> Environment[Binding]:
-        """The environment of a scope."""
+        """The environment of the expressions in a scope."""
         if not scope:
             return self._network
         here = self.graph.scopes[scope]
@@ -144,18 +144,18 @@ class Lexicon:
             return around.in_block(parameters, inputs)
         if here.kind == "body":
             return around.in_body_argument(inputs)
-        # A step that is repeated, and a merge, are written in the body around them.
+        # A repeated step and a merge are written in the body around them.
         return around if here.kind in ("repeat", "merge") else around.in_branch(inputs)
 
     def _written_in(self, here: Scope) -> tuple[str, str]:
-        """The place that the steps in a scope are written in: a scope, and the path of what stands in that."""
+        """The place where the steps of a scope are written: a scope, and the path of a scope in it."""
         if here.kind == "body":
             use = self.use(here.parent)
             return (use.parent, use.path) if use is not None else ("", "")
         return here.parent, here.path
 
     def use(self, scope: str) -> Scope | None:
-        """The use of a block or network whose parameters can be read in a scope; None where only the file's can."""
+        """The use of a block or network whose parameters a scope can read; None if it can read the file's alone."""
         while scope:
             here = self.graph.scopes[scope]
             if here.block is not None:
@@ -164,7 +164,7 @@ class Lexicon:
         return None
 
     def file(self, scope: str) -> Scope | None:
-        """The embedded network whose parameters are those of the file here; None for those of the spec itself."""
+        """The embedded network whose file a scope is written in; None for the file of the spec itself."""
         while scope:
             here = self.graph.scopes[scope]
             if here.kind == "network" and here.params:
@@ -177,21 +177,21 @@ class Lexicon:
         return _values(self.environment(scope).file)
 
     def parameters(self, scope: str) -> dict[str, Any]:
-        """The parameters that can be read in a scope, with their values: the file's, and the block's before them."""
+        """The parameters that a scope can read, with their values: the block's, and the file's unless shadowed."""
         return _values(self.environment(scope).parameters)
 
     def names(self, scope: str, copy: str = "") -> dict[str, Any]:
-        """The parameters that can be read in a scope, and `index` where there is one, with their values."""
+        """The parameters that a scope can read, and `index` if it has one, with their values."""
         environment = self.environment(scope, copy)
         return _values({**environment.parameters, **environment.copy})
 
     def binding(self, scope: str, leaf: Name | Attribute | str, copy: str = "") -> Binding | None:
-        """The parameter, or the number of a copy, that a name stands for in a scope; None where it is none."""
+        """The parameter or `index` that a name means in a scope; None if it is undefined there."""
         name = Name(leaf) if isinstance(leaf, str) else leaf
         return None if isinstance(name, Attribute) else self.environment(scope, copy).binding(name)
 
     def value(self, scope: str, name: str) -> str | None:
-        """The value that `input`, or the name of an input, stands for in a scope."""
+        """The value of `input`, or of the name of an input, in a scope; None if it is undefined there."""
         binding = self.environment(scope).inputs.get(name)
         return binding.value if binding is not None else None
 

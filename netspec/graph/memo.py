@@ -1,4 +1,4 @@
-"""Answers that follow from an op and the types of its inputs, computed once for all nodes that share both."""
+"""Memoises results that depend on an op and the types of its inputs: nodes that share both compute them once."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _T = TypeVar("_T")
 
 
 def op_key(op: Op, types: Iterable[Tensor]) -> tuple[int, ...]:
-    """A key of an op on inputs of these types, by identity.
+    """The key of an op on inputs of these types: their ids.
 
-    Equal steps of a spec have one op, and a Builder keeps one object for equal types, so few keys differ, and none has
-    to be compared in depth. Whoever keeps a key keeps the op and the types alive: a graph does.
+    Equal steps of a spec share one op, and a Builder has one object for equal types, so there are few keys, and they
+    compare quickly. The caller has to keep the op and the types alive while it uses the key, as a graph does.
     """
     return (id(op), *map(id, types))
 
 
 class NodeMemo(Generic[_T]):
-    """Answers about the nodes of a graph that follow from their ops and the types of their inputs alone.
+    """Memoises a function of a graph's nodes that depends on their ops and the types of their inputs alone.
 
     >>> macs = NodeMemo(graph, lambda node, types: node.op.macs(node.type, *types))
     >>> macs(graph["layer1.0.conv1"])

@@ -1,4 +1,4 @@
-"""The graph: flat, frozen, in topological order, with the blocks it came from kept beside it as scopes."""
+"""The graph: nodes, flat and frozen, in topological order; scopes beside them keep the blocks of the spec."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ ScopeKind = Literal["block", "branch", "merge", "repeat", "network", "body", "pa
 
 @dataclass(frozen=True, slots=True)
 class SpecParameter:
-    """A block's parameter: its name, kind (`int float bool str list body`) and default, `...` where there is none."""
+    """A parameter of a spec or block: its name, kind (int, float, bool, str, list, body) and default.
+
+    A required parameter has the default `...`.
+    """
 
     name: str
     kind: str
@@ -51,7 +54,7 @@ class SpecParameter:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The head of a block, or of a network that is a step: all that a spec says of it beside its body.
+    """The head of a block, or of a network that is used as a step: its declaration without the body.
 
     `inputs` and `outputs` are its names for the values that enter and leave.
     """
@@ -65,13 +68,12 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """A part of the graph that the spec names: a use of a block or a network, a branch, a named merge, a repeat.
+    """A part of the graph that the spec names: a use of a block or network, a branch, a named merge, a repeat.
 
-    `path` is the prefix of the paths below it, `parent` the scope around it. `params` are a use's
-    arguments, `written` their expressions, `inputs` the values that enter by the names its expressions use,
-    `outputs` the values that it gives, in the order of the block's outputs.
-    `count` is the expression of a repeat; `when` the condition under which the step is there. `weights_of` is the path
-    of the scope whose weights it uses, where a step shares those of an earlier one.
+    `path` is the prefix of the paths below it, `parent` the path of the scope around it. `params` are the arguments of
+    a use, `written` their expressions. `inputs` are the values that enter, by their names in expressions; `outputs` are
+    the values that leave, in the order of the block's outputs. `count` is the expression of a repeat, and `when` the
+    condition of the step. `weights_of` is the path of the scope or node whose weights it shares, "" if it shares none.
     """
 
     path: str
@@ -89,22 +91,22 @@ class Scope:
 
     @property
     def output(self) -> str:
-        """The value that the scope gives; of several the first."""
+        """The first output of the scope."""
         return self.outputs[0]
 
     @property
     def name(self) -> str:
-        """The part of the path below the scope around it."""
+        """The path relative to the scope around it."""
         return self.path[len(self.parent) + 1 :] if self.parent else self.path
 
 
 @dataclass(frozen=True, repr=False)
 class Graph(Dag):
-    """A network as it runs, with the scopes and parameters of its spec. Only an Assembler makes one.
+    """The graph of a network, with the scopes and parameters of its spec. Only an Assembler creates one.
 
-    `params` are the spec's parameters with their values, which expressions in blocks may read; `decided` are
-    those of them that decided what the graph does not show: which steps were left out, how large an input is.
-    `vanished` are those of the decided that left out steps of which no copy and no use is there.
+    `params` are the spec's parameters with their values, which expressions may read. `decided` are the names of those
+    that decided things which the graph does not show: which steps were left out, and how large an input is. `vanished`
+    are the names of those that left out a step everywhere, in all uses and copies.
     """
 
     scopes: Mapping[str, Scope] = NOTHING
@@ -116,14 +118,14 @@ class Graph(Dag):
 
     @cached_property
     def nominal(self) -> Mapping[str, int]:
-        """The sizes that totals stand for: a batch of 1, and the inputs' nominal sizes."""
+        """The sizes of symbols for totals: a batch of 1, and the inputs' nominal sizes."""
         sizes = {"N": 1}
         for i in self.inputs:
             sizes.update(i.nominal)
         return sizes
 
     def __getitem__(self, path: str) -> Node:
-        """The node at a path; KeyError says what may have been meant."""
+        """The node at a path. Raises KeyError with a hint at a similar path."""
         node = self.by_path.get(path)
         if node is None:
             hint = "it is a scope: `graph.scopes` has it" if path in self.scopes else closest(path, self.by_path)
@@ -137,7 +139,7 @@ class Graph(Dag):
         return len(self.nodes)
 
     def state(self) -> dict[str, Weight]:
-        """Every weight by its state_dict key; a shared one once, under the path that owns it."""
+        """All weights by their keys in the state dict; a shared weight is listed once, under its owner."""
         weights: dict[str, Weight] = {}
         for node in self.nodes:
             for weight in self.weights(node):
@@ -145,28 +147,31 @@ class Graph(Dag):
         return weights
 
     def at(self, **sizes: int) -> dict[str, Tensor]:
-        """The type of every value with symbols replaced: `N` is 1 unless given, others take their nominal sizes."""
+        """The type of every value with numbers for symbols: those in `sizes`, else nominal ones, and 1 for `N`."""
         values = {**self.nominal, **sizes}
         return {value: type.at(values) for value, type in self.types.items()}
 
     def hash(self) -> str:
-        """A SHA-256 of what the graph computes, in 64 digits, blind to names and blocks: see `graph.canonical`."""
+        """The SHA-256 of the graph's computation, in 64 hexadecimal digits; it ignores names and blocks.
+
+        See `netspec.graph.canonical`.
+        """
         return graph_hash(self)
 
     def to_networkx(self, mode: Mode = "train") -> nx.MultiDiGraph[Any]:
-        """The graph in networkx, for questions about ways through it: see `graph.nx`."""
-        from netspec.graph.nx import to_networkx  # loads networkx, which few ask for
+        """The graph as a networkx graph, for questions about paths through it: see `netspec.graph.nx`."""
+        from netspec.graph.nx import to_networkx  # imports networkx, which few need
 
         return to_networkx(self, mode)
 
     def longest_path(self, mode: Mode = "inference") -> list[str]:
-        """The paths of the longest way through the graph, from an input to a node."""
+        """The longest path through the graph, from an input to a node, as names and node paths."""
         from netspec.graph.nx import longest_path
 
         return longest_path(self, mode)
 
     def cut_vertices(self, mode: Mode = "inference") -> list[str]:
-        """The paths of the nodes that every way from input to output goes through: the network can be split there."""
+        """The nodes on every path from an input to an output, where the network can be split."""
         from netspec.graph.nx import cut_vertices
 
         return cut_vertices(self, mode)

@@ -1,4 +1,4 @@
-"""A graph for networkx, and two answers from it: the longest path, and the nodes where the graph can be split."""
+"""Converts a graph to networkx, and finds its longest path and the nodes where it can be split."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _ENTRY, _EXIT = object(), object()
 
 
 def to_networkx(graph: Dag, mode: Mode = "train") -> nx.MultiDiGraph[Any]:
-    """The graph in networkx: inputs and nodes by their paths, an edge for every value that a node reads.
+    """The graph as a networkx graph: inputs and nodes by their paths, and an edge for every value that a node reads.
 
-    Nodes have `op` (None for an input), `type` and, but for inputs, `node`; edges have the `value` they carry and the
-    `position` it is read at. With `mode="inference"`, what is built in training only is left out.
+    Nodes have the attributes `op` (None for an input), `type`, and `node` (missing for an input). Edges have `value`,
+    and its `position` among the reader's inputs. With `mode="inference"`, nodes for training alone are left out.
     """
     digraph: nx.MultiDiGraph[Any] = nx.MultiDiGraph(name=graph.name)
     for i in graph.inputs:
@@ -30,19 +30,19 @@ def to_networkx(graph: Dag, mode: Mode = "train") -> nx.MultiDiGraph[Any]:
 
 
 def longest_path(graph: Dag, mode: Mode = "inference") -> list[str]:
-    """The longest way through the graph, from an input to a node: the steps that must follow one another."""
+    """The longest path through the graph, from an input to a node: the nodes that have to run one after another."""
     return [str(name) for name in nx.dag_longest_path(to_networkx(graph, mode))]
 
 
 def cut_vertices(graph: Dag, mode: Mode = "inference") -> list[str]:
-    """The nodes that every way from an input to an output goes through, in order: the network can be split there.
+    """The nodes on every path from an input to an output, in order: the network can be split there.
 
-    After each of them, its value alone carries what the rest needs, but for nodes with several outputs.
+    The nodes after one of them read its outputs alone, and no earlier value.
     """
     digraph = to_networkx(graph, mode)
     digraph.add_edges_from((_ENTRY, i.name) for i in graph.inputs)
     digraph.add_edges_from((node_of(value), _EXIT) for value in outputs_of(graph, mode))
-    # networkx leaves the type of this one open.
+    # networkx does not annotate the type of the result.
     dominators = cast(dict[Any, Any], nx.immediate_dominators(digraph, _ENTRY))  # pyright: ignore[reportUnknownMemberType]
     paths: list[str] = []
     at = dominators.get(_EXIT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def is_below(path: str, scope: str) -> bool:
-    """Whether a path stands below a scope; everything stands below "", the network itself.
+    """Return whether a path is below a scope; all paths are below "", the network itself.
 
     >>> is_below("layer1.0.conv1", "layer1")
     True

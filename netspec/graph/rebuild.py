@@ -1,4 +1,4 @@
-"""`rebuild` makes a graph again, node by node: the way in which passes and people edit one."""
+"""`rebuild` builds a new graph from an old one, node by node: this is how passes and people edit a graph."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Visit = Callable[["Editor", Node, tuple[str, ...]], str]
 class Editor:
     """The first argument of a visitor of `rebuild`: the old graph, and the Builder of the new one.
 
-    `values` are the new values by the old ones.
+    `values` maps the values of the old graph to those of the new one.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -29,12 +29,13 @@ class Editor:
         self.builder.vanished |= graph.vanished
         self.values: dict[str, str] = {}
         self.owners: dict[str, str] = {}
-        """The new owners of weights by the old ones."""
+        """The new owners of weights, by the old ones."""
 
     def keep(self, node: Node, inputs: tuple[str, ...], op: Op | None = None, **changes: Any) -> str:
-        """Add a node to the new graph, on these inputs; with another op, or other fields of Node, if given.
+        """Add a node to the new graph on these inputs, and return its value.
 
-        Where the node that owned its weights was dropped, the first of those that share them owns them.
+        `op` replaces its op, and `changes` replace other fields of Node. If the owner of its weights was dropped, the
+        first node that shares them becomes the owner.
         """
         fields: dict[str, Any] = {
             "weights_of": self.owners.setdefault(node.weights_of, node.path),
@@ -53,13 +54,13 @@ class Editor:
 
 
 def rebuild(graph: Graph, visit: Visit) -> Graph:
-    """A graph made again: `visit(editor, node, inputs)` is called for each node, and gives the value to use instead.
+    """Build a new graph: `visit(editor, node, inputs)` is called for each node, and returns the value to use for it.
 
-    Keep a node with `editor.keep(node, inputs)`, change it by giving `keep` another op, drop it by giving
-    back one of its inputs. All shapes are inferred again; scopes that lose all their nodes go. For other inputs or
-    outputs, or fewer nodes, give it `dataclasses.replace(graph, ...)`: what such a graph lacks is mended here.
+    To keep a node, return `editor.keep(node, inputs)`; to change it, pass another op to `keep`; to drop it, return one
+    of its inputs. All types are inferred again, and scopes that lose all nodes are dropped. To change inputs or
+    outputs, or to remove nodes, pass `dataclasses.replace(graph, ...)`: it need not be consistent.
 
-    Without its dropouts:
+    This removes all dropouts:
 
     >>> def visit(editor, node, inputs):
     ...     return inputs[0] if isinstance(node.op, Dropout) else editor.keep(node, inputs)
@@ -85,13 +86,13 @@ def rebuild(graph: Graph, visit: Visit) -> Graph:
 
 
 class _Scopes:
-    """Gives the new graph the scopes of the old one, as far as nodes of theirs are left."""
+    """Adds the scopes of the old graph to the new one, except those without nodes."""
 
     def __init__(self, graph: Graph, editor: Editor) -> None:
         self.graph = graph
         self.editor = editor
         self.inside: dict[str, list[Node]] = {}
-        """The nodes at or below each scope that stays, by its path."""
+        """The nodes in each scope that stays, directly or in inner scopes, by its path."""
         for node in editor.builder.nodes:
             path = node.scope
             while path:
@@ -101,13 +102,13 @@ class _Scopes:
         self.owners: dict[str, str] = {}
 
     def keep(self) -> None:
-        """Add all scopes that have nodes, but for those that the visitor added."""
+        """Add all scopes that have nodes, except those that the visitor added."""
         for path, scope in self.graph.scopes.items():
             if path in self.inside and path not in self.editor.builder.scopes:
                 self.editor.builder.add_scope(self.updated(scope))
 
     def updated(self, scope: Scope) -> Scope:
-        """A scope with new values for old ones, as far as they are there."""
+        """A scope with the new graph's values for its inputs and outputs; those that are gone are left out."""
         values = self.editor.values
         inputs = {name: values[value] for name, value in scope.inputs.items() if value in values}
         outputs = tuple([values[value] for value in scope.outputs if value in values])
@@ -122,7 +123,7 @@ class _Scopes:
             names = tuple([name for name, value in pairs if value in values])
             block = replace(block, outputs=names if outputs else ("output",))
         if not outputs:
-            # None of its outputs is there: others take from it what they take, or it gives its last value.
+            # All outputs are gone: the new ones are the values that are read outside, or the last value.
             outputs = self.escaping(scope.path) or (self.inside[scope.path][-1].path,)
             if block is not None and len(outputs) > 1:
                 names = flat_names(value[len(scope.path) + 1 :] for value in outputs)
@@ -130,7 +131,7 @@ class _Scopes:
         return replace(scope, inputs=inputs, outputs=outputs, block=block, weights_of=owner)
 
     def escaping(self, path: str) -> tuple[str, ...]:
-        """The values of a scope's nodes that something outside reads, or that are outputs of the graph."""
+        """The values of a scope's nodes that nodes outside read, or that are outputs of the graph."""
         inside = {node.path for node in self.inside[path]}
         builder = self.editor.builder
         read = {value for node in builder.nodes if node.path not in inside for value in node.inputs}
@@ -138,23 +139,23 @@ class _Scopes:
         return tuple([value for node in self.inside[path] for value, _ in node.values() if value in read])
 
     def owner_of(self, scope: Scope) -> str:
-        """The scope whose weights a scope shares; "" where the two no longer have the same nodes."""
+        """The scope whose weights a scope shares; "" if the two no longer have the same nodes."""
         owner = scope.weights_of
         if owner not in self.paths:
             owner = self.owners.setdefault(owner, scope.path)
         return "" if owner == scope.path or not self.has_nodes_of(scope, owner) else owner
 
     def has_nodes_of(self, scope: Scope, owner: str) -> bool:
-        """Whether a scope, or each copy of a repeat, has nodes at the paths that the owner of its weights has."""
-        wanted = _relative_paths(owner, self.inside.get(owner, ())) or {""}
+        """Return whether a scope, or each copy of a repeat, has the same relative paths of nodes as its owner."""
+        expected = _relative_paths(owner, self.inside.get(owner, ())) or {""}
         above = self.graph.scopes.get(owner)
         if scope.kind != "repeat" or (above is not None and above.kind == "repeat"):
-            return _relative_paths(scope.path, self.inside[scope.path]) == wanted
+            return _relative_paths(scope.path, self.inside[scope.path]) == expected
         copies: dict[str, set[str]] = {}
         for path in _relative_paths(scope.path, self.inside[scope.path]):
             _, number, rest = path.split(".", 2) if path.count(".") > 1 else (*path.split("."), "")
             copies.setdefault(number, set()).add(f".{rest}" if rest else "")
-        return all(copy == wanted for copy in copies.values())
+        return all(copy == expected for copy in copies.values())
 
 
 def _relative_paths(path: str, nodes: Sequence[Node]) -> set[str]:
@@ -163,7 +164,7 @@ def _relative_paths(path: str, nodes: Sequence[Node]) -> set[str]:
 
 
 def flat_names(values: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
-    """A name without dots for each value, all of them distinct and none of them taken.
+    """A name without dots for each value; the names are distinct, and none is taken.
 
     >>> flat_names(["layer1.0", "layer1_0"])
     ['layer1_0', 'layer1_0_2']
@@ -171,7 +172,7 @@ def flat_names(values: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
     names: list[str] = []
     used = set(taken)
     for value in values:
-        # The end tells more of a path that is too long for a name.
+        # A path that is too long for a name keeps its end, which tells more than its beginning.
         name = free_name(re.sub(r"\W", "_", value)[4 - MAX_NAME :].lstrip("_0123456789"), used)
         used.add(name)
         names.append(name)

@@ -1,4 +1,4 @@
-"""Whose weights a step uses, told in the terms of the body that it stands in."""
+"""Finds the step whose weights a step uses, by its name in the same body, for printers of shared weights."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from netspec.graph.model import Graph, Node, Scope
 
 
 class Sharing:
-    """Follows a walk through the scopes of a graph, and knows the owner of each step's weights there.
+    """Follows a printer through the scopes of a graph, and tells the owner of each step's weights there.
 
-    `refusal` says what can't be written where weights are shared across bodies, and `help` the way out.
+    A step can only name an owner in its own body. For weights that are shared across bodies, `refusal` and `help` are
+    the end of the error's message and its help.
     """
 
     def __init__(self, graph: Graph, refusal: str, help: str = "") -> None:
@@ -21,9 +22,9 @@ class Sharing:
         self.refusal = refusal
         self.help = help
         self.inside: tuple[str, str] = ("", "")
-        """The path of the scope that shares the weights of another, and the path of that one, while it is read."""
+        """The scope being read if it shares the weights of another: its path, and that of its owner; else ""."""
         self.loop = ""
-        """The path of the repeat whose copies all use the weights of one step, while it is read."""
+        """The path of the repeat being read, if all its copies use the weights of one step; else ""."""
 
     def of_node(self, node: Node) -> str:
         """The name of the step of the same body whose weights a node uses; "" for its own."""
@@ -41,7 +42,7 @@ class Sharing:
 
     @contextmanager
     def within(self, scope: Scope | None) -> Generator[None]:
-        """While what stands in a scope is read."""
+        """Enter a scope for the duration of the `with`."""
         outer = self.inside, self.loop
         if scope is not None and scope.weights_of:
             self.inside = scope.path, self._owner_of(scope.weights_of)
@@ -50,15 +51,15 @@ class Sharing:
         self.inside, self.loop = outer
 
     def _owner_of(self, path: str) -> str:
-        """Where the weights are of what stands at a path in the scope that is read."""
-        own, owner = self.inside
-        return owner + path[len(own) :] if path == own or path.startswith(f"{own}.") else path
+        """The path in the owner of the scope being read, for a path in that scope; other paths unchanged."""
+        borrower, owner = self.inside
+        return owner + path[len(borrower) :] if path == borrower or path.startswith(f"{borrower}.") else path
 
     def here(self, path: str) -> str:
-        """The path here of what stands at a path in the scope whose weights the one that is read shares."""
-        own, owner = self.inside
-        if own and (path == owner or path.startswith(f"{owner}.")):
-            return own + path[len(owner) :]
+        """The path in the scope being read, for a path in its owner; other paths unchanged: inverse of `_owner_of`."""
+        borrower, owner = self.inside
+        if borrower and (path == owner or path.startswith(f"{owner}.")):
+            return borrower + path[len(owner) :]
         return path
 
     def _sibling(self, path: str, owner: str) -> str:

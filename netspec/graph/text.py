@@ -1,4 +1,4 @@
-"""The printed form of a graph: one line a node, for people and for golden tests."""
+"""Prints a graph as text, one line for each node, for people and for golden tests."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from netspec.graph.dag import Dag
 
 
 def graph_text(graph: Dag) -> str:
-    """A graph as text: inputs, nodes as `path = op(inputs; attributes): shape`, outputs."""
+    """A graph as text: inputs, nodes as `path = op(inputs; attributes): shape`, and outputs."""
     lines = [f"graph {graph.name}"]
     lines += [f"  input {i.name}: {i.type}" for i in graph.inputs]
     for node in graph.nodes:

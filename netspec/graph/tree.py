@@ -1,4 +1,4 @@
-"""The graph as its spec nests it: scopes with their nodes and inner scopes, in the order they run."""
+"""The nesting of a graph as in its spec: scopes with their nodes and inner scopes, in the order of execution."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Group:
         return self.scope.path if self.scope else ""
 
     def nodes(self) -> Iterator[Node]:
-        """All nodes below it."""
+        """All nodes in the group and in its inner groups."""
         todo: list[Group | Node] = list(reversed(self.items))
         while todo:
             item = todo.pop()
@@ -32,7 +32,7 @@ class Group:
 
 
 def tree(graph: Graph, nodes: Iterable[Node] | None = None) -> Group:
-    """The nesting of a graph, or of some of its nodes: a scope without any of them is left out."""
+    """The nesting of a graph, or of some of its nodes; scopes without any of those are left out."""
     root = Group(None)
     groups: dict[str, Group] = {"": root}
     for node in graph.nodes if nodes is None else nodes:
@@ -44,7 +44,7 @@ def tree(graph: Graph, nodes: Iterable[Node] | None = None) -> Group:
 
 
 def uses_hint(graph: Graph, name: str) -> str:
-    """The help of an error where a block or an op is named and a part is wanted: the paths of its uses; "" for none."""
+    """The help of an error where `name` is not a path: if it is a block or an op, the paths of its uses; else ""."""
     blocks = [path for path, scope in graph.scopes.items() if scope.block is not None and scope.block.name == name]
     if blocks:
         return f"it is a block, used as {choices(blocks, 4)}"
@@ -53,7 +53,7 @@ def uses_hint(graph: Graph, name: str) -> str:
 
 
 def _open(graph: Graph, path: str, groups: dict[str, Group]) -> Group:
-    """The group of a scope, made with the groups around it where they are not there yet."""
+    """The group of a scope; it and the groups around it are created if they are missing."""
     missing: list[str] = []
     while path not in groups:
         missing.append(path)

@@ -1,4 +1,4 @@
-"""Which nodes and weights of a graph are needed for some of its values."""
+"""Finds the nodes and weights of a graph that some of its values depend on."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from netspec.graph.paths import node_of
 
 
 def outputs_of(graph: Dag, mode: Mode) -> list[str]:
-    """The values that are outputs in a mode: in training all, in inference those not built in training only."""
+    """The values that are outputs in a mode: all in training; in inference, those that are not for training alone."""
     return [o.value for o in graph.outputs if mode == "train" or o.mode == "inference"]
 
 
 def needed_for(graph: Dag, values: Iterable[str]) -> set[str]:
-    """The paths of all nodes that these values depend on."""
-    wanted = {node_of(value) for value in values}
+    """The paths of all nodes that these values depend on, including their own nodes."""
+    sources = {node_of(value) for value in values}
     needed: set[str] = set()
     for node in reversed(graph.nodes):
-        if node.path in wanted:
+        if node.path in sources:
             needed.add(node.path)
-            wanted.update([node_of(value) for value in node.inputs])
+            sources.update([node_of(value) for value in node.inputs])
     return needed
 
 
@@ -35,7 +35,7 @@ COUNTER = "num_batches_tracked"
 
 
 def needed_keys(graph: Dag) -> set[str]:
-    """The keys of a state dict that inference can't do without: no training output's, and no counters."""
+    """The keys of a state dict that inference needs: without weights for training outputs alone, and counters."""
     live = {node.weights_of for node in live_nodes(graph, "inference")}
     return {
         weight.key(node.weights_of)

@@ -1,4 +1,4 @@
-"""The ops: one class each, found by name in REGISTRY. docs/adding-an-op.md says how to add one."""
+"""The ops: one class each, in REGISTRY by name. docs/adding-an-op.md says how to add one."""
 
 # Importing a file registers its ops.
 from netspec.ops import activation as activation

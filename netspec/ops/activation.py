@@ -20,10 +20,10 @@ class Activation(Elementwise, family="activation"):
     precision = "half"
 
     of_output: ClassVar[bool] = False
-    """Whether its gradient follows from the output, which most networks keep anyway; else from the input."""
+    """True if the gradient is computed from the output, which most networks keep anyway; False if from the input."""
 
     of_floats: ClassVar[bool] = True
-    """Whether it takes floats alone; else integers too."""
+    """True if it takes floats only, False if integers, too."""
 
     def infer(self, x: Tensor) -> Tensor:
         (need_floats if self.of_floats else need_numbers)(self, x)
@@ -76,7 +76,7 @@ class LeakyRelu(Activation, name="leaky_relu", principal="negative_slope"):
     examples = (example(_MAP), example(_MAP, negative_slope=0.2))
 
     def torch(self, x: Tensor) -> Layer:
-        # One argument reads well without its name, unless it says nothing.
+        # A single argument is printed without its name, and a default not at all.
         default = self.negative_slope == type(self).default("negative_slope")
         return self.layer("nn.LeakyReLU") if default else self.layer("nn.LeakyReLU", negative_slope=self.negative_slope)
 
@@ -108,7 +108,7 @@ class Prelu(Elementwise, name="prelu", principal="num_parameters", family="activ
         return True
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        # The gradient of the slopes is made for every element, and then summed.
+        # The gradient of the slopes is computed for every element, and then summed.
         return Memory(inputs=(0,), backward=(x,))
 
     def torch(self, x: Tensor) -> Layer:
@@ -218,7 +218,7 @@ class Softplus(Activation, name="softplus", principal="beta"):
         y = g.Softplus(scaled)
         if self.beta != 1:
             y = g.Div(y, g.constant(self.beta, "like"))
-        # From 20 on, log(1 + exp(x)) is x as a float32 anyway.
+        # From 20 on, log(1 + exp(x)) equals x in float32 anyway.
         if self.threshold >= 20:
             return y
         return g.Where(g.Greater(scaled, g.constant(self.threshold, "like")), x, y)

@@ -69,7 +69,8 @@ class MultiheadAttention(Op, name="multihead_attention", principal="num_heads", 
     def macs(self, y: Tensor, *xs: Tensor) -> Dim:
         batch, length, _ = y.shape
         width, memory = self._width(y), xs[-1].shape[1]
-        # The query and the output are projected, key and value; then every query meets every key, and its value.
+        # Four projections: of the query and the output, and of key and value. Then the products of queries with keys,
+        # and of attention with values.
         return batch * (2 * length + 2 * memory) * width * width + batch * length * memory * (2 * width)
 
     def window(self, *xs: Tensor) -> Reach:
@@ -79,8 +80,8 @@ class MultiheadAttention(Op, name="multihead_attention", principal="num_heads", 
         return True
 
     def memory(self, train: bool, y: Tensor, *xs: Tensor) -> Memory:
-        # With the fused kernel (flash attention) that torch takes on CPUs and GPUs: it holds no weights of attention,
-        # but the logarithm of each row's sum. Inputs are projected length first, which copies them but in a batch of 1.
+        # Torch uses a fused kernel (flash attention) on CPUs and GPUs: it keeps no attention weights, but the logarithm
+        # of each row's sum. Inputs are projected with the length first, which copies them unless the batch is 1.
         kv = xs[-1]
         sums = Tensor((y.batch, self.num_heads, y.shape[1]))
         if not train:
@@ -89,15 +90,15 @@ class MultiheadAttention(Op, name="multihead_attention", principal="num_heads", 
             return Memory(scratch=(kv,) * 3 if _count(kv) >= _count(y) + _count(sums) else (kv, kv, y, sums))
         projected = (y, kv, kv) if len(xs) == 3 else (Tensor((*y.shape[:2], 3 * self._width(y)), y.dtype),)
         copies, inputs = (xs, ()) if y.batch != 1 else ((), tuple(range(len(xs))))
-        # With one input, the gradients of all three are there beside that of the output, and before those of the
-        # weights of their projections, which the report adds.
+        # With one input, the gradients of query, key and value are held together with that of the output. The gradients
+        # of the projections' weights, which the report adds, come later, so they are subtracted here.
         width = self._width(y)
         more = 2 * _count(y) - 3 * width * (width + self.bias) if len(xs) == 1 else 0
         return Memory(inputs, kept=(*copies, *projected, sums, y), backward=(Tensor((max(0, more),), y.dtype),))
 
     def torch(self, *xs: Tensor) -> Layer:
         values = ("{0}", "{0}", "{0}") if len(xs) == 1 else ("{0}", "{1}", "{2}")
-        # It also gives the weights of its attention, or None where they are not needed.
+        # The module returns the output and the attention weights, or None for these if they are not needed.
         call = Code("{layer}(", (*values, "need_weights=False"), ")[0]")
         layer = self.layer("nn.MultiheadAttention", embed_dim=xs[0].features, num_heads=self.num_heads, call=call)
         return Layer(layer.target, {**layer.arguments, "batch_first": True}, layer.positional, call)
@@ -115,7 +116,10 @@ class MultiheadAttention(Op, name="multihead_attention", principal="num_heads", 
         return project(g, joined, *weight_and_bias(g, self.bias, "out_proj."))
 
     def _projected(self, g: OnnxWriter, *xs: str) -> tuple[str, ...]:
-        """In ONNX, queries, keys and values: one product if all are of one value, since their weights stand in one."""
+        """In ONNX, the queries, keys and values; with one input, one product computes all three.
+
+        torch has the weights of the three projections in one tensor.
+        """
         both = weight_and_bias(g, self.bias, "in_proj_")
         if len(xs) == 1:
             return g.Split(project(g, xs[0], *both), outputs=3, num_outputs=3, axis=-1)

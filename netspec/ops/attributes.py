@@ -1,4 +1,4 @@
-"""The attributes of ops from data: an op with them, or what is wrong, and what each takes in words."""
+"""Creates ops from attributes as data, reports invalid ones, and describes in words what each attribute takes."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import ValidationError
 
 from netspec.errors import choices, closest
-from netspec.expression import show, way_to_bool
+from netspec.expression import bool_hint, show
 from netspec.ops.base import Op
 from netspec.ops.fields import MAX_INT, Takes
 
 
 class AttributeProblem(Exception):
-    """An attribute that an op can't take: its name, what is wrong, and a way out."""
+    """An invalid attribute of an op: its name, the error, and a hint."""
 
     def __init__(self, attribute: str, code: str, message: str, help: str = "") -> None:
         super().__init__(message)
@@ -27,14 +27,14 @@ class AttributeProblem(Exception):
 
 
 def make_op(cls: type[Op], attributes: Mapping[str, Any]) -> tuple[Op | None, list[AttributeProblem]]:
-    """An op with these attributes, or all that is wrong with them."""
+    """Create an op with these attributes. Returns None and the problems if some are invalid, else the op and []."""
     try:
         return cls.model_validate(dict(attributes)), []
     except ValidationError as error:
         problems: dict[str, AttributeProblem] = {}
         for detail in error.errors(include_url=False, include_context=False):
             name = str(detail["loc"][0]) if detail["loc"] else ""
-            # What is missing inside a value (`[1]` for a pair) makes the value wrong.
+            # "missing" inside of a value, such as `[1]` for a pair, means that the value is wrong.
             kind = detail["type"] if len(detail["loc"]) == 1 else "wrong"
             problems.setdefault(name, _problem(cls, name, kind, attributes.get(name)))
         return None, list(problems.values())
@@ -50,24 +50,24 @@ def _problem(cls: type[Op], name: str, kind: str, value: Any) -> AttributeProble
         help = help or (f"it takes {choices(fields)}" if fields else "it takes no arguments")
         return AttributeProblem(name, "NS204", f"`{cls.opname}` has no attribute `{name}`", help)
     most = "; the largest number is 2**31 - 1" if type(value) is int and value > MAX_INT else ""
-    whole = isinstance(value, float) and value.is_integer() and "integer" in takes(cls, name)
-    flag = way_to_bool(value) if "true or false" in takes(cls, name) else ""
-    help = f"write {value:.0f}" if whole else flag
+    is_integral = isinstance(value, float) and value.is_integer() and "integer" in takes(cls, name)
+    flag = bool_hint(value) if "true or false" in takes(cls, name) else ""
+    help = f"write {value:.0f}" if is_integral else flag
     return AttributeProblem(name, "NS206", f"`{name}` takes {takes(cls, name)}, not {show(value)}{most}", help)
 
 
 def takes(cls: type[Op], attribute: str) -> str:
     """The values that an attribute takes, in words."""
     field = cls.model_fields[attribute]
-    said = next((extra.words for extra in field.metadata if isinstance(extra, Takes)), None)
-    return said or _in_words(field.annotation)
+    words = next((extra.words for extra in field.metadata if isinstance(extra, Takes)), None)
+    return words or _in_words(field.annotation)
 
 
 _WORDS = {int: "an integer", float: "a number", bool: "true or false", str: "text", type(None): "null"}
 
 
 def _in_words(annotation: Any) -> str:
-    """A type of a field in words: those it says itself, else those of Python's own types."""
+    """The type of a field in words: those of its `Takes`, else words for Python's types."""
     for extra in getattr(annotation, "__metadata__", ()):
         if isinstance(extra, Takes):
             return extra.words
@@ -82,7 +82,7 @@ def _in_words(annotation: Any) -> str:
 
 @lru_cache(maxsize=1024)
 def literal_words(cls: type[Op], attribute: str) -> frozenset[str]:
-    """The words an attribute takes as they stand, such as `same`; other text is an expression."""
+    """The words that an attribute takes literally, such as `same`; other text is an expression."""
     field = cls.model_fields.get(attribute)
     return frozenset() if field is None else frozenset(_words(field.annotation))
 

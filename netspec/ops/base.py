@@ -1,4 +1,4 @@
-"""Op, the base of all ops: typed attributes, and rules that describe an op as plain data."""
+"""Op, the base class of all ops: typed attributes, and rules that describe an op as plain data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netspec.types import Code, Layer, Memory, OnnxWriter, Precision, Printed, R
 
 
 class RuleError(Exception):
-    """An op's inputs do not fit; raised by its rules. `at` is the attribute to blame, if one is."""
+    """An op's inputs do not fit; its rules raise it. `at` is the attribute to blame, "" if none is."""
 
     def __init__(self, message: str, *, at: str = "", code: str = "NS304", help: str = "") -> None:
         super().__init__(message)
@@ -27,19 +27,19 @@ class RuleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Attributes and input shapes on which the contract test tries an op, and the op reference shows it."""
+    """Attributes and input shapes for an op: the contract test tries them, and the op reference shows them."""
 
     attributes: Mapping[str, Any]
     inputs: tuple[tuple[int, ...], ...]
 
 
 def example(*inputs: tuple[int, ...], **attributes: Any) -> Example:
-    """Shorthand: the input shapes, then the attributes."""
+    """Create an Example from input shapes and attributes."""
     return Example(attributes, inputs)
 
 
 AxisOrigins = tuple[int | tuple[int, ...] | None, ...]
-"""The origin of each axis of an output: an axis of the input, several that became one, or None for neither."""
+"""The origin of each axis of an output: an axis of the input, a tuple of merged axes, or None for neither."""
 REGISTRY: dict[str, type[Op]] = {}
 """Every op by its name in the spec language."""
 
@@ -52,10 +52,10 @@ def all_axes(*xs: Tensor) -> tuple[int, ...]:
 class Op(BaseModel):
     """One kind of node: typed attributes, and rules that describe it without running it.
 
-    A concrete op gives `name` (and `principal`, the attribute a scalar argument stands for, and `family`,
-    its colour in diagrams) and every abstract rule: what costs nothing says `return 0`, so that an unknown
-    op can never count as nothing. Rules get the types of their inputs and return plain data; they never
-    import torch. A rule raises RuleError where the inputs do not fit.
+    A concrete op is a class with a `name`; it may have `principal`, the attribute that a bare value sets, and `family`,
+    its colour in diagrams. It defines every abstract rule: an op without costs says `return 0`, so that an unknown op
+    never counts as free. Rules get the types of the op's inputs and return plain data; they never import torch. They
+    raise RuleError if the inputs do not fit.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
@@ -64,22 +64,22 @@ class Op(BaseModel):
     principal: ClassVar[str | None] = None
     family: ClassVar[str] = ""
     inputs: ClassVar[tuple[int, int | None]] = (1, 1)
-    """The least and the most inputs that the op takes; None where there is no most."""
+    """The smallest and largest number of inputs; None for no upper limit."""
     reads: ClassVar[int | None] = None
-    """The number of inputs that the op reads, from the first; of the others it takes sizes alone. None: all."""
+    """The number of leading inputs whose elements are read; only the sizes of the others count. None means all."""
     commutes: ClassVar[bool] = False
-    """Whether the inputs may change places."""
+    """True if the order of the inputs does not matter."""
     precision: ClassVar[Precision] = "float32"
-    """In which floats it computes where a model is in half precision (`netspec export --fp16`).
+    """The floats in which the op computes in a model of half precision (`netspec export --fp16`).
 
-    An op says "half" if float16 is enough for what it takes and gives. "float32", as for arithmetic with positions in
-    pixels, has its inputs cast before it; so has an op that says nothing. "either" is for ops that move values, or are
-    as right as these: they compute in float32 beside an op that needs it, and else in half precision.
+    "half" means that float16 is precise enough. "float32", the default, casts the inputs to float32, as arithmetic with
+    positions in pixels needs. "either" is for ops that only move values, or are as exact: they compute in float32 next
+    to an op that needs it, else in half precision.
     """
     abbreviation: ClassVar[str | None] = None
-    """Its name in the box of the op before it in a diagram; "" if it goes without saying, None for its label."""
+    """Its name in the box of the op before it in a diagram; "" if it is not mentioned there, None for its label."""
     sign: ClassVar[str] = ""
-    """The sign that stands for it in a diagram, in place of a box, such as + for a sum."""
+    """The sign that a diagram has in place of its box, such as + for a sum; "" for a box."""
     output_names: ClassVar[tuple[str, ...]] = ("output",)
     examples: ClassVar[tuple[Example, ...]] = ()
 
@@ -97,8 +97,8 @@ class Op(BaseModel):
             cls.principal = principal
             REGISTRY[name] = cls
 
-    # A rule's arguments are the inputs' types: `x`, or `*xs` of a merge. How many there are is data (`inputs`), which
-    # no type can say: `*args: Any, **kwargs: Any` lets type checkers accept rules that name them.
+    # A rule's arguments are the types of the inputs: `x`, or `*xs` for a merge. Their number is data (`inputs`), which
+    # no annotation can express: `*args: Any, **kwargs: Any` lets type checkers accept rules that name them.
 
     @abstractmethod
     def infer(self, *args: Any, **kwargs: Any) -> Tensor | tuple[Tensor, ...]:
@@ -106,11 +106,11 @@ class Op(BaseModel):
 
     @abstractmethod
     def weights(self, *args: Any, **kwargs: Any) -> tuple[Weight, ...]:
-        """The parameters and buffers the op owns, in the order of torch's state dict."""
+        """The parameters and buffers of the op, in the order of torch's state dict."""
 
     @abstractmethod
     def macs(self, *args: Any, **kwargs: Any) -> Dim | None:
-        """Multiply-accumulates for the whole batch, from the first output's type and the inputs'; None: unknown."""
+        """The multiply-accumulates for the batch, from the types of the first output and the inputs; None: unknown."""
 
     @abstractmethod
     def window(self, *args: Any, **kwargs: Any) -> Window | Upsampling | Reach:
@@ -119,8 +119,8 @@ class Op(BaseModel):
     def axes(self, *args: Any, **kwargs: Any) -> AxisOrigins | None:
         """The origin of each axis of the output in the inputs; None where it is unknown.
 
-        A number is the axis of the inputs with the same places, one by one; a tuple, axes that became one; None, other
-        places. With it receptive fields follow axes that move, as in maps with channels last.
+        A number is the axis of the inputs with the same positions, one by one; a tuple has axes that are merged; None
+        means other positions. With this rule, receptive fields follow axes that move, as in maps with channels last.
 
         >>> Permute(dims=(0, 2, 3, 1)).axes(Tensor((2, 3, 8, 8)))
         (0, 2, 3, 1)
@@ -128,53 +128,53 @@ class Op(BaseModel):
         return None
 
     def mixed(self, *args: Any, **kwargs: Any) -> tuple[int, ...]:
-        """The axes of the inputs of which a unit of the output sees every place, such as those of a layer norm."""
+        """The axes along which a unit of the output sees all positions of the input, such as those of a layer norm."""
         return ()
 
     def per_sample(self, *args: Any, **kwargs: Any) -> bool:
-        """Whether, at inference, place n of each output's first axis follows from place n of each input's alone.
+        """Return whether, at inference, sample n of each output depends on sample n of each input alone.
 
-        Then a batch may be run in parts. An op that says nothing of it is taken to mix samples, as a softmax over the
-        batch does. Other sizes than that of the first axis may be read from anywhere in an input.
+        Then a batch may be run in parts. By default an op is assumed to mix samples, as a softmax over the batch does.
+        All sizes but that of the first axis may depend on any input.
         """
         return False
 
     def memory(self, train: bool, *args: Any, **kwargs: Any) -> Memory | None:
-        """The memory beside the inputs and the output, from the first output's type and the inputs'; None: unknown.
+        """The memory besides the inputs and the output, from the first output's and the inputs' types; None: unknown.
 
-        Sizes are numbers here, never symbols, and dtypes those of the report.
+        The sizes in these types are numbers, never symbols, and the dtypes are those of the report.
         """
         return None
 
     @abstractmethod
     def torch(self, *args: Any, **kwargs: Any) -> Printed:
-        """Its form in PyTorch."""
+        """The op's form in PyTorch: a layer, a function call, an operator or an expression."""
 
     def borrowed(self, *args: Any, **kwargs: Any) -> Code | None:
-        """Its form in PyTorch with the weights of a layer of another kind, which is `{layer}`; None: it has none."""
+        """The op's form in PyTorch with the weights of a layer of another kind, `{layer}`; None if it has none."""
         return None
 
     def onnx(self, g: OnnxWriter, *args: Any, **kwargs: Any) -> str | tuple[str, ...]:
-        """Write its ONNX nodes for inference: from the names of its inputs, give those of its outputs.
+        """Write the op's ONNX nodes for inference: takes the names of its inputs, and returns those of its outputs.
 
-        An op of one's own may lack this rule: then its networks can't be exported.
+        This rule is optional for a user's op: without it, networks with the op can't be exported.
         """
         raise RuleError(f"`{self.opname}` has no rule for ONNX", code="NS401", help="give its class a rule `onnx`")
 
     def layer(self, target: str, *, call: Code | None = None, lists: tuple[str, ...] = (), **arguments: Any) -> Layer:
-        """A Layer whose unnamed arguments are these and whose options are the remaining attributes."""
+        """A Layer with `arguments` as positional arguments, and the remaining attributes as options by name."""
         options = {field: getattr(self, field) for field in type(self).model_fields if field not in arguments}
         return Layer(target, {**arguments, **options}, positional=len(arguments), call=call, lists=lists)
 
     def label(self) -> str:
-        """A few words for tables and diagrams: the op, and what its principal attribute says."""
+        """A few words for tables and diagrams: the op's name, and the value of its principal attribute."""
         name = self.opname.replace("_", " ")
         value = getattr(self, self.principal) if self.principal else None
         return name if value is None or value == self.default(str(self.principal)) else f"{name}, {by(value)}"
 
     @classmethod
     def default(cls, attribute: str) -> Any:
-        """The value an attribute has when nothing is said; `...` where something must be."""
+        """The default of an attribute; `...` for a required one."""
         field = cls.model_fields.get(attribute)
         return ... if field is None or field.is_required() else field.default
 
@@ -201,14 +201,14 @@ def by_both(pair: tuple[int, ...]) -> str:
 
 
 def known_int(size: Dim, what: str, *, at: str = "", help: str = "") -> int:
-    """A size that has to be a number, since weights have its shape."""
+    """A size that has to be a number, such as that of a weight; raises RuleError for a symbolic one."""
     if isinstance(size, int):
         return size
     raise RuleError(f"{what} must be known, and is {size}", at=at, code="NS305", help=help)
 
 
 def is_float(x: Tensor) -> bool:
-    """Whether a tensor holds floats."""
+    """Return whether a tensor has floats."""
     return x.dtype.startswith(("float", "bfloat"))
 
 
@@ -219,14 +219,14 @@ def need_floats(op: Op, x: Tensor) -> None:
 
 
 def axis_of(x: Tensor, axis: int, attribute: str) -> int:
-    """An axis counted from the front; refused where there is none."""
+    """An axis counted from the front; raises RuleError for an axis that the tensor lacks."""
     if not -x.rank <= axis < x.rank:
         raise RuleError(f"there is no axis {axis} in {x}", at=attribute, code="NS302")
     return axis % x.rank
 
 
 def need_numbers(op: Op, x: Tensor) -> None:
-    """Refuse a tensor of booleans, which torch has no such function for."""
+    """Refuse a tensor of booleans, for which torch lacks the function."""
     if x.dtype == "bool":
         raise RuleError(f"`{op.opname}` takes numbers, and its input is bool", code="NS302")
 
@@ -239,7 +239,7 @@ def need_rank(op: Op, x: Tensor, rank: int, axes: str) -> None:
 
 
 class Elementwise(Op):
-    """Ops that treat every element alike: same shape, no weights, no multiply-accumulates."""
+    """The base of ops whose output has the shape of their input: no weights, no multiply-accumulates."""
 
     def infer(self, x: Tensor) -> Tensor:
         return x
@@ -255,13 +255,13 @@ class Elementwise(Op):
 
 
 class Rearranging(Op, family="shape"):
-    """Ops that keep, drop or move elements by their place: no weights, no multiply-accumulates."""
+    """The base of ops that keep, drop or move elements by position: no weights, no multiply-accumulates."""
 
     precision = "either"
 
     @abstractmethod
     def axes(self, *args: Any, **kwargs: Any) -> tuple[int | None, ...]:
-        """For each axis of the output, the axis of the first input that it is; None where its places are others."""
+        """The axis of the first input that each axis of the output is; None for an axis with other positions."""
 
     def memory(self, train: bool, *args: Any, **kwargs: Any) -> Memory | None:
         return Memory(view=True, hands_on=True)
@@ -273,14 +273,14 @@ class Rearranging(Op, family="shape"):
         return 0
 
     def window(self, *args: Any, **kwargs: Any) -> Window | Upsampling | Reach:
-        # Batch and channels may change places with each other, and the map stays.
+        # The map stays in place if only batch and channels are swapped.
         x: Tensor = args[0]
         axes = self.axes(*args)
         return Reach.POINT if len(axes) == x.rank and axes[2:] == tuple(range(2, x.rank)) else Reach.UNPLACED
 
 
 class Merge(Op, family="merge"):
-    """Ops that join branches: two inputs or more, no weights, no multiply-accumulates."""
+    """The base of ops that join branches: two inputs or more, no weights, no multiply-accumulates."""
 
     inputs: ClassVar[tuple[int, int | None]] = (2, None)
 

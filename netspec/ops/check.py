@@ -1,4 +1,4 @@
-"""Checks of ops of one's own, before they are used: that they have every rule, and what type of value each gives."""
+"""Checks a user's ops before they are used: that they have every rule, and that each returns the right type."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _HERE = str(Path(__file__).parent)
 
 
 def check_op(cls: type[Op]) -> None:
-    """Refuse an op without all of its rules, or whose rules fail on one of its own examples (NS218)."""
+    """Refuse an op that lacks a rule, or whose rules fail on one of its examples (NS218)."""
     missing = sorted(getattr(cls, "__abstractmethods__", ()))
     if missing:
         help = "what costs nothing says `return 0`, and what has no weights `return ()`"
@@ -42,13 +42,13 @@ def check_op(cls: type[Op]) -> None:
 
 
 def check_use(op: Op, xs: tuple[Tensor, ...]) -> None:
-    """Refuse an op of one's own whose rules fail on these inputs, or give values of other types (RuleError, NS218)."""
+    """Refuse a user's op whose rules fail on these inputs, or return wrong types (RuleError, NS218)."""
     if type(op).__module__.startswith("netspec."):
         return
     try:
         _check_rules(op, xs)
     except (RuleError, TooLargeError):
-        # The rule says what does not fit, and is asked again where it matters.
+        # The inputs do not fit: `infer` raises the error again where it is reported.
         return
     except Exception as error:
         raise RuleError(f"op `{op.opname}` has a fault: {said(error)}", code="NS218") from None
@@ -71,13 +71,13 @@ def _check_rules(op: Any, xs: tuple[Tensor, ...]) -> None:
 
 
 def _check_memory(op: Any, xs: tuple[Tensor, ...]) -> None:
-    """Check the rule `memory` on sizes that are numbers: it never gets symbols."""
+    """Check the rule `memory`, with numbers for symbols: it never gets symbolic sizes."""
     sizes = dict.fromkeys(symbols([size for x in xs for size in x.shape]), 64)
-    given = [x.at(sizes) for x in xs]
-    inferred = op.infer(*given)
+    fixed = [x.at(sizes) for x in xs]
+    inferred = op.infer(*fixed)
     y = cast(Tensor, inferred[0] if isinstance(inferred, tuple) else inferred)
     for train in (False, True):
-        _need(isinstance(op.memory(train, y, *given), Memory | None), "memory", "a Memory, or None for unknown")
+        _need(isinstance(op.memory(train, y, *fixed), Memory | None), "memory", "a Memory, or None for unknown")
 
 
 def _tuple_of(value: Any, kind: type[Any], rule: str) -> tuple[Any, ...]:

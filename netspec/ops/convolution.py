@@ -14,7 +14,7 @@ from netspec.ops.writing import layer_weights, per_channel, weight_and_bias
 from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Weight, Window
 
 MOST_TAPS = 1 << 16
-"""Up to how many taps the receptive field of a transposed convolution is told."""
+"""The largest kernel and stride of a transposed convolution whose receptive field is computed."""
 
 
 def _need_whole_groups(groups: int, *channels: int) -> None:
@@ -73,8 +73,8 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
         return True
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        # What a convolution can't pad by itself, torch pads first, in a tensor of its own: the odd row or column of
-        # `same`, and all that is not zeros.
+        # torch pads separately, into a new tensor, what its convolution can't pad: the odd row or column of `same`, and
+        # all padding other than zeros.
         zeros = self.padding_mode == "zeros"
         extra = [after - before if zeros else before + after for before, after in self._around()]
         if not any(extra):
@@ -91,7 +91,7 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
         around, value = self._around(), "{0}"
         options = {name: getattr(self, name) for name in ("stride", "padding", "dilation", "groups")}
         if self.padding_mode != "zeros":
-            # Last axis first, as torch.nn.functional.pad has it.
+            # The last axis comes first in torch.nn.functional.pad.
             sizes = ", ".join(str(size) for before_and_after in around[::-1] for size in before_and_after)
             value = f'nn.functional.pad({{0}}, ({sizes}), mode="{self.padding_mode}")'
             del options["padding"]
@@ -122,7 +122,7 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
         return known_int(x.channels, "the number of input channels of `conv2d`")
 
     def _around(self) -> tuple[tuple[int, int], ...]:
-        """Padding before and after, per axis; `same` puts the odd one after, as torch does."""
+        """The padding before and after each axis; an odd total of `same` has one more after, as in torch."""
         if self.padding == "valid":
             return ((0, 0), (0, 0))
         if self.padding == "same":
@@ -131,10 +131,10 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
         return tuple((p, p) for p in self.padding)
 
     def _repeats_places(self, sizes: tuple[int, ...]) -> bool:
-        """Whether the padding is made of places of the map that lie outside the window of the unit that sees it.
+        """Return whether padding repeats positions of the map that lie outside the window of a unit that sees them.
 
-        Those of the other side do. A mirrored place lies further in than the window once the padding is more than half
-        of that, and the border itself lies outside a window that is in the padding as a whole.
+        Circular padding repeats positions of the opposite side: always outside. A reflected position is outside if the
+        padding is more than half the window. The replicated border is outside of a window that is all padding.
         """
         most = {"circular": [0, 0], "reflect": [(s - 1) // 2 for s in sizes], "replicate": [s - 1 for s in sizes]}
         allowed = most.get(self.padding_mode)
@@ -227,7 +227,8 @@ class ConvTranspose2d(Op, name="conv_transpose2d", principal="out_channels", fam
         transposed = partial(g.ConvTranspose, x, weight, **options, group=self.groups)
         if all(more < stride for more, stride in zip(self.output_padding, self.stride, strict=True)):
             return transposed(*bias, pads=self.padding * 2, output_padding=self.output_padding)
-        # ONNX Runtime takes no output padding as large as the stride: less is cut off, and what lacks is only bias.
+        # ONNX Runtime takes no output padding as large as the stride: so less is cropped, and missing rows, which only
+        # have the bias, are padded before it is added.
         after = [p - more for p, more in zip(self.padding, self.output_padding, strict=True)]
         y = transposed(pads=[*self.padding, *[max(0, rest) for rest in after]])
         if min(after) < 0:
@@ -253,7 +254,7 @@ class ConvTranspose2d(Op, name="conv_transpose2d", principal="out_channels", fam
 
 
 def _taps(kernel: int, stride: int, padding: int, dilation: int) -> tuple[tuple[int, int] | None, ...]:
-    """By the place of an output unit in its stride, the first and last input unit that are multiplied into it."""
+    """The first and last input unit that contribute to an output unit, for each position of that in its stride."""
     places: list[list[int]] = [[] for _ in range(stride)]
     for tap in range(kernel):
         # Input i and tap k meet in output i * stride - padding + dilation * k.
@@ -263,7 +264,7 @@ def _taps(kernel: int, stride: int, padding: int, dilation: int) -> tuple[tuple[
 
 
 def _label(op: Conv2d | ConvTranspose2d, kind: str, step: str) -> str:
-    """`3x3 conv, 64, /2`, and what else is not as usual."""
+    """The label `3x3 conv, 64, /2`, with groups and dilation if they are not the defaults."""
     words = [f"{by_both(op.kernel_size)} {kind}", str(op.out_channels)]
     if op.stride != (1, 1):
         words.append(f"{step}{by(op.stride)}")

@@ -1,4 +1,4 @@
-"""Checks that the inputs of a merge have equal shapes, and what helps where they have not."""
+"""Checks that the inputs of a merge have equal shapes, with hints for those that do not."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from netspec.ops.base import Op, RuleError
 from netspec.types import Tensor
 
 LARGER = "the larger one"
-"""The input with the larger map, in the help of an error; the elaborator puts its name there."""
+"""A placeholder in the help of an error for the input with the larger map; the elaborator replaces it by a name."""
 
 
 class UnequalShapes(RuleError):
-    """Two inputs of a merge have different shapes: `first` and `other` are their numbers, so that they can be named."""
+    """Two inputs of a merge have different shapes; `first` and `other` are their numbers among the inputs."""
 
     def __init__(self, first: int, other: int, message: str, help: str) -> None:
         super().__init__(message, code="NS301", help=help)
@@ -22,7 +22,7 @@ class UnequalShapes(RuleError):
 
 
 def need_equal(op: Op, xs: tuple[Tensor, ...], *, but: int | None = None) -> None:
-    """Refuse inputs whose shapes differ, on any axis or on all axes `but` one."""
+    """Refuse inputs whose shapes differ on an axis other than `but`; None means that all axes have to be equal."""
     for number, x in enumerate(xs[1:], start=1):
         axes = range(max(x.rank, xs[0].rank))
         same_rank = x.rank == xs[0].rank
@@ -31,14 +31,14 @@ def need_equal(op: Op, xs: tuple[Tensor, ...], *, but: int | None = None) -> Non
             raise RuleError(f"`{op.opname}` takes inputs of one dtype, not {xs[0].dtype} and {x.dtype}", code="NS302")
         if bad or not same_rank:
             where = "shapes" if but is None else f"shapes on all axes but {but}"
-            help = _way_to_equal(xs[0], x, bad)
+            help = _equal_sizes_hint(xs[0], x, bad)
             if "broadcast" in type(op).model_fields and same_rank and _is_broadcastable(xs[0], x):
                 help = f"`{{{op.opname}: {{broadcast: true}}}}` lets axes of 1 go with every size"
             raise UnequalShapes(0, number, f"`{op.opname}` needs equal {where}", help)
 
 
 def broadcast(op: Op, xs: tuple[Tensor, ...]) -> Tensor:
-    """The type of the output of an op element by element, where an axis of size 1 goes with every size."""
+    """The output type of an elementwise op that broadcasts axes of size 1; refuse inputs that differ otherwise."""
     if len({x.rank for x in xs}) > 1 or len({x.dtype for x in xs}) > 1:
         need_equal(op, xs)
     shape = xs[0].shape
@@ -48,17 +48,17 @@ def broadcast(op: Op, xs: tuple[Tensor, ...]) -> Tensor:
             bad = [a for a in axes if 1 not in (sizes := (xs[first].shape[a], x.shape[a])) and not always_equal(*sizes)]
             if bad:
                 message = f"`{op.opname}` needs equal shapes, but for axes of 1"
-                raise UnequalShapes(first, number, message, _way_to_equal(xs[first], x, bad))
+                raise UnequalShapes(first, number, message, _equal_sizes_hint(xs[first], x, bad))
         shape = tuple([size if size != 1 else other for size, other in zip(shape, x.shape, strict=True)])
     return Tensor(shape, xs[0].dtype)
 
 
 def _is_broadcastable(a: Tensor, b: Tensor) -> bool:
-    """Whether two shapes of one rank are equal, but for axes of which one is 1."""
+    """Return whether two shapes of equal rank differ only on axes where one has size 1."""
     return all(1 in sizes or always_equal(*sizes) for sizes in zip(a.shape, b.shape, strict=True))
 
 
-def _way_to_equal(a: Tensor, b: Tensor, bad: list[int]) -> str:
+def _equal_sizes_hint(a: Tensor, b: Tensor, bad: list[int]) -> str:
     if a.rank != b.rank:
         return f"bring both to {a.rank} axes"
     only = [condition(a.shape[axis], b.shape[axis]) for axis in bad]
@@ -75,7 +75,7 @@ def _way_to_equal(a: Tensor, b: Tensor, bad: list[int]) -> str:
 
 
 def _projected(a: Tensor, b: Tensor) -> str:
-    """The help to make one of two maps like the other by a 1x1 convolution, where one stride does it; else ""."""
+    """A hint to project the larger map by a 1x1 convolution with a stride; "" if no single stride fits both axes."""
     maps = [[size for size in x.spatial if isinstance(size, int)] for x in (a, b)]
     small, large = (0, 1) if prod(maps[0]) <= prod(maps[1]) else (1, 0)
     strides = {divmod(many, few) for few, many in zip(maps[small], maps[large], strict=True)}

@@ -1,4 +1,4 @@
-"""The types of op attributes, each with a text of what it takes, which errors print."""
+"""The types of op attributes, each with a description of its values for errors."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ MAX_INT = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Takes:
-    """The text of what an attribute takes, for errors and the reference."""
+    """The description of an attribute's values, for errors and the op reference."""
 
     words: str
 
 
 def _pair(value: Any) -> Any:
-    """One number for both axes, as torch takes it; a list of two for one each."""
+    """A number becomes a pair, one for each axis, as in torch; a list becomes a tuple."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return (value, value)
     if isinstance(value, list):
@@ -60,11 +60,11 @@ _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _AboveZero = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Axis = Annotated[int, Field(ge=-8, le=7)]
 _Part = Annotated[int, Field(ge=-1, le=MAX_INT)]
-# An integer stays one, as a person writes it.
+# An integer stays an integer, as it is written.
 _Factor = _Size | Annotated[float, Field(gt=0, le=MAX_INT, allow_inf_nan=False)]
 _Factors = tuple[_Factor, _Factor]
 
-# `json_schema_input_type` is what a spec may write, for the schema that editors read.
+# `json_schema_input_type` is the type that a spec may write, for the JSON Schema.
 Positive = Annotated[int, Field(ge=1, le=MAX_INT), Takes("a positive integer")]
 Axis = Annotated[_Axis, Takes("the number of an axis, such as 1 or -1")]
 Pair = Annotated[

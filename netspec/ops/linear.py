@@ -75,6 +75,6 @@ class Linear(Op, name="linear", principal="out_features", family="linear"):
 
 
 def project(g: OnnxWriter, x: str, weight: str, bias: str = "") -> str:
-    """In ONNX, the product of the last axis with a weight as torch has it, (out, in), which runtimes turn once."""
+    """In ONNX, the product of the last axis with torch's weight, (out, in), which runtimes transpose once."""
     y = g.MatMul(x, g.Transpose(weight, perm=[1, 0]))
     return g.Add(y, bias) if bias else y

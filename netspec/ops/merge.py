@@ -20,7 +20,7 @@ class Add(Merge, name="add"):
     With `broadcast`, an axis of size 1 goes with every size, as a bias of N x C x 1 x 1 does with a map.
     """
 
-    # It allows shapes, and changes nothing of what is computed: no part of a network's hash.
+    # Excluded from a network's hash: it only allows shapes, and does not change the computation.
     broadcast: Flag = Field(default=False, exclude=True)
 
     commutes = True
@@ -45,9 +45,9 @@ class Add(Merge, name="add"):
         return True
 
     def memory(self, train: bool, y: Tensor, *xs: Tensor) -> Memory:
-        # An input that is there for many places gets a sum of the gradient.
-        whole = tuple([place for place, x in enumerate(xs) if x.shape == y.shape])
-        return Memory(scratch=_largest_between(self, xs), hands_on=whole)
+        # The gradient of an input that is broadcast is a sum, and needs memory.
+        full_size = tuple([number for number, x in enumerate(xs) if x.shape == y.shape])
+        return Memory(scratch=_last_between(self, xs), hands_on=full_size)
 
     def torch(self, *xs: Tensor) -> Infix:
         return Infix("+")
@@ -87,12 +87,12 @@ class Multiply(Merge, name="multiply"):
 
     def memory(self, train: bool, y: Tensor, *xs: Tensor) -> Memory:
         if not train:
-            return Memory(scratch=_largest_between(self, xs))
-        # a * b * c makes and keeps a * b. The gradients of gates are made for all that they scale, and then summed, one
-        # after the other: the first sum is there beside all of them.
-        whole = known_int(prod(y.shape), "a size")
+            return Memory(scratch=_last_between(self, xs))
+        # a * b * c computes and keeps a * b. The gradients of broadcast inputs are computed at full size and then
+        # summed, one after the other, while the first sum is held.
+        full_size = known_int(prod(y.shape), "a size")
         sums = [known_int(prod(x.shape), "a size") for x in xs if x.shape != y.shape]
-        gradients = [Tensor((whole - (size if n else 0),), y.dtype) for n, size in enumerate(sums)]
+        gradients = [Tensor((full_size - (size if n else 0),), y.dtype) for n, size in enumerate(sums)]
         return Memory(tuple(range(len(xs))), kept=_between(self, xs), backward=tuple(gradients))
 
     def torch(self, *xs: Tensor) -> Infix:
@@ -103,12 +103,12 @@ class Multiply(Merge, name="multiply"):
 
 
 def _between(op: Merge, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The results before the last input is added or multiplied."""
+    """The types of the intermediate results: of all but the last addition or multiplication."""
     return tuple([broadcast(op, xs[:count]) for count in range(2, len(xs))])
 
 
-def _largest_between(op: Merge, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    """The one of those results that is held at the end: the last."""
+def _last_between(op: Merge, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    """The type of the last intermediate result, the only one that is held; () for two inputs."""
     return _between(op, xs)[-1:]
 
 

@@ -51,7 +51,7 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
         )
 
     def window(self, x: Tensor) -> Window | Reach:
-        # Without running statistics it takes those of the batch, at inference too.
+        # Without running statistics, those of the batch are used, at inference, too.
         return Reach.POINT if self.track_running_stats else Reach.ALL
 
     def axes(self, x: Tensor) -> AxisOrigins | None:
@@ -61,7 +61,7 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
         return self.track_running_stats
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        # Mean and deviation of the batch, in float32 also where the input is not.
+        # The mean and deviation of the batch are in float32 for all inputs.
         statistics = (Tensor((self._channels(x),)),) * 2
         return Memory((0,), kept=statistics) if train else Memory()
 
@@ -70,7 +70,7 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
 
     def borrowed(self, x: Tensor) -> Code | None:
         if self.momentum is None:
-            return None  # The mean of all batches is told by how many the layer has seen.
+            return None  # A cumulative average depends on how many batches the layer has seen.
         statistics = weights_of_layer("running_mean", "running_var", when=self.track_running_stats)
         scale = weights_of_layer("weight", "bias", when=self.affine)
         training = f"training={'{layer}.training' if self.track_running_stats else 'True'}"
@@ -87,7 +87,7 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
         if self.track_running_stats:
             statistics = [g.weight("running_mean"), g.weight("running_var", plus=self.eps)]
         else:
-            # Those of the batch, which first loses its mean.
+            # The statistics of the batch, from which the mean is subtracted first.
             axes = g.constant([axis for axis in range(type.rank) if axis != 1])
             x = g.Sub(x, g.ReduceMean(x, axes))
             statistics = [filled(0), g.ReduceMean(g.Mul(x, x), axes, keepdims=0)]
@@ -125,7 +125,7 @@ class LocalResponseNorm(Elementwise, name="local_response_norm", principal="size
         return True
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        # torch squares, pads by size - 1 channels, pools, scales, adds k, and divides by a power of that.
+        # torch squares, pads by size - 1 channels, pools, scales, adds k, and divides by a power of the result.
         padded = x.with_channels(x.channels + (self.size - 1))
         if train:
             return Memory((0,), kept=(padded, x, x), backward=(x, x, x))
@@ -173,11 +173,11 @@ class LayerNorm(Elementwise, name="layer_norm", family="normalization"):
         if x.rank < 2:
             raise RuleError(f"`layer_norm` takes (N, ..., features), 2 axes or more, not {x}", code="NS302")
         need_floats(self, x)
-        given = self.normalized_shape
-        if given is not None and (len(given) >= x.rank or x.shape[-len(given) :] != given):
-            open_sizes = any(isinstance(size, Symbolic) for size in x.shape[-len(given) :])
-            code = "NS305" if open_sizes else "NS304"
-            raise RuleError(f"the last axes of {x} are not {shape_text(given)}", at="normalized_shape", code=code)
+        shape = self.normalized_shape
+        if shape is not None and (len(shape) >= x.rank or x.shape[-len(shape) :] != shape):
+            is_symbolic = any(isinstance(size, Symbolic) for size in x.shape[-len(shape) :])
+            code = "NS305" if is_symbolic else "NS304"
+            raise RuleError(f"the last axes of {x} are not {shape_text(shape)}", at="normalized_shape", code=code)
         self._shape(x)
         return x
 
@@ -197,13 +197,13 @@ class LayerNorm(Elementwise, name="layer_norm", family="normalization"):
         return True
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        # A mean and a deviation for each place, also at inference, while it runs.
+        # A mean and a deviation for each position; at inference, too, while the op runs.
         axes = len(self._shape(x))
         statistics = (Tensor((*x.shape[:-axes], *[1] * axes), x.dtype),) * 2
         return Memory((0,), kept=statistics) if train else Memory(scratch=statistics)
 
     def torch(self, x: Tensor) -> Layer:
-        # Torch takes a number for the last axis alone.
+        # torch takes a number for the last axis alone.
         if self.normalized_shape is None:
             return self.layer("nn.LayerNorm", normalized_shape=x.features)
         return self.layer("nn.LayerNorm", lists=("normalized_shape",), normalized_shape=self.normalized_shape)
@@ -264,7 +264,7 @@ class GroupNorm(Elementwise, name="group_norm", principal="num_groups", family="
         return True
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        # A mean and a deviation for each group, also at inference, while it runs.
+        # A mean and a deviation for each group; at inference, too, while the op runs.
         statistics = (Tensor((x.batch, self.num_groups), x.dtype),) * 2
         return Memory((0,), kept=statistics) if train else Memory(scratch=statistics)
 
@@ -276,7 +276,7 @@ class GroupNorm(Elementwise, name="group_norm", principal="num_groups", family="
         return functional(self, "group_norm", "{0}", str(self.num_groups), *scale, eps=self.eps)
 
     def onnx(self, g: OnnxWriter, x: str) -> str:
-        # GroupNormalization takes other weights in opset 21 than before; this is the same in both.
+        # The weights of ONNX's GroupNormalization changed in opset 21; these nodes work in all opsets.
         type, groups = g.type(x), (self.num_groups,)
         ones, zeros = g.constant(1, "like", groups), g.constant(0, "like", groups)
         grouped = g.Reshape(x, g.constant([0, self.num_groups, -1]))

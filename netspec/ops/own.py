@@ -1,7 +1,7 @@
-"""Ops of one's own: from a Python file that a person names, or from installed packages. docs/own-ops.md has both.
+"""Loads a user's ops: from a Python file that the user names, or from installed packages. See docs/own-ops.md.
 
 A spec never names a file of code. It can use an op that an installed package announces in the entry-point group
-`netspec.ops`, under the op's own name; that package is imported when a spec first uses the op.
+`netspec.ops`, under the op's name; the package is imported when a spec first uses the op.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ GROUP = "netspec.ops"
 
 
 def find_op(name: str) -> type[Op] | None:
-    """The op of a name: built in, registered in this process, or announced by an installed package (NS218)."""
+    """The op of a name: built in, registered in this process, or announced by an installed package; else None.
+
+    Raises NetspecError NS218 if the package can't be used.
+    """
     cls = REGISTRY.get(name)
     if cls is None and name in announced():
         cls = _load_announced(announced()[name])
@@ -37,22 +40,23 @@ def find_op(name: str) -> type[Op] | None:
 
 
 def op_names() -> list[str]:
-    """The names of all ops: those registered, and those that installed packages announce."""
+    """The names of all ops: the registered ones, and those that installed packages announce."""
     return list(dict.fromkeys((*REGISTRY, *announced())))
 
 
 @cache
 def announced() -> dict[str, EntryPoint]:
-    """The ops that installed packages announce, none of them imported."""
-    from importlib.metadata import entry_points  # costs more than all else here, and few specs ask
+    """The entry points of the ops that installed packages announce; no package is imported."""
+    from importlib.metadata import entry_points  # slow to import, and few specs need it
 
     return {entry.name: entry for entry in entry_points(group=GROUP)}
 
 
 def load_ops(file: str | os.PathLike[str]) -> list[type[Op]]:
-    """Run a Python file and register the ops in it, which it returns; NS218 says what is wrong with the file or an op.
+    """Run a Python file, register the ops in it, and return them.
 
-    The file becomes a module of its stem's name, so that generated source can import what else stands in it.
+    The file becomes a module named after its stem, so that generated source can import from it. Raises NetspecError
+    NS218 for a file or an op that can't be used.
     """
     file = Path(file)
     with _or_nothing(str(file)):
@@ -105,7 +109,7 @@ def _load_announced(entry: EntryPoint) -> type[Op]:
 
 @contextmanager
 def _or_nothing(what: str) -> Generator[None]:
-    """Register the ops that are defined inside the `with`, all of them or none; an error says `what` can't be used."""
+    """Register all ops that are defined inside the `with`, or none after an error; `what` is their origin in errors."""
     before = dict(REGISTRY)
     try:
         yield
@@ -115,7 +119,7 @@ def _or_nothing(what: str) -> Generator[None]:
     except BaseException as error:
         REGISTRY.clear()
         REGISTRY.update(before)
-        # `sys.exit()` in such a file would end netspec without a word.
+        # Without this, `sys.exit()` in such a file would end netspec silently.
         if isinstance(error, NetspecError) or not isinstance(error, Exception | SystemExit):
             raise
         fail("NS218", f"{what} can't be used: {said(error)}")

@@ -1,4 +1,4 @@
-"""Pools: sliding windows, and adaptive ones whose output size is given."""
+"""Pools: with sliding windows, and adaptive pools with a fixed output size."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _LOWEST = {"int64": -(2**63), "int32": -(2**31)}
 
 
 def _with_indices(train: bool, y: Tensor) -> Memory:
-    """The memory of a max pool: the places of the maxima, as int64; in training until the backward pass."""
+    """The memory of a max pool: the positions of the maxima, as int64; in training they are kept."""
     indices = (Tensor(y.shape, "int64"),)
     return Memory((0,), kept=indices) if train else Memory(scratch=indices)
 
 
 class Pool2d(Op, family="pooling"):
-    """A pool whose window slides over the map. A stride that is not given is the kernel size, as in torch."""
+    """A pool whose window slides over the map. The default stride is the kernel size, as in torch."""
 
     kernel_size: Pair
     stride: Pair | None = None
 
     kind: ClassVar[str]
-    """Its kind in its label: `max`, as in `3x3 max pool`."""
+    """The word for its kind in its label: `max`, as in `3x3 max pool`."""
     precision = "half"
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
@@ -52,14 +52,14 @@ class Pool2d(Op, family="pooling"):
 
 
 class PaddedPool2d(Pool2d):
-    """A sliding pool that may go beyond the map."""
+    """A sliding pool with padding."""
 
     padding: PaddingPair = (0, 0)
 
     def _slide(self, x: Tensor, dilation: tuple[int, int], ceil_mode: bool) -> Tensor:
         need_rank(self, x, 4, "(N, C, H, W)")
         for kernel, padding in zip(self.kernel_size, self.padding, strict=True):
-            # torch refuses this too: such a window could lie wholly in the padding.
+            # torch refuses this, too: a window could be all padding.
             if 2 * padding > kernel:
                 raise RuleError(f"padding of {padding} is more than half a window of {kernel}", at="padding")
         around = tuple((p, p) for p in self.padding)
@@ -73,9 +73,9 @@ class PaddedPool2d(Pool2d):
         )
 
     def _pads(self, dilation: tuple[int, int], ceil_mode: bool) -> list[int]:
-        """The paddings before all axes and after them, for ONNX.
+        """The paddings before both axes, then those after them, for ONNX.
 
-        ONNX has a ceil mode too, which has had different meanings: more padding after the map always means the same.
+        Ceil mode becomes more padding after the map: ONNX has a ceil mode, but its meaning has changed.
         """
         each = zip(self.padding, self.kernel_size, dilation, self._stride(), strict=True)
         after = [ceil_padding(p, effective_size(k, d), s) if ceil_mode else p for p, k, d, s in each]
@@ -119,7 +119,10 @@ class MaxPool2d(PaddedPool2d, name="max_pool2d", principal="kernel_size"):
         return self._largest(g, x, pads)
 
     def _largest(self, g: OnnxWriter, x: str, pads: list[int]) -> str:
-        """In ONNX, the pool of what no MaxPool takes, integers or more padding than a kernel: place by place."""
+        """In ONNX, the maximum over slices, one for each position of the kernel.
+
+        ONNX's MaxPool takes no integers, and no padding as large as the kernel.
+        """
         if any(pads):
             lowest = g.constant(_LOWEST.get(g.type(x).dtype, -inf), "like")
             x = g.Pad(x, g.constant([0, 0, *pads[:2], 0, 0, *pads[2:]]), lowest)
@@ -169,7 +172,7 @@ class AvgPool2d(PaddedPool2d, name="avg_pool2d", principal="kernel_size"):
         if self.divisor_override is not None:
             count = True
         elif self.count_include_pad and in_ceil_mode and any(self.padding):
-            # Torch counts the padding that is said, and not what ceil mode adds after it.
+            # torch counts the explicit padding, but not the padding that ceil mode adds after it.
             x = g.Pad(x, g.constant([0, 0, *self.padding, 0, 0, *self.padding]))
             pads = [0, 0, *[after - p for after, p in zip(pads[2:], self.padding, strict=True)]]
         y = g.AveragePool(
@@ -181,7 +184,7 @@ class AvgPool2d(PaddedPool2d, name="avg_pool2d", principal="kernel_size"):
 
 
 class AdaptivePool2d(Op, family="pooling"):
-    """A pool whose output size is given; its windows follow from it."""
+    """A pool with a fixed output size, from which its windows follow."""
 
     output_size: OutputSize
 
@@ -218,7 +221,7 @@ class AdaptivePool2d(Op, family="pooling"):
         return True
 
     def label(self) -> str:
-        # An axis that keeps its size goes by its letter.
+        # An axis that keeps its size is shown by its letter.
         sizes = by(tuple([count or letter for count, letter in zip(self.output_size, "HW", strict=True)]))
         return f"global {self.kind} pool" if self.output_size == (1, 1) else f"adaptive {self.kind} pool, {sizes}"
 
@@ -240,14 +243,14 @@ class AdaptiveAvgPool2d(AdaptivePool2d, name="adaptive_avg_pool2d", principal="o
     )
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        # torch takes a plain mean for a global pool, and that needs the input's size alone.
+        # torch uses a plain mean for a global pool, whose gradient needs only the input's size.
         return Memory() if self.output_size == (1, 1) else Memory(inputs=(0,))
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.AdaptiveAvgPool2d", output_size=self.output_size)
 
     def onnx(self, g: OnnxWriter, x: str) -> str:
-        return share_out(g, x, self._spatial(g.type(x)), "Average")
+        return adaptive_pool(g, x, self._spatial(g.type(x)), "Average")
 
 
 class AdaptiveMaxPool2d(AdaptivePool2d, name="adaptive_max_pool2d", principal="output_size"):
@@ -266,33 +269,33 @@ class AdaptiveMaxPool2d(AdaptivePool2d, name="adaptive_max_pool2d", principal="o
         return self.layer("nn.AdaptiveMaxPool2d", output_size=self.output_size)
 
     def onnx(self, g: OnnxWriter, x: str) -> str:
-        return share_out(g, x, self._spatial(g.type(x)), "Max")
+        return adaptive_pool(g, x, self._spatial(g.type(x)), "Max")
 
 
-def share_out(g: OnnxWriter, x: str, wanted: Sequence[Dim], kind: Literal["Average", "Max"]) -> str:
-    """In ONNX, an adaptive pool of a map that enters the rule, to a size."""
+def adaptive_pool(g: OnnxWriter, x: str, output_size: Sequence[Dim], kind: Literal["Average", "Max"]) -> str:
+    """In ONNX, an adaptive pool of a map, an input of the rule, to a height and width."""
     sizes = g.type(x).spatial
-    if all(count == 1 for count in wanted):
+    if all(count == 1 for count in output_size):
         return getattr(g, f"Global{kind}Pool")(x)
-    kernel = [_window_of(size, count) for size, count in zip(sizes, wanted, strict=True)]
+    kernel = [_window_of(size, count) for size, count in zip(sizes, output_size, strict=True)]
     if all(kernel):
         return x if kernel == [1, 1] else getattr(g, f"{kind}Pool")(x, kernel_shape=kernel, strides=kernel)
-    # Windows are rows times columns, so that axis after axis gives the same.
-    for axis, (size, count) in enumerate(zip(sizes, wanted, strict=True), start=2):
+    # A window is rows times columns, so pooling one axis after the other has the same result.
+    for axis, (size, count) in enumerate(zip(sizes, output_size, strict=True), start=2):
         if count == 1:
             x = (g.ReduceMean if kind == "Average" else g.ReduceMax)(x, g.constant([axis]))
         elif count != size:
-            x = _share_out_axis(g, x, axis, size, count, kind)
+            x = _adaptive_pool_axis(g, x, axis, size, count, kind)
     return x
 
 
-def _share_out_axis(g: OnnxWriter, x: str, axis: int, size: Dim, count: Dim, kind: str) -> str:
+def _adaptive_pool_axis(g: OnnxWriter, x: str, axis: int, size: Dim, count: Dim, kind: str) -> str:
     if not isinstance(size, int) or not isinstance(count, int):
         message = f"ONNX has no adaptive pool of a map of {size} to {count}: its size must be known"
         raise RuleError(message, at="output_size", code="NS401", help="fix H and W (`--input 3x224x224`)")
     windows = [(place * size // count, -(-(place + 1) * size // count)) for place in range(count)]
     if kind == "Max":
-        # Shorter windows take their last element once more.
+        # Shorter windows repeat their last element.
         most = max(end - start for start, end in windows)
         places = [[min(start + n, end - 1) for n in range(most)] for start, end in windows]
         return g.ReduceMax(g.Gather(x, g.constant(places), axis=axis), g.constant([axis + 1]), keepdims=0)
@@ -303,7 +306,7 @@ def _share_out_axis(g: OnnxWriter, x: str, axis: int, size: Dim, count: Dim, kin
 
 
 def _window_of(size: Dim, count: Dim) -> int:
-    """The window of an adaptive pool whose windows are all of one size and do not overlap; 0 where they are not."""
+    """The size of an adaptive pool's windows along an axis, if all are equal and do not overlap; else 0."""
     if size == count:
         return 1
     return size // count if isinstance(size, int) and isinstance(count, int) and size % count == 0 else 0

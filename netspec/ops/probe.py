@@ -1,8 +1,7 @@
-"""From which axes and attributes the sizes of an op's outputs follow, found by probing its rules.
+"""Finds the axes and attributes on which the sizes of an op's outputs depend, by probing its rules.
 
-`infer` and `torch` are called again with another size of one axis, or another value of one attribute, and what changes
-depends on it. So ops say nothing of it, not even those of one's own, and an op about which nothing can be found out is
-taken to depend on everything.
+`infer` and `torch` are called with another size of one axis, or another value of one attribute: what changes depends on
+it. So no op, not even a user's, has to declare it. An op that can't be probed is assumed to depend on everything.
 """
 
 from __future__ import annotations
@@ -17,19 +16,19 @@ from netspec.types import Layer, Tensor
 
 _Change = Callable[[Any], Any]
 _CHANGES: tuple[_Change, ...] = (lambda size: 2 * size, lambda size: 3 * size, lambda size: 16 * size)
-"""The sizes that are tried. A rule refuses some of them, and a small one can give the same by rounding."""
+"""The changes of sizes that are tried: rules refuse some, and a small change may not show because of rounding."""
 _LARGER_BY = (14, 15)
-"""The sizes added to the maps on which attributes are tried too: a stride changes nothing of a map of one place, and
-ceil mode nothing of one of an even size."""
+"""The sizes that are added to the maps, on which attributes are tried, too: a stride has no effect on a 1x1 map, and
+ceil mode none on a map of even size."""
 
 
 @dataclass(frozen=True, slots=True)
 class AxisSize:
-    """The axes and attributes from which the size of one axis of an output follows.
+    """The axes and attributes on which the size of one axis of an output depends.
 
-    `same` is the axis of inputs, or the attribute, to which it is equal in every try; None where there is none.
-    `places` are the numbers of the inputs that have that axis: where `summed` it is their sum, else equal to each.
-    `others` are the further axes and attributes on which it depends, or may depend.
+    `same` is the axis of inputs, or the attribute, that equals it in every try; None if none does. `places` are the
+    numbers of the inputs with that axis: if `summed`, it is their sum, else equal to each. `others` are further axes
+    and attributes on which it depends or may depend.
     """
 
     same: int | str | None = None
@@ -41,9 +40,9 @@ class AxisSize:
 def sizes_of(
     op: Op, xs: Sequence[Tensor], attributes: Container[str] | None = None
 ) -> tuple[tuple[AxisSize, ...], ...]:
-    """For each axis of each output of an op on inputs of these types, from what its size follows.
+    """For each output of an op on inputs of these types, and each axis of it, on what its size depends.
 
-    Where attributes are named, only those are tried, and those that are a size of an output. The batch is not tried.
+    With `attributes`, only those are tried, and those whose value is a size of an output. The batch is not tried.
 
     >>> sizes_of(linear, [Tensor((2, 6))])  # its attribute is the last axis of the output
     ((AxisSize(same=None), AxisSize(same='out_features')),)
@@ -53,7 +52,7 @@ def sizes_of(
 
 
 def axes_of_arguments(op: Op, xs: Sequence[Tensor]) -> dict[str, frozenset[int]]:
-    """For each argument of an op's layer that is none of its attributes, the axes of the inputs that it depends on."""
+    """The axes of the inputs that each argument of an op's layer depends on, for arguments that are not attributes."""
     layer: Any = op.torch(*xs)
     assert isinstance(layer, Layer)
     names = [name for name, value in layer.arguments.items() if not _same(getattr(op, name, None), value)]
@@ -70,7 +69,7 @@ _Inputs = Sequence[Tensor]
 
 
 class _Probe:
-    """The answers of an op's rule `infer` for other sizes of axes, and other attributes, than it has."""
+    """The results of an op's rule `infer` for other sizes of axes, and for other attributes."""
 
     def __init__(self, op: Op, xs: _Inputs, attributes: Container[str] | None) -> None:
         self.op = op
@@ -82,19 +81,19 @@ class _Probe:
         sizes = {size for y in self.outputs for size in y.shape if isinstance(size, int)}
         names = [n for n in type(op).model_fields if attributes is None or n in attributes or _is_in(op, n, sizes)]
         self.attributes = {name: self.with_attribute(name) for name in names}
-        """By name, for the map and where need be for larger ones, the outputs under other values of it."""
+        """By attribute, for the map and for larger ones if needed, other values with the outputs for them."""
 
     def infer(self, *xs: Tensor) -> tuple[Tensor, ...]:
         return _all(self.op.infer(*xs))
 
     def with_axis(self, axis: int) -> list[_Inputs]:
-        """The inputs with other sizes of an axis: in all of them and, where there are several, in one of them alone."""
+        """The inputs with other sizes of an axis: in all inputs at once and, if there are several, in one at a time."""
         xs, every = self.xs, [n for n, x in enumerate(self.xs) if len(self.xs) > 1 and x.shape[axis : axis + 1] != (1,)]
         alone = [[*xs[:n], *_changed(xs[n : n + 1], axis, change), *xs[n + 1 :]] for n in every for change in _CHANGES]
         return [*[_changed(xs, axis, change) for change in _CHANGES], *alone]
 
     def with_attribute(self, name: str) -> list[list[tuple[Any, tuple[Tensor, ...]]]]:
-        """Other values of an attribute with the outputs under them, on the map and, where need be, on larger ones."""
+        """Other values of an attribute with the outputs for them, on the map and, if needed, on larger maps."""
         values = _other_values(getattr(self.op, name))
         ops = [(value, self.op.model_copy(update={name: value})) for value in values]
         answers: list[list[tuple[Any, tuple[Tensor, ...]]]] = []
@@ -102,11 +101,11 @@ class _Probe:
             each = [(value, _answers(op.infer, [xs])) for value, op in ops]
             answers.append([(value, _all(answer[0][1])) for value, answer in each if answer])
             if _every_side_changes(before, [ys for _, ys in answers[-1]]):
-                break  # Larger maps would tell no more.
+                break  # Larger maps would add nothing.
         return answers
 
     def size(self, output: int, axis: int) -> AxisSize:
-        """From what the size of an axis of an output follows."""
+        """The axes and attributes on which the size of an axis of an output depends."""
 
         def of(ys: tuple[Tensor, ...]) -> Dim:
             return ys[output].shape[axis] if axis < ys[output].rank else -1
@@ -124,12 +123,12 @@ class _Probe:
             if ways and (places := self.places(own, [(self.xs, size), *[(xs, of(y)) for xs, y in ways]])):
                 return AxisSize(own, *places, frozenset(others - {own}))
         if isinstance(self.op, Elementwise) and self.outputs[output].shape == self.xs[0].shape and axis:
-            # It refuses other sizes: slopes for so many channels, say.
+            # The op refuses all other sizes, such as a `prelu` with a fixed number of slopes.
             return AxisSize(axis, (0,), False, frozenset(others - self.axes.keys()))
         return AxisSize(others=frozenset(others))
 
     def places(self, axis: int, every: Sequence[tuple[_Inputs, Dim]]) -> tuple[tuple[int, ...], bool] | None:
-        """The inputs whose axis has the size of the output each time, and whether it is their sum."""
+        """The inputs whose axis equals the output's in every try, and False; or all and True, if it is their sum."""
         places = tuple([n for n, x in enumerate(self.xs) if axis < x.rank])
         having = tuple([n for n in places if all(xs[n].shape[axis] == size for xs, size in every)])
         if having:
@@ -139,7 +138,7 @@ class _Probe:
 
 
 def _every_side_changes(before: tuple[Tensor, ...], others: Sequence[tuple[Tensor, ...]]) -> bool:
-    """Whether each side of each map has another size in one of several answers."""
+    """Return whether each side of each output map differs from before in at least one of several results."""
     sides = [(n, axis) for n, y in enumerate(before) for axis in range(2, y.rank)]
     return bool(sides) and all(
         any(ys[n].shape[a : a + 1] != before[n].shape[a : a + 1] for ys in others) for n, a in sides
@@ -156,12 +155,12 @@ def _all(inferred: Any) -> tuple[Tensor, ...]:
 
 
 def _answers(ask: Callable[..., Any], each: Iterable[_Inputs]) -> list[tuple[_Inputs, Any]]:
-    """Those of some inputs that a rule takes, with its answers."""
+    """The results of a rule for several sets of inputs; those that it refuses are left out."""
     answers: list[tuple[_Inputs, Any]] = []
     for xs in each:
         try:
             answers.append((xs, ask(*xs)))
-        except Exception:  # rules refuse sizes that do not fit, and those of one's own may raise anything
+        except Exception:  # rules refuse sizes that do not fit, and those of a user's op may raise anything
             continue
     return answers
 
@@ -171,7 +170,7 @@ def _rank(xs: _Inputs) -> int:
 
 
 def _changed(xs: _Inputs, axis: int, change: _Change) -> list[Tensor]:
-    """The inputs with another size of one axis; a 1 stays beside larger sizes, for all of which it may be there."""
+    """The inputs with another size of one axis; a 1 beside larger sizes is kept, since it may be broadcast."""
     ones = all(x.shape[axis] == 1 for x in xs if axis < x.rank)
 
     def changed(x: Tensor) -> Tensor:
@@ -187,7 +186,7 @@ def _enlarged(xs: _Inputs, more: int) -> list[Tensor]:
 
 
 def _other_values(value: Any) -> list[Any]:
-    """Other values of an attribute; none where nobody knows what it may be."""
+    """Other values of an attribute; [] for a type whose values can't be guessed."""
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, int | float):

@@ -116,15 +116,15 @@ class Unflatten(Rearranging, name="unflatten"):
         return f"unflatten, {'x'.join(map(str, self.unflattened_size))}"
 
     def _parts(self, size: Dim) -> list[Dim]:
-        known = prod(part for part in self.unflattened_size if part > 0)
-        whole = size // known
-        fits = whole * known == size if -1 in self.unflattened_size else size == known
+        product = prod(part for part in self.unflattened_size if part > 0)
+        rest = size // product
+        fits = rest * product == size if -1 in self.unflattened_size else size == product
         if not fits:
             said = shape_text(self.unflattened_size)
             help = "fix the size of the input" if isinstance(size, Symbolic) else ""
             code = "NS305" if isinstance(size, Symbolic) else "NS304"
             raise RuleError(f"an axis of {size} can't be made {said}", at="unflattened_size", code=code, help=help)
-        return [whole if part < 0 else part for part in self.unflattened_size]
+        return [rest if part < 0 else part for part in self.unflattened_size]
 
 
 class Select(Rearranging, name="select"):
@@ -200,7 +200,7 @@ class Narrow(Rearranging, name="narrow"):
         return axis_of(x, self.dim, "dim") != 0
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        # A whole axis is not sliced.
+        # torch returns its input if the slice is the full axis.
         return Memory(view=True, hands_on=y.shape == x.shape)
 
     def torch(self, x: Tensor) -> Code:
@@ -216,5 +216,5 @@ class Narrow(Rearranging, name="narrow"):
 
 
 def _index(dim: int, part: str) -> tuple[str, ...]:
-    """An index with a part of one axis: `:, part`, or `..., part, :` where the axis counts from the end."""
+    """The items of an index that takes a part of one axis: `:, part`, or `..., part, :` for a negative axis."""
     return (*[":"] * dim, part) if dim >= 0 else ("...", part, *[":"] * (-dim - 1))

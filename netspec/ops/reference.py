@@ -25,12 +25,12 @@ FAMILIES = {
     "shape": "Shapes",
     "parameter": "Learned tensors",
 }
-"""Families with their headings, in the order in which they are shown."""
+"""The headings of families, in the order in which they are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class AttributeEntry:
-    """An attribute in words; `default` is None where one must be given."""
+    """An attribute in words; `default` is None for a required one."""
 
     name: str
     takes: str
@@ -40,7 +40,7 @@ class AttributeEntry:
 
 @dataclass(frozen=True, slots=True)
 class Worked:
-    """An example of an op with its figures; MACs are for the whole batch, and None where they are unknown."""
+    """An example of an op with its costs; MACs are for the whole batch, None if unknown."""
 
     step: str
     inputs: tuple[str, ...]
@@ -51,7 +51,7 @@ class Worked:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The entry of one op in the reference; `module` is that of an op which is not built in."""
+    """The entry of one op in the reference; `module` is None for an op that is built in."""
 
     name: str
     family: str
@@ -85,7 +85,7 @@ class Reference:
         return "\n".join(lines)
 
     def to_text(self, width: int = 80) -> str:
-        """The same for a terminal of so many columns."""
+        """The entry as text for a terminal with `width` columns."""
         lines = [self.name, "", *"\n\n".join(textwrap.fill(p, width) for p in self.about).split("\n"), ""]
         facts = [
             ("takes", self.inputs.replace("`", "")),
@@ -113,7 +113,7 @@ class Reference:
             said = f"{a.takes.replace('`', '')}; {'required' if a.default is None else f'default {a.default}'}"
             lines += _hanging(f"{name:<{column}}{said}{'; principal' if a.principal else ''}", width, column)
         if self.principal:
-            # The example that has nothing else shows it.
+            # An example with a bare value, and nothing else, shows it.
             bare = [e.step for e in self.examples if ": " in e.step and not set(e.step) & set("{,")]
             such = f": {bare[0]}" if bare else ""
             lines += ["", *_hanging(f"A bare value is the principal attribute, {self.principal}{such}.", width, 0)]
@@ -121,7 +121,7 @@ class Reference:
 
 
 def by_family(ops: Iterable[type[Op]]) -> dict[str, list[type[Op]]]:
-    """Ops by their families, in the order in which both are shown."""
+    """Ops by family, in the order in which they are shown."""
     families: dict[str, list[type[Op]]] = {family: [] for family in FAMILIES}
     for cls in ops:
         families.setdefault(cls.family, []).append(cls)
@@ -129,7 +129,7 @@ def by_family(ops: Iterable[type[Op]]) -> dict[str, list[type[Op]]]:
 
 
 def heading(family: str) -> str:
-    """The heading of a family; one that is not netspec's has its own word."""
+    """The heading of a family; that of a user's op is its name."""
     return FAMILIES.get(family, family.replace("_", " ").capitalize() or "Others")
 
 
@@ -155,7 +155,7 @@ def attributes(cls: type[Op]) -> list[AttributeEntry]:
 
 
 def compact(value: Any) -> Any:
-    """A default as a spec would have it: one number for a pair of equal ones."""
+    """A default as a spec would write it: a pair of equal numbers as one number."""
     if isinstance(value, tuple):
         items: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
         return items[0] if len(items) == 2 and items[0] == items[1] else items
@@ -163,7 +163,7 @@ def compact(value: Any) -> Any:
 
 
 def defining_module(cls: type[Op]) -> str | None:
-    """The module of an op that is not netspec's own."""
+    """The module of a user's op; None for an op of netspec."""
     return None if cls.__module__.startswith("netspec.ops.") else cls.__module__
 
 
@@ -173,13 +173,13 @@ def op_signature(cls: type[Op]) -> str:
 
 
 def reference(cls: type[Op]) -> Reference:
-    """The entry of an op; raises NetspecError NS218 where one of its examples fails."""
+    """The entry of an op. Raises NetspecError NS218 if one of its examples fails."""
     worked: list[Worked] = []
     torch: list[str] = []
     for example in cls.examples:
         try:
             example_row, printed = _work_out(cls, example)
-        except Exception as error:  # an op of a user's own may raise anything
+        except Exception as error:  # a user's op may raise anything
             told = " ".join(str(error).split())
             fail("NS218", f"an example of op `{cls.opname}` fails: {told}", help=f"it is {_step(cls, example)}")
         worked.append(example_row)
@@ -233,7 +233,7 @@ def _inputs(cls: type[Op]) -> str:
 
 
 def _step(cls: type[Op], example: Example) -> str:
-    """The step that an example stands for, as it is written in a spec."""
+    """The step of an example, as a spec would write it."""
     given = {name: _written(value) for name, value in example.attributes.items()}
     argument = "{" + ", ".join(f"{name}: {value}" for name, value in given.items()) + "}"
     if list(given) == [cls.principal] and not isinstance(example.attributes[cls.principal or ""], list | tuple):
@@ -246,7 +246,7 @@ def _step(cls: type[Op], example: Example) -> str:
 
 
 def _written(value: Any) -> str:
-    """A value as a spec has it: words without quotes."""
+    """A value as a spec would write it: words without quotes."""
     return value if isinstance(value, str) else show(value)
 
 
@@ -259,9 +259,9 @@ def _plural(number: int, what: str) -> str:
 
 
 def _hanging(text: str, width: int, indent: int) -> Sequence[str]:
-    """A text over as many lines as it needs, all but the first indented."""
+    """Wrap a text; all lines but the first are indented."""
     lead = len(text) - len(text.lstrip())
-    # Runs of spaces are columns; textwrap keeps those within a line.
+    # Runs of spaces separate columns; textwrap keeps them within a line.
     return textwrap.wrap(
         text.lstrip(),
         width,

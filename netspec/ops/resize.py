@@ -1,4 +1,4 @@
-"""Ops that give a map another size without weights."""
+"""Ops that change the size of a map, without weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from netspec.dims import Dim
 from netspec.ops.base import Op, Rearranging, RuleError, by, example, known_int, need_floats, need_rank
 from netspec.ops.fields import MAX_INT, Flag, Pair, Scale, Takes
-from netspec.ops.pooling import share_out
+from netspec.ops.pooling import adaptive_pool
 from netspec.ops.writing import FLOAT32, INT64
 from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Weight, Window
 
@@ -24,9 +24,9 @@ _RESIZE = {
     "bilinear": ("linear", "half_pixel", None),
     "bicubic": ("cubic", "half_pixel", None),
 }
-"""The mode of ONNX's Resize, where it takes elements from, and which is the nearest. `area` is for larger maps."""
+"""ONNX's mode, coordinate transformation and rounding of Resize for each mode; `area` is for larger maps alone."""
 _MAX_FACTOR = 64
-"""The largest factor for which the receptive field of a larger map is told."""
+"""The largest factor of upsampling whose receptive field is computed."""
 
 
 class Interpolate(Op, name="interpolate", principal="scale_factor", family="pooling"):
@@ -101,7 +101,7 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
         if times == [1, 1]:
             return x
         if self.mode == "area" and not all(times):
-            return share_out(g, x, wanted, "Average")
+            return adaptive_pool(g, x, wanted, "Average")
         if self.mode in ("nearest", "nearest-exact"):
             steps = list(zip(wanted, map, factors, strict=True))
             if not all(self._is_exact(*axis) for axis in steps):
@@ -121,23 +121,23 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
         return self._resized(g, x, target)
 
     def _is_exact(self, wanted: Dim, size: Dim, factor: float | None) -> bool:
-        """Whether ONNX's Resize takes the elements that torch takes along an axis.
+        """Return whether ONNX's Resize picks the elements that torch picks along an axis.
 
-        It divides places by the factor; torch multiplies them by a float32, which for 1/41 is too small: row 41 of a
-        map 41 times as high is row 0. Where a place is a whole number, ONNX Runtime may round it down to the element
-        before.
+        Resize divides positions by the factor; torch multiplies them by a float32. That of 1/41 is too small, so that
+        torch picks row 0 for row 41 of a map 41 times as high. At integral positions, ONNX Runtime may round down to
+        the element before.
         """
         if times := _times(wanted, size, factor):
             error = Fraction(_float32(1 / times)) * times - 1
-            # A smaller error is rounded away whenever a place is multiplied by it.
+            # A smaller error vanishes by rounding in every product with a position.
             return error >= -Fraction(1, 2**25) or self.mode == "nearest-exact"
-        # Factors of open sizes are whole, or halves, quarters and so on, which floats hold exactly.
+        # Factors of symbolic sizes are integers or 1/2, 1/4, ..., which floats represent exactly.
         return factor is not None and not isinstance(size, int)
 
     def _gathered(
         self, g: OnnxWriter, x: str, like: tuple[str, ...], steps: Sequence[tuple[Dim, Dim, float | None]]
     ) -> str:
-        """In ONNX, the nearest elements, axis after axis, by their places."""
+        """In ONNX, gather the nearest elements by their positions, along one axis after the other."""
         y = x
         for axis, (wanted, size, factor) in enumerate(steps, start=2):
             if _times(wanted, size, factor) == 1:
@@ -150,7 +150,7 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
     def _open_places(
         self, g: OnnxWriter, x: str, like: tuple[str, ...], axis: int, wanted: Dim, size: Dim, factor: float | None
     ) -> str:
-        """In ONNX, `_places` of sizes that are known once the model runs, in float32 as torch has them."""
+        """In ONNX, compute `_places` for sizes that are known only when the model runs, in float32 as torch does."""
         before = g.Shape(x, start=axis, end=axis + 1)
         if isinstance(wanted, int):
             after = g.constant([wanted])
@@ -172,7 +172,7 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
         return g.Min(places, g.Sub(before, g.constant([1])))
 
     def _resized(self, g: OnnxWriter, x: str, target: list[str]) -> str:
-        # To scales or sizes of all axes: ONNX Runtime moves a Transpose past a Resize of some, and mixes these up.
+        # The target has all axes: ONNX Runtime moves a Transpose past a Resize of some axes, and confuses them.
         mode, origin, rounding = _RESIZE[self.mode]
         return g.Resize(
             x,
@@ -204,13 +204,13 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
         return self.scale_factor if isinstance(self.scale_factor, tuple) else (self.scale_factor, self.scale_factor)
 
     def _step(self, wanted: Dim, size: Dim, factor: float | None) -> float | None:
-        """The factor by which torch steps along an axis; None where it takes that which the sizes come to."""
+        """The factor by which torch steps along an axis; None if it uses the ratio of the sizes."""
         if self.mode == "area" or self.align_corners:
             return None
         return 1 if self.mode == "bilinear" and wanted == size else factor
 
     def _places(self, wanted: Dim, size: Dim, factor: float | None) -> list[int]:
-        """The element of an axis that each one of the result is, in torch's arithmetic; none where sizes are open."""
+        """The position in the input of each element of the result, in torch's arithmetic; [] for symbolic sizes."""
         if not isinstance(size, int) or not isinstance(wanted, int):
             return []
         if self.mode == "nearest" and wanted in (size, 2 * size):
@@ -220,7 +220,10 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
         return [min(int(_float32((place + shift) * step)), size - 1) for place in range(wanted)]
 
     def _seen(self, place: int, factor: int) -> tuple[int, int]:
-        """The units that one at a place in its period sees: its centre falls on a unit of the input, or between two."""
+        """The first and last unit of the input that the output unit at a position of its period sees.
+
+        The centre of the output unit falls on a unit of the input, or between two.
+        """
         if self.mode not in ("bilinear", "bicubic"):
             return 0, 0
         centre = Fraction(2 * place + 1, 2 * factor) - Fraction(1, 2)
@@ -239,7 +242,7 @@ def _scaled(size: Dim, factor: float) -> Dim:
     share = 1 / factor
     if float(factor).is_integer():
         return size * int(factor)
-    # A half, a quarter, ...: the only ones that floats hold exactly.
+    # 1/2, 1/4, ...: the only unit fractions that floats represent exactly.
     if share.is_integer() and int(share).bit_count() == 1:
         return size // int(share)
     return known_int(size, f"the size of a map that is scaled by {factor}", at="scale_factor")
@@ -250,22 +253,22 @@ def _float32(number: float) -> float:
 
 
 def _times(wanted: Dim, size: Dim, factor: float | None) -> int | None:
-    """The whole number by which an axis grows; None where it grows by another factor, or another one was given."""
+    """The integer factor by which an axis grows; None if it is no integer, or differs from `scale_factor`."""
     times = _factor(wanted, size)
     return times if factor in (None, times) else None
 
 
 def _scale(wanted: Dim, size: Dim, factor: float) -> float:
-    """The float32 of a factor, or one next to it, with which ONNX comes to the size that torch comes to."""
+    """A float32 equal or next to a factor, with which ONNX computes the same size as torch."""
     if not isinstance(size, int):
         return factor
     near = [_float32(factor * (1 + error)) for error in (0, 2**-23, -(2**-23), 2**-22, -(2**-22))]
-    # ONNX multiplies in float32 in one place, and not in another.
+    # ONNX Runtime multiplies in float32 in one place, and in float64 in another.
     return next(scale for scale in near if int(size * scale) == int(_float32(size * scale)) == wanted)
 
 
 def _factor(big: Dim, small: Dim) -> int | None:
-    """The ratio of two sizes, where it is a whole number that is not too large; else None."""
+    """The ratio of two sizes, if it is an integer up to `_MAX_FACTOR`; else None."""
     if isinstance(big, int) and isinstance(small, int):
         return big // small if big % small == 0 and big <= _MAX_FACTOR * small else None
     return next((factor for factor in range(1, _MAX_FACTOR + 1) if big == small * factor), None)
@@ -311,7 +314,7 @@ class CenterCrop(Rearranging, name="center_crop"):
         return True
 
     def memory(self, train: bool, y: Tensor, x: Tensor, like: Tensor) -> Memory:
-        # An axis that stays as it is, is not sliced. Behind two slices there is a gradient between them.
+        # An axis that keeps its size is not sliced. Two slices have a gradient between them.
         if y.shape == x.shape:
             return Memory(view=True, hands_on=True)
         between = x.with_spatial(y.height, x.width - y.width)

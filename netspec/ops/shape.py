@@ -147,7 +147,7 @@ class Pad(Op, name="pad", family="shape"):
         return "pad " + ", ".join(f"{before}+{after}" for before, after in reversed(self._around()))
 
     def _around(self) -> tuple[tuple[int, int], ...]:
-        """Before and after, the last axis first."""
+        """The padding before and after each padded axis, the last axis first."""
         return tuple(zip(self.padding[::2], self.padding[1::2], strict=True))
 
     def _of(self, x: Tensor, axis: int) -> tuple[int, int]:

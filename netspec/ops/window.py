@@ -1,4 +1,4 @@
-"""The arithmetic of sliding windows, shared by convolutions and pools."""
+"""The arithmetic of sliding windows for convolutions and pools."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from netspec.types import Reach, Tensor, Window
 
 
 def effective_size(kernel: int, dilation: int) -> int:
-    """The number of places from the first to the last that a dilated kernel reads."""
+    """The number of positions from the first to the last that a dilated kernel reads."""
     return dilation * (kernel - 1) + 1
 
 
 def along(x: Tensor, *axes: int) -> Window | Reach:
-    """The rule `window` of an op that mixes all places of some axes: for one spatial axis, a line of the map."""
+    """The rule `window` of an op that mixes all positions along some axes: if these are one spatial axis, a line."""
     mixed = {axis % x.rank for axis in axes}
     sizes = [size if axis in mixed else 1 for axis, size in enumerate(x.shape)][2:]
     numbers = tuple([size for size in sizes if isinstance(size, int)])
@@ -23,10 +23,10 @@ def along(x: Tensor, *axes: int) -> Window | Reach:
 
 
 def ceil_padding(after: int, span: int, stride: int) -> int:
-    """The padding after an axis with which floor mode has as many windows as ceil mode.
+    """The padding after an axis for which floor mode has as many windows as ceil mode.
 
-    In ceil mode torch leaves out a last window that would start in the padding on the right
-    (`pooling_output_shape` in ATen's Pool.h): the smaller of two floors of one stride, so one floor.
+    In ceil mode, torch leaves out a last window that would start in the padding on the right (`pooling_output_shape`
+    in ATen's Pool.h). The number of windows is the minimum of two floors with one stride, so it is a single floor.
     """
     return min(after + stride - 1, span - 1)
 
@@ -40,7 +40,11 @@ def slide(
     dilation: tuple[int, ...],
     ceil_mode: bool = False,
 ) -> tuple[Dim, ...]:
-    """The spatial sizes after a window has slid over the map, as torch computes them."""
+    """The spatial sizes of the output of a sliding window, as torch computes them.
+
+    `kernel`, `stride` and `dilation` are per axis; `around` is the padding before and after each axis. Raises RuleError
+    for a window that is larger than the map.
+    """
     sizes: list[Dim] = []
     for axis, size in enumerate(x.spatial):
         before, after = around[axis]

@@ -1,4 +1,4 @@
-"""Parts of the rules `weights` and `onnx` that several ops have in common."""
+"""Parts of the rules `weights` and `onnx` that several ops share."""
 
 from __future__ import annotations
 
@@ -9,54 +9,54 @@ from netspec.dims import Dim
 from netspec.types import Init, OnnxWriter, Weight, uniform
 
 KAIMING = Init("kaiming_uniform", {"a": sqrt(5)})
-"""The first values of the weights of torch.nn's convolutions and linear layers."""
+"""The initialiser of the weights of torch.nn's convolutions and linear layers."""
 
 
 def layer_weights(shape: tuple[int, ...], units: int, bias: bool) -> tuple[Weight, ...]:
-    """The weight of a convolution or linear layer and its bias of so many units, which begin as torch.nn's do."""
+    """The weight of a convolution or linear layer, and its bias for `units`, with torch.nn's initialisers."""
     weight = Weight("weight", shape, start=KAIMING)
-    # The bound is that of the inputs of a unit, as torch counts them: axis 1 times the kernel.
+    # The bound depends on the fan-in as torch counts it: axis 1 times the kernel.
     return (weight, Weight("bias", (units,), start=uniform(1 / sqrt(prod(shape[1:]))))) if bias else (weight,)
 
 
 def scale_and_shift(shape: tuple[int, ...], bias: bool = True) -> tuple[Weight, ...]:
-    """The weight and bias of a normalisation, which begin as ones and zeros."""
+    """The weight and bias of a normalisation, which are initialised to ones and zeros."""
     weight = Weight("weight", shape, start=1.0)
     return (weight, Weight("bias", shape, start=0.0)) if bias else (weight,)
 
 
 FLOAT32, INT64 = 1, 7
-"""The numbers of dtypes in onnx.proto, as `Cast` takes them."""
+"""The numbers of dtypes in onnx.proto, for `Cast`."""
 
 
 def weight_and_bias(g: OnnxWriter, bias: bool, before: str = "") -> list[str]:
-    """The names of the op's weight and, where it has one, its bias; `before` is a prefix of both."""
+    """The values of the op's weight and, if it has one, its bias; `before` is a prefix of both names."""
     return [g.weight(f"{before}{name}") for name in (("weight", "bias") if bias else ("weight",))]
 
 
 def per_channel(g: OnnxWriter, x: str, weight: str) -> str:
-    """A weight of the channels of a value that enters the rule, as (C, 1, ...), so that it meets axis 1."""
+    """A weight of one element for each channel as (C, 1, ...), which broadcasts along axis 1 of `x`, a rule's input."""
     axes = list(range(1, g.type(x).rank - 1))
     return g.Unsqueeze(weight, g.constant(axes)) if axes else weight
 
 
 def reshape(g: OnnxWriter, x: str, shape: Sequence[Dim], *, kept: int, of: str = "") -> str:
-    """A value in another shape, of which the first `kept` axes stay as they are.
+    """Reshape a value; its first `kept` axes keep their sizes.
 
-    Of the axes after those, one open size follows from the others; further ones are read from the shape of `of`, an
-    input of the rule, which is the value itself unless said.
+    Of the axes after those, one symbolic size is inferred from the others; further ones are read from the shape of
+    `of`, an input of the rule, by default the value itself.
     """
-    own = g.type(of or x).shape
-    if not of and tuple(shape) == own:
+    source_shape = g.type(of or x).shape
+    if not of and tuple(shape) == source_shape:
         return x
     sizes: list[int | str] = [size if isinstance(size, int) else 0 if n < kept else -1 for n, size in enumerate(shape)]
     if sizes.count(-1) <= 1:
         return g.Reshape(x, g.constant([size for size in sizes if isinstance(size, int)]))
-    if tuple(shape) == own:
+    if tuple(shape) == source_shape:
         return g.Reshape(x, g.Shape(of))
     for axis, size in enumerate(shape):
-        if sizes[axis] == -1 and size in own:
-            place = own.index(size)
+        if sizes[axis] == -1 and size in source_shape:
+            place = source_shape.index(size)
             sizes[axis] = g.Shape(of or x, start=place, end=place + 1)
     parts = [g.constant([size]) if isinstance(size, int) else size for size in sizes]
     return g.Reshape(x, g.Concat(*parts, axis=0))

@@ -1,4 +1,4 @@
-"""Passes: functions from a graph to a graph, with what becomes of the weights."""
+"""Passes: functions from a graph to a new graph, which also tell how its weights follow from the old ones."""
 
 from netspec.passes.base import Derived, Transformed
 from netspec.passes.fold_batch_norm import fold_batch_norm

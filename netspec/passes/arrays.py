@@ -1,4 +1,4 @@
-"""Arithmetic on weights, whether they are tensors of torch or arrays of NumPy; neither is imported."""
+"""Arithmetic on weights that are torch tensors or NumPy arrays; neither library is imported."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def as_type_of(value: Any, other: Any) -> Any:
 
 
 def scaled(value: Any, by: Any) -> Any:
-    """A tensor or array times another that is in float64, computed so, in its own dtype."""
+    """The product of a tensor or array with one in float64: computed in float64, and cast to the dtype of `value`."""
     if hasattr(value, "double"):
         return (value.double() * by).to(value.dtype)
-    # NumPy computes in float64 piece by piece here, and makes no copy of the whole.
+    # NumPy converts to float64 in small buffers here, without a copy of the array.
     numpy = value.__array_namespace__()
     return numpy.multiply(value, by, out=numpy.empty_like(value, subok=False), casting="same_kind")

@@ -1,4 +1,4 @@
-"""Transformed, the result of every pass: a graph, what was done, what was declined and why, and the new weights."""
+"""Transformed, the result of every pass: the new graph, the changes made and declined, and the new weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A weight that `make` computes from weights of the old graph, which it gets in the order of `keys`."""
+    """A weight of the new graph: `make` computes it from the old graph's weights with these `keys`, in their order."""
 
     keys: tuple[str, ...]
     make: Callable[..., Any]
@@ -25,7 +25,7 @@ class Derived:
 
 @dataclass(frozen=True, slots=True)
 class Transformed:
-    """A graph that a pass made.
+    """The result of a pass.
 
     `done` are sentences on what was done; `declined` says by path why a node that might have been changed was not.
     Weights keep their keys and values, but for those that are `derived` from old ones, by their new keys, and those
@@ -40,19 +40,19 @@ class Transformed:
     fresh: frozenset[str] = frozenset()
     equal: bool = True
     before: Transformed | None = None
-    """The result of the pass before, where passes follow each other."""
+    """The result of the previous pass, in a chain of passes."""
 
     def then(
         self, step: Callable[Concatenate[Graph, _P], Transformed], *args: _P.args, **options: _P.kwargs
     ) -> Transformed:
-        """The result of another pass on this graph, whose weights go through both passes.
+        """Run another pass on this graph; the weights of its result go through both passes.
 
         >>> strip_dropout(graph).then(truncate, ["layer3"])
         """
         return step(self.graph, *args, **options).after(self)
 
     def after(self, before: Transformed) -> Transformed:
-        """This result of a pass on the graph of `before`, as one that began with the graph before that."""
+        """This result, of a pass on the graph of `before`, as the result of both passes on the graph before them."""
         earlier = before if self.before is None else self.before.after(before)
         unknown = {key for key, derived in self.derived.items() if not earlier.fresh.isdisjoint(derived.keys)}
         unknown |= (earlier.fresh & self.graph.state().keys()) - self.derived.keys()
@@ -66,29 +66,29 @@ class Transformed:
         )
 
     def weights(self, state: Mapping[str, _T]) -> dict[str, _T]:
-        """The state dict of the new graph from that of the old, without fresh weights: tensors of torch, or arrays.
+        """Compute the state dict of the new graph from that of the old one, of torch tensors or NumPy arrays.
 
-        Weights that inference does not need may be missing from the old one, and are missing then. Raises NetspecError
-        NS501 where any other is.
+        Fresh weights are not in it. Weights that inference does not need may be missing from the old one: they are
+        missing from the new one, too. Raises NetspecError NS501 for any other missing weight.
         """
-        return dict(made_weights(self, state))
+        return dict(derive_weights(self, state))
 
 
-def made_weights(made: Transformed, state: Mapping[str, _T]) -> Mapping[str, _T]:
-    """The weights of a transformed graph, as `Transformed.weights` gives them, each computed when it is read."""
-    old = state if made.before is None else made_weights(made.before, state)
-    needed = needed_keys(made.graph)
+def derive_weights(transformed: Transformed, state: Mapping[str, _T]) -> Mapping[str, _T]:
+    """The weights of a transformed graph, like `Transformed.weights`, but each computed when it is read."""
+    old = state if transformed.before is None else derive_weights(transformed.before, state)
+    needed = needed_keys(transformed.graph)
 
     def sources(key: str) -> tuple[str, ...]:
-        return made.derived[key].keys if key in made.derived else (key,)
+        return transformed.derived[key].keys if key in transformed.derived else (key,)
 
     def make(key: str) -> _T:
         values = [old[source] for source in sources(key)]
-        return made.derived[key].make(*values) if key in made.derived else values[0]
+        return transformed.derived[key].make(*values) if key in transformed.derived else values[0]
 
     keys: list[str] = []
-    for key in made.graph.state():
-        if key in made.fresh:
+    for key in transformed.graph.state():
+        if key in transformed.fresh:
             continue
         missing = [source for source in sources(key) if source not in old]
         if not missing:
@@ -99,5 +99,5 @@ def made_weights(made: Transformed, state: Mapping[str, _T]) -> Mapping[str, _T]
 
 
 def counted(number: int, what: str) -> str:
-    """A number of things in words: `1 batch norm`, `53 batch norms`."""
+    """A number with a noun: `1 batch norm`, `53 batch norms`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"

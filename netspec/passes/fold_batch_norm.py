@@ -1,4 +1,4 @@
-"""Batch norms folded into the convolutions and linear layers before them, for inference."""
+"""Folds batch norms into the convolutions and linear layers before them, for inference."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def fold_batch_norm(graph: Graph) -> Transformed:
-    """Fold every batch norm that follows a convolution or linear layer alone; blocks and names stay.
+    """Fold every batch norm whose input is a convolution or linear layer that nothing else reads.
 
-    The result equals the graph in inference, where a batch norm is a fixed scale and shift:
+    Blocks and names stay. In inference, where a batch norm is a fixed scale and shift, the result equals the graph:
     w' = w * gamma / sqrt(var + eps), b' = (b - mean) * gamma / sqrt(var + eps) + beta, computed in float64.
 
     Before, and after:
@@ -60,10 +60,10 @@ def fold_batch_norm(graph: Graph) -> Transformed:
 
 
 def _derived(graph: Graph, layer: Node, norm: Node) -> dict[str, Derived]:
-    """The new weight and bias of a layer, from its own weights and those of its batch norm."""
-    own = {w.name: w.key(layer.weights_of) for w in graph.weights(layer)}
+    """The new weight and bias of a layer, derived from its old ones and the weights of its batch norm."""
+    of_layer = {w.name: w.key(layer.weights_of) for w in graph.weights(layer)}
     of_norm = {w.name: w.key(norm.weights_of) for w in graph.weights(norm)}
-    biased, affine = "bias" in own, "weight" in of_norm
+    biased, affine = "bias" in of_layer, "weight" in of_norm
     eps: float = norm.op.model_dump()["eps"]
 
     def scale(variance: Tensor, gamma: Tensor | None = None) -> Tensor:
@@ -82,16 +82,16 @@ def _derived(graph: Graph, layer: Node, norm: Node) -> dict[str, Derived]:
 
     gamma = [of_norm["weight"]] if affine else []
     shift = [of_norm["weight"], of_norm["bias"]] if affine else []
-    old = [own["bias"]] if biased else []
+    old = [of_layer["bias"]] if biased else []
     variance, mean = of_norm["running_var"], of_norm["running_mean"]
     return {
-        f"{layer.path}.weight": Derived((own["weight"], variance, *gamma), weight),
+        f"{layer.path}.weight": Derived((of_layer["weight"], variance, *gamma), weight),
         f"{layer.path}.bias": Derived((variance, mean, *shift, *old), bias),
     }
 
 
 def _reason(node: Node, op: BatchNorm, graph: Graph, outputs: set[str], owners: list[str]) -> str:
-    """The reason why a batch norm can't be folded; "" where it can."""
+    """The reason why a batch norm can't be folded; "" if it can."""
     before = graph.by_path.get(node.inputs[0])
     if before is None or not isinstance(before.op, Conv2d | Linear):
         return "no convolution or linear layer is right before it"

@@ -1,4 +1,4 @@
-"""A classifier for images of any size: its linear layers as convolutions, its global pools as sliding ones."""
+"""Makes a classifier fully convolutional: linear layers become convolutions, and global pools sliding ones."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ _Map = tuple[int, int, int]
 
 
 class _Refused(Exception):
-    """Says why no op that slides computes the same as a node."""
+    """The reason why no sliding op computes the same as a node."""
 
 
 def fully_convolutional(graph: Graph) -> Transformed:
-    """Let the network slide over images of any height `H` and width `W`; at the size there was it gives the same.
+    """Let the network slide over images of any height `H` and width `W`; at the old size it computes the same.
 
-    As VGG is evaluated densely (Simonyan & Zisserman 2014, section 3.2; OverFeat, Sermanet et al. 2013): a linear
-    layer on a flattened C x H x W map is a convolution with a kernel of H x W, one after it a 1x1 convolution, and a
-    global pool a pool of the whole map's size with stride 1. Where (N, classes) left, (N, classes, 1, 1) leaves at the
-    old size, and a map of scores on larger images. Names and blocks stay. Outputs of training that can't slide go.
-    Raises NetspecError NS302 for an input that is no map, NS305 for one that is open already, NS301 and NS210 where
-    its size can't be `H` x `W`, and NS401 for each node of inference that can't slide.
+    VGG is evaluated like this (Simonyan & Zisserman 2014, section 3.2; OverFeat, Sermanet et al. 2013): a linear layer
+    on a flattened C x H x W map becomes a convolution with an H x W kernel, a linear layer after it a 1x1 convolution,
+    and a global pool a pool with a window as large as the map and stride 1. An output (N, classes) becomes
+    (N, classes, 1, 1) at the old size, and a map of scores for larger images. Names and blocks stay. Training outputs
+    that can't slide are dropped. Raises NetspecError NS302 for an input that is no map, NS305 for one whose size is
+    symbolic already, NS301 or NS210 if its size can't be `H` x `W`, and NS401 for each inference node that can't slide.
 
     Before, and after:
 
@@ -74,7 +74,7 @@ def fully_convolutional(graph: Graph) -> Transformed:
 
 
 def _without_training(graph: Graph, plan: _Plan) -> Transformed:
-    """The graph without the outputs of training, and dead ends, that can't slide; an error where inference can't."""
+    """The graph without the training outputs and dead ends that can't slide; raises if inference can't slide."""
     if not plan.problems.keys().isdisjoint(node.path for node in live_nodes(graph, "inference")):
         raise NetspecError(*[plan.diagnostic(path) for path in plan.problems])
     stuck = [o for o in graph.outputs if not plan.problems.keys().isdisjoint(needed_for(graph, [o.value]))]
@@ -84,7 +84,7 @@ def _without_training(graph: Graph, plan: _Plan) -> Transformed:
 
 
 def _opened(graph: Graph) -> tuple[Input, ...]:
-    """The inputs with `H` and `W` for the height and width they had."""
+    """The inputs, with the symbols `H` and `W` in place of their height and width."""
     opened: list[Input] = []
     for i in graph.inputs:
         if i.type.rank != 4:
@@ -106,10 +106,10 @@ def _opened(graph: Graph) -> tuple[Input, ...]:
 
 
 class _Plan:
-    """The new op of each node, by its path: the old one, another one, or None where the node is dropped.
+    """The new op of each node, by its path: the old op, another op, or None for a node to drop.
 
-    `maps` are the sizes, on an image of the old size, of the values that were flat and are maps now. `problems` says
-    by path why a node can't slide.
+    `maps` has the size, for an image of the old size, of each value that was flat and becomes a map. `problems` has the
+    reason why a node can't slide, by its path.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -125,16 +125,16 @@ class _Plan:
                     continue
                 except _Refused as reason:
                     self.problems[node.path] = str(reason)
-            # Nodes after one with a problem have none of their own.
+            # The nodes after one with a problem are not reported.
             unknown.add(node.path)
         self.check_shared()
 
     def changes(self) -> Iterator[tuple[Node, Op | None]]:
-        """The nodes that do not stay as they are, with their new ops."""
+        """The nodes whose ops change, with the new ops."""
         return ((node, self.ops[node.path]) for node in self.graph if self.ops[node.path] is not node.op)
 
     def op(self, node: Node) -> Op | None:
-        """The new op of a node, or None; adds to `maps` where the node was flat."""
+        """The new op of a node, or None to drop it; adds a node that was flat to `maps`."""
         flat = [self.maps[value] for value in node.inputs if value in self.maps]
         if not flat:
             return self.on_maps(node)
@@ -144,7 +144,7 @@ class _Plan:
         return op
 
     def on_maps(self, node: Node) -> Op | None:
-        """The new op of a node, or None, whose inputs were maps."""
+        """The new op of a node whose inputs were maps, or None to drop it."""
         op, types = node.op, self.graph.input_types(node)
         if isinstance(op, Flatten) and node.type.rank == 2 and op.start_dim % 4 == 1:
             channels, height, width = (size for size in types[0].shape[1:] if isinstance(size, int))
@@ -160,7 +160,7 @@ class _Plan:
         return op
 
     def check_shared(self) -> None:
-        """Refuse layers with the same weights that would become different ones."""
+        """Record a problem for layers with the same weights that would become different ops."""
         first: dict[str, Node] = {}
         for node in self.graph:
             owner = first.setdefault(node.weights_of, node)
@@ -182,11 +182,11 @@ _ON_MAPS: Sequence[tuple[type[Op], Callable[[Any], bool], str]] = (
     (Rearranging, lambda op: isinstance(op, CenterCrop | Narrow), "it moves axes"),
     (Narrow, lambda op: op.dim % 4 == 1, "it takes a part of fixed size"),
 )
-"""Ops that stay on maps only if a condition holds, with the reason where it does not; all others stay."""
+"""Ops that stay unchanged on maps only under a condition, with the reason if it fails; all other ops stay."""
 
 
 def _sliding(op: AdaptivePool2d, x: Tensor) -> Op | None:
-    """The pool with windows of one size that an adaptive one is at a known size; None where it changes nothing."""
+    """The sliding pool that equals an adaptive one on a map of known size; None if it is the identity."""
     kernel: list[int] = []
     stride: list[int] = []
     for wanted, size in zip(op.output_size, x.spatial, strict=True):
@@ -194,7 +194,7 @@ def _sliding(op: AdaptivePool2d, x: Tensor) -> Op | None:
         if not isinstance(size, int) or not isinstance(count, int) or size % count:
             raise _Refused(f"it shares a map of {size} out over {count} windows of different sizes")
         kernel.append(size // count)
-        # A global pool slides by 1, as what reads the whole map does.
+        # A global pool slides with stride 1, like a linear layer on the map.
         stride.append(1 if count == 1 else size // count)
     if kernel == [1, 1]:
         return None
@@ -203,7 +203,7 @@ def _sliding(op: AdaptivePool2d, x: Tensor) -> Op | None:
 
 
 def _on_flat(op: Op, maps: Sequence[_Map]) -> tuple[Op | None, _Map]:
-    """The new op, or None, for one on values that were flat, and the size of the map that it gives."""
+    """The new op for one on values that were flat, or None to drop it, and the size of its output map."""
     _, height, width = maps[0]
     match op:
         case Linear():
@@ -227,23 +227,23 @@ def _on_flat(op: Op, maps: Sequence[_Map]) -> tuple[Op | None, _Map]:
 
 
 def _along_channels(op: AlongAxis | Concat) -> Op:
-    """The op along axis 1, which was the last one and is not any more."""
+    """The op along axis 1, the channels: before, `dim` may have been -1, which meant the same axis."""
     return op if op.dim == 1 else op.model_copy(update={"dim": 1})
 
 
 def _fields(node: Node, op: Op) -> dict[str, Any]:
-    """The expressions and initialisers that a node with another op keeps."""
+    """The expressions and initialisers that a node keeps with its new op."""
     written = dict(node.written)
     if "out_features" in written:
         written["out_channels"] = written.pop("out_features")
     kept = {n: t for n, t in written.items() if n == "out_channels" or getattr(node.op, n) == getattr(op, n, ...)}
-    # `eye` fills nothing but matrices.
+    # `eye` fills matrices only.
     init = {n: f for n, f in node.init.items() if not (isinstance(f, Init) and f.function == "eye")}
     return {"written": kept, "init": init}
 
 
 def _derived(plan: _Plan) -> dict[str, Derived]:
-    """The kernels of convolutions, from the matrices of linear layers."""
+    """The kernels of the new convolutions, reshaped from the matrices of linear layers."""
     return {
         f"{node.weights_of}.weight": Derived((f"{node.weights_of}.weight",), _reshaped(plan.maps[node.inputs[0]]))
         for node, _ in plan.changes()
@@ -256,7 +256,7 @@ def _reshaped(shape: _Map) -> Callable[[TorchTensor], TorchTensor]:
 
 
 def _done(graph: Graph, plan: _Plan) -> Iterator[str]:
-    """Sentences on what was done."""
+    """Sentences about the changes."""
     height, width = graph.inputs[0].type.spatial
     yield f"images may have any height and width, not {height} x {width} alone: {choices(i.name for i in graph.inputs)}"
     layers = [f"`{node.path}` {by_both(op.kernel_size)}" for node, op in plan.changes() if isinstance(op, Conv2d)]

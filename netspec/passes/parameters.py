@@ -1,4 +1,4 @@
-"""New values for the parameters of a spec from which layers get their width, where nothing else follows from them."""
+"""Changes the parameters of a spec that determine the width of layers, if nothing else depends on them."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from netspec.graph.lexicon import Lexicon
 from netspec.graph.model import Graph, Node, Scope
 
 _Site = tuple[str, str]
-"""A parameter: the path of the use of a block that has it, "" for the spec's own, and its name."""
+"""A parameter: the path of the use of the block that has it ("" for the spec itself), and its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """An expression in a graph: where it is read, what it gives, and which parameter it is the argument for."""
+    """An expression in a graph, with its value, the `scope` in which it is read, and the path of its node or scope."""
 
     tree: Expression
     scope: str
     value: Any
     path: str = ""
-    """The path of its node or scope, which has the number of a copy in it."""
+    """The path of its node or scope, which tells the number of the copy in a repeat."""
 
 
 def with_width(graph: Graph, layers: Mapping[str, str], width: int) -> Graph:
-    """The graph with parameters, and expressions of the spec, that are right once layers have another width.
+    """Adapt the parameters and expressions of a graph to a new width of some layers; the ops are not changed.
 
-    `layers` are paths with the attribute that is to be the width. A parameter changes if an expression that is its
-    name alone says such an attribute, directly or as the argument of a block, and if every other expression that reads
-    it keeps its value. Expressions that no longer hold are dropped; the ops are as they were.
+    `layers` has the attribute of the width by the path of a layer. A parameter changes if such an attribute is its name
+    alone, directly or through arguments of blocks, and if every other expression that reads it keeps its value.
+    Expressions that would have a wrong value are dropped.
 
-    For the width 10 of `fc`, `params: {classes: 1000}` becomes 10 where `fc` has `out_features: classes` and no other
-    step reads `classes`.
+    For the width 10 of `fc`, `params: {classes: 1000}` becomes 10 if `fc` has `out_features: classes` and no other step
+    reads `classes`.
     """
     return _Parameters(graph, layers, width).changed()
 
@@ -55,36 +55,36 @@ class _Parameters:
         return replace(self.graph, params=params, scopes=scopes, nodes=nodes)
 
     def of(self, node: Node, attribute: str) -> Iterator[_Site]:
-        """The parameters that say an attribute by their names alone, from the innermost out."""
+        """The parameters that determine an attribute by their name alone, the innermost first."""
         tree, scope = node.written.get(attribute), node.scope
         while isinstance(tree, Name) and (binding := self.lexicon.binding(scope, tree)) is not None:
             site = binding.site
             if binding.owner is not None and binding.owner.block is None:
                 return  # The number of a copy.
             if not site[0] and site[1] in self.graph.decided:
-                return  # It says more than the graph shows.
+                return  # It also decided things that the graph does not show.
             yield site
             use = binding.owner
             tree, scope = (use.written.get(tree.name), use.parent) if use is not None else (None, "")
 
     def value(self, site: _Site) -> Any:
-        """The value of a parameter, new for those that change."""
+        """The value of a parameter: the new width if it changes, else the old value."""
         path, name = site
         params = self.graph.scopes[path].params if path else self.graph.params
         return self.width if site in self.sites else params[name]
 
     def wrong(self) -> set[_Site]:
-        """Parameters that must not change: an expression whose value stays reads them."""
+        """The parameters that must not change, since an expression that reads them has to keep its value."""
         return {site for reading in self.readings() if not self.holds(reading) for site in self.read(reading)}
 
     def read(self, reading: _Reading) -> Set[_Site]:
-        """The parameters that change which an expression reads."""
+        """Those of the parameters to change that an expression reads."""
         names = {leaf for leaf in leaves(reading.tree) if isinstance(leaf, Name)}
         bindings = [self.lexicon.binding(reading.scope, name, reading.path) for name in names]
         return {binding.site for binding in bindings if binding is not None} & self.sites
 
     def holds(self, reading: _Reading) -> bool:
-        """Whether an expression still gives the value in the graph, or reads nothing that changes."""
+        """Return whether an expression keeps the value in the graph when the parameters change."""
         if not self.read(reading):
             return True
         names: dict[str, Any] = {}
@@ -100,7 +100,7 @@ class _Parameters:
         return type(value) is type(reading.value) and value == reading.value
 
     def readings(self) -> Iterator[_Reading]:
-        """All expressions in the graph, but for those that say the widths."""
+        """All expressions in the graph, except those of the widths."""
         for i in self.graph.inputs:
             yield from (_Reading(tree, "", i.type.shape[axis]) for axis, tree in i.written.items())
         for node in self.graph.nodes:
@@ -120,19 +120,21 @@ class _Parameters:
                 yield _Reading(scope.count, scope.parent, ..., path)
 
     def scope(self, scope: Scope) -> Scope:
-        """A scope with the arguments it has now, and their expressions that hold."""
-        own = {name for path, name in self.sites if path == scope.path}
-        if not own:
+        """A scope with its new arguments, and without expressions that have another value now."""
+        changing = {name for path, name in self.sites if path == scope.path}
+        if not changing:
             return scope
         params = {name: self.value((scope.path, name)) for name in scope.params}
         trees = scope.written.items()
         kept = {
-            n: t for n, t in trees if n not in own or self.holds_now(_Reading(t, scope.parent, self.width, scope.path))
+            n: t
+            for n, t in trees
+            if n not in changing or self.holds_now(_Reading(t, scope.parent, self.width, scope.path))
         }
         return replace(scope, params=params, written=kept)
 
     def node(self, node: Node) -> Node:
-        """A layer with those of its expressions that hold."""
+        """A layer without the expression of its width, unless that has the new value."""
         attribute = self.layers[node.path]
         trees = node.written.items()
         kept = {
@@ -141,5 +143,5 @@ class _Parameters:
         return replace(node, written=kept)
 
     def holds_now(self, reading: _Reading) -> bool:
-        """Whether an expression reads what changes, and gives the width."""
+        """Return whether an expression reads a parameter that changes, and has the new width as its value."""
         return bool(self.read(reading)) and self.holds(reading)

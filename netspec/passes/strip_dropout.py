@@ -1,4 +1,4 @@
-"""A network without dropout, for inference."""
+"""Removes dropout from a network, for inference."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from netspec.passes.base import Transformed, counted
 
 
 def strip_dropout(graph: Graph) -> Transformed:
-    """Drop every dropout, and that within attention: the result equals the graph in inference.
+    """Remove every dropout, and set that within attention to 0: in inference, the result equals the graph.
 
-    Readers of a dropout read its input, and so does an output. Before, and after:
+    Nodes and outputs that read a dropout then read its input. Before, and after:
 
         relu = relu(fc6)
         dropout = dropout(relu)

@@ -1,4 +1,4 @@
-"""A network up to some of its values: a feature extractor."""
+"""Truncates a network at some of its values, which makes it a feature extractor."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 
 
 def truncate(graph: Graph, values: Sequence[str]) -> Transformed:
-    """Make these values the outputs, in this order, and drop all that they do not need: nodes and inputs.
+    """Make these values the outputs, in this order, and drop all nodes and inputs that they do not depend on.
 
-    A value goes by the name of an output, by the path of a node or a scope (`layer1.0`, a repeat, a branch), or by
-    that and a further output (`stage3.t`, `path:output`). Outputs keep their names; others are named after their
-    paths, with `_` for `.`. All are outputs in inference. Where the owner of shared weights goes, the first of those
-    that stay owns them. Raises NetspecError NS209 for what is no value or an input, NS210 for one named twice.
+    A value is named by an output, by the path of a node or a scope (`layer1.0`, a repeat, a branch), or by a path and
+    the name of one of its outputs (`stage3.t`, `path:output`). Outputs keep their names; other values are named after
+    their paths, with `_` for `.`. All become outputs in inference. If the owner of shared weights is dropped, the first
+    node that shares them becomes the owner. Raises NetspecError NS209 for a name that is no value, or that of an input,
+    and NS210 for a name that is given twice.
 
     `truncate(graph, ["layer3.0", "layer4"])` of ResNet-18 keeps 66 of its 69 nodes, and has the outputs `layer3_0` and
     `layer4` in place of the classes.
@@ -33,7 +34,7 @@ def truncate(graph: Graph, values: Sequence[str]) -> Transformed:
 
 
 def with_outputs(graph: Graph, outputs: Sequence[Output]) -> Transformed:
-    """The graph with these outputs, which are values of it, and only the nodes and inputs that they need."""
+    """The graph with these outputs, and only the nodes and inputs that they depend on."""
     needed = needed_for(graph, [o.value for o in outputs])
     nodes = tuple([node for node in graph.nodes if node.path in needed])
     read = {value for node in nodes for value in node.inputs}
@@ -54,16 +55,17 @@ def _outputs(graph: Graph, names: Sequence[str]) -> list[Output]:
         if name in names[:place]:
             fail("NS210", f"`{name}` is named twice")
         _check(graph, name, values)
-    own = {o.name: o for o in graph.outputs}
-    others = [name for name in names if name not in own]
-    new_names = dict(zip(others, flat_names(others, own.keys() & set(names)), strict=True))
+    outputs = {o.name: o for o in graph.outputs}
+    others = [name for name in names if name not in outputs]
+    new_names = dict(zip(others, flat_names(others, outputs.keys() & set(names)), strict=True))
     return [
-        replace(own[name], mode="inference") if name in own else Output(new_names[name], values[name]) for name in names
+        replace(outputs[name], mode="inference") if name in outputs else Output(new_names[name], values[name])
+        for name in names
     ]
 
 
 def _values(graph: Graph) -> Iterator[tuple[str, str]]:
-    """All names that `truncate` takes, with their values; where two things have one name, the first is meant."""
+    """All names that `truncate` takes, with their values; of two equal names, the first counts."""
     yield from ((o.name, o.value) for o in graph.outputs)
     for node in graph.nodes:
         yield from ((value, value) for value, _ in node.values())
@@ -71,7 +73,7 @@ def _values(graph: Graph) -> Iterator[tuple[str, str]]:
     for node in graph.nodes:
         named = zip(node.op.output_names, node.values(), strict=True)
         yield from ((f"{node.path}.{name}", value) for name, (value, _) in named)
-    # A repeat calls what it gives as its copies do.
+    # The outputs of a repeat have the names of its copies' outputs.
     copied = {scope.parent: scope.block.outputs for scope in graph.scopes.values() if scope.block is not None}
     for path, scope in graph.scopes.items():
         names = copied.get(path, ()) if scope.kind == "repeat" else scope.block.outputs if scope.block else ()
@@ -79,7 +81,7 @@ def _values(graph: Graph) -> Iterator[tuple[str, str]]:
 
 
 def _check(graph: Graph, name: str, values: Mapping[str, str]) -> None:
-    """Refuse a name of nothing, and one of an input."""
+    """Refuse a name that is no value, or that of an input."""
     inputs = {i.name for i in graph.inputs}
     if values.get(name, name) in inputs:
         what = f"`{name}` is an input" if name in inputs else f"`{name}` is the input `{values[name]}` as it is"
@@ -98,7 +100,7 @@ def _at_the_top(graph: Graph) -> str:
 
 
 def _done(graph: Graph, truncated: Graph) -> tuple[str, ...]:
-    """Sentences on how much stays, and which inputs go."""
+    """Sentences about the nodes and parameters that are kept, and the inputs that are dropped."""
     sizes = [sum(w.size for w in g.state().values() if w.kind == "parameter") for g in (truncated, graph)]
     outputs = choices([o.name for o in truncated.outputs])
     what = "output" if len(truncated.outputs) == 1 else "outputs"
@@ -110,7 +112,7 @@ def _done(graph: Graph, truncated: Graph) -> tuple[str, ...]:
 
 
 def _derived(graph: Graph, truncated: Graph) -> dict[str, Derived]:
-    """The weights that another node owns now, from where they were."""
+    """The weights that have a new owner, each derived from its old key."""
     return {
         weight.key(node.weights_of): Derived((weight.key(graph[node.path].weights_of),), _same)
         for node in truncated.nodes

@@ -152,7 +152,7 @@ def test_claims_hold(name: str) -> None:
 @pytest.mark.parametrize("name", names())
 def test_steps_with_weights_are_named(name: str) -> None:
     network = bundled(name)
-    named = {step.called for step in network.spec.body.steps if step.named}
+    named = {step.name for step in network.spec.body.steps if step.named}
     assert {key.split(".")[0] for key in network.graph.state()} <= named
 
 

@@ -14,7 +14,7 @@ from netspec.backends.onnx.write import model_of, nbytes_of, needs_external_data
 from netspec.errors import choices, fail
 from netspec.files import replacing
 from netspec.graph.model import Graph
-from netspec.passes.base import Transformed, made_weights
+from netspec.passes.base import Transformed, derive_weights
 from netspec.passes.fold_batch_norm import fold_batch_norm
 from netspec.passes.strip_dropout import strip_dropout
 
@@ -68,7 +68,7 @@ def export(
         fail("NS401", f"opset {opset} is not written: {choices(map(str, OPSETS))} is")
     transformed = for_inference(graph, fold)
     lowered = lower(transformed.graph, opset, half=half)
-    state = made_weights(transformed, weights)
+    state = derive_weights(transformed, weights)
     metadata = metadata_of(transformed.graph) | ({"netspec.half": "true"} if half else {})
     if seed is not None and lowered.weights:
         metadata = {SEED: str(seed)} | metadata

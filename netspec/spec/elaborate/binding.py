@@ -1,4 +1,4 @@
-"""The values that enter a network that is a step, held against the inputs that it declares."""
+"""The check of the values that enter an embedded network against the inputs that it declares."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ def check_binding(
     frame: Frame,
     errors: ElaborationErrors,
 ) -> None:
-    """Refuse values of another rank or dtype than a network declares, or a symbol that would be two sizes.
+    """Refuse values whose rank or dtype a network does not declare, or that would give one symbol two sizes.
 
-    The sizes it declares serve it alone: as a step it takes those that enter.
+    `entries` are the values, in the order of the declared inputs, and `types` has their types. Declared sizes that
+    are numbers are not compared: they hold for the network on its own, and a step takes the sizes that enter.
     """
     symbols: dict[str, tuple[Dim, str]] = {}
     for (name, declared), value in zip((network.declared or {}).items(), entries, strict=True):

@@ -1,4 +1,4 @@
-"""A step that is a use of a block or a network: its body, on the values that enter."""
+"""Elaborates a step that uses a block or a network: adds the nodes of its body, on the values that enter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from netspec.graph.lexicon import Environment
 from netspec.graph.model import Scope
 from netspec.spec.elaborate.binding import check_binding
 from netspec.spec.elaborate.elaboration import Elaboration
-from netspec.spec.elaborate.errors import Failed, way_to_int
+from netspec.spec.elaborate.errors import Failed, int_hint
 from netspec.spec.elaborate.evaluator import hashable
 from netspec.spec.elaborate.frame import (
     NO_ORIGIN,
@@ -43,12 +43,12 @@ class _Use:
     params: Mapping[str, Value]
     bodies: Mapping[str, Closure]
     origins: Mapping[str, Origins]
-    """The spec's parameters behind each argument that is an expression."""
+    """By the name of an argument that is an expression, the spec's parameters that its value depends on."""
     input_origins: list[Origins]
 
 
 def elaborate_block(run: Elaboration, at: Instance, block: BlockDefinition) -> Values:
-    """Open a use of a block or network, and give its outputs."""
+    """Add the nodes and the scope of a use of a block or network; return its outputs."""
     step, builder = at.step, run.builder
     params = _params(run, at, block)
     _check_number_of_inputs(run, at, block)
@@ -82,7 +82,7 @@ def elaborate_block(run: Elaboration, at: Instance, block: BlockDefinition) -> V
 
 
 def _closures(at: Instance) -> dict[str, Closure]:
-    """The steps that a use of a block gives for parameters, with what they can read where they are written."""
+    """The `body` arguments of a use of a block, each with the environment in which its steps are written."""
     frame = at.frame
     return {
         name: Closure(argument.body, frame.environment, frame.origins, frame.bodies)
@@ -92,7 +92,7 @@ def _closures(at: Instance) -> dict[str, Closure]:
 
 
 def _params(run: Elaboration, at: Instance, block: BlockDefinition) -> dict[str, Value]:
-    """The values of a block's parameters: its arguments, else the defaults; but for those that hold steps."""
+    """The values of a block's parameters: the argument of each, else its default. Body parameters are left out."""
     params: dict[str, Value] = {p.name: p.default for p in block.info.parameters}
     for name, argument in at.step.arguments.items():
         if argument.body is not None:
@@ -103,15 +103,15 @@ def _params(run: Elaboration, at: Instance, block: BlockDefinition) -> dict[str,
 
 
 def _argument(run: Elaboration, frame: Frame, block: BlockDefinition, name: str, argument: Argument) -> Value:
-    """The value of a block's argument, of the type that the block declares."""
+    """The value of a block's argument, checked against the type that the block declares."""
     value = run.evaluator.value(argument, frame)
     if argument.expression is not None:
         try:
-            check_kind(block, name, argument, value, way_to_int(argument, value))
+            check_kind(block, name, argument, value, int_hint(argument, value))
         except NetspecError as error:
             run.errors.keep_all(error, frame)
             raise Failed from None
-    # A float parameter holds a float, also where the spec says `2`: layers are written with what it holds.
+    # A float parameter holds a float even where the spec says `2`, since layers are printed with its value.
     return float(value) if block.kinds[name] == "float" and isinstance(value, int) else value
 
 
@@ -125,10 +125,10 @@ def _check_number_of_inputs(run: Elaboration, at: Instance, block: BlockDefiniti
 
 
 def _replay_or_elaborate(run: Elaboration, use: _Use) -> Values:
-    """Add the nodes of a block's use, and give its outputs.
+    """Add the nodes of a block's use, and return its outputs.
 
-    A block sees its own parameters and the file's, nothing of the place that it is used in: with equal arguments, on
-    values of the same types, its nodes are those of an earlier use under another path.
+    A block reads its own parameters and the file's, and nothing of the place where it is used. So a use with equal
+    arguments, on values of the same types, has the nodes of an earlier use under another path: they are replayed.
     """
     at, block, builder = use.at, use.block, run.builder
     key = _recording_key(use)
@@ -146,7 +146,7 @@ def _replay_or_elaborate(run: Elaboration, use: _Use) -> Values:
     if block.results:
         values = tuple([frame.values.get(name) for name in block.results.values()])
     values = values[: len(at.step.outputs)]
-    # A use with sizes of its own, which only the data tell, is not the same as another.
+    # Each use has its own symbols for sizes that depend on the data, so such a use can't be replayed.
     repeatable = not run.findings.diagnostics and builder.last_sized_by_data < mark[0]
     if repeatable and (outputs := all_known(values)):
         run.recordings[key] = builder.record(at.path, use.inputs, outputs, mark)
@@ -154,13 +154,13 @@ def _replay_or_elaborate(run: Elaboration, use: _Use) -> Values:
 
 
 def _recording_key(use: _Use) -> tuple[Any, ...]:
-    """All that decides which nodes a block's use makes; equal types are one object."""
+    """All that the nodes of a block's use depend on. Equal types are one object, so that `id` compares them."""
     arguments = use.params.values()
     return (
         *(id(use.block), id(use.at.frame.environment.file)),
         NO_ORIGIN.union(*use.origins.values(), *use.input_origins),
         *(*map(id, use.types), *map(hashable, arguments), *map(type, arguments), *map(id, use.bodies.values())),
-        # Two values that enter may be one.
+        # Which inputs are the same value: `from: [a, a]` differs from `from: [a, b]`.
         *map(use.inputs.index, use.inputs),
     )
 

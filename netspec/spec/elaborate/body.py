@@ -1,4 +1,4 @@
-"""The steps of a body, one after another, each by the function for its kind."""
+"""Elaborates the steps of a body in order, each by the function for its kind."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from collections.abc import Collection
 
 from netspec.dims import Symbolic
 from netspec.errors import fail
-from netspec.expression import show, way_to_bool
+from netspec.expression import bool_hint, show
 from netspec.spec.elaborate.block import elaborate_block
 from netspec.spec.elaborate.body_argument import elaborate_body_argument
 from netspec.spec.elaborate.elaboration import Elaboration
 from netspec.spec.elaborate.errors import Failed, notes_of
-from netspec.spec.elaborate.frame import Frame, Instance, Made, Values
+from netspec.spec.elaborate.frame import ElaboratedStep, Frame, Instance, Values
 from netspec.spec.elaborate.merge import elaborate_merge
 from netspec.spec.elaborate.op import elaborate_op
 from netspec.spec.elaborate.repeat import elaborate_repeat
 from netspec.spec.elaborate.share import share_weights
 from netspec.spec.limits import MAX_BODY_DEPTH
-from netspec.spec.read.body import Argument, BlockDefinition, Body, BodyParameter, Step, called_values
+from netspec.spec.read.body import Argument, BlockDefinition, Body, BodyParameter, Step, value_names
 
 
 def elaborate_body(
     run: Elaboration, body: Body, frame: Frame, inputs: Values, only: Collection[int] | None = None
 ) -> Values:
-    """Elaborate the steps of a body in a frame; the values of the last, None for one that can't be known.
+    """Elaborate the steps of a body in a frame, and return the values of the last, None for one that failed.
 
-    `only` has the numbers of the steps whose values are wanted, of a network that is a step.
+    `only` has the numbers of the steps to elaborate, where an embedded network needs some of its steps; None means all.
     """
     done = elaborate_steps(run, body, frame, inputs, only)
     return done[-1][1] if done else inputs
@@ -34,7 +34,7 @@ def elaborate_body(
 def elaborate_steps(
     run: Elaboration, body: Body, frame: Frame, inputs: Values, only: Collection[int] | None = None
 ) -> list[tuple[Step, Values]]:
-    """Elaborate the steps of a body one after another; each with its values."""
+    """Elaborate the steps of a body in order, and return each with its values."""
     if frame.depth > MAX_BODY_DEPTH:
         message = f"blocks and branches nest at most {MAX_BODY_DEPTH} deep"
         fail("NS214", message, body.span, notes=notes_of(frame.uses))
@@ -53,15 +53,18 @@ def elaborate_steps(
 
 
 def values_by_name(step: Step, values: Values) -> dict[str, str | None]:
-    """The values of a step by the names that other steps have for them."""
-    names = called_values(step.called, step.outputs)
+    """The values of a step by the names that `from` has for them, such as `lstm` and `lstm.output`."""
+    names = value_names(step.name, step.outputs)
     return dict(zip(names, (values[0], *values), strict=len(names) > 1))
 
 
 def _elaborate_step(run: Elaboration, step: Step, frame: Frame, previous: Values) -> Values:
-    """Elaborate a step, all its copies, after one that gives `previous`; the values of the last copy."""
+    """Elaborate a step with all its copies, and return the values of the last copy.
+
+    `previous` are the values of the step before it.
+    """
     since = run.builder.checkpoint
-    path = f"{frame.scope}.{step.called}" if frame.scope else step.called
+    path = f"{frame.scope}.{step.name}" if frame.scope else step.name
     try:
         instance = Instance(step, frame, path, frame.scope, _inputs(run, step, frame, previous), step.named)
         if step.repeat is not None:
@@ -69,11 +72,11 @@ def _elaborate_step(run: Elaboration, step: Step, frame: Frame, previous: Values
         else:
             values = _elaborate_copy(run, instance)
         if step.named or step.share:
-            made = Made(step, path, since, run.builder.checkpoint)
+            elaborated = ElaboratedStep(step, path, since, run.builder.checkpoint)
             if step.share and None not in values:
-                share_weights(run.builder, run.errors, step, frame, made)
+                share_weights(run.builder, run.errors, step, frame, elaborated)
             if step.named:
-                frame.made[step.called] = made
+                frame.elaborated[step.name] = elaborated
     except Failed:
         return (None,) * len(step.outputs)
     return values
@@ -86,16 +89,16 @@ def _inputs(run: Elaboration, step: Step, frame: Frame, previous: Values) -> Val
     takes = step.takes
     if len(previous) < takes:
         count = f"gives {len(previous)}" if len(previous) != 1 else "gives one"
-        message = f"`{step.called}` takes {takes} values, and what comes before it {count}"
+        message = f"`{step.name}` takes {takes} values, and what comes before it {count}"
         run.errors.fail("NS302", message, step.span, frame, help="name them: `from: [a, b]`")
     return previous[:takes]
 
 
 def _elaborate_copy(run: Elaboration, at: Instance) -> Values:
-    """Elaborate a step at a path, unless its condition leaves it out: then what enters goes on."""
+    """Elaborate a step at a path; one that its `when` leaves out passes its inputs on."""
     run.count(at.step)
     when, target = at.step.when, at.step.target
-    if when is not None and not _stands(run, at, when):
+    if when is not None and not _is_included(run, at, when):
         return at.inputs[: len(at.step.outputs)]
     if isinstance(target, BlockDefinition):
         return elaborate_block(run, at, target)
@@ -106,15 +109,15 @@ def _elaborate_copy(run: Elaboration, at: Instance) -> Values:
     return elaborate_op(run, at, target)
 
 
-def _stands(run: Elaboration, at: Instance, when: Argument) -> bool:
-    """Whether the condition of a step holds."""
+def _is_included(run: Elaboration, at: Instance, when: Argument) -> bool:
+    """Return whether the condition of a step holds, and note the decision."""
     frame, outputs = at.frame, len(at.step.outputs)
-    stands = run.evaluator.value(when, frame)
-    if isinstance(stands, Symbolic) or not isinstance(stands, bool):
-        message = f"`when` takes a condition, and this is {show(stands)}"
-        help = run.evaluator.way_to_flag(when.expression, frame.environment.names) or way_to_bool(stands)
+    holds = run.evaluator.value(when, frame)
+    if isinstance(holds, Symbolic) or not isinstance(holds, bool):
+        message = f"`when` takes a condition, and this is {show(holds)}"
+        help = run.evaluator.flag_hint(when.expression, frame.environment.names) or bool_hint(holds)
         run.errors.fail("NS215", message, when.span, frame, help=help)
-    if stands:
+    if holds:
         run.decisions.keep(when)
         return True
     if outputs > len(at.inputs):

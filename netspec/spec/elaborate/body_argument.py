@@ -1,4 +1,4 @@
-"""A step that is a `body` parameter: the steps that the block was given for it, where the block has them."""
+"""Elaborates a step that is a body parameter: adds the nodes of the steps that a use of the block passed for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from netspec.spec.read.body import BodyParameter
 
 
 def elaborate_body_argument(run: Elaboration, at: Instance, parameter: BodyParameter) -> Values:
-    """Elaborate the steps that a `body` parameter was given; they read names as where they are written."""
+    """Elaborate the argument of a body parameter; its steps read names in the environment where they are written."""
     frame = at.frame
     closure = frame.bodies[parameter.name]
     if len(at.inputs) != 1:

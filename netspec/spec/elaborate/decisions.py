@@ -1,4 +1,4 @@
-"""Decisions by conditions, numbers of copies and sizes of inputs, which a graph does not show."""
+"""Which parameters decided a `when`, a `repeat` or the size of an input: a graph does not show it."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from netspec.spec.read.body import Argument
 
 
 class Decisions:
-    """Notes the spec's parameters by which steps were left out, and those that decided the sizes of inputs."""
+    """Records the spec's parameters that left steps out, and those that decided the sizes of inputs."""
 
     def __init__(self, builder: Builder) -> None:
         self._decided = builder.decided
         self._sizes: list[Expression] = []
         self._left_out: dict[Argument, Origins] = {}
-        """By a condition, or a number of copies, that left a step out somewhere: the parameters behind it."""
+        """By a `when` or `repeat` that left a step out somewhere, the parameters that it depends on."""
         self._kept: set[Argument] = set()
-        """Those that let a step stand somewhere."""
+        """The `when`s and `repeat`s that kept a step somewhere."""
 
     def note_size(self, tree: Expression) -> None:
-        """Note the expression that a size of an input comes from."""
+        """Record the expression of a size of an input."""
         self._decided |= names_in(tree)
         self._sizes.append(tree)
 
     def leave_out(self, argument: Argument, frame: Frame) -> None:
-        """Note that a condition, or a number of copies, left a step out."""
+        """Record that a `when` was false, or a `repeat` zero, for a step in a frame."""
         if argument.expression is None:
             return
         origins = origins_of(argument.expression, frame)
@@ -35,10 +35,10 @@ class Decisions:
         self._left_out[argument] = origins | self._left_out.get(argument, NO_ORIGIN)
 
     def keep(self, argument: Argument) -> None:
-        """Note that a condition, or a number of copies, let a step stand."""
+        """Record that a `when` or a `repeat` kept a step."""
         self._kept.add(argument)
 
     @property
     def vanished(self) -> Origins:
-        """The parameters that left out steps of which nothing stands anywhere."""
+        """The parameters that left a step out of the graph everywhere, in every use and copy."""
         return NO_ORIGIN.union(*[names for argument, names in self._left_out.items() if argument not in self._kept])

@@ -8,7 +8,7 @@ from typing import Any
 
 from netspec.dims import Dim, symbol
 from netspec.errors import Diagnostic, Findings, NetspecError, fail
-from netspec.expression import Expression, ExpressionError, Value, evaluate, show, way_to_bool
+from netspec.expression import Expression, ExpressionError, Value, bool_hint, evaluate, show
 from netspec.gc_pause import gc_paused
 from netspec.graph.build import Builder
 from netspec.graph.lexicon import Environment
@@ -41,16 +41,16 @@ class Result:
 
 
 def elaborate(spec: Spec, params: Mapping[str, Any] | None = None, inputs: Shapes | None = None) -> Result:
-    """The graph of a spec, with some parameters or input shapes replaced.
+    """Elaborate a spec, with some parameters or input shapes replaced.
 
-    Raises NetspecError with all that is wrong; what follows from an error is not reported again.
+    Raises NetspecError with all errors; one that only follows from another is not reported.
     """
     with gc_paused():
         return _Network(spec, params or {}, inputs or {}).elaborate()
 
 
 class _Network:
-    """The network of a spec while its graph is built: inputs, steps, outputs, and what is said of images."""
+    """Elaborates the network of a spec: its inputs, steps and outputs, with `preprocess` and `labels`."""
 
     def __init__(self, spec: Spec, params: Mapping[str, Any], shapes: Shapes) -> None:
         self.spec = spec
@@ -61,11 +61,11 @@ class _Network:
         self.run = Elaboration(self.builder, elaborate_body)
         self.findings = self.run.findings
         for parameter in (*spec.parameters.values(), *(p for d in spec.definitions for p in d.info.parameters)):
-            if parameter.span is not None and way_to_bool(parameter.default):
+            if parameter.span is not None and bool_hint(parameter.default):
                 self.run.evaluator.declared.setdefault(parameter.name, parameter.span)
 
     def elaborate(self) -> Result:
-        """The graph, with warnings and the values of the steps."""
+        """Build the graph, with warnings and the values of the steps."""
         inputs = self.inputs()
         frame = self.frame(inputs)
         steps: dict[str, str] = {}
@@ -81,7 +81,7 @@ class _Network:
         return Result(graph, _unused(self.spec, graph), steps)
 
     def frame(self, inputs: tuple[str, ...]) -> Frame:
-        """The frame of the network's own body."""
+        """The frame of the network's body."""
         values = inputs_by_name(inputs, inputs)
         types = {name: self.builder.types[value] for name, value in values.items()}
         origins = {name: frozenset((name,)) for name in self.params}
@@ -93,7 +93,7 @@ class _Network:
         )
 
     def inputs(self) -> tuple[str, ...]:
-        """Add the inputs, and give their values."""
+        """Add the inputs, and return their values."""
         values: list[str] = []
         for name in self.spec.inputs:
             try:
@@ -106,7 +106,7 @@ class _Network:
         return tuple(values)
 
     def input(self, name: str) -> str:
-        """Add an input, in the shape that it is given, else in the one that the spec declares."""
+        """Add an input in the shape that the caller passed for it, else in the shape that the spec declares."""
         definition = self.spec.inputs[name]
         shape = self.shapes.get(name)
         written: dict[int, Expression] = {}
@@ -120,7 +120,10 @@ class _Network:
         )
 
     def preprocess(self, name: str, type: Tensor) -> Preprocess | None:
-        """The way from an image to an input; it lapses where the input has become another, which it does not fit."""
+        """The preprocessing of an input, None without one.
+
+        It is dropped where parameters, `--input` or an extending spec changed the input so that it no longer fits.
+        """
         definition = self.spec.preprocess.get(name)
         if definition is None:
             return None
@@ -132,7 +135,7 @@ class _Network:
             raise
 
     def declared_size(self, name: str) -> tuple[int, int] | None:
-        """The height and width that an input has by the file's own parameters; None where they are open."""
+        """The height and width of an input at the default parameters; None where they are symbolic."""
         defaults = {p.name: p.default for p in self.spec.parameters.values() if not p.required}
         try:
             sizes = [
@@ -143,7 +146,10 @@ class _Network:
         return (sizes[0], sizes[1]) if len(sizes) == 2 and is_size(sizes[0]) and is_size(sizes[1]) else None
 
     def labels(self, name: str, value: str) -> Labels:
-        """The names of an output's classes; they lapse where parameters gave it others."""
+        """The names of an output's classes, () without any.
+
+        They are dropped where parameters or an extending spec changed the number of classes.
+        """
         definition = self.spec.labels.get(name)
         if definition is None:
             return ()
@@ -156,7 +162,7 @@ class _Network:
         return definition.value
 
     def size(self, name: str, dim: int | str | Expression, span: Span) -> int | str:
-        """A size of an input: a number, a symbol's name, or what an expression over parameters gives."""
+        """A size of an input: a number, a symbol's name, or the value of an expression over parameters."""
         if isinstance(dim, int | str):
             return dim
         self.run.decisions.note_size(dim)
@@ -167,7 +173,7 @@ class _Network:
 
 
 def _unused(spec: Spec, graph: Graph) -> list[Diagnostic]:
-    """Warnings of values that nothing uses, one for each place, and no more than errors in one run."""
+    """Warnings about values that nothing uses: one for each place, at most as many as errors in one run."""
     outputs = {o.value for o in graph.outputs}
     warnings: dict[Span | None, Diagnostic] = {}
     for value, users in graph.users.items():

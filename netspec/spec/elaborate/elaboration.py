@@ -17,14 +17,15 @@ from netspec.spec.limits import MAX_NODES, MAX_PATH_CHARACTERS, MAX_STEPS
 from netspec.spec.read.body import Body, Step
 
 ElaborateBody = Callable[["Elaboration", Body, Frame, Values, Collection[int] | None], Values]
-"""Elaborates the steps of a body, or those of some numbers, on the values that enter, and gives the values of the last.
+"""The type of `elaborate_body`, which `Elaboration` holds.
 
-Steps hold bodies and bodies steps: it is handed to the functions for steps, so that no module imports itself.
+A body has steps, and a step may have bodies. The functions for steps call it through `Elaboration.body`, so that the
+modules do not import each other in a cycle.
 """
 
 
 class Elaboration:
-    """The graph that is built, what is wrong, what values come from, and what is done already."""
+    """The graph being built, the errors so far, the origins of values, and caches of finished work."""
 
     def __init__(self, builder: Builder, body: ElaborateBody) -> None:
         self.builder = builder
@@ -33,18 +34,18 @@ class Elaboration:
         self.evaluator = Evaluator(self.findings)
         self.decisions = Decisions(builder)
         self.recordings: dict[tuple[Any, ...], Recording] = {}
-        """The nodes of uses of blocks, by all that decides them."""
+        """The nodes of uses of blocks, by all that they depend on."""
         self.kept_alive: list[object] = []
-        """The objects that keys of recordings name by identity."""
+        """Objects whose `id` is part of a recording's key: they must not be collected, or the `id` could be reused."""
         self.initialized: set[tuple[int, ...]] = set()
-        """Steps with `init` on types, by identity, that are checked already."""
+        """The steps whose `init` has been checked, as ids of the step, its op and its input types."""
         self._body = body
         self._places: dict[str, Span] = {}
         self._origins: dict[str, Origins] = {}
         self._steps = 0
 
     def body(self, body: Body, frame: Frame, inputs: Values, only: Collection[int] | None = None) -> Values:
-        """Elaborate the steps of a body in a frame, or those of some numbers; the values of the last."""
+        """Elaborate the steps of a body in a frame, and return the values of the last: see `elaborate_body`."""
         return self._body(self, body, frame, inputs, only)
 
     def count(self, step: Step) -> None:
@@ -59,7 +60,7 @@ class Elaboration:
             fail("NS214", f"the network has more than {what}", step.span, help=help)
 
     def claim_scope(self, path: str, step: Step, frame: Frame) -> None:
-        """Take a path for a scope that a step makes."""
+        """Claim a path for the scope of a step."""
         try:
             self.builder.claim_scope(path, step.span)
         except NetspecError as error:
@@ -67,18 +68,18 @@ class Elaboration:
         self._places[path] = step.span
 
     def note_node(self, path: str, step: Step, origins: Origins) -> None:
-        """Note where a node comes from that a step made at a path."""
+        """Record the step that added a node, and the parameters that the node depends on."""
         self._places[path] = step.span
         self._origins[path] = origins
 
     def refuse_path(self, error: NetspecError, path: str, step: Step, frame: Frame) -> NoReturn:
-        """Report that a path is taken, with the place where it was, and give the step up."""
+        """Report that a path is taken, with the place of the step that took it, and abandon this step."""
         self.errors.clash(error, step, frame, self._places.get(path))
 
     def origins(self, value: str) -> Origins:
-        """The spec's parameters that a value's shape may come from; an input's sizes are noted by themselves."""
+        """The spec's parameters that a value's shape may depend on; those of input sizes are in `decisions`."""
         return self._origins.get(value.partition(":")[0], NO_ORIGIN)
 
     def copy_origins(self, value: str, original: str) -> None:
-        """Let a value have the origins of another, of which it is a copy."""
+        """Give a replayed value the origins of the value that was recorded."""
         self._origins[value] = self.origins(original)

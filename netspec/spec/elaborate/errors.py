@@ -1,4 +1,4 @@
-"""The errors of elaboration, with the uses of blocks around the place, and the ways out."""
+"""The errors of elaboration, with the uses of blocks around their places, and hints."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from netspec.spec.read.body import Argument, Step
 from netspec.types import Tensor
 
 DECIDE = "fix the size with `--input`, or decide it by a parameter"
-"""The way out for those who decide by a size that is open."""
+"""The hint for a condition or a number of copies that depends on a symbolic size."""
 
 
 class Failed(Exception):
-    """A step that can't be elaborated; its diagnostic is kept already."""
+    """A step can't be elaborated; its diagnostic is already among the findings."""
 
 
 class ElaborationErrors:
-    """Adds to the findings the errors of steps in a frame."""
+    """Reports the errors of steps, each with the uses of blocks around it."""
 
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
 
     def keep(self, code: str, message: str, span: Span, frame: Frame, label: str = "", help: str = "") -> None:
-        """Report an error, and go on."""
+        """Report an error and continue."""
         self.findings.add(Diagnostic(code, message, span, label, notes_of(frame.uses), help))
 
     def keep_all(self, error: NetspecError, frame: Frame) -> None:
@@ -38,12 +38,15 @@ class ElaborationErrors:
             self.findings.add(Diagnostic(d.code, d.message, d.span, d.label, (*d.notes, *notes_of(frame.uses)), d.help))
 
     def fail(self, code: str, message: str, span: Span, frame: Frame, label: str = "", help: str = "") -> NoReturn:
-        """Report an error, and give the step up."""
+        """Report an error, and abandon the step."""
         self.keep(code, message, span, frame, label, help)
         raise Failed
 
     def clash(self, error: NetspecError, step: Step, frame: Frame, first: Span | None) -> NoReturn:
-        """Report a path that is taken: an unnamed merge gives its branches' names to the body that it stands in."""
+        """Report a path that is taken, by the step at `first`, and abandon the step.
+
+        The branches of an unnamed merge are named in the body around it, so that two such merges may clash.
+        """
         diagnostic = error.diagnostics[0]
         notes = (f"the first is at {first.place}",) if first else ()
         help = (
@@ -58,13 +61,16 @@ class ElaborationErrors:
     def refused(
         self, error: RuleError, step: Step, frame: Frame, path: str, types: list[Tensor], names: list[str] | None
     ) -> NoReturn:
-        """Report what an op's rule refused, at the attribute to blame, else at the op, with the values."""
+        """Report the error of an op's rule at the attribute to blame, else at the op, with its inputs' types.
+
+        `names` are the names of the inputs, where they are the branches of a merge.
+        """
         argument = step.arguments.get(error.at)
-        called = names or [name for name, _ in step.sources or []] or ["input"]
+        input_names = names or [name for name, _ in step.sources or []] or ["input"]
         if isinstance(error, UnequalShapes):
-            picked = [(called[i], types[i]) for i in (error.first, error.other)]
+            picked = [(input_names[i], types[i]) for i in (error.first, error.other)]
         else:
-            picked = list(zip(called, types, strict=False))
+            picked = list(zip(input_names, types, strict=False))
         values = ", ".join(f"{name} is {type}" for name, type in picked)
         help = error.help
         if LARGER in help:
@@ -75,17 +81,17 @@ class ElaborationErrors:
 
 
 def notes_of(uses: tuple[UseNote, ...]) -> tuple[str, ...]:
-    """The block uses around a place, innermost first."""
+    """The notes of an error about the uses of blocks around it, innermost first."""
     return use_notes((use.what, use.span, use.params) for use in reversed(uses))
 
 
-def way_to_int(argument: Argument | None, value: Value) -> str:
-    """The way out for those who divide where an int is wanted."""
+def int_hint(argument: Argument | None, value: Value) -> str:
+    """A hint where `/` made a float and an int is due: `8 / 2`; "" for other values."""
     tree = argument.expression if argument is not None else None
     divided = tree is not None and type(value) is float and "/" in expression_text(tree)
     return "`/` gives a float; `//` gives an int" if divided else ""
 
 
-def way_to_decide(message: str) -> str:
-    """The way out for those whose expression compares an open size."""
+def open_size_hint(message: str) -> str:
+    """A hint for an expression that compares a symbolic size; "" for other errors."""
     return DECIDE if "depends on a symbol" in message else ""

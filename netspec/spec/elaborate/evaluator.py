@@ -1,4 +1,4 @@
-"""Values of arguments: constants, and what expressions give in a frame."""
+"""Evaluates arguments: constants, and expressions in a frame."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from netspec.expression import (
     names_in,
 )
 from netspec.source import Span
-from netspec.spec.elaborate.errors import Failed, notes_of, way_to_decide
+from netspec.spec.elaborate.errors import Failed, notes_of, open_size_hint
 from netspec.spec.elaborate.frame import Frame, UseNote
 from netspec.spec.limits import MAX_ITEMS_READ
 from netspec.spec.read.body import Argument
 
 
 class Evaluator:
-    """Works out the values of arguments; those of `defaults` see the spec's parameters alone."""
+    """Evaluates arguments; expressions in `defaults` read the file's parameters alone."""
 
     def __init__(self, findings: Findings) -> None:
         self.findings = findings
         self.read: dict[int, tuple[Expression, tuple[str, ...]]] = {}
-        """The names that each expression reads, as often as it does, by its identity (kept alive here)."""
+        """By an expression's `id`, the expression (kept alive here) and the names of its leaves, with repetitions."""
         self.declared: dict[str, Span] = {}
-        """The places of parameters whose defaults are words for true or false, and are text."""
+        """The places of parameters whose default is text that looks like a bool, such as `yes`."""
         self.items = 0
-        """The number of items of all lists that expressions read."""
+        """The number of list items that expressions have read so far."""
 
     def value(self, argument: Argument, frame: Frame) -> Value:
         """The value of an argument in a frame."""
@@ -59,13 +59,13 @@ class Evaluator:
                 argument.span,
                 notes=notes_of(uses),
                 help=error.help
-                or (self.way_to_flag(tree, names) if isinstance(error, NoTruth) else way_to_decide(error.message)),
+                or (self.flag_hint(tree, names) if isinstance(error, NoTruth) else open_size_hint(error.message)),
             )
             self.findings.add(diagnostic)
             raise Failed from None
 
-    def way_to_flag(self, tree: Expression | None, names: Mapping[str, Value]) -> str:
-        """The way out for those whose condition reads a parameter that is `yes`, a text."""
+    def flag_hint(self, tree: Expression | None, names: Mapping[str, Value]) -> str:
+        """A hint for a condition that reads a text such as `yes`; "" where it reads none."""
         read = sorted(names_in(tree)) if tree is not None else ()
         for name in read:
             value = names.get(name)
@@ -76,7 +76,7 @@ class Evaluator:
         return ""
 
     def count(self, tree: Expression, names: Mapping[str, Value], argument: Argument) -> None:
-        """Bound the work of expressions on lists: every copy of a `repeat` may go through all items many times."""
+        """Bound the work of expressions on lists: every copy of a `repeat` may read all items many times."""
         names_read = self.read.get(id(tree))
         if names_read is None:
             names_read = self.read[id(tree)] = (tree, tuple(leaf.name for leaf in leaves(tree)))
@@ -90,7 +90,7 @@ class Evaluator:
 
 
 def hashable(value: Value) -> Any:
-    """A value for a key: a list as a tuple of its types and items, since 1 and True are one key and not one value."""
+    """A value as part of a key; a list becomes a tuple of its types and items, since `1 == True` in Python."""
     if not isinstance(value, list):
         return value
     items = cast(list[Value], value)

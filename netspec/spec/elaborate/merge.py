@@ -1,4 +1,4 @@
-"""A step that is a merge with branches: each begins at the step's input, and the op joins what they give."""
+"""Elaborates a merge with branches: each branch begins at the step's input, and the op joins their values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netspec.spec.read.body import Body
 
 
 def elaborate_merge(run: Elaboration, at: Instance, op: type[Op], branches: Mapping[str, Body]) -> Values:
-    """Elaborate the branches of a merge, then its op; a merge that is named is a scope around them."""
+    """Elaborate the branches of a merge, then its op; a named merge is a scope around them."""
     step, frame, path = at.step, at.frame, at.path
     if len(at.inputs) != 1:
         run.errors.fail("NS211", "branches begin at one value, and `from` names several", step.span, frame)
@@ -44,7 +44,7 @@ def elaborate_merge(run: Elaboration, at: Instance, op: type[Op], branches: Mapp
 
 
 def _frame(run: Elaboration, frame: Frame, path: str, entry: str) -> Frame:
-    """The frame of a branch: it can name what the body around it can."""
+    """The frame of a branch, which reads the names and values of the body around it."""
     return Frame(
         path,
         frame.environment.in_branch({"input": run.builder.types[entry]}),

@@ -1,16 +1,17 @@
-"""The steps of a network that some of its values need."""
+"""The steps of an embedded network that some of its values depend on."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from netspec.spec.read.body import Body, called_values
+from netspec.spec.read.body import Body, value_names
 
 
 def needed_steps(body: Body, results: Mapping[str, str]) -> set[int] | None:
-    """The numbers of the steps that these results need, by the names of steps; None where it is all of them.
+    """The numbers of the steps that an embedded network's results depend on; None for all steps.
 
-    What has its weights shared is needed too.
+    `results` names the step of each output, as `outputs: [layer2, layer3]` beside `spec` does. A step whose weights a
+    needed step shares is needed, too.
     """
     if not results:
         return None
@@ -18,7 +19,7 @@ def needed_steps(body: Body, results: Mapping[str, str]) -> set[int] | None:
         value: number
         for number, step in enumerate(body.steps)
         if step.named
-        for value in called_values(step.called, step.outputs)
+        for value in value_names(step.name, step.outputs)
     }
     needed: set[int] = set()
     todo = [owners[name] for name in results.values() if name in owners]
@@ -39,7 +40,7 @@ def needed_steps(body: Body, results: Mapping[str, str]) -> set[int] | None:
 
 
 def _named_in(body: Body) -> set[str]:
-    """The values that the steps of a branch name."""
+    """The values that the steps of a branch name in `from`."""
     names: set[str] = set()
     for step in body.steps:
         names |= {name for name, _ in step.sources or ()}

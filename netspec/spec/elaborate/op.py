@@ -1,4 +1,4 @@
-"""A step that is an op, as a node of the graph."""
+"""Elaborates a step that is an op: adds its node."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from netspec.errors import NetspecError, choices, closest
 from netspec.ops.attributes import make_op
 from netspec.ops.base import Op, RuleError
 from netspec.spec.elaborate.elaboration import Elaboration
-from netspec.spec.elaborate.errors import Failed, way_to_int
+from netspec.spec.elaborate.errors import Failed, int_hint
 from netspec.spec.elaborate.evaluator import hashable
 from netspec.spec.elaborate.frame import NO_ORIGIN, Frame, Instance, Values, all_known, origins_of
 from netspec.spec.read.body import Step
@@ -16,7 +16,7 @@ from netspec.spec.read.initializers import why_not
 
 
 def elaborate_op(run: Elaboration, at: Instance, cls: type[Op], names: list[str] | None = None) -> Values:
-    """Add the node of a step, and give its outputs; `names` are those of its inputs in errors."""
+    """Add the node of a step, and return its outputs; `names` are the inputs' names for errors."""
     step, frame, path = at.step, at.frame, at.path
     op = _op_of(run, step, cls, frame)
     inputs = all_known(at.inputs)
@@ -40,7 +40,7 @@ def elaborate_op(run: Elaboration, at: Instance, cls: type[Op], names: list[str]
 
 
 def _op_of(run: Elaboration, step: Step, cls: type[Op], frame: Frame) -> Op:
-    """The op of a step, made once for each set of values that its expressions take."""
+    """The op of a step, created once for each set of values of its expressions."""
     if not step.written:
         op = step.ops.get(())
         if op is None:
@@ -54,7 +54,7 @@ def _op_of(run: Elaboration, step: Step, cls: type[Op], frame: Frame) -> Op:
         for problem in problems:
             argument = step.arguments.get(problem.attribute)
             span = argument.span if argument else step.span
-            help = way_to_int(argument, values.get(problem.attribute)) or problem.help
+            help = int_hint(argument, values.get(problem.attribute)) or problem.help
             run.errors.keep(problem.code, problem.message, span, frame, help=help)
         if op is None:
             raise Failed
@@ -63,7 +63,10 @@ def _op_of(run: Elaboration, step: Step, cls: type[Op], frame: Frame) -> Op:
 
 
 def _check_init(run: Elaboration, step: Step, path: str, frame: Frame) -> None:
-    """Report initialisers that do not fit; those of a step name weights that the op has, `defaults` may name more."""
+    """Report initialisers that do not fit the weights, and those beside the step for weights that the op lacks.
+
+    The file's `defaults` may name weights that some steps of an op lack, such as the bias.
+    """
     node = run.builder.nodes[-1]
     types = [run.builder.types[value] for value in node.inputs]
     key = (id(step), id(node.op), *map(id, types))

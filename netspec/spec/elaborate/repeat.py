@@ -1,4 +1,4 @@
-"""A step with `repeat`: its copies, each of which takes the values that the one before it gives."""
+"""Elaborates a step with `repeat`: each copy takes the outputs of the one before it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from netspec.spec.read.body import Argument, BlockDefinition, Step
 def elaborate_repeat(
     run: Elaboration, at: Instance, repeat: Argument, elaborate: Callable[[Elaboration, Instance], Values]
 ) -> Values:
-    """Elaborate the copies of a step, each by `elaborate`, and give the values of the last."""
+    """Elaborate the copies of a step, each by `elaborate`, and return the values of the last."""
     step, frame, path = at.step, at.frame, at.path
     run.count(step)
     count = _number_of_copies(run, repeat, frame)

@@ -1,4 +1,4 @@
-"""`share`: a step that uses the weights of an earlier one."""
+"""Elaborates `share`: a step borrows the weights of an earlier step, its owner."""
 
 from __future__ import annotations
 
@@ -8,35 +8,37 @@ from netspec.errors import NetspecError, choices
 from netspec.graph.assemble import Assembler
 from netspec.graph.model import Node
 from netspec.spec.elaborate.errors import ElaborationErrors
-from netspec.spec.elaborate.frame import Frame, Made
+from netspec.spec.elaborate.frame import ElaboratedStep, Frame
 from netspec.spec.read.body import Step
 
 
-def share_weights(builder: Assembler, errors: ElaborationErrors, step: Step, frame: Frame, made: Made) -> None:
-    """Let a step that was just made use the weights of the earlier step that it names.
+def share_weights(
+    builder: Assembler, errors: ElaborationErrors, step: Step, frame: Frame, borrower: ElaboratedStep
+) -> None:
+    """Let the step that was elaborated last, `borrower`, use the weights of the step that its `share` names.
 
-    Each node with weights uses those of the node at the same path in that step; an op those of the op. They are equal,
-    or the weights agree by name and shape and the op says how it is written with them.
+    Each node with weights uses those of its counterpart, the node at the same path within the owner. The two ops are
+    equal, or their weights agree in name and shape and the op has a rule `borrowed`.
     """
-    owner = frame.made.get(step.share)
-    if owner is None or (made.since == made.until and (step.when is not None or step.repeat is not None)):
-        return  # What is wrong with that step is said already, or this one is left out.
-    there = {_inside(node, owner): node for node in builder.nodes[owner.since[0] : owner.until[0]]}
+    owner = frame.elaborated.get(step.share)
+    if owner is None or (borrower.since == borrower.until and (step.when is not None or step.repeat is not None)):
+        return  # The error of the owner has been reported, or the borrower is left out.
+    owned = {_inside(node, owner): node for node in builder.nodes[owner.since[0] : owner.until[0]]}
     place = step.share_span or step.span
-    if not there and made.since != made.until:
+    if not owned and borrower.since != borrower.until:
         message = f"`{step.share}` is left out here, and has no weights for this step"
         errors.fail("NS302", message, place, frame, help="leave this one out as well, with the same `when`")
     one_for_all = step.repeat is not None and owner.step.repeat is None
     if step.repeat is not None and not one_for_all:
-        counts = [_count_copies(builder, each.path) for each in (owner, made)]
+        counts = [_count_copies(builder, each.path) for each in (owner, borrower)]
         if counts[0] != counts[1]:
             message = f"`{step.share}` has {counts[0]} copies, and this step {counts[1]}: each shares those of one"
             errors.fail("NS302", message, step.span, frame)
     owners: dict[str, str] = {}
     matched: Counter[str] = Counter()
-    for node in builder.nodes[made.since[0] : made.until[0]]:
-        copy, inner = _parted(_inside(node, made)) if one_for_all else ("", _inside(node, made))
-        counterpart = there.get(inner)
+    for node in builder.nodes[borrower.since[0] : borrower.until[0]]:
+        copy, inner = _parted(_inside(node, borrower)) if one_for_all else ("", _inside(node, borrower))
+        counterpart = owned.get(inner)
         has_weights = _has_weights(builder, node)
         matched[copy] += has_weights
         if counterpart is not None and (has_weights or (not inner and node.op != counterpart.op)):
@@ -44,49 +46,51 @@ def share_weights(builder: Assembler, errors: ElaborationErrors, step: Step, fra
         elif has_weights:
             message = f"`{node.path}` has no counterpart in `{step.share}`, whose weights this step shares"
             errors.fail("NS302", message, place, frame, str(node.op), "what shares weights has them in the same steps")
-    with_weights = [inner[1:] for inner, node in there.items() if inner and _has_weights(builder, node)]
-    if any(count != len(with_weights) for count in matched.values() or [0]) and "" not in there:
+    with_weights = [inner[1:] for inner, node in owned.items() if inner and _has_weights(builder, node)]
+    if any(count != len(with_weights) for count in matched.values() or [0]) and "" not in owned:
         message = f"`{step.share}` has other steps in it than this one, and can't share its weights"
         help = f"its weights are those of {choices(with_weights)}"
         errors.fail("NS302", message, step.span, frame, help=help)
-    whole = there[""].weights_of if "" in there else _shared_by(builder, owner.path) or owner.path
-    owners.update(_owners_of_scopes(builder, owner, made, whole, one_for_all=one_for_all))
+    shared_path = owned[""].weights_of if "" in owned else _shared_by(builder, owner.path) or owner.path
+    owners.update(_owners_of_scopes(builder, owner, borrower, shared_path, one_for_all=one_for_all))
     try:
-        builder.share_weights(made.since, owners)
+        builder.share_weights(borrower.since, owners)
     except NetspecError as error:
-        # Whether source can say it is nothing that a spec can ask for: here the weights do not fit.
+        # NS401 says that the op can't be printed with these weights. A spec does not ask for source: NS302 for both.
         (problem,) = error.diagnostics
         errors.fail("NS302", problem.message, place, frame, help=problem.help or "leave `share` out")
 
 
-def _owners_of_scopes(builder: Assembler, owner: Made, made: Made, whole: str, *, one_for_all: bool) -> dict[str, str]:
-    """By the paths of scopes that a step made, its own and those of its copies, the paths whose weights they use.
+def _owners_of_scopes(
+    builder: Assembler, owner: ElaboratedStep, borrower: ElaboratedStep, shared_path: str, *, one_for_all: bool
+) -> dict[str, str]:
+    """The paths whose weights the scopes of a step use, by the paths of the scopes: the step's own and its copies'.
 
-    `whole` is the path whose weights the step uses: that of the owner, or of what the owner shares itself.
+    `shared_path` is the path of the owner, or of the step whose weights the owner shares in turn.
     """
     owners: dict[str, str] = {}
-    for scope in builder.scopes_since(made.since):
-        inner = scope.path[len(made.path) :]
-        is_copy = made.step.repeat is not None and inner.count(".") == 1
+    for scope in builder.scopes_since(borrower.since):
+        inner = scope.path[len(borrower.path) :]
+        is_copy = borrower.step.repeat is not None and inner.count(".") == 1
         if not inner or (one_for_all and is_copy):
-            owners[scope.path] = whole
+            owners[scope.path] = shared_path
         elif is_copy and (shared := _shared_by(builder, owner.path + inner)):
             owners[scope.path] = shared
     return owners
 
 
 def _shared_by(builder: Assembler, path: str) -> str:
-    """The path whose weights a scope uses, where they are not its own."""
+    """The path whose weights the scope at a path shares; "" where it has its own."""
     return builder.scopes[path].weights_of if path in builder.scopes else ""
 
 
-def _inside(node: Node, made: Made) -> str:
-    """The path of a node from a step on: `.conv`, or "" for the step itself."""
-    return node.path[len(made.path) :]
+def _inside(node: Node, step: ElaboratedStep) -> str:
+    """The path of a node relative to a step: `.conv`, or "" for the step itself."""
+    return node.path[len(step.path) :]
 
 
 def _parted(inner: str) -> tuple[str, str]:
-    """The number of a copy, and the path of a node from it on.
+    """Split the path of a node relative to a repeat into the number of the copy and the path relative to the copy.
 
     >>> _parted(".2.conv")
     ('2', '.conv')
@@ -96,7 +100,7 @@ def _parted(inner: str) -> tuple[str, str]:
 
 
 def _count_copies(builder: Assembler, path: str) -> int:
-    """How many copies a repeat has."""
+    """The number of copies of the repeat at a path."""
     return len({_parted(node.path[len(path) :])[0] for node in builder.nodes if node.path.startswith(f"{path}.")})
 
 

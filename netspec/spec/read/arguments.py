@@ -1,4 +1,4 @@
-"""Arguments of steps: constants, and expressions whose names are all known."""
+"""Reads the arguments of steps: constants, and expressions whose names are checked."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from netspec.spec.read.body import Argument, BlockDefinition, Body, BodyParamete
 from netspec.spec.read.context import Declarations, Defaults, NamesInReach
 from netspec.spec.read.parameters import block_signature, check_kind, words_for
 from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq
-from netspec.spec.text.messages import DOLLAR, error_span, way_to_write
+from netspec.spec.text.messages import DOLLAR, error_span, notation_hint
 
 _ReadBody = Callable[[str, Data, NamesInReach], Body]
-"""Reads the steps that a `body` parameter is given."""
+"""The type of a function that reads the argument of a body parameter: its name, its data, and the names in reach."""
 
 
 class ArgumentReader:
@@ -51,7 +51,10 @@ class ArgumentReader:
     def arguments(
         self, target: Target, span: Span, data: Data, reach: NamesInReach
     ) -> tuple[dict[str, Argument], Data | None]:
-        """A step's arguments with the file's defaults under them, and `branches` apart, as they were read."""
+        """Read a step's arguments, on top of the file's defaults; the data of `branches` is returned separately.
+
+        `span` is the place of the step's key, and `data` what stands after it.
+        """
         entries, branches = self.entries(target, data)
         arguments: dict[str, Argument] = {}
         if isinstance(target, type) and target.opname in self.defaults:
@@ -71,7 +74,10 @@ class ArgumentReader:
         return arguments, branches
 
     def entries(self, target: Target, data: Data) -> tuple[dict[str, Entry], Data | None]:
-        """A step's argument as attributes by name, and `branches` apart."""
+        """A step's argument as entries by name, and the data of `branches`.
+
+        The value of `conv2d: 64` is the entry of its principal attribute, `out_channels`.
+        """
         name = target.opname if isinstance(target, type) else target.name
         if isinstance(target, BodyParameter):
             if not isinstance(data, Scalar) or data.value is not None:
@@ -95,7 +101,7 @@ class ArgumentReader:
         return {principal: Entry(principal, data.span, data)}, None
 
     def check_bodies(self, merge: str, entries: Mapping[str, Entry]) -> None:
-        """Refuse lists right under a merge: bodies without the `branches` around them."""
+        """Refuse lists directly under a merge: bodies without `branches` around them, as in `add: {a: [...]}`."""
         bodies = [entry for name, entry in entries.items() if name not in (*SIBLINGS, *_ELSEWHERE)]
         if bodies:
             shown = ", ".join(f"{entry.key}: [...]" for entry in bodies)
@@ -135,7 +141,10 @@ class ArgumentReader:
         reach: NamesInReach,
         target: Target | None = None,
     ) -> Argument:
-        """A value as the spec wrote it: a constant, or an expression whose names are all known."""
+        """Read one argument: a constant, or an expression whose names are in reach.
+
+        `target` is what the step uses; None for `when` and `repeat`, and for the items of a list.
+        """
         if isinstance(target, BlockDefinition) and target.kinds[name] == "body" and self.read_body is not None:
             return Argument(name, data.span, key_span, body=self.read_body(name, data, reach))
         if isinstance(data, Map):
@@ -168,12 +177,12 @@ class ArgumentReader:
         return Argument(name, data.span, key_span, expression=tree)
 
     def expression(self, text: str, data: Scalar, reach: NamesInReach, target: Target | None, name: str) -> Expression:
-        """An expression of this body, its names checked."""
+        """Parse an expression, and check that its names are in reach; `target` and `name` are of its argument."""
         try:
             tree = parse(text)
         except ExpressionError as error:
             words = sorted(_words(target, name))
-            help = way_to_write(text) or error.help or (f"or one of {choices(words)}" if words else "")
+            help = notation_hint(text) or error.help or (f"or one of {choices(words)}" if words else "")
             if not help and "," in text and not re.search(r"[()\[\]]", text):
                 help = "it takes one value; several are named, as `{name: value, name: value}`"
             fail(
@@ -189,7 +198,7 @@ class ArgumentReader:
     def check_name(
         self, leaf: Name | Attribute, data: Scalar, reach: NamesInReach, target: Target | None, argument: str
     ) -> None:
-        """Refuse a name that stands for nothing in this body."""
+        """Refuse a name that is undefined in this body, or an attribute of what has none."""
         base = leaf.name
         attribute = isinstance(leaf, Attribute)
         if attribute and base in reach.inputs:
@@ -220,7 +229,7 @@ class ArgumentReader:
         fail("NS208", f"`{base}` is not defined here", place, help=help)
 
     def name_help(self, name: str, text: str, reach: NamesInReach, target: Target | None, argument: str) -> str:
-        """The name to write instead of one that stands for nothing, or how to define it."""
+        """A hint for an undefined name: the name that was meant, or how to define this one."""
         if name in self.declarations.required:
             return f"blocks that others use see their file's parameters at their defaults, and `{name}` has none"
         words, wanted = sorted(_words(target, argument)), _wanted(target, argument)
@@ -260,12 +269,12 @@ def _what(target: Target) -> str:
 
 
 def _words(target: Target | None, name: str) -> frozenset[str]:
-    """The words that an argument takes as they stand."""
+    """The words that an argument takes literally, such as `same`; other bare words are expressions."""
     return literal_words(target, name) if isinstance(target, type) else frozenset()
 
 
 def _wanted(target: Target | None, name: str) -> str:
-    """The kind of value that an argument takes, in words; "" if nothing is known of it."""
+    """The kind of value that an argument takes, in words; "" where it has no declared kind."""
     if isinstance(target, BlockDefinition):
         return words_for(target.kinds[name])
     return takes(target, name) if isinstance(target, type) else ""
@@ -284,7 +293,7 @@ _FOREIGN = {
     "axis": ("dim",),
     "epsilon": ("eps",),
 }
-"""Attributes by their names in other tools."""
+"""The names of our attributes by those in other tools."""
 
 _ELSEWHERE = {
     **dict.fromkeys(
@@ -295,4 +304,4 @@ _ELSEWHERE = {
     **dict.fromkeys(("input", "inputs"), "values stand beside the op: `from: [a, b]`"),
     "inplace": "it has no bearing on the result: leave it out",
 }
-"""Attributes of other tools that specs do not have, with the way to say it."""
+"""Hints for attributes of other tools that specs do not have."""

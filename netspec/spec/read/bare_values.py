@@ -1,4 +1,4 @@
-"""Arguments that are a list or a bare value where names are due: the errors, with the text that was meant."""
+"""The errors of a list or a bare value where an argument needs names, each with the text that was meant."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from netspec.spec.text.messages import data_kind, data_text
 
 
 def refuse_list(target: Target, name: str, data: Seq) -> NoReturn:
-    """Raise the error of a list as the argument of a step, whose target has this name."""
-    help = _way_to_name(target, name, data)
+    """Raise the error of a step's argument that is a list; `name` is the target's."""
+    help = _list_hint(target, name, data)
     fail("NS211", f"a list is never an argument, and `{name}` has one", data.span, help=help)
 
 
@@ -35,8 +35,8 @@ def refuse_bare_value(target: type[Op] | BlockDefinition, name: str, data: Scala
     fail("NS211", f"`{name}` takes no bare value", span, help=help)
 
 
-def _way_to_name(target: Target, name: str, data: Seq) -> str:
-    """The text to write instead of a list: its values with the names of attributes or parameters."""
+def _list_hint(target: Target, name: str, data: Seq) -> str:
+    """A hint for a list: its values with the names of attributes or parameters."""
     if isinstance(target, type) and issubclass(target, Merge):
         values = ", ".join(data_kind(item).strip("'") for item in data.items if isinstance(item, Scalar))
         return f"values to join stand beside the op, as `{{{name}, from: [{values or 'a, b'}]}}`; bodies in `branches`"
@@ -52,7 +52,10 @@ def _way_to_name(target: Target, name: str, data: Seq) -> str:
 
 
 def _named_attributes(op: type[Op], data: Seq) -> tuple[str, str]:
-    """A list as attributes of an op: the principal one if that takes a list, else one for each value; and a remark."""
+    """A list as text of an op's attributes, and a remark.
+
+    The whole list is the principal attribute if that takes a list; else each value is an attribute.
+    """
     values, principal, names = plain_data(data), op.principal, list(op.model_fields)
     if principal and principal not in [problem.attribute for problem in make_op(op, {principal: values})[1]]:
         return f"{principal}: {data_text(data)}", ""
@@ -64,7 +67,7 @@ def _named_attributes(op: type[Op], data: Seq) -> tuple[str, str]:
 
 
 def _named_parameters(target: BlockDefinition | BodyParameter, data: Seq) -> str | None:
-    """A list as parameters of a block, in their order; None where it has too many values."""
+    """A list as text of a block's parameters, in their order; None where it has too many values."""
     names = [p.name for p in target.info.parameters] if isinstance(target, BlockDefinition) else []
     items = data.items
     if not isinstance(target, BlockDefinition) or not names:

@@ -1,4 +1,4 @@
-"""`use`: the blocks of a spec's files and of other files, each read as its own file means it."""
+"""`use`: the blocks that a spec's files declare, and those of the files that they use."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ _Key = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class DeclaredBlocks:
-    """The blocks that the files of a chain of `extends` can use, their bodies not read yet."""
+    """The blocks that the files of a chain of `extends` can use; their bodies are read later."""
 
     blocks: dict[str, BlockDefinition]
     ambiguous: dict[str, list[str]]
-    """By the name of a block that several used files have, and none can be meant by: those files."""
+    """By the name of a block that several used files declare, those files: the name alone can't be used."""
     owners: dict[BlockDefinition, File]
-    """The file of the chain that declares a block; none for the blocks of other files."""
+    """The file of the chain that declares a block; blocks of used files are not in it."""
 
 
 class BlockLibrary:
-    """Reads the blocks of a spec's files, and of all files that those use, each file once."""
+    """Reads the blocks of a spec's files, and of all files that they use, each file once."""
 
     def __init__(self, spec: list[File], embedded: EmbeddedSpecs, findings: Findings) -> None:
         self.findings = findings
         self.embedded = embedded
         self.unread: dict[BlockDefinition, FileContext] = {}
-        """All blocks that can be used anywhere, with the contexts in which their bodies are to be read."""
+        """All blocks of all files, each with the context in which its body is to be read."""
         self._files: dict[_Key, dict[str, BlockDefinition]] = {}
         self._open: dict[_Key, str] = {_key(file.source): file.source.name for file in spec}
 
     def declare(self, files: list[File], qualifier: str) -> DeclaredBlocks:
-        """The blocks that the files of a chain declare or use; those of a file go before those that it extends."""
+        """Read the heads of the blocks that a chain declares or uses; a file overrides those of the file it extends."""
         declared = DeclaredBlocks({}, {}, {})
         for file in reversed(files):
             self._add_used(file, declared)
@@ -59,7 +59,7 @@ class BlockLibrary:
         return declared
 
     def contexts(self, files: list[File], declared: DeclaredBlocks, names: Declarations) -> list[FileContext]:
-        """The contexts of the files of a chain, once all is declared; bodies of their blocks are to be read in them."""
+        """The context of each file of a chain, in which its bodies are read; `declared` is the result of `declare`."""
         contexts = [
             FileContext(
                 names,
@@ -74,7 +74,7 @@ class BlockLibrary:
         return contexts
 
     def _add_used(self, file: File, declared: DeclaredBlocks) -> None:
-        """Add the blocks of the files that a file uses; of two with one name, none can be named."""
+        """Add the blocks of the files that a file uses; a name that two files declare becomes ambiguous."""
         owners: dict[str, str] = {}
         for name, span in _used_files(file):
             try:
@@ -91,7 +91,7 @@ class BlockLibrary:
                     declared.blocks[block.name] = block
 
     def _read(self, source: Source, span: Span) -> dict[str, BlockDefinition]:
-        """The blocks that a file has for those who use it."""
+        """The blocks that another file gets by `use` of a source: those that it declares or uses itself."""
         key = _key(source)
         if key in self._open:
             way = [*self._open.values(), source.name]
@@ -116,7 +116,7 @@ class BlockLibrary:
 
 
 def parameters_of(files: list[File], findings: Findings) -> Mapping[str, SpecParameter]:
-    """The parameters of a chain of `extends`; those of a file go before those that it extends."""
+    """The parameters of a chain of `extends`; those of a file override those of the file it extends."""
     parameters: dict[str, SpecParameter] = {}
     for file in reversed(files):
         entries = file.section("params")

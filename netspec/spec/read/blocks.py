@@ -1,4 +1,4 @@
-"""Blocks of a spec: their names and parameters, their bodies, and that none contains itself."""
+"""Reads the blocks of a spec: their heads, then their bodies; and refuses a block that contains itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.naming import SIBLINGS, check_class_name, check_module_name, check_
 from netspec.ops import REGISTRY
 from netspec.ops.own import announced
 from netspec.source import Span
-from netspec.spec.read.body import ONE_OUTPUT, BlockDefinition, Body, Step, called_values, names_of_inputs
+from netspec.spec.read.body import ONE_OUTPUT, BlockDefinition, Body, Step, names_of_inputs, value_names
 from netspec.spec.read.context import FileContext, NamesInReach, ValueNames
 from netspec.spec.read.keys import BlockOutline, checked_model
 from netspec.spec.read.parameters import read_parameters
@@ -20,7 +20,7 @@ from netspec.spec.text.data import Entry, Map, Seq
 
 
 def read_blocks(entries: Mapping[str, Entry], qualifier: str, findings: Findings) -> dict[str, BlockDefinition]:
-    """The blocks that a file declares, their bodies not read yet."""
+    """Read the heads of the blocks that a file declares: names, parameters, inputs and outputs."""
     blocks: dict[str, BlockDefinition] = {}
     for name, entry in entries.items():
         try:
@@ -53,10 +53,10 @@ def _declare(name: str, entry: Entry, qualifier: str, findings: Findings) -> Blo
 
 
 def _check_name(name: str, span: Span) -> None:
-    """Refuse a name for a block that is no name, or has another meaning in a step."""
+    """Refuse a block's name that is malformed, or has another meaning in a step."""
     check_module_name(name, "a block", span)
     check_class_name(name, "a block", span)
-    # Ops that are installed beside netspec do not decide which specs are right.
+    # Whether a spec is valid does not depend on the packages that are installed.
     if name in REGISTRY and name not in announced():
         fail("NS210", f"there is an op `{name}`", span, help="give the block another name")
     if name in SIBLINGS:
@@ -82,9 +82,9 @@ def _inputs(data: Map, outline: BlockOutline, params: Mapping[str, SpecParameter
 
 
 def name_classes(definitions: Iterable[BlockDefinition], network: str, findings: Findings) -> None:
-    """Give each block the name of its class, and refuse two that would be one class: they differ in `_` or capitals.
+    """Name the class of each block, and refuse two with one class name, such as `conv_bn` and `ConvBn`.
 
-    A block of another file gives way, and has the name of its file before its own.
+    Where a block of another file clashes, the name of its file is put before its own.
     """
     classes = {class_name(network): f"the network `{network}`"}
     for block in sorted(definitions, key=lambda block: bool(block.qualifier)):
@@ -100,7 +100,7 @@ def name_classes(definitions: Iterable[BlockDefinition], network: str, findings:
 
 
 def read_block_body(block: BlockDefinition, file: FileContext, findings: Findings) -> None:
-    """Read a block's body into steps, once all blocks are declared."""
+    """Read a block's body into steps; all blocks have to be declared."""
     bodies = frozenset(p.name for p in block.info.parameters if p.kind == "body")
     several = f"block `{block.name}`" if len(block.info.inputs) > 1 else ""
     try:
@@ -120,7 +120,7 @@ def read_block_body(block: BlockDefinition, file: FileContext, findings: Finding
 
 
 def _names_in_reach(block: BlockDefinition, bodies: frozenset[str], file: FileContext) -> NamesInReach:
-    """The names that a block's steps can use: its own parameters and inputs, and the parameters of its file."""
+    """The names that a block's steps can use: the block's parameters and inputs, and the parameters of its file."""
     own = frozenset(p.name for p in block.info.parameters)
     plain = (file.declarations.parameters | own) - bodies
     constants = {name: value for name, value in file.declarations.constants.items() if name not in own}
@@ -129,9 +129,9 @@ def _names_in_reach(block: BlockDefinition, bodies: frozenset[str], file: FileCo
 
 
 def _check_results(block: BlockDefinition, findings: Findings) -> None:
-    """Refuse outputs that are no value of the block's body."""
+    """Refuse outputs that name no value of the block's body, and steps with the name of an input."""
     steps = [step for step in block.body.steps if step.named]
-    values = {value for step in steps for value in called_values(step.called, step.outputs)}
+    values = {value for step in steps for value in value_names(step.name, step.outputs)}
     values |= names_of_inputs(block.info.inputs)
     check_no_input(block.body.steps, block.info.inputs, findings)
     for output, value in block.results.items():
@@ -143,15 +143,15 @@ def _check_results(block: BlockDefinition, findings: Findings) -> None:
 
 
 def check_no_input(steps: Iterable[Step], inputs: Collection[str], findings: Findings) -> None:
-    """Refuse steps that are called as an input of their body."""
+    """Refuse steps with the name of an input of their body."""
     for step in steps:
-        if step.called in inputs:
-            message = f"`{step.called}` is an input and a step"
+        if step.name in inputs:
+            message = f"`{step.name}` is an input and a step"
             findings.add(Diagnostic("NS210", message, step.span, help="give the step another `name`"))
 
 
 def check_recursion(definitions: Iterable[BlockDefinition]) -> None:
-    """Refuse blocks that contain themselves: blocks nest, and never recurse. The error names the way round."""
+    """Refuse blocks that contain themselves, directly or through others; the error names the cycle."""
     done: set[BlockDefinition] = set()
     for start in definitions:
         way: dict[BlockDefinition, None] = {}
@@ -174,7 +174,7 @@ def check_recursion(definitions: Iterable[BlockDefinition]) -> None:
 
 
 def _used_by(body: Body) -> Iterable[BlockDefinition]:
-    """The blocks that the steps of a body use, those of branches and arguments included."""
+    """The blocks that the steps of a body use, including those in branches and body arguments."""
     for step in body.steps:
         if isinstance(step.target, BlockDefinition):
             yield step.target

@@ -1,4 +1,4 @@
-"""The bodies of networks, blocks and branches, read: steps with their arguments."""
+"""The model of a body that was read: steps with their arguments, and the blocks that they use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Argument:
     expression: Expression | None = None
     body: Body | None = None
     of_file: bool = False
-    """Whether it stands in `defaults`, where only the parameters of the file can be read."""
+    """True for an argument from `defaults`, whose expressions read the file's parameters alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,12 @@ class BodyParameter:
 
 @dataclass(slots=True, eq=False)
 class Step:
-    """One step of a body, its op or block looked up and its arguments parsed."""
+    """One step of a body, its op or block looked up and its arguments parsed.
 
-    called: str
+    `name` is its `name:`, else the op's name with a number from the second on (`conv2d_2`); `named` tells which.
+    """
+
+    name: str
     named: bool
     span: Span
     target: Target
@@ -65,19 +68,19 @@ class Step:
 
     @property
     def uses(self) -> str:
-        """The name of the op, block, network or parameter that it uses."""
+        """The name of the op, block, network or body parameter that the step uses."""
         return self.target.opname if isinstance(self.target, type) else self.target.name
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The names of the values that it gives."""
+        """The names of the step's outputs."""
         if isinstance(self.target, type):
             return self.target.output_names
         return self.target.info.outputs if isinstance(self.target, BlockDefinition) else ONE_OUTPUT
 
     @property
     def takes(self) -> int:
-        """The number of values that it takes of the step before it where it has no `from`."""
+        """The number of values that a step without `from` takes from the step before it."""
         if isinstance(self.target, BlockDefinition):
             return len(self.target.info.inputs)
         if isinstance(self.target, type) and self.branches is None:
@@ -86,22 +89,26 @@ class Step:
 
 
 ONE_OUTPUT = ("output",)
-"""The outputs of a step that gives one value, which goes by the step's name alone."""
+"""The output names of a step with one output, whose value has the step's name alone."""
 
 
-def called_values(called: str, outputs: tuple[str, ...]) -> list[str]:
-    """The names of a step's values: its own for the first, and `name.output` for each where outputs have names."""
-    return [called, *(f"{called}.{name}" for name in outputs)] if outputs != ONE_OUTPUT else [called]
+def value_names(step: str, outputs: tuple[str, ...]) -> list[str]:
+    """The names of a step's values: the step's name for the first, and `step.output` for each named output.
+
+    >>> value_names("lstm", ("output", "hidden"))
+    ['lstm', 'lstm.output', 'lstm.hidden']
+    """
+    return [step, *(f"{step}.{name}" for name in outputs)] if outputs != ONE_OUTPUT else [step]
 
 
 def names_of_inputs(inputs: Collection[str]) -> frozenset[str]:
-    """The names by which the steps of a body know its inputs: a single one is `input` too."""
+    """The names of a body's inputs for its steps; a single one is also called `input`."""
     return frozenset((*inputs, "input") if len(inputs) == 1 else inputs)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Body:
-    """Steps one after another, of a network, a block or a branch."""
+    """The steps of a network, a block, a branch or a body argument, in order."""
 
     steps: list[Step]
     span: Span
@@ -109,9 +116,9 @@ class Body:
 
 @dataclass(eq=False)
 class BlockDefinition:
-    """A block, or a network that is a step, as steps use it.
+    """A block, or a network that other bodies use as a step.
 
-    Blocks use each other, so all are declared before the body of any is read. `body` is empty until then.
+    Blocks use each other, so all are declared before the body of any is read: `body` is empty until then.
     """
 
     name: str
@@ -120,13 +127,13 @@ class BlockDefinition:
     """The mapping that declares it."""
     body: Body
     qualifier: str = ""
-    """The name of the file it is from, which begins the name of its class where another one has its name."""
+    """The name of the file that declares it, put before its class name where that clashes; "" for the spec's files."""
     results: Mapping[str, str] = NOTHING
-    """By the name of each output the value in the body that it is; empty where it gives the value of its last step."""
+    """The value in the body of each output, by the output's name; empty where the output is the last step's value."""
     declared: Mapping[str, InputDefinition] | None = None
     """The inputs that a network declares; None for a block."""
     own: bool = False
-    """Whether it has parameters of its own and reads no others, as a network from another spec does."""
+    """True for a network of another spec, which reads the parameters of its own file and no others."""
 
     @property
     def what(self) -> str:
@@ -135,7 +142,7 @@ class BlockDefinition:
 
     @cached_property
     def in_graph(self) -> Block:
-        """The block as graphs keep it: without parameters that hold steps, which are nodes there."""
+        """The head of the block in a graph, without body parameters, whose steps are nodes there."""
         plain = tuple([p for p in self.info.parameters if p.kind != "body"])
         return self.info if len(plain) == len(self.info.parameters) else replace(self.info, parameters=plain)
 
@@ -146,7 +153,10 @@ class BlockDefinition:
 
     @property
     def principal(self) -> str | None:
-        """The parameter a scalar argument stands for; None where several are required, or there is none."""
+        """The parameter that a bare value sets: the only required one, or the first where none is required.
+
+        None for a block with several required parameters, or without any.
+        """
         required = [p.name for p in self.info.parameters if p.required]
         if len(required) == 1:
             return required[0]

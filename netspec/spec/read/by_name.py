@@ -1,4 +1,4 @@
-"""Sections whose keys are the names of inputs or outputs, as those of `preprocess` and `labels`."""
+"""Reads sections whose keys are the names of inputs or outputs, such as `preprocess` and `labels`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ def read_by_name(
     read: Callable[[str, Entry], _T],
     findings: Findings,
 ) -> dict[str, _T]:
-    """Read each entry of a section whose keys name inputs or outputs, `what`, of which there are those `names`."""
+    """Read each entry of a section by `read`, and refuse keys that are not in `names`.
+
+    `what` is what the keys name, for errors: "input" or "output".
+    """
     values: dict[str, _T] = {}
     for name, entry in entries.items():
         try:

@@ -13,21 +13,21 @@ from netspec.spec.text.data import Data
 from netspec.types import Filling
 
 Embed = Callable[[Data, Span], tuple[BlockDefinition, Data]]
-"""Reads the spec that a step `network: s` embeds, and gives its network and the arguments of the step."""
+"""The type of `EmbeddedSpecs.embed`, without its `asker`: it reads the spec of a step `network: s`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Declarations:
-    """The declarations that steps can name, of all files of a chain of `extends`.
+    """The blocks and parameters that the steps of a chain of `extends` can name.
 
-    Of a file that is used for its blocks alone, parameters are `constants`, at their defaults; those without a
-    default, the `required`, have no value there.
+    In a file that another one uses for its blocks, parameters are `constants`: they have their defaults. Its
+    parameters without a default, the `required`, have no value, and can't be named.
     """
 
     blocks: Mapping[str, BlockDefinition]
     """The blocks and networks by name."""
     ambiguous: Mapping[str, list[str]]
-    """By the name of a block that several used files have and none can be meant by: those files."""
+    """By the name of a block that several used files declare, those files: the name alone can't be used."""
     parameters: frozenset[str]
     constants: Mapping[str, Value] = NOTHING
     required: frozenset[str] = frozenset()
@@ -53,9 +53,10 @@ class FileContext:
 
 @dataclass(frozen=True, slots=True)
 class NamesInReach:
-    """The names that a body can use: parameters, values in expressions, values in `from`, and `index`.
+    """The names that a body can use.
 
-    `constants` are parameters whose values are put in where they are named, `bodies` those that hold steps.
+    Expressions read `parameters`, the sizes of `inputs` (`input.channels`), and `index` inside of a repeat. `from`
+    names `values`. `constants` are parameters that expressions replace by their values, `bodies` are body parameters.
     """
 
     parameters: frozenset[str]
@@ -67,26 +68,29 @@ class NamesInReach:
 
 
 class ValueNames:
-    """The values that `from` can name in a body: its own, and those of the bodies around it, which are not copied."""
+    """The values that `from` can name in a body: the body's own, and those of the bodies `around` it."""
 
-    __slots__ = ("around", "below", "broken", "own")
+    __slots__ = ("all_steps", "around", "broken", "own")
 
     def __init__(self, own: Iterable[str], around: ValueNames | None = None) -> None:
         self.own = set(own)
         self.broken: set[str] = set()
-        self.below: set[str] = set()
-        """Names of steps of this body, those included that are not read yet."""
+        self.all_steps: set[str] = set()
+        """The names of all steps of this body, read or not."""
         self.around = around
 
-    def stands_below(self, name: str) -> bool:
-        """Whether a step of this name is in this body, or one around it."""
-        return name in self.below or (self.around is not None and self.around.stands_below(name))
+    def is_later_step(self, name: str) -> bool:
+        """Return whether this body, or one around it, has a step of this name, read or not.
+
+        Asked about a name that is not a value yet, it tells that the step comes later.
+        """
+        return name in self.all_steps or (self.around is not None and self.around.is_later_step(name))
 
     def add(self, *names: str) -> None:
         self.own.update(names)
 
     def add_broken(self, *names: str) -> None:
-        """Add steps that have a mistake: their outputs are not known, and any name of one is taken for right."""
+        """Add steps with errors: their outputs are unknown, so any `step.output` of one is accepted."""
         self.own.update(names)
         self.broken.update(names)
 

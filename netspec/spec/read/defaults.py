@@ -1,4 +1,4 @@
-"""`defaults: {conv2d: {bias: false, init: {...}}}`: the arguments that an op's steps in a file have unless they say."""
+"""`defaults: {conv2d: {bias: false, init: {...}}}`: reads the arguments that the steps of an op share in a file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from netspec.spec.text.data import Entry, Map
 def read_defaults(
     entries: Mapping[str, Entry], declarations: Declarations, findings: Findings
 ) -> Mapping[str, Defaults]:
-    """The defaults of a file by the names of ops; the expressions in them read the file's parameters alone."""
+    """Read the defaults of a file, by the names of ops; expressions in them read the file's parameters alone."""
     defaults: dict[str, Defaults] = {}
     for name, entry in entries.items():
         try:
@@ -56,7 +56,7 @@ def _find_op(name: str, entry: Entry, declarations: Declarations) -> type[Op]:
 
 
 def _of_file(argument: Argument) -> Argument:
-    """An argument whose expression reads the parameters of the file, also where a block has some of their names."""
+    """An argument whose expression reads the file's parameters, even where a block has a parameter of the same name."""
     tree = argument.expression
     return replace(argument, of_file=True, expression=rewrite(tree, _name_of_file) if tree is not None else None)
 
@@ -66,7 +66,7 @@ def _name_of_file(leaf: Name | Attribute) -> Expression:
 
 
 def _check_values(op: type[Op], arguments: Mapping[str, Argument], findings: Findings) -> None:
-    """Report constants that the op refuses, even if no step takes them."""
+    """Report constants that the op refuses, even if the file has no step of the op."""
     constants = {a.name: a.value for a in arguments.values() if a.expression is None}
     for problem in make_op(op, constants)[1]:
         if problem.attribute in constants:

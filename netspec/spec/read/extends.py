@@ -1,4 +1,4 @@
-"""`extends`: the chain of files that a spec is made of, from the one that was asked for to the one with the body."""
+"""`extends`: the chain of files of a spec, from the outermost file to the one with the body."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ class File:
     source: Source
 
     def section(self, key: str) -> dict[str, Entry]:
-        """The entries under a key of the file; none where it is not there."""
+        """The entries under a key of the file; empty without the key."""
         return self.data.section(key)
 
     @property
     def name(self) -> str:
-        """The name that the file gives itself."""
+        """The value of the file's `name`."""
         return str(plain_data(self.data.entries["name"].value))
 
     @property
     def extends(self) -> str | None:
-        """The spec that it extends; None where it has the body itself."""
+        """The spec that the file extends; None for the file with the body."""
         entry = self.data.entries.get("extends")
         value = plain_data(entry.value) if entry is not None else None
         return None if value is None else str(value)
 
 
 def chain(source: Source, *, needs_body: bool = True) -> list[File]:
-    """The file of a source and those it extends, the one with the body last.
+    """Read the file of a source and the files that it extends, in this order: the one with the body comes last.
 
-    Of a file that is used for its blocks there need be no body. Raises NetspecError where a file is wrong, or the
-    chain comes back to itself.
+    A file that is only used for its blocks needs no body. Raises NetspecError for errors in a file, and for a chain
+    that extends itself.
     """
     files = [_read_file(source)]
     while (extended := files[-1].extends) is not None:
@@ -72,12 +72,12 @@ def _read_file(source: Source) -> File:
 
 
 def _check_chain(files: list[File], extended: Source, span: Span) -> None:
-    """Refuse to extend a file of the chain itself, or one file too many."""
-    again = any((file.source.name, file.source.text) == (extended.name, extended.text) for file in files)
-    if again or len(files) >= MAX_EXTENDS:
-        what = "extends itself" if again else f"extends more than {MAX_EXTENDS} deep"
-        way = " -> ".join([*(file.source.name for file in files), extended.name])
-        fail("NS212", f"`{files[0].source.name}` {what}", span, notes=[way])
+    """Refuse a chain that returns to one of its files, or is too long."""
+    is_cycle = any((file.source.name, file.source.text) == (extended.name, extended.text) for file in files)
+    if is_cycle or len(files) >= MAX_EXTENDS:
+        what = "extends itself" if is_cycle else f"extends more than {MAX_EXTENDS} deep"
+        names = " -> ".join([*(file.source.name for file in files), extended.name])
+        fail("NS212", f"`{files[0].source.name}` {what}", span, notes=[names])
 
 
 def _check_body(files: list[File]) -> None:

@@ -1,4 +1,4 @@
-"""Hints for those who write what other tools understand."""
+"""Hints for steps that are written as in other tools."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from netspec.errors import closest
 from netspec.naming import MAX_NAME, SIBLINGS
 
 
-def way_to_op(key: str, names: Iterable[str]) -> str:
-    """A hint for a name that is that of no op: the op that was meant, or how a step is written."""
+def op_hint(key: str, names: Iterable[str]) -> str:
+    """A hint for the name of no op: the op that was meant, or how a step is written; `names` are all that exist."""
     if len(key) > MAX_NAME:
         return ""
     names = list(names)
@@ -28,8 +28,8 @@ def way_to_op(key: str, names: Iterable[str]) -> str:
     return meant or closest(name, names) or closest(_snake(name), names)
 
 
-def way_to_step(text: str) -> str:
-    """A hint for text where a list of steps is due: a dash or a space that only looks right."""
+def step_hint(text: str) -> str:
+    """A hint for text where a list of steps is due: its dash or space may be a character that only looks like one."""
     if re.match(r"[\u2010-\u2015\u2212]", text):
         return f"write `-`, the hyphen of the keyboard, and not `{text[0]}`"
     if re.match(r"-[^\S ]", text):
@@ -37,8 +37,8 @@ def way_to_step(text: str) -> str:
     return "a comment starts with `#`" if text.startswith("//") else "a step is written `- op`"
 
 
-def way_to_sibling(key: str) -> str:
-    """A hint for a key that can't stand beside an op; "" where it is not known what was meant."""
+def sibling_hint(key: str) -> str:
+    """A hint for a key that can't stand beside an op, such as `if`; "" where none is similar."""
     return _SIBLINGS_MEANT.get(key.lower(), "") or closest(key, SIBLINGS)
 
 
@@ -48,7 +48,7 @@ _SIBLINGS_MEANT = {
     **dict.fromkeys(("times", "n", "count", "number"), "did you mean `repeat`?"),
     **dict.fromkeys(("id", "label"), "did you mean `name`?"),
 }
-"""The keys beside an op by their names in other tools."""
+"""Hints for keys beside an op, by their names in other tools."""
 
 _RESIZE = "did you mean `interpolate`?"
 _RESHAPE = "there are `flatten`, `unflatten`, `permute` and `transpose`"
@@ -76,9 +76,9 @@ _FOREIGN = {
     "lrn": "did you mean `local_response_norm`?",
     "sum": "did you mean `add`?",
 }
-"""The ops by their names in other tools."""
+"""Hints for ops, by their names in other tools."""
 
 
 def _snake(name: str) -> str:
-    """`MaxPool2d` as `max_pool2d`, for those who write classes."""
+    """The name of a class in snake case: `max_pool2d` for `MaxPool2d`."""
     return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))

@@ -1,4 +1,4 @@
-"""`init:`: which function of torch.nn.init fills which weight."""
+"""`init`: reads which function of torch.nn.init fills which weight."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FOREIGN = {
     "xavier": "there are `xavier_uniform` and `xavier_normal`",
     "kaiming": "there are `kaiming_uniform` and `kaiming_normal`",
 }
-"""The functions by their names in other tools."""
+"""Hints for functions, by their names in other tools."""
 _SUCH_AS = "such as `weight: {normal: {std: 0.01}}` or `bias: 0`"
 INITIALIZERS: Mapping[str, Mapping[str, Any]] = {
     "uniform": {"a": float, "b": float},
@@ -46,7 +46,7 @@ INITIALIZERS: Mapping[str, Mapping[str, Any]] = {
 
 
 def read_init(data: Data) -> dict[str, Filling]:
-    """`{weight: {normal: {std: 0.01}}, bias: 1}` as a mapping of weights to what fills them."""
+    """Read `{weight: {normal: {std: 0.01}}, bias: 1}` into initialisers by the names of weights."""
     if not isinstance(data, Map):
         fail(
             "NS206",
@@ -97,17 +97,17 @@ def _call(function: str, options: Map | None, place: Scalar) -> Init:
             help = closest(name, kinds) or (f"it takes {choices(kinds)}" if kinds else "it takes no options")
             fail("NS204", f"`{function}` has no option `{name}`", entry.key_span, help=help)
         value = plain_data(entry.value)
-        wanted = _why_not_option(name, kinds[name], value)
-        if wanted:
-            fail("NS206", f"`{name}` of `{function}` takes {wanted}, not {show(value)}", entry.value.span)
+        expected = _expected_option(name, kinds[name], value)
+        if expected:
+            fail("NS206", f"`{name}` of `{function}` takes {expected}, not {show(value)}", entry.value.span)
         values[name] = value
     if function == "uniform" and values.get("a", 0) > values.get("b", 1):
         fail("NS206", f"`uniform` from {values.get('a', 0)} to {values.get('b', 1)} is empty", place.span)
     return Init(function, values)
 
 
-def _why_not_option(name: str, kind: Any, value: Any) -> str:
-    """The kind of value that an option takes, if not this one; "" if this one will do."""
+def _expected_option(name: str, kind: Any, value: Any) -> str:
+    """The kind of value that an option takes, in words; "" if it takes this one."""
     if isinstance(kind, tuple):
         words = cast(tuple[str, ...], kind)
         return "" if value in words else choices(words)
@@ -123,16 +123,17 @@ def _is_number(value: Any) -> bool:
 
 
 def places_of(entry: Entry | None) -> dict[str, Span]:
-    """The places where the weights of an `init` are named."""
+    """The places of the names of weights under an `init`; empty without one."""
     data = entry.value if entry is not None else None
     return {name: inner.key_span for name, inner in data.entries.items()} if isinstance(data, Map) else {}
 
 
 _AXES = {"dirac": (3, 5), "eye": (2, 2), "orthogonal": (2, 8)}
+"""The least and the most axes of a weight that a function fills."""
 
 
 def why_not(filling: Filling, weight: Weight) -> str:
-    """The reason why a weight of this shape can't be filled so; "" if it can."""
+    """The reason why an initialiser does not fit a weight; "" if it does."""
     if isinstance(filling, tuple):
         if weight.shape == (len(filling),):
             return ""
@@ -142,8 +143,8 @@ def why_not(filling: Filling, weight: Weight) -> str:
     shape = shape_text(weight.shape)
     least, most = _AXES.get(filling.function, (2 if filling.function.startswith(("xavier", "kaiming")) else 1, 8))
     if not least <= len(weight.shape) <= most:
-        wanted = str(least) if least == most else f"{least} or more"
-        return f"`{filling.function}` fills weights of {wanted} axes, and `{weight.called}` has the shape {shape}"
+        axes = str(least) if least == most else f"{least} or more"
+        return f"`{filling.function}` fills weights of {axes} axes, and `{weight.called}` has the shape {shape}"
     groups = filling.options.get("groups", 1)
     if filling.function == "dirac" and weight.shape[0] % groups:
         return f"`dirac` has {groups} groups, which do not divide the first axis of `{weight.called}`, {shape}"

@@ -1,4 +1,4 @@
-"""Inputs as a spec declares them: a shape of ints, symbols and expressions, a dtype, and sizes to report with."""
+"""Reads the inputs of a spec: a shape of ints, symbols and expressions, a dtype, and nominal sizes."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from netspec.source import Span
 from netspec.spec.limits import MAX_INPUT_AXES
 from netspec.spec.read.keys import InputOutline, checked_model, place_of_keys
 from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq
-from netspec.spec.text.messages import data_kind, error_span, way_to_write
+from netspec.spec.text.messages import data_kind, error_span, notation_hint
 
 SIZE = "an int from 1 to 2**31 - 1"
 
 
 def is_size(value: Value) -> TypeGuard[int]:
-    """Whether a value can be the size of an axis."""
+    """Return whether a value can be the size of an axis."""
     return type(value) is int and 1 <= value <= MAX_INT
 
 
 @dataclass(frozen=True, slots=True)
 class InputDefinition:
-    """An input as a spec declares it: dims that are ints, symbols by name, or expressions over parameters."""
+    """An input as a spec declares it; its dims are ints, names of symbols, or expressions over parameters."""
 
     name: str
     span: Span
@@ -50,7 +50,7 @@ class InputDefinition:
 def read_inputs(
     entries: Mapping[str, Entry], parameters: Mapping[str, SpecParameter], findings: Findings
 ) -> dict[str, InputDefinition]:
-    """`{image: [N, 3, 224, 224]}`, or the long form with `shape`, `dtype` and `nominal`."""
+    """Read `{image: [N, 3, 224, 224]}`, or the long form with `shape`, `dtype` and `nominal`."""
     inputs: dict[str, InputDefinition] = {}
     for name, entry in entries.items():
         try:
@@ -103,7 +103,7 @@ def _dim(name: str, data: Data, parameters: Mapping[str, SpecParameter]) -> int 
         try:
             tree = parse(data.value)
         except ExpressionError as error:
-            help = way_to_write(data.value) or error.help
+            help = notation_hint(data.value) or error.help
             fail("NS207", f"in `{data.value}`: {error.message}", error_span(data, error), help=help)
         if not names_in(tree) and isinstance(tree, Literal):
             fail("NS206", f"a size of `{name}` is a number, not text", data.span, help=f"write {show(tree.value)}")
@@ -125,7 +125,7 @@ _OPEN = "a size that is open is a symbol: a capital, such as `N`"
 
 
 def _fail_unknown(leaf: Name | Attribute, data: Scalar, parameters: Mapping[str, SpecParameter]) -> NoReturn:
-    """Raise the error for a name in a size that is no parameter."""
+    """Raise the error of a size's expression that names no parameter."""
     place = error_span(data, ExpressionError("", leaf.at, len(leaf.name)))
     if is_symbol(leaf.name):
         message = f"`{leaf.name}` is a symbol, and a size is a symbol alone or an expression over parameters"

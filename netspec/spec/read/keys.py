@@ -1,4 +1,4 @@
-"""The outline of a spec file: which keys it has and what kind of value each takes, checked by Pydantic."""
+"""The outline of a spec file: its keys and the kind of value of each, checked by Pydantic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
-from netspec.expression import show, way_to_bool
+from netspec.expression import bool_hint, show
 from netspec.preprocess import Channels, Interpolation
 from netspec.source import Span
 from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
@@ -29,13 +29,13 @@ class InputOutline(_Strict):
 
 
 class OutputOutline(_Strict):
-    """An output in its long form; `from` is a keyword of Python, so it is read apart."""
+    """An output in its long form, without `from`: that is a keyword of Python, and is read separately."""
 
     mode: Literal["train", "inference"] = "inference"
 
 
 class PreprocessOutline(_Strict):
-    """The way from an image to an input."""
+    """The preprocessing of an image."""
 
     resize: Any = None
     crop: Any = None
@@ -47,7 +47,7 @@ class PreprocessOutline(_Strict):
 
 
 class BlockOutline(_Strict):
-    """A block: parameters, a body, and names for what enters and leaves where that is several values."""
+    """A block: parameters, a body, and names for its inputs and outputs where it has several."""
 
     params: dict[str, Any] = {}
     inputs: list[str] = []
@@ -69,11 +69,11 @@ class NetworkOutline(_Strict):
 
 
 OF_ONE_NETWORK = tuple(key for key in NetworkOutline.model_fields if key not in ("body", "title"))
-"""The sections that stand in each network where a file has only `networks`."""
+"""The sections that belong inside each network where a file has `networks` and no `network`."""
 
 
 class WeightsOutline(_Strict):
-    """An origin of state dicts that fit a network."""
+    """A source of state dicts that fit a network, under `weights`."""
 
     title: str = ""
     params: dict[str, Any] = {}
@@ -82,7 +82,7 @@ class WeightsOutline(_Strict):
 
 
 class EmbedOutline(_Strict):
-    """Another spec as a step."""
+    """The argument of a step `network: {spec: ..., params: ..., outputs: [...]}`."""
 
     spec: str
     params: dict[str, Any] = {}
@@ -90,7 +90,7 @@ class EmbedOutline(_Strict):
 
 
 class Outline(_Strict):
-    """The keys of a spec file. Bodies stay as they were read; `steps` parses them."""
+    """The keys of a spec file. Bodies are left unchecked here; `steps` reads them."""
 
     netspec: Literal[1]
     name: str
@@ -118,7 +118,7 @@ _BEGIN = "`netspec show vgg_e` prints a spec to begin from"
 
 
 def outline(data: Data) -> Outline:
-    """The outline of a spec, or all that is wrong with it, each at its place."""
+    """Check the keys of a spec. Raises NetspecError with all errors, each at its place."""
     if isinstance(data, Scalar) and isinstance(data.value, str):
         check_space(data.span)
     if not isinstance(data, Map):
@@ -135,7 +135,10 @@ _Model = TypeVar("_Model", bound=BaseModel)
 
 
 def checked_model(model: type[_Model], data: Map, what: str) -> _Model:
-    """A mapping as a Pydantic model. Raises NetspecError with all that does not fit, each at its place."""
+    """Validate a mapping as a Pydantic model; `what` is its name in errors.
+
+    Raises NetspecError with all errors, each at its place.
+    """
     entries = {key: entry for key, entry in data.entries.items() if key in model.model_fields}
     raw = {key: entry.value if key in _RAW else plain_data(entry.value) for key, entry in entries.items()}
     findings = Findings()
@@ -146,7 +149,7 @@ def checked_model(model: type[_Model], data: Map, what: str) -> _Model:
         checked = model.model_validate(raw)
     except ValidationError as error:
         for detail in error.errors(include_url=False)[: findings.limit]:
-            # A key that is misspelt is not missing too.
+            # A misspelt key is reported once: not as missing, too.
             if detail["type"] != "missing" or not any(d.help == _meant(str(detail["loc"][0])) for d in unknown):
                 findings.add(_diagnostic(model, data, what, detail))
     for diagnostic in unknown:
@@ -174,7 +177,7 @@ _FOREIGN = {
     "version": ("netspec",),
     "size": ("shape",),
 }
-"""The keys by their names in other formats."""
+"""The names of our keys by those in other formats."""
 
 _EXAMPLES = {
     "name": "as `name: my_network`",
@@ -196,13 +199,13 @@ _EXAMPLES = {
     "labels": "such as `labels: {logits: [cat, dog]}`",
     "rescale": "false leaves pixels from 0 to 255",
 }
-"""Examples of keys, for those who wrote them otherwise."""
+"""Examples of each key, for the help of errors about it."""
 
 _LISTS = {
     "inputs": "such as `inputs: [left, right]`, the names of the values that enter",
     "outputs": "such as `outputs: [layer3]`, the names of steps there",
 }
-"""Examples of keys that are lists in a block or beside `spec`, and mappings elsewhere."""
+"""Examples of keys that are lists in a block or beside `spec`; elsewhere they are mappings."""
 
 
 def _diagnostic(model: type[BaseModel], data: Map, what: str, detail: Any) -> Diagnostic:
@@ -218,15 +221,15 @@ def _diagnostic(model: type[BaseModel], data: Map, what: str, detail: Any) -> Di
     if detail["type"] == "literal_error":
         *words, last = [f"`{word}`" for word in get_args(model.model_fields[key].annotation)]
         return Diagnostic("NS201", f"`{key}` takes {', '.join(words)} or {last}{shown}", place_of_keys(data, path))
-    wanted = _WANTED.get(detail["type"], "another kind of value")
+    expected = _EXPECTED.get(detail["type"], "another kind of value")
     example = _LISTS.get(key) if detail["type"] == "list_type" else None
     example = example or ("such as `params: {classes: 10}`" if what == "`network`" else _EXAMPLES.get(key, ""))
-    help = "put it in quotes" if wanted == "text" and isinstance(value, int | float) else example
-    help = (way_to_bool(value) if detail["type"] == "bool_type" else "") or help
-    return Diagnostic("NS201", f"`{'.'.join(path)}` takes {wanted}{shown}", place_of_keys(data, path), help=help)
+    help = "put it in quotes" if expected == "text" and isinstance(value, int | float) else example
+    help = (bool_hint(value) if detail["type"] == "bool_type" else "") or help
+    return Diagnostic("NS201", f"`{'.'.join(path)}` takes {expected}{shown}", place_of_keys(data, path), help=help)
 
 
-_WANTED = {
+_EXPECTED = {
     "string_type": "text",
     "dict_type": "a mapping",
     "list_type": "a list",
@@ -236,7 +239,7 @@ _WANTED = {
 
 
 def place_of_keys(data: Data, path: Sequence[str]) -> Span:
-    """The place of the value at a path of keys."""
+    """The place of the value at a path of keys and indices, or of the innermost value that exists on it."""
     for part in path:
         if isinstance(data, Map) and part in data.entries:
             data = data.entries[part].value

@@ -1,4 +1,4 @@
-"""`labels`: the names of the classes that an output scores, as a spec declares them."""
+"""`labels`: reads the names of the classes that an output scores."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netspec.types import Tensor
 
 @dataclass(frozen=True, slots=True)
 class LabelsDefinition:
-    """The names of an output's classes; `inherited` from a spec that this one extends."""
+    """The names of an output's classes; `inherited` is True if an extended file declares them."""
 
     value: Labels
     span: Span
@@ -28,12 +28,12 @@ class LabelsDefinition:
 def read_labels(
     entries: Mapping[str, Entry], outputs: Collection[str], inherited: bool, findings: Findings
 ) -> dict[str, LabelsDefinition]:
-    """`{logits: [cat, dog]}` or `{logits: imagenet}`: for outputs by their names."""
+    """Read `{logits: [cat, dog]}` or `{logits: imagenet}`: labels by the names of outputs."""
     return read_by_name(entries, "output", outputs, lambda name, entry: _definition(name, entry, inherited), findings)
 
 
 def check_labels(name: str, type: Tensor, definition: LabelsDefinition) -> None:
-    """Refuse names that are not as many as the output's classes."""
+    """Refuse labels whose number differs from the output's number of classes."""
     labels = definition.value
     number = KNOWN[labels] if isinstance(labels, str) else len(labels)
     if type.rank < 2 or not isinstance(type.channels, int):
@@ -62,7 +62,7 @@ def _label(item: Data) -> str:
     value = item.value if isinstance(item, Scalar) else None
     written = item.span.text
     if type(value) is int:
-        # Digits are classes with numbers for names; 010 and 0x1F are numbers too, and others than they look.
+        # Digits may be labels, as of MNIST. 010 and 0x1F are refused: their values, 10 and 31, do not look like them.
         if str(value) == written:
             return written
         fail("NS206", f"`{written}` is the number {value}, and a label is text", item.span, help=f'"{written}" is text')
@@ -73,5 +73,5 @@ def _label(item: Data) -> str:
 
 
 def _is_text(character: str) -> bool:
-    """Whether a character may stand in a label: what is seen, spaces, and what joins letters or keeps them apart."""
+    """Return whether a label may have a character: printable ones, spaces, and the zero-width joiner and non-joiner."""
     return character.isprintable() or unicodedata.category(character) == "Zs" or character in "\u200c\u200d"

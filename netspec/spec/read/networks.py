@@ -1,4 +1,4 @@
-"""Networks of a file, the only one or one of several: inputs, body, outputs, and what is said of them."""
+"""Reads the networks of a file: inputs, body, outputs, and the sections about each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from netspec.spec.text.data import Data, Entry, Map, plain_data
 
 @dataclass(frozen=True, slots=True)
 class NetworkSections:
-    """The sections of a file that belong to one network, read."""
+    """The sections that belong to one network, after reading."""
 
     title: str
     inputs: Mapping[str, InputDefinition]
@@ -40,7 +40,7 @@ class NetworkSections:
 
 @dataclass(eq=False)
 class NetworkDefinition(BlockDefinition):
-    """A network of a file that has several: one that stands alone, and a step of the others."""
+    """One of several networks of a file: it can be opened by itself, and used as a step of the others."""
 
     title: str = ""
     weights: tuple[WeightSource, ...] = ()
@@ -53,7 +53,7 @@ def read_networks(
     qualifier: str,
     findings: Findings,
 ) -> dict[str, NetworkDefinition]:
-    """The networks that a file with these blocks declares, their bodies not read yet."""
+    """Read the heads of the networks that a file declares; `blocks` are the blocks that it can use."""
     networks: dict[str, NetworkDefinition] = {}
     for name, entry in entries.items():
         try:
@@ -66,7 +66,7 @@ def read_networks(
 
 
 def _check_name(name: str, blocks: Mapping[str, BlockDefinition], span: Span) -> None:
-    """Refuse a name for a network that is no name, or has another meaning in a step."""
+    """Refuse a network's name that is malformed, or has another meaning in a step."""
     check_module_name(name, "a network", span)
     check_class_name(name, "a network", span)
     if name in blocks:
@@ -95,9 +95,9 @@ def _declare(
 
 
 def read_network(network: NetworkDefinition, file: FileContext, findings: Findings) -> NetworkSections | None:
-    """Read a network's body and the rest of its sections, once all blocks and networks are declared.
+    """Read a network's body and its other sections; all blocks and networks have to be declared.
 
-    None where something is wrong, which the findings have.
+    Returns None after an error, which is among the findings.
     """
     inputs, data = network.declared or {}, network.data
     several = f"network `{network.name}`" if len(inputs) > 1 else ""
@@ -112,7 +112,7 @@ def read_network(network: NetworkDefinition, file: FileContext, findings: Findin
         )
         check_no_input(body.steps, inputs, findings)
         if len(findings.diagnostics) > before:
-            return None  # Outputs may name the steps that are wrong.
+            return None  # Outputs may name a step with an error.
         outputs = read_outputs(data.section("outputs"), data.span, body, inputs, findings)
         preprocess = read_preprocess(data.section("preprocess"), inputs, False, findings)
         labels = read_labels(data.section("labels"), [o.name for o in outputs], False, findings)
@@ -131,7 +131,7 @@ def names_in_network(file: FileContext, inputs: Mapping[str, InputDefinition]) -
 
 
 def claims_of(data: Map) -> Map | None:
-    """The claims under `expect` of a file or a network; None without any."""
+    """The claims under `expect` of a file or a network; None without `expect`."""
     entry = data.entries.get("expect")
     return entry.value if entry is not None and isinstance(entry.value, Map) else None
 

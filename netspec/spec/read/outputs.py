@@ -1,4 +1,4 @@
-"""Outputs as a spec declares them, or the value of the last step where it declares none."""
+"""Reads the outputs of a network; one without `outputs` has the value of its last step."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from netspec.expression import Value, show
 from netspec.graph.model import Mode
 from netspec.naming import check_output_name
 from netspec.source import Span
-from netspec.spec.read.body import ONE_OUTPUT, Body, called_values, names_of_inputs
+from netspec.spec.read.body import ONE_OUTPUT, Body, names_of_inputs, value_names
 from netspec.spec.read.keys import OutputOutline, checked_model
 from netspec.spec.text.data import Entry, Map, plain_data
 
@@ -28,17 +28,20 @@ class OutputDefinition:
 def read_outputs(
     entries: Mapping[str, Entry], spec: Span, body: Body, inputs: Collection[str], findings: Findings
 ) -> tuple[OutputDefinition, ...]:
-    """`{logits: fc8}`: each output names an input or a step of the network's body."""
+    """Read `{logits: fc8}`: each output names an input, or a step of the network's body.
+
+    `spec` is the place of the whole file or network, for the error of a network without steps.
+    """
     if not entries:
         if not body.steps:
             fail("NS201", "a network without steps needs `outputs`", spec)
         last = body.steps[-1]
         if last.outputs != ONE_OUTPUT:
-            return tuple([OutputDefinition(n, f"{last.called}.{n}", "inference", last.span) for n in last.outputs])
-        return (OutputDefinition("output", last.called, "inference", last.span),)
-    named = {value for step in body.steps if step.named for value in called_values(step.called, step.outputs)}
+            return tuple([OutputDefinition(n, f"{last.name}.{n}", "inference", last.span) for n in last.outputs])
+        return (OutputDefinition("output", last.name, "inference", last.span),)
+    named = {value for step in body.steps if step.named for value in value_names(step.name, step.outputs)}
     named |= names_of_inputs(inputs)
-    unnamed = {step.called for step in body.steps} - named
+    unnamed = {step.name for step in body.steps} - named
     outputs: list[OutputDefinition] = []
     for name, entry in entries.items():
         try:

@@ -1,4 +1,4 @@
-"""Parameters of specs and blocks: their types, how they are declared, and the values they are given."""
+"""Parameters of specs and blocks: their types, their declarations, and their values."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from math import isfinite
 from typing import Any, cast
 
 from netspec.errors import Diagnostic, Findings, NetspecError, choices, closest, fail
-from netspec.expression import Value, show, way_to_bool
+from netspec.expression import Value, bool_hint, show
 from netspec.graph.model import SpecParameter
 from netspec.naming import check_module_name, check_parameter_name
 from netspec.ops.own import find_op
 from netspec.spec.limits import MAX_LIST_ITEMS, MAX_PARAMETER_TEXT
 from netspec.spec.read.body import Argument, BlockDefinition
 from netspec.spec.text.data import Data, Entry, Scalar, Seq, plain_data
-from netspec.spec.text.messages import data_kind, way_to_write
+from netspec.spec.text.messages import data_kind, notation_hint
 
 _LIST = "a list of numbers, texts or lists"
 _KINDS: dict[str, tuple[Callable[[Value], bool], str]] = {
@@ -26,11 +26,11 @@ _KINDS: dict[str, tuple[Callable[[Value], bool], str]] = {
     "list": (lambda v: type(v) is list and all(map(_kind_of_value, cast(list[Value], v))), _LIST),
 }
 PARAMETER_KINDS = (*_KINDS, "body")
-"""The types a parameter may have."""
+"""The types that a parameter may have."""
 
 
 def _why_too_large(value: Value) -> str:
-    """Why a value is too large for a parameter, which expressions may read at every step; "" if it is not."""
+    """The reason why a value is too large for a parameter, which every step may read; "" if it is not."""
     if isinstance(value, str) and len(value) > MAX_PARAMETER_TEXT:
         return f"a text has {len(value):,} characters, and a parameter at most {MAX_PARAMETER_TEXT:,}"
     if isinstance(value, list):
@@ -46,12 +46,12 @@ def _count(values: list[Value]) -> int:
 
 
 def _kind_of_value(value: Value) -> str:
-    """The type a parameter has by its default."""
+    """The type of a parameter with this default; "" if it can be no default."""
     return next((kind for kind, (holds, _) in _KINDS.items() if holds(value)), "")
 
 
 def fits(value: Value, kind: str) -> bool:
-    """Whether a value is of a parameter's type; an int is a float too, and a bool is no int."""
+    """Return whether a value has a parameter's type: an int is a float, too, but a bool is no int."""
     return _KINDS[kind][0](value)
 
 
@@ -63,7 +63,10 @@ def words_for(kind: str) -> str:
 def read_parameters(
     entries: Mapping[str, Entry], findings: Findings, *, of_block: bool = False
 ) -> dict[str, SpecParameter]:
-    """`{width: int, stride: 1}`: a type, or a default whose type it is; a block's may be steps, a `body`."""
+    """Read `{width: int, stride: 1}`: the type of each parameter, or a default, which has the type.
+
+    With `of_block`, a parameter may be a `body`.
+    """
     parameters: dict[str, SpecParameter] = {}
     for name, entry in entries.items():
         try:
@@ -106,14 +109,14 @@ def _parameter(name: str, data: Data, kinds: tuple[str, ...]) -> SpecParameter:
 
 
 def _check_word(name: str, word: str, data: Scalar) -> None:
-    """Refuse a bare word that was meant as a type or a number, and would be a default that is text."""
+    """Refuse a bare word that is meant as a type or a number, such as `integer` or `1_000`: it would be text."""
     first = re.split(r"\W", word.lower(), maxsplit=1)[0]
     meant = first if first in PARAMETER_KINDS else _FOREIGN.get(first)
     if meant:
         help = f"write `{name}: {meant}`; text stands in quotes"
         fail("NS206", f"`{word}` is no type of a parameter", data.span, help=help)
     if re.fullmatch(r"[-+]?\d[\d_,]*|0b[01]+", word):
-        fail("NS206", f"`{word}` is no number", data.span, help=way_to_write(word) or "numbers are decimal, or 0x1F")
+        fail("NS206", f"`{word}` is no number", data.span, help=notation_hint(word) or "numbers are decimal, or 0x1F")
 
 
 _FOREIGN = {
@@ -123,21 +126,21 @@ _FOREIGN = {
     "string": "str",
     **dict.fromkeys(("array", "tuple"), "list"),
 }
-"""The types by their names in other tools."""
+"""Our names of types by those in other tools."""
 
 
 def override(new: SpecParameter, old: SpecParameter | None, entry: Entry, findings: Findings) -> SpecParameter:
-    """A parameter over that of an extended spec, whose type a new default must have."""
+    """The parameter `new` of a file that overrides `old` of the file it extends: a new default keeps the old type."""
     if old is None or new.required:
         return new
     if not fits(new.default, old.kind):
         message = f"`{new.name}` takes {words_for(old.kind)} in the spec that this one extends, not {show(new.default)}"
-        findings.add(Diagnostic("NS206", message, entry.value.span, help=way_to_kind(new.default, old.kind)))
+        findings.add(Diagnostic("NS206", message, entry.value.span, help=kind_hint(new.default, old.kind)))
     return SpecParameter(new.name, old.kind, new.default, new.span)
 
 
 def check_kind(block: BlockDefinition, name: str, argument: Argument, value: Value = ..., help: str = "") -> None:
-    """Refuse a block's argument of the wrong type."""
+    """Refuse a block's argument of the wrong type; `value` is the value of an expression, if the argument is one."""
     value = argument.value if value is ... else value
     kind = block.kinds[name]
     if not fits(value, kind):
@@ -145,18 +148,18 @@ def check_kind(block: BlockDefinition, name: str, argument: Argument, value: Val
             "NS206",
             f"`{name}` of {block.what} takes {words_for(kind)}, not {show(value)}",
             argument.span,
-            help=help or way_to_kind(value, kind),
+            help=help or kind_hint(value, kind),
         )
 
 
 def block_signature(block: BlockDefinition) -> str:
-    """A block's parameters in a line, for help."""
+    """A block's parameters on one line, for the help of errors: "it is `bottleneck(width, stride=1)`"."""
     shown = ", ".join(p.name if p.required else f"{p.name}={show(p.default)}" for p in block.info.parameters)
     return f"it is `{block.name}({shown})`"
 
 
 def resolve_params(spec: str, parameters: Mapping[str, SpecParameter], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a spec of this name with values: those given, else the defaults."""
+    """The value of each parameter of a spec: the one in `given`, else the default. `spec` is its name, for errors."""
     findings = Findings()
     values: dict[str, Any] = {}
     given = {name: _as_list(value) for name, value in given.items()}
@@ -167,7 +170,7 @@ def resolve_params(spec: str, parameters: Mapping[str, SpecParameter], given: Ma
             findings.add(Diagnostic("NS204", f"`{spec}` has no parameter `{name}`", help=help))
         elif not fits(value, parameter.kind):
             message = f"parameter `{name}` of `{spec}` takes {words_for(parameter.kind)}, not {show(value)}"
-            findings.add(Diagnostic("NS206", message, help=way_to_kind(value, parameter.kind)))
+            findings.add(Diagnostic("NS206", message, help=kind_hint(value, parameter.kind)))
         elif why := _why_too_large(value):
             findings.add(Diagnostic("NS214", f"parameter `{name}` of `{spec}`: {why}"))
     findings.check()
@@ -183,10 +186,10 @@ def resolve_params(spec: str, parameters: Mapping[str, SpecParameter], given: Ma
     return values
 
 
-def way_to_kind(value: Value, kind: str) -> str:
-    """The way out for those who give `3,4` for a list, `1e3` for an int, or `yes` for true."""
+def kind_hint(value: Value, kind: str) -> str:
+    """A hint for `3,4` as a list, `1e3` as an int, or `yes` as a bool; "" for other values."""
     if kind == "bool":
-        return way_to_bool(value)
+        return bool_hint(value)
     if kind == "list" and isinstance(value, str) and re.fullmatch(r"[\w.]+([ ,]+[\w.]+)+", value):
         return f"a list is written [{', '.join(re.split('[ ,]+', value))}]"
     if kind == "list" and not isinstance(value, list | tuple):
@@ -197,5 +200,5 @@ def way_to_kind(value: Value, kind: str) -> str:
 
 
 def _as_list(value: Value) -> Value:
-    """A tuple, which callers in Python may give, as the list that it stands for."""
+    """A tuple as a list, since callers in Python may pass tuples; other values are returned unchanged."""
     return list(cast(tuple[Value, ...], value)) if isinstance(value, tuple) else value

@@ -1,4 +1,4 @@
-"""`preprocess`: how an image becomes an input, as a spec declares it."""
+"""`preprocess`: reads how an image becomes an input."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from netspec.spec.text.messages import data_kind
 from netspec.types import Tensor
 
 IMAGES = (1, 3)
-"""The numbers of channels that an image may have."""
+"""The possible numbers of channels of an image."""
 _DTYPES = ("float16", "float32", "float64")
 
 
 @dataclass(frozen=True, slots=True)
 class PreprocessDefinition:
-    """The way from an image to an input, as a spec declares it; `inherited` from a spec that this one extends."""
+    """The preprocessing of an input; `inherited` is True if an extended file declares it."""
 
     value: Preprocess
     key_span: Span
@@ -36,14 +36,15 @@ class PreprocessDefinition:
 def read_preprocess(
     entries: Mapping[str, Entry], inputs: Collection[str], inherited: bool, findings: Findings
 ) -> dict[str, PreprocessDefinition]:
-    """`{image: {resize: 256, mean: 0.5, std: 0.5}}`: for inputs by their names."""
+    """Read `{image: {resize: 256, mean: 0.5, std: 0.5}}`: preprocessing by the names of inputs."""
     return read_by_name(entries, "input", inputs, lambda name, entry: _preprocess(name, entry, inherited), findings)
 
 
 def fit_preprocess(name: str, type: Tensor, declared: ImageSize | None, definition: PreprocessDefinition) -> Preprocess:
-    """The way from an image to an input of this type, which the spec declares in the size `declared`.
+    """The preprocessing for an input of this type, scaled if the input has another size than the spec declares.
 
-    Raises NetspecError NS206 where it does not fit the input.
+    `declared` is the declared height and width, None where they are symbolic. Raises NetspecError NS206 for
+    preprocessing that does not fit the input.
     """
     value = definition.value
     channels = type.shape[1] if type.rank == 4 else None

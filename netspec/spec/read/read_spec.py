@@ -1,4 +1,4 @@
-"""`read_spec`: from a text to a Spec, through all the files that the spec is made of."""
+"""`read_spec` reads a spec from its text, and from all files that it extends, uses and embeds."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ from netspec.spec.text.data import Entry, Seq, plain_data
 
 
 def read_spec(source: Source, network: str = "") -> Spec:
-    """The spec in a text; `network` is the name of one of several.
+    """Read the spec of a text; `network` chooses one by name where the text has several.
 
-    Raises NetspecError with all that is wrong in the text, and in the files that it names.
+    Raises NetspecError with all errors in the text and in the files that it names.
     """
     embedded = EmbeddedSpecs(source, network, _read_embedded)
     spec = _read(source, network, embedded)
@@ -51,14 +51,14 @@ def read_spec(source: Source, network: str = "") -> Spec:
 
 
 def networks_of(source: Source) -> list[str]:
-    """The names of a spec's networks, as `read_spec` takes them: "" for the one under `network`."""
+    """The names of a spec's networks for `read_spec`; "" is the one under `network`."""
     base = chain(source)[-1]
     return [*([""] if "network" in base.data.entries else []), *base.section("networks")]
 
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """The files of a spec with all that they declare: what is known before the body of any block is read."""
+    """The files of a spec and their declarations, before any body is read."""
 
     files: list[File]
     contexts: list[FileContext]
@@ -69,22 +69,22 @@ class _Draft:
 
     @property
     def base(self) -> File:
-        """The file with the body, which the others extend."""
+        """The file with the body, the last of the chain."""
         return self.files[-1]
 
     @property
     def has_network(self) -> bool:
-        """Whether there is a `network`, and not only `networks`."""
+        """True for a spec with `network`, False for one with `networks` alone."""
         return "network" in self.base.data.entries
 
 
 def _read_embedded(source: Source, network: str, embedded: EmbeddedSpecs) -> Spec:
-    """The spec of a text that another spec embeds."""
+    """Read a spec that another one embeds."""
     return _read(source, network, embedded, is_embedded=True)
 
 
 def _read(source: Source, network: str, embedded: EmbeddedSpecs, *, is_embedded: bool = False) -> Spec:
-    """The spec of a text, whose classes are not named yet."""
+    """Read a spec; the classes of its blocks are named afterwards, once all embedded specs are known."""
     findings = Findings()
     draft = _declare(chain(source), network, embedded, is_embedded, findings)
     networks = _read_bodies(draft, findings)
@@ -100,7 +100,7 @@ def _read(source: Source, network: str, embedded: EmbeddedSpecs, *, is_embedded:
         name = _choose(draft, network)
         chosen = networks[name]
         title = chosen.title or (f"{_line(outer, 'title')}: {name}" if _line(outer, "title") else "")
-        # What is claimed of a network is claimed of the file that it stands in.
+        # Claims hold for the file that they stand in, not for one that extends it.
         chosen = replace(chosen, title=title, expect=chosen.expect if outer.extends is None else None)
     else:
         name, chosen = outer.name, only
@@ -125,13 +125,13 @@ def _read(source: Source, network: str, embedded: EmbeddedSpecs, *, is_embedded:
 
 
 def _declare(files: list[File], network: str, embedded: EmbeddedSpecs, is_embedded: bool, findings: Findings) -> _Draft:
-    """Read what the files of a spec declare: parameters, inputs, the heads of blocks and networks, and defaults."""
+    """Read the declarations of a spec: parameters, inputs, defaults, and the heads of blocks and networks."""
     base = files[-1]
     parameters = parameters_of(files, findings)
     inputs: dict[str, InputDefinition] = {}
     for file in reversed(files):
         inputs.update(read_inputs(file.section("inputs"), parameters, findings))
-    # Where blocks of an embedded spec have names that others have too, its own name goes before them.
+    # The name of an embedded spec is put before its blocks' class names where they clash.
     qualifier = _name_of(files, network) if is_embedded else ""
     library = BlockLibrary(files, embedded, findings)
     declared = library.declare(files, qualifier)
@@ -143,7 +143,7 @@ def _declare(files: list[File], network: str, embedded: EmbeddedSpecs, is_embedd
 
 
 def _name_of(files: list[File], network: str) -> str:
-    """The name that a spec is going to have, which its network has if there are several."""
+    """The name of a spec before it is read: that of the chosen network, where it has several."""
     networks = list(files[-1].section("networks"))
     if network or "network" in files[-1].data.entries:
         return network or files[0].name
@@ -151,7 +151,7 @@ def _name_of(files: list[File], network: str) -> str:
 
 
 def _read_bodies(draft: _Draft, findings: Findings) -> dict[str, NetworkSections]:
-    """Read the bodies of all blocks and networks; what a spec says of each of its `networks`."""
+    """Read the bodies of all blocks, then the sections of each of the `networks`, which are returned by name."""
     for block, context in draft.blocks.items():
         read_block_body(block, context, findings)
         findings.check_full()
@@ -165,7 +165,7 @@ def _read_bodies(draft: _Draft, findings: Findings) -> dict[str, NetworkSections
 
 
 def _read_only_network(draft: _Draft, weights: tuple[WeightSource, ...], findings: Findings) -> NetworkSections:
-    """Read `network`, and what the files say of it."""
+    """Read `network`, and the sections of the files that belong to it."""
     base, inputs = draft.base, draft.inputs
     if not inputs:
         fail("NS201", "a network needs `inputs`", base.data.span, help="such as `inputs: {image: [N, 3, 224, 224]}`")
@@ -193,7 +193,7 @@ def _read_only_network(draft: _Draft, weights: tuple[WeightSource, ...], finding
 def _images(
     files: list[File], inputs: Collection[str], outputs: Collection[str], findings: Findings
 ) -> tuple[Mapping[str, PreprocessDefinition], Mapping[str, LabelsDefinition]]:
-    """Read `preprocess` and `labels`: of a chain of `extends`, those of the outer file replace others by their keys."""
+    """Read `preprocess` and `labels`; entries of a file replace those of the file it extends, key by key."""
     preprocess: dict[str, PreprocessDefinition] = {}
     labels: dict[str, LabelsDefinition] = {}
     for file in reversed(files):
@@ -204,19 +204,19 @@ def _images(
 
 
 def _sources(draft: _Draft, findings: Findings) -> tuple[WeightSource, ...]:
-    """The state dicts that fit: of a chain of `extends`, the first file that says it says it."""
+    """Read `weights` of the outermost file that has the section: it replaces that of the files it extends."""
     file = next((file for file in draft.files if "weights" in file.data.entries), draft.base)
     return read_sources(file.section("weights"), draft.parameters, findings)
 
 
 def _line(file: File, key: str) -> str:
-    """Text under a key for reports, on one line and without what a terminal would obey; "" where it is not there."""
+    """The text under a key, on one line and without control characters, for reports; "" without the key."""
     entry = file.data.entries.get(key)
     return " ".join(map(printable, str(plain_data(entry.value)).split())) if entry is not None else ""
 
 
 def _refuse_sections(files: list[File]) -> None:
-    """Beside `networks` alone, refuse sections that belong to a network: they stand in each of them."""
+    """Refuse sections that belong inside each of the `networks`, in a spec without `network`."""
     for file in files:
         for key in OF_ONE_NETWORK:
             if key in file.data.entries:
@@ -225,7 +225,10 @@ def _refuse_sections(files: list[File]) -> None:
 
 
 def _choose(draft: _Draft, name: str) -> str:
-    """The name of the network that is meant; "" means the only one. Raises NetspecError where there is none such."""
+    """The name of the network to read; `name` "" means the only one.
+
+    Raises NetspecError NS213 for a name that the spec lacks, and for "" where it has several networks.
+    """
     networks, section = draft.networks, draft.base.data.entries.get("networks")
     span = section.key_span if section is not None else None
     if section is not None and not networks:
@@ -246,14 +249,17 @@ def _choose(draft: _Draft, name: str) -> str:
 
 
 def _all_definitions(spec: Spec, embedded: EmbeddedSpecs) -> Iterable[BlockDefinition]:
-    """The blocks and networks that become classes: those of a spec and of all it embeds, but for its own network."""
+    """The blocks and networks that get classes of their own: those of a spec and of all specs that it embeds.
+
+    The network of the spec itself is not among them.
+    """
     inner = [definition for other in embedded.specs.values() for definition in other.definitions]
     definitions = [*spec.definitions, *embedded.definitions.values(), *inner]
     return {d.body: d for d in definitions if d.body is not spec.body}.values()
 
 
 def _check_added(draft: _Draft, spec: Spec) -> None:
-    """Refuse a parameter that a file adds to those of the spec it extends and that nothing reads: it is misspelt."""
+    """Refuse a parameter that the extended spec lacks and that nothing reads: it is probably misspelt."""
     known = set(draft.base.section("params"))
     added: list[Entry] = [
         entry for file in draft.files[:-1] for name, entry in file.section("params").items() if name not in known
@@ -285,7 +291,7 @@ def _names_read(draft: _Draft, spec: Spec) -> set[str]:
 
 
 def _arguments_in(body: Body) -> Iterator[Argument]:
-    """The arguments of a body's steps, `repeat` and `when` included, with those of the bodies inside."""
+    """The arguments of a body's steps, with their `repeat` and `when`, and those of the bodies in it."""
     for step in body.steps:
         yield from step.arguments.values()
         yield from (argument for argument in (step.repeat, step.when) if argument is not None)

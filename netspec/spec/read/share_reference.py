@@ -16,7 +16,7 @@ _NOTHING_TO_SHARE = "it names a step of this body that stands before it, by its 
 
 
 def read_share(entry: Entry, target: Target) -> str:
-    """The name of the step whose weights a step with this target uses."""
+    """Read `share`: the name of the step whose weights a step with this target uses."""
     name = plain_data(entry.value)
     if not isinstance(name, str):
         fail("NS209", f"`share` names an earlier step, and this is {data_kind(entry.value)}", entry.value.span)
@@ -26,11 +26,14 @@ def read_share(entry: Entry, target: Target) -> str:
 
 
 def check_share(step: Step, before: Sequence[Step], body: Seq, reach: NamesInReach) -> None:
-    """Refuse to share the weights of what is no earlier step of this body, or is another kind of step."""
-    owner = next((s for s in before if s.called == step.share and s.named), None)
+    """Refuse a `share` that names no earlier step of this body, or a step that uses another op or block.
+
+    `before` are the steps that were read before this one, and `body` the data of all steps.
+    """
+    owner = next((s for s in before if s.name == step.share and s.named), None)
     span = step.share_span or step.span
     if owner is None:
-        help = _way_to_share(step, before, body, reach)
+        help = _share_hint(step, before, body, reach)
         fail("NS209", f"no step `{step.share}` stands before this one in this body", span, help=help)
     if owner.target is not step.target and not (isinstance(step.target, BodyParameter) and owner.target == step.target):
         message = f"`{step.share}` is another kind of step, and has no weights for this one"
@@ -40,10 +43,10 @@ def check_share(step: Step, before: Sequence[Step], body: Seq, reach: NamesInRea
         fail("NS211", message, span, help="repeat this step as often, and each copy shares those of one")
 
 
-def _way_to_share(step: Step, before: Sequence[Step], body: Seq, reach: NamesInReach) -> str:
-    """The step to name instead, for those who share the weights of what is no step before this one in its body."""
-    name, named = step.share, [s.called for s in before if s.named]
-    if any(s.called == name for s in before):
+def _share_hint(step: Step, before: Sequence[Step], body: Seq, reach: NamesInReach) -> str:
+    """A hint for a `share` that names no earlier step of this body: the step that was meant, or the reason."""
+    name, named = step.share, [s.name for s in before if s.named]
+    if any(s.name == name for s in before):
         return f"the step before it has no name: put `name: {name}` beside its op"
     if any(name in name_despite_mistakes(item) for item in body.items):
         return "the first of those that share has the weights: `share` stands beside the later ones"

@@ -1,4 +1,4 @@
-"""Spec: a spec that was read, and checked as far as it can be before shapes are known."""
+"""Spec: the model of a spec that was read, with all checks done that need no shapes."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from netspec.spec.text.data import Map
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """A spec of one network: of a file that has several, the one that was asked for."""
+    """The spec of one network; a file with several `networks` has a Spec for each."""
 
     name: str
     title: str
     source: Source
     source_note: str
-    """Where the network is from, as the spec says under `source`."""
+    """The text under `source`: the paper or repository that the network is from."""
     extends: str | None
     parameters: Mapping[str, SpecParameter]
     inputs: Mapping[str, InputDefinition]
@@ -35,4 +35,4 @@ class Spec:
     preprocess: Mapping[str, PreprocessDefinition]
     labels: Mapping[str, LabelsDefinition]
     definitions: tuple[BlockDefinition, ...]
-    """The blocks and networks of all its files, those of `extends` and `use` included; not of specs it embeds."""
+    """The blocks and networks of its files, including those of `extends` and `use`, without embedded specs."""

@@ -1,4 +1,4 @@
-"""The form of a step: a mapping of one op to its argument, with siblings beside."""
+"""The form of a step: a mapping from one op to its argument, with siblings such as `name` beside it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.graph.model import NOTHING
 from netspec.naming import SIBLINGS
 from netspec.ops.own import find_op
 from netspec.source import Span
-from netspec.spec.read.hints import way_to_sibling
+from netspec.spec.read.hints import sibling_hint
 from netspec.spec.text.data import Data, Entry, Map, Scalar, Seq, plain_data
 from netspec.spec.text.messages import data_kind
 
@@ -21,7 +21,7 @@ _KEYS_OF_OPS = ("type", "op", "layer")
 
 @dataclass(slots=True)
 class StepForm:
-    """A step as it is written: the name of its op, block or network, with its place, its argument, its siblings."""
+    """A step as it is written: the key that names its op, block or network, the argument, and the siblings."""
 
     key: str
     key_span: Span
@@ -30,9 +30,9 @@ class StepForm:
 
 
 def step_form(item: Data, is_known: Callable[[str], bool]) -> StepForm:
-    """The form of a step; `is_known` says whether a name is that of an op, a block or a network here.
+    """Split the data of a step into its parts; `is_known` tells the names that a step can use here.
 
-    Raises NetspecError NS211 where the data has not the form of a step.
+    Raises NetspecError NS211 for data that does not have the form of a step.
     """
     if isinstance(item, Scalar):
         return _bare(item)
@@ -46,7 +46,7 @@ def step_form(item: Data, is_known: Callable[[str], bool]) -> StepForm:
 
 
 def _bare(item: Scalar) -> StepForm:
-    """An op's name alone."""
+    """The form of a step that is an op's name alone."""
     if not isinstance(item.value, str):
         fail("NS211", f"a step is an op's name or a mapping, not {data_kind(item)}", item.span)
     if ":" in item.value:
@@ -56,7 +56,7 @@ def _bare(item: Scalar) -> StepForm:
 
 
 def _refuse(keys: Sequence[Entry], sibling: str, span: Span, is_known: Callable[[str], bool]) -> NoReturn:
-    """Raise the error of a mapping that has no op beside its siblings, or more keys than one."""
+    """Raise the error of a mapping without an op beside its siblings, or with several; `sibling` is one of them."""
     if not keys:
         help = f"it needs one key that names an op or a block, as `{{relu, {sibling}: ...}}`"
         fail("NS211", "the step has no op", span, help=help)
@@ -71,13 +71,13 @@ def _refuse(keys: Sequence[Entry], sibling: str, span: Span, is_known: Callable[
         op, key = ops[0], unknown[0].key
         under = f"attributes go under the op: `{op.key}: {{{_as_attribute(op)}{key}: ...}}`"
         message = f"`{key}` can't stand beside `{op.key}`"
-        fail("NS211", message, unknown[0].key_span, help=way_to_sibling(key) or under)
+        fail("NS211", message, unknown[0].key_span, help=sibling_hint(key) or under)
     names = " and ".join(f"`{entry.key}`" for entry in keys[:3])
     fail("NS211", f"a step has one op, and this one has {names}", keys[1].key_span, help="begin each step with a dash")
 
 
 def _as_attribute(op: Entry) -> str:
-    """The scalar argument of an op by its attribute's name, for a help line that adds another."""
+    """The bare argument of an op as text with its attribute's name, `out_channels: 64, `; "" for other arguments."""
     cls = find_op(op.key)
     principal = cls.principal if cls else "spec" if op.key == "network" else None
     scalar = isinstance(op.value, Scalar) and op.value.value is not None
@@ -85,7 +85,7 @@ def _as_attribute(op: Entry) -> str:
 
 
 def name_despite_mistakes(item: Data) -> set[str]:
-    """The name that a step gives itself, also where the rest of it is wrong; none where it has none."""
+    """The `name` of a step, as a set of one, even if the rest of the step has errors; empty without a `name`."""
     if isinstance(item, Map) and "name" in item.entries:
         value = item.entries["name"].value
         if isinstance(value, Scalar) and isinstance(value.value, str):

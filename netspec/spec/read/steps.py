@@ -1,4 +1,4 @@
-"""The steps of a body: data read into steps, and what can be checked before shapes are known."""
+"""Reads the steps of a body, and checks all that can be checked before shapes are known."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from netspec.ops.base import Merge, Op
 from netspec.ops.own import find_op, op_names
 from netspec.source import Span
 from netspec.spec.read.arguments import ArgumentReader
-from netspec.spec.read.body import Argument, Body, BodyParameter, Step, Target, called_values
+from netspec.spec.read.body import Argument, Body, BodyParameter, Step, Target, value_names
 from netspec.spec.read.context import FileContext, NamesInReach, ValueNames
-from netspec.spec.read.hints import way_to_op, way_to_step
+from netspec.spec.read.hints import op_hint, step_hint
 from netspec.spec.read.initializers import places_of, read_init
 from netspec.spec.read.share_reference import check_share, read_share
 from netspec.spec.read.step_form import StepForm, name_despite_mistakes, step_form
@@ -36,13 +36,13 @@ class BodyParser:
         self.reader = ArgumentReader(file.declarations, file.defaults, self.body_argument)
 
     def body(self, data: Data, reach: NamesInReach, *, what: str, top: bool = False, several: str = "") -> Body:
-        """Read a body, a list of steps, which errors call `what`.
+        """Read a body, a list of steps; `what` is its name in errors.
 
-        `top` is a network's own body, where `expect` may stand; `several` is the name of what has several inputs, so
-        that its first step needs `from`.
+        `top` is True for the body of a network, whose steps may have `expect`. `several` is the name of the block or
+        network if it has several inputs, so that its first step needs `from`; else "".
         """
         items = self.items(data, reach, what, top)
-        reach.values.below.update(*map(name_despite_mistakes, items.items))
+        reach.values.all_steps.update(*map(name_despite_mistakes, items.items))
         counts: dict[str, int] = {}
         steps: list[Step] = []
         taken: dict[str, Span] = {}
@@ -59,39 +59,39 @@ class BodyParser:
                 self.findings.extend(error)
                 if self.findings.full:
                     break
-                # A step with a mistake still has its name, so that those who use it are not blamed.
+                # The name of a step with an error stays usable, so that steps which use it are not reported, too.
                 reach.values.add_broken(*name_despite_mistakes(item))
                 wrong |= name_despite_mistakes(item)
                 continue
-            if step.called in taken:
-                self.findings.add(_clash(step, taken[step.called]))
-            taken.setdefault(step.called, step.span)
+            if step.name in taken:
+                self.findings.add(_clash(step, taken[step.name]))
+            taken.setdefault(step.name, step.span)
             steps.append(step)
             if step.named:
-                reach.values.add(*called_values(step.called, step.outputs))
+                reach.values.add(*value_names(step.name, step.outputs))
         return Body(steps, data.span)
 
     def items(self, data: Data, reach: NamesInReach, what: str, top: bool) -> Seq:
-        """The data of a body's steps."""
+        """Check that the data of a body is a list."""
         if not isinstance(data, Seq):
-            help = way_to_step(data.span.text) if top or plain_data(data) is not None else "`[]` is the identity"
+            help = step_hint(data.span.text) if top or plain_data(data) is not None else "`[]` is the identity"
             if isinstance(data, Scalar) and isinstance(data.value, str) and self.is_known(data.value, reach):
                 help = f"write `[{data.value}]`"
             fail("NS211", f"{what} is a list of steps, not {data_kind(data)}", data.span, help=help)
         return data
 
     def body_argument(self, name: str, data: Data, reach: NamesInReach) -> Body:
-        """Read the steps that a `body` parameter is given: they see the parameters here, and of values only `input`."""
+        """Read the argument of a body parameter: its steps read the parameters here, and no value but `input`."""
         inner = replace(reach, inputs=frozenset(("input",)), values=ValueNames(("input",)))
         return self.body(data, inner, what=f"`{name}`")
 
     def step(self, item: Data, reach: NamesInReach, counts: dict[str, int], top: bool) -> Step:
-        """Read one step; `counts` has how many steps of the body before it use each op without a name."""
+        """Read one step; `counts` has the number of unnamed steps so far by their ops, and is updated."""
         form = step_form(item, lambda name: self.is_known(name, reach))
         siblings = form.siblings
         target, argument = self.target(form, reach)
         inner = replace(reach, index=reach.index or "repeat" in siblings)
-        called = _called(form.key, siblings.get("name"), counts)
+        name = _step_name(form.key, siblings.get("name"), counts)
         arguments, branches = self.reader.arguments(target, form.key_span, argument, inner)
         bodies = None if branches is None else self.branches(branches, inner)
         expect = _expectations(siblings.get("expect"), top)
@@ -101,7 +101,7 @@ class BodyParser:
         share = read_share(siblings["share"], target) if "share" in siblings else ""
         init, init_places, init_own = self.initializers(target, siblings.get("init"), share)
         step = Step(
-            called,
+            name,
             named="name" in siblings,
             span=form.key_span,
             target=target,
@@ -123,15 +123,15 @@ class BodyParser:
         return step
 
     def is_known(self, name: str, reach: NamesInReach) -> bool:
-        """Whether a name is that of an op, a block, a network, or a parameter that holds steps."""
+        """Return whether a step can use a name: that of an op, a block, a network or a body parameter."""
         return name in self.blocks or name in reach.bodies or name == "network" or find_op(name) is not None
 
-    def known(self, reach: NamesInReach) -> Iterable[str]:
-        """The names that a step can use."""
+    def usable_names(self, reach: NamesInReach) -> Iterable[str]:
+        """The names of all ops, blocks, networks and body parameters that a step can use."""
         return (*op_names(), *self.blocks, *reach.bodies, "network")
 
     def target(self, form: StepForm, reach: NamesInReach) -> tuple[Target, Data]:
-        """The op, block, network or parameter that a step uses, and its argument."""
+        """Look up the op, block, network or body parameter that a step uses; return it with the step's argument."""
         if form.key == "network":
             return self.file.embed(form.argument, form.key_span)
         if form.key in reach.bodies:
@@ -142,7 +142,7 @@ class BodyParser:
         return target, form.argument
 
     def refuse_name(self, name: str, span: Span, reach: NamesInReach) -> NoReturn:
-        """Raise the error of a step whose name is that of no op and no block."""
+        """Raise the error of a step that uses an unknown or ambiguous name."""
         declarations = self.file.declarations
         if files := declarations.ambiguous.get(name):
             both = " and ".join(f"`{file}`" for file in files[:2])
@@ -151,7 +151,7 @@ class BodyParser:
         if name in reach.parameters and name not in declarations.parameters:
             help = f"declare it so: `params: {{{name}: body}}`"
             fail("NS203", f"`{name}` is a parameter, and none that holds steps", span, help=help)
-        help = way_to_op(name, self.known(reach)) or _OPS
+        help = op_hint(name, self.usable_names(reach)) or _OPS
         fail("NS203", f"there is no op or block `{name}`", span, help=help)
 
     def branches(self, data: Data, reach: NamesInReach) -> dict[str, Body]:
@@ -164,13 +164,13 @@ class BodyParser:
         branches: dict[str, Body] = {}
         for name, entry in data.entries.items():
             check_module_name(name, "a branch", entry.key_span)
-            # A branch can name what the bodies around it can, and what is in it stays in it.
+            # A branch can name the values of the bodies around it; its own values can't be named outside.
             inner = replace(reach, inputs=reach.inputs | {"input"}, values=ValueNames(("input",), reach.values))
             branches[name] = self.body(entry.value, inner, what=f"branch `{name}`")
         return branches
 
     def sources(self, entry: Entry | None, reach: NamesInReach) -> list[tuple[str, Span]] | None:
-        """Read `from`: the names of values, each with its place; None where the step has none."""
+        """Read `from`: the names of values, each with its place; None without `from`."""
         if entry is None:
             return None
         items = entry.value.items if isinstance(entry.value, Seq) else [entry.value]
@@ -187,12 +187,12 @@ class BodyParser:
                 sources.append((item.value, item.span))
             else:
                 message = f"no value `{item.value}` is in reach here"
-                wrong.add(Diagnostic("NS209", message, item.span, help=self.way_to_value(item.value, reach)))
+                wrong.add(Diagnostic("NS209", message, item.span, help=self.value_hint(item.value, reach)))
         wrong.check()
         return sources
 
-    def way_to_value(self, name: str, reach: NamesInReach) -> str:
-        """The value to name instead of one that is not in reach, or the way to reach it."""
+    def value_hint(self, name: str, reach: NamesInReach) -> str:
+        """A hint for a `from` that names no value in reach: the value that was meant, or how to reach it."""
         parts = [part.strip() for part in name.split(",")]
         if len(parts) > 1 and all(part in reach.values for part in parts):
             return f"several values are a list: `from: [{', '.join(parts)}]`"
@@ -204,13 +204,13 @@ class BodyParser:
             if outputs:
                 return f"`{step}` gives {choices(sorted(outputs))}"
             return "nothing reaches into a branch, a block or a copy: name the step around it"
-        known = f"in reach are {choices(sorted(set(reach.values)))}" if any(reach.values) else "give the step a `name`"
-        if reach.values.stands_below(name):
-            return f"`{name}` stands below, and a step takes values of earlier ones; {known}"
-        return known + ("; a step is named with `name: ...` beside its op" if self.is_known(name, reach) else "")
+        help = f"in reach are {choices(sorted(set(reach.values)))}" if any(reach.values) else "give the step a `name`"
+        if reach.values.is_later_step(name):
+            return f"`{name}` stands below, and a step takes values of earlier ones; {help}"
+        return help + ("; a step is named with `name: ...` beside its op" if self.is_known(name, reach) else "")
 
     def sibling(self, entry: Entry | None, reach: NamesInReach, what: str) -> Argument | None:
-        """Read `when` or `repeat`, which take `what`; None where the step has none."""
+        """Read `when` or `repeat`; `what` says in errors which values it takes. None for a step without it."""
         if entry is None:
             return None
         argument = self.reader.argument(entry.key, entry.key_span, entry.value, reach)
@@ -223,7 +223,10 @@ class BodyParser:
     def initializers(
         self, target: Target, entry: Entry | None, share: str
     ) -> tuple[Mapping[str, Filling], Mapping[str, Span], frozenset[str]]:
-        """The initialisers of a step over the file's defaults, their places, and the weights that the step names."""
+        """Read `init` of a step, on top of the file's defaults.
+
+        Returns the initialisers and their places by weight, and the names of the weights that the step itself sets.
+        """
         init: dict[str, Filling] = {}
         places: dict[str, Span] = {}
         if isinstance(target, type) and target.opname in self.file.defaults:
@@ -240,9 +243,9 @@ class BodyParser:
         return {**init, **own} or NOTHING, {**places, **places_of(entry)} or NOTHING, frozenset(own)
 
     def check_op(self, step: Step, cls: type[Op]) -> None:
-        """Refuse a merge of nothing, and report what is wrong with constants, even where no use reaches the step.
+        """Refuse a merge without values, and report errors in constants even if no use of the block reaches the step.
 
-        An op without expressions is made here, once.
+        The op of a step without expressions is created here, once.
         """
         if step.branches is None and step.sources is None and issubclass(cls, Merge):
             help = f"write `{cls.opname}: {{branches: {{a: [...], b: [...]}}}}`, or put `from: [a, b]` beside it"
@@ -263,8 +266,8 @@ class BodyParser:
             self.findings.add(Diagnostic(problem.code, problem.message, span, help=help))
 
 
-def _called(key: str, name: Entry | None, counts: dict[str, int]) -> str:
-    """The name of a step: its `name`, else its op's with a number from the second on, as `conv2d_2`."""
+def _step_name(key: str, name: Entry | None, counts: dict[str, int]) -> str:
+    """The name of a step: its `name`, else the op's, with a number from the second such step on: `conv2d_2`."""
     if name is None:
         counts[key] = counts.get(key, 0) + 1
         return key if counts[key] == 1 else f"{key}_{counts[key]}"
@@ -281,7 +284,7 @@ _OPS = "`netspec ops` lists the ops; those of your own come with `--ops FILE`"
 
 
 def _expectations(entry: Entry | None, top: bool) -> Map | None:
-    """The claims under `expect` of a step; only steps of a network's own body, at the `top`, can have some."""
+    """The claims under `expect` of a step; refused where `top` is False: only steps of a network's body have claims."""
     if entry is None:
         return None
     if not top:
@@ -293,5 +296,5 @@ def _expectations(entry: Entry | None, top: bool) -> Map | None:
 
 
 def _clash(step: Step, first: Span) -> Diagnostic:
-    message, notes = f"two steps are called `{step.called}` in this body", (f"the first is at {first.place}",)
+    message, notes = f"two steps are called `{step.name}` in this body", (f"the first is at {first.place}",)
     return Diagnostic("NS210", message, step.span, notes=notes, help="give one of them another `name`")

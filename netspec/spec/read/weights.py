@@ -1,4 +1,4 @@
-"""`weights`: origins of state dicts that fit a network, with their names for its weights."""
+"""`weights`: reads the sources of state dicts that fit a network, and how their keys map to ours."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from netspec.graph.model import SpecParameter
 from netspec.naming import check_name
 from netspec.source import Span
 from netspec.spec.read.keys import WeightsOutline, checked_model
-from netspec.spec.read.parameters import fits, way_to_kind, words_for
+from netspec.spec.read.parameters import fits, kind_hint, words_for
 from netspec.spec.text.data import Entry, Map, plain_data
 
 _KEY = re.compile(r"[A-Za-z0-9_*]+(\.[A-Za-z0-9_*]+)*\Z")
@@ -21,21 +21,22 @@ _KEY = re.compile(r"[A-Za-z0-9_*]+(\.[A-Za-z0-9_*]+)*\Z")
 
 @dataclass(frozen=True, slots=True)
 class KeyRule:
-    """`layer*.*.conv1` is `layer*.*.residual.conv_bn.conv2d` here: a `*` stands for the same text on both sides.
+    """A rule that renames keys: `theirs` is a pattern of their beginnings, and `ours` replaces it.
 
-    It is for all keys that begin so, at a dot. What is `ours` None is left out.
+    `layer*.*.conv1` may become `layer*.*.residual.conv_bn.conv2d`: each `*` stands for the same text on both sides. A
+    match ends at a dot or at the end of the key. With `ours` None, matching keys are dropped.
     """
 
     theirs: str
     ours: str | None
 
     def match(self, key: str) -> re.Match[str] | None:
-        """A match of the beginning of a key with `theirs`, each `*` a group; None if it does not begin so."""
+        """Match the beginning of a key with `theirs`, each `*` a group; None if it does not match."""
         pattern = re.escape(self.theirs).replace(r"\*", "([^.]*)")
         return re.match(rf"{pattern}(?=\.|\Z)", key)
 
     def rename(self, match: re.Match[str]) -> str | None:
-        """The name here of a key that begins so; None if it is left out."""
+        """Our key for a key that matched; None if the rule drops it."""
         if self.ours is None:
             return None
         texts = iter(match.groups())
@@ -44,11 +45,12 @@ class KeyRule:
 
 @dataclass(frozen=True, slots=True)
 class WeightSource:
-    """State dicts of one origin: rules for their keys, or `order`, if they have the same layers in the same order.
+    """The state dicts of one source, such as torchvision, and how they map to the network's weights.
 
-    `order` has the first parts of their keys, as they come; within each, the layers are counted by numbers.
+    `keys` are rules that rename their keys. Instead, `order` is for state dicts with the same layers in the same order:
+    it lists the first parts of their keys, such as `features` and `classifier`, below which layers are numbered.
 
-    `params` are the parameters without which the weights would fit and be wrong.
+    `params` are values of the spec's parameters that the weights need: with others they may fit and still be wrong.
     """
 
     name: str
@@ -59,7 +61,7 @@ class WeightSource:
     span: Span | None = None
 
     def rename(self, key: str) -> str | None:
-        """The name of a key here, by the first rule that is for it; its own if none is."""
+        """Our key for one of theirs, by the first rule that matches; unchanged if none does, None if it is dropped."""
         for rule in self.keys:
             if match := rule.match(key):
                 return rule.rename(match)
@@ -69,7 +71,7 @@ class WeightSource:
 def read_sources(
     entries: Mapping[str, Entry], parameters: Mapping[str, SpecParameter], findings: Findings
 ) -> tuple[WeightSource, ...]:
-    """The sources that a spec names under `weights`."""
+    """Read the sources that a spec lists under `weights`."""
     sources: list[WeightSource] = []
     for name, entry in entries.items():
         try:
@@ -96,7 +98,7 @@ def _source(name: str, entry: Entry, parameters: Mapping[str, SpecParameter]) ->
             wrong.add(Diagnostic("NS204", f"the spec has no parameter `{parameter}`", value.key_span, help=help))
         elif not fits(setting, declared.kind):
             message = f"`{parameter}` takes {words_for(declared.kind)}, not {show(setting)}"
-            wrong.add(Diagnostic("NS206", message, value.value.span, help=way_to_kind(setting, declared.kind)))
+            wrong.add(Diagnostic("NS206", message, value.value.span, help=kind_hint(setting, declared.kind)))
     rules: list[KeyRule] = []
     for theirs, ours in data.section("keys").items():
         text = plain_data(ours.value)

@@ -6,7 +6,7 @@ from netspec.spec.schema.parts import TEXT, Schema, closed_mapping, described, r
 
 
 def claim_definitions() -> Schema:
-    """`expect` of a network and of a step, as definitions; a test holds them against those that are checked."""
+    """The definitions of `expect` of a network and of a step; a test compares them with `netspec.expect`."""
     figure = {"type": ["integer", "string"], "pattern": r"^\d+(\.\d+)?\s*[KMGBT]$"}
     count = {"anyOf": [figure, {"type": "array", "items": figure, "minItems": 1}]}
     totals = {
@@ -39,13 +39,13 @@ def claim_definitions() -> Schema:
 
 
 def weight_origins() -> Schema:
-    """`weights` of a file, or of one of its networks, as a definition."""
+    """The definition of `weights` of a file, or of one of its networks."""
     description = "Whose state dicts fit, by a name for each origin, such as torchvision."
     return {"description": description, "type": "object", "additionalProperties": ref("weights")}
 
 
 def weight_origin() -> Schema:
-    """A source of weights, as a definition."""
+    """The definition of one source under `weights`."""
     key = {"type": ["string", "null"], "pattern": r"^[A-Za-z0-9_*]+(\.[A-Za-z0-9_*]+)*$"}
     properties = {
         "title": described("What reports call the origin.", TEXT),

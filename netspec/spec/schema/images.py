@@ -1,4 +1,4 @@
-"""The JSON Schema of what goes in and comes out: inputs, outputs, `preprocess` and `labels`."""
+"""The JSON Schema of inputs and outputs, with `preprocess` and `labels`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _OUTPUT: Mapping[str, Schema] = {
 
 
 def input_and_output_definitions() -> Schema:
-    """Inputs and outputs, as definitions."""
+    """The definitions of an input and an output."""
     return {
         "input": {
             "description": "A shape: sizes, batch first; each an int, an expression over parameters, or a capital for "
@@ -61,7 +61,7 @@ def input_and_output_definitions() -> Schema:
 
 
 def image_definitions() -> Schema:
-    """`preprocess` and `labels` of a file, or of one of its networks, as definitions."""
+    """The definitions of `preprocess` and `labels` of a file, or of one of its networks."""
     side: Schema = {"type": ["integer", "array"], "minimum": 1, "maximum": MAX_IMAGE_SIDE, "minItems": 2, "maxItems": 2}
     side["items"] = {"type": "integer", "minimum": 1, "maximum": MAX_IMAGE_SIDE}
     numbers: Schema = {"type": ["number", "array"], "items": NUMBER, "minItems": 1, "maxItems": max(IMAGES)}

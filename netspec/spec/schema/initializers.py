@@ -10,7 +10,7 @@ from netspec.spec.schema.parts import NUMBER, Schema, pattern_of, ref
 
 
 def initializer_definitions() -> Schema:
-    """`init`, an initialiser, and the options of each function, as definitions."""
+    """The definitions of `init`, of an initialiser, and of the options of each function."""
     functions = {name: ref(f"init-{name}") for name in INITIALIZERS}
     return {
         "init": {
@@ -23,7 +23,7 @@ def initializer_definitions() -> Schema:
             "description": "A function of torch.nn.init without its underscore, by name or with its options; a number; "
             "or a list of numbers.",
             "type": ["string", "object", "number", "array"],
-            # As of steps: the first alternative is what an editor offers, and the pattern is the rule.
+            # An editor offers the first alternative; the pattern decides which names are valid. (So do steps.)
             "anyOf": [{"enum": list(INITIALIZERS)}, {"type": ["string", "object", "number", "array"]}],
             "pattern": f"^({'|'.join(INITIALIZERS)})_?$",
             "patternErrorMessage": "torch.nn.init has no function of this name",
@@ -40,7 +40,7 @@ def initializer_definitions() -> Schema:
 
 
 def _options(function: str, options: Mapping[str, Any]) -> Schema:
-    """A function's argument: its options by name."""
+    """The schema of a function's options by name."""
     properties: Schema = {}
     for name, kind in options.items():
         properties[name] = {"enum": list(kind)} if isinstance(kind, tuple) else NUMBER  # pyright: ignore[reportUnknownArgumentType]

@@ -62,7 +62,7 @@ _EMBEDDED: Mapping[str, Schema] = {
 
 
 def parameter_definitions() -> Schema:
-    """Parameters of files and of blocks, and their defaults, as definitions."""
+    """The definitions of the parameters of files and of blocks, and of their defaults."""
     return {
         "params": _parameters(
             "Parameters: a default for each, or its type where it must be given.",
@@ -83,7 +83,7 @@ def parameter_definitions() -> Schema:
 
 
 def _parameters(description: str, kinds: list[str]) -> Schema:
-    """Parameters by name: the type of each, one of `kinds`, or its default."""
+    """The schema of parameters by name: each has one of the types `kinds`, or a default."""
     return {
         "description": description,
         "type": "object",
@@ -93,7 +93,7 @@ def _parameters(description: str, kinds: list[str]) -> Schema:
 
 
 def network_definitions() -> Schema:
-    """A block, one of several networks, and an embedded spec, as definitions."""
+    """The definitions of a block, of one of several networks, and of an embedded spec."""
     return {
         "block": _outline(BlockOutline, _BLOCK),
         "one-network": _outline(NetworkOutline, _NETWORK),
@@ -106,7 +106,7 @@ def network_definitions() -> Schema:
 
 
 def _outline(model: type[BaseModel], properties: Mapping[str, Schema]) -> Schema:
-    """A mapping with the keys of a model of the language."""
+    """The schema of a mapping with the keys of a Pydantic model of `spec.read.keys`."""
     return {
         "type": "object",
         "properties": {key: properties[key] for key in model.model_fields},

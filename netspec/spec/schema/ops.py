@@ -1,4 +1,4 @@
-"""The JSON Schema of ops: a definition for each, made from its class, and rules for steps that use them."""
+"""The JSON Schema of ops: a definition for each, derived from its class, and rules for steps that use them."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _KEPT_KEYWORDS = (
     "minItems",
     "maxItems",
 )
-"""The keywords that are kept of Pydantic's schema of a value; what others say is left open."""
+"""The keywords of Pydantic's schemas that are kept; the constraints of others are dropped."""
 
 
 def definition_of(cls: type[Op]) -> str:
-    """The name of an op's definition; with a `-`, so that no definition of the language has it."""
+    """The name of an op's definition; no other definition of the schema begins with `op-`."""
     return f"op-{cls.opname}"
 
 
 def op_schema(cls: type[Op]) -> Schema:
-    """An op's argument: attributes by name, a bare value for the principal one, or nothing."""
+    """The schema of an op's argument: attributes by name, a bare value for the principal one, or nothing."""
     values = _values(cls)
     properties = _properties(cls, values)
     if issubclass(cls, Merge):
@@ -53,18 +53,18 @@ def op_schema(cls: type[Op]) -> Schema:
 
 
 def _bare_value(options: list[Schema]) -> Schema:
-    """A value of the principal attribute in place of the op's attributes by name."""
+    """The keywords that also allow a bare value: a value of the principal attribute, whose schemas are `options`."""
     types = ["string" if option == EXPRESSION else option.get("type") for option in options]
     allowed = list(dict.fromkeys(["object", *types, "null"])) if all(types) else _NOT_A_LIST
-    # A condition and no choice: of what is wrong in a choice an editor tells little.
+    # A condition, not `anyOf`: editors report little about the errors inside a choice.
     schema: Schema = {"type": allowed, "if": {"not": {"type": ["object", "null"]}}, "then": _any_of(options)}
     words = [option for option in options if "enum" in option]
-    # Words for an editor to offer, which it does not where they stand behind a condition.
+    # Editors offer words in `anyOf`, and not those behind a condition.
     return schema | {"anyOf": [*words, {"type": allowed}]} if words else schema
 
 
 def defaults_schema(cls: type[Op]) -> Schema:
-    """The defaults of an op: its attributes, and `init`."""
+    """The schema of an op's entry in `defaults`: its attributes, and `init`."""
     at = f"{definition_of(cls)}/properties"
     properties = {name: ref(f"{at}/{name}") for name in cls.model_fields}
     return {
@@ -81,12 +81,12 @@ def required_attributes(cls: type[Op]) -> list[str]:
 
 
 def bare_step(cls: type[Op]) -> Schema:
-    """The op's name as a whole step, which an editor offers and explains."""
+    """The schema of a step that is the op's name alone, which an editor offers and explains."""
     return {"const": cls.opname, "description": first_line(cls).replace("`", "")}
 
 
 def siblings_of(cls: type[Op]) -> Schema:
-    """The keys beside an op in its step: siblings, and `from` with as many values as the op takes."""
+    """The rules for the keys beside an op: which there are, and how many values `from` may name."""
     least, most = cls.inputs
     schema: Schema = {"propertyNames": {"enum": [cls.opname, *SIBLINGS]}}
     if issubclass(cls, Merge):
@@ -99,14 +99,14 @@ def siblings_of(cls: type[Op]) -> Schema:
 
 
 def complete_step_definition(ops: Iterable[type[Op]]) -> Schema:
-    """A step that has all its op requires, for files whose `defaults` supply none of it."""
+    """The rule that a step has all attributes its op requires, for files whose `defaults` supply none of them."""
     arguments: Schema = {}
     never_bare: list[str] = []
     for cls in ops:
         names = required_attributes(cls)
         if names:
             never_bare.append(cls.opname)
-            # A bare value does where the principal attribute is all that is required.
+            # A bare value is enough if only the principal attribute is required.
             types = [t for t in _NOT_A_LIST if t != "null"] if names == [cls.principal] else ["object"]
             message = f"{cls.opname} needs {' and '.join(names)}"
             arguments[cls.opname] = {"type": types, "required": names, "errorMessage": message}
@@ -120,7 +120,7 @@ def complete_step_definition(ops: Iterable[type[Op]]) -> Schema:
 
 
 def known_step_definition(ops: Iterable[type[Op]]) -> Schema:
-    """A step that names an op, for files in which nothing else can be named: they have no blocks."""
+    """The rule that a step names an op, for files without blocks, whose steps can name nothing else."""
     ops = list(ops)
     names = [cls.opname for cls in ops]
     inner = {c.opname: {"properties": {"branches": _every(ref("known-body"))}} for c in ops if issubclass(c, Merge)}
@@ -135,7 +135,7 @@ def known_step_definition(ops: Iterable[type[Op]]) -> Schema:
 
 
 def none_required(ops: Iterable[type[Op]]) -> Schema:
-    """The `defaults` of a file that supply nothing which an op requires."""
+    """The schema of `defaults` that supply no attribute which an op requires."""
     needed = {cls.opname: required_attributes(cls) for cls in ops}
     return {"properties": {op: {"properties": dict.fromkeys(names, False)} for op, names in needed.items() if names}}
 
@@ -145,7 +145,7 @@ def _every(schema: Schema) -> Schema:
 
 
 def _by_pattern(schemas: Schema) -> Schema:
-    """Properties by patterns: an editor offers the keys of `properties`, and these are offered elsewhere already."""
+    """Schemas by patterns of keys: an editor would offer keys of `properties` twice."""
     return {f"^{name}$": schema for name, schema in schemas.items()}
 
 
@@ -161,11 +161,14 @@ def _in_markdown(cls: type[Op]) -> str:
     return "\n\n".join(lines)
 
 
-# Attributes. Pydantic says what a field takes; an expression can stand for it, and for each item of a list.
+# Attributes. Pydantic describes the values of a field; an expression may replace each, and each item of a list.
 
 
 class _Generator(GenerateJsonSchema):
-    """Pydantic's schemas of values as they are written, left open where a validator may accept more."""
+    """Pydantic's schemas of attribute values.
+
+    A value with a validator may be anything, unless `json_schema_input_type` declares what the validator takes.
+    """
 
     def function_before_schema(self, schema: Any) -> JsonSchemaValue:
         return super().function_before_schema(schema) if "json_schema_input_schema" in schema else {}
@@ -181,7 +184,7 @@ class _Generator(GenerateJsonSchema):
 
 
 def _values(cls: type[Op]) -> dict[str, list[Schema]]:
-    """The alternatives for each attribute; `{}` where anything may stand."""
+    """The alternative schemas of each attribute's values; `{}` allows any value."""
     properties = cls.model_json_schema(schema_generator=_Generator, by_alias=False).get("properties", {})
     return {name: _or_expression(properties.get(name, {})) for name in cls.model_fields}
 
@@ -207,7 +210,7 @@ def _properties(cls: type[Op], values: dict[str, list[Schema]]) -> Schema:
 
 
 def _or_expression(schema: Schema) -> list[Schema]:
-    """A value as Pydantic describes it, or an expression that gives one."""
+    """The alternatives of Pydantic's schema, and an expression."""
     options = list(_options(schema))
     if {} in options:
         return [{}]
@@ -219,13 +222,13 @@ def _any_of(options: list[Schema]) -> Schema:
 
 
 def _options(schema: Schema) -> Iterable[Schema]:
-    """The alternatives of a schema by Pydantic, one after another, in the words of draft 7."""
+    """The alternatives of a schema by Pydantic, in the keywords of draft 7."""
     if "anyOf" in schema:
         for option in cast(list[Schema], schema["anyOf"]):
             yield from _options(option)
         return
     kept = {key: schema[key] for key in _KEPT_KEYWORDS if key in schema}
-    # Draft 7 has no `prefixItems`: the items are given one by one, or by one schema where they are alike.
+    # Draft 7 has no `prefixItems`: `items` is a list of schemas, or one schema for equal items.
     items = cast("list[Schema]", schema.get("prefixItems", []))
     if items:
         each = [_any_of(_or_expression(item)) for item in items]

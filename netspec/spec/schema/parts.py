@@ -1,4 +1,4 @@
-"""The vocabulary of the JSON Schema: patterns, descriptions and mappings, and the definitions of names."""
+"""Parts of JSON Schemas: patterns, descriptions, mappings, and the definitions of names."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from netspec.naming import IDENTIFIER, MAX_NAME, MODULE_ATTRIBUTES
 Schema = dict[str, Any]
 
 NAME = f"^{IDENTIFIER.pattern.removesuffix(chr(92) + 'Z')}$"
-"""The pattern of names in general."""
+"""The pattern of all names."""
 VALUE = NAME.replace("$", r"(\.[A-Za-z_][A-Za-z0-9_]*)?$")
-"""The pattern of values: a step's name, and one of its outputs behind a dot."""
+"""The pattern of values: a step's name, and optionally a dot and one of its outputs."""
 NUMBER = {"type": "number"}
 TEXT = {"type": "string"}
 
@@ -36,20 +36,20 @@ def pattern_of(words: Iterable[str]) -> str:
 
 
 def pattern_except(words: Iterable[str], rest: str = "") -> str:
-    """A pattern that matches all but these words; unlike `not`, a pattern can have a message of its own in editors."""
+    """A pattern that matches all but these words; unlike `not`, editors can show a message of its own for it."""
     return f"^(?!({'|'.join(words)})$){rest}"
 
 
 def described(description: str, schema: Schema) -> Schema:
-    """A schema with a description, in Markdown too where it has code in it."""
-    if "$ref" in schema:  # beside which draft 7 reads nothing
+    """A schema with a description, also in Markdown if it contains code."""
+    if "$ref" in schema:  # draft 7 ignores keywords beside it
         return schema
     marked = {"markdownDescription": description} if "`" in description else {}
     return {"description": description.replace("`", ""), **marked, **schema}
 
 
 def name_schema(taken: Iterable[str], first: str) -> Schema:
-    """A name that begins with one of the characters `first`, and is not taken."""
+    """The schema of a name that is not taken, and begins with a character of the class `first`, such as `A-Za-z`."""
     return {
         "type": "string",
         "pattern": pattern_except(sorted(taken), NAME.replace("A-Za-z_", first, 1).removeprefix("^")),
@@ -59,22 +59,22 @@ def name_schema(taken: Iterable[str], first: str) -> Schema:
 
 
 def required_keys(model: type[BaseModel]) -> list[str]:
-    """The keys of a model of the language that must be there."""
+    """The required keys of a Pydantic model of `spec.read.keys`."""
     return [key for key, field in model.model_fields.items() if field.is_required()]
 
 
 def literal_values(model: type[BaseModel], key: str) -> list[Any]:
-    """The values of a key of the language that is a `Literal`."""
+    """The values of a key whose type is a `Literal`, in a Pydantic model of `spec.read.keys`."""
     return list(get_args(model.model_fields[key].annotation))
 
 
 def closed_mapping(properties: Schema, description: str) -> Schema:
-    """A mapping with these keys and no others."""
+    """The schema of a mapping with these keys and no others."""
     return {"description": description, "type": "object", "properties": properties, "additionalProperties": False}
 
 
 def name_definitions() -> Schema:
-    """The names that things may have, as definitions."""
+    """The definitions of the names of outputs, modules, parameters and symbols."""
     return {
         "output-name": name_schema(keyword.kwlist, "A-Za-z"),
         "module-name": name_schema({*keyword.kwlist, *MODULE_ATTRIBUTES}, "A-Za-z"),
@@ -84,15 +84,15 @@ def name_definitions() -> Schema:
 
 
 def expression_definition() -> Schema:
-    """An expression, as far as a pattern can tell."""
+    """The definition of an expression, as far as a pattern can tell."""
     return {
-        # A comment and no description, which would hide that of the attribute it stands for.
+        # `$comment`, since a description would hide that of the attribute.
         "title": "an expression",
         "$comment": "An expression: parameters, index, sizes as input.channels, numbers, operators, x if c else y; "
         f"functions are {', '.join(EXPRESSION_FUNCTIONS)}.",
         "type": "string",
         "maxLength": MAX_LENGTH,
-        # The characters it is made of, `**` left out; a number in quotes is text.
+        # The characters of expressions, without `**`; a number in quotes is text.
         "pattern": r"^(?!\s*-?[0-9.]+\s*$)([\s\w.$+/%<>=!()\[\],-]|\*(?!\*)|'[^']*')+$",
         "patternErrorMessage": "this is no number, and no expression of the spec language",
     }

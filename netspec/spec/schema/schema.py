@@ -1,7 +1,7 @@
 """The JSON Schema of a spec (draft 7), which gives editors completion, documentation and a first check.
 
-It follows from the ops and from the models of the language. It refuses nothing that netspec accepts of steps that
-are built, and it can't see everything: names in reach, parameters of blocks, and shapes are netspec's to check.
+It is derived from the ops and from the models of the language. It accepts each spec that netspec accepts, except for
+errors in steps that are never elaborated. It can't check names in reach, parameters of blocks, or shapes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def spec_schema(ops: Iterable[type[Op]]) -> Schema:
 
 
 def _network_or_networks() -> Schema:
-    """Which sections stand together: a file that extends another has no steps, and one network has `inputs`."""
+    """The rules about sections that go together: a file with `extends` has no steps, for example."""
     return {
         "if": {"properties": {"extends": TEXT}, "required": ["extends"]},
         "then": {"properties": {"network": False, "networks": False, "outputs": False}},
@@ -57,13 +57,13 @@ def _network_or_networks() -> Schema:
 
 
 def _rules(ops: list[type[Op]]) -> list[Schema]:
-    """Rules for all steps of a file, by what else stands in it: `defaults`, and blocks of its own or of others.
+    """The rules for all steps of a file, which depend on its `defaults` and blocks.
 
-    The keys are patterns, since an editor offers those of `properties`, and these are offered already.
+    The keys are patterns: an editor would offer keys of `properties` twice.
     """
 
     def bodies(definition: str) -> Schema:
-        """All bodies of a file follow a definition."""
+        """The rule that all bodies of a file follow a definition."""
         body = ref(definition)
         return {
             "patternProperties": {
@@ -81,7 +81,7 @@ def _rules(ops: list[type[Op]]) -> list[Schema]:
 
 
 def _definitions(ops: list[type[Op]]) -> Schema:
-    """All that the schema refers to, by name."""
+    """All definitions of the schema."""
     return {
         **name_definitions(),
         "expression": expression_definition(),

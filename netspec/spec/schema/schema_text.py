@@ -1,4 +1,4 @@
-"""A JSON Schema as text that people can read."""
+"""Writes a JSON Schema as text that people can read."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from netspec.spec.schema.parts import Schema
 
 
 def schema_text(schema: Schema) -> str:
-    """A schema as JSON that people can read: what fits a line stands on one."""
+    """A schema as JSON that people can read: each value is on one line if it fits."""
     return _text(schema, 0) + "\n"
 
 
 def _text(value: Any, indent: int) -> str:
-    """A value as JSON whose first line is indented already, and the others by `indent` or more."""
+    """A value as JSON; its first line follows text at `indent`, and further lines are indented by `indent` or more."""
     line = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, dict | list) or not value or indent + len(line) <= 110:
         return line

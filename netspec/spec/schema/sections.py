@@ -1,4 +1,4 @@
-"""The JSON Schema of a file's sections: the keys at its top."""
+"""The JSON Schema of a file's sections, which are its top-level keys."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from netspec.spec.schema.parts import TEXT, Schema, described, literal_values, n
 
 
 def sections(ops: Iterable[type[Op]]) -> Schema:
-    """The schema of each section, in the order in which the language has them."""
+    """The schema of each section, in the order of the language."""
     ops = list(ops)
     schemas = {**_head(), **_parts(ops), **_networks(ops), **_claims_and_data()}
     return {key: schemas[key] for key in Outline.model_fields}
 
 
 def _head() -> Schema:
-    """Sections that say what the file is, and which other files it needs."""
+    """The sections that describe the file, and name the other files it needs."""
     return {
         "netspec": described("The version of the language.", {"enum": literal_values(Outline, "netspec")}),
         "name": described(
@@ -41,7 +41,7 @@ def _head() -> Schema:
 
 
 def _parts(ops: list[type[Op]]) -> Schema:
-    """Sections that a network's steps read: parameters, inputs, blocks and defaults."""
+    """The sections that steps read: parameters, inputs, blocks and defaults."""
     return {
         "params": ref("params"),
         "inputs": described(
@@ -64,7 +64,7 @@ def _parts(ops: list[type[Op]]) -> Schema:
 
 
 def _networks(ops: list[type[Op]]) -> Schema:
-    """Sections with the network's steps, or with several networks, and what comes out."""
+    """The sections with the steps of one or several networks, and the outputs."""
     return {
         "network": ref("network"),
         "networks": described(
@@ -79,7 +79,7 @@ def _networks(ops: list[type[Op]]) -> Schema:
 
 
 def _claims_and_data() -> Schema:
-    """Sections about the network: claims, state dicts that fit, images that go in, and labels."""
+    """The sections about the network: claims, sources of weights, preprocessing and labels."""
     return {
         "expect": ref("claims"),
         "weights": ref("sources"),
@@ -89,6 +89,6 @@ def _claims_and_data() -> Schema:
 
 
 def _name_of_a_use(ops: list[type[Op]]) -> Schema:
-    """The name of a block or network, which no op and no sibling of a step has."""
+    """The schema of a block's or network's name: no op and no sibling of a step may have it."""
     taken = [*SIBLINGS, "network", *(cls.opname for cls in ops)]
     return {"allOf": [ref("module-name"), {"pattern": pattern_except(taken)}]}

@@ -1,4 +1,4 @@
-"""The JSON Schema of bodies and their steps: ops, blocks, networks and merges, with what stands beside them."""
+"""The JSON Schema of bodies and their steps: ops, blocks, networks and merges, with the siblings beside them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _SIBLING: Mapping[str, Schema] = {
     "share": described("An earlier step of this body, whose weights it uses.", {"type": "string", "pattern": NAME}),
     "init": ref("init"),
 }
-"""The siblings of a step's op, without `expect`, which only the network's own steps have."""
+"""The siblings of a step's op, except `expect`, which only the steps of a network's body have."""
 
 
 _USE: Schema = {
@@ -59,7 +59,7 @@ _BRANCHES: Schema = {
 
 
 def step_definitions(ops: Iterable[type[Op]]) -> Schema:
-    """Bodies, steps, uses of blocks, and branches, as definitions."""
+    """The definitions of bodies, steps, uses of blocks, and branches."""
     ops = list(ops)
     return {
         **_bodies(),
@@ -72,7 +72,7 @@ def step_definitions(ops: Iterable[type[Op]]) -> Schema:
 
 
 def _bodies() -> Schema:
-    """Lists of steps: the network's own, those of blocks and branches, and stricter ones for some files."""
+    """The definitions of lists of steps: of a network, of blocks and branches, and stricter ones for some files."""
 
     def body(description: str, expect: Schema | bool, **more: Any) -> Schema:
         steps = {"allOf": [ref("step"), {"properties": {"expect": expect}}]}
@@ -88,7 +88,7 @@ def _bodies() -> Schema:
 
 
 def _step(ops: list[type[Op]]) -> Schema:
-    """A step, as far as it can be told without the file's blocks and `defaults`."""
+    """The definition of a step, as far as it does not depend on the file's blocks and `defaults`."""
     names = [*(cls.opname for cls in ops), "network"]
     bare = [bare_step(cls) for cls in ops if not issubclass(cls, Merge) and not required_attributes(cls)]
     merges = [cls.opname for cls in ops if issubclass(cls, Merge)]
@@ -99,7 +99,7 @@ def _step(ops: list[type[Op]]) -> Schema:
         "type": types,
         "pattern": NAME,
         "patternErrorMessage": "a step is the name of an op or a block, or a mapping; after a colon comes a space",
-        # The last alternative is open: the others are what an editor offers.
+        # The last alternative allows all; an editor offers the others.
         "anyOf": [*bare, {"type": types}],
         "properties": {**{cls.opname: ref(definition_of(cls)) for cls in ops}, **siblings},
         "propertyNames": {"pattern": NAME},
@@ -110,7 +110,7 @@ def _step(ops: list[type[Op]]) -> Schema:
                 "patternErrorMessage": "this op joins values: it needs branches under it, or `from: [a, b]` beside it",
             },
             {"not": {"type": "object", "propertyNames": {"enum": list(SIBLINGS)}}},
-            # Which blocks there are is not known here: several keys are refused where all may be blocks.
+            # A schema can't know the file's blocks: of keys that are no ops and no siblings, only one is allowed.
             {"if": {"propertyNames": {"not": {"enum": [*SIBLINGS, *names]}}}, "then": {"maxProperties": 1}},
             {"if": {"propertyNames": {"not": {"enum": names[:-1]}}}, "then": {"properties": {"init": False}}},
         ],

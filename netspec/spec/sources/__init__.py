@@ -1,1 +1,1 @@
-"""Where the text of a spec comes from: bundled specs by name, files by path, and models that hold a spec."""
+"""Finds the text of a spec: bundled specs by name, files by path, and ONNX models with a spec in them."""

@@ -1,4 +1,4 @@
-"""Aliases of the bundled specs: names that people type and that mean one network only, such as `vgg16`."""
+"""Aliases of the bundled specs: common names that mean exactly one of them, such as `vgg16`."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ ALIASES: Mapping[str, tuple[str, Params]] = {
     **{f"resnet{depth}": (f"resnet{depth}_cifar", _NONE) for depth in (20, 32, 44, 56, 110, 1202)},
     **{f"cifar_resnet{depth}": (f"resnet{depth}_cifar", _NONE) for depth in (20, 32, 44, 56, 110, 1202)},
 }
-"""Each alias with the bundled spec that it means, and the parameters that it sets."""
+"""The bundled spec that each alias means, and the parameters that it sets."""
 
 _SIMILAR_NETWORKS = frozenset({"resnext", "resnest", "iresnet", "xresnet"})
-"""Networks that are not bundled, whose names are one letter away from those of bundled ones."""
+"""Networks that are not bundled, but whose names are one letter away from those of bundled ones."""
 _MIN_LENGTH = 5
-"""The least length of a name in which one letter may be a slip."""
+"""The shortest name in which one letter may be a typing error."""
 
 
 def resolve_alias(name: str, bundled: Iterable[str]) -> tuple[str, Params] | None:
-    """The bundled spec that a name or alias means, and the parameters that it sets; None where it means none.
+    """The bundled spec that a name or alias means, and the parameters that it sets; None for other names.
 
     Letter case, `-`, `_`, `.` and spaces make no difference.
 
@@ -52,7 +52,7 @@ def resolve_alias(name: str, bundled: Iterable[str]) -> tuple[str, Params] | Non
     if len(name) > MAX_NAME:
         return None
     meanings = {_normalized(alias): meaning for alias, meaning in ALIASES.items()}
-    meanings |= {_normalized(own): (own, _NONE) for own in bundled}
+    meanings |= {_normalized(spec): (spec, _NONE) for spec in bundled}
     return meanings.get(_normalized(name))
 
 
@@ -62,16 +62,16 @@ def aliases_of(bundled: str) -> dict[str, Params]:
 
 
 def params_text(params: Params) -> str:
-    """Parameters as a spec's text has them, without brackets: `batch_norm: true`."""
+    """Parameters as YAML without brackets: `batch_norm: true`."""
     return ", ".join(f"{name}: {str(value).lower()}" for name, value in params.items())
 
 
 def name_hint(name: str, bundled: Iterable[str]) -> str:
-    """A hint `did you mean ...?` at the only name that is one typing error away; "" where there is none, or several."""
+    """A hint `did you mean ...?` about the only name that is one typing error away; "" if there is none, or several."""
     key = _normalized(name[: MAX_NAME + 1])
     if not _MIN_LENGTH <= len(key) <= MAX_NAME or re.sub(r"\d.*", "", key) in _SIMILAR_NETWORKS:
         return ""
-    # Another number is another network, unless its digits only changed places.
+    # A different number means a different network, unless its digits only changed places.
     near = [n for n in (*bundled, *ALIASES) if _digits(n) == _digits(name) and _one_slip(key, _normalized(n))]
     return f"did you mean `{near[0]}`?" if len(near) == 1 else ""
 
@@ -85,7 +85,7 @@ def _digits(name: str) -> list[str]:
 
 
 def _one_slip(a: str, b: str) -> bool:
-    """Whether one letter added, removed or replaced, or two that changed places, turn one text into the other."""
+    """Return whether two texts differ by one letter added, removed or replaced, or by two swapped neighbours."""
     short, long = sorted((a, b), key=len)
     if len(long) - len(short) > 1:
         return False

@@ -1,4 +1,4 @@
-"""The spec in the metadata of an ONNX model that netspec exported, read without the packages for ONNX."""
+"""Reads the spec in the metadata of an ONNX model that netspec exported, without the `onnx` package."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 
 
 class _Damaged(Exception):
-    """The bytes are no message of protobuf, or are cut off."""
+    """The bytes are not a protobuf message, or are truncated."""
 
 
 def read_exported_spec(path: Path, shown: str) -> bytes:
-    """The text of the spec in a model's metadata; the graph, which may be gigabytes, is skipped.
+    """Read the text of the spec in a model's metadata; the graph, which may be gigabytes, is skipped.
 
-    `shown` is the path as errors show it. Raises NetspecError NS502 for a file that is no model, and for a model
+    `shown` is the path as errors show it. Raises NetspecError NS502 for a file that is no ONNX model, and for a model
     without a spec.
     """
     try:
@@ -57,7 +57,7 @@ def _producer_text(producer: bytes) -> str:
 
 
 def _read(file: IO[bytes]) -> tuple[bytes, bytes | None, bool]:
-    """The name of a model's producer, its spec, and whether it has a graph at all."""
+    """The producer's name and the spec of a model, and whether the model has a graph."""
     producer, spec, has_graph = b"", None, False
     for number, length in _fields(file, os.fstat(file.fileno()).st_size):
         has_graph = has_graph or number == _GRAPH
@@ -74,7 +74,10 @@ def _read(file: IO[bytes]) -> tuple[bytes, bytes | None, bool]:
 
 
 def _fields(file: IO[bytes], end: int) -> Iterator[tuple[int, int]]:
-    """The number and length of each field up to `end` that has a length; the file stands at its first byte."""
+    """The number and length of each length-delimited field before the offset `end`.
+
+    Each time, the file is at the first byte of the field's content.
+    """
     for _ in range(MAX_EXPORTED_FIELDS):
         if file.tell() >= end:
             return
@@ -97,7 +100,7 @@ def _fields(file: IO[bytes], end: int) -> Iterator[tuple[int, int]]:
 
 
 def _varint(file: IO[bytes]) -> int:
-    """The integer that is encoded next in the file, seven bits in a byte."""
+    """Read a varint: an integer in groups of seven bits, one in each byte."""
     value = 0
     for shift in range(0, 70, 7):
         byte = file.read(1)

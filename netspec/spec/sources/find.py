@@ -1,4 +1,4 @@
-"""Finding specs: bundled ones by name, others by path, never outside the folder of the file that asks."""
+"""Finds specs: bundled ones by name, others by path; a spec can't name files outside its own folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from netspec.spec.text.parse import parse_text
 
 
 def find(name: str) -> Source:
-    """The spec of this name or path: `vgg_e` (or `VGG-19`), `x.yaml`, a model `x.onnx`, or `-` for standard input."""
+    """Read the spec of a name or path: `vgg_e` (or `VGG-19`), `x.yaml`, a model `x.onnx`, or `-` for standard input."""
     if name in ("-", "<stdin>"):
         return Source("<stdin>", decode(sys.stdin.buffer.read(MAX_FILE_BYTES + 1), "<stdin>"))
     if name.endswith(MODEL_SUFFIX):
@@ -32,7 +32,7 @@ def find(name: str) -> Source:
         return read_file(Path(name), name)
     if (source := bundled_source(name)) is not None:
         return source
-    # What may be meant as a file is never taken for another name of a bundled spec.
+    # The name of an existing file is never taken as the alias of a bundled spec.
     hint = _file_hint(name)
     meaning = resolve_alias(name, bundled_names())
     if hint or meaning is None:
@@ -42,7 +42,7 @@ def find(name: str) -> Source:
 
 
 def _file_hint(name: str) -> str:
-    """A hint at a file of this name, if there is one."""
+    """A hint about a file of this name; "" if there is none."""
     for suffix in SPEC_SUFFIXES:
         if os.path.isfile(f"{name}{suffix}"):
             return f"a file of yours is given with its suffix: `{name}{suffix}`"
@@ -50,7 +50,7 @@ def _file_hint(name: str) -> str:
 
 
 def _alias_source(alias: str, bundled: str, params: Params) -> Source:
-    """The spec that another name means: the bundled one, or a spec that extends it by parameters."""
+    """The spec of an alias: the bundled one, or a spec that extends it with the alias's parameters."""
     base = bundled_source(bundled)
     assert base is not None
     if not params:
@@ -69,18 +69,18 @@ def _alias_source(alias: str, bundled: str, params: Params) -> Source:
 
 
 def _read_model(name: str) -> Source:
-    """The spec in a model that netspec exported."""
+    """Read the spec in a model that netspec exported."""
     check_path(name)
     if not os.path.isfile(name):
         return read_file(Path(name), name)
     note_input(name)
-    # It stands in no folder, and names no files: a model from elsewhere reads none.
+    # A name in `<...>` has no folder, so the spec can name no files: a downloaded model must not read any.
     shown = f"<{name}: {SPEC_KEY}>"
     return Source(shown, decode(read_exported_spec(Path(name), name), shown))
 
 
 def find_network(name: str) -> tuple[Source, str]:
-    """The spec of a name or path, and which of its networks is meant: `gan:generator`, or "" where none is said."""
+    """Read the spec of a name or path such as `gan:generator`; return it with the name of the network, or ""."""
     spec, network = named_network(name)
     if network and not os.path.exists(name):
         return find(spec), network
@@ -88,7 +88,7 @@ def find_network(name: str) -> tuple[Source, str]:
 
 
 def named_network(name: str) -> tuple[str, str]:
-    """Split a spec's name from that of one of its networks, which is "" where none is said.
+    """Split the name of a spec from that of one of its networks, which may be missing.
 
     >>> named_network("gan:generator"), named_network("vgg_e")
     (('gan', 'generator'), ('vgg_e', ''))
@@ -98,7 +98,10 @@ def named_network(name: str) -> tuple[str, str]:
 
 
 def find_beside(name: str, asker: Source, span: Span) -> Source:
-    """The spec that another one names: by path from its own folder, which it can't leave, or a bundled one."""
+    """Read a spec that another one, `asker`, names: a path relative to its folder, or a bundled spec.
+
+    Raises NetspecError NS213 for a path outside that folder.
+    """
     if not looks_like_path(name):
         return _find_bundled(name, span)
     folder = Path(asker.name).parent
@@ -114,12 +117,12 @@ def find_beside(name: str, asker: Source, span: Span) -> Source:
     if not within:
         help = "put it into the same folder, or below"
         fail("NS213", f"`{name}` is outside the folder of this file", span, help=help)
-    # The resolved path is what is read, wherever a link may point by then.
+    # Read the resolved path: a symbolic link may have changed since the check.
     return read_file(resolved, str(path), span)
 
 
 def _find_bundled(name: str, span: Span) -> Source:
-    """The bundled spec that another spec names: by its own name, since other names are for people at a prompt."""
+    """Read a bundled spec that another spec names; aliases are refused, since they are for people at a prompt."""
     source = bundled_source(name)
     if source is None:
         help = name_hint(name, bundled_names()) or f"bundled are {choices(bundled_names())}"

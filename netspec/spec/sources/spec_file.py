@@ -1,4 +1,4 @@
-"""Files of specs: which paths are read, and the text that stands in them."""
+"""Reads the files of specs: which paths are allowed, and their text."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _STDIN = "`-` is standard input"
 
 
 def looks_like_path(name: str) -> bool:
-    """Whether a name is meant as a file's path."""
+    """Return whether a name is a path rather than the name of a bundled spec."""
     return name.endswith(SPEC_SUFFIXES) or "/" in name or os.sep in name
 
 
 def check_path(name: str, span: Span | None = None) -> None:
-    """Refuse what can't be the path of a file."""
+    """Refuse a path that is too long, or a URL."""
     if len(name) > MAX_PATH_LENGTH:
         fail("NS105", f"a path has at most {MAX_PATH_LENGTH:,} characters, and this one {len(name):,}", span)
     if re.match(r"[a-z][a-z0-9+.-]+://", name, re.IGNORECASE):
@@ -30,10 +30,10 @@ def check_path(name: str, span: Span | None = None) -> None:
 
 
 def read_file(path: Path, shown: str, span: Span | None = None) -> Source:
-    """The text of a spec file: an ordinary file, UTF-8, of a sensible size.
+    """Read a spec file, which has to be a regular file of UTF-8 text of limited size.
 
-    `shown` is the path as errors show it, and `span` where another spec names the file. Raises NetspecError NS104,
-    NS105 or NS213.
+    `shown` is the path as errors show it, and `span` the place where another spec names the file. Raises NetspecError
+    NS104, NS105 or NS213.
     """
     try:
         mode = path.stat().st_mode
@@ -50,18 +50,18 @@ def read_file(path: Path, shown: str, span: Span | None = None) -> Source:
         fail("NS213", f"there is no file {shown}", span, help=closest(path.name, names))
     except OSError as error:
         fail("NS105", f"{shown} can't be read: {reason_of(error)}", span)
-    except ValueError:  # a null byte, or half a character
+    except ValueError:  # a null byte, or a lone surrogate
         fail("NS105", f"{shown} is no path of a file", span)
     return Source(shown, decode(data, shown, span))
 
 
 def _open(path: str, flags: int) -> int:
-    # A file that turned into a pipe since it was looked at would block otherwise.
+    # Otherwise a file that was replaced by a pipe since `stat` would block.
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def decode(data: bytes, shown: str, span: Span | None = None) -> str:
-    """The bytes of a spec as text; refuses what is too large, or no UTF-8."""
+    """Decode the bytes of a spec; refuse them if they are too many, or not UTF-8."""
     if len(data) > MAX_FILE_BYTES:
         fail("NS104", f"{shown} is larger than {MAX_FILE_BYTES >> 20} MiB", span)
     if data.startswith((b"\xff\xfe", b"\xfe\xff")) or re.match(rb"\0[\t-~]|[\t-~]\0", data):

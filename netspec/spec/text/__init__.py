@@ -1,1 +1,1 @@
-"""From text to data that knows its place in the text."""
+"""Parses the text of a spec into data, each piece of which has its place in the text."""

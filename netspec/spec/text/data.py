@@ -12,7 +12,7 @@ from netspec.spec.limits import MAX_DATA_DEPTH, MAX_INTEGER_DIGITS, MAX_TEXT_CHA
 
 @dataclass(slots=True)
 class Scalar:
-    """A single value; `quoted` tells text in quotes (or a block scalar) from a bare word."""
+    """A single value; `quoted` is True for text in quotes or in a block scalar, False for a bare word."""
 
     value: str | int | float | bool | None
     span: Span
@@ -38,13 +38,13 @@ class Entry:
 
 @dataclass(slots=True)
 class Map:
-    """A mapping in the order of its text; in block style its span is the first key."""
+    """A mapping, in the order of the text; in block style its span is the first key."""
 
     entries: dict[str, Entry]
     span: Span
 
     def section(self, key: str) -> dict[str, Entry]:
-        """The entries of the mapping under a key; none where there is no mapping."""
+        """The entries of the mapping under a key; empty if the key is missing, or its value is no mapping."""
         entry = self.entries.get(key)
         return entry.value.entries if entry is not None and isinstance(entry.value, Map) else {}
 
@@ -62,7 +62,7 @@ def plain_data(data: Data) -> Any:
 
 
 def integer(digits: str, base: int, span: Span) -> int:
-    """An integer of bounded size (`int` alone takes quadratic time, or gives up at 4300 digits)."""
+    """Parse an integer of bounded size: `int` takes quadratic time, and may refuse more than 4300 digits."""
     if base == 10 and (zeros := len(digits) - len(digits.lstrip("+-0"))):
         digits = ("-" if digits[0] == "-" else "") + (digits[zeros:] or "0")
     long = base == 10 and len(digits.lstrip("-")) > MAX_INTEGER_DIGITS
@@ -89,11 +89,11 @@ def fail_empty(source: Source) -> NoReturn:
 
 
 def fail_deep(span: Span) -> NoReturn:
-    """Raise the error for text that is nested too deep."""
+    """Raise the error for text that is nested too deeply."""
     fail("NS104", f"nested more than {MAX_DATA_DEPTH} levels deep", span)
 
 
 def fail_duplicate(key: str, span: Span, first: Span) -> NoReturn:
-    """Raise the error for a key that stands twice in one mapping."""
+    """Raise the error for a key that occurs twice in one mapping; `first` is the place of the first."""
     note = f"`{key}` stands first at {first.place}"
     fail("NS102", f"the key `{key}` stands twice in this mapping", span, notes=[note])

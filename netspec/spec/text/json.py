@@ -1,4 +1,4 @@
-"""JSON text as data that knows its place in the text."""
+"""Parses JSON text into data with places."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
 
 
 def parse_json(source: Source) -> Data:
-    """The value of a JSON text."""
+    """Parse a JSON text."""
     check_size(source)
     opened = _brackets(source)
     try:
@@ -30,7 +30,7 @@ def parse_json(source: Source) -> Data:
 
 
 def is_json(source: Source) -> bool:
-    """Whether a text that starts with `{` is JSON to the last character."""
+    """Return whether a text that starts with `{` is valid JSON; else it may be YAML in flow style."""
     try:
         _brackets(source)
         _validate(source)
@@ -40,19 +40,22 @@ def is_json(source: Source) -> bool:
 
 
 def _validate(source: Source) -> None:
-    """Raise json.JSONDecodeError for text that is no JSON, and NS101 for `NaN` and its like."""
+    """Raise json.JSONDecodeError for invalid JSON, and NetspecError NS101 for `NaN` and `Infinity`."""
 
     def refuse(literal: str) -> NoReturn:
-        # The decoder does not say where; no token before it starts so.
+        # The decoder does not tell the place: it is that of the first token that starts with the literal.
         at = next(m.start() for m in _TOKENS.finditer(source.text) if m.group().startswith(literal))
         refuse_word(source, at)
 
-    # Numbers stay text here: they are read, within bounds, where their place is known.
+    # Numbers are not parsed here, but with bounds in `_build`, which knows their places.
     json.loads(source.text, parse_int=str, parse_float=str, parse_constant=refuse)
 
 
 def _brackets(source: Source) -> list[int]:
-    """The offsets of the brackets that stay open; the decoder recurses, so the depth is bounded here."""
+    """The offsets of the brackets that are never closed; text that is nested too deeply is refused.
+
+    The check has to come first, since the decoder recurses.
+    """
     opened: list[int] = []
     for match in _BRACKETS.finditer(source.text):
         bracket = match.group()
@@ -66,8 +69,8 @@ def _brackets(source: Source) -> list[int]:
 
 
 def _build(source: Source) -> Data:
-    """The data of a text that is known to be JSON."""
-    # Commas and colons carry nothing in text that is right, and the depth is bounded.
+    """The data of valid JSON text."""
+    # In valid text, commas and colons carry no information, and the depth is bounded.
     tokens = _TOKENS.finditer(source.text)
 
     def value(token: re.Match[str]) -> Data:

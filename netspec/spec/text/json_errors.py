@@ -1,4 +1,7 @@
-"""JSON's syntax errors in words, from the text and the place where the decoder stopped, never from its messages."""
+"""JSON's syntax errors in words: the cause is found from the text and the place where the decoder stopped.
+
+The decoder's messages are not used, since they change between versions of Python.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from netspec.errors import fail
 from netspec.source import Source, Span
 from netspec.spec.text.data import fail_empty
 
-# The possessive loops keep the memory of a match flat, however long the string is.
+# Possessive quantifiers keep a match's memory constant for strings of any length.
 STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+'
 _LEXEMES = re.compile(rf'{STRING}"?|[\[\]{{}},:]|[^\s,:\[\]{{}}"]+', re.DOTALL)
 _CLOSED = re.compile(rf'{STRING}"', re.DOTALL)
@@ -22,12 +25,12 @@ _COMMA, _END = "a `,` or a closing bracket is due here", "text after the end of 
 
 
 def raise_json_error(source: Source, at: int, opened: list[int]) -> NoReturn:
-    """Raise the error for a text that the decoder gave up on at a place, with brackets open at `opened`."""
+    """Raise the error for a text at whose offset `at` the decoder stopped; `opened` are offsets of open brackets."""
     text = source.text
     if not text.strip():
         fail_empty(source)
     if trailing := re.compile(r",\s*(?=[\]}])").match(text, at):
-        # Some decoders stop at the comma, others behind it.
+        # Some decoders stop at the comma, others after it.
         at = trailing.end()
     before, due, start = _state(text, at)
     if start is not None:
@@ -49,14 +52,17 @@ def raise_json_error(source: Source, at: int, opened: list[int]) -> NoReturn:
 
 
 def refuse_word(source: Source, at: int) -> NoReturn:
-    """Raise the error for a number that JSON has no word for, such as `NaN`."""
+    """Raise the error for a literal that JSON lacks, such as `NaN`."""
     word = Span(source, at, max(at + 1, _word_end(source.text, at)))
     name = word.text.lstrip("-")
     fail("NS101", f"not valid JSON: `{word.text}` is not part of JSON", word, help=f"write {_FOREIGN[name]}")
 
 
 def _state(text: str, at: int) -> tuple[str, str, int | None]:
-    """The lexeme before a place, what is due there, and the start of quoted text that is wrong there, if it is."""
+    """The state of a parser at an offset: the lexeme before it, what is due, and the start of a broken string.
+
+    The last is None unless the offset is inside a string, or at the start of an unclosed one.
+    """
     opened: list[str] = []
     before, is_key, start = "", False, None
     for lexeme in _LEXEMES.finditer(text):
@@ -81,7 +87,7 @@ def _state(text: str, at: int) -> tuple[str, str, int | None]:
 
 
 def _fail_in_text(source: Source, start: int, at: int) -> NoReturn:
-    """Raise the error for quoted text that starts at a place and is wrong at another."""
+    """Raise the error for a string that starts at one offset and is invalid at another."""
     text = source.text
     if at == start or at >= len(text) or text[at] in "\r\n":
         fail("NS101", "this quote is not closed on its line", Span(source, start, start + 1), help=_LINE_BREAK)
@@ -97,7 +103,10 @@ def _fail_in_text(source: Source, start: int, at: int) -> NoReturn:
 
 
 def _way_out(span: Span, before: str, due: str) -> str:
-    """A hint for a word after which JSON can't be read; "" where there is none."""
+    """A hint for the word at which the decoder stopped; "" without one.
+
+    `before` is the lexeme before it, and `due` says what should stand there.
+    """
     text, at = span.source.text, span.start
     word = span.text.lstrip("-")
     if word in _FOREIGN:

@@ -1,4 +1,4 @@
-"""Data in messages: what kind it is, how it is written, and where in it an expression is wrong."""
+"""Data in error messages: its kind, its text, and the place of an error in an expression."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from netspec.source import Span
 from netspec.spec.text.data import Data, Map, Scalar, Seq
 
 DOLLAR = re.compile(r"\$[A-Za-z_][A-Za-z0-9_]*")
-"""`$name`: a parameter, also where a bare word would be text."""
+"""`$name`: a parameter, in an argument whose bare words are text."""
 
 
 def error_span(data: Scalar, error: ExpressionError) -> Span:
-    """The place of a mistake in an expression: the characters themselves, unless escapes or folds moved them."""
+    """The place of an error in an expression; that of the whole scalar if escapes or line folds moved characters."""
     span = data.span
     value = str(data.value)
     offset = 1 if data.quoted else 0
@@ -23,7 +23,7 @@ def error_span(data: Scalar, error: ExpressionError) -> Span:
     return Span(span.source, start, max(start + error.length, start + 1))
 
 
-def way_to_write(text: str) -> str:
+def notation_hint(text: str) -> str:
     """A hint for a number or list in another notation, `3x5`, `(3, 5)`, `50%`, `1_000`, `64 px`; "" for other text."""
     if len(text) > 100:
         return ""
@@ -54,7 +54,7 @@ def data_text(data: Data) -> str:
 
 
 def data_kind(data: Data) -> str:
-    """The kind of a piece of data, in words: `a mapping`, `a list`, or the scalar itself."""
+    """A piece of data in the words of errors: `a mapping`, `a list`, or the scalar itself."""
     if isinstance(data, Map):
         return "a mapping"
     if isinstance(data, Seq):

@@ -1,4 +1,4 @@
-"""The text of a spec as data: JSON or YAML, by the file's name and by the looks of the text."""
+"""Parses the text of a spec as JSON or YAML, by the name of the file and the beginning of the text."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from netspec.spec.text.yaml import parse_yaml
 
 
 def parse_text(source: Source) -> Data:
-    """The data of a spec's text.
+    """Parse a spec's text into data with places.
 
     >>> parse_text(Source("x.yaml", "netspec: 1")).entries["netspec"].value.value
     1
     """
     if source.text.startswith("\ufeff"):
-        # Editors count no byte order mark, so our columns can't either.
+        # Editors do not count a byte order mark as a column.
         source = Source(source.name, source.text.lstrip("\ufeff"))
     if source.name.lower().endswith(".json") or (re.match(r"\s*\{", source.text) and is_json(source)):
         return parse_json(source)

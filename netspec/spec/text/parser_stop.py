@@ -1,4 +1,4 @@
-"""The place where YAML's parser stopped, with the text around it: the facts from which errors are told apart."""
+"""The place where YAML's parser stopped, and the text around it, from which the cause of an error is found."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from netspec.source import Source, Span
 
 _QUOTED = re.compile(r"""\"(?:[^"\\]|\\.)*+"|'(?:[^']|'')*+'""", re.DOTALL)
 BRACKETS = re.compile(rf"(?<![^\s,:\[{{])(?:{_QUOTED.pattern})|(?<!\S)\#[^\n]*|[\[\]{{}}]", re.DOTALL)
-"""Brackets, and what may hold others that open nothing: quoted text and comments."""
+"""Matches brackets, and the quoted text and comments whose brackets open nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParserStop:
-    """Where the parser gave up, what it was reading, and the last word before."""
+    """The offset at which the parser stopped, what it was reading, and the last word before."""
 
     source: Source
     scanning: bool
-    """Whether it stopped within a word (in the scanner), and not between words that do not fit together."""
+    """True if it stopped within a word, in the scanner; False if two words do not fit together."""
     at: int
     context_at: int
-    """The start of what it was reading; where it gave up, if the parser does not say."""
+    """The start of what it was reading; equal to `at` if the parser does not tell."""
     has_context: bool
     last: Span
-    """The last word that was read to its end."""
+    """The last word that was read completely."""
 
     @classmethod
     def of(cls, source: Source, error: yaml.MarkedYAMLError, last: Span) -> ParserStop:
@@ -46,27 +46,27 @@ class ParserStop:
 
     @property
     def after(self) -> str:
-        """The character after it."""
+        """The character after the one at which it stopped."""
         return self.source.text[self.at + 1 : self.at + 2]
 
     @property
     def begins(self) -> str:
-        """The first character of what it was reading; "" where the parser does not say."""
+        """The first character of what it was reading; "" if the parser does not tell."""
         return self.source.text[self.context_at : self.context_at + 1] if self.has_context else ""
 
     @property
     def reading(self) -> bool:
-        """Whether it stopped within something, and not at its start."""
+        """True if it stopped inside what it was reading, False if at the start of that."""
         return self.has_context and self.context_at < self.at
 
     @property
     def is_last(self) -> bool:
-        """Whether it stopped at the end of the text, within a plain word."""
+        """True if it stopped at the end of the text, within a plain word."""
         return not self.char and self.begins not in ("&", "*", "|", ">")
 
     @property
     def in_quotes(self) -> bool:
-        """Whether it stopped within quoted text."""
+        """True if it stopped within quoted text."""
         quoted = _QUOTED.match(self.source.text, self.context_at)
         return self.scanning and self.begins in ("'", '"') and (quoted is None or quoted.end() > self.at)
 
@@ -76,20 +76,20 @@ class ParserStop:
 
     @property
     def lead(self) -> str:
-        """The text before it on its line."""
+        """The text before the stop on its line."""
         return self.source.text[self.line_start : self.at]
 
     @property
     def between(self) -> str | None:
-        """The text between the last word and here; None where the word does not end before here."""
+        """The text between the last word and the stop; None if the word ends after the stop."""
         return self.source.text[self.last.end : self.at] if self.last.end <= self.at else None
 
 
 def line_start_of(text: str, at: int) -> int:
-    """The offset at which the line of a character starts."""
+    """The offset of the start of the line of the character at `at`."""
     return text.rfind("\n", 0, at) + 1
 
 
 def is_after_dash(text: str, at: int) -> bool:
-    """Whether a `-`, the mark of a list's item, stands before a character on its line."""
+    """Return whether the character at `at` follows the `-` of a list item on its line."""
     return text[line_start_of(text, at) : at].rstrip(" ").endswith("-")

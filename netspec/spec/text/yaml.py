@@ -1,4 +1,4 @@
-"""YAML text -> data with spans: the dialect of YAML 1.2 that specs are written in."""
+"""Parses YAML text into data with places: the subset of YAML 1.2 that specs are written in."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ _INTEGERS = ((re.compile(r"[-+]?[0-9]+"), 10), (re.compile(r"0o[0-7]+"), 8), (re
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _INFINITE_OR_NAN = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 
-# Makes a span without the call of its class, which takes twice as long: there is one for every word.
+# Creates a span without calling its class, which takes twice as long: every word has one.
 _span: Callable[[type[Span], tuple[Source, int, int]], Span] = cast(Any, tuple).__new__
 
 
 def parse_yaml(source: Source) -> Data:
-    """The one document of a YAML text."""
+    """Parse the only document of a YAML text."""
     check_size(source)
     reader = _Reader(source)
     try:
@@ -66,9 +66,9 @@ def parse_yaml(source: Source) -> Data:
 
 
 class _Reader:
-    """Makes data of the parser's events, in one pass.
+    """Turns the parser's events into data, in one pass.
 
-    It is recursive and counts its depth: PyYAML's own composer recurses in C, and crashes on deep text.
+    It recurses and bounds the depth, since PyYAML's composer recurses in C and crashes on deeply nested text.
     """
 
     __slots__ = ("last", "next_event", "opened", "source", "words")
@@ -77,20 +77,23 @@ class _Reader:
         self.source = source
         self.next_event: Callable[[], Any]
         self.words: dict[str, str | int | float | bool | None] = dict(_WORDS)
-        """The values of bare words: they repeat, so each is read, and kept, once."""
+        """A cache of the values of bare words, since words repeat."""
         self.opened: list[Any] = []
-        """The first events of the collections that are open."""
+        """The start events of the collections that are open, outermost first."""
         self.last = Span(source, 0, 0)
-        """The last word."""
+        """The last word that was read."""
 
     def bracket(self) -> int | None:
-        """The offset of the innermost open bracket; `b: 1` in `[a, b: 1]` is a collection without one."""
+        """The offset of the innermost open bracket; None in block style.
+
+        A mapping in flow style may have no bracket, such as `b: 1` in `[a, b: 1]`.
+        """
         starts = (event.start_mark.index for event in reversed(self.opened) if event.flow_style)
         return next((start for start in starts if self.source.text[start] in "[{"), None)
 
     def document(self) -> Data | None:
-        """The data of the only document; None where there is none."""
-        # The loader itself may fail: it looks for characters that can't stand in YAML.
+        """The data of the only document; None for a text without one."""
+        # Creating the loader may fail: it checks for characters that YAML does not allow.
         self.next_event = _LOADER(self.source.text).get_event
         root: Data | None = None
         while not isinstance(event := self.next_event(), StreamEndEvent):
@@ -102,7 +105,7 @@ class _Reader:
     def node(self, event: Any, before: list[Data] | dict[str, Entry], key: Span | None = None) -> Data:
         """The scalar of an event, or the collection that starts with it.
 
-        `before` are the items or entries before it in the same collection, and `key` is its key in a mapping.
+        `before` are the items or entries before it in the collection around it, and `key` is its key in a mapping.
         """
         kind = event.__class__
         if kind is MappingStartEvent:
@@ -123,7 +126,7 @@ class _Reader:
         return Scalar(words[word], span, False)
 
     def odd_word(self, word: str, span: Span, before: list[Data] | dict[str, Entry], key: Span | None) -> Scalar:
-        """The scalar of an empty word, or of one with a `)`: in flow style, either may be a slip."""
+        """The scalar of an empty word, or of one with a `)`: in flow style, either may be a mistake."""
         if self.opened and self.opened[-1].flow_style:
             check_flow_value(word, span, before, key)
         return Scalar(word or None, span, False)
@@ -169,7 +172,7 @@ class _Reader:
         return Seq(items, _span(Span, (self.source, at, event.end_mark.index if start.flow_style else at + 1)))
 
     def refuse_start(self, start: Any) -> NoReturn:
-        """Raise the error for a collection with a tag or an anchor, or too deep."""
+        """Raise the error for a collection that has a tag or an anchor, or is nested too deeply."""
         if start.tag is not None or start.anchor is not None:
             refuse_yaml(self.first_character(start))
         fail_deep(self.first_character(start))
@@ -179,7 +182,7 @@ class _Reader:
         return Span(self.source, at, at + 1)
 
     def refuse_as_key(self, event: Any) -> NoReturn:
-        """Raise the error for an event that starts no scalar, where a key is due."""
+        """Raise the error for a key that is no scalar."""
         if isinstance(event, AliasEvent) or event.tag is not None or event.anchor is not None:
             refuse_yaml(self.first_character(event))
         kind = "mapping" if isinstance(event, MappingStartEvent) else "list"
@@ -187,7 +190,7 @@ class _Reader:
 
 
 def _number(word: str, span: Span) -> str | int | float:
-    """The number that a bare word is, by the core schema of YAML 1.2; other words stay text."""
+    """Convert a bare word to a number by the core schema of YAML 1.2; return other words unchanged."""
     for pattern, base in _INTEGERS:
         if pattern.fullmatch(word):
             return integer(word, base, span)

@@ -1,8 +1,8 @@
-"""YAML's syntax errors in words: the parser's own are about its grammar; these are about what people do.
+"""YAML's syntax errors in words: the parser's messages are about its grammar, these about common mistakes.
 
-The cause is told from the text and from where the parser stopped, never from its messages: those change from one
-release to the next. A function that starts with `_check` raises if it knows what went wrong, and returns if it does
-not; so their order counts. One that starts with `_fail` always raises.
+The cause is found from the text and the place where the parser stopped, never from its messages, which change between
+releases. A function `_check...` raises if it recognises the mistake and returns if it does not, so the order of the
+calls matters. A function `_fail...` always raises.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CODE = re.compile(r"\\(?:x\w{0,2}|u\w{0,4}|U\w{0,8})")
 
 def fail_unprintable(source: Source) -> NoReturn:
     """Raise the error for a text with a character that YAML does not allow."""
-    # The parser's positions are bytes or characters, as it is C or Python: the place is looked up anew.
+    # The C parser tells the place in bytes, the Python one in characters, so it is searched for here.
     match = _UNPRINTABLE.search(source.text)
     at = match.start() if match else 0
     message = f"the character U+{ord(source.text[at]):04X} can't stand in a spec"
@@ -37,10 +37,10 @@ def fail_unprintable(source: Source) -> NoReturn:
 def raise_yaml_error(
     source: Source, error: yaml.MarkedYAMLError, bracket: int | None, last: Span, opened: Collection[int]
 ) -> NoReturn:
-    """Raise the error for a text that the parser gave up on.
+    """Raise the error for a text that the parser can't read.
 
-    `bracket` is where the innermost open bracket stands, None in block style; `last` is the last word that was read,
-    and `opened` are the starts of the collections that are open.
+    `bracket` is the offset of the innermost open bracket, None in block style; `last` is the last word that was read;
+    `opened` are the offsets at which the open collections start.
     """
     stop = ParserStop.of(source, error, last)
     _check_depth(stop, opened)
@@ -66,7 +66,7 @@ def raise_yaml_error(
 
 
 def _check_depth(stop: ParserStop, opened: Collection[int]) -> None:
-    """Refuse text that is nested too deep: a parser that reads ahead may meet a limit of its own before ours."""
+    """Refuse text that is nested too deeply: a parser that reads ahead may reach its own limit before ours."""
     source, depth = stop.source, len(opened)
     start = max([stop.last.end, *(at + 1 for at in opened)])
     for match in BRACKETS.finditer(source.text, start, max(stop.at, start)):
@@ -79,7 +79,7 @@ def _check_depth(stop: ParserStop, opened: Collection[int]) -> None:
 
 
 def _fail_in_quotes(stop: ParserStop) -> NoReturn:
-    """Raise the error for an escape that is none, or a quote that is never closed."""
+    """Raise the error for an invalid escape, or for a quote that is never closed."""
     source, start = stop.source, stop.context_at
     at = source.text.rfind("\\", start, stop.at + 1)
     code = _CODE.match(source.text, at)
@@ -91,7 +91,7 @@ def _fail_in_quotes(stop: ParserStop) -> NoReturn:
 
 
 def _check_after_quote(stop: ParserStop) -> None:
-    """Refuse text after a closing quote, which may have been meant to close elsewhere."""
+    """Refuse text after a closing quote, which may be meant to close elsewhere."""
     source, last = stop.source, stop.last
     mark = last.text[:1]
     if mark not in ("'", '"') or stop.between is None or stop.between.strip(" \t"):
@@ -159,7 +159,7 @@ def _check_colon(stop: ParserStop) -> None:
 
 
 def _fail_at_colon(stop: ParserStop) -> NoReturn:
-    """Raise the error for a `:` after a value, which may have several lines, the last of them meant as a key."""
+    """Raise the error for a `:` after a value; if the value has several lines, the last may be meant as a key."""
     source, last = stop.source, stop.last
     first, *rest = last.text.split("\n")
     first = first.rstrip()
@@ -186,7 +186,7 @@ def _fail_at_colon(stop: ParserStop) -> NoReturn:
 
 
 def _check_word_above(stop: ParserStop) -> None:
-    """Refuse a word of a list, alone on its line, with a key below it: `- conv2d` and then `kernel_size: 3`."""
+    """Refuse a list item without a `:` that has a key below it: `- conv2d`, and on the next line `kernel_size: 3`."""
     # A comment ended the word; without one, the next line's key is part of it (see _fail_at_colon).
     text, last, lead = stop.source.text, stop.last, stop.lead
     if lead.strip() or stop.between is None or last.text[:1] in "'\"|>" or not is_after_dash(text, last.start):
@@ -203,7 +203,7 @@ def _fail_word_above(word: Span, key: str) -> NoReturn:
 
 
 def _fail_in_block(stop: ParserStop) -> NoReturn:
-    """Raise the error for text that is no part of the mapping or list above it."""
+    """Raise the error for text that does not belong to the mapping or list above it."""
     text, here, lead = stop.source.text, stop.here, stop.lead
     if lead.strip() or not stop.char:
         help = "a comma, a bracket or the `#` of a comment may be missing"
@@ -220,7 +220,7 @@ def _fail_in_block(stop: ParserStop) -> NoReturn:
 
 
 def _fail_anyhow(stop: ParserStop) -> NoReturn:
-    """Raise the error for what is left: rare, and told by the character alone."""
+    """Raise the error of the remaining, rare mistakes, by the character at which the parser stopped."""
     if stop.begins in ("|", ">") and stop.scanning:
         start = Span(stop.source, stop.context_at, stop.context_at + 1)
         help = "quote a value that starts with it; text of several lines starts on the line below"

@@ -12,7 +12,7 @@ from netspec.spec.text.yaml_refusals import QUOTE, refuse_key
 
 
 def fail_in_flow(stop: ParserStop, bracket: int) -> NoReturn:
-    """Raise the error for a stop in the list or mapping whose bracket stands at `bracket`."""
+    """Raise the error for a stop in the list or mapping whose bracket is at the offset `bracket`."""
     source, char, here = stop.source, stop.char, stop.here
     opening = source.text[bracket]
     closing = "]" if opening == "[" else "}"
@@ -23,7 +23,7 @@ def fail_in_flow(stop: ParserStop, bracket: int) -> NoReturn:
         note = f"`{opening}` is open since {start.place}"
         fail("NS101", f"`{char}` can't close `{opening}`", here, notes=[note], help=f"write `{closing}`")
     before = source.text[: stop.at].rstrip()[-1:]
-    # A bare word (an empty text is part of any) that ends here.
+    # Whether a bare word ends here; `"" in "'\""` is True, so a missing word counts as quoted.
     after_word = stop.between is not None and not stop.between.strip() and stop.last.text[:1] not in "'\""
     if char == ":":
         _check_colon_in_flow(stop, before, after_word)
@@ -36,7 +36,10 @@ def fail_in_flow(stop: ParserStop, bracket: int) -> NoReturn:
 
 
 def _check_colon_in_flow(stop: ParserStop, before: str, after_word: bool) -> None:
-    """Refuse a `:` without a space after it, without a key, or within a value."""
+    """Refuse a `:` that has no space after it, no key before it, or is within a value.
+
+    `before` is the last character before the stop; `after_word` is True if a bare word ends there.
+    """
     source, last, colon = stop.source, stop.last, stop.here
     if stop.after in ("[", "{"):
         fail("NS101", "a space is missing after this `:`", colon)
@@ -52,20 +55,20 @@ def _check_colon_in_flow(stop: ParserStop, before: str, after_word: bool) -> Non
 
 
 def _check_expression_in_flow(stop: ParserStop, before: str, after_word: bool) -> None:
-    """Refuse an expression that YAML ends where a bracket opens, or closes: `{k: stages[0] + 1}`."""
+    """Refuse an expression that YAML ends at a bracket: `{k: stages[0] + 1}`."""
     source, at, char, last = stop.source, stop.at, stop.char, stop.last
     if char == "{" and after_word and re.fullmatch(r"[A-Za-z_]\w*", last.text):
         fail("NS101", f"`{last.text}` and `{{` with no `:` between", last, help=f"write `{last.text}: {{...}}`")
     if char in "[{" and (after_word or not source.text[at - 1].isspace()):
         inner = _matching(source.text, at)
-        whole = Span(source, last.start if after_word else at, at + 1 if inner is None else inner + 1)
-        fail("NS101", f"YAML ends the value before `{char}`", whole, help=QUOTE)
+        value = Span(source, last.start if after_word else at, at + 1 if inner is None else inner + 1)
+        fail("NS101", f"YAML ends the value before `{char}`", value, help=QUOTE)
     if char in "+-*/%<>=!)." and before in ("]", "}"):
         fail("NS101", f"YAML ends the value before `{char}`", stop.here, help=QUOTE)
 
 
 def _matching(text: str, at: int) -> int | None:
-    """Where the bracket at a place is closed, by a bracket of whichever kind; None where it never is."""
+    """The offset at which the bracket at `at` is closed, by a bracket of either kind; None if it never is."""
     depth = 0
     for match in BRACKETS.finditer(text, at):
         bracket = match.group()

@@ -1,4 +1,4 @@
-"""YAML that specs do without, and YAML that loads and surely means something else: each refused in words."""
+"""Refuses YAML that specs do not need, such as anchors, and YAML that does not mean what it seems to."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import NoReturn
 from netspec.errors import fail
 from netspec.source import Source, Span
 from netspec.spec.text.data import Data, Entry, Scalar, fail_duplicate
-from netspec.spec.text.messages import way_to_write
+from netspec.spec.text.messages import notation_hint
 
 QUOTE = "quote it: an expression with , [ ] { } stands in quotes inside {...} and [...]"
-"""The help for an expression that YAML takes apart."""
+"""The help for an expression that YAML splits."""
 _BLOCKS = "a block with `params` says once what is needed several times; text that starts with & or * stands in quotes"
 _NO_SPACE = re.compile(r"([A-Za-z_]\w*)(:| ?= ?)([^\s:=].*)")
 
 
 def check_document(source: Source, at: int, is_first: bool) -> None:
-    """Refuse a directive before a document that starts at a place, and a second document."""
+    """Refuse a document after the first, and directives before one; `at` is the offset of its start event."""
     if source.text[at : at + 1] == "%":
         refuse_yaml(Span(source, at, at + 1))
     if not is_first:
@@ -28,7 +28,7 @@ def check_document(source: Source, at: int, is_first: bool) -> None:
 
 
 def refuse_yaml(span: Span) -> NoReturn:
-    """Raise the error for an anchor, an alias, a tag or a directive, whichever starts the span."""
+    """Raise the error for the anchor, alias, tag or directive at the start of a span."""
     source, start, _ = span
     word = re.compile(r"[^\s,\[\]{}]*").match(source.text, start)
     span = Span(source, start, max(start + 1, word.end() if word else 0))
@@ -44,7 +44,7 @@ def refuse_yaml(span: Span) -> NoReturn:
 
 
 def refuse_key(word: str, span: Span) -> NoReturn:
-    """Raise the error for a key that is empty, or `<<`."""
+    """Raise the error for an empty key, or `<<`."""
     if word:
         help = "a block with `params` says once what is needed several times; `defaults:` sets attributes for a file"
         fail("NS103", "specs have no merge keys", span, help=help)
@@ -56,14 +56,17 @@ def refuse_key(word: str, span: Span) -> NoReturn:
 
 
 def refuse_collection_as_key(start: Span, kind: str) -> NoReturn:
-    """Raise the error for a mapping or a list, by its first character, where a key is due."""
+    """Raise the error for a mapping or a list as a key; `start` is its first character."""
     template = start.source.text.startswith("{{", start.start - 1)
     help = "specs have no templates: a parameter is written by its name alone" if template else ""
     fail("NS101", f"a key is a name, this one is a {kind}", start, help=help)
 
 
 def refuse_duplicate(key: str, span: Span, entries: dict[str, Entry], flow: bool) -> NoReturn:
-    """Raise the error for a key that stands twice; `{k: max(a, b, b)}` has two keys `b` for another reason."""
+    """Raise the error for a key that occurs twice.
+
+    YAML also splits expressions at commas: `{k: max(a, b, b)}` has several keys, and gets an error of its own.
+    """
     if flow:
         _check_split(span, entries)
     fail_duplicate(key, span, entries[key].key_span)
@@ -84,25 +87,25 @@ def check_flow_value(word: str, span: Span, before: list[Data] | dict[str, Entry
         check_space(key)
         last = next(reversed(before.values()), None) if isinstance(before, dict) else None
         if last is not None and re.fullmatch(r"\d{3}", key.text) and isinstance(last.value, Scalar):
-            whole = Span(key.source, last.value.span.start, key.end)
-            if help := way_to_write(whole.text):
-                fail("NS101", "YAML splits this number at its comma", whole, help=help)
+            number = Span(key.source, last.value.span.start, key.end)
+            if help := notation_hint(number.text):
+                fail("NS101", "YAML splits this number at its comma", number, help=help)
 
 
 def _check_split(span: Span, before: list[Data] | dict[str, Entry]) -> None:
-    """Refuse an expression that its commas split, and that ends in the span: `[min(a, b)]` has two items."""
+    """Refuse an expression that YAML splits at its commas and whose end is the span: `[min(a, b)]` has two items."""
     values: Iterable[Data] = (
         reversed(before) if isinstance(before, list) else (entry.value for entry in reversed(before.values()))
     )
     for value in islice(values, 16):
         word = value.value if isinstance(value, Scalar) and not value.quoted else None
         if isinstance(word, str) and word.count("(") > word.count(")"):
-            whole = Span(span.source, value.span.start, span.end)
-            fail("NS101", "YAML splits this expression at its comma", whole, help=way_to_write(whole.text) or QUOTE)
+            split = Span(span.source, value.span.start, span.end)
+            fail("NS101", "YAML splits this expression at its comma", split, help=notation_hint(split.text) or QUOTE)
 
 
 def check_space(span: Span, lead: str = "") -> None:
-    """Refuse `a:1` and `a=1`; `lead` is what the line that would be right starts with."""
+    """Refuse `a:1` and `a=1`; `lead` is what the corrected line starts with, such as `- `."""
     if match := _NO_SPACE.match(span.text):
         key, sign, value = match.groups()
         message = f"a space is missing after `{key}:`" if sign == ":" else "a value stands after a `:`, not after a `=`"
