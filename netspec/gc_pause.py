@@ -1,4 +1,4 @@
-"""Python's cyclic garbage collector, paused while a large network is built."""
+"""Pauses Python's cyclic garbage collector while a large network is built."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from contextlib import contextmanager
 
 @contextmanager
 def gc_paused() -> Generator[None, None, None]:
-    """Pause the collector: a large network makes many objects and no cycles, and each pass over them costs time.
+    """Pause the collector in a `with` block: a network has many objects and no cycles, and each collection scans all.
 
-    With it on, the time for a node nearly doubles from 100 to 100,000 nodes.
+    With the collector on, the time per node nearly doubles from 100 to 100,000 nodes.
     """
-    on = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if on:
+        if was_enabled:
             gc.enable()

@@ -1,4 +1,4 @@
-"""Labels: the names of the classes that an output scores, in their order."""
+"""Labels: the names of the classes that an output scores, in the order of the scores."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ KnownLabels = Literal["imagenet"]
 Labels = tuple[str, ...] | KnownLabels
 
 KNOWN: Mapping[KnownLabels, int] = {"imagenet": 1000}
-"""The lists of labels that a spec refers to by name, and their lengths."""
+"""The lists of labels that a spec can refer to by name, with their lengths."""
 
 _VARIABLES: Mapping[KnownLabels, str] = {"imagenet": "_IMAGENET_CATEGORIES"}
-"""The variables of torchvision that hold these lists."""
+"""The variables in torchvision's `models/_meta.py` that hold these lists."""
 
 
 def names_of(labels: Labels) -> tuple[str, ...] | None:
-    """The names of the classes; None for a list that torchvision has, where that is not installed.
+    """The names of the classes; None for a known list if torchvision, which has it, is not installed.
 
-    Those of `imagenet` are `categories` in the metadata of torchvision's weights. Its file is parsed, since to import
-    it would load torch.
+    The names of `imagenet` are `categories` in the metadata of torchvision's weights. The file is parsed, not imported,
+    since importing it would load torch.
     """
     if not isinstance(labels, str):
         return labels

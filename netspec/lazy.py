@@ -1,4 +1,4 @@
-"""Mappings that load a value when it is asked for: weights that are never all in memory."""
+"""Mappings that load each value on access, for weights that need not all be in memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _T = TypeVar("_T")
 
 
 class LazyMapping(Mapping[str, _T]):
-    """A mapping whose values are loaded by a function of their keys, anew each time that one is asked for.
+    """A mapping that computes a value from its key on each access, without a cache.
 
     >>> squares = LazyMapping(["2", "3"], lambda key: int(key) ** 2)
     >>> squares["3"], len(squares)

@@ -1,4 +1,4 @@
-"""Network: a spec that was read, elaborated and checked, with all that can be asked of it."""
+"""`Network`: a spec that was read, elaborated and checked, with its analyses, diagrams, source and exports."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ ShapeLike = Sequence[Dim | str]
 
 
 class Network:
-    """A network: its graph, its parameters' values, and what can be made of it. `load` and `loads` make one.
+    """A network: its graph, the values of its parameters, and methods for all analyses and exports.
 
-    `overridden` are the names of the parameters that were given, and do not have the values of the spec.
+    `load` and `loads` create one. `overridden` are the names of parameters whose values in the spec were replaced.
     """
 
     def __init__(self, spec: Spec, params: Mapping[str, Any], inputs: Mapping[str, list[Dim | str]]) -> None:
@@ -72,7 +72,7 @@ class Network:
         return self._result.warnings
 
     def summary(self, mode: Mode = "inference", at: Mapping[str, int] | None = None) -> Summary:
-        """Shapes, parameters, MACs and receptive fields; `at` gives sizes to symbols other than their nominal ones."""
+        """Shapes, parameters, MACs and receptive fields; `at` replaces the nominal sizes of symbols."""
         return summary(self.graph, mode, at)
 
     def parameters(self, by: By = "layer", mode: Mode = "inference") -> ParameterReport:
@@ -93,7 +93,7 @@ class Network:
     def memory(
         self, mode: Mode = "inference", *, batch: int = 1, dtype: DType = "float32", optimizer: Optimizer = "none"
     ) -> MemoryReport:
-        """Bytes of weights and activations, layer by layer, and their peak: of inference, or of a training step.
+        """Bytes of weights and activations, layer by layer, and their peak, in inference or in a training step.
 
         Raises NetspecError NS305 where a size is open.
         """
@@ -171,7 +171,7 @@ class Network:
         return to_source(self.graph)
 
     def to_source(self) -> str:
-        """The network as PyTorch source: one module of classes, standing alone."""
+        """The network as self-contained PyTorch source: one Python module, which does not import netspec."""
         return self._source
 
     def compile(
@@ -181,12 +181,12 @@ class Network:
         partial: bool = False,
         key: str = "",
     ) -> nn.Module:
-        """The network as an `nn.Module`, made from its source.
+        """The network as an `nn.Module`, compiled from its source.
 
         `weights` is a state dict or the path of one (safetensors, or torch's format), with the network's keys or those
-        of an origin that the spec names under `weights`; `key` tells where in a checkpoint it stands, such as
-        `checkpoint.model`. It must fit, else NetspecError NS501 says what is missing, unused, or of another shape; with
-        `partial`, what fits is taken, and the rest begins as the spec says.
+        of an origin that the spec names under `weights`; `key` is its place in a checkpoint, such as
+        `checkpoint.model`. Raises NetspecError NS501, with all missing, unused and misshapen weights, if it does not
+        fit. With `partial`, weights that fit are loaded, and the others are initialised as the spec says.
         """
         from netspec.backends.pytorch.runtime.load import load_source, with_weights
 
@@ -209,11 +209,11 @@ class Network:
         fp16: bool = False,
         opset: int = 21,
     ) -> Exported:
-        """Write the network as an ONNX model for inference, with batch norms folded unless they are to stay.
+        """Write the network as an ONNX model for inference, with batch norms folded unless `fold` is false.
 
-        `weights` is a module, a state dict, or a file that fits, at `key` (see `compile`), else they are made from a
-        seed as the spec begins them; more than 2 GB go to `path.data`. Raises NetspecError NS501 for weights that do
-        not fit, NS401 for what ONNX has no form for.
+        `weights` is a module, a state dict, or a file, and `key` its place in a checkpoint (see `compile`). Without
+        it, weights are drawn from `seed` as the spec's initialisers say. More than 2 GB of weights go to `path.data`.
+        Raises NetspecError NS501 for weights that do not fit, and NS401 for an op that has no form in ONNX.
         """
         from netspec.backends.onnx.export import export
         from netspec.backends.onnx.seeded import seeded_weights
@@ -225,7 +225,7 @@ class Network:
         return export(self.graph, arrays, Path(path), fold=fold, half=fp16, opset=opset, seed=random)
 
     def _arrays(self, weights: nn.Module | Mapping[str, Any] | str | os.PathLike[str], key: str) -> Mapping[str, Array]:
-        """Weights that fit this network, as arrays by its keys."""
+        """The weights for this network, as arrays by its keys. Raises NetspecError NS501 if they do not fit."""
         from netspec.backends.onnx.weights import arrays_of, fitting
 
         file = os.fspath(weights) if isinstance(weights, str | os.PathLike) else ""
@@ -237,10 +237,10 @@ class Network:
     def fit_weights(
         self, weights: Mapping[str, TorchTensor] | str | os.PathLike[str], key: str = ""
     ) -> tuple[Mapping[str, TorchTensor], Fit]:
-        """A state dict, or the one in a file, and how it fits: which of its weights are which of the network's.
+        """A state dict, or the one in a file, and its fit: the pairs of its keys and the network's, and what is left.
 
-        `key` tells where in a checkpoint it stands. Raises NetspecError NS501 for what holds no weights; what does not
-        fit is in the answer.
+        `key` is its place in a checkpoint. Raises NetspecError NS501 if there is no state dict; weights that do not fit
+        are listed in the fit.
         """
         from netspec.backends.pytorch.runtime.state_dicts import state_dict_given
         from netspec.backends.pytorch.runtime.weights import read_weights, weight_shapes
@@ -252,14 +252,14 @@ class Network:
         return state, self._fit(weight_shapes(state), os.fspath(weights))
 
     def _fit(self, shapes: Mapping[str, tuple[int, ...]], file: str = "") -> Fit:
-        """How weights of these shapes fit, those of a file by what it says of itself."""
+        """The fit of weights with these shapes; the metadata of `file` may hold the network's parameters."""
         from netspec.backends.marks import written_for
         from netspec.weights import best_fit
 
         return best_fit(self.graph, shapes, self.spec.weights, self.params, written_for(file) if file else None)
 
     def refuse_weights(self, fit: Fit, file: str = "") -> None:
-        """Raise NetspecError NS501 if weights do not fit, with settings of the parameters under which they do."""
+        """Raise NetspecError NS501 if weights do not fit, and suggest parameters or a network with which they do."""
         from netspec.weights import refuse_weights
 
         if not fit.fits:
@@ -269,7 +269,7 @@ class Network:
     def settings_that_fit(self, fit: Fit) -> list[dict[str, Any]]:
         """Other settings of the parameters under which weights that do not fit this network would fit.
 
-        Each is tried: the network is elaborated with it.
+        The network is elaborated with each candidate to find out.
         """
         from netspec.errors import NetspecError
         from netspec.weights import best_fit, settings_to_try, sizes_that_differ
@@ -282,7 +282,7 @@ class Network:
             except NetspecError:
                 continue
             tried = best_fit(graph, fit.shapes, self.spec.weights, graph.params, fit.written)
-            # Layers that have partners only now may show other sizes.
+            # Layers that are matched only under this setting may show further sizes that differ.
             further = {**setting, **sizes_that_differ(tried, graph.params)}
             if tried.fits:
                 fitting.append(setting)
@@ -300,11 +300,11 @@ def load(
     params: Mapping[str, Any] | None = None,
     inputs: Mapping[str, ShapeLike] | None = None,
 ) -> Network:
-    """The network of a bundled spec's name or a spec file's path, with parameters and input shapes replaced.
+    """Load a network by the name of a bundled spec or the path of a spec file.
 
-    Of an ONNX model that netspec exported it is the network as it was exported, without its weights.
-    Of a spec with several networks, `gan:generator` names one. `inputs` maps names to shapes, batch first:
-    `{"image": ["N", 3, 512, 512]}`. Raises NetspecError.
+    The path may also be an ONNX model that netspec exported; its weights are not loaded. In a spec with several
+    networks, `gan:generator` selects one. `params` replaces values of parameters, and `inputs` the shapes of inputs,
+    with the batch first: `{"image": ["N", 3, 512, 512]}`. Raises NetspecError.
     """
     source, network = find_network(os.fspath(name))
     return from_source(source, network, params=params, inputs=inputs)
@@ -318,9 +318,9 @@ def loads(
     name: str = "<string>",
     network: str = "",
 ) -> Network:
-    """The network of a spec's text, YAML or JSON; `name` is what errors call it. Raises NetspecError.
+    """Load a network from the text of a spec, YAML or JSON. Raises NetspecError.
 
-    `network` is the name of one, where the spec has several.
+    Errors call the text `name`. In a spec with several networks, `network` selects one.
     """
     return from_source(Source(name, text.removeprefix("\ufeff")), network, params=params, inputs=inputs)
 
@@ -332,14 +332,14 @@ def from_source(
     params: Mapping[str, Any] | None = None,
     inputs: Mapping[str, ShapeLike] | None = None,
 ) -> Network:
-    """The network of a source, or the one named `network` where it has several."""
+    """Load a network from a source; `network` selects one if there are several."""
     with gc_paused():
         spec = read_spec(source, network)
         return Network(spec, params or {}, check_inputs(spec, inputs or {}))
 
 
 def check_inputs(spec: Spec, inputs: Mapping[str, ShapeLike]) -> dict[str, list[Dim | str]]:
-    """Check shapes for inputs: each is for an input the spec has, and of its rank. Raises NetspecError."""
+    """Check shapes for inputs, and return them as lists. Raises NetspecError for unknown inputs and wrong ranks."""
     from netspec.errors import closest, fail
     from netspec.shape_text import shape_text
 
@@ -359,7 +359,7 @@ def check_inputs(spec: Spec, inputs: Mapping[str, ShapeLike]) -> dict[str, list[
 
 
 def known_as(fit: Fit) -> Known | None:
-    """The bundled network that takes weights which do not fit another; None where none does."""
+    """The bundled network that weights fit, given their fit with another network; None if there is none."""
     from netspec.weights import Known, best_fit, may_be_of
 
     candidates: list[Known] = []
@@ -369,7 +369,7 @@ def known_as(fit: Fit) -> Known | None:
             tried = best_fit(network.graph, fit.shapes, network.spec.weights, network.params, fit.written)
             settings: list[dict[str, Any]] = [{}] if tried.fits else network.settings_that_fit(tried)[:1]
             candidates += [Known(name, setting) for setting in settings]
-    # A variant of a network may take its weights, too, under another setting.
+    # Variants of a network may accept its weights under some setting: prefer the one with the fewest parameters.
     return min(candidates, key=lambda known: len(known.params), default=None)
 
 

@@ -1,4 +1,4 @@
-"""`Preprocess`: how an image becomes the input of a network, as plain data."""
+"""`Preprocess`: the settings by which an image becomes the input of a network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ImageSize = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Preprocess:
-    """The steps from an image to an input, in this order: resize, crop at the centre, make numbers, normalise.
+    """The steps from an image to an input, in this order: resize, crop at the centre, convert to numbers, normalise.
 
     `resize` is the new length of the shorter side, or height and width; without it, the image just covers `crop`.
     Numbers are from 0 to 1, or with `rescale=False` from 0 to 255. `mean` is subtracted from each channel, and the
@@ -29,7 +29,7 @@ class Preprocess:
     std: float | tuple[float, ...] = 1.0
 
     def for_size(self, new: ImageSize, old: ImageSize) -> Preprocess:
-        """The settings for an input of another size: the crop becomes that size, and `resize` keeps its ratio to it."""
+        """The settings for an input of another size: `crop` becomes that size, and `resize` is scaled with it."""
         ratios = [after / before for after, before in zip(new, old, strict=True)]
         resize = self.resize
         if isinstance(resize, int):
@@ -40,7 +40,7 @@ class Preprocess:
 
     @property
     def covers(self) -> bool:
-        """Whether an image, when it is resized, is large enough for the crop."""
+        """Whether a resized image is always large enough for the crop."""
         if self.resize is None or self.crop is None:
             return True
         if isinstance(self.resize, int):
@@ -48,7 +48,7 @@ class Preprocess:
         return self.resize[0] >= self.crop[0] and self.resize[1] >= self.crop[1]
 
     def to_dict(self) -> dict[str, Any]:
-        """The settings that are no defaults; a square crop is one number, as a spec has it."""
+        """The settings that differ from their defaults; a square crop is one number, as in a spec."""
         settings: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)

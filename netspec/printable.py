@@ -1,4 +1,4 @@
-"""Untrusted text made safe to show: nothing in it moves a cursor, hides a character or turns a line round."""
+"""Makes untrusted text safe to show: nothing in it moves the cursor, hides characters or reverses a line."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from contextlib import suppress
 from functools import partial
 
 _NOT_PLAIN = re.compile(r"[^ -~]")
-"""Characters that may have to be escaped: all but the printable ones of ASCII."""
+"""Matches characters that may need an escape: all but printable ASCII."""
 
 
 def printable(text: str, keep: str = "\t\n") -> str:
     r"""Text with its control and format characters as escapes (`\x1b`, `\u202e`), except those to `keep`.
 
-    Escaped are the characters that a terminal obeys (C0, C1, DEL) and those that no reader sees: marks of direction,
-    characters of no width, line separators. Bytes of a file's name that this system can't decode are read as UTF-8
-    first.
+    These are the characters that a terminal obeys (C0, C1, DEL) and invisible ones: marks of direction, zero-width
+    characters, line separators. Undecodable bytes of file names (surrogate escapes) are first read as UTF-8.
 
     >>> print(printable("a\x1b[1mb"))
     a\x1b[1mb
@@ -29,7 +28,7 @@ def printable(text: str, keep: str = "\t\n") -> str:
 
 
 def _escaped(keep: str, match: re.Match[str]) -> str:
-    """A character as it is shown: itself, or its escape."""
+    """A character, or its escape if it is not printable."""
     c = match[0]
     if c in keep or c.isprintable() or unicodedata.category(c) == "Zs":
         return c
@@ -37,7 +36,7 @@ def _escaped(keep: str, match: re.Match[str]) -> str:
 
 
 def display_width(text: str) -> int:
-    """The columns of a terminal that a printable text takes: East Asian characters two, combining ones none."""
+    """The width of a text in a terminal: wide East Asian characters count 2, and combining ones 0."""
     if text.isascii():
         return len(text)
     return sum(_columns(c) for c in text)

@@ -1,4 +1,4 @@
-"""Reports: results of analyses, which are mappings, and print as a table, JSON, CSV or Markdown."""
+"""Reports: results of analyses that are mappings, and that print as a table, JSON, CSV or Markdown."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netspec.tables import Table
 
 
 class Report(dict[str, Any]):
-    """Plain data with the keys of its JSON; printed, it is a table."""
+    """A mapping with the keys of the report's JSON, which prints as a table."""
 
     def __init__(self, data: Mapping[str, Any], table: Callable[[], Table]) -> None:
         super().__init__(data)
@@ -45,10 +45,10 @@ class Report(dict[str, Any]):
 
 
 class TypedReport(Report, ABC):
-    """A report whose keys are attributes too: the base of frozen dataclasses.
+    """A report whose keys are also attributes: the base class of frozen dataclasses.
 
-    The fields are the keys, in their order, and `plain` makes their values those of JSON. Of a result `summary`,
-    `summary.totals.macs` and `summary["totals"]["macs"]` are the same number.
+    The keys are the fields, in order, and their values are converted by `plain`: `summary.totals.macs` and
+    `summary["totals"]["macs"]` are the same number.
     """
 
     def __post_init__(self) -> None:
@@ -60,14 +60,14 @@ class TypedReport(Report, ABC):
 
 
 HIDDEN: Mapping[str, str] = {"json": "never"}
-"""The metadata of a dataclass field that is no key of the JSON."""
+"""The metadata of a dataclass field that the JSON leaves out."""
 
 OPTIONAL: Mapping[str, str] = {"json": "unless empty"}
-"""The metadata of a dataclass field that is a key of the JSON unless its value is `""`."""
+"""The metadata of a dataclass field that the JSON leaves out if its value is `""`."""
 
 
 def plain(value: object) -> Any:
-    """A value as JSON has it: dataclasses as mappings, tuples as lists, symbolic sizes and fractions as text.
+    """A value in the types of JSON: dataclasses become mappings, tuples lists, symbolic sizes and fractions text.
 
     >>> plain({"stride": (Fraction(1, 2), 1)})
     {'stride': ['1/2', 1]}
@@ -76,7 +76,7 @@ def plain(value: object) -> Any:
 
 
 _ATOMS = frozenset([str, int, float, bool, type(None)])
-"""Types whose values JSON has as they are: nearly all of a report, so they are told without a call."""
+"""Types that JSON has too. Nearly all values of a report are of these, so they are tested without a call."""
 
 
 def _plain_list(values: Sequence[object]) -> list[Any]:
@@ -136,12 +136,12 @@ def to_json(data: Mapping[str, Any]) -> str:
     lines: list[str] = []
     for key, value in data.items():
         if isinstance(value, list) and value and isinstance(value[0], dict):
-            # One call of the C encoder; a line break goes where an item begins. That text can't stand inside
-            # a string of JSON, where a quote has a backslash before it.
+            # One call of the C encoder, and then a line break before each item. The text that marks an item's begin
+            # can't occur inside a JSON string, where every quote has a backslash before it.
             first = json.dumps(next(iter(value[0])))  # pyright: ignore[reportUnknownArgumentType]
             inner = json.dumps(value)[1:-1].replace(f"}}, {{{first}", f"}},\n    {{{first}")
             lines.append(f"  {json.dumps(key)}: [\n    {inner}\n  ]")
         else:
             lines.append(f"  {json.dumps(key)}: {json.dumps(value)}")
-    # JSON escapes what a terminal obeys, but for DEL.
+    # JSON escapes all control characters that a terminal obeys, except DEL.
     return ("{\n" + ",\n".join(lines) + "\n}").replace("\x7f", "\\u007f")

@@ -1,4 +1,4 @@
-"""The layout of a table within the width of a terminal: text is folded, then columns are left out."""
+"""Fits a table into the width of a terminal: text is folded, then columns are left out."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from netspec.printable import display_width
 
 GAP = 2
-"""Spaces between two columns."""
+"""The number of spaces between two columns."""
 _MIN_FIRST, _MIN_TEXT = 24, 14
-"""The least widths that the first column, and others of text, are folded to before a column is left out."""
+"""The least widths to which the first column, and other columns of text, are folded."""
 _MIN_ROOM = 40
-"""The least width of a table: a narrower terminal breaks its lines."""
+"""The least width of a table; a narrower terminal breaks its lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnLayout:
-    """The columns that are kept, how wide each is, and the headings of those left out."""
+    """The columns that are kept, their widths, and the headings of those left out."""
 
     kept: Sequence[int]
     widths: Sequence[int]
@@ -28,10 +28,10 @@ class ColumnLayout:
 def layout(
     headings: Sequence[str], widths: Sequence[int], right: Sequence[bool], spare: Sequence[str], room: int | None
 ) -> ColumnLayout:
-    """Fit columns of these widths into so many columns of a terminal; `room` is None where there is no limit.
+    """Fit columns into a terminal that is `room` characters wide; None is no limit.
 
-    Bars (columns without a heading) are left out first, then columns that are `spare`, then the last. Columns of
-    numbers (`right`) are never folded, and the first column always stays.
+    `widths` are the widths that the columns need. Bars (columns without a heading) are left out first, then `spare`
+    columns, then others from the last on. Columns of numbers (`right`) are never folded, and the first column stays.
     """
     kept = list(range(len(headings)))
     if room is None or _total(widths) <= room:
@@ -58,12 +58,12 @@ def layout(
 
 
 def _total(widths: Sequence[int]) -> int:
-    """The width of a row."""
+    """The width of a row with gaps between its columns."""
     return sum(widths) + GAP * (len(widths) - 1)
 
 
 def folded(text: str, width: int) -> list[str]:
-    """The lines of a cell folded to a width, all of them indented as its first is."""
+    """The lines of a cell folded to a width, all with the indentation of the first."""
     if display_width(text) <= width:
         return [text]
     lead = text[: len(text) - len(text.lstrip(" "))][: width // 2]
@@ -74,7 +74,7 @@ def folded(text: str, width: int) -> list[str]:
 
 
 def _cut(text: str, width: int) -> list[str]:
-    """A long word in pieces of a width, cut after the dots of a path where there are any."""
+    """A long word in pieces that fit a width, cut after dots if it is a path."""
     pieces: list[str] = []
     piece = ""
     for c in text:

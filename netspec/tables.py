@@ -1,4 +1,4 @@
-"""Tables as text, Markdown and CSV: one renderer for every report."""
+"""Tables, which print as text, Markdown, HTML and CSV for every report."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ TableLine = tuple[str, str]
 
 @dataclass(slots=True)
 class Table:
-    """Rows under headings, with lines of text above and below; numbers align right, None is a dash.
+    """A table: rows under headings, with a title above and notes below. Numbers align right; None prints as a dash.
 
-    `foot` are rows of totals. `spare` are the headings of columns that are left out first where a terminal is too
-    narrow for all.
+    `foot` are rows of totals. `spare` are the headings of columns that are left out first in a narrow terminal.
     """
 
     headings: Sequence[str]
@@ -38,11 +37,11 @@ class Table:
         return {"table": self.to_text, "markdown": self.to_markdown, "csv": self.to_csv}[format]()
 
     def to_text(self) -> str:
-        """Columns side by side, as in the table of a paper."""
+        """The table as text, with columns aligned by spaces."""
         return "\n".join([text for _, text in self.lines()])
 
     def lines(self, room: int | None = None) -> list[TableLine]:
-        """The lines of the text, within `room` columns of a terminal; None is no limit."""
+        """The lines of the table as text, at most `room` characters wide; None is no limit."""
         lines = self._text_lines("title", self.title, room)
         notes = self.notes
         if self.rows or self.foot:
@@ -66,7 +65,7 @@ class Table:
         return lines + self._text_lines("note", notes, room)
 
     def _left_out_first(self) -> list[str]:
-        """The headings of columns in the order in which they are left out: those with totals last."""
+        """The headings of columns that may be left out, in order: `spare` ones, then others without totals."""
         if not self.foot:
             return list(self.spare)
         first = self.headings[0]
@@ -80,7 +79,7 @@ class Table:
         return [(kind, line) for text in texts for line in ([text] if room is None else folded(text, max(room, 20)))]
 
     def to_markdown(self) -> str:
-        """A Markdown table, whose text is escaped."""
+        """The table as Markdown, with its text escaped."""
 
         def row(cells: Sequence[str]) -> str:
             return "| " + " | ".join(cells) + " |"
@@ -95,7 +94,7 @@ class Table:
         return "\n".join([*title, *lines, *([""] if self.notes else []), *map(as_line, self.notes)])
 
     def to_html(self) -> str:
-        """An HTML table, for notebooks."""
+        """The table as HTML, for notebooks."""
         from html import escape as html_of  # which most commands never need
 
         def escape(text: str) -> str:
@@ -108,7 +107,7 @@ class Table:
             items = [f'<{tag} style="text-align: {a}">{escape(c)}</{tag}>' for c, a in zip(cells, align, strict=True)]
             return f"<tr>{''.join(items)}</tr>"
 
-        # Leading spaces indent a row, and a page would drop them.
+        # Leading spaces indent a row, and HTML would collapse them.
         body = [row([_shown(c).replace("  ", "\u2003") for c in cells], "td") for cells in self.rows]
         foot = [row([_shown(c) for c in cells], "th") for cells in self.foot]
         title = [f"<strong>{escape(self.title[0])}</strong>", *map(escape, self.title[1:])] if self.title else []
@@ -117,9 +116,9 @@ class Table:
         return "\n".join([f"<p>{'<br>'.join(title)}</p>", table, f"<p>{'<br>'.join(map(escape, self.notes))}</p>"])
 
     def to_csv(self) -> str:
-        """Comma-separated values: the headings and the rows, with numbers in full and without columns of bars.
+        """The headings and rows as comma-separated values, with exact numbers and without columns of bars.
 
-        Text that a spreadsheet would take for a formula has a `'` before it.
+        Text that a spreadsheet would take for a formula gets a `'` before it.
         """
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
@@ -131,14 +130,14 @@ class Table:
         return out.getvalue().rstrip("\n")
 
     def _right(self) -> list[bool]:
-        """Whether each column aligns right, as numbers do."""
+        """For each column, whether it has numbers and so aligns right."""
         return [
             any(isinstance(row[i], int | float) for row in (*self.rows, *self.foot)) for i in range(len(self.headings))
         ]
 
 
 def _row_lines(row: Sequence[str], columns: ColumnLayout, right: Sequence[bool]) -> list[str]:
-    """The lines of a row: one, unless a cell is folded."""
+    """The lines of a row: one, or more if a cell is folded."""
     cells = [folded(row[i], width) for i, width in zip(columns.kept, columns.widths, strict=True)]
     aligned = [(width, right[i]) for i, width in zip(columns.kept, columns.widths, strict=True)]
     lines: list[str] = []
@@ -150,11 +149,11 @@ def _row_lines(row: Sequence[str], columns: ColumnLayout, right: Sequence[bool])
 
 
 _FORMULA = re.compile(r"[=@]|[-+](?!([\s\d.,]*|-[a-z][a-z-]*)$)")
-"""The beginning of a spreadsheet's formula; `-2` is none, and neither is `--set`."""
+"""Matches the beginning of a spreadsheet's formula; numbers such as `-2` and options such as `--set` are none."""
 
 
 def _quoted(text: str) -> str:
-    """The text of a cell, escaped where a spreadsheet would take it for a formula."""
+    """The text of a cell, escaped if a spreadsheet would take it for a formula."""
     text = printable(text, "")
     return f"'{text}" if _FORMULA.match(text) else text
 
@@ -167,7 +166,7 @@ def _shown(cell: Cell) -> str:
 
 
 _BAR = 30
-"""The length of a whole bar."""
+"""The length of the bar for a share of 1, in characters."""
 
 
 def bar(share: float) -> str:
@@ -183,7 +182,7 @@ _UNITS = ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "K"))
 
 
 def short(number: int) -> str:
-    """A count with three digits and a unit.
+    """A count, rounded to three digits with a unit.
 
     >>> short(19_632_062_464), short(999)
     ('19.6 G', '999')

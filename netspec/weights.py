@@ -1,4 +1,4 @@
-"""Matching of the weights of a state dict with a network's: by name, or by what the spec says of their origin."""
+"""Matches the weights of a state dict with a network's: by name, or by the spec's rules for their origin."""
 
 from __future__ import annotations
 
@@ -21,25 +21,26 @@ _Shape = tuple[int, ...]
 
 _MAX_PREFIXES = 8
 _MIN_COMMON = 0.6
-"""The part of matrices and kernels, by shape, that two networks share if weights may be those of the other."""
+"""The share of weights, by shape, that a state dict must have in common with a network it may be of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How a state dict fits a network: `pairs` maps the network's keys to those of the state dict.
+    """The fit of a state dict with a network: `pairs` maps the network's keys to those of the state dict.
 
-    `source` is the origin whose rules made the pairs, None where the keys are the network's own. `differs` are pairs
-    whose shapes are not equal; `spare` are keys of the network that may be missing: weights of training outputs, and
-    counters. `params` are those that this origin needs otherwise, with both values.
+    `source` is the origin whose rules paired them; None if the keys are the network's own. `differs` are pairs with
+    different shapes. `missing` and `spare` are keys of the network without a match: `spare` ones (weights of training
+    outputs, and counters) are not needed. `params` are parameters for which the weights need another value than the
+    network has, with both values.
     """
 
     graph: Graph
     shapes: Mapping[str, _Shape]
     source: WeightSource | None
     prefix: str
-    """The beginning of all keys of the state dict, such as `module.`, and was left out of account."""
+    """The common prefix of the state dict's keys, such as `module.`, that was ignored."""
     written: Mapping[str, Any] | None
-    """The parameters of the network that netspec wrote the file for, if it did."""
+    """The parameters of the network that netspec wrote the file for; None if another program wrote it."""
     pairs: Mapping[str, str]
     differs: Mapping[str, str]
     missing: Sequence[str]
@@ -49,12 +50,12 @@ class Fit:
 
     @property
     def fits(self) -> bool:
-        """Whether the network can be loaded from it whole, and rightly."""
+        """Whether all weights match, and are meant for the network's parameters."""
         return not (self.differs or self.missing or self.unused or self.params)
 
     @property
     def origin(self) -> str:
-        """Whose keys it has, in words."""
+        """The origin of its keys, in words, such as "the network's own keys behind `module.`"."""
         after = f" behind `{self.prefix}`" if self.prefix else ""
         if self.source is None:
             return f"the network's own keys{after}"
@@ -63,7 +64,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A bundled network, and the settings of its parameters under which it takes weights that another does not."""
+    """A bundled network, and the parameters with which weights fit it that do not fit another network."""
 
     network: str
     params: Mapping[str, Any]
@@ -79,9 +80,9 @@ def best_fit(
     params: Mapping[str, Any],
     written: Mapping[str, Any] | None = None,
 ) -> Fit:
-    """The best way to read a state dict, of which only keys and shapes are needed: the one that pairs most weights.
+    """The fit that pairs most weights, out of all origins and prefixes of keys. Only keys and shapes are needed.
 
-    `written` are the parameters of the network that netspec wrote it for, if it did.
+    `written` are the parameters of the network that netspec wrote the state dict for; None if it did not write it.
     """
     fits = [
         _fit(graph, shapes, source, prefix, params, written, _decisive(source, sources, written))
@@ -94,9 +95,9 @@ def best_fit(
 def _decisive(
     source: WeightSource | None, sources: Sequence[WeightSource], written: Mapping[str, Any] | None
 ) -> Mapping[str, Any]:
-    """The parameters without which weights by the keys of a source would fit and be wrong.
+    """The parameters that must have certain values for weights to be right, although shapes do not depend on them.
 
-    Those that decide it for an origin decide it for a file that netspec made from one, too.
+    An origin declares them. For a file that netspec wrote, they have the values that it was written with.
     """
     if source is not None:
         return source.params
@@ -113,7 +114,7 @@ def _fit(
     written: Mapping[str, Any] | None,
     needed: Mapping[str, Any],
 ) -> Fit:
-    """How a state dict fits by the keys of a source after a prefix."""
+    """The fit of a state dict if its keys are a prefix and the keys of one origin."""
     names, ignored = (
         _by_order(graph, shapes, source, prefix) if source and source.order else _by_name(shapes, source, prefix)
     )
@@ -145,7 +146,7 @@ def _fit(
 
 
 def _prefixes(keys: Collection[str]) -> list[str]:
-    """The prefixes that all keys have in common, at dots: `""`, then the `module.` of data-parallel training, say."""
+    """The common prefixes of all keys: `""`, and those that end in a dot, such as `module.` of `nn.DataParallel`."""
     first, last = min(keys, default=""), max(keys, default="")
     equal = list(takewhile(lambda signs: signs[0] == signs[1], zip(first, last, strict=False)))
     ends = [0, *(number for number, (sign, _) in enumerate(equal, 1) if sign == ".")]
@@ -153,7 +154,7 @@ def _prefixes(keys: Collection[str]) -> list[str]:
 
 
 def _by_name(shapes: Mapping[str, _Shape], source: WeightSource | None, prefix: str) -> tuple[dict[str, str], set[str]]:
-    """The state dict's key for each of the network's, by the rules of a source; and the keys that rules leave out."""
+    """The state dict's key for each key of the network, by the rules of an origin; and the keys that these ignore."""
     names: dict[str, str] = {}
     ignored: set[str] = set()
     for key in shapes:
@@ -169,10 +170,10 @@ def _by_name(shapes: Mapping[str, _Shape], source: WeightSource | None, prefix: 
 def _by_order(
     graph: Graph, shapes: Mapping[str, _Shape], source: WeightSource, prefix: str
 ) -> tuple[dict[str, str], set[str]]:
-    """The state dict's key for each of the network's, layer by layer, where both have as many layers.
+    """The state dict's key for each key of the network, layer by layer; none if the numbers of layers differ.
 
-    Layers of the state dict come by the numbers in their names, since not every file keeps an order, those of the
-    network as they run.
+    Layers of the state dict are sorted by the numbers in their names, since not every file keeps their order. Layers of
+    the network are in the order in which they run.
     """
     keys_of: dict[str, list[str]] = {}
     for key in shapes:
@@ -198,9 +199,9 @@ def _numbers_in(name: str) -> list[tuple[int, str]]:
 def refuse_weights(
     fit: Fit, file: str = "", settings: Sequence[Mapping[str, Any]] = (), known: Known | None = None
 ) -> NoReturn:
-    """Raise NetspecError NS501 with what does not fit; `settings` of parameters are ways out.
+    """Raise NetspecError NS501 with the weights that do not fit; `settings` of parameters are suggested as help.
 
-    `known` is the bundled network that the weights are of, if they are of another one.
+    `known` is the bundled network that the weights do fit, if there is one.
     """
     what = f"{file} does not fit" if file else "the weights do not fit"
     help = f"they fit with {' or '.join(map(as_options, settings))}" if settings else _nearest_hint(fit)
@@ -213,7 +214,7 @@ def refuse_weights(
 
 
 def settings_to_try(fit: Fit, sources: Sequence[WeightSource], params: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Settings of parameters under which weights may fit: those that an origin needs, other sizes, and both."""
+    """Settings of parameters under which weights may fit: those that origins need, sizes that differ, and both."""
     needed = [{n: v for n, v in source.params.items() if params.get(n) != v} for source in sources]
     needed.insert(0, {name: wanted for name, (wanted, _) in fit.params.items()})
     sizes = sizes_that_differ(fit, params)
@@ -222,7 +223,7 @@ def settings_to_try(fit: Fit, sources: Sequence[WeightSource], params: Mapping[s
 
 
 def sizes_that_differ(fit: Fit, params: Mapping[str, Any]) -> dict[str, int]:
-    """Parameters that stand in the shapes as they are, such as a count of classes, as the weights have them."""
+    """Values for parameters that occur as sizes, such as `classes`, taken from the shapes of the weights."""
     sizes: dict[str, int] = {}
     state = fit.graph.state()
     for name, key in fit.differs.items():
@@ -234,7 +235,7 @@ def sizes_that_differ(fit: Fit, params: Mapping[str, Any]) -> dict[str, int]:
 
 
 def may_be_of(fit: Fit, graph: Graph) -> bool:
-    """Whether weights may be those of another network, by the shapes of most of its matrices and kernels."""
+    """Whether weights may belong to a graph, judged by the shapes of its matrices and kernels."""
     in_file = Counter(shape for shape in fit.shapes.values() if len(shape) > 1)
     in_graph = Counter(weight.shape for weight in graph.state().values() if len(weight.shape) > 1)
     common = (in_file & in_graph).total()
@@ -242,12 +243,12 @@ def may_be_of(fit: Fit, graph: Graph) -> bool:
 
 
 def as_options(setting: Mapping[str, Any]) -> str:
-    """A setting of parameters as the command line takes it."""
+    """A setting of parameters as options of the command line: `--set classes=10`."""
     return "`" + " ".join(f"--set {_for_shell(name, value)}" for name, value in setting.items()) + "`"
 
 
 def _for_shell(name: str, value: Any) -> str:
-    """A parameter's value as `--set` takes it, quoted where a shell would take it for something else."""
+    """A parameter's value as `--set` takes it, quoted for a shell if necessary."""
     text = show(value)
     if isinstance(value, str):
         plain = IDENTIFIER.match(value) and value.lower() not in ("true", "false", "null")
@@ -260,7 +261,7 @@ def _for_shell(name: str, value: Any) -> str:
 
 
 def _misfits(fit: Fit) -> list[str]:
-    """The weights that do not fit, in few lines."""
+    """A few lines about the weights that do not fit."""
     state = fit.graph.state()
     lines = [
         f"`{key}` is {list(fit.shapes[key])}, and `{name}` of the network {list(state[name].shape)}"
@@ -274,14 +275,14 @@ def _misfits(fit: Fit) -> list[str]:
 
 
 def _nearest_hint(fit: Fit) -> str:
-    """A hint that names the first missing weight and the unused one that may be it."""
+    """A hint that names the first missing weight and the unused weight that may be meant for it."""
     for name, near in nearest(fit).items():
         return f"`{name}` may be `{near}`: rules for keys stand under `weights` of the spec"
     return ""
 
 
 def nearest(fit: Fit) -> dict[str, str]:
-    """For missing weights the unused keys that they may have: of one shape and one kind, in the order of both."""
+    """For missing weights, unused keys with equal shapes and last names, such as `bias`, in order."""
     state = fit.graph.state()
     unused: dict[tuple[_Shape, str], deque[str]] = {}
     for key in fit.unused:

@@ -1,4 +1,4 @@
-"""`netspec weights check`: how a file of weights fits a network."""
+"""The report of `netspec weights check`: the fit of a file of weights with a network."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from netspec.tables import Cell, Table
 from netspec.weights import Fit, Known, as_options, nearest
 
 _MAX_ROWS = 12
-"""How many weights are listed where they are those of another network."""
+"""How many weights are listed if they belong to another network."""
 
 
 @dataclass(frozen=True, slots=True)
 class NeededValue:
-    """A parameter that weights need another value of."""
+    """A parameter for which the weights need another value than the network has."""
 
     needs: Any
     has: Any
@@ -27,7 +27,7 @@ class NeededValue:
 
 @dataclass(frozen=True, slots=True)
 class ShapeDifference:
-    """A weight that the network and the file have with different shapes."""
+    """A weight with different shapes in the network and in the file."""
 
     name: str
     key: str
@@ -37,7 +37,7 @@ class ShapeDifference:
 
 @dataclass(frozen=True, slots=True)
 class MissingWeight:
-    """A weight of the network that the file has not; `near` is the unused key that may be it."""
+    """A weight of the network that the file lacks; `near` is an unused key that may be meant for it."""
 
     name: str
     shape: tuple[int, ...]
@@ -46,7 +46,7 @@ class MissingWeight:
 
 @dataclass(frozen=True, slots=True)
 class UnusedWeight:
-    """A weight of the file that the network has not."""
+    """A weight of the file that the network lacks."""
 
     key: str
     shape: tuple[int, ...]
@@ -54,9 +54,10 @@ class UnusedWeight:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class WeightsReport(TypedReport):
-    """How a file of weights fits a network.
+    """The fit of a file of weights with a network.
 
-    `left_fresh` are the weights that may be missing, `fits_with` settings of parameters with which it would fit.
+    `left_fresh` are missing weights that inference does not need; `fits_with` are settings of parameters with which the
+    file would fit.
     """
 
     network: str
@@ -114,9 +115,9 @@ class WeightsReport(TypedReport):
 def weights_report(
     fit: Fit, network: str, file: str, settings: Sequence[Mapping[str, Any]] = (), known: Known | None = None
 ) -> WeightsReport:
-    """The report of `netspec weights check`; `settings` are those of parameters with which it would fit.
+    """The report on a fit; `settings` are settings of parameters with which the file would fit.
 
-    `known` is the bundled network that the weights are of, if they are of another one.
+    `known` is the bundled network that the weights do fit, if there is one.
     """
     state, near = fit.graph.state(), nearest(fit)
     return WeightsReport(

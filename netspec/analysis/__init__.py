@@ -1,1 +1,1 @@
-"""Analyses: functions from a graph to a typed report, that run nothing."""
+"""Analyses: functions from a graph to a typed report, which need no weights and run no ops."""

@@ -1,4 +1,4 @@
-"""`netspec summary A B C`: networks side by side."""
+"""The report of `netspec summary A B C`: several networks side by side."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from netspec.tables import Cell, Table
 
 @dataclass(frozen=True, slots=True)
 class NetworkTotals:
-    """One network of a comparison.
+    """The totals of one network in a comparison.
 
-    `depth` counts the layers with multiply-accumulates on the longest way from an input to an output, as papers count
-    the layers of VGG-19 and ResNet-50. `receptive_field` is that of the last layer with a window, None where there is
-    none or several inputs have one each. The other figures are those of the summary.
+    `depth` is the number of layers with multiply-accumulates on the longest path from an input to an output, as papers
+    count the layers of VGG-19 and ResNet-50. `receptive_field` is that of the last layer with a window; None if there
+    is no such layer, or if there are several inputs. The other figures are those of the summary.
     """
 
     network: str
@@ -42,13 +42,13 @@ class NetworkTotals:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(TypedReport):
-    """Networks side by side: sizes in and out, depth, ops, parameters, MACs, and the last receptive field."""
+    """Networks side by side: shapes of inputs and outputs, depth, ops, parameters, MACs, and receptive field."""
 
     mode: Mode
     networks: tuple[NetworkTotals, ...]
 
     def table(self) -> Table:
-        """The table of networks, one row each."""
+        """The table of the comparison, with a row for each network."""
         notes = [
             MACS_NOTE,
             "depth: layers with MACs on the longest way. "
@@ -61,7 +61,7 @@ class Comparison(TypedReport):
 
 
 def compare(networks: Iterable[Graph | HasGraph], mode: Mode = "inference") -> Comparison:
-    """The totals of several networks."""
+    """Compare several networks by their totals."""
     return Comparison(mode, tuple([_totals(summary(network, mode)) for network in networks]))
 
 
@@ -85,13 +85,13 @@ def _totals(summary: Summary) -> NetworkTotals:
 
 
 def _is_window(field: ReceptiveField) -> bool:
-    """Whether a field slides over the input, and is the same for every unit."""
+    """Whether a receptive field slides over the input, with the same size and stride for every unit."""
     entries = (*field.size, *field.stride)
     return entries != () and all(entry is not None and entry != 0 for entry in entries) and not field.note
 
 
 def _depth(summary: Summary) -> int:
-    """The most layers with MACs on a way from an input; unknown MACs count as some."""
+    """The largest number of layers with MACs on a path from an input; an op with unknown MACs counts."""
     depth = dict.fromkeys(summary.inputs, 0)
     for layer in summary.layers:
         depth[layer.name] = max(depth[node_of(value)] for value in layer.inputs) + (layer.macs != 0)

@@ -1,7 +1,7 @@
 """Parameters, buffers and multiply-accumulates of each node.
 
-MACs are those of one sample (N = 1): convolutions, linear layers, matrix products and recurrence; bias,
-normalisation, pooling and activations are not counted. A weight that several nodes share is counted once.
+MACs are for one sample (N = 1). Convolutions, linear layers, matrix products and recurrence count; biases,
+normalisation, pooling and activations do not. A weight that several nodes share is counted once.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from netspec.graph.walk import live_nodes
 from netspec.types import Tensor
 
 MACS_NOTE = "MACs: multiply-accumulates of convolutions, linear layers, matrix products and recurrence, for one sample."
-"""The note below tables of what MACs count."""
+"""The note below tables that says what MACs count."""
 
 UNUSED = "in steps that no output needs"
-"""Where parameters are that are in no total, in words."""
+"""The place of parameters that no total includes, as part of a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of a node; `macs` is None where the op's cost is unknown, symbolic where a size is open."""
+    """The cost of a node; `macs` is None if the op does not know its cost, and symbolic if a size is open."""
 
     parameters: int
     buffers: int
@@ -32,7 +32,7 @@ class Cost:
 
 
 def costs(graph: Graph, nodes: Iterable[Node] | None = None, at: Mapping[str, int] | None = None) -> dict[str, Cost]:
-    """The cost of every node by its path, at the graph's nominal sizes unless `at` gives others."""
+    """The cost of every node by path, at the nominal sizes of the graph, which `at` can replace."""
     sizes = {**graph.nominal, **(at or {})}
     batch = _fixed_batch(graph)
     cost_of = NodeMemo(graph, lambda node, inputs: _cost(node, inputs, sizes, batch))
@@ -48,7 +48,7 @@ def costs(graph: Graph, nodes: Iterable[Node] | None = None, at: Mapping[str, in
 
 
 def _fixed_batch(graph: Graph) -> int:
-    """The batch that all inputs have where it is a number, else 1: MACs are divided by it."""
+    """The batch size by which MACs are divided: that of all inputs if it is a number, else 1."""
     batches = {i.type.batch for i in graph.inputs}
     (batch,) = batches if len(batches) == 1 else (1,)
     return batch if isinstance(batch, int) else 1
@@ -57,8 +57,8 @@ def _fixed_batch(graph: Graph) -> int:
 def _cost(node: Node, inputs: tuple[Tensor, ...], sizes: Mapping[str, int], batch: int) -> Cost:
     weights = node.op.weights(*inputs)
     macs = node.op.macs(node.type.at(sizes), *[x.at(sizes) for x in inputs])
-    if batch > 1 and macs is not None and (one := macs // batch) * batch == macs:
-        macs = one
+    if batch > 1 and macs is not None and (per_sample := macs // batch) * batch == macs:
+        macs = per_sample
     return Cost(
         sum([w.size for w in weights if w.kind == "parameter"]),
         sum([w.size for w in weights if w.kind == "buffer"]),
@@ -67,7 +67,7 @@ def _cost(node: Node, inputs: tuple[Tensor, ...], sizes: Mapping[str, int], batc
 
 
 def total_macs(costs: Iterable[Cost]) -> int | None:
-    """The sum of MACs; None while a size is open. Unknown ones count as 0: the total is a lower bound."""
+    """The sum of MACs; None if a size is open. Unknown MACs count as 0, so that the sum is a lower bound."""
     total = 0
     for cost in costs:
         if isinstance(cost.macs, Symbolic):
@@ -77,7 +77,7 @@ def total_macs(costs: Iterable[Cost]) -> int | None:
 
 
 def unused_parameters(graph: Graph) -> int:
-    """How many parameters no output needs, built in training only or not; a compiled module holds them all the same."""
+    """The number of parameters that no output needs, not even in training; a compiled module has them nevertheless."""
     needed = live_nodes(graph, "train")
     if len(needed) == len(graph.nodes):
         return 0

@@ -1,4 +1,4 @@
-"""Receptive fields as data: as they are propagated through a graph, and as reports have them."""
+"""Receptive fields as data: in the form that is propagated through a graph, and in the form of reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netspec.report import OPTIONAL
 Offset = int | Fraction
 
 LOST = -1
-"""The axis of a value that runs along an axis of the input, where no axis does any more."""
+"""Stands for the axis of a value that follows an axis of the input, if no axis does any more."""
 
 MISALIGNED = "misaligned: branches of different strides meet here"
 VARIES = "varies: windows of different sizes"
@@ -27,10 +27,10 @@ UNPLACED = "unplaced: the unit's index does not tell where"
 
 @dataclass(frozen=True, slots=True)
 class ReceptiveField:
-    """The positions of an input that one unit sees, per spatial axis: `size` of them from `stride * index + start`.
+    """The positions of an input that a unit sees: on each spatial axis, `size` of them from `stride * index + start`.
 
-    What sees everything has stride 0 and the input's extent as its size. `note` says why an entry is None, or that
-    units at the border see other positions too; it is `""` where there is nothing to say.
+    A unit that sees everything has stride 0, and the input's extent as its size. `note` says why an entry is None, or
+    that units at the border see other positions too; else it is `""`.
     """
 
     size: tuple[Dim | Fraction | None, ...]
@@ -41,15 +41,15 @@ class ReceptiveField:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A receptive field as it is propagated: one entry per spatial axis of the input; `note` says why one is None.
+    """A receptive field while it is propagated, with one entry for each spatial axis of the input.
 
-    `spans` is what each unit of a period sees, where units differ: see `intervals`.
+    `note` says why an entry is None. `spans` holds what each unit of a period sees, if units differ: see `intervals`.
 
-    `axes` has for each spatial axis of the input the axis of the value that runs along it, or LOST where none does; it
-    is () where they are axes 2, 3, ... of both. After (N, C, H, W) is permuted to (N, W, C, H) it is (3, 1). What is
-    LOST may be folded into the axes `among` of the value.
+    For each spatial axis of the input, `axes` holds the axis of the value that follows it, or LOST if none does. It is
+    () in the usual case of axes 2, 3, ... of both. After (N, C, H, W) is permuted to (N, W, C, H) it is (3, 1). An axis
+    that is LOST may have been folded into one of the axes `among` of the value.
 
-    `border`: units at the border see other positions than those that the entries tell.
+    `border` says that units at the border see other positions than the entries say.
     """
 
     size: tuple[Dim | Fraction | None, ...]
@@ -62,24 +62,24 @@ class Field:
     among: frozenset[int] = dataclasses.field(default=frozenset(), compare=False)
 
     def public(self) -> ReceptiveField:
-        """The field as reports have it."""
+        """The field in the form of reports."""
         return ReceptiveField(self.size, self.stride, self.start, self.note or (BORDER if self.border else ""))
 
     @property
     def value_axes(self) -> tuple[int, ...]:
-        """`axes`, written out where it is ()."""
+        """`axes`, with () written out as 2, 3, ...."""
         return self.axes or tuple(range(2, 2 + len(self.size)))
 
 
 def unknown_field(note: str, axes: int) -> Field:
-    """The field of a value of which nothing is known but why."""
+    """A field without any entry; `note` says why it is unknown."""
     unknown = (None,) * axes
     return Field(unknown, unknown, unknown, note, axes=(LOST,) * axes)
 
 
 @lru_cache
 def whole_field(extent: tuple[Dim, ...]) -> Field:
-    """The field of what sees all of an input."""
+    """The field of a unit that sees all of an input."""
     zeros = (0,) * len(extent)
     return Field(extent, zeros, zeros)
 

@@ -1,11 +1,11 @@
-"""Receptive fields, propagated from the inputs through a graph: the part of an input that one unit of a value can see.
+"""Propagates receptive fields through a graph: the part of an input that one unit of a value can see.
 
-Per spatial axis an exact map from a unit's index to an interval of the input: `size` positions from
+Along each spatial axis, a field maps a unit's index to an interval of the input: `size` positions from
 `stride * index + start`, padding included, as in Araujo, Norris & Sim, "Computing Receptive Fields of
-Convolutional Neural Networks", Distill 2019. What sees everything has stride 0 and the input's extent.
+Convolutional Neural Networks", Distill 2019. A unit that sees everything has stride 0 and the input's extent.
 
-After upsampling the map is exact too, in `spans`: there units differ in what they see, and where no one size and start
-hold for all, a field has the most that any sees, the stride on average, and a note on why it has no start.
+After upsampling, units see intervals of different sizes, which `spans` holds exactly. The field's own entries are then
+the largest size, the average stride, and no start, with a note that says so.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ _Extent = tuple[Dim, ...]
 
 
 def propagate_fields(graph: Graph, origin: str | None = None) -> dict[str, dict[str, Field]]:
-    """The receptive fields of every value: one for each input with spatial axes that it depends on.
+    """The receptive fields of every value: a field for each input with spatial axes that the value depends on.
 
-    With `origin`, a value's name, fields are measured there instead of at the inputs.
+    If `origin` is the name of a value, fields are measured in that value instead of in the inputs.
     """
     types = graph.types
     origins = [origin] if origin is not None else [i.name for i in graph.inputs]
     extents = {value: types[value].spatial for value in origins}
-    fields: dict[str, dict[str, Field]] = {value: _own_field(value, len(extents[value])) for value in origins}
+    fields: dict[str, dict[str, Field]] = {value: _field_in_itself(value, len(extents[value])) for value in origins}
     rules_of = NodeMemo(graph, _rules)
     for node in graph.nodes:
         if node.path == origin:
@@ -65,14 +65,14 @@ def propagate_fields(graph: Graph, origin: str | None = None) -> dict[str, dict[
     return fields
 
 
-def _own_field(value: str, axes: int) -> dict[str, Field]:
-    """The field of a value in itself: each unit sees its own position."""
+def _field_in_itself(value: str, axes: int) -> dict[str, Field]:
+    """The field of a value in itself, where each unit sees its own position."""
     return {value: Field((1,) * axes, (1,) * axes, (0,) * axes)} if axes else {}
 
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """The rules of an op on inputs of some types that say what a unit of its output reads."""
+    """What a unit of an op's output reads: the results of the op's rules for certain types of inputs."""
 
     window: Window | Upsampling | Reach
     axes: AxisOrigins | None
@@ -105,7 +105,7 @@ def _merged(reads: list[dict[str, Field]], rules: _Rules, extents: Mapping[str, 
 
 
 def _broadcast(fields: dict[str, Field], x: Tensor, y: Tensor, extents: Mapping[str, _Extent]) -> dict[str, Field]:
-    """The fields of a value with axes of size 1 that a larger output repeats, as it does with a gate."""
+    """The fields of an operand after broadcasting: axes of size 1 are repeated, as those of a channel gate."""
     return {name: _broadcast_field(field, x, y, extents[name]) for name, field in fields.items()}
 
 
@@ -118,27 +118,27 @@ def _broadcast_field(field: Field, x: Tensor, y: Tensor, extent: _Extent) -> Fie
         return unknown_field(field.note if not field.spans else VARIES, len(field.size))
     size, stride, start = list(field.size), list(field.stride), list(field.start)
     for n in repeated:
-        # All units see what the only one saw.
+        # All units see what the single unit saw.
         stride[n] = 0
         seen, first = _interval(field, n) if isinstance(field.size[n], int | Fraction) else (0, 1)
-        whole = extent[n]
-        if isinstance(whole, int) and first <= 0 and first + seen >= whole:
-            size[n], start[n] = whole, 0
+        all_positions = extent[n]
+        if isinstance(all_positions, int) and first <= 0 and first + seen >= all_positions:
+            size[n], start[n] = all_positions, 0
     return replace(field, size=tuple(size), stride=tuple(stride), start=tuple(start))
 
 
 def _after_op(field: Field, rules: _Rules, extent: _Extent) -> Field:
-    """The field of an op's output, by that of one value it reads."""
+    """The field of an op's output, from the field of one value that it reads."""
     window = rules.window
     if (window is Reach.POINT and not field.axes) or is_whole(field, extent):
         return field
     if rules.axes is not None and (field.axes or window is Reach.UNPLACED):
         return _after_axes_moved(field, rules.axes, rules.mixed, rules.inputs[0], extent)
     if window is Reach.ALL:
-        # What depends on the data does so after a global op too.
+        # A field that depends on the data still does after a global op.
         return unknown_field(DATA_DEPENDENT, len(extent)) if field.note == DATA_DEPENDENT else whole_field(extent)
     if window is Reach.POINT or window is Reach.UNPLACED:
-        # What such an op does along the axis of channels is not known, and that may be another axis of the input.
+        # Such an op may do anything along the channels, which may follow a spatial axis of the input.
         return unknown_field(field.note or UNPLACED, len(extent)) if field.axes else _unplaced(field, rules.outputs)
     if isinstance(window, Reach):
         return unknown_field(VARIES if window is Reach.VARIES else DATA_DEPENDENT, len(field.size))
@@ -146,7 +146,7 @@ def _after_op(field: Field, rules: _Rules, extent: _Extent) -> Field:
 
 
 def _after_sliding(field: Field, window: Window | Upsampling, rules: _Rules, extent: _Extent) -> Field:
-    """The field after a window that slides over a map, or after an upsampling of one."""
+    """The field after a sliding window or an upsampling."""
     if field.note and not field.spans:
         return unknown_field(field.note, len(field.size))
     if len(window.axes if isinstance(window, Upsampling) else window.size) != len(field.size):
@@ -160,7 +160,7 @@ def _after_sliding(field: Field, window: Window | Upsampling, rules: _Rules, ext
 
 
 def _after_window(field: Field, window: Window) -> Field:
-    """The field after a window, of a field with a number in every place."""
+    """The field after a window, for a field whose entries are all known."""
     axes = zip(field.size, field.stride, field.start, window.size, window.stride, window.start, strict=True)
     size: list[Any] = []
     stride: list[Any] = []
@@ -175,9 +175,9 @@ def _after_window(field: Field, window: Window) -> Field:
 
 
 def _with_axes_in_order(field: Field, rules: _Rules, extent: _Extent) -> Field:
-    """The field after a window over a map whose axes stand in another order than the input's, such as rows last.
+    """The field after a window over a map whose spatial axes are in another order than the input's, such as rows last.
 
-    It is unknown where axes of the value are among them that are none of the input's.
+    It is unknown if the window also slides over an axis that is no spatial axis of the input.
     """
     order = [axis - 2 for axis in field.axes]
     if sorted(order) != list(range(len(order))):
@@ -193,7 +193,7 @@ def _with_axes_in_order(field: Field, rules: _Rules, extent: _Extent) -> Field:
 
 
 def _unplaced(field: Field, among: Iterable[int]) -> Field:
-    """The field of units whose index no longer tells where they see: they see as much as before."""
+    """The field of units that see as much as before, at positions that their index does not tell any more."""
     if field.note and not field.spans:
         return field
     unknown = (None,) * len(field.size)
@@ -201,7 +201,7 @@ def _unplaced(field: Field, among: Iterable[int]) -> Field:
 
 
 def _after_axes_moved(field: Field, origins: AxisOrigins, mixed: tuple[int, ...], x: Tensor, extent: _Extent) -> Field:
-    """The field after an op that moves axes, folds some into one, or sees some of them whole (`mixed`)."""
+    """The field after an op that moves axes, folds several into one, or reads all of some axes (`mixed`)."""
     before = field.value_axes
     size, stride, start = list(field.size), list(field.stride), list(field.start)
     axes: list[int] = []
@@ -231,7 +231,7 @@ def _after_axes_moved(field: Field, origins: AxisOrigins, mixed: tuple[int, ...]
 
 
 def _moved_axes(axes: Iterable[int], origins: AxisOrigins) -> frozenset[int]:
-    """The axes of an output among which these of the input may be: where they went, else those without an origin."""
+    """The axes of an output that some axes of its input may be in: those they moved to, else all without an origin."""
     without_origin = [n for n, origin in enumerate(origins) if origin is None]
     moved: set[int] = set()
     for axis in axes:
@@ -241,7 +241,7 @@ def _moved_axes(axes: Iterable[int], origins: AxisOrigins) -> frozenset[int]:
 
 
 def _moved_axis(axis: int, origins: AxisOrigins, x: Tensor) -> tuple[int, bool]:
-    """The axis of the output that an axis of the input becomes, and whether its index is the output's index."""
+    """The axis of the output that an axis of the input becomes, and whether indexes along it stay the same."""
     for n, origin in enumerate(origins):
         if origin == axis:
             return n, True
@@ -251,7 +251,7 @@ def _moved_axis(axis: int, origins: AxisOrigins, x: Tensor) -> tuple[int, bool]:
 
 
 def _after_spans(field: Field, window: Window | Upsampling) -> Field:
-    """The field after an upsampling, or after a window over a map that was upsampled."""
+    """The field after an upsampling, or after a window over an upsampled map."""
     before = _as_spans(field)
     if before is None:
         return unknown_field(VARIES, len(field.size))
@@ -267,7 +267,7 @@ def _after_spans(field: Field, window: Window | Upsampling) -> Field:
 
 
 def _as_spans(field: Field) -> tuple[Spans, ...] | None:
-    """A field as spans: one for all units where they see alike; None where it has fractions already."""
+    """The spans of a field, one for each axis; None if its entries are not all integers."""
     if field.spans:
         return field.spans
     spans: list[Spans] = []
@@ -279,7 +279,7 @@ def _as_spans(field: Field) -> tuple[Spans, ...] | None:
 
 
 def _as_field(axes: Sequence[Spans | None], note: str) -> Field:
-    """Spans as a field, with a start where all units see alike; `note` says why an axis has no spans."""
+    """The field of spans. It has a start if all units see alike; `note` is for an axis whose spans are None."""
     spans = tuple(axis for axis in axes if axis is not None)
     if len(spans) < len(axes):
         return unknown_field(note, len(axes))
@@ -293,7 +293,7 @@ def _as_field(axes: Sequence[Spans | None], note: str) -> Field:
 
 
 def _union(a: Field, b: Field, extent: _Extent) -> Field:
-    """The field of what sees as two others do together: an interval where both move alike, else unknown."""
+    """The field of a unit that sees what either of two fields sees; unknown if they move at different strides."""
     if a == b and a.axes == b.axes:
         return a
     if whole_field(extent) in (a, b):
@@ -314,7 +314,7 @@ def _union(a: Field, b: Field, extent: _Extent) -> Field:
 
 
 def _interval_union(a: Field, b: Field) -> Field:
-    """The field from the lower of two starts to the higher of two ends, of fields with one stride."""
+    """The smallest field that contains two fields of equal stride."""
     size: list[Offset] = []
     start: list[Offset] = []
     for axis in range(len(a.size)):
@@ -326,7 +326,7 @@ def _interval_union(a: Field, b: Field) -> Field:
 
 
 def _interval(field: Field, axis: int) -> tuple[Offset, Offset]:
-    """The size and start of a field along an axis, where both are numbers."""
+    """The size and start of a field along an axis; both must be known."""
     size, start = field.size[axis], field.start[axis]
     assert isinstance(size, int | Fraction)
     assert start is not None
@@ -334,5 +334,5 @@ def _interval(field: Field, axis: int) -> tuple[Offset, Offset]:
 
 
 def _integral(value: Any) -> Any:
-    """A fraction that is a whole number as an int."""
+    """An int for a fraction without a remainder; any other value unchanged."""
     return int(value) if type(value) is Fraction and value.denominator == 1 else value

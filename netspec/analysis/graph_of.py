@@ -1,4 +1,4 @@
-"""The networks that analyses take: a graph, or what has one."""
+"""The argument of an analysis: a graph, or an object that has one."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ class HasGraph(Protocol):
 
 
 def graph_of(network: Graph | HasGraph) -> Graph:
-    """The graph of a network; a graph is its own."""
+    """The graph of a network, or the graph itself."""
     return network if isinstance(network, Graph) else network.graph

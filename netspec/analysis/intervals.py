@@ -1,8 +1,8 @@
-"""Receptive fields along one axis where units differ: after upsampling, what a unit sees repeats with a period.
+"""Receptive fields along one axis whose units differ: after upsampling, the intervals they see repeat with a period.
 
-Units `n * q` to `n * q + n - 1` are one period of an axis, and each next period sees the input `shift` positions
-further on. So the fields stay exact where no one size and start holds for every unit. A map of `a b c` doubled by
-nearest neighbours is `a a b b c c`: the period has two units that both see one position, and the shift is 1.
+Units `n * q` to `n * q + n - 1` are period `q` of an axis; each period sees the input `shift` positions further on than
+the one before. So fields stay exact although no single size and start holds for every unit. A map `a b c`, doubled by
+nearest neighbours, is `a a b b c c`: a period has two units, both see one position, and the shift is 1.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from fractions import Fraction
 from math import gcd, lcm
 
 Interval = tuple[int, int] | None
-"""The first and the last position that a unit sees; None where it sees none."""
+"""The first and the last position that a unit sees; None for a unit that sees none."""
 
 _MAX_PERIOD = 4096
-"""How many units a period may have."""
+"""The largest number of units in a period."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spans:
     """The intervals that the units of an axis see.
 
-    With `n` intervals in `each`, unit `n * q + k` sees interval `k`, moved by `shift * q`.
+    With `n` intervals in `each`, unit `n * q + k` sees the interval `each[k]`, moved by `shift * q`.
     """
 
     shift: int
@@ -31,17 +31,17 @@ class Spans:
 
     @property
     def size(self) -> int:
-        """The most that a unit sees."""
+        """The largest number of positions that a unit sees."""
         return max((span[1] - span[0] + 1 for span in self.each if span is not None), default=0)
 
     @property
     def stride(self) -> int | Fraction:
-        """How far apart two units see on average."""
+        """The average distance between the intervals of neighbouring units."""
         return Fraction(self.shift, len(self.each))
 
     @property
     def even(self) -> bool:
-        """Whether all units see alike, so that a size, a stride and a start say it all."""
+        """Whether one size, stride and start hold for all units."""
         return len(self.each) == 1 and self.each[0] is not None
 
     def of(self, unit: int) -> Interval:
@@ -56,7 +56,7 @@ class Spans:
     def of_range(self, first: int, last: int) -> Interval:
         """The interval that the units `first` to `last` see together."""
         n = len(self.each)
-        # Periods only move on, so the first and the last of them hold the ends.
+        # Later periods see later positions, so the first and the last period contain both ends.
         if last - first < 2 * n:
             units = [*range(first, last + 1)]
         else:
@@ -64,15 +64,16 @@ class Spans:
         return _hull(self.of(unit) for unit in units)
 
     def after_window(self, size: int, stride: int, start: int) -> Spans:
-        """The spans of units that each read `size` of these, from `stride * index + start`."""
+        """The spans after a window: its units read `size` units of these, from `stride * index + start`."""
         n = len(self.each) // gcd(len(self.each), stride)
         shift = self.shift * (stride * n // len(self.each))
         return _shortest(shift, [self.of_range(stride * k + start, stride * k + start + size - 1) for k in range(n)])
 
     def after_upsampling(self, axis: tuple[tuple[int, int] | None, ...]) -> Spans | None:
-        """The spans after an upsampling, by the axis of its rule (`types.Upsampling`); None where a period is too long.
+        """The spans after an upsampling; None if a period gets too long.
 
-        Each of these units becomes `len(axis)` units, of which each reads a range of these, relative to its own.
+        `axis` is one axis of `types.Upsampling`: each unit becomes `len(axis)` units, and for each of these `axis` has
+        the first and last unit that it reads, relative to the original one.
         """
         if len(axis) * len(self.each) > _MAX_PERIOD:
             return None
@@ -84,7 +85,7 @@ class Spans:
         return _shortest(self.shift, intervals)
 
     def union(self, other: Spans) -> Spans | None:
-        """The spans of what either sees; None where they move apart, or a period is too long."""
+        """The spans of units that see what either sees; None if strides differ or a period gets too long."""
         n = lcm(len(self.each), len(other.each))
         if self.stride != other.stride or n > _MAX_PERIOD:
             return None
@@ -97,13 +98,13 @@ def _moved(span: Interval, by: int) -> Interval:
 
 
 def _hull(intervals: Iterable[Interval]) -> Interval:
-    """The smallest interval around some."""
+    """The smallest interval that contains some intervals; None if there is none."""
     ends = [interval for interval in intervals if interval is not None]
     return (min(first for first, _ in ends), max(last for _, last in ends)) if ends else None
 
 
 def _shortest(shift: int, each: list[Interval]) -> Spans:
-    """The same spans with the shortest period: downsampling undoes upsampling."""
+    """Spans with the shortest period: when downsampling undoes an upsampling, one unit is a period again."""
     n = len(each)
     for period in range(1, n):
         if n % period or shift * period % n:

@@ -1,4 +1,4 @@
-"""`netspec memory`: what weights and activations take, layer by layer, and the most that is held."""
+"""The report of `netspec memory`: bytes of weights and activations, layer by layer, and their peak."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netspec.shape_text import shape_text
 from netspec.tables import Cell, Table, bar
 
 _UNITS = (("MB", 6), ("KB", 3))
-"""Of figures in tables, with their power of ten: the first of which the peak is ten or more, else the last."""
+"""The units of tables, with their power of ten: the first that makes the peak at least 10 is used, else the last."""
 _MODEL = (
     "{unit}: 10^{power} bytes. What an allocator rounds up to, and workspaces of cuDNN and others, come on top.",
     "new: memory the layer takes for its output. live: all that is held while it runs, weights and inputs included;",
@@ -36,7 +36,7 @@ _OPTIMIZER_NAMES: Mapping[Optimizer, str] = {"none": "no optimizer", "sgd": "SGD
 
 @dataclass(frozen=True, slots=True)
 class MemoryTotals:
-    """Bytes of a pass: weights, what training holds for them, inputs, what the backward pass needs, and the peak."""
+    """Totals of a pass in bytes: weights, gradients, optimizer state, inputs, values kept for backward, and peak."""
 
     parameters: int
     buffers: int
@@ -48,13 +48,13 @@ class MemoryTotals:
 
     @property
     def always(self) -> int:
-        """Bytes that are held from the beginning to the end."""
+        """The bytes that are held during the whole pass."""
         return self.parameters + self.buffers + self.optimizer + self.inputs
 
 
 @dataclass(frozen=True, slots=True)
 class LayerMemory:
-    """One op's bytes: `new` for its output (0: a view), `kept` for the backward pass, `live` all while it runs."""
+    """The bytes of an op: `new` for its output (0 for a view), `kept` for backward, `live` for all while it runs."""
 
     name: str
     op: str
@@ -66,7 +66,7 @@ class LayerMemory:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MemoryReport(TypedReport):
-    """Bytes of one pass, layer by layer, and in all; at least so many where `complete` is false."""
+    """The memory of one pass in bytes, layer by layer and in total; lower bounds if `complete` is false."""
 
     network: str
     mode: Mode
@@ -80,7 +80,7 @@ class MemoryReport(TypedReport):
     graph: Graph = field(metadata=HIDDEN)
 
     def table(self) -> Table:
-        """The table of the layers of the network's own body, with bars of what is held while each runs."""
+        """The table of the steps of the network's body, with bars for the bytes held while each runs."""
         return _table(self)
 
 
@@ -93,11 +93,11 @@ def memory(
     optimizer: Optimizer = "none",
     at: Mapping[str, int] | None = None,
 ) -> MemoryReport:
-    """Bytes by layer, and totals: weights, gradients, the optimizer's state, inputs, activations, and the peak.
+    """The memory of a pass by layer, and totals: weights, gradients, optimizer state, inputs, activations, peak.
 
-    `batch` is the size of the inputs' first axis, where that is symbolic; other symbols take their nominal sizes or
-    those in `at`. `complete` is false where an op does not say what it holds: the figures are then "at least". Raises
-    NetspecError NS305 where a size is open.
+    `batch` is the size of the inputs' first axis if that is symbolic; other symbols have their nominal sizes, or those
+    in `at`. If an op does not say what it holds, `complete` is false, and the figures are lower bounds. Raises
+    NetspecError NS305 if a size is open.
     """
     graph = graph_of(network)
     held = simulate_pass(graph, mode, batch=batch, dtype=dtype, optimizer=optimizer, at=at)
@@ -150,7 +150,7 @@ def _table(report: MemoryReport) -> Table:
 
 
 def _rows(report: MemoryReport, unit: int) -> list[Sequence[Cell]]:
-    """A row for each layer of the network's own body; bars have the most that any layer holds as their length."""
+    """A row for each step of the network's body; the longest bar is that of the layer that holds most."""
     by_name = {layer.name: layer for layer in report.layers}
     always = report.totals.always
     most = max((layer.live - always for layer in report.layers), default=0) or 1
@@ -165,7 +165,7 @@ def _rows(report: MemoryReport, unit: int) -> list[Sequence[Cell]]:
 
 
 def _labels(graph: Graph, item: Node | Group) -> list[Cell]:
-    """The name, kind and output shape of a layer of the network's own body."""
+    """The name, kind and output shape of a step of the network's body."""
     if isinstance(item, Node):
         return [item.name, item.op.label(), _output_text(item.path, graph)]
     assert item.scope is not None
@@ -178,7 +178,7 @@ def _output_text(value: str, graph: Graph) -> str:
 
 
 def _foot(report: MemoryReport, columns: int, unit: int) -> list[Sequence[Cell]]:
-    """The rows below those of layers: weights and what training holds for them, the input, and the peak."""
+    """The rows of totals: weights, gradients, optimizer state, inputs, values kept for backward, and the peak."""
     totals = report.totals
     lines = [
         ("weights", "parameters and buffers", totals.parameters + totals.buffers),

@@ -1,8 +1,8 @@
-"""Memory of one pass through a network: what is held when, step by step, as eager PyTorch would.
+"""Simulates the memory of one pass through a network: which tensors are held at each step, as in eager PyTorch.
 
 Inference runs the nodes in order and frees a value after its last use. Training keeps what the backward pass needs
-(docs/reports.md has the model). Sizes are exact; what an allocator rounds up to and the workspaces of convolution
-libraries come on top.
+(docs/reports.md has the model). Sizes are exact, but leave out what an allocator rounds up and the workspaces of
+convolution libraries.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from netspec.types import Memory, Tensor, Weight
 DType = Literal["float32", "float16", "bfloat16", "float64"]
 Optimizer = Literal["none", "sgd", "adam"]
 BYTES = {"float64": 8, "int64": 8, "float32": 4, "int32": 4, "float16": 2, "bfloat16": 2, "bool": 1}
-"""How many bytes an element of a dtype takes."""
+"""The size of an element in bytes, by dtype."""
 OPTIMIZERS: dict[Optimizer, int] = {"none": 0, "sgd": 1, "adam": 2}
-"""How many values an optimizer holds for each parameter: SGD's momentum, Adam's two moments."""
+"""The number of values that an optimizer holds for each parameter: SGD's momentum, Adam's two moments."""
 
 _WEIGHTS = ":weights"
 """The ledger's name for all weights together."""
@@ -33,7 +33,7 @@ _WEIGHTS = ":weights"
 
 @dataclass(slots=True)
 class NodeMemory:
-    """A node's memory in bytes: of its new `output` (0: a view), `kept` for the backward pass, `live` in all."""
+    """A node's memory in bytes: of its `output` (0 for a view), `kept` for backward, and all that is `live`."""
 
     output: int = 0
     kept: int = 0
@@ -42,7 +42,7 @@ class NodeMemory:
 
 @dataclass(frozen=True, slots=True)
 class PassMemory:
-    """One pass through a network: bytes of its weights and inputs, each node's use, and where most is held.
+    """The memory of one pass: bytes of weights and inputs, of each node, and the peak with its place.
 
     `unknown` are the paths of the nodes whose ops do not say what they hold.
     """
@@ -59,7 +59,7 @@ class PassMemory:
 
     @property
     def kept(self) -> int:
-        """Bytes kept for the backward pass; values that several nodes keep are counted once."""
+        """The bytes kept for the backward pass; a value that several nodes keep is counted once."""
         return sum(node.kept for node in self.nodes.values())
 
 
@@ -72,10 +72,10 @@ def simulate_pass(
     optimizer: Optimizer = "none",
     at: Mapping[str, int] | None = None,
 ) -> PassMemory:
-    """The memory of one pass, in bytes: of inference, or of a training step with its backward pass and optimizer.
+    """The memory of one pass in bytes: of inference, or of a training step with its backward pass and optimizer.
 
-    `batch` is the size of the inputs' first axis, where that is symbolic; other symbols take their nominal sizes or
-    those in `at`. `dtype` is that of weights and activations. Raises NetspecError NS305 where a size is open.
+    `batch` is the size of the inputs' first axis if that is symbolic; other symbols have their nominal sizes, or those
+    in `at`. `dtype` is that of weights and activations. Raises NetspecError NS305 if a size is open.
     """
     schedule = _Schedule(graph, mode, _sizes(graph, batch, at or {}), dtype)
     parameters, buffers = _weight_bytes(schedule)
@@ -105,7 +105,7 @@ def simulate_pass(
 
 
 def _sizes(graph: Graph, batch: int, at: Mapping[str, int]) -> dict[str, int]:
-    """The size of every symbol; NS305 where one is open, the error of an op where it can't take them."""
+    """The size of every symbol. Raises NetspecError NS305 if one is open, or the error of an op that refuses a size."""
     sizes = {**graph.nominal, **at, **_batch_sizes(graph, batch)}
     of_inputs = symbols([d for i in graph.inputs for d in i.type.shape])
     of_data = symbols([d for type in graph.types.values() for d in type.shape]) - of_inputs
@@ -122,7 +122,7 @@ def _sizes(graph: Graph, batch: int, at: Mapping[str, int]) -> dict[str, int]:
 
 
 def _batch_sizes(graph: Graph, batch: int) -> dict[str, int]:
-    """The symbols that stand first in the inputs' shapes, with their size."""
+    """The sizes of the symbols in the inputs' first axes."""
     first = symbols([i.type.shape[0] for i in graph.inputs])
     if batch not in (1, fixed_batch(graph)) and not first:
         message = f"the batch of `{graph.name}` is fixed, and can't be {batch}"
@@ -131,14 +131,14 @@ def _batch_sizes(graph: Graph, batch: int) -> dict[str, int]:
 
 
 def fixed_batch(graph: Graph) -> int | None:
-    """The batch that all inputs have, where it is a number."""
+    """The batch size of all inputs, if it is one number; else None."""
     sizes = {i.type.shape[0] for i in graph.inputs}
     size = sizes.pop()
     return size if isinstance(size, int) and not sizes else None
 
 
 def size_of(tensor: Tensor) -> int:
-    """Bytes of a tensor whose sizes are numbers."""
+    """The bytes of a tensor without symbolic sizes."""
     count = BYTES[tensor.dtype]
     for size in tensor.shape:
         assert isinstance(size, int)
@@ -160,7 +160,7 @@ def _weight_bytes(schedule: _Schedule) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class _Ledger:
-    """Bytes by names, each held by a number of holders, and the most there ever were."""
+    """A ledger of reference-counted memory: bytes by name, the sum held now, and its maximum so far."""
 
     sizes: dict[str, int] = field(default_factory=dict[str, int])
     holders: Counter[str] = field(default_factory=Counter[str])
@@ -169,21 +169,21 @@ class _Ledger:
     most_at: str = ""
 
     def hold(self, name: str, size: int) -> None:
-        """Hold something, anew or once more."""
+        """Add a holder of a name; the first one allocates its bytes."""
         if name not in self.sizes:
             self.sizes[name] = size
             self.now += size
         self.holders[name] += 1
 
     def drop(self, name: str) -> None:
-        """Hold it no more; the last holder frees it."""
+        """Remove a holder of a name; the last one frees its bytes."""
         self.holders[name] -= 1
         if not self.holders[name]:
             del self.holders[name]
             self.now -= self.sizes.pop(name)
 
     def mark(self, place: str, scratch: int = 0) -> int:
-        """Note what is held at a place, with what is held there only for a moment."""
+        """Note the bytes held at a place, plus `scratch` bytes that are held only for a moment, and return them."""
         live = self.now + scratch
         if live > self.most:
             self.most, self.most_at = live, place
@@ -191,10 +191,10 @@ class _Ledger:
 
 
 class _Schedule:
-    """The nodes of a mode in order, with sizes and dtypes, and which values share one memory.
+    """The nodes of a mode in order, with the sizes of all values, and which values share memory.
 
-    `root` has the value whose memory each value is: itself, or for a view what it looks at. `trained` are the values
-    that have a gradient, `unknown` the paths of nodes whose ops do not say what they hold.
+    `root` maps each value to the value that owns its memory: itself, or for a view the value that it views. `trained`
+    are the values with a gradient, and `unknown` the paths of nodes whose ops do not say what they hold.
     """
 
     def __init__(self, graph: Graph, mode: Mode, sizes: Mapping[str, int], dtype: DType) -> None:
@@ -225,15 +225,15 @@ class _Schedule:
         self.trained = self._trained()
 
     def memory(self, node: Node) -> Memory:
-        """The rule `memory` of a node's op on its inputs."""
+        """The result of the rule `memory` of a node's op."""
         return self._memories[node.path]
 
     def size(self, value: str) -> int:
-        """Bytes of a value; weights are counted by themselves."""
+        """The bytes of a value; 0 for the weights, which are counted separately."""
         return 0 if value == _WEIGHTS else size_of(self._types[value])
 
     def weight_size(self, weight: Weight) -> int:
-        """Bytes of a weight."""
+        """The bytes of a weight."""
         return size_of(self._in_dtype(Tensor(weight.shape, weight.dtype)))
 
     def new_values(self, node: Node) -> list[str]:
@@ -241,7 +241,7 @@ class _Schedule:
         return [value for value, _ in node.values() if self.root[value] == value]
 
     def kept(self, node: Node) -> Iterable[tuple[str, int]]:
-        """The names and bytes of what a node keeps for its backward pass."""
+        """The names and bytes of the tensors that a node keeps for its backward pass."""
         memory = self.memory(node)
         values = [self.root[node.inputs[place]] for place in memory.inputs]
         values += [self.root[node.path]] if memory.output else []
@@ -251,7 +251,7 @@ class _Schedule:
             yield f"{node.path}:kept {number}", size_of(tensor)
 
     def freed_after(self) -> dict[str, list[str]]:
-        """By node, the values with memory of their own that nothing reads after it."""
+        """For each node, the values that own their memory and that no later node reads."""
         last: dict[str, str] = {}
         for node in self.nodes:
             for value in [*self.new_values(node), *(self.root[value] for value in node.inputs)]:
@@ -264,15 +264,15 @@ class _Schedule:
         return freed
 
     def _viewed(self, node: Node) -> str:
-        """The memory that a view looks at: an input's, or that of weights where the op reads no input."""
+        """The owner of the memory that a view shows: an input, or the weights if the op reads no input."""
         return _WEIGHTS if node.op.reads == 0 else self.root[node.inputs[0]]
 
     def _in_dtype(self, tensor: Tensor) -> Tensor:
-        """A tensor of floats in the dtype of the pass."""
+        """A type of floats in the dtype of the pass; any other type unchanged."""
         return Tensor(tensor.shape, self._dtype) if tensor.dtype.startswith(("float", "bfloat")) else tensor
 
     def _trained(self) -> set[str]:
-        """The values that have a gradient: those that depend on a parameter, and that an output depends on."""
+        """The values with a gradient: those that depend on a parameter, and that an output depends on."""
         needed = set(self.outputs)
         for node in reversed(self.nodes):
             if any(value in needed for value, _ in node.values()):
@@ -291,7 +291,7 @@ class _Schedule:
 
 
 def _forward(schedule: _Schedule, ledger: _Ledger) -> dict[str, NodeMemory]:
-    """Run the nodes in order, and free what nothing reads any more."""
+    """Simulate the nodes in order, and free values after their last use."""
     nodes: dict[str, NodeMemory] = {}
     freed = schedule.freed_after()
     kept: set[str] = {i.name for i in schedule.graph.inputs}
@@ -306,7 +306,7 @@ def _forward(schedule: _Schedule, ledger: _Ledger) -> dict[str, NodeMemory]:
                 ledger.hold(name, size)
                 use.kept += size if name not in kept else 0
                 kept.add(name)
-        # Without a gradient an op makes what it would keep too, such as the indices of a max pool, and drops it.
+        # Without a gradient, tensors that would be kept, such as the indices of a max pool, are computed and dropped.
         scratch = memory.scratch if node.path in schedule.trained else (*memory.scratch, *memory.kept)
         use.live = ledger.mark(node.path, sum(map(size_of, scratch)))
         for value in freed.get(node.path, ()):
@@ -315,7 +315,7 @@ def _forward(schedule: _Schedule, ledger: _Ledger) -> dict[str, NodeMemory]:
 
 
 def _backward(schedule: _Schedule, ledger: _Ledger) -> None:
-    """Run the nodes in reverse: each takes the gradients of its outputs, and gives those of its inputs and weights."""
+    """Simulate the nodes in reverse: each turns the gradients of its outputs into those of its inputs and weights."""
     gradients = _Gradients(schedule, ledger)
     for value in schedule.outputs:
         if value in schedule.trained:
@@ -346,7 +346,7 @@ def _backward(schedule: _Schedule, ledger: _Ledger) -> None:
 
 
 class _Gradients:
-    """The gradients of values, by their names in the ledger, while the backward pass runs."""
+    """The gradients of values during the backward pass, by their names in the ledger."""
 
     def __init__(self, schedule: _Schedule, ledger: _Ledger) -> None:
         self._schedule = schedule
@@ -355,21 +355,21 @@ class _Gradients:
         self._weights: set[str] = set()
 
     def give(self, value: str, name: str) -> None:
-        """Give a value a gradient: its first, or one that is added to the one it has."""
+        """Set the gradient of a value, or add to the gradient that it has."""
         ledger, size = self._ledger, self._schedule.size(value)
         first = self._names.get(value)
         if first is None:
             self._names[value] = name
             ledger.hold(name, size)
         elif ledger.holders[first] > 1:
-            # Others hold the first one too, so the sum is a new tensor.
+            # The first gradient is also held elsewhere, so the sum is a new tensor.
             total = self._names[value] = f"{value}:sum with {name}"
             ledger.hold(total, size)
             ledger.mark(f"{value} (backward)")
             ledger.drop(first)
 
     def take(self, node: Node) -> list[str]:
-        """The gradients of a node's outputs, which the caller drops."""
+        """Remove and return the gradients of a node's outputs; the caller drops them from the ledger."""
         return [self._names.pop(value) for value, _ in node.values() if value in self._names]
 
     def hold_weights(self, node: Node) -> None:

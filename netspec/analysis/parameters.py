@@ -1,4 +1,4 @@
-"""`netspec params`: where a network's parameters are, by layer, by kind of op, or by block."""
+"""The report of `netspec params`: the numbers of parameters by layer, kind of op, or block."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ By = Literal["layer", "op", "block"]
 
 @dataclass(frozen=True, slots=True)
 class ParameterRow:
-    """The parameters of one layer, or of all layers of an op or in a block; `share` is their part of all."""
+    """The parameters of one layer, of all layers of an op, or of all in a block; `share` is their part of the total."""
 
     name: str
     kind: str
@@ -29,7 +29,7 @@ class ParameterRow:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ParameterReport(TypedReport):
-    """Parameters by layer, op or block."""
+    """The numbers of parameters by layer, op or block."""
 
     network: str
     by: By
@@ -37,10 +37,10 @@ class ParameterReport(TypedReport):
     rows: tuple[ParameterRow, ...]
     title: str = field(metadata=HIDDEN)
     unused: int = field(metadata=HIDDEN)
-    """How many parameters stand in steps that no output needs."""
+    """The number of parameters in steps that no output needs."""
 
     def table(self) -> Table:
-        """The table of rows, with bars as long as the shares."""
+        """The table of parameters, with bars for the shares."""
         grouped = self.by != "layer"
         most = max((row.share for row in self.rows), default=1)
         rows: list[Sequence[Cell]] = [
@@ -62,9 +62,9 @@ class ParameterReport(TypedReport):
 
 
 def parameters(network: Graph | HasGraph, by: By = "layer", mode: Mode = "inference") -> ParameterReport:
-    """Parameters by layer (in order), or by op or outermost block (largest first), with each row's share.
+    """Count parameters by layer (in order), or by op or outermost block (largest first), with shares.
 
-    A weight that several nodes share is counted once, at the first.
+    A weight that several nodes share is counted once, at the first of them.
     """
     graph = graph_of(network)
     nodes = live_nodes(graph, mode)

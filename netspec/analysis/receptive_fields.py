@@ -1,4 +1,4 @@
-"""`netspec rf`: what one unit of each layer sees of the input."""
+"""The report of `netspec rf`: the receptive field of each layer in the input."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _BORDER_NOTE = "Padding here repeats positions of the map, so that units at its 
 
 @dataclass(frozen=True, slots=True)
 class LayerField:
-    """The receptive field of one layer in one input; one entry per spatial axis of the input.
+    """The receptive field of one layer in one input, with one entry for each spatial axis of the input.
 
-    `share` is the part of the input's extent that a unit's window spans, 1 at most; None where a size is open.
+    `share` is the part of the input's extent that the field spans, at most 1; None if a size is open.
     """
 
     name: str
@@ -46,7 +46,7 @@ class LayerField:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ReceptiveFieldReport(TypedReport):
-    """Receptive fields, layer by layer, in each input with spatial axes."""
+    """The receptive fields of a network, layer by layer, in each input with spatial axes."""
 
     network: str
     inputs: Mapping[str, tuple[Dim, ...]]
@@ -54,7 +54,7 @@ class ReceptiveFieldReport(TypedReport):
     title: str = field(metadata=HIDDEN)
 
     def table(self) -> Table:
-        """The table of layers; one number stands for both axes where they are alike."""
+        """The table of layers; one number stands for both axes if they are equal."""
         several = len(self.inputs) > 1
         headings = ["layer", "kind", *(["of"] if several else []), "map", "size", "stride", "start", "share"]
         shapes = ", ".join(f"{name} {shape_text(shape[1:])}" for name, shape in self.inputs.items())
@@ -68,7 +68,7 @@ class ReceptiveFieldReport(TypedReport):
 
 
 def receptive_fields(network: Graph | HasGraph, mode: Mode = "inference", every: bool = False) -> ReceptiveFieldReport:
-    """The receptive field of each layer that changes it, or with `every` of each node, in each input."""
+    """The receptive fields of the layers that change them, or of all nodes with `every`, in each input."""
     graph = graph_of(network)
     fields = propagate_fields(graph)
     inputs = {i.name: i.type for i in graph.inputs}
@@ -83,7 +83,7 @@ def receptive_fields(network: Graph | HasGraph, mode: Mode = "inference", every:
 
 
 def _changes(node: Node, fields: Mapping[str, Mapping[str, Field]], name: str) -> bool:
-    """Whether a node sees other than each of the values that it reads."""
+    """Whether a node's receptive field differs from those of all values that it reads."""
     before = [fields.get(value, {}).get(name) for value in node.inputs]
     seen = fields[node.path][name].public()
     return all(field is None or field.public() != seen for field in before)

@@ -1,6 +1,6 @@
-"""`netspec summary`: a network in figures, layer by layer. docs/summary-format.md is the contract of its JSON.
+"""The report of `netspec summary`: the figures of a network, layer by layer.
 
-The table reads like one of a paper: grouped by block, folded, totals at the foot.
+docs/summary-format.md specifies its JSON. The table is like that of a paper: grouped by block, with totals at the foot.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from netspec.types import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over the layers of a summary; `macs` is None while sizes are open.
+    """Sums over the layers of a summary; `macs` is None if sizes are open.
 
-    `parameters` are those of the mode, `parameters_training` those that a module holds.
+    `parameters` counts those that the mode needs, and `parameters_training` all that a module has.
     """
 
     parameters: int
@@ -42,8 +42,8 @@ class Totals:
 class LayerSummary:
     """One op of a summary: its path, inputs, and figures.
 
-    `macs` are None where the op's cost is unknown, symbolic while a size is open. `receptive_field` is a mapping by
-    input where the network has several inputs, and None where no input with positions is seen.
+    `macs` is None if the op does not know its cost, and symbolic if a size is open. `receptive_field` is a mapping by
+    input if the network has several inputs, and None if the op depends on no input with spatial axes.
     """
 
     name: str
@@ -57,9 +57,9 @@ class LayerSummary:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Summary(TypedReport):
-    """A network in figures: shapes of its inputs and outputs, totals, and one entry for each layer.
+    """The figures of a network: shapes of inputs and outputs, totals, and one entry for each layer.
 
-    `at` are the sizes of symbols that totals stand for; `complete` is false where the MACs of an op are unknown.
+    `at` are the sizes of symbols at which totals are computed; `complete` is false if the MACs of an op are unknown.
     """
 
     network: str
@@ -73,16 +73,16 @@ class Summary(TypedReport):
     mode: Mode = field(metadata=HIDDEN)
 
     def table(self, depth: int | None = 1) -> Table:
-        """The table of layers, scopes open down to `depth`; every op in its own row where it is None."""
+        """The table of layers, with scopes opened down to `depth`; None gives every op a row of its own."""
         return _table(self, depth)
 
 
 def summary(network: Graph | HasGraph, mode: Mode = "inference", at: Mapping[str, int] | None = None) -> Summary:
-    """Totals and one entry for each layer: shapes, parameters, MACs of one sample, receptive fields.
+    """Summarise a network: totals, and for each layer its shape, parameters, MACs of one sample and receptive field.
 
-    Totals stand for a batch of 1 and the inputs' nominal sizes, or those in `at`. `parameters` and `macs` are those of
-    the graph of the mode, `parameters_training` of all that the module holds. Raises ValueError for another mode, or a
-    size of a symbol that the inputs do not have, NetspecError for sizes that an op can't take.
+    Totals are for one sample at the inputs' nominal sizes, which `at` can replace. `parameters` and `macs` count the
+    nodes that the mode needs, and `parameters_training` all that the module has. Raises ValueError for an unknown mode
+    or symbol, and NetspecError for sizes that an op refuses.
     """
     graph = graph_of(network)
     if mode not in ("inference", "train"):
@@ -122,7 +122,7 @@ def _summary(graph: Graph, mode: Mode, at: Mapping[str, int]) -> Summary:
 def _layers(graph: Graph, nodes: Sequence[Node], costs: Mapping[str, Cost]) -> tuple[LayerSummary, ...]:
     fields = propagate_fields(graph)
     several = len(graph.inputs) > 1
-    # Elementwise ops hand the fields of their input on, so few are different objects.
+    # Elementwise ops pass on the fields of their input, so most fields are shared objects.
     public: dict[int, ReceptiveField | Mapping[str, ReceptiveField] | None] = {}
     layers: list[LayerSummary] = []
     for node in nodes:
@@ -140,7 +140,7 @@ def _layers(graph: Graph, nodes: Sequence[Node], costs: Mapping[str, Cost]) -> t
 def _public_fields(
     by_input: Mapping[str, Field], several: bool
 ) -> ReceptiveField | Mapping[str, ReceptiveField] | None:
-    """The fields of a value as a layer has them: one by itself if the network has one input only."""
+    """The fields of a value in the form of reports: a mapping if the network has several inputs, else one field."""
     if not by_input:
         return None
     if several:
@@ -204,7 +204,7 @@ def _bytes_text(count: int) -> str:
 
 
 class _Rows:
-    """The rows of layers and scopes; scopes are open down to a depth, all of them where it is None."""
+    """Collects the rows of layers and scopes; scopes are opened down to a depth, or all of them if it is None."""
 
     def __init__(self, layers: Mapping[str, LayerSummary], types: Mapping[str, Tensor], depth: int | None) -> None:
         self.rows: list[list[Cell]] = []
@@ -217,9 +217,9 @@ class _Rows:
         return row
 
     def open(self, group: Group, level: int) -> None:
-        """Add the rows of what stands directly in a group, and of what is below it as far as the table is open."""
+        """Add the rows of the items of a group, and of the items inside them down to the depth."""
         indent = "  " * level
-        # The row that activations and the like are folded into.
+        # The row to which activations and other minor ops are added.
         before: list[Cell] | None = None
         for item in group.items:
             if isinstance(item, Node):
@@ -259,7 +259,7 @@ def _macs_cell(layer: LayerSummary) -> Cell:
 
 
 def _sum(a: Cell, b: Cell) -> Cell:
-    """A sum of figures; none if one of them is unknown or open."""
+    """The sum of two figures; None if one of them is unknown or open."""
     return a + b if isinstance(a, int) and isinstance(b, int) else None
 
 
@@ -268,7 +268,7 @@ def _output_text(tensor: Tensor) -> str:
 
 
 def _sees(seen: ReceptiveField | Mapping[str, ReceptiveField] | None) -> str:
-    """A receptive field as a cell: size and stride, `all`, or why there is no size."""
+    """A receptive field as a cell: `7 /2` for size and stride, `all`, or the reason why there is no size."""
     if seen is None:
         return ""
     if isinstance(seen, Mapping):

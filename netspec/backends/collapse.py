@@ -1,4 +1,4 @@
-"""Values with a number for each axis, as they are written: one number where all are equal."""
+"""Shortens values with a number for each axis, such as `(3, 3)`, to one number."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 
 def collapse(value: Any) -> Any:
-    """A value as it is written: equal numbers are one, and a list is a tuple.
+    """A value in its shortest form: several equal items become one, and a list becomes a tuple.
 
     >>> collapse((3, 3)), collapse([1, 2]), collapse("same")
     (3, (1, 2), 'same')
-    >>> collapse((None, None))  # no size, which is written for each axis
+    >>> collapse((None, None))  # stays, since None alone means something else
     (None, None)
     """
     if not isinstance(value, list | tuple):

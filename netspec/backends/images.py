@@ -1,4 +1,4 @@
-"""Preparing images as inputs of networks by `preprocess`: read, resize, crop, convert to numbers, normalise."""
+"""Prepares images as inputs of networks, as `preprocess` says: read, resize, crop, convert, normalise."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from netspec.preprocess import Preprocess
 from netspec.shape_text import shape_text
 
 ImageLike = str | os.PathLike[str] | Image.Image | Array
-"""A file, an image of Pillow, or an array of pixels: height x width, or height x width x 3, of uint8."""
+"""A file, a Pillow image, or an array of pixels: height x width, or height x width x 3, of uint8."""
 
 _IMAGE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-"""The formats that are read, by Pillow's names. It knows others, one of which starts Ghostscript."""
+"""The formats that are read, by Pillow's names. Pillow also reads others, such as EPS, which starts Ghostscript."""
 _MAX_PIXELS = 2**26
-"""How many pixels an image may have once resized: a long and thin one becomes very large."""
+"""The largest number of pixels after resizing: a long and thin image would become very large."""
 _RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -30,7 +30,7 @@ _RESAMPLING = {
 
 
 def prepare_image(image: ImageLike, preprocess: Preprocess, channels: int = 3, dtype: str = "float32") -> Array:
-    """An image as an array of channels x height x width, an input without its batch.
+    """Convert an image to an array of channels x height x width, which is an input without the batch.
 
     Photographs are turned upright by their EXIF data. Raises NetspecError NS503 for anything that is no image, and for
     an image that is smaller than the crop once resized.
@@ -52,7 +52,7 @@ def prepare_image(image: ImageLike, preprocess: Preprocess, channels: int = 3, d
 
 
 def _read(image: ImageLike, mode: str, name: str) -> Image.Image:
-    """An image, turned upright, in a mode of Pillow, with its pixels in memory."""
+    """Read an image, turn it upright by its EXIF data, and convert it to a mode of Pillow."""
     if isinstance(image, np.ndarray):
         _check_pixels(image)
         return Image.fromarray(image).convert(mode)
@@ -77,7 +77,7 @@ def _read(image: ImageLike, mode: str, name: str) -> Image.Image:
 
 
 def _as_bytes(picture: Image.Image, name: str) -> Image.Image:
-    """An image whose pixels are bytes: Pillow's own conversion clips larger numbers."""
+    """Scale 16-bit pixels to bytes, since Pillow's conversion clips them. Raises NS503 for pixels without a scale."""
     if 0 in picture.size:
         _refuse(name, "it is empty")
     if picture.mode.startswith("I;16"):

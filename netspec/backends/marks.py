@@ -1,6 +1,6 @@
-"""The mark in files of weights that netspec writes, written and read without torch.
+"""Marks files of weights as netspec's, and reads the mark, without torch.
 
-Its key in the metadata is `netspec`, and its value JSON: `{"params": {"classes": 10}, "beside": "resnet18.py"}`.
+The mark is JSON under the key `netspec` of the metadata: `{"params": {"classes": 10}, "beside": "resnet18.py"}`.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from netspec.errors import NetspecError
 from netspec.version import PRODUCER
 
 NOTE = "netspec.txt"
-"""The file in a .pt2 archive that says that netspec wrote it."""
+"""The name of the file in a .pt2 archive that marks it as netspec's."""
 
 
 def save_arrays(
     weights: Mapping[str, Any], path: str | os.PathLike[str], params: Mapping[str, Any], beside: str = ""
 ) -> None:
-    """Write arrays as safetensors, marked as netspec's, with the parameters of the network that they are for."""
+    """Write arrays as safetensors with netspec's mark; `params` are the parameters of their network."""
     with errors_of_the_system():
         save_file(dict(weights), path, metadata=metadata_for(params, beside))
 
 
 @contextmanager
 def errors_of_the_system() -> Generator[None]:
-    """While safetensors writes: errors of the system become OSError, as they are for Python's own files."""
+    """Turn system errors in safetensors' writer, such as a full disk, into OSError."""
     try:
         yield
     except SafetensorError as error:
-        # It says "(os error 28)", or in older releases `Os { code: 28, ... }`.
+        # The message has "(os error 28)", or in older releases `Os { code: 28, ... }`.
         code = re.search(r"\b(?:os error |code: )(\d+)", str(error))
         if code is None:
             raise OSError(str(error)) from None
@@ -45,7 +45,7 @@ def errors_of_the_system() -> Generator[None]:
 
 
 def metadata_for(params: Mapping[str, Any], beside: str = "") -> dict[str, str]:
-    """The metadata of a file of weights; `beside` is the name of the file that it belongs to, "" for none."""
+    """The metadata of a file of weights; `beside` is the name of the file that it belongs to, or ""."""
     return {"format": "pt", PRODUCER: json.dumps({"params": dict(params), **({"beside": beside} if beside else {})})}
 
 

@@ -1,4 +1,4 @@
-"""Recognising files that hold no state dict by their first bytes, with what to do about them."""
+"""Recognises files that are no state dict, such as archives and other formats, and suggests a way out."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _COPY = "unpack it, and pack it anew with `zip -0`, or save the state dict anew"
 
 
 def describe_file(file: BufferedReader) -> tuple[str, str] | None:
-    """The kind of a file, as a clause, and what to do about it; None for an unknown kind."""
+    """A clause about the kind of a file, and a help line; None for an unknown kind."""
     file.seek(0)
     begin = file.read(4096)
     if not begin:
@@ -67,7 +67,7 @@ def describe_file(file: BufferedReader) -> tuple[str, str] | None:
 
 
 def _archive(file: BufferedReader) -> tuple[str, str] | None:
-    """The kind of a zip archive by its entries; None for one that torch.save may have written."""
+    """A clause about the kind of a zip archive, and a help line; None for one that torch.save may have written."""
     try:
         entries = zipfile.ZipFile(file).infolist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
@@ -88,12 +88,12 @@ def _archive(file: BufferedReader) -> tuple[str, str] | None:
 
 
 def _is_onnx(begin: bytes) -> bool:
-    """Whether a file begins as ONNX models do: with the IR version, then a field such as the producer or the graph."""
+    """Whether a file begins like an ONNX model: with the IR version, then a field such as the producer or graph."""
     return begin[:1] == b"\x08" and begin[1:2] < b"\x20" and begin[2:3] in (b"\x12", b"\x1a", b"\x22", b"\x3a", b"\x42")
 
 
 def _text(begin: bytes) -> tuple[str, str] | None:
-    """A clause with the first line of a text; None for binary data."""
+    """A clause with the first line of a text file, and no help line; None for binary data."""
     try:
         text = begin.decode("utf-8")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Opening files of weights: they must exist, and must not change while they are read."""
+"""Opens files of weights, and notices if they change while they are read."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from netspec.errors import NetspecError, choices, fail
 from netspec.files import no_file, reason_of
 
 _WEIGHTS_SUFFIXES = (".safetensors", ".index.json", ".pth", ".pt", ".bin", ".ckpt")
-"""Common suffixes of files of weights: where a folder is given, the error names such files in it."""
+"""Common suffixes of files of weights: the error for a folder lists such files in it."""
 _FileState = tuple[int, int, int]
-"""The inode of a file, its size, and when it was last written: equal for a file that has not changed."""
+"""The inode, size and modification time of a file, which are equal as long as it has not changed."""
 
 
 @contextmanager
 def opened(name: str, expected: _FileState | None = None) -> Generator[BufferedReader]:
     """Open a file of weights to read it.
 
-    Raises NetspecError NS501 where it can't be read, where it changes meanwhile, and where its state is not `expected`.
+    Raises NetspecError NS501 if it can't be read, if it changes meanwhile, or if its state is not `expected`.
     """
     with _open(name) as file:
         before = expected or state_of(file)
@@ -38,13 +38,13 @@ def opened(name: str, expected: _FileState | None = None) -> Generator[BufferedR
 
 
 def state_of(file: BufferedReader) -> _FileState:
-    """The state of an open file, which differs once the file is changed."""
+    """The state of an open file, which differs after a change."""
     stat = os.fstat(file.fileno())
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def unreadable(name: str, why: str, message: Exception | str = "", help: str = "") -> NoReturn:
-    """Raise NetspecError NS501 for a file that holds no weights: why, and the message of a library, if there is one."""
+    """Raise NetspecError NS501: `why` says why a file holds no weights, and `message` is a library's, if any."""
     lines: Sequence[str] = str(message).strip().splitlines()
     fail("NS501", f"{name} can't be read as weights: {why}", notes=[lines[0][:200]] if lines else (), help=help)
 

@@ -1,7 +1,7 @@
-"""Reading safetensors files: the header is checked against the file, and numbers are read into memory.
+"""Reads safetensors files: checks the header against the file, and reads numbers into memory.
 
-The library of safetensors maps files into memory instead. Mapped memory changes with the file, and a process that reads
-beyond the end of a file that was cut off is killed.
+The safetensors library maps files into memory instead. Mapped memory changes with the file, and the system kills a
+process that reads beyond the end of a file that was truncated.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _DTYPES = {
     "U16": ("uint16", 2),
     "U8": ("uint8", 1),
 }
-"""By the dtypes of safetensors, torch's names of them, and their sizes in bytes."""
+"""Torch's names and the sizes in bytes of safetensors' dtypes."""
 _MAX_HEADER = 100_000_000
 _LIMIT, _MAX_NUMBERS = 2**63, 64
-"""Bounds of the numbers in a tensor's shape and place, and of how many there are."""
+"""Bounds on a tensor's entry in the header: the largest number in it, and the most numbers."""
 
 
 class _Stored(NamedTuple):
-    """A tensor in a file: its dtype and shape, its size in bytes, and its first byte."""
+    """A tensor in a file: its dtype, shape, size in bytes, and offset."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -48,7 +48,7 @@ class _Stored(NamedTuple):
 
 
 class SafetensorsFile:
-    """A safetensors file: its tensors and metadata from a header that was checked; numbers are read on demand."""
+    """A safetensors file: its tensors and metadata, from a checked header, and a method that reads numbers."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -60,7 +60,7 @@ class SafetensorsFile:
                 unreadable(name, "it is cut off, or no safetensors file", error)
 
     def read(self, into: Mapping[str, memoryview]) -> None:
-        """Read tensors by their keys, each into its memory. Raises NetspecError NS501 if the file changed."""
+        """Read tensors into memory, by key. Raises NetspecError NS501 if the file has changed."""
         with opened(self.name, self._state) as file:
             for key, memory in into.items():
                 file.seek(self.tensors[key].begin)
@@ -69,12 +69,12 @@ class SafetensorsFile:
 
 
 def is_safetensors(begin: bytes) -> bool:
-    """Whether the first nine bytes of a file are those of safetensors: the header's length, and the `{` of JSON."""
+    """Whether a file's first nine bytes are those of safetensors: the header's length, and the `{` of JSON."""
     return begin[8:9] == b"{" and int.from_bytes(begin[:8], "little") <= _MAX_HEADER
 
 
 def _header(file: BufferedReader, size: int) -> tuple[dict[str, _Stored], dict[str, str]]:
-    """The tensors in a file, which must fill it without a gap, and its metadata. Raises ValueError if it is wrong."""
+    """The tensors and metadata in a file. Raises ValueError if tensors overlap or do not fill the file."""
     begin = file.read(9)
     length = int.from_bytes(begin[:8], "little")
     if not is_safetensors(begin) or 8 + length > size:
@@ -95,7 +95,7 @@ def _header(file: BufferedReader, size: int) -> tuple[dict[str, _Stored], dict[s
 
 
 def _tensor(key: str, entry: Any, start: int) -> _Stored:
-    """A tensor by its entry in the header, which ends at the byte `start`."""
+    """A tensor, from its entry in the header; `start` is the offset of the first tensor."""
     try:
         dtype, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
         numbers: list[Any] = [*shape, begin, end]

@@ -69,7 +69,7 @@ def command(network: NetworkOptions, output: FileOptions, weights: WeightsOption
 
 
 def _prove(network: Network) -> str:
-    """Build the module from its source, and prove it; returns the line that says so."""
+    """Build the module from its source, prove it, and return a one-line summary."""
     from netspec.backends.pytorch.runtime.prove import prove_module
 
     with working(f"building {network.name} with torch, and proving it"):
@@ -77,7 +77,7 @@ def _prove(network: Network) -> str:
 
 
 def _write_source(network: Network, target: OutputFile, weights: WeightsOptions | None) -> None:
-    """Write the source, and the weights beside it with the keys of its module."""
+    """Write the source, and the weights beside it under the keys of the module."""
     from netspec.backends.pytorch.classes import network_class_name
 
     source, beside = network.to_source(), ""
@@ -96,7 +96,7 @@ def _write_source(network: Network, target: OutputFile, weights: WeightsOptions 
 
 
 def _write_program(network: Network, target: OutputFile, weights: WeightsOptions | None) -> None:
-    """Write the module as a program of torch.export, and print the sizes that it takes."""
+    """Write the module as a program of `torch.export`, and print the sizes that the program accepts."""
     from netspec.backends.marks import NOTE
     from netspec.backends.pytorch.runtime.programs import save_program
     from netspec.version import VERSION
@@ -117,7 +117,7 @@ def _write_program(network: Network, target: OutputFile, weights: WeightsOptions
 
 
 def _exported_program(network: Network, module: Any) -> Any:
-    """A module as torch.export has it; sizes that the spec leaves open stay open where torch can keep them so."""
+    """Export a module by `torch.export`; the spec's open sizes stay open where torch supports it."""
     import torch
 
     from netspec.backends.pytorch.runtime.examples import example_inputs, sizes_for

@@ -1,4 +1,4 @@
-"""Completion in shells, by click: networks, specs, commands and ops, without loading anything heavy."""
+"""Completes networks, specs, commands and ops in shells, by click, without slow imports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VARIABLE = "_NETSPEC_COMPLETE"
 
 
 def answer_shell(command: Command) -> None:
-    """Answer a shell that asks for completions, and end the process; else do nothing."""
+    """If a shell asks for completions, print them and end the process; else do nothing."""
     question = os.environ.get(_VARIABLE)
     if not question:
         return
@@ -25,13 +25,13 @@ def answer_shell(command: Command) -> None:
     try:
         status = shell_complete(command, {}, "netspec", _VARIABLE, question)
     except Exception:
-        # A line that is half written may be wrong in any way, and a shell has no place for words.
+        # An unfinished line may be wrong in any way, and a shell can't show errors.
         status = 1
     sys.exit(status)
 
 
 def complete_network(context: Context, parameter: Parameter, incomplete: str) -> list[CompletionItem]:
-    """The bundled networks, and the spec files and folders at the path that is typed."""
+    """The completions of NETWORK: bundled networks, and spec files and folders at the typed path."""
     names = complete_bundled(context, parameter, incomplete)
     return names + _items(_specs(incomplete, alone=not names))
 

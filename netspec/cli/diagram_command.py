@@ -39,7 +39,7 @@ class _DrawingOptions:
     dot: str
 
     def check(self, format: str) -> None:
-        """Refuse options that do not fit together, and numbers that no picture can have."""
+        """Raise a usage error for options that exclude each other, and for numbers out of range."""
         from netspec.backends.diagram.render import DPIS, WIDTHS
 
         depth, width, dpi = self.depth, self.width, self.dpi
@@ -56,7 +56,7 @@ class _DrawingOptions:
             raise click.UsageError(f"--dpi takes from {DPIS[0]} to {DPIS[1]} pixels per inch, not {dpi}")
 
     def draw(self, graph: Graph) -> Diagram:
-        """The diagram of a graph; where `part` names a block, the use that is drawn is told."""
+        """The diagram of a graph. If `part` names a block, the path of the drawn use is printed."""
         from netspec.backends.diagram import diagram
         from netspec.backends.diagram.view import DEEPEST
 
@@ -141,7 +141,7 @@ def command(network: NetworkOptions, output: FileOptions, **options: Any) -> Non
 
 
 def _part(graph: Graph, name: str, mode: Mode) -> str:
-    """The path of the part to draw; for the name of a block, its first use, which is told on standard error."""
+    """The path of the part to draw; for a block this is its first use, which is printed to standard error."""
     from netspec.backends.diagram.view import part_of, uses_of
 
     path = part_of(graph, name, mode)

@@ -77,7 +77,7 @@ def command(
 
 
 def _check_target(path: Path, output: FileOptions) -> None:
-    """Refuse a model, or a file of its weights, that would overwrite a file that must stay."""
+    """Raise an error if the model, or its file of weights, would overwrite a file that must stay."""
     output.target(is_our_model, str(path))
     data = path.with_name(f"{path.name}.data")
     OutputFile(data, lambda _: path.is_file() and is_our_model(path), output.force).check()

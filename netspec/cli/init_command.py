@@ -113,7 +113,7 @@ def command(name: str, like: str | None) -> None:
 
 
 def _path(name: str) -> Path:
-    """The file to write, with `.yaml` where the name has no suffix; other suffixes are refused."""
+    """The file to write; `.yaml` is added to a name without a suffix. Raises an error for other suffixes."""
     path = Path(name)
     if not path.name:
         raise click.UsageError("NAME is the file to write, such as my_net.yaml")
@@ -124,7 +124,7 @@ def _path(name: str) -> Path:
 
 
 def _as_name(text: str) -> str:
-    """A file's stem as a name: `my-net` is `my_net`."""
+    """A file's stem as the name of a network: `my-net` becomes `my_net`."""
     return re.sub(r"[^A-Za-z0-9_]", "_", text)
 
 
@@ -141,7 +141,7 @@ def _network_name(path: Path, like: str | None) -> str:
 
 
 def _refuse(path: Path, name: str, like: str | None, error: NetspecError) -> NoReturn:
-    """Say why a network can't have this name, and give one that it can have."""
+    """Raise an error that says why a network can't have a name, and suggests one."""
     from netspec.errors import fail
 
     way = path.with_name(f"net_{name.strip('_')[:50]}".rstrip("_") + ".yaml")

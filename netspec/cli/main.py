@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run(arguments)
         signals.uninstall()
     except KeyboardInterrupt:
-        # It came while the first modules were imported.
+        # Ctrl-C came while the first modules were imported.
         print("interrupted", file=sys.stderr)
         raise SystemExit(130) from None
 

@@ -1,4 +1,4 @@
-"""The network that the arguments of a command name, under `--set` and `--input`."""
+"""Loads the network that a command's arguments name, with the values of `--set` and `--input`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_DIGITS = 19
 
 
 def open_network(name: str, settings: tuple[str, ...] = (), sizes: tuple[str, ...] = ()) -> Network:
-    """The network of this name: a bundled one, or that of a file."""
+    """Load a network by the name of a bundled spec or the path of a file."""
     from netspec.spec.sources.find import find_network
 
     source, network = find_network(name)
@@ -25,12 +25,12 @@ def open_network(name: str, settings: tuple[str, ...] = (), sizes: tuple[str, ..
 
 
 def open_source(source: Source, network: str, settings: tuple[str, ...] = (), sizes: tuple[str, ...] = ()) -> Network:
-    """The network of a source; `network` is its name where the source has several, else ""."""
+    """Load the network of a source; `network` selects one of several, and is "" for a single one."""
     from netspec.gc_pause import gc_paused
     from netspec.network import Network, check_inputs
     from netspec.spec.read.read_spec import read_spec
 
-    # Errors of the command itself are told before those of the spec.
+    # Errors in the options are reported before errors in the spec.
     read_settings(settings)
     with gc_paused():
         spec = read_spec(source, network)
@@ -39,7 +39,7 @@ def open_source(source: Source, network: str, settings: tuple[str, ...] = (), si
 
 
 def read_settings(settings: tuple[str, ...], lists: Collection[str] = ()) -> dict[str, Any]:
-    """The values of `--set`, by the names of parameters, read as a spec's values are.
+    """The values of `--set` by parameter, parsed like values in a spec.
 
     `lists` are parameters whose lists need no brackets: `stages=1,1,1,1` is `{"stages": [1, 1, 1, 1]}`.
     """
@@ -65,7 +65,7 @@ def read_settings(settings: tuple[str, ...], lists: Collection[str] = ()) -> dic
 
 
 def read_sizes(sizes: tuple[str, ...], spec: Spec) -> dict[str, list[Dim | str]]:
-    """The shapes of `--input`, by the names of inputs; a batch that is not given stays as the spec has it.
+    """The shapes of `--input` by input; a batch that is left out stays as in the spec.
 
     For an input `image: [N, 3, 224, 224]`, both `3x512x512` and `image=Nx3x512x512` give
     `{"image": ["N", 3, 512, 512]}`.

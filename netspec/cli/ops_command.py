@@ -48,7 +48,7 @@ def command(name: str | None, format_: str | None) -> None:
 
 
 def _about(name: str, format_: str) -> str:
-    """The reference of one op in a format."""
+    """The reference of one op as text in an output format."""
     from netspec.errors import closest, fail
     from netspec.ops.own import find_op, op_names
     from netspec.ops.reference import reference
@@ -77,7 +77,7 @@ class _Row:
 
 
 def _list(format_: str) -> str:
-    """The list of ops in a format."""
+    """The list of ops as text in an output format."""
     from netspec.report import to_json
     from netspec.tables import Table
 
@@ -94,7 +94,7 @@ def _list(format_: str) -> str:
 
 
 def _rows() -> list[_Row]:
-    """The ops by family, then those that can't be used."""
+    """All ops, sorted by family; those that can't be used come last."""
     from netspec.errors import NetspecError
     from netspec.ops import REGISTRY
     from netspec.ops.own import announced, find_op
@@ -141,5 +141,5 @@ def _by_family(rows: list[_Row]) -> Table:
 
 
 def _width() -> int:
-    """The width of the table in characters: that of the terminal, and 80 for a pipe."""
+    """The width of the list in characters: that of the terminal, or 80 if the output is a pipe."""
     return min(shutil.get_terminal_size().columns, _MAX_WIDTH)

@@ -1,4 +1,4 @@
-"""Options that several commands share; options that belong together reach a command as one typed value."""
+"""Options shared by several commands; options that belong together are passed to a command as one typed value."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class NetworkOptions:
-    """NETWORK with the values of `--set` and `--input`."""
+    """The values of NETWORK, `--set` and `--input`."""
 
     name: str
     settings: tuple[str, ...]
     sizes: tuple[str, ...]
 
     def open(self) -> Network:
-        """The network under these parameters and sizes."""
+        """Load the network with these parameters and sizes."""
         return open_network(self.name, self.settings, self.sizes)
 
 
 @dataclass(frozen=True, slots=True)
 class WeightsOptions:
-    """The values of `--weights` and `--key`: a file of weights, and where in it they stand."""
+    """The values of `--weights` and `--key`: a file of weights, and the place of the state dict in it."""
 
     file: str
     key: str
 
     @classmethod
     def of(cls, file: str | None, key: str) -> WeightsOptions | None:
-        """The options; None where there is no file."""
+        """The options; None if there is no file."""
         if file is None and key:
             raise click.UsageError("--key goes with --weights")
         return None if file is None else cls(file, key)
 
 
 class _InputFile(click.ParamType[str] if TYPE_CHECKING else click.ParamType):
-    """A file that a command reads, so that nothing it writes takes that file's place."""
+    """Note a file that a command reads, so that its output does not replace the file."""
 
     name = "file"
 
@@ -70,7 +70,7 @@ INPUT = _InputFile()
 
 
 def _load_ops(context: click.Context, option: click.Parameter, files: tuple[str, ...]) -> None:
-    # A shell that completes a line runs nothing of it.
+    # Files of ops are not run while a shell completes a line.
     if files and not context.resilient_parsing:
         from netspec.ops.own import load_ops
 
@@ -171,7 +171,7 @@ def _file_option(help: str, **more: Any) -> Callable[[Command], Command]:
 
 
 def _gathered(command: Command, name: str, make: Callable[..., Any], options: tuple[str, ...]) -> Command:
-    """The command, called with one value under a name for several options: `make` of their values."""
+    """Wrap a command so that several options become one argument, which `make` creates from their values."""
 
     @wraps(command)
     def wrapped(*args: Any, **values: Any) -> Any:

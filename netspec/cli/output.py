@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from netspec.report import Report
 
 IsOurs = Callable[[Path], bool]
-"""Tells whether netspec wrote a file, so that it may be overwritten."""
+"""A function that tells whether netspec wrote a file, which may then be overwritten."""
 
 _SUFFIXES = {".json": "json", ".csv": "csv", ".md": "markdown", ".txt": "table", "": "table"}
 _STDOUT = ("-", "/dev/stdout")
@@ -65,15 +65,15 @@ class OutputFile:
 
     @contextmanager
     def opened(self) -> Generator[Path]:
-        """Give a new file beside the target, which takes its place when all has gone well."""
+        """Yield a new file beside the target, which replaces the target if the `with` block succeeds."""
         self.check()
         with writing(self.path), replacing(self.path) as file:
             yield file
-            # Files that were read meanwhile are inputs too.
+            # Files that were read meanwhile must not be replaced either.
             self.check()
 
     def write(self, data: str | bytes) -> None:
-        """Write the file whole or not at all; one that has this content already loses nothing."""
+        """Write the file completely or not at all. A file that has this content already is not written."""
         content = data.encode() if isinstance(data, str) else data
 
         def loses_nothing(file: Path) -> bool:
@@ -83,7 +83,7 @@ class OutputFile:
             file.write_bytes(content)
 
     def weights(self) -> OutputFile:
-        """The file of weights that goes beside this one; refused where it would replace those of another file."""
+        """The file of weights beside this file. Raises an error if it would replace the weights of another file."""
         path = self.path.with_suffix(".safetensors")
         if is_input(path):
             raise click.ClickException(f"{path} is the file of weights, and would be overwritten: choose another -o")
@@ -106,7 +106,7 @@ class OutputFile:
 
 @dataclass(frozen=True, slots=True)
 class FileOptions:
-    """The values of `-o` and `--force`; `file` is None where the command chooses a name."""
+    """The values of `-o` and `--force`; `file` is None if the command chooses the name."""
 
     file: str | None
     force: bool
@@ -118,11 +118,11 @@ class FileOptions:
 
     @property
     def suffix(self) -> str:
-        """The suffix of the file in lower case, such as `.py`; "" where there is none."""
+        """The suffix of the file in lower case, such as `.py`; "" if there is none."""
         return Path(self.file or "").suffix.lower()
 
     def target(self, is_ours: IsOurs, default: str = "") -> OutputFile:
-        """The file to write, `default` where `-o` is not given. Refuses a folder, and a file that must stay."""
+        """The file to write: that of `-o`, else `default`. Raises an error for a folder or a file that must stay."""
         name = default if self.file is None else self.file
         check_names_a_file(name)
         target = OutputFile(Path(name), is_ours, self.force)
@@ -149,7 +149,7 @@ class ReportOptions:
 
     @classmethod
     def of(cls, format_: str | None, file: str | None, force: bool) -> ReportOptions:
-        """Check the options: `--format` says the format, else the suffix does, and none is left to guess."""
+        """Check that `--format`, or else the suffix of the file, says the format."""
         if file is None or file in _STDOUT:
             return cls(format_ or "table", None, force)
         check_names_a_file(file)
@@ -169,14 +169,14 @@ class ReportOptions:
 
 
 def check_names_a_file(file: str) -> None:
-    """Refuse a name that can only be a folder's."""
+    """Raise an error for a name that can only be a folder's."""
     if not file or file.endswith(("/", os.sep)):
         raise click.UsageError(f"-o takes a file, not `{file}`" + (", a folder" if file else ""))
 
 
 @contextmanager
 def writing(path: Path) -> Generator[None]:
-    """While a file is written: an OSError becomes an error of the command, in words and without a traceback."""
+    """Turn an OSError, raised while a file is written, into an error message without a traceback."""
     try:
         yield
     except OSError as error:

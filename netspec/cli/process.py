@@ -1,4 +1,4 @@
-"""One run of the command line: however it ends, words and an exit status tell so."""
+"""Runs the command line once, and turns its errors into messages and exit statuses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(arguments: Sequence[str] | None) -> None:
             if signals.received:
                 raise KeyboardInterrupt
     except BaseException as error:
-        # Code of libraries may raise anything when it is interrupted.
+        # Libraries may raise any error when they are interrupted.
         if signals.received:
             _end(128 + signals.received[0])
         status = _status(error)
@@ -51,7 +51,7 @@ def _run_command(words: list[str]) -> None:
 
 
 def _end(status: int) -> None:
-    """End at once, without what libraries would still do at exit."""
+    """End the process at once, without the exit handlers of libraries."""
     remove_temporaries()
     if status == _INTERRUPTED:
         echo_error("interrupted")
@@ -59,7 +59,7 @@ def _end(status: int) -> None:
 
 
 def _status(error: BaseException) -> int | None:
-    """Print an error, and return its exit status; None for an error that is a fault of the program."""
+    """Print an error, and return its exit status; None for an unexpected error, which is a bug."""
     if isinstance(error, KeyboardInterrupt):
         echo_error("interrupted")
         return _INTERRUPTED
@@ -82,7 +82,7 @@ def _status(error: BaseException) -> int | None:
 
 
 def _status_of_command_error(error: BaseException) -> int | None:
-    """The same for errors of netspec and of click."""
+    """Print an error of netspec or click, and return its exit status; None for any other error."""
     from click import Abort, ClickException, UsageError
     from click.exceptions import Exit
 
@@ -106,7 +106,7 @@ def _status_of_command_error(error: BaseException) -> int | None:
 
 
 def _usage(error: UsageError) -> str:
-    """The lines above a usage error: how the command is used, and where its help is."""
+    """The lines above a usage error: the command's usage, and a hint at `--help`."""
     if error.ctx is None:
         return ""
     option = max(error.ctx.help_option_names, key=len)

@@ -1,4 +1,4 @@
-"""Whether netspec wrote a file, told by the marks that it leaves in files: only such files may be overwritten."""
+"""Tells by marks in files whether netspec wrote them: only such files may be overwritten without `--force`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ REPORT_FORMATS = ("table", "json", "csv", "markdown")
 _MAX_BYTES = 100_000_000
 """The largest report, or header of a safetensors file, that is read."""
 _TABLES = {"table": (r"\s{2,}", "-{5}"), "markdown": (r" \| ", r"\| -+")}
-"""By format, the separator between the headings of a table, and the beginning of the line below them."""
+"""The separator of a table's headings, and the beginning of the line below them, by format."""
 _MORE_TITLE_LINES = 2
-"""How many more lines of title a report may have than another of its kind, such as the source of a spec."""
+"""How many more title lines a report may have than another of its kind, such as the source of a spec."""
 _MODEL_HEAD = 256
-"""In bytes: an ONNX model names its producer before this."""
+"""The number of bytes within which an ONNX model names its producer."""
 _DIAGRAM_ENDS = 4096
-"""In bytes: the beginning and the end of a diagram's file, one of which holds the mark."""
+"""The number of bytes at the beginning and end of a diagram's file that are searched for the mark."""
 
 
 def is_our_source(path: Path) -> bool:
@@ -83,7 +83,7 @@ def is_our_model(path: Path) -> bool:
 
 
 def is_our_diagram(path: Path) -> bool:
-    """Whether netspec drew a file: the mark stands at its beginning, or in DOT and PDF at its end."""
+    """Whether netspec drew a file: it has the mark at its beginning, or in DOT and PDF at its end."""
     from netspec.backends.diagram.mark import DIAGRAM_MARK
 
     with path.open("rb") as file:
@@ -94,7 +94,7 @@ def is_our_diagram(path: Path) -> bool:
 
 
 def is_our_report(path: Path, report: Report) -> bool:
-    """Whether a file is a report of the same kind and nothing else: in one of the formats, under equal headings."""
+    """Whether a file is a report of the same kind and nothing else: a known format with equal headings."""
     if path.stat().st_size > _MAX_BYTES:
         return False
     text = path.read_text("utf-8", "replace")
@@ -102,7 +102,7 @@ def is_our_report(path: Path, report: Report) -> bool:
 
 
 def _is_like(text: str, report: str, format: str) -> bool:
-    """Whether a text differs from a report in a format by its figures only.
+    """Whether a text differs from a report, in the same format, only in its figures.
 
     A report that was pasted into another text has more lines above or below its table.
     """
@@ -129,7 +129,7 @@ def _headings(text: str, format: str) -> Sequence[str]:
         return list(cast("dict[str, Any]", data)) if isinstance(data, dict) else ()
     if format == "csv":
         return text.split("\n", 1)[0].split(",")
-    # They stand above a line of dashes; in a table as text, as wide apart as its cells are.
+    # Headings are above a line of dashes; in text, they have the spacing of the cells.
     between, rule = _TABLES[format]
     lines = text.splitlines()
     head = next((above for above, line in pairwise(lines) if re.match(rule, line)), "")
@@ -137,7 +137,7 @@ def _headings(text: str, format: str) -> Sequence[str]:
 
 
 def _lines_around_table(text: str, format: str) -> tuple[int, int]:
-    """How many lines stand above the table of a report, and below it; several paragraphs count as very many."""
+    """The numbers of lines above and below a report's table; several paragraphs count as very many."""
     paragraphs = re.split(r"\n\s*\n", text.strip())
     rule = re.compile(_TABLES[format][1])
     table = next(number for number, each in enumerate(paragraphs) if any(map(rule.match, each.split("\n"))))

@@ -1,4 +1,4 @@
-"""Packages that some commands need, imported when such a command runs."""
+"""Imports packages that only some commands need, when such a command runs."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from netspec.cli.progress import working
 
 
 def require(module: str) -> None:
-    """Import a module that a command can't do without, or raise MissingPart with the command that installs it."""
+    """Import a module that a command requires. Raises MissingPart with the command that installs it."""
     with working(f"loading {module}"):
         try:
             import_module(module)
         except Exception as error:
-            # A package that is installed may fail in any way: libraries that are missing, or have no room in memory.
+            # An installed package may fail in any way, for example if shared libraries are missing.
             _refuse(module, error)
 
 

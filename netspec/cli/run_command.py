@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from netspec.report import Report
 
 _IMAGES_AT_A_TIME = 64
-"""How many images are read and run at a time."""
+"""The number of images that are read and run at a time."""
 
 
 @click.command("run")
@@ -76,7 +76,7 @@ def command(
 
 
 def _tell(session: Session) -> None:
-    """Print where a model runs and why, and what is to be known of its labels and weights."""
+    """Print the device of a model with the reason, and notes on missing labels and random weights."""
     where = "CUDA" if session.device == "cuda" else "the CPU"
     echo(f"{session.runtime} on {where}" + (f": {session.why}" if session.why else ""), err=True)
     if "netspec.labels" in session.metadata and not session.labels:
@@ -87,7 +87,7 @@ def _tell(session: Session) -> None:
 
 
 def _save_target(save: str, output: ReportOptions) -> OutputFile:
-    """The file of `--save`, checked."""
+    """The file of `--save`, after checking that it may be written."""
     if Path(save).suffix.lower() != ".npz":
         raise click.UsageError(f"--save takes a file that ends in .npz, not `{save}`")
     check_names_a_file(save)
@@ -99,7 +99,7 @@ def _save_target(save: str, output: ReportOptions) -> OutputFile:
 
 
 def _check_is_exported(model: str) -> None:
-    """Refuse the name of a network, or a spec, with the command that exports it."""
+    """Raise an error for a network's name or a spec, with the command that exports it."""
     from netspec.errors import fail
     from netspec.spec.sources.bundled import is_bundled
 
@@ -110,12 +110,12 @@ def _check_is_exported(model: str) -> None:
 
 
 def _run_images(session: Session, images: tuple[str, ...], top: int) -> tuple[Report, list[dict[str, Any]]]:
-    """Run a model on images, as many at a time as it takes: the report, and the outputs of each run."""
+    """Run a model on images, several at a time; return the report and the outputs of each run."""
     from netspec.backends.onnx.reports import outputs_report, predictions_report
 
     batch = next((value.shape[0] for value in session.inputs.values() if value.shape), 1)
     step = batch if isinstance(batch, int) and batch > 0 else _IMAGES_AT_A_TIME
-    # Pillow warns of images that it can read all the same.
+    # Pillow warns about images that it can read nevertheless.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         outputs = [session.run(session.images(images[i : i + step])) for i in range(0, len(images), step)]
@@ -126,7 +126,7 @@ def _run_images(session: Session, images: tuple[str, ...], top: int) -> tuple[Re
 
 
 def _run_arrays(session: Session, arrays: tuple[str, ...]) -> tuple[Report, list[dict[str, Any]]]:
-    """Run a model once on arrays of files: the report, and the outputs."""
+    """Run a model once on arrays from files; return the report and the outputs."""
     from netspec.backends.onnx.arrays import read_array
     from netspec.backends.onnx.reports import outputs_report
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and the signals that end a process: temporary files are removed before it ends."""
+"""Handles Ctrl-C and other signals that end a process, so that temporary files are removed first."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from types import FrameType
 
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 received: list[int] = []
-"""The signals that have come."""
+"""The signals received so far."""
 
 
 def install() -> None:
-    """Handle signals: the first one ends the command in good order, the second at once."""
+    """Install the signal handlers: the first signal ends the command with cleanup, the second at once."""
     for number in _numbers():
         # A signal that is ignored (`nohup`) stays ignored.
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -22,7 +22,7 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Stop handling signals when the command has ended: while Python ends, a signal ends it without a word."""
+    """Stop handling signals at the end of a command, so that a signal during Python's exit prints nothing."""
     for number in _numbers():
         if signal.getsignal(number) is _stop:
             signal.signal(number, signal.SIG_DFL)

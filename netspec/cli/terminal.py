@@ -1,4 +1,4 @@
-"""All that netspec prints: `echo` escapes control characters, so that no text of a file can drive a terminal."""
+"""Prints all output: `echo` escapes control characters, so that text from files can't control the terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STYLES = {"head": _BOLD, "foot": _BOLD, "rule": _DIM}
 
 
 def prepare_streams() -> None:
-    """Let the standard streams take any text: UTF-8 for files and pipes, whatever the locale.
+    """Set up the standard streams so that they accept any text: files and pipes get UTF-8 in every locale.
 
     A terminal gets characters that its encoding lacks as `\\xe9`.
     """
@@ -29,17 +29,17 @@ def prepare_streams() -> None:
             encoding = None if stream.isatty() else "utf-8"
             stream.reconfigure(encoding=encoding, errors="backslashreplace")
     if not sys.stdin:
-        # It was closed (`<&-`): an empty one takes its place.
+        # The stream was closed (`<&-`) and is replaced by an empty one.
         sys.stdin = io.TextIOWrapper(io.BytesIO())
 
 
 def echo(text: str = "", *, err: bool = False, nl: bool = True) -> None:
-    """Print text, its control characters as escapes; to standard error with `err`."""
+    """Print text with its control characters escaped, to standard error if `err`."""
     _write(printable(text) + ("\n" if nl else ""), err)
 
 
 def echo_error(text: str) -> None:
-    """Print errors and warnings to standard error, in colours where it is a terminal."""
+    """Print errors and warnings to standard error, in colours if it is a terminal."""
     text = printable(text)
     if _has_colours(sys.stderr):
         text = "\n".join(map(_coloured, text.split("\n")))
@@ -47,7 +47,7 @@ def echo_error(text: str) -> None:
 
 
 def echo_table(table: Table) -> None:
-    """Print a table to standard output: within the width of a terminal, and in colours where it has them."""
+    """Print a table to standard output; on a terminal, it fits the width and is in colours."""
     lines = table.lines(shutil.get_terminal_size().columns if _is_terminal(sys.stdout) else None)
     coloured = _has_colours(sys.stdout)
     printed: list[str] = []
@@ -77,7 +77,7 @@ def _write(text: str, err: bool) -> None:
     except OSError:
         if not err:
             raise
-        # Nobody reads standard error, and there is nowhere to tell that.
+        # Standard error is closed, so this can't be reported.
         drop_output(stream)
 
 
@@ -105,7 +105,7 @@ _WORD = re.compile(r"^ +(note|help): ")
 
 
 def _coloured(line: str) -> str:
-    """A line of a diagnostic in colours: severity and carets red or yellow, the place bold, `help` green."""
+    """A line of a diagnostic in colours: severity and carets in red or yellow, the place in bold, `help` in green."""
     if (carets := _CARETS.match(line)) is not None:
         return carets[1] + _styled(carets[2], _RED) + line[carets.end() :]
     if (word := _WORD.match(line)) is not None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _SUFFIXES = (".yaml", ".yml", ".py")
 _MAX_PATHS = 5
-"""How many paths are named for which a pass declined for the same reason."""
+"""The largest number of paths that are listed for one reason why a pass declined."""
 
 
 def _names(text: str) -> list[str]:
@@ -48,11 +48,11 @@ def _classes(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _PassOption:
-    """The option that runs a pass; one with a `metavar` takes a text, which `parse` makes the pass's argument of."""
+    """The option of a pass. With a `metavar` it takes text, which `parse` turns into the pass's argument."""
 
     flag: str
     name: str
-    """The name of the pass in netspec.passes, which is imported when it runs."""
+    """The name of the pass in `netspec.passes`, from where it is imported when it runs."""
     help: str
     metavar: str | None = None
     parse: Callable[[str], Any] | None = None
@@ -63,7 +63,7 @@ class _PassOption:
         return self.flag.removeprefix("--").replace("-", "_")
 
     def run(self, transformed: Transformed, argument: Any) -> Transformed:
-        """What the pass makes of a graph; a flag's pass takes no argument."""
+        """Run the pass on a graph; the pass of a flag takes no argument."""
         from netspec import passes
 
         function: Callable[..., Transformed] = getattr(passes, self.name)
@@ -161,13 +161,13 @@ def _transform(graph: Graph, arguments: dict[str, Any]) -> tuple[Transformed, tu
         if option.flag in arguments:
             transformed = option.run(transformed, arguments[option.flag])
             if option.name == "truncate":
-                # It chooses other outputs; later passes replace the nodes that compute them.
+                # This pass chooses other outputs; later passes may replace the nodes that compute them.
                 kept = transformed.graph.outputs
     return transformed, kept
 
 
 def _tell(transformed: Transformed) -> None:
-    """Print what the passes did, and what they declined: once for each reason."""
+    """Print the changes by the passes, and the declined changes grouped by reason."""
     for line in transformed.done:
         echo(line, err=True)
     by_reason: dict[str, list[str]] = {}
@@ -180,7 +180,7 @@ def _tell(transformed: Transformed) -> None:
 
 
 def _text(transformed: Transformed, suffix: str, network: str) -> str:
-    """The new graph as PyTorch source, or as a spec with a note of what was done to which network."""
+    """The new graph as PyTorch source, or as a spec with a comment on the changes and the original network."""
     if suffix == ".py":
         from netspec.backends.pytorch.source import to_source
 
@@ -191,7 +191,7 @@ def _text(transformed: Transformed, suffix: str, network: str) -> str:
 
 
 def _weights(network: Network, weights: WeightsOptions) -> StateDict:
-    """The weights of a file by the network's own keys."""
+    """The weights in a file, under the network's own keys."""
     require("torch")
     from netspec.backends.pytorch.runtime.weights import renamed
 
@@ -201,7 +201,7 @@ def _weights(network: Network, weights: WeightsOptions) -> StateDict:
 
 
 def _proof(graph: Graph, transformed: Transformed, outputs: tuple[Output, ...], state: StateDict | None) -> str:
-    """Run both graphs and compare their outputs; returns a line that says so."""
+    """Run both graphs, compare their outputs, and return a one-line summary."""
     if transformed.fresh:
         return "no proof: weights that are fresh give other outputs"
     if not transformed.equal:
@@ -214,7 +214,7 @@ def _proof(graph: Graph, transformed: Transformed, outputs: tuple[Output, ...], 
 
 
 def _save(transformed: Transformed, state: StateDict | None, target: OutputFile, text: str) -> str:
-    """Write the new graph, and its weights beside it; returns the words that say so of the weights."""
+    """Write the new graph and its weights, and return a clause about the file of weights."""
     if state is None:
         target.write(text)
         return ""
@@ -229,7 +229,7 @@ def _save(transformed: Transformed, state: StateDict | None, target: OutputFile,
 
 
 def _difference(before: Graph, after: Graph) -> str:
-    """The nodes, parameters and MACs of two graphs: `70 -> 50 nodes, ...`."""
+    """The numbers of nodes, parameters and MACs before and after: `70 -> 50 nodes, ...`."""
     from netspec.analysis.summary import summary
 
     parts = [f"{len(before):,} -> {len(after):,} nodes"]

@@ -34,7 +34,7 @@ def command(context: click.Context, networks: list[NetworkOptions]) -> None:
 
 
 def _validate(options: NetworkOptions) -> bool:
-    """Check a spec: all its networks, unless the name says which. Returns whether all is right."""
+    """Check all networks of a spec, or the one that the name selects. Returns whether all are valid."""
     from netspec.errors import NetspecError
     from netspec.spec.read.read_spec import networks_of
     from netspec.spec.sources.find import find_network

@@ -116,6 +116,6 @@ def convert(
 
 
 def _fit(network: Network, file: str, key: str) -> tuple[StateDict, Fit]:
-    """The weights of a file, and how they fit."""
+    """The weights in a file, and their fit with the network."""
     require("torch")
     return network.fit_weights(file, key)

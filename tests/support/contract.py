@@ -1,4 +1,4 @@
-"""Every op with its examples, and torch's side of them: what the tests of the contract of ops share.
+"""Helpers for the tests of the contract of ops: every op with its examples, and torch's results for them.
 
 `@each_case` runs a test for each example of each op, `@each_op` for each op.
 """
@@ -28,7 +28,7 @@ OPSETS = (20, 21)
 
 @dataclass(frozen=True)
 class Case:
-    """An op made from one of its examples."""
+    """An op, built from one of its examples."""
 
     op: Any
     example: Example
@@ -43,14 +43,14 @@ class Case:
 
 
 def op_of(cls: type[Op], attributes: Any) -> Any:
-    """The op of a class with these attributes, which have to be right."""
+    """An op of a class with valid attributes."""
     op, problems = make_op(cls, attributes)
     assert op is not None, [problem.message for problem in problems]
     return op
 
 
 def named_op(name: str, **attributes: Any) -> Any:
-    """The op of a name with these attributes, which have to be right."""
+    """An op with a name and valid attributes."""
     return op_of(REGISTRY[name], attributes)
 
 
@@ -61,7 +61,7 @@ def infer(op: Any, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 
 def inferred(op: Any, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | RuleError:
-    """The types of the outputs, or why there are none; any other exception is a failure."""
+    """The types of the outputs, or the RuleError if there are none; any other exception fails the test."""
     try:
         return infer(op, xs)
     except RuleError as error:
@@ -69,7 +69,7 @@ def inferred(op: Any, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | RuleError:
 
 
 def every_case() -> Iterator[Any]:
-    """Every example of every op, as a parameter of a test."""
+    """Parametrise a test by every example of every op."""
     for name, cls in REGISTRY.items():
         for number, sample in enumerate(cls.examples, start=1):
             yield pytest.param(Case(op_of(cls, sample.attributes), sample), id=f"{name}-{number}")
@@ -83,7 +83,7 @@ each_op = pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, c
 
 
 def written(op: Any, xs: tuple[Tensor, ...], **to: Any) -> Callable[..., torch.Tensor]:
-    """What `op.torch` describes, as a callable; `to` moves a module (dtype, device)."""
+    """The callable that `op.torch` describes; `to` are arguments for the module's `to`, such as a dtype."""
     form = op.torch(*xs)
     return meaning(form, module(form).to(**to) if isinstance(form, Layer) else None)
 

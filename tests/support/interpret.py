@@ -1,4 +1,4 @@
-"""An oracle for generated source: a graph run node by node, from what its ops say of themselves. No source is made."""
+"""An oracle for generated source: runs a graph node by node by the printed forms of its ops, without source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.printed import made, meaning
 
 
 def interpret(graph: Graph, state: Mapping[str, torch.Tensor], *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """The outputs of a graph in eval mode, with its weights from a state dict."""
+    """The outputs of a graph in evaluation mode, with weights from a state dict."""
     values: dict[str, Any] = {i.name: value for i, value in zip(graph.inputs, inputs, strict=True)}
     with torch.no_grad():
         for node in graph.nodes:
@@ -46,7 +46,7 @@ def example_inputs(graph: Graph, seed: int = 0, batch: int = 2) -> list[torch.Te
 
 
 def randomize(module: nn.Module, seed: int = 0) -> None:
-    """Fill all that a module holds, running statistics too, so that no two weights can be taken for each other."""
+    """Fill all weights and running statistics of a module with random numbers, so that no two are equal."""
     generator = torch.Generator().manual_seed(seed)
     for name, value in module.state_dict().items():
         if name.endswith("num_batches_tracked"):
@@ -57,14 +57,14 @@ def randomize(module: nn.Module, seed: int = 0) -> None:
 
 
 def outputs_of(module: nn.Module, inputs: list[torch.Tensor]) -> tuple[torch.Tensor, ...]:
-    """What a module gives in eval mode, always as a tuple."""
+    """The outputs of a module in evaluation mode, always as a tuple."""
     with torch.no_grad():
         found = module.eval()(*inputs)
     return tuple(found) if isinstance(found, tuple) else (found,)
 
 
 def assert_equal(found: tuple[torch.Tensor, ...], wanted: tuple[torch.Tensor, ...]) -> None:
-    """The same ops on the same numbers give the same bits, up to how torch shares out the work."""
+    """Assert that outputs are equal up to rounding, since torch may split the work in other ways."""
     assert len(found) == len(wanted)
     for a, b in zip(found, wanted, strict=True):
         assert a.shape == b.shape
@@ -72,10 +72,10 @@ def assert_equal(found: tuple[torch.Tensor, ...], wanted: tuple[torch.Tensor, ..
 
 
 def assert_means(graph: Graph, module: nn.Module) -> None:
-    """A module has exactly the graph's weights, and gives what the graph says."""
-    wanted = {name: weight.shape for name, weight in graph.state().items()}
-    found = {name: tuple(value.shape) for name, value in module.state_dict().items()}
-    assert found == wanted
+    """Assert that a module has exactly the graph's weights, and that its outputs are those of the graph."""
+    in_graph = {name: weight.shape for name, weight in graph.state().items()}
+    in_module = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+    assert in_module == in_graph
     parameters = {name for name, weight in graph.state().items() if weight.kind == "parameter"}
     assert {name for name, _ in module.named_parameters()} == parameters
     randomize(module)

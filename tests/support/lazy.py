@@ -1,4 +1,4 @@
-"""Imports that happen at first use, so that collecting the tests loads neither torch nor ONNX Runtime.
+"""Delays imports until the first use, so that collecting the tests loads neither torch nor ONNX Runtime.
 
     from tests.support.lazy import lazy_imports
 
@@ -20,7 +20,7 @@ from importlib import import_module
 from typing import Any
 
 _ASKED_WHILE_COLLECTING = {"__bases__", "__test__", "__wrapped__", "_mock_name"}
-"""Attributes by which pytest looks for tests and fixtures among all the names of a module: nothing lazy has them."""
+"""Attributes that pytest asks of every name in a module to find tests and fixtures; lazy objects lack them."""
 
 
 class _Lazy:
@@ -63,7 +63,7 @@ class _Lazy:
 
 
 class _LazyNames:
-    """The module of a statement `from module import ...`: it has every name, lazily."""
+    """Stands for the module in `from module import ...`: every name in it is imported at first use."""
 
     def __init__(self, module: str) -> None:
         self.__module = module

@@ -1,4 +1,4 @@
-"""A GRU as an op of one's own, `own_gru`: what an op says that netspec does not have."""
+"""A GRU as a custom op, `own_gru`: an example of an op that netspec does not have."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from netspec.types import Layer, Reach, Tensor, Weight, uniform
 
 
 class OwnGru(Op, name="own_gru", principal="hidden_size", family="recurrent"):
-    """GRU over (N, L, F), as torch.nn.GRU with `batch_first`: all its weights begin alike."""
+    """A GRU over (N, L, F), as torch.nn.GRU with `batch_first`; all its weights have the same initialiser."""
 
     hidden_size: Positive
 

@@ -1,4 +1,4 @@
-"""Photographs to try images on: those that scikit-learn brings."""
+"""Photographs for the tests of images, from scikit-learn."""
 
 from __future__ import annotations
 

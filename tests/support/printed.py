@@ -1,4 +1,4 @@
-"""What an op's printed form means, as a callable on tensors: the tests' own reading of it, apart from the writer's."""
+"""Converts the printed form of an op to a callable on tensors, independently of netspec's printer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def resolve(dotted: str) -> Any:
 
 
 def made(layer: Layer, *, without: frozenset[str] = frozenset()) -> Any:
-    """The module (or parameter) a Layer stands for, in evaluation mode; `without` some of its named arguments."""
+    """The module or parameter that a Layer stands for, in evaluation mode; `without` leaves out named arguments."""
     arguments = list(layer.arguments.items())
     unnamed = [value for _, value in arguments[: layer.positional]]
     named = {name: value for name, value in arguments[layer.positional :] if name not in without}
@@ -37,7 +37,7 @@ def state(layer: Any) -> dict[str, torch.Tensor]:
 
 
 def meaning(printed: Printed, layer: Any = None) -> Callable[..., Any]:
-    """What a form does to tensors; of a Layer, what this module or parameter does."""
+    """The callable that a printed form stands for; `layer` is the module or parameter of a Layer."""
     match printed:
         case Infix(sign):
             return lambda *values: reduce(INFIX[sign], values)

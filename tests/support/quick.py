@@ -1,4 +1,4 @@
-"""`pytest --quick`: the tests that tell most in the least time, chosen by what each function of tests costs.
+"""`pytest --quick`: runs as many cases of each test function as fit into a fixed time per function.
 
     pytest --quick               leaves out what is slow, and most cases of what has many
     pytest --record              runs what is asked for, and records what it costs
@@ -20,7 +20,7 @@ import pytest
 
 DURATIONS = Path(__file__).parents[1] / "durations.txt"
 SHARE = 0.3
-"""Seconds of processor time that each test function has in a quick run."""
+"""The seconds of processor time for each test function in a quick run."""
 MOST_CASES = 25
 """Cases of one function in a quick run: those of 10 ms and less are not in the file."""
 WORTH_A_LINE = 0.01
@@ -45,13 +45,13 @@ def file_of(function: str) -> str:
 
 
 def recorded() -> dict[str, float]:
-    """Seconds of one case of each test function that is worth a line."""
+    """The seconds that a case of each slow test function takes."""
     lines = DURATIONS.read_text(encoding="utf-8").splitlines() if DURATIONS.exists() else []
     return {function: float(seconds) for seconds, function in map(str.split, lines)}
 
 
 def spread(count: int, kept: int) -> set[int]:
-    """So many of `range(count)`, evenly spread, the first and the last among them.
+    """Evenly spread numbers of `range(count)`, including the first and the last.
 
     >>> sorted(spread(10, 4))
     [0, 3, 6, 9]
@@ -62,7 +62,7 @@ def spread(count: int, kept: int) -> set[int]:
 
 
 def quick(nodeids: Iterable[str], seconds: dict[str, float]) -> set[str]:
-    """Those of some tests that a quick run keeps."""
+    """The tests that a quick run keeps."""
     cases: dict[str, list[str]] = defaultdict(list)
     for nodeid in nodeids:
         cases[function_of(nodeid)].append(nodeid)
@@ -111,7 +111,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Take over what a worker of pytest-xdist spent and left out: each leaves out the same."""
+    """Collect the times of a worker of pytest-xdist, and the tests it left out, which are the same for all."""
     output, stash = getattr(node, "workeroutput", {}), node.config.stash
     stash[_left_out] = output.get("left_out", 0)
     for function, seconds in output.get("spent", {}).items():

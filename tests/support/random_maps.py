@@ -10,7 +10,7 @@ from typing import Any
 from tests.support.random_specs import Choose
 
 SMALLEST = 3
-"""Maps are made no smaller than this, so that something can follow."""
+"""The least size of a map, so that another window can follow."""
 
 BLOCKS: dict[str, Any] = {
     "unit": {
@@ -71,14 +71,14 @@ class Slide:
     dilation: int = 1
 
     def over(self, size: int, ceil: bool = False) -> int:
-        """How many places it has: torch's formula, written down here once more."""
+        """The number of positions of the window, by torch's formula, independently of netspec."""
         room = size + 2 * self.padding - self.dilation * (self.kernel - 1) - 1
         places = (-(-room // self.stride) if ceil else room // self.stride) + 1
         return places - 1 if ceil and (places - 1) * self.stride >= size + self.padding else places
 
 
 class MapMaker:
-    """Makes the parts of one spec, and keeps in mind how large its values are."""
+    """Generates the parts of one spec, and keeps the sizes of its values."""
 
     def __init__(self, choose: Choose) -> None:
         self.choose = choose
@@ -162,7 +162,7 @@ class MapMaker:
     def slides(
         self, x: Map, kernels: tuple[int, ...], dilations: tuple[int, ...], *, padded: bool, ceil: bool = False
     ) -> tuple[Slide, Slide]:
-        """Windows that leave something of a map: alike on both axes more often than not. `padded`: by any number."""
+        """Windows that fit a map, mostly equal on both axes; `padded` allows any padding."""
 
         def one(size: int) -> Slide:
             for _ in range(4):
@@ -177,7 +177,7 @@ class MapMaker:
         return (first, first) if self.chance(60) else (one(x.height), one(x.width))
 
     def written(self, slides: tuple[Slide, Slide], names: tuple[str, ...]) -> dict[str, Any]:
-        """Windows as attributes; what is as by default is left out."""
+        """The attributes of windows that differ from their defaults."""
         defaults = {"stride": [1, 1], "padding": [0, 0], "dilation": [1, 1]}
         values = {name: [getattr(s, name.removesuffix("_size")) for s in slides] for name in names}
         return {name: self.pair(value) for name, value in values.items() if value != defaults.get(name)}
@@ -202,7 +202,7 @@ class MapMaker:
         return step, Map(width, *(-(-size // stride) for size in x.sizes))
 
     def merge(self, x: Map, depth: int) -> tuple[dict[str, Any], Map]:
-        """Branches that end at one size: by equal strides mostly, and by whatever windows bring them there."""
+        """Branches that end at the same size, mostly with equal strides."""
         op = self.pick("add", "concat", "multiply")
         if self.chance(40):
             steps, end = self.body(x, depth, most=2)
@@ -222,7 +222,7 @@ class MapMaker:
         return {op: {"branches": branches}}, replace(end, channels=end.channels + widths)
 
     def fitting(self, x: Map, end: Map, strides: tuple[int, ...], width: int | None) -> tuple[list[Any], int]:
-        """A branch from one size to another, as wide as is wanted; a global pool where no window goes there."""
+        """A branch from one size to another with a given width; a global pool if no window leads there."""
         if x == end and self.chance(30):
             return [], x.channels
         first: list[Any] = []
@@ -246,7 +246,7 @@ class MapMaker:
 
     @staticmethod
     def ways(size: int, end: int, strides: tuple[int, ...]) -> list[Slide]:
-        """Windows that bring a map of one size to another."""
+        """Windows that turn a map of one size into a map of another size."""
         return [slide for slide in _every(strides) if slide.over(size) == end]
 
     def simple(self, x: Map) -> dict[str, Any]:

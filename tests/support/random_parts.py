@@ -16,7 +16,7 @@ from tests.support.random_specs import Choose
 
 Marks = list[str]
 Give = Callable[[Marks], Marks]
-"""What a step makes of the widths that enter."""
+"""A function from the widths of a step's inputs to those of its outputs."""
 Step = dict[str, Any]
 
 INIT = ({"weight": {"normal": {"std": 0.1}}}, {"bias": 0.5}, {"weight": "xavier_uniform", "bias": 0})
@@ -25,7 +25,7 @@ SAME = ("relu", "tanh", "batch_norm", "sigmoid")
 
 @dataclass
 class Place:
-    """Where steps stand: the parameters in reach, the values by name, those whose sizes can be read, and how deep."""
+    """The surroundings of a step: parameters, values by name, values whose sizes can be read, and the depth."""
 
     params: dict[str, Any]
     values: dict[str, str]
@@ -46,7 +46,7 @@ class Part:
 
 
 class PartsMaker:
-    """Makes one spec."""
+    """Generates one spec."""
 
     def __init__(self, choose: Choose) -> None:
         self.choose = choose
@@ -68,7 +68,7 @@ class PartsMaker:
         return self.count
 
     def fresh(self) -> str:
-        """The mark of a width that nothing is known of."""
+        """A new mark, which stands for an unknown width."""
         return f"?{self.number()}"
 
     def spec(self) -> dict[str, Any]:
@@ -190,7 +190,7 @@ class PartsMaker:
         return step, self.done(step, place, marks, give)
 
     def done(self, step: Step, place: Place, marks: Marks, give: Give) -> Marks:
-        """Note what a step gives under its name."""
+        """Add the outputs of a step under its name."""
         found = give(marks)
         if "name" in step:
             place.values[step["name"]] = found[0]
@@ -200,7 +200,7 @@ class PartsMaker:
         return found
 
     def outputs(self, step: Step) -> list[str]:
-        """The names of what a step gives, where it has names for it."""
+        """The names of a step's outputs, if it has any."""
         op = next(iter(step))
         if op == "network":
             return step[op]["outputs"]
@@ -208,13 +208,13 @@ class PartsMaker:
         return gives if gives != ["output"] else []
 
     def name(self, place: Place) -> str:
-        """A name that no step of this body has; those around it may."""
+        """A name that no step of this body has; a step of an outer body may have it."""
         taken = {step["name"] for step, _, _ in place.earlier}
         free = [name for name in ("s0", "s1", "s2", "main", "last", "conv", "x1") if name not in taken]
         return self.choose(free) if free else f"s{self.number() + 10}"
 
     def share(self, place: Place, before: Marks) -> tuple[Step, Marks] | None:
-        """An earlier step once more, on values as wide, with its weights."""
+        """A step that shares the weights of an earlier step, on values of the same widths."""
         step, marks, give = self.choose(place.earlier)
         if next(iter(step)) in ("add", "concat", "multiply"):
             return None
@@ -235,7 +235,7 @@ class PartsMaker:
         return made, self.done(made, place, marks, give)
 
     def sources(self, step: Step, place: Place, before: Marks, takes: int) -> Marks:
-        """What a step takes: the values before it, or some by name."""
+        """The inputs of a step: the values before it, or some values by name."""
         if len(before) >= takes and self.chance(0.75):
             return before[:takes]
         names = [self.choose([*place.values]) for _ in range(takes)]
@@ -300,7 +300,7 @@ class PartsMaker:
         return step, 1, _steady(lambda _: [mark or self.fresh()])
 
     def width(self, place: Place) -> tuple[Any, str]:
-        """A number of channels as it is written, and its mark; none where nothing is known of it."""
+        """The text for a number of channels, and its mark; no mark if the number is unknown."""
         options: list[tuple[Any, str]] = [(2, "2"), (5, "5"), ("wide", self.mark(place, "wide")), ("widths[1]", "5")]
         options += [(f"{name}.channels", mark) for name, mark in place.sizes.items()]
         if "w" in place.params:
@@ -356,7 +356,7 @@ class PartsMaker:
         return {op: {"branches": made}}, 1, give
 
     def inside(self, text: Any) -> Any:
-        """A width as a branch can write it; None where it would mean another value there."""
+        """The text for a width inside a branch; None if the text would mean another value there."""
         return None if isinstance(text, str) and text.startswith("input.") else text
 
     def use(self, place: Place) -> tuple[Step, int, Give]:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 Choose = Callable[[Sequence[Any]], Any]
-"""Picks one of several: hypothesis, which can shrink what it picked, or `random.Random(seed).choice`."""
+"""A function that picks an item: of hypothesis, which can shrink its choice, or `random.Random(seed).choice`."""
 
 
 class SpecMaker:
-    """Makes the parts of one spec. `decisive`: whether conditions and counts may follow from parameters."""
+    """Generates the parts of one spec. With `decisive`, conditions and counts may depend on parameters."""
 
     def __init__(self, choose: Choose, decisive: bool = True) -> None:
         self.choose = choose
@@ -225,5 +225,5 @@ class SpecMaker:
 
 
 def random_spec(choose: Choose, decisive: bool = True) -> dict[str, Any]:
-    """A random spec; not `decisive`: such that no parameter decides which steps there are."""
+    """A random spec; unless it is `decisive`, no parameter decides which steps exist."""
     return SpecMaker(choose, decisive).spec()

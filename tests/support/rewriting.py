@@ -1,4 +1,4 @@
-"""Networks written anew: without blocks, under other names, in another order."""
+"""Rewrites networks without blocks, under other names, and in another order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Graphs written as specs and read again, held against each other by what is public of both."""
+"""Writes graphs as specs, reads them back, and compares their public attributes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from netspec.graph import Graph
 
 
 def assert_same(a: Graph, b: Graph) -> None:
-    """One graph: what it computes, all paths, what its weights are called, and what fills them."""
+    """Assert that two graphs are equal: in computations, paths, names of weights, and initialisers."""
     assert b.hash() == a.hash()
     assert [node.path for node in b] == [node.path for node in a]
     for path, node in a.by_path.items():
@@ -28,7 +28,7 @@ def assert_same(a: Graph, b: Graph) -> None:
 
 
 def round_trip(graph: Graph) -> Graph:
-    """The graph of the spec that a graph is written as; written again, that is the same text."""
+    """The graph that is read back from a graph's spec, after asserting that its own spec is the same text."""
     text = netspec.to_yaml(graph)
     read = netspec.loads(text).graph
     assert_same(graph, read)

@@ -1,9 +1,9 @@
 """The difference between two networks.
 
-Each file knows only those before it:
+Each module imports only those before it:
 
 - `model` (pairs of nodes), `interface`, `fingerprints`, `sequences`, `align`: which node matches which
-- `reads`, `match`: what differs in each pair
+- `reads`, `match`: the differences in each pair
 - `words`, `lines`, `rows`: the layers side by side, in few lines
 - `figures`, `table`, `report`: the JSON and the tables
 """

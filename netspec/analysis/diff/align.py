@@ -1,15 +1,15 @@
-"""Matching of the nodes of two graphs: by structure, and by name where that leaves a choice.
+"""Matches the nodes of two graphs: by structure, and by name where structure leaves a choice.
 
-Three ways in turn, each for what the one before left over:
+There are three stages, each for the nodes that the one before left unmatched:
 
-1. What is computed alike from the inputs on is the same node, wherever it was written (`origin` fingerprints).
-2. Both graphs are sequences, in an order that does not depend on how they were written, and the gaps between matched
-   nodes are aligned: by what is unique in both (as patience diffs do), by equal beginnings and ends, and what remains
-   as sequences of genes are, by the best sum of similarities.
-3. Neighbours of matched nodes find each other, whatever the order.
+1. Nodes that are computed alike from the inputs are matched, wherever they are in the spec (`origin` fingerprints).
+2. Both graphs become sequences, in an order that does not depend on the spec's, and the gaps between matched nodes are
+   aligned: by nodes that are unique in both (as in patience diff), by equal beginnings and ends, and at last by the
+   best sum of similarities, as sequences of genes are.
+3. Unmatched neighbours of matched nodes are matched, whatever their order.
 
-All is linear in the nodes, but for sorting and those sums, whose table is kept to a band around its diagonal where it
-would be large.
+The time is linear in the number of nodes, except for sorting and for the table of similarities, of which only a band
+around the diagonal is filled if it is large.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from netspec.graph.canonical import canonical, in_order
 from netspec.graph.model import Graph, Node
 
 Matches = dict[str, str]
-"""Paths of nodes of the first graph, each with the path of its match in the second."""
+"""The path of a node's match in the second graph, by the node's path in the first."""
 
 _Key = Callable[[FingerprintedGraph, Node], Hashable]
-"""A property of nodes by which they are matched."""
+"""A function that returns the key of a node: nodes with equal keys can be matched."""
 
 _Run = tuple[Sequence[Node], Sequence[Node]]
-"""Nodes of both graphs without a match, in order, that stand between the same matched nodes."""
+"""Unmatched nodes of both graphs, in order, between the same matched nodes."""
 
 
 def align(a: Graph, b: Graph, interface: Interface) -> Matches:
-    """The nodes that match in two graphs; all of them, exactly, where the hashes of the graphs are equal."""
+    """Match the nodes of two graphs. If the graphs have equal hashes, every node has its exact match."""
     if canonical(a) == canonical(b):
         return {x.path: y.path for x, y in zip(in_order(a), in_order(b), strict=True)}
     numbers = Numbering()
@@ -64,7 +64,7 @@ def _opname(_: FingerprintedGraph, node: Node) -> Hashable:
 
 
 class _Aligner:
-    """The matches of two graphs as they are made."""
+    """Matches the nodes of two graphs, and holds the matches so far."""
 
     def __init__(self, a: FingerprintedGraph, b: FingerprintedGraph) -> None:
         self.a, self.b = a, b
@@ -73,7 +73,7 @@ class _Aligner:
 
     def align(self) -> Matches:
         self._match_equal(_origin_and_purpose)
-        # Several nodes may be computed alike. Which is which is told by what reads them, where that is unique.
+        # Several nodes may be computed alike. They are told apart by the nodes that read them, if these are unique.
         self._match_equal(_origin, unique=True)
         self._match_neighbours(_origin)
         self._match_equal(_origin)
@@ -96,7 +96,7 @@ class _Aligner:
     # By equal keys.
 
     def _match_equal(self, key: _Key, unique: bool = False) -> None:
-        """Match nodes with equal keys; with `unique` only where each side has one node with the key."""
+        """Match nodes with equal keys; with `unique`, only keys that one node on each side has."""
         groups: defaultdict[Hashable, tuple[list[Node], list[Node]]] = defaultdict(lambda: ([], []))
         for node in self._unmatched_a(self.a.nodes):
             groups[key(self.a, node)][0].append(node)
@@ -107,7 +107,7 @@ class _Aligner:
                 self._match_group(xs, ys)
 
     def _match_group(self, xs: list[Node], ys: list[Node]) -> None:
-        """Match nodes that are alike: in order, but where one side has more of them first by name."""
+        """Match nodes with equal keys in order; first by name, if one side has more of them."""
         if len(xs) != len(ys):
             names = {y.path: y for y in ys}
             for x in xs:
@@ -119,7 +119,7 @@ class _Aligner:
     # In sequence.
 
     def _align_gaps(self) -> None:
-        """Align what is between matched nodes, as far as those come in the same order on both sides."""
+        """Align the runs between matched nodes that come in the same order on both sides."""
         place = {node.path: number for number, node in enumerate(self.b.nodes)}
         anchors = [(n, place[self.matches[x.path]]) for n, x in enumerate(self.a.nodes) if x.path in self.matches]
         i = j = 0
@@ -128,7 +128,7 @@ class _Aligner:
             i, j = x + 1, y + 1
 
     def _align_run(self, run: _Run) -> None:
-        """Align a run at what is unique in it, and so on between; what has nothing unique by similarity."""
+        """Align a run at its unique nodes, then the runs between these, and runs without unique nodes by similarity."""
         todo = [run]
         while todo:
             xs, ys = todo.pop()
@@ -136,7 +136,7 @@ class _Aligner:
                 continue
             anchors = self._anchors(xs, ys, _local)
             if not anchors and len(xs) * len(ys) > MAX_CELLS:
-                # Less is sure where sizes differ, so this is for what is too long for similarities.
+                # Ops without their types are weaker evidence, and so only used for runs too long for similarities.
                 anchors = self._anchors(xs, ys, _op)
             if not anchors:
                 self._align_by_similarity(*self._without_equal_ends(xs, ys))
@@ -149,14 +149,14 @@ class _Aligner:
                 i, j = x + 1, y + 1
 
     def _anchors(self, xs: Sequence[Node], ys: Sequence[Node], key: _Key) -> list[tuple[int, int]]:
-        """The places of what is unique on both sides, as far as it comes in the same order."""
+        """The positions of nodes that are unique on both sides and come in the same order."""
         keys_a, keys_b = [key(self.a, x) for x in xs], [key(self.b, y) for y in ys]
         count_a, count_b = Counter(keys_a), Counter(keys_b)
         place = {k: number for number, k in enumerate(keys_b) if count_b[k] == 1}
         return longest_ascending([(n, place[k]) for n, k in enumerate(keys_a) if count_a[k] == 1 and k in place])
 
     def _without_equal_ends(self, xs: Sequence[Node], ys: Sequence[Node]) -> _Run:
-        """Match equal beginnings, then equal ends: further copies of a block stand after those that both have."""
+        """Match equal beginnings, then equal ends, so that added copies of a block come after common ones; the rest."""
         first, last_x, last_y = 0, len(xs), len(ys)
 
         def equal(x: Node, y: Node) -> bool:
@@ -176,7 +176,7 @@ class _Aligner:
                 self._match(xs[i], ys[j])
 
     def _similarity(self, xs: Sequence[Node], ys: Sequence[Node]) -> Callable[[int, int], int]:
-        """A function that scores the pair of a node of each run: by what they compute, and a little by their names."""
+        """A function that scores a pair of nodes, one of each run: by ops and types, and a little by names."""
         local_a, local_b = [self.a.local[x.path] for x in xs], [self.b.local[y.path] for y in ys]
         paths_a, paths_b = [x.path for x in xs], [y.path for y in ys]
         names_a, names_b = [x.name for x in xs], [y.name for y in ys]
@@ -192,7 +192,7 @@ class _Aligner:
         return similarity
 
     def _score(self, x: Node, y: Node) -> int:
-        """How much two nodes have in common; 0 where they can't match."""
+        """The similarity of two nodes' ops and types; 0 if the nodes can't match."""
         if self.a.op[x.path] == self.b.op[y.path]:
             score = 12
         elif x.op.opname == y.op.opname:
@@ -206,13 +206,13 @@ class _Aligner:
             score += 4
         elif type_a.rank == type_b.rank and type_a.spatial == type_b.spatial:
             score += 3
-        # Layers carry the structure: what comes after them follows.
+        # Layers and merges count double: activations and the like follow them.
         return 2 * score if x.op.family in ("convolution", "linear", "merge") else score
 
     # Around matched nodes.
 
     def _match_neighbours(self, key: _Key) -> None:
-        """Match the nodes around matched ones whose keys are equal, and unique among these."""
+        """Match neighbours of matched nodes that have equal keys, if these are unique among the neighbours."""
         todo = list(self.matches.items())
         while todo:
             path_a, path_b = todo.pop()
@@ -233,7 +233,7 @@ class _Aligner:
 
 
 def _grouped(graph: FingerprintedGraph, nodes: list[Node], key: _Key) -> dict[Hashable, list[Node]]:
-    """Nodes by their keys, each once."""
+    """Nodes grouped by key, without duplicates."""
     groups: dict[Hashable, list[Node]] = {}
     for node in {node.path: node for node in nodes}.values():
         groups.setdefault(key(graph, node), []).append(node)

@@ -1,4 +1,4 @@
-"""The difference between two graphs in figures: what the JSON of a diff holds. docs/reports.md is its contract."""
+"""The figures of a diff, which its JSON holds. docs/reports.md specifies them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from netspec.report import HIDDEN, TypedReport
 
 @dataclass(frozen=True, slots=True)
 class CostTotals:
-    """The sums of a graph; `macs` is None while sizes are open."""
+    """The sums of a graph; `macs` is None if sizes are open."""
 
     parameters: int
     macs: int | None
@@ -24,7 +24,7 @@ class CostTotals:
 
 @dataclass(frozen=True, slots=True)
 class SideFigures:
-    """One of the two networks; figures are those of the whole graph, and `inference` those without training outputs."""
+    """The figures of one of the two networks, for the whole graph; `inference` leaves out training outputs."""
 
     network: str
     title: str
@@ -39,7 +39,7 @@ class SideFigures:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The figures of B less those of A; `macs` is None while sizes are open."""
+    """The figures of B minus those of A; `macs` is None if sizes are open."""
 
     nodes: int
     parameters: int
@@ -48,7 +48,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class NodeFigures:
-    """A node of one side, as in a summary."""
+    """The figures of a node of one side, as in a summary."""
 
     name: str
     op: str
@@ -60,7 +60,7 @@ class NodeFigures:
 
 @dataclass(frozen=True, slots=True)
 class NodeDiff:
-    """A node of A and its match in B, or a node without a match; `attributes` are those that differ."""
+    """A node of A and its match in B, or a node without a match; `attributes` are the differing ones."""
 
     status: Status
     a: NodeFigures | None
@@ -72,10 +72,10 @@ class NodeDiff:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DiffFigures(TypedReport):
-    """All that a diff holds; `Diff` has its tables.
+    """The figures of a diff; `Diff` adds the tables.
 
-    `counts` says how many nodes have each status. `names_differ` counts matched nodes with other paths,
-    `initializers_differ` those that begin with other weights.
+    `counts` are the numbers of nodes by status. `names_differ` counts matched nodes with different paths, and
+    `initializers_differ` those with different initialisers.
     """
 
     same: bool
@@ -116,12 +116,12 @@ def _cost_totals(costs: Iterable[Cost]) -> CostTotals:
 
 
 def difference(a: SideFigures, b: SideFigures) -> Difference:
-    """The figures of B less those of A."""
+    """The figures of B minus those of A."""
     return Difference(b.nodes - a.nodes, b.parameters - a.parameters, minus(b.macs, a.macs))
 
 
 def count_statuses(pairs: Iterable[NodePair]) -> dict[Status, int]:
-    """How many nodes have each status."""
+    """The numbers of nodes by status."""
     counts: dict[Status, int] = dict.fromkeys(("same", "sizes", "changed", "only_a", "only_b"), 0)
     for pair in pairs:
         counts[pair.status] += 1
@@ -129,7 +129,7 @@ def count_statuses(pairs: Iterable[NodePair]) -> dict[Status, int]:
 
 
 def node_diff(pair: NodePair) -> NodeDiff:
-    """A pair of nodes in figures."""
+    """The figures of a pair of nodes."""
     return NodeDiff(
         pair.status,
         _node_figures(pair.a, pair.cost_a),

@@ -1,18 +1,18 @@
-"""Fingerprints of nodes, by which two graphs are aligned, and an order of nodes that no way of writing changes.
+"""Fingerprints of nodes, by which two graphs are aligned, and an order of nodes that does not depend on the spec's.
 
-A fingerprint is a number; the two graphs share a table of numbers, so that equal numbers mean equal things. Of `relu`
-in `image -> conv -> relu -> fc`, each covers more than the one before it:
+A fingerprint is a number. The two graphs share a table of numbers, so that equal numbers mean equal things. For `relu`
+in `image -> conv -> relu -> fc`, the fingerprints cover:
 
 | fingerprint | covers | equal for |
 |---|---|---|
 | `op` | the op and its attributes | every relu |
-| `local` | that, and the types it reads and gives | every relu on maps of this size |
-| `origin` | the op, and all that it is computed from | the relu after this conv of the image |
-| `purpose` | `local`, and all that it is used for | the relu before this fc, which is the output |
+| `local` | `op`, and the types of inputs and outputs | every relu on maps of this size |
+| `origin` | `op`, and all nodes that it is computed from | the relu after this conv of the image |
+| `purpose` | `local`, and all nodes that use it | the relu before this fc, which is the output |
 
-`origin` is what compilers call a value number, `purpose` the same from the outputs up. A change of `conv` leaves the
-`op` and `purpose` of `relu` as they are, and a change of `fc` its `op`, `local` and `origin`: so nodes find each other
-on both sides of a change.
+Compilers call `origin` a value number; `purpose` is the same from the outputs upwards. A change of `conv` keeps the
+`op` and `purpose` of `relu`, and a change of `fc` keeps its `op`, `local` and `origin`, so that nodes on both sides of
+a change can be matched.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from netspec.graph.paths import node_of
 from netspec.types import Tensor
 
 _NEIGHBOURHOOD = 3
-"""How many steps back a node's neighbourhood reaches."""
+"""The number of steps back that a node's neighbourhood reaches."""
 
 
 class Numbering:
@@ -35,17 +35,17 @@ class Numbering:
         self._numbers: dict[Hashable, int] = {}
 
     def of(self, *parts: Hashable) -> int:
-        """The number of a thing, told by its parts."""
+        """The number of the thing that has these parts."""
         return self._numbers.setdefault(parts, len(self._numbers))
 
 
 class FingerprintedGraph:
-    """A graph with the fingerprints of its nodes, and the nodes in an order of their own.
+    """A graph with the fingerprints of its nodes, and its nodes in a canonical order.
 
-    `inputs` and `outputs` number the inputs and outputs of the graph, those that match in two graphs alike. `op`,
-    `local` and `purpose` are by the paths of nodes, `origin` and `types` by values. `nodes` come in the order in which
-    the outputs reach them, the longer branch of a sum first: what is written in another order, or changed elsewhere,
-    moves nothing.
+    `inputs` and `outputs` are numbers of the graph's inputs and outputs, equal for those that match in two graphs.
+    `op`, `local` and `purpose` are fingerprints by path, `origin` and `types` are by value. `nodes` are in the order in
+    which a depth-first search from the outputs completes them, with the longer branch of a sum first. So neither the
+    order of the spec nor a change elsewhere moves a node.
     """
 
     def __init__(self, graph: Graph, numbers: Numbering, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:
@@ -64,7 +64,7 @@ class FingerprintedGraph:
         return [source for source in sources if source is not None]
 
     def users(self, node: Node) -> list[Node]:
-        """The nodes that read a node."""
+        """The nodes that read a node's outputs."""
         return [user for value, _ in node.values() for user in self.graph.users[value]]
 
     def _op(self) -> dict[str, int]:
@@ -105,10 +105,10 @@ class FingerprintedGraph:
         return purpose
 
     def _neighbourhood(self) -> dict[str, int]:
-        """A fingerprint of every value by the names of ops a few steps back, which no change further away reaches."""
+        """A fingerprint of every value, from the names of ops a few steps back, unaffected by changes further away."""
         nearby = {i.name: 0 for i in self.graph.inputs}
         for _ in range(_NEIGHBOURHOOD):
-            # Of what was not reached by the last step, the number is 0.
+            # Values that the step before did not reach have the number 0.
             before, nearby = nearby, dict.fromkeys(nearby, 0)
             for node in self.graph.nodes:
                 read = sorted([before.get(value, 0) for value in node.inputs])
@@ -118,7 +118,7 @@ class FingerprintedGraph:
         return nearby
 
     def _depths(self) -> dict[str, int]:
-        """The most nodes that stand one after another on a way from an input to each value."""
+        """The number of nodes on the longest path from an input to each value."""
         depths = {i.name: 0 for i in self.graph.inputs}
         for node in self.graph.nodes:
             depth = 1 + max([depths[value] for value in node.inputs], default=0)
@@ -132,7 +132,7 @@ class FingerprintedGraph:
         def deepest_first(values: tuple[str, ...]) -> list[str]:
             return sorted(values, key=lambda value: (-depths[value], nearby[value]))
 
-        # What no output needs comes last, from its ends upwards.
+        # Nodes that no output needs come last, starting from the deepest.
         starts = [*(o.value for o in self.graph.outputs), *deepest_first(tuple(n.path for n in self.graph.nodes))]
         ordered: dict[str, Node] = {}
         for start in starts:
@@ -152,7 +152,7 @@ class FingerprintedGraph:
 
 
 def _common_types(graph: Graph) -> dict[str, Tensor]:
-    """The type of every value, with the symbols that two graphs have in common."""
+    """The type of every value, with symbols renamed so that they are equal in both graphs."""
     names = common_symbols(graph)
     renamed: dict[int, Tensor] = {}
     for type in graph.types.values():

@@ -1,4 +1,4 @@
-"""The inputs and outputs of two graphs, matched; and the symbols that both graphs have in common."""
+"""Matches the inputs and outputs of two graphs, and names their symbols alike."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _T = TypeVar("_T", Input, Output)
 
 @dataclass(frozen=True)
 class Interface:
-    """Inputs and outputs of two graphs in pairs; None where one graph has no match."""
+    """The inputs and outputs of two graphs in pairs; None stands for a missing match."""
 
     inputs: list[tuple[Input | None, Input | None]]
     outputs: list[tuple[Output | None, Output | None]]
@@ -42,7 +42,7 @@ class Interface:
 
 
 def match_interface(a: Graph, b: Graph) -> Interface:
-    """Match inputs and outputs: by their places, or where one graph has more of them by names, and the rest in turn."""
+    """Match inputs and outputs by position if their numbers are equal, else by name, and the rest by position."""
     return Interface(_in_pairs(a.inputs, b.inputs), _in_pairs(a.outputs, b.outputs))
 
 
@@ -60,9 +60,9 @@ def _in_pairs(xs: Sequence[_T], ys: Sequence[_T]) -> list[tuple[_T | None, _T | 
 
 
 def common_symbols(graph: Graph) -> dict[str, Dim]:
-    """New names for the symbols of a graph's inputs, by the order in which they appear: all that a hash knows of them.
+    """New names for the symbols of a graph's inputs, in the order in which they appear, as in a graph's hash.
 
-    Of an input `B x 3 x H x W` they are `{"B": S0, "H": S1, "W": S2}`.
+    For an input `B x 3 x H x W` they are `{"B": S0, "H": S1, "W": S2}`.
     """
     names: dict[str, Dim] = {}
     for i in graph.inputs:

@@ -1,13 +1,12 @@
-"""Lines of the table of a diff, and how many of them become few.
+"""The lines of a diff's table, and functions that fold many lines into few.
 
-`rows` makes a line for each layer with what differs below it. Then two sequences of steps make them short:
+`rows` creates a line for each layer, with its differences as lines below it. These functions shorten them:
 
-- `fold_details`, of the lines below a layer: norms and activations that differ in size only are absorbed by the layer
-  before them; neighbours that only one side has become one line; lines that tell the same become one.
-- `fold_layers`, of the layers: neighbours that only one side has become one line; neighbours with nothing to tell
-  become one line; a layer whose details an earlier one had refers to it; lines that tell the same become one.
-
-`fold_copies` folds the copies of a repeat.
+- `fold_details`, for the lines below a layer: norms and activations that differ in size only join the layer before
+  them; neighbours that only one side has become one line; equal changes become one line.
+- `fold_layers`, for layers: neighbours that only one side has become one line; neighbours without a difference become
+  one line; a layer with the same details as an earlier one refers to it; equal changes become one line.
+- `fold_copies`, for the copies of a repeat: equal lines of several copies become one.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ from netspec.analysis.diff.model import NodePair, Status
 from netspec.analysis.scope_label import MINOR
 
 _MOST_EQUAL_LAYERS = 3
-"""How many layers may tell the same in lines of their own."""
+"""The largest number of layers with the same change that keep separate lines."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiffLine:
-    """A line of the table: which layer, what differs, the output's shape, and by how much parameters and MACs differ.
+    """A line of the table: the layer, its change, the output's shape, and the differences of parameters and MACs.
 
-    `details` are the lines below it; `pairs` are the nodes that it tells of. `mixed`: the two sides nest their nodes in
-    different ways, and details have names that do not begin below the line's.
+    `details` are the lines below it, and `pairs` the nodes that it stands for. It is `mixed` if the two sides nest
+    these nodes in different ways, so that the names of details are not relative to the line's.
     """
 
     name: str
@@ -40,39 +39,39 @@ class DiffLine:
 
     @property
     def parameters(self) -> int:
-        """By how many parameters the second side has more."""
+        """The parameters of the second side minus those of the first."""
         return sum(pair.parameters for pair in self.pairs)
 
     @property
     def macs(self) -> int | None:
-        """By how many MACs the second side has more; None where a size is open."""
+        """The MACs of the second side minus those of the first; None if a size is open."""
         counts = [pair.macs for pair in self.pairs]
         numbers = [count for count in counts if count is not None]
         return sum(numbers) if len(numbers) == len(counts) else None
 
     @property
     def quiet(self) -> bool:
-        """Whether there is nothing to tell: the same, or sizes that change no cost."""
+        """Whether nothing differs, or only sizes that change no cost."""
         return self.status == "same" or (self.status == "sizes" and not self.parameters and self.macs == 0)
 
 
 def pairs_of(lines: list[DiffLine]) -> tuple[NodePair, ...]:
-    """The nodes that lines tell of."""
+    """The nodes that lines stand for."""
     return tuple([pair for line in lines for pair in line.pairs])
 
 
 def fold_details(lines: list[DiffLine]) -> list[DiffLine]:
-    """The lines below a layer, made short."""
+    """Fold the lines below a layer."""
     return _fold_equal(_fold_one_sided(_absorb_minor(lines)), most=1)
 
 
 def fold_layers(lines: list[DiffLine]) -> list[DiffLine]:
-    """The lines of layers, made short."""
+    """Fold the lines of layers."""
     return _fold_equal(_refer_back(_fold_quiet(_fold_one_sided(lines))), most=_MOST_EQUAL_LAYERS)
 
 
 def fold_copies(copies: list[DiffLine]) -> list[DiffLine]:
-    """The copies of a repeat: each line once, with all copies that it is true of, such as `1-35.conv`."""
+    """Fold the lines of a repeat's copies: equal lines become one with the numbers of the copies, as `1-35.conv`."""
     groups: dict[tuple[str, str], list[tuple[str, DiffLine]]] = {}
     for copy in copies:
         for line in copy.details or [copy]:
@@ -84,7 +83,7 @@ def fold_copies(copies: list[DiffLine]) -> list[DiffLine]:
         if below or lines[0].status == "changed":
             output = _common_output(lines)
         else:
-            # Whole copies that only one side has.
+            # Complete copies that only one side has.
             what += f" (x {len(lines)})" if len(lines) > 1 else ""
             output = lines[-1].output
         folded.append(DiffLine(_ranges(names) + below, what, lines[0].status, pairs_of(lines), output))
@@ -92,7 +91,7 @@ def fold_copies(copies: list[DiffLine]) -> list[DiffLine]:
 
 
 def _ranges(names: list[str]) -> str:
-    """The names of copies, neighbours as a range.
+    """The numbers of copies, with consecutive ones as ranges.
 
     >>> _ranges(["0", "1", "2", "5"])
     '0-2,5'
@@ -109,7 +108,7 @@ def _ranges(names: list[str]) -> str:
 
 
 def _absorb_minor(lines: list[DiffLine]) -> list[DiffLine]:
-    """Let layers absorb the lines after them in which mere sizes of a norm, an activation or the like differ."""
+    """Join lines of norms, activations and the like that differ in size only to the line of the layer before."""
     folded: list[DiffLine] = []
     for line in lines:
         minor = line.status == "sizes" and all(pair.node.op.family in MINOR for pair in line.pairs)
@@ -128,7 +127,7 @@ def _fold_one_sided(lines: list[DiffLine]) -> list[DiffLine]:
         one_sided = before and before.status == line.status and line.status in ("only_a", "only_b")
         if before and one_sided and _in_one_scope(before, line):
             name = f"{_first_name(before)} .. {line.name}"
-            # The label of the second comes without its sign.
+            # The sign of the second label, "+ " or "- ", is cut off.
             what = _joined_labels(before.what, line.what[2:])
             folded[-1] = DiffLine(name, what, line.status, before.pairs + line.pairs, line.output)
         else:
@@ -137,7 +136,7 @@ def _fold_one_sided(lines: list[DiffLine]) -> list[DiffLine]:
 
 
 def _joined_labels(labels: str, label: str) -> str:
-    """Labels with one more, of which the middle is left out where there are many.
+    """Append a label to labels, and leave out those in the middle if there are many.
 
     >>> _joined_labels("+ conv 64 + relu + conv 64 + relu", "pool")
     '+ conv 64 + relu + conv 64 + relu + .. + pool'
@@ -146,9 +145,9 @@ def _joined_labels(labels: str, label: str) -> str:
 
 
 def _fold_equal(lines: list[DiffLine], most: int) -> list[DiffLine]:
-    """Fold lines without details that tell the same of several nodes, where these are more than `most`.
+    """Fold lines with the same change and without details, if there are more than `most` of them.
 
-    The folded line, such as `conv1 and 3 more`, stands where the first of them did.
+    The folded line, such as `conv1 and 3 more`, takes the place of the first one.
     """
     groups: dict[tuple[object, ...], list[DiffLine]] = {}
     for number, line in enumerate(lines):
@@ -168,7 +167,7 @@ def _fold_equal(lines: list[DiffLine], most: int) -> list[DiffLine]:
 
 
 def _fold_quiet(lines: list[DiffLine]) -> list[DiffLine]:
-    """Fold neighbours with nothing to tell into lines such as `conv1 .. pool2  the same (10 nodes)`."""
+    """Fold consecutive lines without a difference into lines such as `conv1 .. pool2  the same (10 nodes)`."""
     folded: list[DiffLine] = []
     for quiet, neighbours in groupby(lines, key=lambda line: line.quiet):
         run = list(neighbours)
@@ -185,7 +184,7 @@ def _quiet_line(run: list[DiffLine]) -> DiffLine:
 
 
 def _refer_back(lines: list[DiffLine]) -> list[DiffLine]:
-    """Let a layer whose details an earlier one had refer to it: `conv 512 (x 3->4): as conv4`."""
+    """Replace details that an earlier layer also has by a reference to it: `conv 512 (x 3->4): as conv4`."""
     first_with: dict[tuple[tuple[str, str], ...], str] = {}
     referring: list[DiffLine] = []
     for line in lines:
@@ -198,15 +197,15 @@ def _refer_back(lines: list[DiffLine]) -> list[DiffLine]:
 
 
 def _first_name(line: DiffLine) -> str:
-    """The first of the names that a folded line tells of."""
+    """The first name in the name of a line, which may be folded."""
     return line.name.partition(" .. ")[0]
 
 
 def _in_one_scope(a: DiffLine, b: DiffLine) -> bool:
-    """Whether two lines stand directly in one scope."""
+    """Whether the layers of two lines are directly in the same scope."""
     return _first_name(a).rpartition(".")[0] == b.name.rpartition(".")[0]
 
 
 def _common_output(lines: list[DiffLine]) -> str:
-    """The output of lines where it is one, else nothing."""
+    """The common output shape of lines; "" if they differ."""
     return lines[0].output if all(line.output == lines[0].output for line in lines) else ""

@@ -1,4 +1,4 @@
-"""The difference between two graphs: their nodes, inputs and outputs in pairs, and what differs in each pair."""
+"""Computes the difference between two graphs: nodes, inputs and outputs in pairs, with their differences."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from netspec.types import Tensor
 
 
 def match_graphs(a: Graph, b: Graph) -> GraphDiff:
-    """All that is the same and all that differs between two graphs."""
+    """Match all nodes, inputs and outputs of two graphs, and compare each pair."""
     interface = match_interface(a, b)
     return _Matcher(a, b, interface, align(a, b, interface)).diff()
 
@@ -35,7 +35,7 @@ class _Matcher:
         return GraphDiff(self.a, self.b, tuple(pairs), (*self._inputs(), *self._outputs()))
 
     def _pair(self, x: Node | None, y: Node | None) -> NodePair:
-        """A pair of nodes, or a node without a match, with what differs."""
+        """Compare a pair of nodes; one of them is None for a node without a match."""
         status: Status = "only_b" if x is None else "only_a"
         attributes: Mapping[str, tuple[Any, Any]] = {}
         inputs_differ = weights_differ = False
@@ -47,7 +47,7 @@ class _Matcher:
                 status = "changed"
             else:
                 types_read = self._types_read(x, y)
-                # The output may be as large where what is read is not.
+                # Outputs may have equal sizes although inputs have not.
                 status = "same" if types_read is None and self._equal(x.types, y.types) else "sizes"
         return NodePair(
             a=x,
@@ -62,12 +62,12 @@ class _Matcher:
         )
 
     def _types_read(self, x: Node, y: Node) -> tuple[Tensor, Tensor] | None:
-        """The first types that two nodes read and that differ; a merge may have a branch more on one side."""
+        """The first pair of input types that differ; a merge may have more branches on one side."""
         read = zip(self.a.input_types(x), self.b.input_types(y), strict=False)
         return next(((s, t) for s, t in read if not self._equal((s,), (t,))), None)
 
     def _equal(self, types_a: tuple[Tensor, ...], types_b: tuple[Tensor, ...]) -> bool:
-        """Whether types are equal but for the names of symbols."""
+        """Whether types are equal apart from the names of symbols."""
         return _renamed(types_a, self.symbols_a) == _renamed(types_b, self.symbols_b)
 
     def _inputs(self) -> Iterator[EndPair]:
@@ -87,7 +87,7 @@ class _Matcher:
 
 
 def _in_order(a: Graph, b: Graph, matches: Matches) -> list[tuple[Node | None, Node | None]]:
-    """All nodes in the order of the first graph; those that only the second has after what stands before them there."""
+    """All nodes in the order of the first graph; a node of the second one alone comes after its predecessor there."""
     inverse = {y: x for x, y in matches.items()}
     only_b: dict[str, list[Node]] = {"": []}
     before = ""
@@ -105,7 +105,7 @@ def _in_order(a: Graph, b: Graph, matches: Matches) -> list[tuple[Node | None, N
 
 
 def _attributes(x: Node, y: Node) -> dict[str, tuple[Any, Any]]:
-    """The attributes that differ, with both values; of two ops, only those that both have."""
+    """The attributes that differ, with both values; for different ops, only attributes that both have."""
     if x.op is y.op:
         return {}
     values_x, values_y = x.op.model_dump(mode="json"), y.op.model_dump(mode="json")
@@ -121,7 +121,7 @@ def _renamed(types: tuple[Tensor, ...], symbols: Mapping[str, Dim]) -> list[Tens
 
 
 def _end_status(x: object, y: object, equal: bool) -> Status:
-    """The status of an input or output that is not changed."""
+    """The status of an input or output that has not changed itself."""
     if x is None:
         return "only_b"
     if y is None:

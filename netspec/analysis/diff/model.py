@@ -1,4 +1,4 @@
-"""The difference between two graphs as data: nodes side by side, and inputs and outputs side by side."""
+"""The difference between two graphs as data: pairs of nodes, inputs and outputs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from netspec.report import OPTIONAL
 from netspec.types import Tensor
 
 Status = Literal["same", "sizes", "changed", "only_a", "only_b"]
-"""Of a node: nothing differs; sizes follow from what differs elsewhere; the node itself differs; one side has it."""
+"""Nothing differs; only sizes differ, because of a change elsewhere; the node itself differs; one side has it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NodePair:
     """A node of the first graph and its match in the second, or a node without a match.
 
-    `attributes` are those that differ, with both values; `inputs_differ` says whether it reads other values,
-    `weights_differ` whether it shares weights with other nodes. `types_read` are the first types it reads that differ,
-    where it does not differ itself. Costs are those of the whole graph.
+    `attributes` are the differing ones, with both values. `inputs_differ` says whether the two read different values,
+    and `weights_differ` whether they share weights with different nodes. `types_read` is the first pair of input types
+    that differ, for nodes that have not changed themselves. Costs are those in the whole graph.
     """
 
     a: Node | None
@@ -37,19 +37,19 @@ class NodePair:
 
     @property
     def node(self) -> Node:
-        """The node, of the first graph where it has one."""
+        """The node of the first graph, or of the second if the first has none."""
         node = self.a or self.b
         assert node is not None
         return node
 
     @property
     def parameters(self) -> int:
-        """By how many parameters the second has more."""
+        """The parameters of the second node minus those of the first."""
         return (self.cost_b.parameters if self.cost_b else 0) - (self.cost_a.parameters if self.cost_a else 0)
 
     @property
     def macs(self) -> int | None:
-        """By how many multiply-accumulates the second has more; None where a size is open, and they may differ."""
+        """The MACs of the second node minus those of the first; None if a size is open and they may differ."""
         if self.status == "same":
             return 0
         a, b = (0 if cost is None or cost.macs is None else cost.macs for cost in (self.cost_a, self.cost_b))
@@ -58,7 +58,7 @@ class NodePair:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """An input or an output of a graph; `value` and `mode` are those of an output."""
+    """An input or an output of a graph; only an output has a `value` and a `mode`."""
 
     name: str
     shape: tuple[Dim, ...]
@@ -69,7 +69,7 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class EndPair:
-    """An input or output of the first graph and its match in the second, or one without a match."""
+    """An input or output of the first graph and its match in the second; None for a missing match."""
 
     status: Status
     kind: Literal["input", "output"]
@@ -79,7 +79,7 @@ class EndPair:
 
 @dataclass(frozen=True, slots=True)
 class GraphDiff:
-    """Two graphs with every node, input and output of both, in pairs."""
+    """Two graphs, with their nodes, inputs and outputs in pairs."""
 
     a: Graph
     b: Graph
@@ -88,10 +88,10 @@ class GraphDiff:
 
     @property
     def same(self) -> bool:
-        """Whether nothing differs that the hash of a graph covers."""
+        """Whether the graphs differ in nothing that a graph's hash covers."""
         return all(pair.status == "same" for pair in (*self.pairs, *self.ends))
 
 
 def minus(b: Dim | None, a: Dim | None) -> int | None:
-    """A difference, None where either is unknown or open."""
+    """The difference `b - a`; None if either is unknown or symbolic."""
     return b - a if isinstance(a, int) and isinstance(b, int) else None

@@ -1,7 +1,7 @@
-"""The values that matched nodes read, once nodes without a match are looked through.
+"""Compares the values that matched nodes read, looking through nodes without a match.
 
-Between `conv -> relu` and `conv -> dropout -> relu` the relu reads the same value: all that differs is a dropout that
-only one side has.
+In `conv -> relu` and `conv -> dropout -> relu`, the relu reads the same value: the only difference is a dropout that
+one side lacks.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from netspec.analysis.diff.interface import Interface
 from netspec.graph.model import Graph, Node
 
 _Source = tuple[int | str, int]
-"""A matched value: the number of its match and the place of the output; or `("input", number)`."""
+"""A matched value: the number of its node's match and the place of the output; or `("input", number)`."""
 
 _Sources = frozenset[_Source]
-"""The matched values that a value is, or is made of by nodes without a match."""
+"""The matched value that a value is, or the matched values that unmatched nodes compute it from."""
 
 _UNMATCHED: _Source = ("unmatched", 0)
-"""The mark of a value that a node without a match makes."""
+"""Marks a value that an unmatched node computes."""
 
 
 class Reads:
-    """Tells whether matched nodes read other values, or use other weights."""
+    """Tells whether two matched nodes read different values, or use different weights."""
 
     def __init__(self, a: Graph, b: Graph, matches: Matches, interface: Interface) -> None:
         self._a = _sources(a, {x: number for number, x in enumerate(matches)}, interface.inputs_a)
@@ -32,10 +32,10 @@ class Reads:
         self._users_b = _weight_users(b, {y: y for y in matches.values()})
 
     def inputs_differ(self, x: Node, y: Node) -> bool:
-        """Whether a node reads other values: not if all that differs is a node that only one side has."""
+        """Whether two nodes read different values; unmatched nodes in between make no difference."""
         sources_a, sources_b = [self._a[v] for v in x.inputs], [self._b[v] for v in y.inputs]
         if len(sources_a) != len(sources_b):
-            # With more inputs on one side, those that both have must be the same, in their order.
+            # If one side has more inputs, the common ones must be the same, in the same order.
             fewer, more = sorted((sources_a, sources_b), key=len)
             unmatched = [sources for sources in more if _UNMATCHED in sources]
             return len(unmatched) < len(more) - len(fewer) or not _is_subsequence(fewer, more)
@@ -44,11 +44,11 @@ class Reads:
         return not all(_may_be_equal(s, t) for s, t in zip(sources_a, sources_b, strict=True))
 
     def values_differ(self, v: str, w: str) -> bool:
-        """Whether two values come from nodes that do not match."""
+        """Whether two values are computed by nodes that do not match."""
         return not _may_be_equal(self._a[v], self._b[w])
 
     def weights_differ(self, x: Node, y: Node) -> bool:
-        """Whether a node shares weights with other nodes than its match does."""
+        """Whether two nodes share weights with different nodes."""
         return self._users_a[x.weights_of] != self._users_b[y.weights_of]
 
 
@@ -66,7 +66,7 @@ def _sources(graph: Graph, numbers: Mapping[str, int], inputs: Mapping[str, int]
 
 
 def _may_be_equal(a: _Sources, b: _Sources) -> bool:
-    """Whether two values are the same, or could be but for nodes that only one side has between."""
+    """Whether two values are the same, or would be without the unmatched nodes that compute them."""
     if _UNMATCHED in a or _UNMATCHED in b:
         a, b = a - {_UNMATCHED}, b - {_UNMATCHED}
         return not a or not b or not a.isdisjoint(b)
@@ -74,7 +74,7 @@ def _may_be_equal(a: _Sources, b: _Sources) -> bool:
 
 
 def _are_equal_in_some_order(xs: list[_Sources], ys: list[_Sources]) -> bool:
-    """Whether the terms of a sum can be paired: first those that are equal, then the rest in turn."""
+    """Whether the terms of two sums can be paired: equal ones first, then the rest in order."""
     rest_y = list(ys)
     rest_x: list[_Sources] = []
     for x in xs:
@@ -96,7 +96,7 @@ def _is_subsequence(fewer: list[_Sources], more: list[_Sources]) -> bool:
 
 
 def _weight_users(graph: Graph, names: Mapping[str, str]) -> dict[str, frozenset[str]]:
-    """For every owner of weights, the matched nodes that use them, by names that both sides have in common."""
+    """For every owner of weights, the matched nodes that use them, by the paths in `names`."""
     users: dict[str, list[str]] = {}
     for node in graph.nodes:
         if node.path in names:

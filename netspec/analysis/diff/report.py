@@ -1,4 +1,4 @@
-"""`netspec diff`: the nodes that two networks have in common, and those that differ."""
+"""The report of `netspec diff`: the differences between two networks, layer by layer."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ from netspec.tables import Table
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Diff(DiffFigures):
-    """The difference between two networks; printed, it is a table of the layers that differ.
+    """The difference between two networks, which prints as a table of the layers that differ.
 
-    `same` says whether the two compute the same: then, and only then, their hashes are equal.
+    `same` says whether both have the same graph apart from names: then, and only then, their hashes are equal.
     """
 
     def table(self) -> Table:
-        """The layers that differ, folded, with the ops that make the difference below them."""
+        """The table of layers that differ, each with its differing ops below it."""
         return diff_table(self)
 
     def to(self, format: str) -> str:
-        """The report as `table`, `markdown` or `json`, or as `csv`: there a row for each node that differs."""
+        """The report as `table`, `markdown`, `json`, or `csv`, which has a row for each node that differs."""
         return node_table(self).to_csv() if format == "csv" else super().to(format)
 
 
 def diff(a: Graph | HasGraph, b: Graph | HasGraph) -> Diff:
-    """The difference between two networks or graphs: nodes matched by structure, changed, or on one side only.
+    """Compare two networks or graphs, whose nodes are matched by structure.
 
-    Names, blocks and the order of writing make no difference where the structure is the same, as for `Graph.hash`.
-    Graphs are compared whole, with outputs of training; MACs are those of one sample at each side's nominal sizes.
+    Names, blocks and the order of the spec make no difference if the structure is the same, as for `Graph.hash`. The
+    whole graphs are compared, including training outputs. MACs are for one sample at each side's nominal sizes.
     """
     with gc_paused():
         return _report(match_graphs(graph_of(a), graph_of(b)))
@@ -65,5 +65,5 @@ def _report(graphs: GraphDiff) -> Diff:
 
 
 def _blocks(graph: Graph) -> set[tuple[str, str, str]]:
-    """The scopes of a graph, each with its kind and its block."""
+    """The scopes of a graph: path, kind and block of each."""
     return {(path, scope.kind, scope.block.name if scope.block else "") for path, scope in graph.scopes.items()}

@@ -1,4 +1,4 @@
-"""The layers of two networks side by side: scopes with scopes, and below them the ops that differ."""
+"""Puts the layers of two networks side by side: scopes beside scopes, with their differing ops below."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ _Item = Group | Node
 """An item of a scope: a node, or an inner scope with its items."""
 
 _MOST_REPLACED, _MOST_DETAILS = 6, 12
-"""Lines below a layer: so many are shown of what was replaced, and of anything."""
+"""The largest numbers of lines below a layer: if it was mostly replaced, and in any case."""
 
 
 def layer_lines(diff: GraphDiff) -> list[DiffLine]:
-    """The layers of two networks side by side, in the order of the first; those that differ with their details."""
+    """The lines of a diff in the order of the first network, with details below layers that differ."""
     lines = _LineMaker(diff)
     return fold_layers([lines.line(row) for row in lines.side_by_side(tree(diff.a).items, tree(diff.b).items)])
 
 
 @dataclass(slots=True)
 class _Row:
-    """Items of one side, and those of the other that have most of their matches."""
+    """Items of both sides that correspond: most of their nodes match each other."""
 
     a: list[_Item] = field(default_factory=list[_Item])
     b: list[_Item] = field(default_factory=list[_Item])
 
     @property
     def items(self) -> list[_Item]:
-        """The items of the first side, or where it has none of the second."""
+        """The items of the first side, or of the second if the first has none."""
         return self.a or self.b
 
     @property
     def groups(self) -> tuple[Group, Group] | None:
-        """The groups of both sides, if the row is one group beside one."""
+        """The groups of both sides, if the row has exactly one group on each."""
         if len(self.a) == len(self.b) == 1:
             (a,), (b,) = self.a, self.b
             if isinstance(a, Group) and isinstance(b, Group):
@@ -50,21 +50,20 @@ class _Row:
 
 
 class _LineMaker:
-    """Makes lines of items side by side, by the nodes that match in them."""
+    """Creates rows of corresponding items, and the lines of rows, from the pairs of nodes."""
 
     def __init__(self, diff: GraphDiff) -> None:
         self.pair_of_a: Mapping[str, NodePair] = {pair.a.path: pair for pair in diff.pairs if pair.a}
         self.pair_of_b: Mapping[str, NodePair] = {pair.b.path: pair for pair in diff.pairs if pair.b}
 
     def side_by_side(self, items_a: Sequence[_Item], items_b: Sequence[_Item]) -> list[_Row]:
-        """Rows of items that have most matches in each other, in the order of the first side.
+        """Group items of both sides into rows, in the order of the first side.
 
-        Where each of two items of one side has most matches in the same item of the other, the three are one row.
+        Items go together if most of their matches are in each other; if this holds for several items, all are one row.
         """
         counts = self._matches(items_a, items_b)
         best_a, best_b = _best_partners(counts)
-        # An item of the second side goes to that of the first which it has most of, and brings those together that
-        # have most of it.
+        # An item of the second side joins its best partner, together with all items whose best partner it is.
         together = _Union(len(items_a))
         for i, j in best_a.items():
             together.join(i, best_b[j])
@@ -82,7 +81,7 @@ class _LineMaker:
         return [*only_b.get(-1, []), *(row for i in rows for row in [rows[i], *only_b.get(i, [])])]
 
     def line(self, row: _Row) -> DiffLine:
-        """The line of a row, with the details below it."""
+        """The line of a row, with its details."""
         pairs = self._pairs(row)
         status = _status(pairs)
         name = _name(row.items)
@@ -108,7 +107,7 @@ class _LineMaker:
         )
 
     def _details(self, row: _Row) -> list[DiffLine]:
-        """The lines below a row, by the paths below it; copies of a repeat that differ alike are told once."""
+        """The lines below a row, named relative to it; equal changes in copies of a repeat become one line."""
         if row.groups is None:
             first = row.items[0]
             scope = first.path.removesuffix(_name([first]))
@@ -122,7 +121,7 @@ class _LineMaker:
         return fold_details([leaf for line in lines for leaf in _leaves(line)])
 
     def _matches(self, items_a: Sequence[_Item], items_b: Sequence[_Item]) -> Mapping[tuple[int, int], int]:
-        """How many nodes match in items of both sides, by the numbers of the items."""
+        """The numbers of matching nodes in each pair of items, by the items' positions."""
         item_of_b = {node.path: j for j, item in enumerate(items_b) for node in _nodes(item)}
         counts: Counter[tuple[int, int]] = Counter()
         for i, item in enumerate(items_a):
@@ -133,14 +132,14 @@ class _LineMaker:
         return counts
 
     def _pairs(self, row: _Row) -> tuple[NodePair, ...]:
-        """The nodes of a row: those of the first side, and those that only the second has."""
+        """The pairs of a row: those with a node of the first side, then those that only the second has."""
         pairs = [self.pair_of_a[node.path] for item in row.a for node in _nodes(item)]
         of_b = [self.pair_of_b[node.path] for item in row.b for node in _nodes(item)]
         return (*pairs, *(pair for pair in of_b if pair.a is None))
 
 
 def _best_partners(counts: Mapping[tuple[int, int], int]) -> tuple[dict[int, int], dict[int, int]]:
-    """For each item of both sides the one of the other with most matches, and of several the first."""
+    """For each item of either side, the item of the other side with most matches; the first one of equals."""
     best_a: dict[int, int] = {}
     best_b: dict[int, int] = {}
     for (i, j), _ in sorted(counts.items(), key=lambda entry: (-entry[1], entry[0])):
@@ -150,7 +149,7 @@ def _best_partners(counts: Mapping[tuple[int, int], int]) -> tuple[dict[int, int
 
 
 class _Union:
-    """Numbers in sets that are joined: a disjoint-set forest, in which the lowest number stands for its set."""
+    """A disjoint-set forest of numbers, in which the lowest number represents its set."""
 
     def __init__(self, count: int) -> None:
         self._parents = list(range(count))
@@ -162,16 +161,16 @@ class _Union:
         return number
 
     def join(self, a: int, b: int) -> None:
-        """Make one set of those of two numbers."""
+        """Join the sets of two numbers."""
         low, high = sorted((self.first(a), self.first(b)))
         self._parents[high] = low
 
 
 def _shown(details: list[DiffLine], pairs: Sequence[NodePair]) -> list[DiffLine]:
-    """The details of a layer that are shown."""
+    """The details that are shown below a layer: none if it was mostly replaced, and not too many."""
     kept = sum(pair.status in ("same", "sizes") for pair in pairs)
     if len(details) > _MOST_REPLACED and 2 * kept < len(pairs):
-        # One thing in place of another: how its ops came to be paired says nothing.
+        # The layer was replaced by another one, and the pairs of their ops mean nothing.
         return []
     if len(details) <= _MOST_DETAILS:
         return details
@@ -186,7 +185,7 @@ def _node_line(pair: NodePair, scope: str) -> DiffLine:
 
 
 def _leaves(line: DiffLine) -> Sequence[DiffLine]:
-    """The lines that stand for a line below another: its details by longer names, or itself where it has none."""
+    """The details of a line with full names, or the line itself if it has none."""
     if not line.details or line.mixed:
         return line.details or [line]
     return [replace(detail, name=f"{line.name}.{detail.name}") for detail in line.details]
@@ -214,7 +213,7 @@ def _group_label(group: Group) -> str:
 
 
 def _last(items: Sequence[_Item]) -> Node | None:
-    """The node whose output is that of the last item."""
+    """The node that computes the output of the last item."""
     if not items:
         return None
     item = items[-1]
@@ -226,7 +225,7 @@ def _last(items: Sequence[_Item]) -> Node | None:
 
 
 def _status(pairs: Sequence[NodePair]) -> Status:
-    """The status of some nodes together."""
+    """The common status of several nodes."""
     statuses: set[Status] = {pair.status for pair in pairs} or {"same"}
     if len(statuses) == 1:
         return statuses.pop()

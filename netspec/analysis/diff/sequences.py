@@ -1,4 +1,4 @@
-"""Alignment of two sequences, whatever they hold."""
+"""Algorithms on sequences: the longest ascending subsequence, and the best alignment of two sequences."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from bisect import bisect_left
 from collections.abc import Callable
 
 MAX_CELLS = 300_000
-"""How large a table of similarities may be; a larger one is filled only around its diagonal."""
+"""The largest table of similarities that is filled completely; of a larger one only a band is filled."""
 
 _GAP = 3
 """The cost of opening a gap in an alignment."""
 _NEVER = -(10**9)
 
-# What the table has for a cell, in one byte. Where the cell ends in a pair: whether a pair is before it.
+# The table has two entries for each cell, in one byte. If the alignment ends in a pair: whether a pair is before it.
 _PAIR_BEFORE = 1
-# Where it ends in a gap, how it came there, times 2: the gap skips an item of the second sequence (0, 1) or of the
-# first (2, 3), and a gap (0, 2) or a pair (1, 3) is before it.
+# If it ends in a gap, times 2: the gap skips an item of the second sequence (0, 1) or of the first (2, 3), and a gap
+# (0, 2) or a pair (1, 3) is before it.
 _AFTER_PAIR, _SKIPS_FIRST = 2, 4
 
 
 def longest_ascending(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The longest part of these pairs, which ascend on the left, that ascends on the right too.
+    """The longest subsequence of pairs whose right numbers ascend; the left ones ascend already.
 
     >>> longest_ascending([(0, 5), (1, 1), (2, 2), (3, 0), (4, 7)])
     [(1, 1), (2, 2), (4, 7)]
     """
-    # By length, the lowest end of an ascending part, and the pair that it ends with; before: the pair before each.
+    # By length: the lowest end of an ascending subsequence, and the pair it ends with. By pair: the pair before it.
     ends: list[int] = []
     last: list[int] = []
     before: list[int] = []
@@ -46,10 +46,10 @@ def longest_ascending(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def best_alignment(n: int, m: int, similarity: Callable[[int, int], int]) -> list[tuple[int, int]]:
-    """The pairs of the alignment of `n` items with `m` whose similarities sum to most, less a cost for each gap opened.
+    """The alignment of `n` items with `m` items that has the largest sum of similarities, minus a cost for each gap.
 
-    `similarity(i, j)` is 0 where two items can't be a pair. It is the algorithm of Gotoh ("An Improved Algorithm for
-    Matching Biological Sequences", 1982); of a large table only a band around the diagonal is filled.
+    `similarity(i, j)` is 0 if the items can't be a pair. The algorithm is Gotoh's ("An Improved Algorithm for Matching
+    Biological Sequences", 1982); of a large table only a band around the diagonal is filled. Returns the pairs.
 
     >>> first, second = "kitchen", "sitting"
     >>> pairs = best_alignment(7, 7, lambda i, j: 4 * (first[i] == second[j]))
@@ -57,7 +57,7 @@ def best_alignment(n: int, m: int, similarity: Callable[[int, int], int]) -> lis
     'itn'
     """
     half = max(n, m) if n * m <= MAX_CELLS else max(MAX_CELLS // (2 * n), m // n + 1)
-    # Scores of the row before, by whether the alignment ends in a pair or in a gap.
+    # The scores of the row before, for alignments that end in a pair and in a gap.
     pair, gap = [_NEVER] * (m + 1), [0] * (m + 1)
     pair[0] = 0
     table = [bytes(m + 1)]
@@ -72,7 +72,7 @@ def best_alignment(n: int, m: int, similarity: Callable[[int, int], int]) -> lis
 def _next_row(
     pair: list[int], gap: list[int], columns: range, similarity: Callable[[int], int]
 ) -> tuple[list[int], list[int], bytes]:
-    """The scores of a row, by those of the row before, and its part of the table."""
+    """The scores of a row, computed from those of the row before, and its row of the table."""
     pair_now, gap_now = [_NEVER] * len(pair), [_NEVER] * len(gap)
     gap_now[0] = 0
     row = bytearray(len(pair))
@@ -88,7 +88,7 @@ def _next_row(
 
 
 def _trace_back(table: list[bytes], i: int, j: int, in_pair: bool) -> list[tuple[int, int]]:
-    """The pairs on the way back from a cell."""
+    """The pairs of an alignment, traced back from its last cell."""
     pairs: list[tuple[int, int]] = []
     while i and j:
         way = table[i][j]

@@ -1,4 +1,4 @@
-"""`netspec diff` as tables: the layers that differ, folded, and for CSV every node that differs."""
+"""The tables of a diff: one of the layers that differ, and for CSV one of all nodes that differ."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _STATUS_WORDS: Mapping[Status, str] = {
 
 
 def diff_table(diff: DiffFigures) -> Table:
-    """The layers that differ with the ops that make the difference, and totals; a line where nothing differs."""
+    """The table of layers that differ, with their differing ops and totals; a single line if nothing differs."""
     if diff.same:
         return Table(_HEADINGS, [], [f"the same network, {diff.a.nodes:,} nodes"], notes=_naming_notes(diff))
     rows: list[Sequence[Cell]] = _end_rows(diff, "input")
@@ -76,7 +76,7 @@ def _end_rows(diff: DiffFigures, kind: Literal["input", "output"]) -> list[Seque
 def _end_row(pair: EndPair) -> list[Cell]:
     a, b = pair.a, pair.b
     if a and b:
-        # The batch is shown where it is what differs.
+        # The batch is shown only if it is the difference.
         first = 0 if a.shape[1:] == b.shape[1:] and a.shape != b.shape else 1
         return [
             a.name,
@@ -91,7 +91,7 @@ def _end_row(pair: EndPair) -> list[Cell]:
 
 
 def _end_words(status: Status, a: End, b: End) -> str:
-    """The difference between two inputs or outputs, but for their sizes, in words."""
+    """The differences between two inputs or outputs, apart from sizes, in words."""
     words = ": another place or value" if status == "changed" and a.mode == b.mode else ""
     if a.mode != b.mode:
         words += f": mode {a.mode} -> {b.mode}"
@@ -117,7 +117,7 @@ def _short(number: int | None) -> str:
 
 
 def _naming_notes(diff: DiffFigures) -> list[str]:
-    """Notes on what a hash does not cover: names, blocks, how weights begin."""
+    """Notes on differences that a hash does not cover: names, blocks, initialisers."""
     notes: list[str] = []
     if diff.names_differ:
         notes.append(f"Names differ: {diff.names_differ:,} of {diff.a.nodes:,} nodes have another path.")
@@ -129,7 +129,7 @@ def _naming_notes(diff: DiffFigures) -> list[str]:
 
 
 def node_table(diff: DiffFigures) -> Table:
-    """Every node that differs, a row each, with figures of both sides."""
+    """The table of all nodes that differ, with a row for each and the figures of both sides."""
     headings = ["status", "a", "b", "op_a", "op_b", "attributes", "inputs_differ", "output_a", "output_b"]
     headings += [f"{figure}_{side}" for figure in ("parameters", "macs") for side in ("a", "b", "difference")]
     return Table(headings, [_node_row(node) for node in diff.nodes if node.status != "same"])

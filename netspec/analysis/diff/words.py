@@ -1,4 +1,4 @@
-"""Differences in words: of two ops, two layers, two types."""
+"""Puts differences into words: of two ops, layers or types."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from netspec.types import Tensor
 
 _COPIES = re.compile(r"(.*?)(?: \(x (\d+)\))?")
 _MAX_VALUES = 60
-"""How long a list of values may be that a line still names."""
+"""The length, in characters, of lists of values that a line still names."""
 
 
 def op_words(pair: NodePair) -> str:
-    """The difference between two nodes: attributes, inputs, sizes; or the op that only one side has.
+    """The difference between two nodes in words, or the op that only one side has.
 
-    Such as `kernel_size 3 -> 1, padding 1 -> 0`, `relu -> gelu`, `+ dropout`, `conv2d: reads b -> a`.
+    Examples: `kernel_size 3 -> 1, padding 1 -> 0`, `relu -> gelu`, `+ dropout`, `conv2d: reads b -> a`.
     """
     x, y = pair.a, pair.b
     if x is None or y is None:
@@ -40,7 +40,7 @@ def op_words(pair: NodePair) -> str:
 
 
 def _inputs_words(x: Node, y: Node) -> str:
-    """The values that two nodes read, as far as a line can name them."""
+    """The difference between the values that two nodes read, with their names if they are short enough."""
     a, b = ", ".join(x.inputs), ", ".join(y.inputs)
     if a == b or len(a) + len(b) > _MAX_VALUES:
         return "reads other values" if sorted(x.inputs) != sorted(y.inputs) else "reads them in another order"
@@ -52,13 +52,13 @@ def _owner(node: Node) -> str:
 
 
 def _value_text(value: Any) -> str:
-    """The value of an attribute; of a list of equal items, such as a kernel of [3, 3], the item."""
+    """The value of an attribute as text; a list of equal items, such as a kernel of [3, 3], is written as `3`."""
     items = cast("list[Any]", value) if isinstance(value, list) else []
     return show(items[0]) if items and all(item == items[0] for item in items) else show(value)
 
 
 def layers_words(a: str, b: str) -> str:
-    """The labels of both sides of a layer, with what they have in common once.
+    """The labels of both sides of a layer as one text, with common parts written once.
 
     >>> layers_words("conv 256 (x 3)", "conv 256 (x 4)")
     'conv 256 (x 3->4)'
@@ -76,19 +76,19 @@ def layers_words(a: str, b: str) -> str:
 
 
 def shapes_words(x: Node | None, y: Node | None) -> str:
-    """The shapes of two nodes' outputs, without the batch."""
+    """The output shapes of two nodes as one text, without the batch."""
     types = [node.type for node in (x, y) if node]
     return _types_words(types[0], types[-1]) if types else ""
 
 
 def _types_words(a: Tensor, b: Tensor) -> str:
-    """The shapes of two types, without the batch."""
+    """The shapes of two types as one text, without the batch."""
     sizes_a, sizes_b = (type.shape[1:] if type.rank > 1 else type.shape for type in (a, b))
     return sizes_words(sizes_a, sizes_b)
 
 
 def sizes_words(a: Sequence[object], b: Sequence[object]) -> str:
-    """Two shapes as one.
+    """Two shapes as one text.
 
     >>> sizes_words([64, 56, 56], [256, 56, 56])
     '64->256 x 56 x 56'

@@ -1,4 +1,4 @@
-"""Diagrams: a graph is folded into boxes and clusters, written as DOT, and laid out as SVG, PNG or PDF."""
+"""The diagram backend: folds a graph into boxes and clusters, and lays them out as SVG, PNG or PDF by DOT."""
 
 from netspec.backends.diagram.diagram import Diagram, diagram
 

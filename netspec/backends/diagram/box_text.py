@@ -1,4 +1,4 @@
-"""The texts on boxes and clusters."""
+"""Texts on boxes and clusters: shapes, figures, names, and the arguments of blocks."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from netspec.types import Tensor
 _OPEN = "open"
 """Stands for MACs that depend on an open size."""
 _MAX_SHAPES = 2
-"""How many shapes of outputs of one box are told."""
+"""The largest number of output shapes that a box lists."""
 
 
 class ShapeTexts:
-    """The shapes of a graph as texts, without the batch if all inputs have the same."""
+    """Writes the shapes of a graph's values, without the batch if all inputs have the same batch."""
 
     def __init__(self, graph: Graph) -> None:
         batches = {i.type.shape[:1] for i in graph.inputs}
         self.batch = next(iter(batches)) if len(batches) == 1 else ()
         self._texts: dict[int, str] = {}
-        """By the identities of types, which the graph keeps alive."""
+        """The texts, by the ids of types; the graph keeps the types alive."""
 
     def text(self, tensor: Tensor) -> str:
         """The shape of a tensor: `64 × 56 × 56`."""
@@ -49,21 +49,21 @@ class ShapeTexts:
 
 
 def joined(*texts: str) -> str:
-    """Texts in a line with ` · ` between them, without those that are empty."""
+    """Join texts that are not empty by ` · `."""
     return " · ".join(text for text in texts if text)
 
 
 def label_of(labels: Sequence[str], groups: Sequence[Hashable]) -> str:
-    """One label for the copies of an op."""
+    """One label for the copies of an op, whose labels may differ."""
     return merged(labels) or varying(labels, groups)
 
 
 def followers_text(rows: Sequence[Sequence[Node]], groups: Sequence[Hashable]) -> str:
-    """The ops that share the box of another, for each of its copies: `bn, relu`."""
+    """The ops that follow another in its box: `bn, relu`. Each row has the nodes of one copy."""
     names = [[name for node in row if (name := _short_name(node.op))] for row in rows]
     if all(row == names[0] for row in names):
         return ", ".join(names[0])
-    # The longest row tells best where names belong that other rows lack.
+    # The longest row decides the order of names that other rows lack.
     all_names = dict.fromkeys(name for row in sorted(names, key=len, reverse=True) for name in row)
     words = [(name, which([name in row for row in names], groups)) for name in all_names]
     return ", ".join(f"{name} ({where})" if where else name for name, where in words)
@@ -75,12 +75,12 @@ def _short_name(op: Op) -> str:
 
 
 def abbreviations() -> dict[str, str]:
-    """By the names of ops, the short names under which they follow another op in its box: `bn` for batch_norm."""
+    """The short names of ops that follow another op in its box, by the names of ops: `bn` for batch_norm."""
     return {cls.opname: cls.abbreviation for cls in REGISTRY.values() if cls.abbreviation}
 
 
 def owners_text(owners: Sequence[str], groups: Sequence[Hashable]) -> str:
-    """Whose weights the copies of a box use: `weights of a.conv`; an owner "" stands for the copy itself."""
+    """The owners of the weights that copies borrow: `weights of a.conv`; "" is the owner of a copy with its own."""
     others = [owner for owner in owners if owner]
     if not others:
         return ""
@@ -89,7 +89,7 @@ def owners_text(owners: Sequence[str], groups: Sequence[Hashable]) -> str:
 
 
 def figures_text(shape: str, costs: Iterable[Cost]) -> str:
-    """The figures beside a box: `128 × 28 × 28`, and in a second line `1.1 M params, 0.9 G MACs`."""
+    """The figures beside a box: its shape, and in a second line `1.1 M params, 0.9 G MACs`."""
     costs = list(costs)
     parameters = sum(cost.parameters for cost in costs)
     macs = _macs(costs)
@@ -99,7 +99,7 @@ def figures_text(shape: str, costs: Iterable[Cost]) -> str:
 
 
 def totals_text(costs: Sequence[Cost], sizes: Iterable[tuple[str, int]]) -> str:
-    """The line below the title: parameters and MACs, with the open `sizes` at which these are counted."""
+    """The line below the title: parameters and MACs, with the symbolic `sizes` at which MACs are counted."""
     parameters = sum(cost.parameters for cost in costs)
     macs = _macs(costs)
     if macs == _OPEN:
@@ -109,7 +109,7 @@ def totals_text(costs: Sequence[Cost], sizes: Iterable[tuple[str, int]]) -> str:
 
 
 def _macs(costs: Iterable[Cost]) -> str:
-    """The sum of MACs: `3.6 G`, `at least 3.6 G` where some are unknown, or `open`."""
+    """The sum of MACs as text: `3.6 G`, `at least 3.6 G` if some are unknown, or `open`."""
     counts = [cost.macs for cost in costs]
     numbers = [count for count in counts if isinstance(count, int)]
     if any(isinstance(count, Symbolic) for count in counts):
@@ -118,7 +118,7 @@ def _macs(costs: Iterable[Cost]) -> str:
 
 
 def name_of(scopes: Sequence[Scope], node: Node | None, drawn_once: Callable[[Scope], bool]) -> str:
-    """The name that a spec gives to a box: that of the outermost scope around it with one, else of its op; or ""."""
+    """The name of a box in the spec: that of the outermost named scope around it, else that of its op; or ""."""
     for index, scope in enumerate(scopes):
         kind = scope.block.name if scope.block else scope.kind
         if scope.kind == "branch" or _is_automatic(scope.name, kind):
@@ -131,15 +131,15 @@ def name_of(scopes: Sequence[Scope], node: Node | None, drawn_once: Callable[[Sc
 
 
 def _is_automatic(name: str, kind: str) -> bool:
-    """Whether a name is not from a spec, but counts ops, uses of a block or copies: `conv2d_2`, `0`."""
+    """Whether a name is a default name that counts ops, uses of a block or copies, such as `conv2d_2` or `0`."""
     return re.fullmatch(rf"{re.escape(kind)}(_\d+)?|\d+", name) is not None
 
 
 def block_text(uses: Sequence[Scope], groups: Sequence[Hashable]) -> tuple[str, tuple[str, ...]]:
-    """The name of a block with the arguments that its uses share, and further lines of arguments.
+    """The name of a block with the arguments common to all uses, and further lines of arguments.
 
-    A single required argument is told by its value, several with their names: `bottleneck 64`. Arguments that differ
-    from use to use are in the last line: `width {8, 16, 24}`.
+    A single required argument is written without its name: `bottleneck 64`. Arguments that differ from use to use are
+    in the last line: `width {8, 16, 24}`.
     """
     first = uses[0]
     assert first.block is not None

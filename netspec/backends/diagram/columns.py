@@ -1,4 +1,4 @@
-"""Columns: where a long picture is cut, so that it fits a page."""
+"""Cuts a long picture into columns, so that it fits a page."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from netspec.backends.diagram.spine import sign_of
 
 @dataclass(frozen=True, slots=True)
 class _Measure:
-    """Estimates of sizes in inches, for one direction."""
+    """Estimated sizes in inches, for one direction."""
 
     cluster: float
-    """The length that a cluster adds to that of its boxes."""
+    """The length that a cluster adds to its boxes."""
     narrow: float
     """The breadth of a column."""
     broad: float
     """The breadth of a column with shortcuts in clusters."""
     form: float
-    """The length of a picture of several columns, by its breadth."""
+    """The aspect ratio of a picture of several columns: its length divided by its breadth."""
 
 
 _MEASURES = {"TB": _Measure(0.45, 4.6, 6.0, 1.1), "LR": _Measure(0.4, 1.3, 3.2, 1.4)}
-"""By direction: pictures from top to bottom are for a page, those from left to right for a screen."""
+"""The estimates by direction: pictures from top to bottom are for a page, from left to right for a screen."""
 _BOX_HEIGHT = 0.54
 """The height of a box with its arrow, in inches."""
 _PAGE = 16.5
-"""The length of a row from left to right, in inches: on a page of A4 its letters have 7 points then."""
+"""The length of a row from left to right, in inches: on an A4 page its text then has 7 points."""
 _MAX_GOING_ON = 6
-"""How many values may go on from a column to others, where there is no place with a single one."""
+"""The largest number of values that cross a cut, if no place with a single one is near."""
 
 
 def assign_columns(picture: Picture, direction: str = "TB", width: float | None = None) -> dict[str, int]:
-    """The number of the column of each box. A long picture is cut where few values go on.
+    """The column number of each box. A long picture is cut where few values cross the cut.
 
     `width`, in inches, is how long a row from left to right may be.
     """
@@ -49,7 +49,7 @@ def assign_columns(picture: Picture, direction: str = "TB", width: float | None 
 def _starts(
     picture: Picture, units: dict[str, str], order: dict[str, int], direction: str, width: float | None
 ) -> list[int]:
-    """The numbers of the units at which columns begin, but for the first column."""
+    """The numbers of the units at which all columns but the first begin."""
     measure = _MEASURES[direction]
     ends = _ends(picture, units, direction)
     total = max(ends.values(), default=0.0)
@@ -60,7 +60,7 @@ def _starts(
     share = total / ceil(total / width if width else sqrt(total / (measure.form * breadth)))
     starts: list[int] = []
     cuts: dict[int, int] = {}
-    """By units at which a column may begin, how many values go on there."""
+    """Candidates for the begin of a column: by the number of the unit, how many values cross the cut before it."""
     length = 0.0
     for unit, number in order.items():
         length = max(length, ends[unit])
@@ -76,12 +76,12 @@ def _starts(
 
 
 def outermost(picture: Picture) -> dict[str, str]:
-    """By the keys of boxes, the units of a column: the outermost cluster around each box, or the box itself."""
+    """The unit of each box, by key: the outermost cluster around the box, or the box itself. No cut divides a unit."""
     return {key: (*picture.clusters_around(box.cluster), key)[0] for key, box in picture.boxes.items()}
 
 
 def _ends(picture: Picture, units: dict[str, str], direction: str) -> dict[str, float]:
-    """Where each unit ends, in inches from the start: after all units before it, by the longest path through it."""
+    """The end of each unit in inches from the start, by the longest path to and through it."""
     inner: dict[str, list[str]] = {}
     outer: dict[str, list[str]] = {}
     for edge in picture.edges:
@@ -91,7 +91,7 @@ def _ends(picture: Picture, units: dict[str, str], direction: str) -> dict[str, 
         else:
             outer.setdefault(head, []).append(tail)
     paths: dict[str, float] = {}
-    """By box, the longest path to its end within its unit."""
+    """By box, the length of the longest path to its end within its unit."""
     lengths: dict[str, float] = {}
     for key, unit in units.items():
         step = _BOX_HEIGHT if direction == "TB" else _breadth(picture.boxes[key])

@@ -1,4 +1,4 @@
-"""Texts for copies that are drawn once: what they have in common, and how they differ.
+"""Texts for copies that are drawn once: their common parts, and their differences.
 
 >>> merged(["3x3 conv, 64, /2", "3x3 conv, 64", "3x3 conv, 64"])
 '3x3 conv, 64, first /2'
@@ -13,11 +13,11 @@ from collections.abc import Hashable, Sequence
 from itertools import groupby
 
 _MAX_LISTED = 4
-"""How many different values are listed."""
+"""The largest number of different values that a text lists."""
 
 
 def merged(labels: Sequence[str]) -> str | None:
-    """One label for the copies of an op, of which the first may differ; None where others differ too."""
+    """One label for the copies of an op, if only the first differs; None if others do."""
     first, last = labels[0], labels[-1]
     if all(label == first for label in labels):
         return first
@@ -58,7 +58,7 @@ def _number(text: str) -> float | None:
 
 
 def varying(labels: Sequence[str], groups: Sequence[Hashable] = ()) -> str:
-    """One label for the labels of copies, told part by part: `3x3 conv, 16 … 64, first /2`.
+    """One label for the labels of copies, merged part by part: `3x3 conv, 16 … 64, first /2`.
 
     `groups` has equal values for the copies of one repeat, where there are several.
     """
@@ -69,7 +69,7 @@ def varying(labels: Sequence[str], groups: Sequence[Hashable] = ()) -> str:
 
 
 def _parts_by_form(parts: Sequence[str]) -> dict[tuple[str, int], str]:
-    """The parts of a label by form, such as `#` for `64` and `/#` for `/2`, with a number among equal forms."""
+    """The parts of a label by form: `#` for `64`, `/#` for `/2`; equal forms are numbered."""
     by_form: dict[tuple[str, int], str] = {}
     for part in parts:
         form = re.sub(r"\d+", "#", part)
@@ -78,7 +78,7 @@ def _parts_by_form(parts: Sequence[str]) -> dict[tuple[str, int], str]:
 
 
 def _part(parts: Sequence[str | None], groups: Sequence[Hashable]) -> str:
-    """One text for a part of the labels, which is None for copies that lack it."""
+    """One text for a part of the labels; the part is None for copies that lack it."""
     texts = [part for part in parts if part is not None]
     if len(texts) == len(parts):
         return _with_numbers(texts, groups)
@@ -89,7 +89,7 @@ def _part(parts: Sequence[str | None], groups: Sequence[Hashable]) -> str:
 
 
 def _with_numbers(parts: Sequence[str], groups: Sequence[Hashable]) -> str:
-    """One text for parts of one form, with their numbers told together: `dilation {1, 2, 3}`."""
+    """One text for parts of one form, with their numbers merged: `dilation {1, 2, 3}`."""
     pieces = [re.split(r"(\d+)", part) for part in parts]
     if len(pieces[0]) != 3:
         return differing(parts, groups)
@@ -97,7 +97,7 @@ def _with_numbers(parts: Sequence[str], groups: Sequence[Hashable]) -> str:
 
 
 def which(present: Sequence[bool], groups: Sequence[Hashable]) -> str:
-    """Which copies have something: `first only` if it is so in each group, or `in 2 of 5`; "" if all have it."""
+    """The copies that have something, in words: `first only` (in each group), `in 2 of 5`, or "" for all."""
     if all(present):
         return ""
     by_group: dict[Hashable, list[bool]] = {}
@@ -116,7 +116,7 @@ def which(present: Sequence[bool], groups: Sequence[Hashable]) -> str:
 
 
 def times(counts: Sequence[int]) -> str:
-    """How many copies there are, listed where the number differs: `× 4`, `× 1, 2, 3`; "" for one."""
+    """The numbers of copies as text: `× 4`, or `× 1, 2, 3` if they differ; "" for single copies."""
     if set(counts) == {1}:
         return ""
     if len(set(counts)) == 1:
@@ -128,7 +128,7 @@ def times(counts: Sequence[int]) -> str:
 
 
 def shapes_across(texts: Sequence[str]) -> str:
-    """One text for the shapes of copies: `64 × 8 × 8`, or `64 × 8 × 8 … 64 × 2 × 2` where all differ."""
+    """One text for the shapes of copies: `64 × 8 × 8`, or `64 × 8 × 8 … 64 × 2 × 2` if all differ."""
     runs = [text for text, _ in groupby(texts)]
     if len(runs) == 1:
         return runs[0]

@@ -1,4 +1,4 @@
-"""The edges between boxes, and in which of the copies that the boxes stand for a value goes along each."""
+"""Finds the edges between boxes, and the copies of the boxes for which each edge is valid."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from netspec.graph.paths import node_of
 
 @dataclass(slots=True)
 class BoxEdge:
-    """An edge from box to box: the copies of their clusters in which values leave the tail and enter the head."""
+    """An edge between boxes: the copies in which values leave its tail, and those in which they enter its head."""
 
     tails: set[int] = field(default_factory=set[int])
     heads: set[int] = field(default_factory=set[int])
     size_only: bool = True
-    """Whether nothing of the values is read but their sizes."""
+    """Whether only the sizes of the values are read."""
 
 
 _Reads = dict[tuple[str, int, str, bool], set[int]]
@@ -29,8 +29,8 @@ class BoxEdges:
     """The edges of a placement, by the keys of their boxes in `edges`.
 
     A value that a copy of a repeat takes from the copy before is drawn as the value that enters the first copy, and a
-    value that it gives to the next copy as the value that leaves the last. Where no such value enters the first copy,
-    the box that takes it is in `fed_by_copies`.
+    value that it passes to the next copy is drawn as the value that leaves the last. If no value enters the first copy
+    in its place, the box that takes it is in `fed_by_copies`.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class BoxEdges:
         entering: Collection[str],
         leaving: Mapping[str, str],
     ) -> None:
-        """`entering` are the values of input boxes, `leaving` the values of output boxes by the keys of these."""
+        """`entering` are the values of input boxes; `leaving` are the values of output boxes, by key."""
         self.graph = graph
         self.placement = placement
         self.entering = entering
@@ -60,7 +60,7 @@ class BoxEdges:
             self._draw(value, shared, head, size_only, copies)
 
     def _read(self, value: str, head: OpPlace, size_only: bool, reads: _Reads) -> None:
-        """Note that a value is read at a place, unless that is in the box that computes it."""
+        """Add to `reads` that a value is read at a place, unless the same box computes it."""
         tail = self._place(value)
         if tail is not None and tail.box == head.box and tail.copy == head.copy:
             return
@@ -71,10 +71,10 @@ class BoxEdges:
             reads.setdefault((*drawn, head.box, size_only), set()).add(head.copy)
 
     def _drawn_value(self, value: str, loops: Loops) -> tuple[str, int] | None:
-        """The value to draw for one that is read within loops, and how many of the loops are around both.
+        """The value to draw for one that is read within `loops`, and the number of loops around both places.
 
-        For a value of another copy of a repeat that is the value that enters the first copy at the same index; None
-        where none enters.
+        For a value from another copy of a repeat, this is the value that enters the first copy at the same index; None
+        if there is none.
         """
         while True:
             place = self._place(value)
@@ -83,7 +83,7 @@ class BoxEdges:
             if place.loops == loops:
                 return value, len(loops)
             pairs = list(zip(place.loops, loops, strict=False))
-            shared = next((n for n, (one, other) in enumerate(pairs) if one != other), len(pairs))
+            shared = next((n for n, (outer, inner) in enumerate(pairs) if outer != inner), len(pairs))
             if shared == len(pairs) or pairs[shared][0][0] != pairs[shared][1][0]:
                 return value, shared
             entry = self._first_input(*place.loops[shared], value)
@@ -92,25 +92,25 @@ class BoxEdges:
             value = entry
 
     def _place(self, value: str) -> OpPlace | None:
-        """The place of the op that computes a value; None for a value that enters."""
+        """The place of the op that computes a value; None for an input of the picture."""
         return self.placement.places.get(value) or self.placement.places.get(node_of(value))
 
     def _first_input(self, repeat: str, copy: str, value: str) -> str | None:
-        """The value that enters a repeat at the index at which a copy of it returns a value."""
+        """The input of a repeat at the index that a value has among the outputs of a copy."""
         entries = list(self.graph.scopes[repeat].inputs.values())
         outputs = self._outputs(copy)
         index = outputs.index(value) if value in outputs else 0
         return entries[min(index, len(entries) - 1)] if entries else None
 
     def _outputs(self, copy: str) -> tuple[str, ...]:
-        """The outputs of a copy of a repeat, which is a scope or a single op."""
+        """The outputs of a copy of a repeat; the copy is a scope or a single op."""
         scope = self.graph.scopes.get(copy)
         if scope is not None:
             return scope.outputs
         return tuple(value for value, _ in self.graph.by_path[copy].values())
 
     def _draw(self, value: str, shared: int, head: str, size_only: bool, copies: set[int]) -> None:
-        """Add a value that a box reads in these copies to the edge between the boxes."""
+        """Add a value, which the box `head` reads in some copies, to the edge between the boxes."""
         place = self._place(value)
         tail = place.box if place else f"from {value}"
         edge = self.edges.setdefault((tail, head), BoxEdge())
@@ -119,7 +119,7 @@ class BoxEdges:
         edge.tails |= self._copies_left(value, shared, place) if place else {0}
 
     def _copies_left(self, value: str, shared: int, place: OpPlace) -> set[int]:
-        """The copies of a value's box in which the value leaves the open repeats around it, but for those shared."""
+        """The copies of a value's box from which the value leaves all open repeats except the `shared` outer ones."""
         copies = self._leaving_copies.get((value, shared))
         if copies is None:
             copies = {copy for box, copy in self._sources(value, shared) if box == place.box} | {place.copy}
@@ -127,7 +127,7 @@ class BoxEdges:
         return copies
 
     def _sources(self, value: str, shared: int) -> list[tuple[str, int]]:
-        """The boxes, and the copies of each, that give a value to places outside: for a repeat, those of each copy."""
+        """The boxes and copies from which places outside get a value: for a repeat, one in each of its copies."""
         place = self._place(value)
         assert place is not None
         if len(place.loops) <= shared:
@@ -135,7 +135,7 @@ class BoxEdges:
         repeat, _ = place.loops[shared]
         outputs = self.graph.scopes[repeat].outputs
         if value not in outputs:
-            # Only the copy that computes it gives it away.
+            # The value leaves only the copy that computes it.
             return self._sources(value, shared + 1)
         index = outputs.index(value)
         sources: list[tuple[str, int]] = []

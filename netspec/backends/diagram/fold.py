@@ -1,4 +1,4 @@
-"""Folding a graph into a picture: boxes, clusters and edges, with their texts."""
+"""Folds a graph into a picture: boxes, clusters and edges, with their texts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from netspec.gc_pause import gc_paused
 from netspec.graph.model import Graph, Mode, Node
 
 _COMFORTABLE = 40
-"""How many boxes a diagram may have where its depth is chosen by the number of boxes."""
+"""The largest number of boxes for which a deeper diagram is chosen automatically."""
 _MAX_BOXES = 3_000
 
 
@@ -25,8 +25,8 @@ def fold(
 ) -> Picture:
     """The picture of a graph in a mode, or of one scope of it.
 
-    `depth` None opens as much as a page holds. `part` is the path of a scope, or the name of a block, for its first
-    use. Raises NetspecError NS209 for an unknown name, and NS401 where there are too many boxes to draw.
+    With `depth` None, blocks are opened as long as all boxes fit on a page. `part` is the path of a scope, or the name
+    of a block, which means its first use. Raises NetspecError NS209 for an unknown name, and NS401 for too many boxes.
     """
     check_expanded(graph, expand)
     with gc_paused():
@@ -47,7 +47,7 @@ def _fold(graph: Graph, depth: int | None, expand: Collection[str], part: str, m
 
 
 def _comfortable_depth(folding: Folding, ends: int) -> int:
-    """The depth to which blocks may be opened so that a page holds all boxes, with those of inputs and outputs."""
+    """The largest depth at which a page holds all boxes; `ends` is the number of input and output boxes."""
     boxes = folding.boxes(0)
     for depth in range(1, DEEPEST):
         deeper = folding.boxes(depth)
@@ -58,7 +58,7 @@ def _comfortable_depth(folding: Folding, ends: int) -> int:
 
 
 class _Ends:
-    """The input and output boxes of a picture: by their keys, their names and values."""
+    """The input and output boxes of a picture: names and values by key."""
 
     def __init__(self, graph: Graph, view: View, nodes: Sequence[Node]) -> None:
         if not view.part:
@@ -76,12 +76,12 @@ class _Ends:
 
     @property
     def count(self) -> int:
-        """How many boxes they are."""
+        """The number of input and output boxes."""
         return len(self.entering) + len(self.leaving)
 
 
 def _picture(graph: Graph, view: View, nodes: Sequence[Node], ends: _Ends, placement: Placement) -> Picture:
-    """The picture of a placement."""
+    """Create the picture of a placement, with labels and edges."""
     labeller = Labeller(graph, placement, nodes, {value for _, value in ends.leaving.values()})
     title = graph.title or graph.name
     picture = Picture(graph.name, f"{title}: {view.part}" if view.part else title, labeller.totals(nodes))
@@ -100,7 +100,7 @@ def _picture(graph: Graph, view: View, nodes: Sequence[Node], ends: _Ends, place
 
 
 def _add_edges(picture: Picture, placement: Placement, box_edges: BoxEdges) -> None:
-    """Add edges to a picture, and say of boxes where values go that no edge shows."""
+    """Add edges to a picture, and notes to boxes whose values go where no edge shows it."""
 
     def where(key: str, copies: set[int]) -> str:
         return placement.where(placement.cluster_of.get(key, ""), copies)

@@ -1,4 +1,4 @@
-"""Folding: which ops and scopes of a graph are drawn as one, and which scopes are clusters."""
+"""Decides which ops and scopes of a graph are drawn as one box, and which scopes are clusters."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from netspec.backends.diagram.view import View
 from netspec.graph.model import Graph, Node, Scope
 
 _MAX_SINGLE = 8
-"""Up to so many copies are drawn one by one where their labels differ too much for one box."""
+"""The largest number of copies that are drawn one by one if their labels are too different for one box."""
 
 
 class Folding:
-    """The keys of boxes and clusters: what has the same key is drawn as one.
+    """The keys of boxes and clusters: ops or scopes with the same key are drawn as one.
 
     A key is a path with `*` for the copies of a repeat that are drawn once: `layer1.0.conv1` and `layer1.1.conv1` have
-    the key `layer1.*.conv1`. Scopes of one key are clusters, or not, together: the copy that holds most decides.
+    the key `layer1.*.conv1`. Scopes with one key are all clusters or none: the copy with most boxes decides.
     """
 
     def __init__(self, graph: Graph, nodes: Sequence[Node], view: View) -> None:
@@ -25,13 +25,13 @@ class Folding:
         self.part = view.part
         self.expand_all = "all" in view.expand
         self.unfolded: set[str] = set()
-        """The keys of repeats whose copies are all drawn."""
+        """The keys of repeats whose copies are drawn one by one."""
         self._keys: dict[str, str] = {}
         self._kinds: dict[str, tuple[str, str]] = {}
         self._chains: dict[str, tuple[Scope, ...]] = {}
         self._drawn: dict[str, tuple[tuple[int, Scope], ...]] = {}
         self.children = self._children_of(nodes)
-        """By scope, the paths of the scopes and nodes directly in it, in order."""
+        """For each scope, the paths of the scopes and nodes directly in it, in order."""
         for name in sorted(view.expand - {"all"}, key=len):
             self.unfolded.add(self.key(name))
             self._keys.clear()
@@ -43,7 +43,7 @@ class Folding:
         self.keys = [self.op_key(fused.leader) for fused in self.fused]
         """The key of the box of each group of fused ops."""
         self.scope_of_key = {key: fused.leader.scope for key, fused in zip(self.keys, self.fused, strict=True)}
-        """By the key of a box of ops, a scope in which it is."""
+        """For each key of a box of ops, the scope of one of them."""
 
     def _children_of(self, nodes: Sequence[Node]) -> dict[str, dict[str, None]]:
         children: dict[str, dict[str, None]] = {}
@@ -55,9 +55,9 @@ class Folding:
         return children
 
     def _fuse(self, nodes: Sequence[Node]) -> list[FusedOps]:
-        """Fuse ops until no group crosses the border of a scope that is drawn.
+        """Fuse ops repeatedly until no group crosses the border of a drawn scope.
 
-        Which scopes are drawn follows from how many boxes they hold, and so from the fused ops.
+        Scopes are drawn if they hold several boxes, which in turn depends on the fused ops.
         """
         closed: set[str] = set()
         while True:
@@ -72,7 +72,7 @@ class Folding:
             closed |= crossed
 
     def _unlike(self, groups: Iterable[FusedOps]) -> set[str]:
-        """The keys of repeats of a few single boxes whose labels can't be told as one."""
+        """The keys of short repeats of single boxes whose labels can't be merged into one."""
         labels: dict[str, list[str]] = {}
         for fused in groups:
             for scope in self.chain(fused.leader.scope):
@@ -99,7 +99,7 @@ class Folding:
         heavy: set[str] = set()
         for path, count in counts.items():
             scope = self.graph.scopes[path]
-            # The copies of a repeat are drawn once, so that it holds as much as one of them.
+            # A repeat is drawn as one of its copies, and so holds as many boxes as that.
             if count > 1 and scope.kind != "repeat":
                 heavy.add(self.key(path))
                 if self._is_copy(scope):
@@ -107,13 +107,13 @@ class Folding:
         return heavy
 
     def _crossed(self, fused: FusedOps) -> Iterable[str]:
-        """The paths of drawn scopes that hold the leader of fused ops, and not all of its followers."""
+        """The paths of drawn scopes that hold the leader of fused ops but not all of its followers."""
         inner = self.chain(fused.leader.scope)
         outer = len(self.chain(fused.scope))
         return (scope.path for scope in inner[outer:] if self._is_drawn(scope))
 
     def chain(self, path: str) -> tuple[Scope, ...]:
-        """The scopes around and at a path, outermost first, below the part that is drawn."""
+        """The scopes at and around a path, outermost first, inside the drawn part."""
         chain = self._chains.get(path)
         if chain is None:
             if not path or path == self.part:
@@ -136,7 +136,7 @@ class Folding:
         return key
 
     def _block_name(self, scope: Scope) -> str:
-        """The block that a scope or the copies of a repeat use; "" for none."""
+        """The name of the block that a scope, or the copies of a repeat, use; "" for none."""
         path = next(iter(self.children.get(scope.path, ())), "") if scope.kind == "repeat" else scope.path
         used = self.graph.scopes.get(path)
         return used.block.name if used is not None and used.block is not None else ""
@@ -148,14 +148,14 @@ class Folding:
         return self._free_key(self._joined(leader.scope, name), ("op", leader.op.opname))
 
     def _joined(self, parent: str, name: str) -> str:
-        """The key of a scope with a name behind it, `*` for a copy of a repeat that is drawn once."""
+        """The key of a scope, extended by a name, or by `*` for a copy of a repeat that is drawn once."""
         scope = self.graph.scopes.get(parent)
         if scope is not None and self.drawn_once(scope):
             name = "*"
         return f"{self.key(parent)}.{name}" if parent else name
 
     def _free_key(self, key: str, kind: tuple[str, str]) -> str:
-        """The key, or with a number behind it if it belongs to another kind: kinds may differ from copy to copy."""
+        """The key, with a number appended if another kind of item has it: kinds may differ from copy to copy."""
         number, free = 1, key
         while self._kinds.setdefault(free, kind) != kind:
             number += 1
@@ -163,7 +163,7 @@ class Folding:
         return free
 
     def drawn_once(self, scope: Scope) -> bool:
-        """Whether a scope is a repeat of which one copy is drawn for all."""
+        """Whether a scope is a repeat whose copies are drawn as one."""
         return (
             scope.kind == "repeat"
             and scope.path != self.part
@@ -172,7 +172,7 @@ class Folding:
         )
 
     def drawn(self, path: str) -> tuple[tuple[int, Scope], ...]:
-        """The scopes around and at a path that are closed boxes or clusters, each with its index in the chain."""
+        """The scopes at and around a path that are closed boxes or clusters, each with its index in the chain."""
         drawn = self._drawn.get(path)
         if drawn is None:
             chain = enumerate(self.chain(path))
@@ -184,7 +184,7 @@ class Folding:
         return parent is not None and parent.kind == "repeat" and scope.parent != self.part
 
     def _is_drawn(self, scope: Scope) -> bool:
-        """Whether a scope is a closed box or a cluster: it holds more than one box, and is no branch."""
+        """Whether a scope is a closed box or a cluster, that is, holds several boxes and is no branch."""
         if scope.kind == "branch" or self.key(scope.path) not in self.heavy:
             return False
         if scope.kind == "repeat":
@@ -192,7 +192,7 @@ class Folding:
         return not (self._is_copy(scope) and self.drawn_once(self.graph.scopes[scope.parent]))
 
     def is_cluster(self, scope: Scope, level: int, depth: int) -> bool:
-        """Whether a drawn scope at a level is a cluster, and not a closed box, where blocks are opened to a depth."""
+        """Whether a drawn scope is a cluster and not a closed box, if blocks are opened down to a depth."""
         if level <= depth or not self.expanded:
             return level <= depth
         key = self.key(scope.path)
@@ -200,7 +200,7 @@ class Folding:
         return inside or key in self.expanded or self.key(scope.parent) in self.expanded
 
     def boxes(self, depth: int) -> set[str]:
-        """The keys of the boxes of ops and closed scopes, where blocks are opened to a depth."""
+        """The keys of all boxes, of ops and of closed scopes, if blocks are opened down to a depth."""
         keys: set[str] = set()
         for key, path in self.scope_of_key.items():
             closed = self._closed_around(path, depth)
@@ -208,6 +208,6 @@ class Folding:
         return keys
 
     def _closed_around(self, path: str, depth: int) -> Scope | None:
-        """The outermost scope around and at a path that is a closed box."""
+        """The outermost scope at or around a path that is a closed box; None if there is none."""
         drawn = enumerate(self.drawn(path), start=1)
         return next((scope for level, (_, scope) in drawn if not self.is_cluster(scope, level, depth)), None)

@@ -1,6 +1,6 @@
-"""Forks: points inside clusters at which a value that enters goes to several places.
+"""Finds forks: points inside clusters at which the line of an entering value divides.
 
-A value that goes around a part of a cluster belongs to the cluster, and so its line forks inside.
+A shortcut around a part of a cluster belongs to the cluster, and so its line forks inside the cluster.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from netspec.backends.diagram.picture import Edge, Picture
 
 _COMPLEMENTS = ({"first only", "not first"}, {"last only", "not last"})
-"""Pairs that together are all copies."""
+"""Pairs of texts that together mean all copies."""
 
 
 @dataclass(slots=True)
 class Fork:
-    """The point in a cluster at which the value of a box outside forks; flags are as in Edge."""
+    """The point in a cluster at which the value of an outer box forks; the flags are those of `Edge`."""
 
     name: str
     """Its identifier in DOT."""
@@ -27,9 +27,9 @@ class Fork:
 
 
 def forks_of(picture: Picture, titled: Collection[str] = ()) -> dict[tuple[str, str], Fork]:
-    """The forks of a picture, by the keys of clusters and of the boxes whose values fork there.
+    """The forks of a picture, by the key of the cluster and the key of the box whose value forks there.
 
-    Clusters in `titled` have one for the value that enters their first box, even if it goes nowhere else.
+    Clusters in `titled` always have a fork, even for an entering value that goes to a single box.
     """
     entering: dict[tuple[str, str], list[Edge]] = {}
     for edge in picture.edges:
@@ -48,6 +48,6 @@ def forks_of(picture: Picture, titled: Collection[str] = ()) -> dict[tuple[str, 
 
 
 def are_partial(edges: Collection[Edge]) -> bool:
-    """Whether edges together stand for some of the copies only."""
+    """Whether edges together stand for only some of the copies."""
     where = {edge.only for edge in edges}
     return all(edge.partial for edge in edges) and not any(pair <= where for pair in _COMPLEMENTS)

@@ -1,4 +1,4 @@
-"""Ops that share a box: an op with the normalisation, activation and dropout that follow it, as papers draw them."""
+"""Fuses ops into one box: an op with the normalisation, activation and dropout after it, as papers draw them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FOLLOWERS = ("normalization", "activation", "regularization", "shape")
 
 @dataclass(slots=True)
 class FusedOps:
-    """An op and those that follow it, such as a convolution, its batch norm and its ReLU."""
+    """An op with its followers, such as a convolution with its batch norm and ReLU."""
 
     leader: Node
     scope: str
@@ -29,9 +29,9 @@ class FusedOps:
 
 
 def fuse(graph: Graph, nodes: Sequence[Node], closed: Collection[str] = ()) -> list[FusedOps]:
-    """Fuse nodes with those that follow them, in the order of the leaders.
+    """Fuse nodes with their followers; the groups are in the order of their leaders.
 
-    `closed` are paths of scopes: ops in one of them are not fused with ops outside it.
+    Ops inside a scope whose path is in `closed` are not fused with ops outside it.
     """
     by_path: dict[str, FusedOps] = {}
     groups: list[FusedOps] = []
@@ -56,9 +56,9 @@ def fuse(graph: Graph, nodes: Sequence[Node], closed: Collection[str] = ()) -> l
 
 
 def _may_reach(graph: Graph, fused: FusedOps, scope: str, counts: Mapping[str, int], closed: Collection[str]) -> bool:
-    """Whether fused ops may take in an op of a scope: their own, or one outside scopes that hold nothing else.
+    """Whether an op in a scope may follow fused ops: it is in their scope, or the scopes in between hold only them.
 
-    `counts` says how many nodes there are below each scope.
+    `counts` are the numbers of nodes below each scope.
     """
     path = fused.scope
     while path != scope:

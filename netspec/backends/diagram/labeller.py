@@ -1,4 +1,4 @@
-"""Labels: the texts on boxes and clusters, each of which may stand for many copies."""
+"""Labels boxes and clusters, each of which may stand for many copies."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ from netspec.types import Tensor
 
 
 class Labeller:
-    """Makes the boxes and clusters of a placement, with their texts."""
+    """Creates the boxes and clusters of a placement, with their texts."""
 
     def __init__(self, graph: Graph, placement: Placement, nodes: Sequence[Node], leaving: Collection[str]) -> None:
-        """`nodes` are all that are drawn, and `leaving` the values of output boxes."""
+        """`nodes` are all drawn nodes, and `leaving` the values of output boxes."""
         self.graph = graph
         self.placement = placement
         self.leaving = leaving
@@ -69,9 +69,9 @@ class Labeller:
         )
 
     def _scopes_text(self, scopes: Sequence[Scope]) -> tuple[str, tuple[str, ...]]:
-        """A text for scopes that are drawn as one, and further lines: of a repeat, those of its copies.
+        """A text for scopes that are drawn as one, and further lines; a repeat has the text of its copies.
 
-        For uses of a block it is the block with its arguments, and for a merge with branches the merge.
+        The text is a block with its arguments, or the label of a merge with branches, or the kind of the scope.
         """
         graph = self.graph
         uses = scopes
@@ -95,7 +95,7 @@ class Labeller:
         return self.placement.folding.children[repeat.path]
 
     def _used_outputs(self, scope: Scope) -> list[Tensor]:
-        """The types of the outputs of a scope that are used outside it; if none is, of all outputs."""
+        """The types of a scope's outputs that are used outside it, or of all outputs if none is used."""
         used = [
             value
             for value in scope.outputs
@@ -132,7 +132,7 @@ class Labeller:
         return box
 
     def _residual_text(self, scopes: Sequence[Scope]) -> str:
-        """`residual` if the copies in closed scopes are residual blocks, and which, if only some are; else ""."""
+        """`residual` if copies in closed scopes are residual blocks, with the copies if only some are; else ""."""
         flags: list[bool] = []
         groups: list[int] = []
         for number, scope in enumerate(scopes):
@@ -153,7 +153,7 @@ class Labeller:
         box.family = leader.op.family
         box.kind = "merge" if box.family == "merge" else "op"
         box.label = label_of([unit.leader.op.label() for unit in units], groups)
-        # The name of a merge that is a cluster is in the cluster's title.
+        # If a merge is a cluster, its name is in the cluster's title.
         named = None if leader.path == leader.scope else leader
         box.subtitle = joined(
             name_of(units[0].inner, named, self.placement.folding.drawn_once),
@@ -163,14 +163,14 @@ class Labeller:
         return box
 
     def _owner(self, unit: Unit) -> str:
-        """The path of the op whose weights an op of a unit borrows; "" if none does."""
+        """The owner of weights that some op of a unit borrows; "" if none does."""
         borrowers = (n for n in unit.nodes if n.weights_of != n.path and self.graph.weights(n))
         return next((node.weights_of for node in borrowers), "")
 
     def _box(self, key: str, units: Sequence[Unit], sizes: Sequence[int]) -> tuple[Box, list[Hashable]]:
-        """A box with copies, shape and figures, and for each unit the group of copies that it belongs to.
+        """A box with copies, shape and figures, and for each unit the group of copies to which it belongs.
 
-        `sizes` says for each unit how many copies it is itself.
+        `sizes` are the numbers of copies that each unit stands for.
         """
         cluster = self.placement.cluster_of[key]
         around = self.placement.groups(cluster)
@@ -190,7 +190,7 @@ class Labeller:
         return box, groups
 
     def _outputs(self, unit: Unit) -> list[Tensor]:
-        """The types of the values of a unit that are used outside it; if none is, that of the last."""
+        """The types of a unit's values that are used outside it, or of the last value if none is used."""
         last = unit.nodes[-1]
         if unit.scope is None:
             if len(last.types) == 1:
@@ -205,6 +205,6 @@ class Labeller:
 
 
 def _counts(counts: Iterable[int]) -> tuple[int, ...]:
-    """Numbers of copies, as one if all are equal."""
+    """Numbers of copies, reduced to one number if all are equal."""
     counts = tuple(counts)
     return counts if len(set(counts)) > 1 else counts[:1]

@@ -1,4 +1,4 @@
-"""The invisible mark in the files of diagrams, by which netspec recognises those that it drew."""
+"""Marks files of diagrams invisibly, so that netspec recognises those that it drew."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import zlib
 
 DIAGRAM_MARK = b"drawn by netspec"
 _PNG_HEAD = 8 + 25
-"""The size in bytes of the signature of a PNG and its first chunk."""
+"""The size in bytes of a PNG's signature and first chunk."""
 
 
 def marked(data: bytes, format: str) -> bytes:
-    """The content of a diagram's file with the mark: a comment, or in PNG a chunk of text."""
+    """The content of a diagram's file with the mark added: a comment, or in PNG a text chunk."""
     if format == "dot":
         return data + b"// " + DIAGRAM_MARK + b"\n"
     if format == "svg":
@@ -21,5 +21,5 @@ def marked(data: bytes, format: str) -> bytes:
         chunk = b"tEXtSoftware\0" + DIAGRAM_MARK
         chunk = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
         return data[:_PNG_HEAD] + chunk + data[_PNG_HEAD:]
-    # Readers of PDF look for its end in its last kilobyte.
+    # PDF readers search the end marker in the last kilobyte, so a comment after it is fine.
     return data.rstrip(b"\n") + b"\n% " + DIAGRAM_MARK + b"\n"

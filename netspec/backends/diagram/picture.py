@@ -23,9 +23,9 @@ class Box:
     cluster: str = ""
     """The key of the cluster around it, "" for none."""
     counts: tuple[int, ...] = (1,)
-    """How many copies in a row it stands for: in each copy of its cluster, or once if that is always the same."""
+    """The number of consecutive copies it stands for, in each copy of its cluster; one number if all are equal."""
     only: str = ""
-    """In which copies of the repeat around it is, such as `first only`; "" for all."""
+    """The copies of the repeat around it that have it, such as `first only`; "" for all."""
     shape: str = ""
     """The shape of its output."""
     figures: str = ""
@@ -47,11 +47,11 @@ class Cluster:
     """The key of the cluster around it, "" for none."""
     title: str
     counts: tuple[int, ...]
-    """How many copies it stands for: in each copy of its parent, or once if that is always the same."""
+    """The number of copies it stands for, in each copy of its parent; one number if all are equal."""
     figures: str
     details: tuple[str, ...] = ()
     only: str = ""
-    """In which copies of the repeat around it is; "" for all."""
+    """The copies of the repeat around it that have it; "" for all."""
 
     @property
     def count(self) -> int:
@@ -66,13 +66,13 @@ class Edge:
     tail: str
     head: str
     partial: bool = False
-    """Whether it does so in some copies only."""
+    """Whether only some copies have it."""
     only: str = ""
-    """In which copies it does so; "" for all."""
+    """The copies that have it; "" for all."""
     size_only: bool = False
-    """Whether the head reads nothing of the value but its size."""
+    """Whether the head reads only the size of the value."""
     inside: str = ""
-    """In which copies of the cluster around the head the value is read; "" for all."""
+    """The copies of the cluster around the head that read the value; "" for all."""
 
 
 @dataclass(slots=True)

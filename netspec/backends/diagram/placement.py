@@ -1,4 +1,4 @@
-"""Placement: in which box and which copy of its cluster every op of a picture is."""
+"""Places every op of a picture: in a box, and in a copy of the cluster around it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from netspec.backends.diagram.fused import FusedOps
 from netspec.graph.model import Node, Scope
 
 Loops = tuple[tuple[str, str], ...]
-"""The open repeats around an op by their paths, outermost first, each with the path of the copy."""
+"""The open repeats around an op, outermost first: pairs of the path of the repeat and the path of the copy."""
 
 
 @dataclass(slots=True)
@@ -25,9 +25,9 @@ class OpPlace:
 
 @dataclass(slots=True)
 class Unit:
-    """One of the things that a box stands for: fused ops, or a closed scope.
+    """One copy of a box: fused ops, or a closed scope.
 
-    `inner` are the scopes around it within its cluster, and the closed scope itself.
+    `inner` are the scopes around it inside its cluster, including the closed scope.
     """
 
     leader: Node
@@ -38,7 +38,7 @@ class Unit:
 
     @property
     def path(self) -> str:
-        """The path of the closed scope, or of the op that leads."""
+        """The path of the closed scope, or of the leading op."""
         return self.scope.path if self.scope else self.leader.path
 
 
@@ -46,7 +46,7 @@ class Unit:
 class ClusterPlan:
     """A cluster before it is labelled: the scopes that it stands for, and its copies.
 
-    `copies` are numbers by the paths of copies, and `around` has for each the number of the copy of its parent.
+    `copies` are the numbers of copies by path, and `around[number]` is the number of the parent's copy around a copy.
     """
 
     key: str
@@ -59,29 +59,29 @@ class ClusterPlan:
 
 
 class Placement:
-    """The boxes and clusters of a folding, where blocks are opened to a depth."""
+    """The boxes and clusters of a folding, with blocks opened down to a depth."""
 
     def __init__(self, folding: Folding, depth: int) -> None:
         self.folding = folding
         self.depth = depth
         self.units: dict[str, list[Unit]] = {}
-        """By the keys of boxes, what each stands for."""
+        """The units that each box stands for, by the box's key."""
         self.clusters: dict[str, ClusterPlan] = {}
         """By their keys."""
         self.places: dict[str, OpPlace] = {}
         """By the paths of ops."""
         self.cluster_of: dict[str, str] = {}
-        """By the keys of boxes, those of the clusters around them, "" for none."""
+        """The key of the cluster around each box, by the box's key; "" for none."""
         self._closed: dict[str, Unit] = {}
         for key, fused in zip(folding.keys, folding.fused, strict=True):
             self._place(key, fused)
 
     def copies(self, cluster: str) -> int:
-        """How many copies a cluster stands for; 1 outside of clusters."""
+        """The number of copies that a cluster stands for; 1 outside of clusters."""
         return len(self.clusters[cluster].copies) if cluster else 1
 
     def groups(self, cluster: str) -> list[int]:
-        """For each copy of a cluster, a number that is equal for the copies of one repeat."""
+        """A group number for each copy of a cluster, equal for the copies of one repeat."""
         if not cluster:
             return [0]
         plan = self.clusters[cluster]
@@ -91,7 +91,7 @@ class Placement:
         return [above[copy] for copy in plan.around]
 
     def where(self, cluster: str, copies: Collection[int]) -> str:
-        """Which copies of the innermost repeat around a cluster hold these copies of it; "" if all do."""
+        """The copies of the innermost repeat around a cluster that hold some copies of it, in words; "" for all."""
         if len(copies) == self.copies(cluster):
             return ""
         plan = self.clusters[cluster]
@@ -101,7 +101,7 @@ class Placement:
         return which([copy in copies for copy in range(len(plan.copies))], plan.around)
 
     def _place(self, key: str, fused: FusedOps) -> None:
-        """Put fused ops into their own box, or into that of the outermost closed scope around them."""
+        """Put fused ops into their own box, or into the box of the outermost closed scope around them."""
         folding, leader = self.folding, fused.leader
         chain = folding.chain(leader.scope)
         cluster, copy, start = "", 0, 0
@@ -119,7 +119,7 @@ class Placement:
         self._add(key, Unit(leader, None, copy, chain[start:]), cluster, fused, tuple(loops))
 
     def _enter(self, scope: Scope, parent: str, parent_copy: int, path: str, fused: FusedOps) -> int:
-        """Note that fused ops are in the copy at a path of a scope's cluster; returns the number of the copy."""
+        """Add fused ops to the copy at a path of a scope's cluster, and return the number of the copy."""
         key = self.folding.key(scope.path)
         plan = self.clusters.setdefault(key, ClusterPlan(key, parent, scope.kind == "repeat"))
         plan.scopes[scope.path] = scope
@@ -130,7 +130,7 @@ class Placement:
         return plan.copies[path]
 
     def _add_closed(self, scope: Scope, unit: Unit, cluster: str, fused: FusedOps, loops: Loops) -> None:
-        """Add fused ops to the unit of a closed scope; the first of them adds the unit."""
+        """Add fused ops to the unit of a closed scope, which the first of them creates."""
         key = self.folding.key(scope.path)
         if scope.path in self._closed:
             self._add_ops(key, self._closed[scope.path], fused, loops)

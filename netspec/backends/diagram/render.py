@@ -1,4 +1,4 @@
-"""Laying out DOT, by the `dot` of the graphviz-pure package, or by that of an installed Graphviz."""
+"""Lays out DOT by the `dot` program of the graphviz-pure package, or of an installed Graphviz."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from netspec.errors import fail
 
 _TIMEOUT = 120
-"""In seconds."""
+"""The longest time for a layout, in seconds."""
 _DPI = 144
 """Pixels per inch of a PNG: sharp on a screen of twice the usual density, and on paper."""
 DPIS = (24, 600)
@@ -20,9 +20,9 @@ WIDTHS = (2, 200)
 
 
 def render(dot: str, format: str, system: bool = False, dpi: int | None = None) -> bytes:
-    """DOT text as the content of an `svg`, `png` or `pdf`, by an installed Graphviz if `system`, which PDF needs.
+    """Render DOT text as `svg`, `png` or `pdf`; `system` uses an installed Graphviz, which PDF needs.
 
-    `dpi` is for PNG: pixels per inch. Raises NetspecError NS403 where it can't be laid out.
+    `dpi` is for PNG, in pixels per inch. Raises NetspecError NS403 if the layout fails.
     """
     program = system_dot() if system else bundled_dot()
     if program is None:
@@ -42,7 +42,7 @@ def render(dot: str, format: str, system: bool = False, dpi: int | None = None) 
 
 
 def bundled_dot() -> Path | None:
-    """The program of the graphviz-pure package; None where that is not installed."""
+    """The program of the graphviz-pure package; None if that is not installed."""
     try:
         files = distribution("graphviz-pure").files or []
     except PackageNotFoundError:
@@ -52,6 +52,6 @@ def bundled_dot() -> Path | None:
 
 
 def system_dot() -> Path | None:
-    """The `dot` of an installed Graphviz; None where there is none."""
+    """The `dot` program of an installed Graphviz; None if there is none."""
     path = shutil.which("dot")
     return Path(path) if path else None

@@ -1,4 +1,4 @@
-"""Recognising residual blocks."""
+"""Recognises residual blocks."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from netspec.ops.merge import Add
 
 
 def is_residual(graph: Graph, scope: Scope) -> bool:
-    """Whether a block computes `f(x) + x`, perhaps with an activation behind, for its only input x.
+    """Whether a block computes `f(x) + x`, possibly with an activation after it, for its only input x.
 
-    From the output back to x there are only sums.
+    There must be a path of sums only from the output back to x.
     """
     inputs = set(scope.inputs.values())
     if len(inputs) != 1 or len(scope.outputs) != 1:

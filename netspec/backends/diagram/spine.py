@@ -1,4 +1,4 @@
-"""The spine of a picture: the path to its deepest output, which is drawn straight."""
+"""Finds the spine of a picture: the path to its deepest box, which is drawn as a straight line."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from netspec.ops.base import REGISTRY
 
 
 def sign_of(box: Box) -> str:
-    """The sign that is drawn in a circle for a merge, such as + for `add`; "" for a box with words."""
+    """The sign in the circle of a merge, such as + for `add`; "" for a box with words."""
     merge = REGISTRY.get(box.label)
     return merge.sign if merge is not None else ""
 
 
 def spine(picture: Picture) -> dict[str, str | None]:
-    """The path from the deepest output back: each box on it, with the one before (None for the first).
+    """The path from the deepest box back: each box on it, with the box before it (None for the first).
 
-    A shortcut, from a box that is before another branch too, is left aside. At a sum the path follows the first
-    branch that remains; at another box with several branches it goes on where they all begin.
+    Shortcuts, that is, branches from a box that is also before another branch, are ignored. At a sum, the path follows
+    the first remaining branch; at any other box with several branches it continues where all of them begin.
     """
     tails: dict[str, list[str]] = {}
     for edge in picture.edges:
@@ -26,7 +26,7 @@ def spine(picture: Picture) -> dict[str, str | None]:
     order = {key: number for number, key in enumerate(picture.boxes)}
     depth: dict[str, int] = {}
     before: dict[str, int] = {}
-    """The boxes before each box, as the bits of a number."""
+    """The set of boxes before each box, as the bits of a number."""
     for key in order:
         branches = tails.get(key, [])
         depth[key] = 1 + max((depth[tail] for tail in branches), default=0)
@@ -46,7 +46,7 @@ def spine(picture: Picture) -> dict[str, str | None]:
 
 
 def _common_box(tails: Mapping[str, list[str]], order: Mapping[str, int], key: str) -> list[str]:
-    """The box at which all branches into a box come together; none where they begin at different boxes."""
+    """The box at which all branches into a box begin, in a list; an empty list if they begin at different boxes."""
     ahead = set(tails.get(key, ()))
     while len(ahead) > 1:
         last = max(ahead, key=order.__getitem__)

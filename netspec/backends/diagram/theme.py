@@ -1,4 +1,4 @@
-"""Colours, fonts and signs: a light and a dark theme, whose families of ops differ in grey too."""
+"""The colours of the light and the dark theme; families of ops are also distinct in greyscale."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FONT = "Helvetica"
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """The colours of a theme; `families` has the fill of boxes by the family of their op, "" for any other."""
+    """The colours of a theme; `families` are the fills of boxes by the family of their op, "" for all others."""
 
     page: str
     text: str
@@ -24,7 +24,7 @@ class Palette:
     families: Mapping[str, str]
 
     def fill(self, family: str) -> str:
-        """The fill of a family's boxes."""
+        """The fill colour for boxes of a family."""
         return self.families.get(family, self.families[""])
 
 

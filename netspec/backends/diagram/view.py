@@ -1,4 +1,4 @@
-"""The part of a graph that a diagram draws, and what of it is opened."""
+"""Selects the part of a graph that a diagram draws, and the scopes that are opened in it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from netspec.graph.paths import is_below
 from netspec.graph.walk import live_nodes
 
 DEEPEST = 64
-"""A depth beyond that of any spec: all blocks are opened."""
+"""A depth at which all blocks of any spec are open."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The choice of what is opened: blocks down to `depth`, and the copies of repeats.
+    """The settings of a diagram: blocks are opened down to `depth`.
 
     `expand` are the paths of repeats whose copies are all drawn, or "all". `part` is the path of the scope that is
     drawn, "" for the whole graph.
@@ -30,7 +30,7 @@ class View:
 
 
 def part_of(graph: Graph, name: str, mode: Mode = "inference") -> str:
-    """The path of a part by its name: a path itself, or the name of a block, for the path of its first use.
+    """The path of a part, whose name is a path itself, or the name of a block, which means its first use.
 
     Uses that are live in the mode come first. Raises NetspecError NS209 where the name is neither.
     """
@@ -44,20 +44,20 @@ def part_of(graph: Graph, name: str, mode: Mode = "inference") -> str:
 
 
 def uses_of(graph: Graph, block: str) -> list[str]:
-    """The paths at which a block is used, in the order in which they run."""
+    """The paths of the uses of a block, in the order in which they run."""
     paths = {path: None for node in graph.nodes for path in scopes_around(graph, node)}
     return [path for path in paths if (used := graph.scopes[path].block) is not None and used.name == block]
 
 
 def check_expanded(graph: Graph, names: Collection[str]) -> None:
-    """Raise NetspecError NS209 for a name that is no path of a scope, and not `all`."""
+    """Raise NetspecError NS209 for a name that is neither the path of a scope nor `all`."""
     for name in names:
         if name not in graph.scopes and name != "all":
             _refuse(graph, name)
 
 
 def nodes_of(graph: Graph, part: str, mode: Mode) -> list[Node]:
-    """The nodes of a mode at or below a part, in order; all nodes of a part of which the mode needs none."""
+    """The nodes at or below a part that a mode needs, in order; if it needs none, all nodes of the part."""
     if not part:
         return live_nodes(graph, mode)
 
@@ -78,7 +78,7 @@ def scopes_around(graph: Graph, node: Node) -> list[str]:
 
 
 def _refuse(graph: Graph, name: str) -> NoReturn:
-    """Raise NetspecError NS209 for the name of no part, with what may be meant."""
+    """Raise NetspecError NS209 for an unknown name, with a suggestion."""
     blocks = list(dict.fromkeys(scope.block.name for scope in graph.scopes.values() if scope.block is not None))
     if name in graph.by_path:
         node = graph.by_path[name]

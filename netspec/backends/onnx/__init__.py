@@ -1,1 +1,1 @@
-"""Graphs as ONNX models: lowered op by op, with the weights of a module, a file, or a seed."""
+"""The ONNX backend: exports graphs op by op, with weights of a module, a file or a seed, and runs models."""

@@ -1,4 +1,4 @@
-"""NumPy's files: arrays read from `.npy`, and outputs written to `.npz`."""
+"""Reads arrays from NumPy's `.npy` files, and writes outputs to `.npz` files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netspec.version import PRODUCER
 
 
 def read_array(path: Path) -> Array:
-    """The array in a file `.npy`. Raises NetspecError NS503 for any other file; pickled objects are never loaded."""
+    """The array in a `.npy` file. Raises NetspecError NS503 for any other file; pickled objects are never loaded."""
     if not path.is_file():
         what = no_file(path)
         fail("NS503", f"{path} is no file: it is {what}" if what else f"there is no file {path}")
@@ -27,14 +27,14 @@ def read_array(path: Path) -> Array:
 
 
 def write_arrays(outputs: Sequence[Mapping[str, Array]], path: Path) -> None:
-    """Write the outputs of one run or several as a file `.npz`; those of several runs are joined along the batch.
+    """Write the outputs of one or more runs to a `.npz` file; several runs are joined along the batch.
 
     Raises NetspecError NS503 where an output has different sizes in different runs.
     """
     with zipfile.ZipFile(path, "w") as archive:
         archive.comment = PRODUCER.encode()
         for name in outputs[0]:
-            # `numpy.savez` takes names as keywords, of which it has some itself.
+            # `numpy.savez` takes arrays as keyword arguments, so an output can't be called `file`.
             with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                 np.lib.format.write_array(file, _joined(name, [run[name] for run in outputs]), allow_pickle=False)
 

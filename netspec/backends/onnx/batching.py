@@ -1,4 +1,4 @@
-"""Batches in chunks: whether samples are independent, and how many fit into memory at a time."""
+"""Cuts batches into chunks: decides if samples are independent, and how many fit into memory at a time."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from netspec.graph.walk import live_nodes
 
 
 class Batching:
-    """How batches of a model may be cut, by the spec in its metadata; without one they are not."""
+    """Decides how batches of a model are cut, by the spec in its metadata; without a spec they are not cut."""
 
     def __init__(self, metadata: Mapping[str, str], budget: int) -> None:
-        """`budget` is how many bytes the values between layers may take."""
+        """`budget` is the number of bytes that the values between layers may take."""
         self._metadata = metadata
         self._budget = budget
         self._chunk_sizes: dict[tuple[tuple[int, ...], ...], int] = {}
-        """By the shapes of the inputs without the batch."""
+        """The sizes of chunks, by the shapes of the inputs without the batch."""
 
     @cached_property
     def graph(self) -> Graph | None:
-        """The graph that the model was exported from; None where no spec of it can be read."""
+        """The graph that the model was exported from; None if its metadata has no valid spec."""
         try:
             return graph_in(self._metadata, "the model")
         except (NetspecError, KeyError):
@@ -34,9 +34,9 @@ class Batching:
 
     @cached_property
     def samples_are_independent(self) -> bool:
-        """Whether each sample's outputs follow from its own inputs, so that a batch may be run in chunks.
+        """Whether the outputs of a sample depend on its own inputs only, so that a batch may be run in chunks.
 
-        They do if every op says `per_sample`, the batch is the first axis of all values, and no other size depends on
+        This is so if every op is `per_sample`, the batch is the first axis of all values, and no other size depends on
         the batch or on the data.
         """
         if self.graph is None:
@@ -51,18 +51,18 @@ class Batching:
         return of_values <= of_inputs and all(node.op.per_sample(*self.graph.input_types(node)) for node in nodes)
 
     def chunk_size(self, arrays: Mapping[str, Array]) -> int:
-        """How many samples of the size of these inputs fit into the budget; at least 1."""
+        """The number of samples like those in `arrays` that fit into the budget; at least 1."""
         shapes = _shapes(arrays)
         if shapes not in self._chunk_sizes:
             self._chunk_sizes[shapes] = max(1, self._budget // max(self._bytes(arrays), 1))
         return self._chunk_sizes[shapes]
 
     def limit(self, arrays: Mapping[str, Array], number: int) -> None:
-        """Note how many samples of the size of these inputs are tried next, since more did not fit."""
+        """Set the number of samples like those in `arrays` that are tried next, since more did not fit."""
         self._chunk_sizes[_shapes(arrays)] = number
 
     def _bytes(self, arrays: Mapping[str, Array]) -> int:
-        """The bytes of the values between layers for one sample; 0 where they are unknown."""
+        """The bytes of the values between layers for one sample; 0 if they are unknown."""
         if self.graph is None:
             return 0
         sizes = {

@@ -1,4 +1,4 @@
-"""Runs on a GPU: values bound to its memory, and a CUDA graph for each small size of batches."""
+"""Runs a session on a GPU, with a CUDA graph for each small batch size."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from netspec.backends.onnx.narrow import Array
 from netspec.backends.onnx.signature import ModelValue
 
 LARGEST_GRAPH = 32
-"""The largest batch that is run as a CUDA graph: larger ones take much longer than launching their kernels."""
+"""The largest batch that is run as a CUDA graph; for larger ones the time to launch kernels does not matter."""
 MAX_GRAPHS = 8
-"""How many sizes of batches have a graph, each of which holds memory for its inputs and outputs."""
+"""The largest number of graphs, one for each batch size; each holds memory for inputs and outputs."""
 _NO_GRAPH = "-1"
 """The id that tells ONNX Runtime to run without a graph."""
 
 
 class CudaRunner:
-    """Runs a session on a GPU, always in one thread: ONNX Runtime captures a graph anew for each thread."""
+    """Runs a session on a GPU, always in the same thread, since ONNX Runtime captures a graph per thread."""
 
     def __init__(
         self, runtime: Any, session: Any, outputs: Mapping[str, ModelValue], *, graphs: bool, device_id: int = 0
@@ -32,7 +32,7 @@ class CudaRunner:
         self._graphs = graphs
         self._max_graphs = MAX_GRAPHS if graphs else 0
         self._captured: dict[int, BoundRun] = {}
-        """By the size of the batch."""
+        """The captured graphs, by batch size."""
         self._thread = ThreadPoolExecutor(1, "netspec-cuda")
 
     def run(self, arrays: Mapping[str, Array]) -> list[Array]:
@@ -48,7 +48,7 @@ class CudaRunner:
                 bound.run()
                 outputs = bound.outputs()
             except Exception:
-                # It can't be captured, or there is no memory for its inputs and outputs: it runs without a graph.
+                # The graph can't be captured, or there is no memory for its inputs and outputs.
                 self._max_graphs = 0
                 self._captured.clear()
             else:
@@ -57,7 +57,7 @@ class CudaRunner:
         return self._run_unbound(arrays)
 
     def _run_unbound(self, arrays: Mapping[str, Array]) -> list[Array]:
-        """Run without a graph, with memory for this run alone."""
+        """Run without a graph, with memory that is freed after the run."""
         binding = self.session.io_binding()
         for name, array in arrays.items():
             binding.bind_ortvalue_input(name, self.on_gpu(array))
@@ -71,7 +71,7 @@ class CudaRunner:
         return self.runtime.OrtValue.ortvalue_from_numpy(array, "cuda", self.device_id)
 
     def options(self, graph: str) -> Any:
-        """Options of a run; `graph` is the id of its CUDA graph, if the session has graphs."""
+        """The options of a run; `graph` is the id of its CUDA graph, if the session has graphs."""
         options = self.runtime.RunOptions()
         if self._graphs:
             options.add_run_config_entry("gpu_graph_id", graph)
@@ -79,7 +79,7 @@ class CudaRunner:
 
 
 class BoundRun:
-    """Runs for one size of batches: inputs and outputs stay at one place on the GPU, as replays of a graph need it."""
+    """A CUDA graph for one batch size, with inputs and outputs at fixed addresses, which a replay requires."""
 
     def __init__(self, runner: CudaRunner, arrays: Mapping[str, Array], graph: str) -> None:
         self._session = runner.session
@@ -112,5 +112,5 @@ class BoundRun:
 
 
 def batch_of(arrays: Mapping[str, Array]) -> int:
-    """The size of the batch: the first size of the first input that has one, else 1."""
+    """The batch size: the first size of the first input that is no scalar, else 1."""
     return next((array.shape[0] for array in arrays.values() if array.ndim), 1)

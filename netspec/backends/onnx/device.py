@@ -1,4 +1,4 @@
-"""The device on which ONNX Runtime runs a model: a GPU with CUDA where there is one, else the CPU."""
+"""Chooses the device on which ONNX Runtime runs a model: a GPU with CUDA if there is one, else the CPU."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _DRIVER = "nvcuda.dll" if _WINDOWS else "libcuda.so.1"
 _PROVIDER = "onnxruntime_providers_cuda.dll" if _WINDOWS else "libonnxruntime_providers_cuda.so"
 
 
-def choose_device(runtime: Any, wanted: Device | None) -> tuple[Device, str]:
-    """The device to run on; if that is the CPU because CUDA can't be used, also why, else "".
+def choose_device(runtime: Any, requested: Device | None) -> tuple[Device, str]:
+    """The device to run on, and the reason why CUDA can't be used, or "".
 
-    ONNX Runtime lists CUDA wherever its package was built for it, and falls back to the CPU without an error: so what
-    CUDA needs is checked first. Raises NetspecError NS602 where CUDA was asked for and can't be used.
+    ONNX Runtime lists CUDA wherever its package was built for it, and falls back to the CPU without an error. So the
+    driver and libraries are checked first. Raises NetspecError NS602 if CUDA was requested and can't be used.
     """
-    if wanted not in (None, *get_args(Device)):
-        fail("NS602", f"there is no device `{wanted}`", help=f"there are {choices(get_args(Device))}")
-    if wanted == "cpu":
+    if requested not in (None, *get_args(Device)):
+        fail("NS602", f"there is no device `{requested}`", help=f"there are {choices(get_args(Device))}")
+    if requested == "cpu":
         return "cpu", ""
     problem = cuda_problem(runtime)
-    if problem and wanted == "cuda":
+    if problem and requested == "cuda":
         fail("NS602", f"CUDA can't be used: {problem}", help="leave the device out, and the CPU is taken")
     return ("cpu", problem) if problem else ("cuda", "")
 
 
 def cuda_problem(runtime: Any) -> str:
-    """Why CUDA can't be used on this machine; "" where it can."""
+    """The reason why CUDA can't be used on this machine; "" if it can."""
     if CUDA not in runtime.get_available_providers():
         return "the installed package of ONNX Runtime is the one for CPUs"
     driver = _load(_DRIVER)
@@ -48,7 +48,7 @@ def cuda_problem(runtime: Any) -> str:
         return "the NVIDIA driver finds no GPU"
     provider = str(Path(runtime.__file__).parent / "capi" / _PROVIDER)
     if isinstance(_load(provider), str):
-        # Its libraries may be in Python packages, where the system does not look; torch brings most of them.
+        # CUDA's libraries may be in Python packages, such as those that torch installs, where the system does not look.
         with redirect_stdout(StringIO()):
             runtime.preload_dlls()
     missing = _load(provider)
@@ -60,7 +60,7 @@ def cuda_problem(runtime: Any) -> str:
 
 
 def _load(library: str) -> Any:
-    """A shared library; a string that says why, where it can't be loaded."""
+    """A shared library, or the error message, a string, if it can't be loaded."""
     try:
         return ctypes.CDLL(library)
     except OSError as error:
@@ -70,8 +70,8 @@ def _load(library: str) -> Any:
 def providers(device: Device, *, fixed: bool, graph: bool, options: dict[str, str]) -> list[Any]:
     """ONNX Runtime's providers for a device, with options that suit networks of convolutions.
 
-    `fixed`: all sizes but the batch are fixed, so that a search for the fastest algorithm of each convolution pays.
-    `graph`: runs are captured as CUDA graphs. `options` are further options of the CUDA provider.
+    `fixed` says that all sizes except the batch are fixed, so that searching the fastest algorithm for each convolution
+    pays off. `graph` says that runs are captured as CUDA graphs. `options` are passed on to the CUDA provider.
     """
     if device == "cpu":
         return [CPU]

@@ -1,4 +1,4 @@
-"""Exporting a graph and its weights as an ONNX model for inference."""
+"""Exports a graph and its weights as an ONNX model for inference."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from netspec.passes.strip_dropout import strip_dropout
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """The size of a written model, and what was done to the graph on the way.
+    """A report on a written model: its size, and the changes to the graph on the way.
 
-    `explained` are the sentences of the passes, what they declined included; `lost` says which numbers half precision
-    is too coarse for.
+    `explained` are sentences about what passes did and declined; `lost` are sentences about numbers for which half
+    precision is too coarse.
     """
 
     nodes: int
@@ -42,7 +42,7 @@ class Exported:
 
 
 def for_inference(graph: Graph, fold: bool = True) -> Transformed:
-    """The graph that is exported: what inference needs, without dropout, and with batch norms folded if `fold`."""
+    """The graph to export: without training outputs and dropout, and with batch norms folded if `fold`."""
     outputs = tuple([o for o in graph.outputs if o.mode == "inference"])
     transformed = Transformed(replace(graph, outputs=outputs)).then(strip_dropout)
     return transformed.then(fold_batch_norm) if fold else transformed
@@ -58,11 +58,11 @@ def export(
     opset: int = OPSETS[-1],
     seed: int | None = None,
 ) -> Exported:
-    """Write a graph and its weights, by the graph's keys, as an ONNX model.
+    """Write a graph as an ONNX model; `weights` have the graph's keys.
 
-    More than 2 GB of weights go to the file of the same name with `.data` after it. `seed` is noted in the model if
-    the weights were made from one. Raises NetspecError NS401 for an op that ONNX has no form for, and NS501 where
-    weights are missing, or are beyond what the model's dtype holds.
+    More than 2 GB of weights go to a second file, with `.data` after the name. `seed` is noted in the model if the
+    weights were drawn from one. Raises NetspecError NS401 for an op that has no form in ONNX, and NS501 for weights
+    that are missing, or too large for the model's dtype.
     """
     if opset not in OPSETS:
         fail("NS401", f"opset {opset} is not written: {choices(map(str, OPSETS))} is")
@@ -86,7 +86,7 @@ def export(
 
 
 def _as_in_model(array: Array, lowered: Lowered, key: str) -> Array:
-    """A weight in its dtype in the model; refused where that dtype can't hold it."""
+    """A weight in the dtype that it has in the model. Raises NetspecError NS501 if that dtype can't hold it."""
     try:
         narrow = lowered.narrow.narrow(array, lowered.weights[key].dtype, key)
     except TooLarge as error:
@@ -101,6 +101,6 @@ def _as_in_model(array: Array, lowered: Lowered, key: str) -> Array:
 
 
 def _explained(transformed: Transformed) -> tuple[str, ...]:
-    """Sentences about what the passes did, and what they declined."""
+    """Sentences about what the passes did and declined."""
     declined = [f"`{path}` stays: {reason}" for path, reason in transformed.declined.items()]
     return (*transformed.done, *declined)

@@ -1,4 +1,4 @@
-"""The functions of torch.nn.init with NumPy: arrays filled with random or fixed numbers."""
+"""The functions of `torch.nn.init`, implemented with NumPy."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from netspec.backends.onnx.narrow import Array
 from netspec.types import Filling, Init
 
 _PIECE = 2**20
-"""How many random numbers are drawn at a time."""
+"""The number of random numbers that are drawn at a time."""
 
 
 def filled(filling: Filling, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
-    """An array, filled by a function of torch.nn.init, or with a number or numbers, in float32."""
+    """An array in float32, filled by a function of `torch.nn.init`, with a number, or with given numbers."""
     if isinstance(filling, Init):
         return _FUNCTIONS[filling.function](shape, generator, **filling.options)
     return np.broadcast_to(np.asarray(filling, dtype="float32"), shape)
 
 
 def _drawn(shape: tuple[int, ...], draw: Callable[[int], Array]) -> Array:
-    """Random numbers, drawn in float64 piece by piece, so that a large weight is held once and in float32."""
+    """Random numbers in float32, drawn in float64 piece by piece, so that a large weight needs no float64 copy."""
     numbers = np.empty(prod(shape), dtype="float32")
     for start in range(0, numbers.size, _PIECE):
         piece = numbers[start : start + _PIECE]
@@ -31,7 +31,7 @@ def _drawn(shape: tuple[int, ...], draw: Callable[[int], Array]) -> Array:
 
 
 def _fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """`fan_in` and `fan_out`: the inputs and outputs of a unit, as torch counts them."""
+    """`fan_in` and `fan_out`: the numbers of inputs and outputs of a unit, as torch counts them."""
     size = prod(shape[2:])
     return shape[1] * size, shape[0] * size
 
@@ -59,7 +59,7 @@ def _trunc_normal(
             if not outside.any():
                 break
             numbers[outside] = g.normal(mean, std, int(outside.sum()))
-        # Bounds far from the mean are hardly ever met by drawing again.
+        # If the bounds are far from the mean, drawing again hardly ever succeeds.
         return numbers.clip(a, b)
 
     return _drawn(shape, draw)
@@ -88,7 +88,7 @@ def _kaiming(normal: bool) -> Callable[..., Array]:
 
 
 def _spread(shape: tuple[int, ...], g: np.random.Generator, std: float, normal: bool) -> Array:
-    """Numbers of mean 0 and this standard deviation, normal or uniform."""
+    """Random numbers with mean 0 and a standard deviation, normal or uniform."""
     return _normal(shape, g, 0.0, std) if normal else _uniform(shape, g, -sqrt(3) * std, sqrt(3) * std)
 
 
@@ -135,4 +135,4 @@ _FUNCTIONS: dict[str, Callable[..., Array]] = {
     "ones": _constant(1.0),
     "zeros": _constant(0.0),
 }
-"""By the names of functions of torch.nn.init, without the underscore, their counterparts here."""
+"""The implementations, by names of functions of `torch.nn.init` without the underscore."""

@@ -1,4 +1,4 @@
-"""Importing a model that netspec exported: its spec, its graph and its weights."""
+"""Imports a model that netspec exported: its spec, its graph and its weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from netspec.version import PRODUCER
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """The content of a model: the text of its spec, the graph of that, and the weights by the graph's keys."""
+    """The content of a model: the text of its spec, the spec's graph, and the weights by the graph's keys."""
 
     text: str
     graph: Graph
@@ -29,9 +29,9 @@ class Imported:
 
 
 def import_model(path: Path) -> Imported:
-    """Read the spec and the weights of an ONNX file that netspec wrote, and check its nodes against the spec.
+    """Read the spec and weights of an ONNX file that netspec wrote, and check that its nodes are those of the spec.
 
-    Raises NetspecError NS502 for a file that another program wrote, or one that was changed since.
+    Raises NetspecError NS502 for a file that another program wrote, or that was changed since.
     """
     model = read_model(path)
     metadata = metadata_in(model, path)
@@ -49,8 +49,8 @@ def import_model(path: Path) -> Imported:
         _refuse(path, changed)
     initializers = initializers_of(model, path)
     for constant in lowered.constants:
-        wanted = numpy_helper.to_array(constant)
-        if constant.name not in initializers or not np.array_equal(initializers[constant.name], wanted):
+        expected = numpy_helper.to_array(constant)
+        if constant.name not in initializers or not np.array_equal(initializers[constant.name], expected):
             _refuse(path, f"the constant `{constant.name}` is another, or missing")
     weights: dict[str, Array] = {}
     for key, weight in lowered.weights.items():
@@ -67,16 +67,16 @@ def _refuse(path: Path, change: str) -> NoReturn:
     fail("NS502", f"{path} is not what its spec says: {change}", help=help)
 
 
-def _first_change(nodes: list[onnx.NodeProto], expected: list[onnx.NodeProto]) -> str:
-    """The first node that differs from the one that the spec gives, in words; "" where none does."""
-    for node, wanted in zip(nodes, expected, strict=False):
-        if _computation(node) != _computation(wanted):
-            return f"where `{wanted.name}` was stands another node, {node.op_type} {node.name}"
-    return "" if len(nodes) == len(expected) else f"it has {len(nodes):,} nodes, and its spec {len(expected):,}"
+def _first_change(nodes: list[onnx.NodeProto], lowered: list[onnx.NodeProto]) -> str:
+    """A clause about the first node that differs from the nodes lowered from the spec; "" if all are equal."""
+    for node, expected in zip(nodes, lowered, strict=False):
+        if _computation(node) != _computation(expected):
+            return f"where `{expected.name}` was stands another node, {node.op_type} {node.name}"
+    return "" if len(nodes) == len(lowered) else f"it has {len(nodes):,} nodes, and its spec {len(lowered):,}"
 
 
 def _computation(node: onnx.NodeProto) -> bytes:
-    """A node as bytes, without metadata and documentation, and with its attributes in order."""
+    """The serialised computation of a node: without metadata and documentation, and with sorted attributes."""
     plain = onnx.NodeProto()
     plain.CopyFrom(node)
     plain.ClearField("metadata_props")

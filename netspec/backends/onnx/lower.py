@@ -1,4 +1,4 @@
-"""Lowering: a graph as ONNX nodes, op by op, with readable names. Weights are named, and added when it is written."""
+"""Lowers a graph to ONNX nodes, op by op, with readable names. Weights are only named; `write` adds them."""
 
 from __future__ import annotations
 
@@ -24,38 +24,38 @@ from netspec.types import Tensor, Weight
 IR_VERSION = 10
 FLOAT = "float32"
 OPSETS = (20, 21)
-"""Opsets that ONNX Runtime's CUDA provider and TensorRT run whole; for opset 22 there is no CUDA kernel of MaxPool."""
+"""The opsets that ONNX Runtime's CUDA provider and TensorRT fully support; opset 22 lacks a CUDA MaxPool."""
 
 
 @dataclass(slots=True)
 class Lowered:
-    """The ONNX nodes of a graph in inference, with their constants and the weights that they name."""
+    """The ONNX nodes of a graph for inference, with their constants and the weights that they refer to."""
 
     nodes: list[onnx.NodeProto]
     weights: dict[str, Weight]
-    """By their keys in the state dict, which are the names of initializers."""
+    """The weights by their keys in the state dict, which are the names of initializers."""
     constants: list[onnx.TensorProto]
     inputs: list[onnx.ValueInfoProto]
     outputs: list[onnx.ValueInfoProto]
     values: list[onnx.ValueInfoProto] = field(default_factory=list[onnx.ValueInfoProto])
     sums: dict[str, float] = field(default_factory=dict[str, float])
-    """By the keys of weights, the number that an op adds to them, such as `eps`: half precision must keep the sums."""
+    """By the key of a weight, the number that an op adds to it, such as `eps`: half precision must keep the sum."""
     narrow: Narrowing = field(default_factory=Narrowing)
-    """Counts the numbers that half precision is too coarse for: of constants now, of weights when they are written."""
+    """Counts numbers for which half precision is too coarse: in constants now, in weights when they are written."""
 
 
 def lower(graph: Graph, opset: int = OPSETS[-1], *, half: bool = False) -> Lowered:
-    """Lower the nodes that the outputs in inference need.
+    """Lower the nodes that the outputs of inference need.
 
-    A node is called after its path and its ONNX op, `/layer1/0/conv1/Conv`, and the value it gives after the path.
-    With `half`, floats are float16 in between, but around nodes that need float32, and inputs and outputs keep their
-    dtypes. Raises NetspecError NS401 at the place of an op that has no form in ONNX.
+    An ONNX node is named after its path and op, `/layer1/0/conv1/Conv`, and its output after the path. With `half`,
+    floats are float16 between the inputs and outputs, which keep their dtypes, except around nodes that need float32.
+    Raises NetspecError NS401, at the place of the step, for an op that has no form in ONNX.
     """
     return _Lowering(graph, opset, half).run()
 
 
 class _Lowering:
-    """Lowers one node after another; rules of ops get it as their OnnxWriter."""
+    """Lowers one node after another. The rules `onnx` of ops get it as their `OnnxWriter`."""
 
     def __init__(self, graph: Graph, opset: int, half: bool) -> None:
         self.opset = opset
@@ -68,28 +68,28 @@ class _Lowering:
         """The names of inputs and outputs."""
         self.check_boundary()
         self.taken = self.boundary | graph.state().keys()
-        """The names of inputs, outputs and weights: a parameter has the name of its step."""
+        """Names that no other value can have: those of inputs, outputs and weights."""
         self.names: dict[str, str] = {i.name: i.name for i in graph.inputs}
-        """The names of the graph's values in the model."""
+        """By value of the graph, its name in the model."""
         self.value_types: dict[str, Tensor] = {i.name: i.type for i in graph.inputs}
-        """The types of the graph's values in the model."""
+        """By value of the graph, its type in the model."""
         self.types: dict[str, Tensor] = {i.name: i.type for i in graph.inputs}
-        """The types of names in the model, which it says."""
+        """By name in the model, its type, which is written to the model."""
         self.casts: dict[tuple[str, str], str] = {}
-        """By the names of values, and dtypes, the names of their casts."""
+        """By name in the model and dtype, the name of the cast value."""
         self.nodes: list[onnx.NodeProto] = []
         self.weights: dict[str, Weight] = {}
         self.constants: dict[tuple[str, tuple[int, ...], bytes], onnx.TensorProto] = {}
-        """By their dtypes, shapes and bytes."""
+        """The constants, by dtype, shape and bytes."""
         self.coarse: dict[str, float] = {}
-        """The constants that their dtype is too coarse to multiply with, and their numbers."""
+        """Constants that are too inexact in their dtype to multiply with, with their exact numbers."""
         self.sums: dict[str, float] = {}
         self.narrow = Narrowing()
         self.node: Node
         self.entering: list[tuple[str, Tensor]] = []
-        """The names and types of the inputs of the node, as its rule gets them."""
+        """The names and types of the current node's inputs, as its rule gets them."""
         self.counts: dict[str, int] = {}
-        """How many nodes of each ONNX op the rule of the current node has added."""
+        """The number of ONNX nodes that the rule of the current node has added, by ONNX op."""
 
     def run(self) -> Lowered:
         for i in self.graph.inputs if self.half else ():
@@ -114,7 +114,7 @@ class _Lowering:
         )
 
     def check_boundary(self) -> None:
-        """Refuse inputs whose dtypes ONNX has no ops for, and outputs that share a name with an input or a weight."""
+        """Raise NetspecError NS401 for inputs of dtypes without ONNX ops, and outputs named like an input or weight."""
         inputs, weights = {i.name for i in self.graph.inputs}, self.graph.state().keys()
         for i in self.graph.inputs:
             if i.type.dtype not in ONNX_DTYPES:
@@ -129,7 +129,7 @@ class _Lowering:
                 fail("NS401", message, o.span, help="give the output another name in `outputs`")
 
     def lower(self, node: Node) -> None:
-        """Lower a node of the graph by the rule of its op, and name its values."""
+        """Lower a node of the graph by the rule of its op, and name its outputs."""
         self.node, self.counts = node, {}
         self.entering = [self.enter(value, number) for number, value in enumerate(node.inputs)]
         before = len(self.nodes)
@@ -146,7 +146,7 @@ class _Lowering:
             raise located(fault, node.path, node.span) from None
         for (value, inferred), computed in outputs:
             name = value.replace(":", "/")
-            # A rule may return a value that it was given, such as an identity's input.
+            # A rule may return one of its inputs, as that of an identity does.
             is_new = any(computed in added.output for added in self.nodes[before:])
             if is_new and computed not in self.types:
                 name = name if name not in self.taken else f"{name}/{node.op.opname}"
@@ -156,28 +156,28 @@ class _Lowering:
             self.names[value] = name if is_new else computed
 
     def stored(self, type: Tensor) -> Tensor:
-        """A type as the node that is lowered has it in the model: in half precision with the floats that it needs."""
+        """A type in the dtype in which the current node computes: with `half`, floats are float16 or float32."""
         if not self.half or type.dtype not in (FLOAT, HALF):
             return type
         return replace(type, dtype=FLOAT if self.node.path in self.wide else HALF)
 
     def enter(self, value: str, number: int) -> tuple[str, Tensor]:
-        """The name and type of an input of the node that is lowered, in the dtype that it computes in."""
+        """The name and type of an input of the current node, cast to the dtype in which the node computes."""
         name, type, reads = self.names[value], self.value_types[value], self.node.op.reads
-        wanted = self.stored(type)
-        if wanted.dtype == type.dtype or (reads is not None and number >= reads):
+        stored = self.stored(type)
+        if stored.dtype == type.dtype or (reads is not None and number >= reads):
             return name, type
-        return self.cast_to(name, wanted, f"/{value.replace('.', '/').replace(':', '/')}/Cast_{wanted.dtype}"), wanted
+        return self.cast_to(name, stored, f"/{value.replace('.', '/').replace(':', '/')}/Cast_{stored.dtype}"), stored
 
     def cast_to(self, name: str, type: Tensor, node: str) -> str:
-        """The name of a value in another dtype; a node of a name casts it, once for all that read it."""
+        """The name of a value cast to another dtype; `node` names the Cast node, which all readers share."""
         if (name, type.dtype) not in self.casts:
             self.casts[name, type.dtype] = f"{name}/{type.dtype}"
             self.cast(name, f"{name}/{type.dtype}", node, type)
         return self.casts[name, type.dtype]
 
     def rename(self, old: str, new: str, since: int) -> None:
-        """Rename a value in the ONNX nodes from a number on."""
+        """Rename a value in the ONNX nodes from index `since` on."""
         for node in self.nodes[since:]:
             for names in (node.input, node.output):
                 for place, name in enumerate(names):
@@ -185,7 +185,7 @@ class _Lowering:
                         names[place] = new
 
     def name_output(self, o: Output, computed: set[str]) -> None:
-        """Give a value the name of its output; one that is an input or another output too is copied.
+        """Rename an output's value to the output's name; a value that is also an input or another output is copied.
 
         `computed` are the names of values that nodes compute.
         """
@@ -202,24 +202,24 @@ class _Lowering:
             self.nodes.append(helper.make_node("Identity", [name], [o.name], name=f"/{o.name}/Identity"))
 
     def cast(self, old: str, new: str, node: str, type: Tensor) -> None:
-        """Add a node of a name that casts a value to a type."""
+        """Add a Cast node with a name, which casts the value `old` to a type as the value `new`."""
         self.nodes.append(helper.make_node("Cast", [old], [new], name=node, to=ONNX_DTYPES[type.dtype]))
         if new not in self.boundary:
             self.types[new] = type
 
     @property
     def first(self) -> Tensor:
-        """The type of the first input of the node that is lowered, in the dtype that the node computes in."""
+        """The type of the current node's first input, in the dtype in which the node computes."""
         return self.stored(self.entering[0][1])
 
-    # What follows is what rules call: see `netspec.types.OnnxWriter`.
+    # The interface for rules of ops: see `netspec.types.OnnxWriter`.
 
     def type(self, value: str) -> Tensor:
-        """The type of a value that enters the rule."""
+        """The type of an input of the rule."""
         return dict(self.entering)[value]
 
     def weight(self, name: str, plus: float = 0.0) -> str:
-        """A weight of the op, by its name in the rule `weights`; floats are those that the op computes in."""
+        """The name of a weight of the op, by its name in the rule `weights`, in the dtype in which the op computes."""
         weight = {w.name: w for w in self.graph.weights(self.node)}[name]
         key = weight.key(self.node.weights_of)
         dtype = weight.dtype
@@ -229,12 +229,12 @@ class _Lowering:
         if plus:
             self.sums[key] = plus
         if stored.dtype != dtype:
-            # It is shared by two nodes, of which one needs float32.
+            # Two nodes share the weight, and one of them needs float32.
             return self.cast_to(key, Tensor(weight.shape, dtype), f"/{key.replace('.', '/')}/Cast_{dtype}")
         return key
 
     def constant(self, value: Any, dtype: str = "int64", shape: tuple[int, ...] | None = None) -> str:
-        """The name of a constant, which all nodes that need it share; the dtype "like" is that of the op's input."""
+        """The name of a constant, which all nodes share; the dtype "like" is that of the op's input."""
         if dtype == "like":
             dtype = self.first.dtype
         wide = "float64" if dtype.startswith("float") else dtype
@@ -253,13 +253,13 @@ class _Lowering:
         return name
 
     def out_of_range(self, error: TooLarge, value: Any) -> RuleError:
-        """An error that says why a number can't be in the model, with the name of the attribute that has this value."""
+        """The error for a number that the model can't hold, which names the attribute with this value."""
         op = self.node.op
         names = [f"`{name}` is" for name in type(op).model_fields if getattr(op, name) == value]
         return RuleError(f"{(names or [f'`{op.opname}` needs'])[0]} {error}", code="NS401", help=error.help)
 
     def __getattr__(self, op_type: str) -> Callable[..., Any]:
-        """A function that adds a node of an ONNX op: `writer.Relu(x)` returns the name of its value."""
+        """A function that adds a node of an ONNX op: `writer.Relu(x)` returns the name of its output."""
         if not op_type[:1].isupper():
             raise AttributeError(op_type)
 
@@ -279,7 +279,7 @@ class _Lowering:
         return add
 
     def need_in_range(self, op_type: str, inputs: Sequence[str], attributes: Mapping[str, Any]) -> None:
-        """Refuse numbers of a node that its dtype can't hold, and factors that it is too coarse for."""
+        """Raise RuleError for attributes that the node's dtype can't hold, and for factors that become too inexact."""
         half = self.first.dtype == HALF
         for value in attributes.values():
             if isinstance(value, float):
@@ -294,10 +294,10 @@ class _Lowering:
                 raise RuleError(what, code="NS401", help=help)
 
     def origin(self) -> dict[str, str]:
-        """The metadata of an ONNX node: the path, the op and the line of the spec that it comes from."""
+        """The metadata of an ONNX node: the path, op and line of the spec from which it was lowered."""
         origin = {"netspec.path": self.node.path, "netspec.op": self.node.op.opname}
         if self.node.span is not None:
-            # The folder of the file is nobody's business.
+            # The folder of the spec is private.
             origin["netspec.at"] = self.node.span.place.replace("\\", "/").rpartition("/")[2]
         return origin
 
@@ -313,7 +313,7 @@ ONNX_DTYPES = {
 
 
 def _shown(array: Array) -> str:
-    """A constant as part of a name, `2/0,-1` or `3x64/1.0`; "" where it has many elements that differ."""
+    """A constant as part of a name, such as `2/0,-1` or `3x64/1.0`; "" if it has many different elements."""
     elements = [str(element) for element in array.flatten().tolist()]
     if len(elements) > 8 and len(set(elements)) > 1:
         return ""

@@ -1,4 +1,4 @@
-"""The metadata of a model: its spec, the preprocessing of images, and the labels of classes."""
+"""Writes and reads the metadata of a model: its spec, the preprocessing of images, and the labels of classes."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from netspec.version import VERSION
 
 _PREPROCESS, _LABELS = "netspec.preprocess", "netspec.labels"
 SEED = "netspec.seed"
-"""The key of the seed of weights that are random."""
+"""The key of the seed, for weights that were drawn from one."""
 
 
 def metadata_of(graph: Graph) -> dict[str, str]:
-    """The metadata of a graph's model: title, source, hash, preprocessing, labels, and the graph's spec."""
+    """The metadata for the model of a graph: version, hash, title, source, preprocessing, labels, and spec."""
     from netspec.backends.yaml import to_yaml
 
     metadata = {"netspec.version": VERSION, "netspec.hash": graph.hash()}
     metadata.update({f"netspec.{k}": v for k, v in (("title", graph.title), ("source", graph.source)) if v})
     preprocess = {i.name: i.preprocess.to_dict() for i in graph.inputs if i.preprocess is not None}
-    # Without torchvision the names of `imagenet` are unknown here, and may be known where the model runs.
+    # Without torchvision, `imagenet` is kept as a name: the machine that runs the model may have torchvision.
     labels = {o.name: names_of(o.labels) or o.labels for o in graph.outputs if o.labels}
     metadata.update({key: json.dumps(data) for key, data in ((_PREPROCESS, preprocess), (_LABELS, labels)) if data})
     # A graph that no spec can describe is exported without one.
@@ -47,12 +47,12 @@ def metadata_of(graph: Graph) -> dict[str, str]:
 
 
 def graph_in(metadata: Mapping[str, str], model: str) -> Graph:
-    """The graph that a model was exported from. Raises NetspecError if its spec is wrong, KeyError without one."""
+    """The graph that a model was exported from. Raises NetspecError for a wrong spec, and KeyError if it has none."""
     return elaborate(read_spec(Source(f"<{model}: {SPEC_KEY}>", metadata[SPEC_KEY]))).graph
 
 
 def preprocess_in(metadata: Mapping[str, str], path: Path, inputs: Mapping[str, ModelValue]) -> dict[str, Preprocess]:
-    """The preprocessing of images, by the names of inputs. Raises NetspecError NS502 where it is wrong."""
+    """The preprocessing of images, by the names of inputs. Raises NetspecError NS502 for wrong metadata."""
     findings = Findings()
     try:
         definitions = read_preprocess(_entries(metadata, _PREPROCESS, path), inputs, False, findings)
@@ -65,7 +65,7 @@ def preprocess_in(metadata: Mapping[str, str], path: Path, inputs: Mapping[str, 
 
 
 def labels_in(metadata: Mapping[str, str], path: Path, outputs: Mapping[str, ModelValue]) -> dict[str, tuple[str, ...]]:
-    """The labels of classes, by the names of outputs. Raises NetspecError NS502 where they are wrong."""
+    """The labels of classes, by the names of outputs. Raises NetspecError NS502 for wrong metadata."""
     findings = Findings()
     try:
         definitions = read_labels(_entries(metadata, _LABELS, path), outputs, False, findings)
@@ -79,7 +79,7 @@ def labels_in(metadata: Mapping[str, str], path: Path, outputs: Mapping[str, Mod
 
 
 def _entries(metadata: Mapping[str, str], key: str, path: Path) -> Mapping[str, Entry]:
-    """The mapping that a key of the metadata holds as JSON; empty where there is none."""
+    """The mapping that a key of the metadata holds as JSON; empty if the key is missing."""
     if key not in metadata:
         return {}
     data = parse_text(Source(f"{path}: {key}", metadata[key]))
@@ -89,5 +89,5 @@ def _entries(metadata: Mapping[str, str], key: str, path: Path) -> Mapping[str, 
 
 
 def _type(value: ModelValue) -> Tensor:
-    """The type of a value; all sizes that are open become the symbol N."""
+    """The type of a value, with the symbol N for all open sizes."""
     return Tensor(tuple([size if isinstance(size, int) else symbol("N") for size in value.shape]), value.dtype)

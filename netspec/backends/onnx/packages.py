@@ -1,4 +1,4 @@
-"""Importing ONNX Runtime, of whose packages exactly one must be installed."""
+"""Imports ONNX Runtime, after checking that exactly one of its packages is installed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _INSTALL = (
 
 
 def onnx_runtime() -> Any:
-    """The module `onnxruntime`. Raises MissingPart, with the commands that mend it, where it is not whole.
+    """Import `onnxruntime`. Raises MissingPart, with commands that repair it, if the installation is broken.
 
-    Its packages (onnxruntime, onnxruntime-gpu, ...) hold files of the same names: of two that are installed the last
-    one works, and when one is uninstalled, neither does.
+    Its packages (onnxruntime, onnxruntime-gpu, ...) install files of the same names: if two are installed, the last one
+    works, and once one of them is uninstalled, neither does.
     """
     packages = sorted(set(packages_distributions().get("onnxruntime", ())))
     if len(packages) > 1:

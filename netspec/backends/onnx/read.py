@@ -1,4 +1,4 @@
-"""Reading ONNX files: those that are cut off, or refer to files outside their folder, are refused."""
+"""Reads ONNX files, and refuses those that are truncated or refer to files outside their folder."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from netspec.files import no_file
 from netspec.lazy import LazyMapping
 
 _HALF_BYTE_DTYPES = (TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1)
-"""Dtypes of which a byte holds two values."""
+"""Dtypes with two values in a byte."""
 
 
 def read_model(path: Path) -> onnx.ModelProto:
-    """The model in a file, without weights in files beside it. Raises NetspecError NS502 for a file that holds none."""
+    """The model in a file, without weights in other files. Raises NetspecError NS502 if the file holds no model."""
     if not path.is_file():
         what = no_file(path)
         fail("NS502", f"{path} is no file: it is {what}" if what else f"there is no file {path}")
@@ -37,7 +37,7 @@ def read_model(path: Path) -> onnx.ModelProto:
 
 
 def metadata_in(model: onnx.ModelProto, path: Path) -> dict[str, str]:
-    """The metadata of a model."""
+    """The metadata of a model. Raises NetspecError NS502 if it is not text."""
     metadata: dict[Any, Any] = {entry.key: entry.value for entry in model.metadata_props}
     # Protobuf returns text that is not UTF-8 as bytes.
     if not all(isinstance(text, str) for entry in metadata.items() for text in entry):
@@ -46,14 +46,14 @@ def metadata_in(model: onnx.ModelProto, path: Path) -> dict[str, str]:
 
 
 def check_files_beside(model: onnx.ModelProto, path: Path) -> None:
-    """Refuse a model whose tensors are in files that are not beside it, or are cut off."""
+    """Raise NetspecError NS502 for tensors in files that are missing, truncated, or in another folder."""
     for tensor in _tensors_of(model):
         if tensor.data_location == TensorProto.EXTERNAL:
             _external_place(tensor, path)
 
 
 def _tensors_of(message: Message) -> Iterator[TensorProto]:
-    """Every tensor in a message: initializers, and tensors in attributes, functions and inner graphs."""
+    """All tensors in a message: initializers, and tensors in attributes, functions and inner graphs."""
     for field, value in message.ListFields():
         if field.message_type is None:
             continue
@@ -65,7 +65,7 @@ def _tensors_of(message: Message) -> Iterator[TensorProto]:
 
 
 def initializers_of(model: onnx.ModelProto, path: Path) -> LazyMapping[Array]:
-    """The initializers of a model; those in a file beside it are read from there, each time they are asked for."""
+    """The initializers of a model; those in a second file are read on each access."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
 
     def load(name: str) -> Array:
@@ -81,7 +81,7 @@ def initializers_of(model: onnx.ModelProto, path: Path) -> LazyMapping[Array]:
 
 
 def _external_array(tensor: TensorProto, path: Path) -> Array:
-    """The array of a tensor that stands in a file beside a model."""
+    """The array of a tensor in a second file beside the model."""
     file, begin = _external_place(tensor, path)
     dtype, shape = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.data_type)), tuple(tensor.dims)
     array = np.fromfile(file, dtype, prod(shape), offset=begin)
@@ -91,7 +91,7 @@ def _external_array(tensor: TensorProto, path: Path) -> Array:
 
 
 def _external_place(tensor: TensorProto, path: Path) -> tuple[Path, int]:
-    """The file beside a model that holds a tensor, and its first byte there. A missing or short file is refused."""
+    """The file that holds a tensor, and the tensor's offset. Raises NetspecError NS502 for a missing or short file."""
     try:
         place = {str(entry.key): str(entry.value) for entry in tensor.external_data}
         begin, name = int(place.get("offset", "0")), os.path.normpath(place.get("location") or "..")
@@ -117,6 +117,6 @@ def _external_place(tensor: TensorProto, path: Path) -> tuple[Path, int]:
 
 
 def refuse_model(path: Path, why: str, message: Exception | str = "") -> NoReturn:
-    """Raise NetspecError NS502 for a model: why it can't be used, and the message of a library, if there is one."""
+    """Raise NetspecError NS502: `why` says why the model can't be used, and `message` is a library's, if any."""
     lines = str(message).strip().splitlines()
     fail("NS502", f"{path} can't be used: {why}", notes=[lines[0][:300]] if lines else ())

@@ -1,4 +1,4 @@
-"""Reports on runs of a model: the classes that it sees in images, and its outputs."""
+"""Reports on runs of a model: the classes it predicts for images, and its outputs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RANGE = ("min", "mean", "max")
 
 
 def predictions_report(session: Session, images: Sequence[str], predictions: Sequence[Sequence[Prediction]]) -> Report:
-    """A report on the classes that a model sees in images."""
+    """A report on the classes that a model predicts for images."""
     pairs = list(zip(images, predictions, strict=True))
     rows = [{"image": name, "predictions": [_to_dict(each) for each in classes]} for name, classes in pairs]
     return Report({**_run(session), "images": rows}, lambda: _predictions_table(pairs))
@@ -38,7 +38,7 @@ def _predictions_table(pairs: Sequence[tuple[str, Sequence[Prediction]]]) -> Tab
 
 
 def outputs_report(session: Session, outputs: Sequence[Mapping[str, Array]]) -> Report:
-    """A report on the outputs of a model in one run or several: their shapes, and the range of their values."""
+    """A report on the outputs of one or more runs of a model: their shapes, and the ranges of their values."""
     rows = [
         {
             "output": output,
@@ -53,7 +53,7 @@ def outputs_report(session: Session, outputs: Sequence[Mapping[str, Array]]) -> 
 
 
 def _statistic(array: Array, name: str) -> float | None:
-    """The `min`, `mean` or `max` of an array; None where it has none, or it is not finite."""
+    """The `min`, `mean` or `max` of an array; None if there is none, or if it is not finite."""
     if array.size == 0 or array.dtype.kind not in "fiub":
         return None
     number = float(getattr(array, name)())

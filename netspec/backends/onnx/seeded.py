@@ -1,4 +1,4 @@
-"""Weights from a seed, without torch: filled as the spec says, else as their ops say."""
+"""Draws weights from a seed without torch, by the spec's initialisers, or else by the defaults of the ops."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from netspec.types import Filling, Weight
 
 
 def seeded_weights(graph: Graph, seed: int) -> Mapping[str, Array]:
-    """A state dict from a seed. A weight is made at its access, and depends on the seed and its key alone.
+    """A state dict drawn from a seed. Each weight is drawn on access, and depends only on the seed and its key.
 
-    Raises NetspecError NS501 where neither the spec nor an op of one's own says what fills a weight.
+    Raises NetspecError NS501 if neither the spec nor a custom op says how a weight is filled.
     """
     sources: dict[str, tuple[Weight, Filling]] = {}
     for node in graph.nodes:
@@ -33,7 +33,7 @@ def seeded_weights(graph: Graph, seed: int) -> Mapping[str, Array]:
         try:
             return filled(filling, weight.shape, generator).astype(weight.dtype, copy=False)
         except (LookupError, TypeError, ValueError) as error:
-            # Fillings of specs were checked; an op of one's own may have any.
+            # The spec's fillings were checked, but a custom op may have any.
             shape = shape_text(weight.shape)
             fail("NS501", f"`{key}` of {shape} can't begin as {filling}: {error}", help="its op says so in `start`")
 
@@ -41,7 +41,7 @@ def seeded_weights(graph: Graph, seed: int) -> Mapping[str, Array]:
 
 
 def _filling(node: Node, weight: Weight) -> Filling:
-    """The filling of a weight that the spec gives, else that of its op."""
+    """The filling of a weight: the spec's, or else its op's."""
     filling = node.init.get(weight.called, weight.start)
     if filling is None:
         message = f"op `{node.op.opname}` does not say what its weight `{weight.called}` begins as"

@@ -1,4 +1,4 @@
-"""Session: a model that ONNX Runtime runs, on a GPU where there is one, else on the CPU."""
+"""`Session` runs a model by ONNX Runtime, on a GPU if there is one, else on the CPU."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from netspec.backends.images import ImageLike
 
 _BUDGET: Mapping[Device, int] = {"cpu": 2**30, "cuda": 2**32}
-"""How many bytes the values between layers may take by default; larger batches are run in chunks."""
+"""The bytes that values between layers may take by default; larger batches are run in chunks."""
 _MEMORY_MESSAGE = re.compile(r"allocat|out of memory|alloc_failed|bad_alloc", re.I)
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A class that a network sees in an image: its label ("" where the model has none), its index and probability."""
+    """A predicted class of an image: its label ("" if the model has no labels), index and probability."""
 
     label: str
     index: int
@@ -47,13 +47,13 @@ class _OutOfMemory(NetspecError):
 class Session:
     """A model that ONNX Runtime runs.
 
-    It runs on a GPU with CUDA if there is one, unless `device` is "cpu"; the attributes `device` and `why` tell where
-    it runs, and why on the CPU. Threads may share a session. `memory` is how many bytes the values between layers may
-    take: larger batches are run in chunks, and so are batches that turn out not to fit. `options` are further options
-    of ONNX Runtime's CUDA provider, such as `{"use_tf32": "0"}`.
+    It runs on a GPU with CUDA if there is one, unless `device` is "cpu". The attribute `device` is where it runs, and
+    `why` the reason if that is the CPU. Threads may share a session. `memory` is the number of bytes that values
+    between layers may take: larger batches are run in chunks, as are batches that turn out not to fit. `options` are
+    further options of ONNX Runtime's CUDA provider, such as `{"use_tf32": "0"}`.
 
-    Raises NetspecError NS502 for a file that is no whole model or refers to files outside its folder, NS602 where CUDA
-    is asked for and can't be used, and MissingPart where ONNX Runtime is not installed.
+    Raises NetspecError NS502 for a file that is no complete model or refers to files outside its folder, NS602 if CUDA
+    is requested and can't be used, and MissingPart if ONNX Runtime is not installed.
     """
 
     def __init__(
@@ -83,10 +83,10 @@ class Session:
         self._session, self._cuda = self._open(runtime, device, dict(options or {}))
         self._batching = Batching(self.metadata, _BUDGET[self.device] if memory is None else memory)
 
-    def _open(self, runtime: Any, wanted: Device | None, options: dict[str, str]) -> tuple[Any, CudaRunner | None]:
-        """A session of ONNX Runtime on the device, else on the CPU; and the runner for the GPU, if it is there.
+    def _open(self, runtime: Any, requested: Device | None, options: dict[str, str]) -> tuple[Any, CudaRunner | None]:
+        """Create a session of ONNX Runtime, on the CPU if CUDA fails; also the runner of a session on a GPU.
 
-        `wanted` is the device that was asked for: if it is "cuda", the CPU is no substitute.
+        `requested` is the device that the caller named: if it is "cuda", there is no fallback to the CPU.
         """
         quiet = runtime.SessionOptions()
         quiet.log_severity_level = 4
@@ -96,10 +96,10 @@ class Session:
         for device, graphs in _attempts(self.device, fixed and options.get("enable_cuda_graph") != "0"):
             chosen = providers(device, fixed=fixed, graph=graphs, options=options)
             try:
-                # Its own fallback prints to standard output.
+                # ONNX Runtime's own fallback prints to standard output.
                 session = runtime.InferenceSession(str(self.path), quiet, providers=chosen, enable_fallback=0)
             except Exception as error:
-                # With CUDA graphs: no node may run on the CPU because CUDA has no kernel for it.
+                # CUDA graphs fail if a node has no CUDA kernel and would run on the CPU.
                 reason = _runtime_message(error)
                 continue
             if device == "cuda" and session.get_providers()[0] == CUDA:
@@ -107,17 +107,17 @@ class Session:
                 return session, CudaRunner(runtime, session, self.outputs, graphs=graphs, device_id=number)
         if session is None:
             refuse_model(self.path, "ONNX Runtime refuses it", reason)
-        if wanted == "cuda":
+        if requested == "cuda":
             fail("NS602", "CUDA can't be used: it could not begin", notes=[reason])
         if self.device == "cuda":
             self.device, self.why = "cpu", f"CUDA could not begin: {reason}"
         return session, None
 
     def run(self, inputs: Any = None, /, **named: Any) -> dict[str, Array]:
-        """The outputs by their names, for arrays by the names of inputs: `run(image=x)` or `run({"image": x})`.
+        """Run the model on arrays by the names of inputs, and return its outputs by their names.
 
-        For a model with one input, `run(x)` is enough. Raises NetspecError NS503 for arrays whose names, shapes or
-        dtypes are not the model's.
+        The arrays are passed as `run(image=x)` or `run({"image": x})`, or as `run(x)` if there is one input. Raises
+        NetspecError NS503 for arrays whose names, shapes or dtypes do not fit the model.
         """
         arrays = input_arrays(self.inputs, {**self._by_name(inputs), **named})
         batch = batch_of(arrays)
@@ -127,7 +127,7 @@ class Session:
         return dict(zip(self.outputs, (p[0] if len(p) == 1 else np.concatenate(p) for p in parts), strict=True))
 
     def _by_name(self, inputs: Any) -> Mapping[str, Any]:
-        """Arrays by the names of inputs, from a mapping, or the array of the only input."""
+        """Arrays by the names of inputs, from such a mapping or from the array of the only input."""
         if inputs is None:
             return {}
         if isinstance(inputs, Mapping):
@@ -138,7 +138,7 @@ class Session:
         return dict.fromkeys(self.inputs, inputs)
 
     def _in_chunks(self, arrays: Mapping[str, Array], batch: int) -> list[list[Array]]:
-        """The outputs of each chunk of a batch; a chunk that does not fit into memory is halved."""
+        """Run a batch in chunks, and return the outputs of each; chunks that do not fit into memory are halved."""
         outputs: list[list[Array]] = []
         begin, size = 0, min(self._batching.chunk_size(arrays), batch)
         while begin < batch:
@@ -164,9 +164,9 @@ class Session:
             fail("NS502", f"{self.path} failed", notes=[_runtime_message(error)])
 
     def images(self, images: ImageLike | Sequence[ImageLike]) -> dict[str, Array]:
-        """The input of a model for one image or a list: each a file, an image of Pillow, or an array of pixels.
+        """Prepare one image or a list as the model's input; an image is a file, a Pillow image, or an array of pixels.
 
-        Raises NetspecError NS503 for anything else, and for a model that does not say how to prepare images.
+        Raises NetspecError NS503 for anything else, and for a model without preprocessing in its metadata.
         """
         try:
             from netspec.backends.images import prepare_image
@@ -187,19 +187,19 @@ class Session:
         return {name: np.stack(prepared)}
 
     def classify(self, images: ImageLike | Sequence[ImageLike], top: int = 5) -> list[list[Prediction]]:
-        """For each image the most probable classes, in descending order."""
+        """The `top` most probable classes of each image, in descending order."""
         return self.predictions(self.run(self.images(images)), top)
 
     @property
     def scores(self) -> str:
-        """The output with the scores of classes: the one with labels, or the only one of samples x classes; else ""."""
+        """The output that scores classes: the one with labels, or an only output of samples x classes; else ""."""
         if self.labels:
             return next(iter(self.labels)) if len(self.labels) == 1 else ""
         matrices = [name for name, value in self.outputs.items() if len(value.shape) == 2 and value.shape[1] != 1]
         return matrices[0] if len(matrices) == len(self.outputs) == 1 else ""
 
     def predictions(self, outputs: Mapping[str, Array], top: int = 5) -> list[list[Prediction]]:
-        """The most probable classes for each sample, from the outputs that `run` returned."""
+        """The `top` most probable classes of each sample, from the outputs that `run` returned."""
         name = self.scores
         if not name:
             message = f"{self.path} has no output that scores classes: {choices(self.outputs)}"
@@ -214,7 +214,7 @@ class Session:
         return predictions
 
     def _image_input(self) -> tuple[str, Preprocess]:
-        """The name of the input that takes images, and how they are prepared for it."""
+        """The name of the input that takes images, and its preprocessing."""
         if len(self.inputs) > 1:
             message = f"{self.path} takes several inputs: {choices(self.inputs)}"
             fail("NS503", message, help="`run` takes arrays for them")
@@ -228,13 +228,13 @@ class Session:
 
 
 def _attempts(device: Device, graphs: bool) -> list[tuple[Device, bool]]:
-    """The devices to try in turn, each with whether its runs are CUDA graphs."""
+    """The devices to try in turn, each with a flag for CUDA graphs."""
     cuda: list[tuple[Device, bool]] = [("cuda", True), ("cuda", False)] if graphs else [("cuda", False)]
     return [*(cuda if device == "cuda" else []), ("cpu", False)]
 
 
 def _runtime_message(error: Exception) -> str:
-    """The message of ONNX Runtime, without error codes and places in its own source."""
+    """The message of ONNX Runtime, without error codes and places in its source."""
     line = str(error).strip().partition("\n")[0]
     line = re.sub(r"^.*\[ONNXRuntimeError\] : \d+ : \w+ : ", "", line)
     return re.sub(r"\S*(?:onnxruntime_src|_work)[/\\]\S+(?: [^()]*\([^()]*(?:\([^()]*\)[^()]*)*\))? ?", "", line)[:300]

@@ -1,4 +1,4 @@
-"""The inputs and outputs of a model: their names, shapes and dtypes, and the arrays that fit them."""
+"""The inputs and outputs of a model, with names, shapes and dtypes, and checks of arrays for them."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from netspec.errors import choices, closest, fail
 from netspec.shape_text import shape_text
 
 _UNKNOWN = "..."
-"""The only size of a value whose rank is unknown."""
+"""The only size in the shape of a value whose rank is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelValue:
-    """An input or output of a model: its name, its shape, and its dtype by numpy's name.
+    """An input or output of a model: its name, shape, and NumPy dtype.
 
-    An open size is a name such as `N`, or `?` where a model of another program gives none.
+    An open size is a name such as `N`, or `?` if a model of another program does not name it.
     """
 
     name: str
@@ -36,7 +36,7 @@ class ModelValue:
 
 
 def values_of(path: Path, infos: Iterable[onnx.ValueInfoProto]) -> dict[str, ModelValue]:
-    """Inputs or outputs of a model, by their names. Raises NetspecError NS502 for a value that is no tensor."""
+    """Inputs or outputs of a model, by name. Raises NetspecError NS502 for a value that is no tensor."""
     values: dict[str, ModelValue] = {}
     for info in infos:
         tensor = info.type.tensor_type
@@ -57,9 +57,9 @@ def _size(dim: onnx.TensorShapeProto.Dimension) -> int | str:
 
 
 def input_arrays(inputs: Mapping[str, ModelValue], values: Mapping[str, Any]) -> dict[str, Array]:
-    """Arrays for the inputs of a model, in their order.
+    """Check values for the inputs of a model, and return them as arrays in the order of the inputs.
 
-    Raises NetspecError NS503 where a name, a shape or a dtype is not the model's.
+    Raises NetspecError NS503 if a name, shape or dtype does not fit the model.
     """
     for name in values:
         if name not in inputs:
@@ -80,7 +80,7 @@ def input_arrays(inputs: Mapping[str, ModelValue], values: Mapping[str, Any]) ->
 
 
 def _array(expected: ModelValue, value: Any) -> Array:
-    """A value as an array of the dtype and shape of an input; refused where it has others."""
+    """A value as an array. Raises NetspecError NS503 if its dtype or shape is not that of the input."""
     try:
         array = cast(Array, np.asarray(value))
     except (TypeError, ValueError, RuntimeError) as error:
@@ -108,19 +108,19 @@ def _has_shape(array: Array, shape: tuple[int | str, ...]) -> bool:
 
 
 def run_example(inputs: Mapping[str, ModelValue]) -> str:
-    """An example of a call, for the help of an error: ``such as `run(image=array)` ``."""
+    """An example of a call of `run`, for the help of an error: ``such as `run(image=array)` ``."""
     return f"such as `run({', '.join(f'{name}=array' for name in inputs)})`"
 
 
 def has_batch_axis(inputs: Mapping[str, ModelValue], outputs: Mapping[str, ModelValue]) -> bool:
-    """Whether the first axis of all inputs and outputs has the same open size: a batch."""
+    """Whether the first axes of all inputs and outputs have the same open size, which is then the batch."""
     first = {value.shape[0] if value.shape else "" for value in (*inputs.values(), *outputs.values())}
     symbol = first.pop() if len(first) == 1 and inputs else ""
     return isinstance(symbol, str) and symbol not in ("", "?", _UNKNOWN)
 
 
 def all_but_batch_fixed(inputs: Mapping[str, ModelValue], outputs: Mapping[str, ModelValue]) -> bool:
-    """Whether every size is fixed but that of the batch, the first axis of all inputs."""
+    """Whether all sizes are fixed except the batch, the first axis of all inputs."""
     batches = {value.shape[0] if value.shape else 0 for value in inputs.values()}
     sizes = [size for value in (*inputs.values(), *outputs.values()) for size in value.shape[1:]]
     firsts = [value.shape[0] for value in outputs.values() if value.shape]

@@ -1,4 +1,4 @@
-"""`to_onnx`: any graph as an ONNX file, with weights from wherever they are."""
+"""`to_onnx` writes any graph as an ONNX file, with weights from a module, a mapping, a file or a seed."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def to_onnx(
     fp16: bool = False,
     opset: int = 21,
 ) -> Exported:
-    """Write a graph as an ONNX model for inference, with batch norms folded unless they are to stay.
+    """Write a graph as an ONNX model for inference, with batch norms folded unless `fold` is false.
 
-    `weights` is a module, a state dict, or a file with the graph's own keys, which stand at `key` in it; without them
-    they are made from a seed as the graph's initialisers say. `Network.to_onnx` also takes weights by the keys of their
-    origin. Raises NetspecError NS501 for weights that do not fit, NS401 for what ONNX has no form for.
+    `weights` is a module, a state dict, or a file with the graph's own keys, and `key` its place in a checkpoint.
+    Without it, weights are drawn from `seed` as the graph's initialisers say. `Network.to_onnx` also accepts the keys
+    of other origins. Raises NetspecError NS501 for weights that do not fit, and NS401 for an op without ONNX form.
     """
     graph = graph_of(network)
     if weights is None:

@@ -1,4 +1,4 @@
-"""The weights of an ONNX file, from a module, a state dict or a file, as arrays that share its memory."""
+"""Reads weights for an ONNX file from a module, a state dict or a file, as arrays that share memory with it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ WeightsLike = Any
 
 
 class LazyArrays(LazyMapping[Array]):
-    """Weights by their keys, each loaded when it is asked for; their shapes are known before."""
+    """Weights by key, each loaded on access; their shapes are known in advance."""
 
     def __init__(self, shapes: Mapping[str, tuple[int, ...]], make: Callable[[str], Array]) -> None:
         super().__init__(shapes, make)
@@ -31,10 +31,10 @@ class LazyArrays(LazyMapping[Array]):
 
 
 def arrays_of(source: WeightsLike, key: str = "") -> LazyArrays:
-    """The weights of a module, state dict or file by their own keys.
+    """The weights of a module, state dict or file, under their own keys.
 
-    A safetensors file is read without torch, each weight at its access. Raises NetspecError NS501 for a file without
-    weights, and for one that changes before all are read.
+    A safetensors file is read without torch, each weight on access. Raises NetspecError NS501 for a file without
+    weights, and for one that changes before all weights are read.
     """
     if isinstance(source, str | os.PathLike):
         path = os.fsdecode(cast("str | os.PathLike[str]", source))
@@ -54,7 +54,7 @@ def arrays_of(source: WeightsLike, key: str = "") -> LazyArrays:
 
 
 def fitting(arrays: Mapping[str, Array], fit: Fit) -> Mapping[str, Array]:
-    """The weights that fit a network, by the network's keys and in its dtypes."""
+    """The weights that fit a network, under the network's keys and in its dtypes."""
     weights = fit.graph.state()
 
     def make(key: str) -> Array:
@@ -86,7 +86,7 @@ def _of_tensors(values: Mapping[str, Any]) -> LazyArrays:
 
 
 def _safetensors(path: str) -> LazyArrays | None:
-    """The weights in a safetensors file, which stay there; None where it is none, or NumPy has not all its dtypes."""
+    """The weights in a safetensors file, loaded on access; None for another file, or for dtypes that NumPy lacks."""
     with opened(path) as file:
         if not is_safetensors(file.read(9)):
             return None

@@ -1,4 +1,4 @@
-"""Writing ONNX files piece by piece: each weight goes from its source to the file, and none is held twice."""
+"""Writes ONNX files weight by weight, so that no weight is in memory twice."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from netspec.types import Weight
 from netspec.version import PRODUCER
 
 _GetWeight = Callable[[str], Array]
-"""Returns a weight by its key."""
+"""A function that returns a weight by its key."""
 
 _MAX_MODEL_BYTES = 2**31 - 2**20
-"""The largest file: protobuf reads no message of 2 GiB. Larger weights go to a file beside the model."""
+"""The largest size of a model: protobuf reads no message of 2 GiB. Larger weights go to a second file."""
 _ALIGNMENT = 4096
-"""Weights begin at multiples of this many bytes in that file, so that it can be mapped into memory."""
+"""The alignment of weights in the second file, in bytes, so that it can be mapped into memory."""
 _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9
-"""The numbers of these fields in onnx.proto."""
+"""The numbers of the fields `graph`, `initializer` and `raw_data` in onnx.proto."""
 
 
 def model_of(lowered: Lowered, name: str, opset: int, metadata: Mapping[str, str]) -> onnx.ModelProto:
@@ -52,7 +52,7 @@ def write_model(
 ) -> None:
     """Write a model to a file, and its weights to the same file, or to `data` if that is not None.
 
-    `name` is what the model calls the file of weights: `data` may be a temporary file that gets this name later.
+    `name` is the name of the second file in the model: `data` may be a temporary file that is renamed later.
     """
     headers = dict(_headers(weights) if data is None else _external_headers(weights, name))
     rest = onnx.ModelProto()
@@ -80,7 +80,7 @@ def write_model(
 def _write_array(file: IO[bytes], array: Array, weight: Weight) -> None:
     if array.shape != weight.shape or str(array.dtype) != weight.dtype:
         raise AssertionError(f"{array.dtype} {array.shape} is no {weight}")
-    # A view of bytes, so that nothing is copied.
+    # Written as a view of bytes, without a copy.
     file.write(np.ascontiguousarray(array).reshape(-1).view("uint8").data)
 
 
@@ -89,13 +89,13 @@ def _nbytes(weight: Weight) -> int:
 
 
 def _headers(weights: Mapping[str, Weight]) -> Iterable[tuple[str, bytes]]:
-    """For each key the initializer without its numbers, encoded."""
+    """For each key, the encoded initializer without its numbers."""
     for key, weight in weights.items():
         yield key, _tensor(key, weight).SerializeToString()
 
 
 def _external_headers(weights: Mapping[str, Weight], file: str) -> Iterable[tuple[str, bytes]]:
-    """For each key the initializer, encoded, with the place of its numbers in a file."""
+    """For each key, the encoded initializer with the place of its numbers in a second file."""
     offset = 0
     for key, weight in weights.items():
         offset += -offset % _ALIGNMENT
@@ -113,17 +113,17 @@ def _tensor(key: str, weight: Weight) -> onnx.TensorProto:
 
 
 def _raw_size(size: int) -> int:
-    """The size of the field that holds so many bytes of numbers."""
+    """The size of a `raw_data` field with `size` bytes of numbers."""
     return len(_field(_RAW_DATA, size)) + size
 
 
 def _field(number: int, length: int) -> bytes:
-    """The number and length before a field's content, in protobuf's encoding."""
+    """The encoded tag and length that protobuf puts before a field's content."""
     return _varint(number << 3 | 2) + _varint(length)
 
 
 def _varint(value: int) -> bytes:
-    """A number in groups of seven bits, the lowest first, as protobuf encodes it."""
+    """A number in protobuf's variable-length encoding: groups of seven bits, the lowest first."""
     encoded = bytearray()
     while value > 127:
         encoded.append(value & 127 | 128)

@@ -1,7 +1,7 @@
-"""Verify, then print: the expression, literal or constructor argument for a value that the uses of a class have.
+"""Chooses how generated source writes a value: as an expression, a literal, or a constructor argument.
 
-An expression of the spec goes into the source only if, evaluated again for every use of the class, it gives
-exactly that use's value; otherwise the literal, if all uses agree; otherwise a new argument.
+An expression of the spec is printed only if, evaluated for every use of the class, it equals the value in that use.
+Otherwise a literal is printed if the value is equal in all uses, and a new constructor argument if it is not.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from netspec.graph.model import Graph
 from netspec.naming import free_name
 
 UseValues = Sequence[tuple[ClassUse, Any]]
-"""The values of one thing in the uses of a class that have it; in a repeat one for each copy in each use."""
+"""A value, such as `kernel_size` of a layer, in each use of a class that has it; in a repeat, in each copy too."""
 
 NOT_ARGUMENTS = frozenset(("range", "math", "super", "init_weights", "_", "l"))
-"""Names of parameters that can't be arguments: the code needs them for itself, or linters refuse them."""
+"""Names that no constructor argument can have: generated code uses them itself, or linters refuse them."""
 
 
 class CopiesDifferError(Exception):
-    """Copies of a repeat have values that no expression gives, and their number differs from use to use.
+    """Uses of a class can't share it: the copies of a repeat have values that follow no expression.
 
-    So these uses can't share a class.
+    One expression has to stand for all copies where uses have different numbers of them.
     """
 
     def __init__(self, label: Label) -> None:
@@ -47,7 +47,7 @@ class ConstructorArgument:
     default: Any = ...
     annotation: str = "int"
     is_list: bool = False
-    """Whether it is a list, whose items are all printed; elsewhere one number stands for a pair of equal ones."""
+    """Whether it is a list, whose items are all printed; for any other argument `(3, 3)` is printed as `3`."""
 
     @property
     def required(self) -> bool:
@@ -56,7 +56,7 @@ class ConstructorArgument:
 
 @dataclass(frozen=True, slots=True)
 class _Choices:
-    """The choices of `Arguments` at one time."""
+    """A snapshot of the choices of `Arguments`."""
 
     used: set[str]
     invented: dict[str, ConstructorArgument]
@@ -71,16 +71,16 @@ class Arguments:
         self._cls = cls
         self._taken = {*graph.params, *(p.name for p in cls.parameters)}
         self.dry_run = False
-        """In a dry run candidates are taken as they are: it only tells which values depend on what."""
+        """Whether candidates are accepted unverified, since only the dependencies of values are of interest."""
         self.used: set[str] = set()
         """The names that chosen expressions read."""
         self.invented: dict[str, ConstructorArgument] = {}
         self.reads_index = False
-        """Whether an expression that was chosen reads `index`, the number of a copy; whoever asks clears it before."""
+        """Whether a chosen expression reads `index`, the number of a copy; the caller clears the flag before."""
         self.environments: dict[ScopeBody, Mapping[str, Any]] = {
             use.body: _environment(cls, use, graph) for use in cls.uses
         }
-        """The values of all names that expressions can read in a use."""
+        """The values of all names that expressions can read, by the body of a use."""
 
     def snapshot(self) -> _Choices:
         """The choices so far, to be restored later."""
@@ -94,16 +94,16 @@ class Arguments:
     def choose(
         self, values: UseValues, candidates: Iterable[Expression | None], hint: str, is_list: bool = False
     ) -> Expression:
-        """The expression to print for these values: a candidate that holds, else a literal, else an argument.
+        """The expression to print for a value: the first candidate that holds, else a literal, else an argument.
 
-        A new argument is named `hint`.
+        A new argument is named `hint`, with a number if the name is taken.
         """
         in_copies = any(use.index is not None for use, _ in values)
         for candidate in candidates:
             if candidate is not None and (self.dry_run or self.holds(candidate, values, is_list)):
                 names = names_in(candidate)
                 if in_copies and "index" in names:
-                    # It is the variable of the loop over the copies, and no argument.
+                    # `index` is the variable of the loop over the copies, not an argument.
                     self.reads_index = True
                     names.remove("index")
                 self.used |= names
@@ -112,7 +112,7 @@ class Arguments:
         if (literal := _agreed_literal(values, literal_of)) is not None:
             return literal
         for parameter in self._cls.parameters if not in_copies else ():
-            # A block made in Python has values and no expressions: a parameter that has each use's value is it.
+            # A block built in Python has no expressions: use a parameter that has the right value in every use.
             name = Name(parameter.name)
             if self.holds(name, values, is_list):
                 self.used.add(parameter.name)
@@ -120,7 +120,7 @@ class Arguments:
         return Name(self._invent([(use, literal_of(value)) for use, value in values], hint, is_list))
 
     def holds(self, candidate: Expression, values: UseValues, is_list: bool = False) -> bool:
-        """Whether an expression gives each use its value."""
+        """Whether an expression has the right value in every use."""
         for use, value in values:
             names = self.environments[use.body]
             if use.index is not None:
@@ -133,7 +133,7 @@ class Arguments:
                 continue
             if is_list and tupled(evaluated) != tupled(value):
                 return False
-            # Where a float is wanted, an int is as good.
+            # An int may stand for a float, but not the other way round.
             if not _equal_and_typed(evaluated, value) and not (
                 type(value) is float and type(evaluated) is int and evaluated == value
             ):
@@ -141,7 +141,7 @@ class Arguments:
         return True
 
     def share_of(self, size: Expression | None, values: UseValues) -> Expression | None:
-        """`channels // 16`, where the values differ from use to use, and each is that share of a size."""
+        """An expression such as `channels // 16`, if the values differ and all are the same fraction of a size."""
         if size is None or len({value for _, value in values}) < 2:
             return None
         divisors: set[int] = set()
@@ -156,7 +156,7 @@ class Arguments:
         return Binary("//", size, Literal(divisors.pop())) if len(divisors) == 1 else None
 
     def _invent(self, values: UseValues, hint: str, is_list: bool) -> str:
-        """The name of an argument that the spec has not, for a value that differs from use to use."""
+        """Add a constructor argument that the spec lacks, for a value that differs from use to use; return its name."""
         by_body: dict[ScopeBody, Any] = {}
         for use, value in values:
             if by_body.setdefault(use.body, value) != value and not self.dry_run:
@@ -174,7 +174,7 @@ class Arguments:
         return name
 
     def listed(self, extra: Sequence[str] = ()) -> list[ConstructorArgument]:
-        """The constructor's arguments, required ones first: those of sizes, parameters and `extra` that are used."""
+        """The constructor's arguments, required ones first: the sizes, parameters and `extra` names that are read."""
         arguments = [ConstructorArgument(name, self._values_of(name)) for name in self._cls.sizes if name in self.used]
         for parameter in self._cls.parameters:
             if parameter.name in self.used:
@@ -196,7 +196,7 @@ class Arguments:
 
 
 def _environment(cls: Class, use: ClassUse, graph: Graph) -> dict[str, Any]:
-    """The values of the names that the spec's expressions read in a use, and of the arguments for sizes of inputs."""
+    """The values of all names in a use: those of the spec's expressions, and arguments such as `in_channels`."""
     values = dict(use.environment)
     for name, number in cls.sizes.items() if use.body.scope is not None else ():
         for value in use.body.inputs[number : number + 1]:
@@ -209,7 +209,7 @@ def _environment(cls: Class, use: ClassUse, graph: Graph) -> dict[str, Any]:
 
 
 def _agreed_literal(values: UseValues, literal_of: Callable[[Any], Any]) -> Literal | None:
-    """The literal for values that are equal and of one type in all uses; None where they differ."""
+    """The literal for a value that has one type and is equal in all uses; None where it differs."""
     _, first = values[0]
     literal = literal_of(first)
     for _, value in values:
@@ -250,7 +250,7 @@ def _annotation_of_lists(values: Iterable[Sequence[Any]]) -> str:
 
 
 def argument_of_call(name: str, chosen: Expression, positional: bool, default: Any) -> list[Doc]:
-    """An argument of a call, by position or by name; nothing where a named one is the default."""
+    """An argument of a call, by position or by name; an empty list for a named one that equals the default."""
     if positional:
         return [document(chosen)]
     is_default = isinstance(chosen, Literal) and _equal_and_typed(chosen.value, default)

@@ -19,12 +19,12 @@ from netspec.types import Call, Code, Layer, Printed
 
 _ONE_BODY = "give it the same arguments, or let the ops that share weights stand in one body"
 NOT_IN_PYTORCH = "PyTorch source can't say that"
-"""The end of messages on graphs that have no form as source."""
+"""The end of error messages about graphs that can't be written as PyTorch source."""
 
 
 @dataclass(slots=True, eq=False, repr=False)
 class BodyItem:
-    """A node, or an inner body, as one step of the body around it."""
+    """One step of a body: a node, or an inner body."""
 
     name: str
     inputs: list[str]
@@ -34,14 +34,14 @@ class BodyItem:
     printed: Printed | None = None
     body: ScopeBody | None = None
     labels: tuple[str, ...] = ()
-    """The names of its outputs, where they are several."""
+    """The names of its outputs, if there are several."""
     shares: str = ""
-    """The name of the item whose module this one calls again; "" for an item with a module of its own."""
+    """The name of the item whose module it calls a second time; "" for an item with its own module."""
     loops: bool = False
-    """Whether it calls that module once for each of its copies."""
+    """Whether it calls the module of `shares` once for each of its copies."""
     is_module: bool = field(init=False)
     key: tuple[str, bool] = field(init=False)
-    """Identifies the item in its body: a merge may have the name of one of its branches."""
+    """Identifies the item in its body. The name alone does not: a merge may be named like one of its branches."""
 
     def __post_init__(self) -> None:
         self.is_module = self.body is not None or isinstance(self.printed, Layer)
@@ -57,7 +57,7 @@ class BodyItem:
 
     @property
     def code(self) -> Code | None:
-        """The expression that stands for the item in `forward`, where that is no call of a module on its inputs."""
+        """The expression for the item in `forward`, unless it is a plain call of a module, such as `self.conv(x)`."""
         if isinstance(self.printed, Layer):
             return self.printed.call
         return self.printed if isinstance(self.printed, Code) else None
@@ -65,13 +65,13 @@ class BodyItem:
 
 @dataclass(slots=True, eq=False, repr=False)
 class ScopeBody:
-    """The inside of a scope; of the network itself where the scope is None."""
+    """The content of a scope, or of the network itself if `scope` is None."""
 
     scope: Scope | None
     inputs: list[str] = field(default_factory=list[str])
     outputs: list[str] = field(default_factory=list[str])
     training: list[str] = field(default_factory=list[str])
-    """The outputs that are built in training only; none but the network's own body has them."""
+    """The outputs that are computed in training only; only the body of the network has any."""
     items: list[BodyItem] = field(default_factory=list[BodyItem])
     is_class: bool = False
     """Whether it prints as a class of its own."""
@@ -95,14 +95,14 @@ class ScopeBody:
 
     @property
     def entry(self) -> str | None:
-        """The value that the spec's expressions call `input` here."""
+        """The value that `input` means in the spec's expressions here."""
         if self.scope is not None and "input" in self.scope.inputs:
             return self.scope.inputs["input"]
         return self.inputs[0] if self.inputs else None
 
 
 def bodies(graph: Graph) -> ScopeBody:
-    """The body of the network, with all inner ones; each knows whether it prints as a class of its own."""
+    """The body of the network with all bodies inside it, each marked if it prints as a class."""
     root = _Reader(graph).body(tree(graph))
     root.inputs = [i.name for i in graph.inputs]
     root.outputs = [o.value for o in graph.outputs if o.mode == "inference"]
@@ -112,14 +112,11 @@ def bodies(graph: Graph) -> ScopeBody:
 
 
 _ALWAYS_IMPORTED = ("torch", "nn", "math")
-"""The modules that the header imports by itself, where the code reads these names."""
+"""The modules that `source` imports on its own wherever the code reads their names."""
 
 
 def modules_used(body: ScopeBody) -> set[str]:
-    """The modules that layers and functions at or below a body come from, such as `torchvision.ops`.
-
-    Those of torch itself are left out.
-    """
+    """The modules outside torch that layers and functions in a body come from, such as `torchvision.ops`."""
     modules: set[str] = set()
     for item in body.items:
         name = item.printed.target if isinstance(item.printed, Layer) else ""
@@ -133,7 +130,7 @@ def modules_used(body: ScopeBody) -> set[str]:
 
 
 def helpers_used(body: ScopeBody) -> dict[str, str]:
-    """The functions that ops at or below a body need in the file: their sources, by name."""
+    """The helper functions that ops in a body need in the generated file: their sources, by name."""
     sources: dict[str, str] = {}
     for item in body.items:
         if item.code is not None and item.code.helper:
@@ -153,9 +150,9 @@ class _Reader:
         self.second_calls = SecondCalls(graph)
         self.copies: dict[str, int] | None = None
         self.borrows = ""
-        """The path of the repeat whose copies borrow weights, while it is read."""
+        """The path of the repeat that is being read, if its copies borrow weights; else ""."""
         self.printed = NodeMemo(graph, lambda node, types: exactly(node, node.op.torch(*types)))
-        """How an op on values of some types is written, by identity: most nodes share both with others."""
+        """The printed form of a node, computed once for each op and types of inputs."""
 
     def body(self, group: Group) -> ScopeBody:
         """The body of a scope: its items, and the values that enter and leave it."""
@@ -164,7 +161,7 @@ class _Reader:
         for child in group.items:
             for item in [self.node(child)] if isinstance(child, Node) else self.group(child):
                 body.inputs += [v for v in dict.fromkeys(item.inputs) if v not in computed and v not in body.inputs]
-                # An output that is an input of the item is no new value.
+                # An item that returns one of its inputs computes no new value.
                 computed.update(value for value in item.outputs if value not in item.inputs)
                 body.items.append(item)
         outputs = [v for item in body.items for v in item.outputs if v not in item.inputs and self.leaves(v, body.path)]
@@ -174,14 +171,14 @@ class _Reader:
         return body
 
     def declare(self, body: ScopeBody, scope: Scope, computed: set[str]) -> None:
-        """Let a body have the inputs and outputs that its scope declares, in that order, also where nothing uses them.
+        """Order the inputs and outputs of a body as its scope declares them, and add declared ones that nothing uses.
 
-        All uses of a block then take and give the same number of values.
+        All uses of a block then have the same number of inputs and outputs.
         """
         if len(scope.outputs) > 1:
             body.outputs = list(dict.fromkeys([*(v for v in scope.outputs if v in computed), *body.outputs]))
         if not body.outputs:
-            # Nothing uses the scope: it gives the value that stands for it, which may be one that entered.
+            # Nothing uses the scope: it returns its declared output, which may be one of its inputs.
             body.outputs = [scope.output]
             if scope.output not in computed and scope.output not in body.inputs:
                 body.inputs.append(scope.output)
@@ -199,16 +196,16 @@ class _Reader:
         item = BodyItem(name, list(node.inputs), [v for v, _ in node.values()], node.when, node, borrowed or printed)
         if node.op.output_names[1:]:
             item.labels = node.op.output_names
-        # An expression has no module that it could call again.
+        # An item that prints as an expression has no module to share.
         item.shares = self.sharing.of_node(node) if item.is_module else ""
         return item
 
     def borrowed(self, node: Node) -> Code | None:
-        """The expression for a node that uses weights of another op, whose module it can't call; None where it can."""
+        """The expression for a node that uses the weights of a different op; None if it can call the owner's module."""
         code = borrowed_form(self.graph, node)
         copies = self.graph.scopes.get(node.scope)
         if code is None and self.borrows and copies is not None and copies.path == self.borrows:
-            # Copies that differ are lines of their own: this one calls the module itself.
+            # Copies that differ are printed one by one: this one can call the module.
             code = Code("{layer}(", ("{0}",))
         if code is None:
             return None
@@ -223,7 +220,7 @@ class _Reader:
         return with_layer(code, submodule(self.copies, path, body))
 
     def group(self, group: Group) -> list[BodyItem]:
-        """A scope as one item; a repeat of an op that prints as an expression as one item for each copy."""
+        """A scope as one item, or as one item for each copy if it is a repeat of an op that prints as an expression."""
         scope = group.scope
         assert scope is not None
         if scope.weights_of and not self.second_calls.has(scope, group.nodes()):
@@ -242,7 +239,7 @@ class _Reader:
         return [item]
 
     def borrowing(self, group: Group, scope: Scope) -> list[BodyItem]:
-        """The copies of an op with the weights of a layer that it does not equal; no other scope can be written."""
+        """The items of a repeat whose op uses the weights of a different layer. Raises NS401 for any other scope."""
         if scope.kind != "repeat" or not all(isinstance(item, Node) for item in group.items):
             message = f"`{scope.path}` is no second call of `{scope.weights_of}`, whose weights it uses"
             fail(
@@ -254,7 +251,7 @@ class _Reader:
         return self.expressions(scope, body)
 
     def expressions(self, scope: Scope, body: ScopeBody) -> list[BodyItem]:
-        """The copies of a repeat whose op prints as an expression, with names that no other item of the body has."""
+        """The items of a repeat whose op prints as an expression, renamed so that they are unique in the outer body."""
         if any(item.is_module for item in body.items):
             fail("NS401", f"some copies of `{scope.path}` are modules and some are not: {NOT_IN_PYTORCH}", scope.span)
         for item in body.items:
@@ -264,7 +261,7 @@ class _Reader:
 
 
 def _labels(scope: Scope, body: ScopeBody) -> tuple[str, ...]:
-    """Names for the outputs of a scope: those that its block declares, else the names of the steps that give them."""
+    """Names for the outputs of a scope: as its block declares them, else the names of the steps that compute them."""
     copies = scope.kind == "repeat"
     names: dict[str, str] = {}
     for item in body.items:

@@ -1,4 +1,4 @@
-"""Calls of one class in another: `Bottleneck(in_channels, width, stride=stride)`, and the flows after them."""
+"""Prints constructor calls of generated classes, such as `Bottleneck(in_channels, width, stride=stride)`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from netspec.expression import Expression, Name, names_in, rewrite
 
 
 def class_call(state: ClassState, item: BodyItem, body: ScopeBody, place: Place, uses: ItemUses) -> Doc:
-    """The call that makes an instance of another class; sets the flows of its outputs."""
+    """The constructor call of another generated class. Also sets the flows of the item's outputs."""
     callee = state.written[state.class_of[body]]
     scope = body.scope
     is_block = scope is not None and scope.block is not None
@@ -31,7 +31,7 @@ def class_call(state: ClassState, item: BodyItem, body: ScopeBody, place: Place,
         else:
             written = scope.written.get(argument.name) if scope else None
             if not is_block and argument.name in (*state.parameters, "index"):
-                # A scope within a block reads the block's parameters.
+                # A scope inside a block reads the block's parameters.
                 written = Name(argument.name)
             tree = choose_written(state, values, written, place, argument.name, argument.is_list)
         chosen[argument.name] = tree
@@ -41,11 +41,11 @@ def class_call(state: ClassState, item: BodyItem, body: ScopeBody, place: Place,
 
 
 def _set_flows(state: ClassState, item: BodyItem, translation: _Translation) -> None:
-    """Set the flows after a call, and pin what pins an argument of the class that is called."""
+    """Set the flows of a call's outputs, and pin the arguments that the callee's pinned arguments depend on."""
     callee = translation.callee
     state.pinned |= translation.names(callee.pinned)
     if not callee.cls.channels:
-        # The widths of the inputs are literals in it.
+        # The callee has the widths of its inputs as literals.
         state.pinned |= NO_NAMES.union(*(flow.dependencies for flow in translation.inputs))
     for value, flow in zip(item.outputs, [translation.flow(flow) for flow in callee.outputs], strict=False):
         state.flows[value] = flow
@@ -66,7 +66,7 @@ class _Translation:
     inputs: Sequence[Flow]
 
     def flow(self, flow: Flow) -> Flow:
-        """A flow of the callee in terms of the caller."""
+        """A flow of the callee, in terms of the caller's arguments."""
         channels, features = self.expression(flow.channels), self.expression(flow.features)
         if channels is not None:
             return Flow(channels, self.names(flow.assumed), self.names(flow.others), features)
@@ -74,7 +74,7 @@ class _Translation:
         return Flow(None, names, names, features)
 
     def expression(self, tree: Expression | None) -> Expression | None:
-        """An expression over the callee's arguments in terms of the caller; None where it has no short form."""
+        """An expression over the callee's arguments, in terms of the caller's; None where it has no short form."""
         if tree is None or not names_in(tree) <= self.chosen.keys():
             return None
         return collect_terms(rewrite(tree, lambda leaf: self.chosen.get(leaf.name, leaf)))

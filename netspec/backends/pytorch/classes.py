@@ -1,6 +1,6 @@
-"""The classes of a module: uses of a block that have the same steps share one class.
+"""Finds the classes of a generated module: uses of a block with the same steps share one class.
 
-A use that lacks steps whose `when` was false still shares the class of a use that has them.
+A use that lacks steps because their `when` was false can share the class of a use that has them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from netspec.graph.model import Graph, SpecParameter
 from netspec.naming import class_name
 
 Label = tuple[str, ...]
-"""The block of a class, or the path of a scope in the body of its class; uses with different labels share no class."""
+"""The name of a block, or the path of a scope inside its class. Only uses with equal labels can share a class."""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,20 +31,20 @@ class ClassUse:
     file_parameters: Mapping[str, Any]
     """The parameters of the spec that the use is written in."""
     matches: ItemMatches = field(default_factory=lambda: dict[BodyItem, "BodyItem | None"]())
-    """The item here for each item of the template; None where it is left out."""
+    """For each item of the template, the corresponding item in this use; None where it is left out."""
     index: int | None = None
-    """The number of a copy in this use, where one expression is printed for all copies of a repeat."""
+    """The number of a copy, if this is one copy of a repeat whose copies are printed as one expression."""
     widths: tuple[Dim | None, ...] = ()
     """The number of channels of each of its inputs."""
 
     def copy(self, index: int) -> ClassUse:
-        """The use as one copy of a repeat in it sees it."""
+        """This use from the view of one copy of a repeat in it: `index` in expressions is its number."""
         return replace(self, index=index)
 
 
 @dataclass(eq=False)
 class Class:
-    """A class to print: the use with the most steps is its template."""
+    """A class to print. Its template is the use with the most steps, from which it is printed."""
 
     label: Label
     template: ClassUse
@@ -53,14 +53,14 @@ class Class:
     name: str = ""
 
     def agreed_width(self, number: int) -> int | None:
-        """The number of channels of an input, if it is a number and all uses agree on it."""
+        """The number of channels of an input, if it is equal in all uses and no symbol; else None."""
         widths = {use.widths[number : number + 1] for use in self.uses}
         width = widths.pop() if len(widths) == 1 else ()
         return width[0] if width and isinstance(width[0], int) else None
 
     @cached_property
     def channels(self) -> dict[str, int]:
-        """The possible arguments for the channels of an input, such as `in_channels`, with the input's number."""
+        """Possible arguments for the channels of inputs, by name, with the input's number: `{"in_channels": 0}`."""
         body = self.template.body
         if body.kind == "network" and body.scope is not None and self.agreed_width(0) is not None:
             return {}
@@ -68,16 +68,16 @@ class Class:
 
     @cached_property
     def features(self) -> dict[str, int]:
-        """The possible arguments for the last axis of an input (N, L, F), such as `in_features`, with its number."""
+        """Possible arguments for the last axis of inputs (N, L, F), by name, with the input's number."""
         return self._size_arguments("features")
 
     @cached_property
     def sizes(self) -> dict[str, int]:
-        """The possible arguments for sizes of inputs, with the input's number."""
+        """Possible arguments for sizes of inputs, by name, with the input's number."""
         return {**self.channels, **self.features}
 
     def _size_arguments(self, size: str) -> dict[str, int]:
-        """Arguments for a size: one for each input of a block that has names for several, else one for the first."""
+        """Arguments for a size: one for each input of a block with several inputs, else one for the first input."""
         taken = {p.name for p in self.parameters}
         scope, inputs = self.template.body.scope, self.template.body.inputs
         if scope is not None and scope.block is not None and len(scope.block.inputs) > 1:
@@ -104,7 +104,7 @@ def _equal(a: Any, b: Any) -> bool:
 
 @dataclass(slots=True)
 class _Candidate:
-    """A use whose class is not known yet, with the parameters of the block that it is a use of."""
+    """A use that has no class yet, with the parameters of its block."""
 
     label: Label
     use: ClassUse
@@ -114,7 +114,7 @@ class _Candidate:
 def find_classes(
     graph: Graph, root: ScopeBody, equal_counts: AbstractSet[Label] = frozenset()
 ) -> tuple[list[Class], dict[ScopeBody, Class]]:
-    """The classes, each after those it uses, and the class of each body that prints as one.
+    """Return the classes of a graph, each after the classes it uses, and the class of each body that prints as one.
 
     Uses whose label is in `equal_counts` share a class only where their repeats have equal numbers of copies.
     """
@@ -137,7 +137,7 @@ def find_classes(
 def _share_classes(
     candidates: Sequence[_Candidate], class_of: dict[ScopeBody, Class], equal_counts: bool
 ) -> list[Class]:
-    """Give each of some uses a class, the first one that it fits or else a new one; the new classes."""
+    """Assign each use to the first class that it fits, or to a new one, and return the new classes."""
     classes: list[Class] = []
     matcher = Matcher(class_of, equal_counts)
     for candidate in sorted(candidates, key=_most_general):
@@ -152,7 +152,7 @@ def _share_classes(
 
 
 def _fits(candidate: _Candidate, cls: Class, matcher: Matcher) -> bool:
-    """Whether a use fits the template of a class; if so, its items are matched with the template's."""
+    """Whether a use fits the template of a class. If so, the matches of its items are stored in the use."""
     if _names(cls.parameters) != _names(candidate.parameters):
         return False
     matches = matcher.match(cls.template.body, candidate.use.body)
@@ -167,7 +167,7 @@ def _names(parameters: Sequence[SpecParameter]) -> list[str]:
 
 
 _RESERVED = frozenset(("Tensor", "OrderedDict", "NamedTuple", "None", "True", "False", "I", "O"))
-"""Class names that the code needs for itself, or that linters take for a mistake."""
+"""Class names that generated code uses itself, or that linters reject."""
 
 
 def network_class_name(graph: Graph) -> str:
@@ -177,7 +177,7 @@ def network_class_name(graph: Graph) -> str:
 
 
 def output_class_name(graph: Graph) -> str:
-    """The name of the named tuple that a network returns, which no input may hide in `forward`."""
+    """The name of the named tuple that a network returns; it differs from all inputs, which would hide it."""
     name = f"{network_class_name(graph)}Output"
     while any(i.name == name for i in graph.inputs):
         name += "s"
@@ -185,7 +185,7 @@ def output_class_name(graph: Graph) -> str:
 
 
 def _name_classes(graph: Graph, classes: list[Class]) -> None:
-    """Give the classes names; blocks take theirs first, then the other scopes that print as classes."""
+    """Name the classes: those of blocks first, after their block, then those of other scopes."""
     network = network_class_name(graph)
     taken = {*_RESERVED, network, output_class_name(graph)}
     classes[-1].name = network
@@ -201,7 +201,7 @@ def _name_classes(graph: Graph, classes: list[Class]) -> None:
 def _candidates(
     lexicon: Lexicon, body: ScopeBody, label: Label, parameters: list[SpecParameter]
 ) -> Iterator[_Candidate]:
-    """The bodies that print as classes, at or below a body, each before those inside it."""
+    """The uses whose bodies print as classes, at or below a body, each before those inside it."""
     scope = body.scope
     if scope is not None and scope.block is not None:
         label = ("block", scope.block.name)
@@ -218,7 +218,7 @@ def _candidates(
 
 
 def _most_general(candidate: _Candidate) -> tuple[int, int]:
-    """A key that sorts uses with more steps first, and of these the uses with more different inputs."""
+    """A sort key: uses with more steps come first, then uses with more distinct inputs."""
     body = candidate.use.body
     return -_count_steps(body), -len(set(body.inputs))
 
@@ -229,13 +229,14 @@ def _count_steps(body: ScopeBody) -> int:
 
 
 _Kind = tuple[Label, int]
-"""Uses that may share a class: their label, and how deep other classes are nested in them where that matters."""
+"""A kind of uses that may share a class: their label, and the depth of classes nested in them (0 if irrelevant)."""
 
 
 def _kinds(candidates: Sequence[_Candidate]) -> dict[ScopeBody, _Kind]:
     """The kind of every body.
 
-    A block that is given steps may be used inside itself; its uses are then told apart by their depth.
+    A block with a body parameter may be used inside itself. A class can't contain itself, so uses of such a block are
+    of different kinds if the depth of the classes nested in them differs.
     """
     labels = {candidate.use.body: candidate.label for candidate in candidates}
     inner = {body: list(_inner_classes(body)) for body in labels}
@@ -253,7 +254,7 @@ def _kinds(candidates: Sequence[_Candidate]) -> dict[ScopeBody, _Kind]:
 
 
 def _dependencies_first(by_kind: Mapping[_Kind, Sequence[_Candidate]], kinds: Mapping[ScopeBody, _Kind]) -> list[_Kind]:
-    """The kinds in topological order: each after those that are used in it."""
+    """The kinds in topological order: each after the kinds used in it."""
     uses: dict[_Kind, dict[_Kind, None]] = {kind: {} for kind in by_kind}
     for kind, candidates in by_kind.items():
         for candidate in candidates:
@@ -273,7 +274,7 @@ def _dependencies_first(by_kind: Mapping[_Kind, Sequence[_Candidate]], kinds: Ma
 
 
 def _inner_classes(body: ScopeBody) -> Iterator[ScopeBody]:
-    """The bodies that print as classes and are called in a body itself."""
+    """The bodies that print as classes and are called directly in the class of a body."""
     for item in body.items:
         if item.body is None:
             continue

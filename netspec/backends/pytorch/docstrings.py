@@ -1,4 +1,4 @@
-"""The docstrings of generated classes: which shapes they map to which, in terms of their arguments."""
+"""Docstrings of generated classes: the shapes of their inputs and outputs, in terms of their arguments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from netspec.types import Tensor
 
 
 def docstring(text: str, indent: int) -> list[str]:
-    """The lines of a docstring, which no text of a spec can break out of."""
+    """The lines of a docstring; quotes, backslashes and control characters in the text are made harmless."""
     clean = "".join(c if c.isprintable() or c == "\n" else " " for c in text)
     clean = clean.replace("\\", "\\\\").replace('"""', "'''")
     lead = " " * indent
@@ -39,7 +39,7 @@ def docstring(text: str, indent: int) -> list[str]:
 
 
 def describe_network(graph: Graph, written: WrittenClass) -> str:
-    """The text for the network's class: its title and source, and the shapes of its inputs and outputs."""
+    """The docstring of the network's class: title, source, and the shapes of inputs and outputs."""
     inputs = ", ".join(f"{i.name} {_shape(i.type)}" for i in graph.inputs)
     outputs = sorted(graph.outputs, key=lambda o: o.mode == "train")
     results = ", ".join(
@@ -51,7 +51,7 @@ def describe_network(graph: Graph, written: WrittenClass) -> str:
 
 
 def _network_output(graph: Graph, written: WrittenClass, value: str) -> str:
-    """The shape of an output of the network, its channels in terms of the class's arguments where they read any."""
+    """The shape of a network's output, with its channels as an expression if they depend on arguments."""
     type = graph.types[value]
     body = written.cls.template.body
     outputs = [*body.outputs, *body.training]
@@ -66,7 +66,7 @@ def _shape(type: Tensor) -> str:
 
 
 def describe_class(graph: Graph, written: WrittenClass) -> str:
-    """The text for a class in the network: `Maps (N, in_channels, H, W) to (N, 4 * width, H / stride, W / stride).`"""
+    """The docstring of any other class: `Maps (N, in_channels, H, W) to (N, 4 * width, H / stride, W / stride).`"""
     cls = written.cls
     types = [graph.types[value] for value in cls.uses[0].body.inputs]
     inputs = [_symbolic_shape(type, _input_channels(graph, written, n), None) for n, type in enumerate(types)]
@@ -75,7 +75,7 @@ def describe_class(graph: Graph, written: WrittenClass) -> str:
     features = {number: name for name, number in cls.features.items() if name in arguments}
     for number, type in enumerate(types):
         if type.rank == 3 and (number in features or any(text.startswith("(N, L, ") for text in outputs)):
-            # Of a sequence (N, L, F) the class is told the features, and not the length.
+            # A sequence (N, L, F): the class depends on the features, not on the length.
             sizes = {graph.types[use.body.inputs[number]].features for use in cls.uses}
             size = features.get(number) or (sizes.pop() if len(sizes) == 1 else "F")
             inputs[number] = f"(N, L, {size})"
@@ -83,7 +83,7 @@ def describe_class(graph: Graph, written: WrittenClass) -> str:
 
 
 def _input_channels(graph: Graph, written: WrittenClass, number: int) -> Expression | None:
-    """The channels of an input: an argument, or a number that all uses have."""
+    """The channels of an input: an argument, or a number that is equal in all uses."""
     arguments = {a.name for a in written.arguments}
     for name, place in written.cls.channels.items():
         if place == number and name in arguments:
@@ -101,11 +101,11 @@ def _output_channels(written: WrittenClass, number: int) -> Expression | None:
 
 
 _LETTERS = {1: ["L"], 2: ["H", "W"]}
-"""The names of the axes after the channels, by their number."""
+"""The names of spatial axes, by how many there are."""
 
 
 def _symbolic_shape(type: Tensor, channels: Expression | None, spatial: Sequence[str] | None) -> str:
-    """A shape such as `(N, width, H, W)`, with these names for the axes after the channels if any are given."""
+    """A shape such as `(N, width, H, W)`; `spatial` are the names of the axes after the channels, if not H and W."""
     axes = ["N", *(["C"] if type.rank > 1 else [])]
     if channels is not None and type.rank > 1:
         axes[1] = python_text(channels)
@@ -114,7 +114,7 @@ def _symbolic_shape(type: Tensor, channels: Expression | None, spatial: Sequence
 
 
 def _output(graph: Graph, written: WrittenClass, number: int) -> str:
-    """The shape of an output: channels in terms of the arguments, and its map as a fraction of the first input's."""
+    """The shape of an output: channels in terms of arguments, spatial sizes as fractions of the first input's."""
     pairs = [(graph.types[u.body.inputs[0]], graph.types[u.body.outputs[number]]) for u in written.cls.uses]
     x, y = pairs[0]
     features = written.outputs[number].features if y.rank == 3 else None
@@ -134,7 +134,7 @@ def _output(graph: Graph, written: WrittenClass, number: int) -> str:
 
 
 def _divisor(written: WrittenClass, pairs: Sequence[tuple[Tensor, Tensor]]) -> str:
-    """The argument, or the number, by which every use divides its map; "" where there is none."""
+    """The argument, or "2", by which spatial sizes are divided in every use; "" where there is none."""
     uses: Sequence[ClassUse] = written.cls.uses
     choices: list[tuple[str, list[object]]] = [
         (a.name, [a.values[use.body] for use in uses]) for a in written.arguments if a.annotation == "int"

@@ -1,4 +1,4 @@
-"""Which values escape from a scope: those that something outside it takes."""
+"""Finds the values that escape from a scope: those that are used outside it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from netspec.graph.paths import is_below
 
 
 def several_inputs(scope: Scope) -> list[str]:
-    """The values that enter a use, or copies, of something with several inputs; none where it has one."""
+    """The inputs of a scope that declares several; an empty list for a scope with a single input."""
     return [] if "input" in scope.inputs or len(scope.inputs) < 2 else list(scope.inputs.values())
 
 
 class Escapes:
-    """Tells which values computed in a scope escape from it.
+    """Tells if a value that is computed in a scope escapes from it.
 
-    A scope that shares the weights of another is a second call of the same module. A module gives the same values in
-    each call, so a value that escapes in one of these calls counts as escaping in all of them.
+    A scope that shares the weights of another is a second call of the same module. A module returns the same outputs
+    in every call, so a value that escapes in one of these calls escapes in all of them.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -23,13 +23,13 @@ class Escapes:
         self._users = graph.users
         self._outputs = {o.value for o in graph.outputs}
         self._scopes_entered: dict[str, list[str]] = {}
-        """For each value that enters a use with several inputs, the paths of the scopes that these uses are in."""
+        """For each value that enters a scope with several inputs, the paths of the scopes around these scopes."""
         for scope in graph.scopes.values():
             for value in several_inputs(scope):
                 self._scopes_entered.setdefault(value, []).append(scope.parent)
         self._sharing = {path: scope for path, scope in graph.scopes.items() if scope.weights_of}
         self._escaping: set[tuple[str, str]] = set()
-        """Which values escape from which scopes, both by their paths in the owner of the weights."""
+        """Pairs of a value and a scope from which it escapes, both by their paths in the owner of the weights."""
         if self._sharing:
             for node in graph.nodes:
                 for value, _ in node.values():
@@ -45,7 +45,7 @@ class Escapes:
         )
 
     def _is_used_outside(self, value: str, path: str) -> bool:
-        """Whether something outside a scope takes a value, as it stands: other calls of the module are not asked."""
+        """Whether a value is used outside a scope; other calls of the same module are not considered."""
         if value in self._outputs:
             return True
         if not path:
@@ -61,11 +61,11 @@ class Escapes:
         """
         while (borrower := self._outermost_sharing(path)) is not None:
             if is_below(borrower.weights_of, borrower.path):
-                break  # The first of its copies has the weights, as where a pass took the step before.
+                break  # Its first copy owns the weights, for example after a pass removed the original owner.
             replaced, owner = borrower.path, self._graph.scopes.get(borrower.weights_of)
             if borrower.kind == "repeat" and (owner is None or owner.kind != "repeat"):
                 if path == borrower.path:
-                    break  # All copies are calls of one step, and together they are like no other.
+                    break  # All copies are calls of one step; the repeat as a whole has no counterpart in the owner.
                 copy = path[len(borrower.path) + 1 :].partition(".")[0]
                 replaced = f"{borrower.path}.{copy}"
             value = borrower.weights_of + value[len(replaced) :]
@@ -73,7 +73,7 @@ class Escapes:
         return value, path
 
     def _outermost_sharing(self, path: str) -> Scope | None:
-        """The outermost scope, at a path or around it, that shares the weights of another."""
+        """The outermost scope, at or around a path, that shares the weights of another."""
         parts = path.split(".")
         prefixes = (".".join(parts[:depth]) for depth in range(1, len(parts) + 1))
         return next((self._sharing[prefix] for prefix in prefixes if prefix in self._sharing), None)

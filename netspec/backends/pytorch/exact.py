@@ -1,4 +1,4 @@
-"""Values of arguments that are printed word for word, since no literal of the spec's expressions stands for them."""
+"""Argument values without a literal in the spec's expressions, such as `float("inf")`, which are printed as is."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from netspec.types import Call, Layer, Printed
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Exact:
-    """A value by its Python source, which nothing makes shorter: the list `[7, 7]` stays one, and is not 7."""
+    """A value as Python source, which is printed unchanged: the list `[7, 7]` is not shortened to `7`."""
 
     text: str
     annotation: str
@@ -26,7 +26,7 @@ class Exact:
 
 
 def exactly(node: Node, printed: Printed) -> Printed:
-    """How a node is printed, with arguments that have a literal or are `Exact`; NS401 for one that source can't say."""
+    """The printed form of a node with arguments that are literals or `Exact`. Raises NS401 for any other argument."""
     if not isinstance(printed, Layer | Call):
         return printed
     arguments: dict[str, Any] = {}
@@ -37,7 +37,7 @@ def exactly(node: Node, printed: Printed) -> Printed:
             what = f"the argument `{name}` of `{node.op.opname}` is {value}, which PyTorch source can't say"
             help = "an argument is a number, text, or a list of these; a size has to be known (`--input`)"
             fail("NS401", what, node.span, node.path if node.span else "", help=help)
-        # One number may stand for two where the argument is an attribute, as torch has it, and nowhere else.
+        # Only an attribute of the op may be shortened from `(3, 3)` to `3`; any other tuple is printed in full.
         if isinstance(printable, tuple) and getattr(node.op, name, None) != printable:
             printable = Exact(python_literal(printable), _annotation(cast("tuple[Any, ...]", printable)))
         arguments[name] = printable
@@ -51,7 +51,7 @@ def _annotation(value: tuple[Any, ...]) -> str:
 
 
 def _printable(value: Any) -> Any:
-    """A value as expressions hold it; TypeError for what has no literal, such as a size that is open."""
+    """A value as a literal or an `Exact`. Raises TypeError for any other value, such as a symbolic size."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):

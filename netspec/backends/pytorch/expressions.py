@@ -1,4 +1,4 @@
-"""Expressions of the spec as Python source."""
+"""Prints expressions of the spec as Python source."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from netspec.expression import (
 
 _COMPARISON = 4
 _LEVELS = {"or": 1, "and": 2, "+": 5, "-": 5, "*": 6, "/": 6, "//": 6, "%": 6}
-"""How tightly operators bind, from loose to tight; those that are not here are comparisons."""
+"""The precedence of operators, from loose to tight; all others are comparisons."""
 
 
 def tupled(value: Any) -> Any:
-    """A list as a tuple, as the source has it; other values as they are."""
+    """A list as a tuple, as generated source writes it; any other value unchanged."""
     return tuple(value) if isinstance(value, list | tuple) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
@@ -35,7 +35,7 @@ def python_text(tree: Expression) -> str:
 
 
 def document(tree: Expression) -> Doc:
-    """An expression as source that knows where it may be broken."""
+    """An expression as a `Doc`, which knows where its source may be broken into lines."""
     # Most arguments are a number or a name, for which there is nothing to do.
     if isinstance(tree, Name):
         return tree.name
@@ -45,7 +45,7 @@ def document(tree: Expression) -> Doc:
 
 
 def _document(tree: Expression) -> Doc:
-    """An expression that is Python already."""
+    """A `Doc` for an expression that `_pythonic` has converted."""
     match tree:
         case Binary(operator):
             return Joined(_operands(tree, _LEVELS.get(operator, _COMPARISON)))
@@ -59,7 +59,7 @@ def _document(tree: Expression) -> Doc:
 
 
 def _operands(tree: Expression, level: int) -> list[tuple[str, Doc]]:
-    """The operands of `a + b - c`, which group to the left, each with the operator before it."""
+    """The operands of a chain such as `a + b - c`, each with the operator before it: `("", a), ("+", b), ("-", c)`."""
     match tree:
         case Binary(operator, left, right) if _LEVELS.get(operator, _COMPARISON) == level:
             chains = level != _COMPARISON
@@ -70,13 +70,13 @@ def _operands(tree: Expression, level: int) -> list[tuple[str, Doc]]:
 
 
 def _operand(tree: Expression, floor: int) -> Doc:
-    """An operand, in brackets where it binds less tightly than the operator around it."""
+    """An operand, in brackets if its precedence is below `floor`."""
     bare = expression_text(tree, python=True) == expression_text(tree, python=True, floor=floor)
     return _document(tree) if bare else Bracket("(", [_document(tree)])
 
 
 def _pythonic(tree: Expression) -> Expression:
-    """An expression of the spec in Python's words: tuples for lists, and no `== True`, which linters refuse."""
+    """An expression of the spec in Python's idioms: tuples for lists, and `x` for `x == True`, which linters reject."""
     match tree:
         case Literal(value):
             return Literal(tupled(value))
@@ -103,8 +103,8 @@ def _pythonic(tree: Expression) -> Expression:
 
 
 def _min_or_max(tree: Conditional) -> Expression:
-    """`a if a > b else b` as `max(a, b)`, as linters want it; other expressions as they are."""
-    # They are compared as text, since 1 == 1.0.
+    """`a if a > b else b` as `max(a, b)`, which linters prefer; any other expression unchanged."""
+    # The operands are compared as text, since `Literal(1) == Literal(1.0)`.
     then, otherwise = expression_text(tree.then), expression_text(tree.otherwise)
     match tree.condition:
         case Binary("<" | "<=" | ">" | ">=" as operator, left, right) if {

@@ -1,14 +1,14 @@
 """How sizes depend on constructor arguments: a taint analysis over the body of a class.
 
-A class is printed from the values that its uses have, and a literal hides what it follows from: where `width` is 64,
-the 128 of a later layer may be `2 * width`. So for every value in the body a `Flow` tells its sizes as expressions
-over the constructor arguments, as far as they are known, and which arguments all else about its shape depends on.
+A class is printed from the values in its uses, and a literal hides its origin: where `width` is 64, the 128 of a later
+layer may be `2 * width`. So every value in the body has a `Flow`: its sizes as expressions over the constructor
+arguments, where these are known, and the arguments that the rest of its shape depends on.
 
-Where a literal is printed for a size, the arguments that this size depends on are *pinned*: with another value of
-one of them the class would be wrong. What is pinned is no argument of the network's own class (`source`).
+Where a size is printed as a literal, the arguments that it depends on are *pinned*: with another value of one of them
+the class would be wrong. A pinned parameter can't be an argument of the network's class (`source`).
 
-Flows are candidates: whatever is printed from one is verified on every use of the class first (`arguments`). Names
-of arguments are identifiers, so that two names with spaces can stand among them: SHAPE and UNSEEN.
+Flows are only candidates: an expression is verified on every use of the class before it is printed (`arguments`). Two
+of the names in a flow are no arguments, and have spaces so that they differ from all: SHAPE and UNSEEN.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ from netspec.ops.probe import AxisSize, axes_of_arguments, sizes_of
 from netspec.types import Tensor
 
 ArgumentNames = frozenset[str]
-"""Names of constructor arguments, with SHAPE and UNSEEN where something depends on these."""
+"""Names of constructor arguments that something depends on; SHAPE and UNSEEN may be among them."""
 
 NO_NAMES: ArgumentNames = frozenset()
 SHAPE = "the shape"
-"""Stands for the sizes of the values that enter a class."""
+"""Stands for the sizes of the inputs of a class."""
 UNSEEN = "an unseen value"
-"""Stands for the sizes of a value that an expression reads and that does not enter the class."""
+"""Stands for the sizes of a value that an expression reads although it is no input of the class."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
     """The sizes of a value in terms of the constructor arguments of the class that it is in.
 
-    Invariants: the shape in a use changes only if one of `dependencies` does. `channels`, where they are known, hold
-    for other values of the arguments too, as long as those that are `assumed` keep theirs.
+    Invariants: the shape changes only if one of `dependencies` does. `channels`, if not None, stays right for other
+    values of the arguments, as long as the `assumed` ones keep their values.
     """
 
     channels: Expression | None = None
-    """The size of axis 1; None where it is unknown, and the value depends on `others` alone."""
+    """The size of axis 1; None if it is unknown: then the value depends on `others` alone."""
     assumed: ArgumentNames = NO_NAMES
     """The arguments that have to keep their values for `channels` to hold."""
     others: ArgumentNames = NO_NAMES
     """The arguments that the sizes of the other axes depend on."""
     features: Expression | None = None
-    """The size of the last axis of a value such as (N, L, F), where that is neither the batch nor the channels."""
+    """The size of the last axis of a value such as (N, L, F), if that is neither the batch nor the channels."""
     conditional: Expression | None = None
-    """After a step that only some uses have, the channels of all: `2 * width if stride != 1 else in_channels`."""
+    """The channels after a step that only some uses have, for all uses: `2 * width if stride != 1 else in_channels`."""
 
     @property
     def dependencies(self) -> ArgumentNames:
@@ -61,7 +61,7 @@ class Flow:
 
 
 class SizeRules:
-    """Asks the ops of a graph what their sizes follow from, once for each kind of layer."""
+    """Finds what the sizes of ops' outputs follow from, by asking each op once for each kind of layer."""
 
     def __init__(self) -> None:
         self._outputs: dict[tuple[int, ArgumentNames], tuple[tuple[AxisSize, ...], ...]] = {}
@@ -70,7 +70,7 @@ class SizeRules:
         self._kinds: dict[tuple[int, ...], int] = {}
 
     def outputs(self, node: Node, graph: Graph, attributes: frozenset[str]) -> tuple[tuple[AxisSize, ...], ...]:
-        """For each output of a node what each axis follows from; of the attributes, these may vary."""
+        """For each output of a node, what each of its axes follows from, if `attributes` are those that may vary."""
         types = graph.input_types(node)
         kind = self._kind(node, types)
         if (kind, attributes) not in self._outputs:
@@ -78,7 +78,7 @@ class SizeRules:
         return self._outputs[kind, attributes]
 
     def arguments(self, node: Node, graph: Graph) -> dict[str, frozenset[int]]:
-        """The arguments of a node's layer that are no attributes, with the axes of the inputs that they follow from."""
+        """A layer's arguments that are no attributes, such as `in_channels`, with the input axes they depend on."""
         types = graph.input_types(node)
         kind = self._kind(node, types)
         if kind not in self._arguments:
@@ -86,7 +86,7 @@ class SizeRules:
         return self._arguments[kind]
 
     def _kind(self, node: Node, types: Sequence[Tensor]) -> int:
-        """A number for all layers that differ in their widths and the sizes of their maps alone."""
+        """The number of a kind: layers that differ only in their widths and spatial sizes are of one kind."""
         key = op_key(node.op, types)
         if key not in self._kinds:
             self._kinds[key] = self._numbers.setdefault(_kind_of(node, types), len(self._numbers))
@@ -94,7 +94,7 @@ class SizeRules:
 
 
 def _kind_of(node: Node, types: Sequence[Tensor]) -> tuple[Any, ...]:
-    """The op, attributes and ranks of a layer, without its widths and the sizes of its maps."""
+    """The op, attributes and ranks of a layer, without its widths and spatial sizes."""
     op, widths = node.op, (*node.type.shape[1:2], *node.type.shape[-1:])
     values = [value for name, value in op if name != op.principal or value not in widths]
     return type(op), repr(values), *[(x.rank, x.dtype, *[size == 1 for size in x.shape]) for x in types]
@@ -108,8 +108,8 @@ def after(
 ) -> Flow:
     """The flow of an output of an op.
 
-    `uses` tells for each use of the class what each axis of the output follows from; `ranks` and `flows` are those of
-    the op's inputs, and `attributes` the expressions that are printed for its attributes.
+    For each use of the class, `uses` holds what each axis of the output follows from. `ranks` and `flows` are those of
+    the op's inputs; `attributes` are the expressions printed for its attributes.
     """
     axes = _agreed(uses)
     inputs = _Inputs(ranks, flows, attributes)
@@ -123,7 +123,7 @@ def after(
 
 
 def _agreed(uses: Sequence[Sequence[AxisSize]]) -> list[AxisSize]:
-    """The axes on which all uses agree; where the ranks differ, nothing is known but that there are channels."""
+    """What the axes follow from in all uses; if the ranks differ, the axes after the channels are merged into one."""
     ranks = {len(axes) for axes in uses}
     axes: list[AxisSize] = []
     for sizes in zip(*uses, strict=False):
@@ -136,14 +136,14 @@ def _agreed(uses: Sequence[Sequence[AxisSize]]) -> list[AxisSize]:
 
 @dataclass(frozen=True, slots=True)
 class _Inputs:
-    """The inputs and attributes of an op, in whose terms the sizes of its outputs are told."""
+    """The inputs and attributes of an op, from which the sizes of its outputs are expressed."""
 
     ranks: Sequence[int]
     flows: Sequence[Flow]
     attributes: Mapping[str, Expression]
 
     def expression(self, size: AxisSize) -> Expression | None:
-        """A size of an output as an expression; None where it is no size of an input and no attribute."""
+        """An output's size as an expression; None if it is neither an attribute nor made of sizes of inputs."""
         if isinstance(size.same, str):
             return self.attributes.get(size.same)
         if size.same is None:
@@ -153,8 +153,8 @@ class _Inputs:
 
     def assumed(self, size: AxisSize) -> ArgumentNames:
         """The arguments that have to keep their values for the expression of a size to hold."""
-        own = [self.flows[place].assumed for place in size.places if size.same == 1]
-        return NO_NAMES.union(*own, *(self._names(key) for key in size.others))
+        of_channels = [self.flows[place].assumed for place in size.places if size.same == 1]
+        return NO_NAMES.union(*of_channels, *(self._names(key) for key in size.others))
 
     def dependencies(self, sizes: Sequence[AxisSize]) -> ArgumentNames:
         """The arguments that some sizes depend on."""
@@ -182,7 +182,7 @@ class _Inputs:
 
 
 def _total(sizes: Sequence[Expression | None]) -> Expression | None:
-    """The sum of some sizes; None where one is unknown, or the sum too long to read."""
+    """The sum of some sizes; None if one is unknown, or if the sum is too long to read."""
     total = sizes[0]
     for size in sizes[1:]:
         total = Binary("+", total, size) if total is not None and size is not None else None

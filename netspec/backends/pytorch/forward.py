@@ -1,6 +1,6 @@
-"""The forward method of a class: one statement for each step, short ones nested, as a person would write it.
+"""Writes the `forward` method of a class: one statement for each step, with short ones nested.
 
-Calls are made in the order of the steps, also where one is nested in the expression that uses it.
+Modules are called in the order of the steps, even if one call is nested in another.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _MAX_NESTED = 72
 
 
 def _live_items(body: ScopeBody, outputs: Iterable[str], called: Collection[BodyItem] = ()) -> list[BodyItem]:
-    """The items that outputs depend on, without those that are `called` already.
+    """The items that outputs depend on, without items in `called`, which are computed already.
 
-    A step that nothing uses, or that gives back what it takes, keeps its weights and is not called.
+    A step that nothing uses, or that returns its input, is not called, but the class keeps its weights.
     """
     live = set(outputs)
     items: list[BodyItem] = []
@@ -37,7 +37,7 @@ def _live_items(body: ScopeBody, outputs: Iterable[str], called: Collection[Body
 
 
 def _is_list(item: BodyItem) -> bool:
-    """Whether the module of an item is a list of copies, whose calls `forward` writes: they are no chain."""
+    """Whether an item is a list of copies that `forward` calls one by one, since they are no `nn.Sequential`."""
     if item.loops:
         return True
     return item.body is not None and item.body.kind == "repeat" and not is_chain(item.body)
@@ -46,8 +46,8 @@ def _is_list(item: BodyItem) -> bool:
 class ForwardWriter:
     """Writes `forward` for one body.
 
-    `arguments` are the names of its parameters, in the order of the body's inputs; `conditions` are the attributes
-    that tell whether a function is called, for functions that not every use calls.
+    `arguments` are the names of the method's parameters, in the order of the body's inputs. Some functions are called
+    in some uses only: `conditions` holds for each of these items the attribute that decides, such as `with_add`.
     """
 
     def __init__(self, body: ScopeBody, arguments: Sequence[str], conditions: Mapping[str, str]) -> None:
@@ -56,29 +56,29 @@ class ForwardWriter:
         self.in_training = _live_items(body, body.training, self.items)
         self.conditions = conditions
         self.names: dict[str, str] = dict(zip(body.inputs, arguments, strict=True))
-        """The variables that hold values."""
+        """By value, the variable that holds it."""
         self.pending: dict[str, Doc] = {}
-        """The calls that are to be nested where their value is used."""
+        """By value, the call that will be nested in the expression that uses the value."""
         self.uses = Counter(value for item in (*self.items, *self.in_training) for value in item.inputs)
         self.uses.update(body.outputs)
         if body.training:
             self.uses.update([*body.outputs, *body.training])
-        # What the training part reads is named after its step, so that the main path reads as without that part.
+        # Values that the training part reads are named after their steps, so that the main path keeps `x` and `out`.
         self.kept = {value for item in self.in_training for value in item.inputs}.union(body.training)
         if len(body.outputs) > 1:
             self.kept.update(body.outputs)
         self.lines: list[str] = []
         self.indent = 8
         self.called = set(helpers_used(body))
-        """Functions and classes of the file that are called here, whose names no variable may have."""
+        """Functions and classes of the file that are called here: no variable may have their names."""
         self.nests = len(self.items) <= 4 and body.scope is not None
 
     def write(self, returned: str = "") -> list[str]:
-        """The lines of the method; `returned` is the class to return several outputs in, if there is one."""
+        """The lines of the method; `returned` is the named tuple for several outputs, "" for a plain tuple."""
         self.called.add(returned)
         self.steps()
         if self.body.training:
-            # Steps for training alone come last: those before are the same in both modes.
+            # Steps that only training needs come last; all steps before are the same in both modes.
             self.lines.append("        if self.training:")
             self.indent += INDENT
             self.items = self.in_training
@@ -89,7 +89,7 @@ class ForwardWriter:
         return self.lines
 
     def steps(self) -> None:
-        """The statements of all items."""
+        """Write the statements of all items."""
         for number, item in enumerate(self.items):
             following = self.items[number + 1] if number + 1 < len(self.items) else None
             if _is_list(item):
@@ -104,7 +104,7 @@ class ForwardWriter:
                 self.assign(item, doc)
 
     def return_values(self, values: Sequence[str], returned: str) -> None:
-        """Return these values, in a class if one is named."""
+        """Write the return statement; `returned` is the named tuple to return the values in, or ""."""
         docs = [self.read(value) for value in values]
         if returned:
             self.state("return ", Bracket(f"{returned}(", docs))
@@ -114,7 +114,7 @@ class ForwardWriter:
             self.lines += side_by_side("return ", docs, self.indent)
 
     def state(self, prefix: str, doc: Doc, deeper: int = 0) -> None:
-        """A statement, at the indentation of the step or deeper."""
+        """Write a statement, at the current indentation or deeper."""
         self.lines += statement(prefix, doc, self.indent + deeper)
 
     def is_nested(self, item: BodyItem, doc: Doc, following: BodyItem | None) -> bool:
@@ -134,7 +134,7 @@ class ForwardWriter:
         return len(flat(doc)) < _MAX_NESTED
 
     def merge_after(self, item: BodyItem) -> BodyItem | None:
-        """The merge that uses an item, if only other operands of that merge come in between."""
+        """The merge that uses an item, if all items between the two are other operands of the merge."""
         items = self.items
         start = items.index(item)
         for merge in items[start + 1 :]:
@@ -142,24 +142,24 @@ class ForwardWriter:
                 between = items[start + 1 : items.index(merge)]
                 if merge.is_module or merge.name in self.conditions:
                     return None
-                if not all(self.is_operand(other, merge) for other in between):
+                if not all(self.is_operand(operand, merge) for operand in between):
                     return None
-                # Python calls operands from left to right.
+                # Python evaluates operands from left to right.
                 order = [merge.inputs.index(operand.outputs[0]) for operand in (item, *between)]
                 return merge if order == sorted(order) else None
         return None
 
     def is_operand(self, item: BodyItem, merge: BodyItem) -> bool:
-        """Whether an item's call can be nested in a merge, too."""
+        """Whether an item's call can be nested in a merge as an operand."""
         value = item.outputs[0]
         enters = value in merge.inputs and self.uses[value] == 1 and _is_read_once(merge, value)
         return item.is_module and not _is_list(item) and len(item.outputs) == 1 and enters
 
     def call_copies(self, item: BodyItem) -> None:
-        """Call the copies of a repeat that are no chain: in a loop where they are wired alike, else one by one."""
+        """Write the calls of a repeat's copies: in a loop if all copies are wired alike, else one by one."""
         assert item.body is not None
         inputs = wiring(item.body)
-        # An input may hide `range`, which a loop over the calls of one module needs.
+        # A loop over calls of one module needs `range`, which a variable may hide.
         hidden = item.loops and "range" in self.names.values()
         if inputs is None or hidden or item.outputs != item.body.items[-1].outputs:
             self.call_one_by_one(item, item.body.items, f"self.{item.shares or item.name}")
@@ -171,7 +171,7 @@ class ForwardWriter:
             self.call_in_loop(item, item.body, inputs)
 
     def call_in_loop(self, item: BodyItem, body: ScopeBody, inputs: Sequence[int | str]) -> None:
-        """Call the copies of a repeat in a loop: each takes these values, or outputs of the copy before by number."""
+        """Write a loop over copies that take `inputs`: values, or numbers of outputs of the copy before."""
         module = f"self.{item.shares or item.name}"
         names = self.names
         outer = [names[value] for value in inputs if isinstance(value, str)]
@@ -189,7 +189,7 @@ class ForwardWriter:
         self.lines += unpacked(targets, _called(body.items[0], called, arguments), self.indent + INDENT)
 
     def call_one_by_one(self, item: BodyItem, copies: Sequence[BodyItem], module: str) -> None:
-        """Call each copy of a repeat; a value that one computes may be read by any that comes later."""
+        """Write one call for each copy of a repeat; any later copy may read the values that a copy computes."""
         names = dict(self.names)
         outputs = {value: self.variable(item, value, number) for number, value in enumerate(item.outputs)}
         live = self.live_values(copies, outputs)
@@ -210,7 +210,7 @@ class ForwardWriter:
             self.lines += unpacked(targets, _called(copy, called, arguments), self.indent)
 
     def live_values(self, copies: Sequence[BodyItem], outputs: Iterable[str]) -> set[str]:
-        """The values of copies that the outputs which are used depend on."""
+        """The values in the copies that are needed for those `outputs` of the repeat that are used."""
         live = {value for value in outputs if self.uses[value]}
         for copy in reversed(copies):
             if live.intersection(copy.outputs).difference(copy.inputs):
@@ -231,13 +231,13 @@ class ForwardWriter:
                 return _called(item, f"self.{item.shares or item.name}", arguments)
 
     def read(self, value: str) -> Doc:
-        """A value where it is used: its variable, or the call that is nested there."""
+        """The expression for a value at one of its uses: its variable, or a nested call."""
         self.uses[value] -= 1
         doc = self.pending.pop(value, None)
         return doc if doc is not None else self.names[value]
 
     def assign(self, item: BodyItem, doc: Doc) -> None:
-        """Assign an expression to variables for an item's outputs."""
+        """Write an assignment of an expression to variables for an item's outputs."""
         several = len(item.outputs) > 1
         targets = [
             "_" if several and not self.uses[value] else self.variable(item, value, number)
@@ -246,7 +246,7 @@ class ForwardWriter:
         self.lines += unpacked(targets, doc, self.indent)
 
     def conditional(self, item: BodyItem, doc: Doc) -> None:
-        """Compute an item only where its condition holds; elsewhere its first input goes on in its place."""
+        """Write an item under an `if`: where its condition is false, its first input takes the place of its output."""
         entering = item.inputs[0]
         name = self.names[entering]
         if self.uses[entering] > 0:
@@ -259,16 +259,16 @@ class ForwardWriter:
         self.state(f"{target} = ", doc, INDENT)
 
     def is_skip(self, item: BodyItem) -> bool:
-        """Whether a value of the network itself is used again later, and the spec named its step."""
+        """Whether an item is a named step of the network itself whose value is used again later."""
         generic = item.node.op.opname if item.node is not None else ""
         if self.body.scope is not None or len(item.outputs) != 1 or item.name.startswith(generic or "."):
             return False
         place = self.items.index(item)
-        users = [n for n, other in enumerate(self.items) if item.outputs[0] in other.inputs]
+        users = [n for n, user in enumerate(self.items) if item.outputs[0] in user.inputs]
         return len(users) > 1 or any(n > place + 1 for n in users)
 
     def variable(self, item: BodyItem, value: str, number: int, busy: Collection[str] = ()) -> str:
-        """A name for a value: `x` while nothing else needs the last one, else `out`, else the step's own."""
+        """Choose the variable for a value: `x` if it is free, else `out`, else the name of the step."""
         held = {*busy, *(name for v, name in self.names.items() if self.uses[v] > 0)}
         free = [name for name in ("x", "out") if name not in held]
         if free and not item.labels and number == 0 and value not in self.kept and not self.is_skip(item):
@@ -285,9 +285,8 @@ class ForwardWriter:
 class _CopyVariables:
     """Chooses variables for the values of copies that are called one by one.
 
-    `outputs` are the variables of the values that leave the repeat, and `taken` names that hold something else. A
-    variable is free for another value once no copy that follows reads the one it holds. That of an output is free
-    until the copy that computes the output.
+    `outputs` are the variables of the repeat's outputs; `taken` are names that hold other values. A variable is free
+    once no later copy reads its value. The variable of an output is also free before the copy that computes it.
     """
 
     def __init__(
@@ -304,7 +303,7 @@ class _CopyVariables:
         self.holds: dict[str, str] = {}
 
     def choose(self, number: int, label: str, value: str, beside: Container[str]) -> str:
-        """A variable for an output of a copy; `beside` are those of its other outputs."""
+        """A variable for an output of a copy; `beside` are the variables of the copy's other outputs."""
         target, count = self.outputs.get(value) or self.by_label.get(label) or f"{label or 'x'}_0", 1
         while value not in self.outputs and not self.is_free(target, number, value, beside):
             count += 1
@@ -313,7 +312,7 @@ class _CopyVariables:
         return target
 
     def is_free(self, target: str, number: int, value: str, beside: Container[str]) -> bool:
-        """Whether a variable can hold a value from a copy on."""
+        """Whether a variable can hold a value that copy `number` computes."""
         if target in beside or (target in self.taken and target not in self.free_until):
             return False
         if self.last_use.get(value, 0) > self.free_until.get(target, self.end):
@@ -322,7 +321,7 @@ class _CopyVariables:
 
 
 def _is_read_once(item: BodyItem, value: str) -> bool:
-    """Whether the expression of an item reads an input in one place only, where a call can replace a variable."""
+    """Whether an item's expression reads an input once, in a place where a call can replace the variable."""
     if item.code is None:
         return True
     name = f"{{{item.inputs.index(value)}}}"
@@ -330,11 +329,11 @@ def _is_read_once(item: BodyItem, value: str) -> bool:
 
 
 def _called(item: BodyItem, layer: str, arguments: Sequence[Doc]) -> Doc:
-    """The call of a module on arguments, or the expression that an op has in its place."""
+    """The call of a module, or the expression of an op that prints as one; `layer` is the module's expression."""
     code = item.code
     if code is None:
         return Bracket(f"{layer}(", arguments)
-    # An operand of a sum needs brackets before a dot or an index.
+    # A sum needs brackets before a dot or an index: `(a + b).flatten(1)`.
     names = [flat(doc) if isinstance(doc, str | Bracket) else f"({flat(doc)})" for doc in arguments]
     docs = {f"{{{number}}}": doc for number, doc in enumerate(arguments)}
 

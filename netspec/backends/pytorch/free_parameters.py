@@ -1,4 +1,4 @@
-"""Which parameters of a spec could be arguments of the network's class, so that the source is good for other values."""
+"""Finds the parameters of a spec that can be arguments of the network's class, such as `classes`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from netspec.graph.model import Graph
 
 
 def free_parameters(graph: Graph, root: ScopeBody) -> set[str]:
-    """Parameters of the spec that could be arguments of the network's class.
+    """The parameters of a spec that could be arguments of the network's class.
 
-    They are plain values that no other class reads, and that no condition or number of copies in the network's class
-    reads: the structure of the source follows from these. Printing the class may still pin some of them.
+    They are plain values that neither another class reads nor a condition or number of copies in the network's class,
+    since these decide the structure of the source. Printing the class may still pin some of them.
     """
     free = {n for n, v in graph.params.items() if isinstance(v, bool | int | float | str)} - NOT_ARGUMENTS
     free -= {i.name for i in graph.inputs} | graph.decided
@@ -34,11 +34,14 @@ def free_parameters(graph: Graph, root: ScopeBody) -> set[str]:
 
 
 def _fixed_expressions(body: ScopeBody, in_other_class: bool) -> Iterator[tuple[ScopeBody, list[Expression]]]:
-    """The expressions at or below a body whose values the source is made for, with the bodies they are written in."""
+    """The expressions whose values the source is fixed to, with the bodies they are in: conditions and counts.
+
+    Inside other classes, and as arguments of inner networks, all expressions are fixed.
+    """
     for item in body.items:
         trees = [item.when, item.body.scope.count if item.body is not None and item.body.scope is not None else None]
         if in_other_class or _is_network(item):
-            # Nor is it followed what a whole network does with its parameters.
+            # Flows do not follow the parameters of an inner network.
             trees += item.node.written.values() if item.node is not None else ()
             trees += item.body.scope.written.values() if item.body is not None and item.body.scope is not None else ()
         yield body, [tree for tree in trees if tree is not None]

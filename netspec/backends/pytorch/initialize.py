@@ -1,4 +1,4 @@
-"""The spec's initialisers as source: rules for kinds of layers, and statements for the layers that differ."""
+"""Prints the spec's initialisers: a function with rules for kinds of layers, and statements for exceptions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from netspec.types import Filling, Init, Layer, Tensor
 
 _PARAMETER = "nn.Parameter"
 _WeightKind = tuple[str, str]
-"""A torch class and the name of one of its weights."""
+"""A torch class and the name of a weight, such as `("nn.Conv2d", "weight")`."""
 
 
 @dataclass(slots=True)
@@ -26,19 +26,19 @@ class InitializerCode:
     """The initialisers of a graph as source."""
 
     functions: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    """The lines of functions that fill the weights of a layer by rules, by the functions' names."""
+    """By name, the lines of functions that fill the weights of a layer by rules."""
     statements: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    """Statements for constructors, by the path of the scope whose class it is; "" is the network."""
+    """Statements at the end of constructors, by the path of the class's scope; "" is the network."""
 
 
 _Layer = tuple[Node, str, set[str]]
-"""A layer with weights of its own: torch's name of its class, and of the weights."""
+"""A node that owns its weights, its torch class, and the names of the weights."""
 
 
 def initializer_code(graph: Graph, networks: Sequence[Sequence[str]] = ()) -> InitializerCode:
-    """The initialisers of a graph; those of a network that is a step are applied by its own class.
+    """The initialisers of a graph. A network that is used as a step applies its initialisers in its own class.
 
-    `networks` are the paths of such steps, those together that are of one class.
+    `networks` are the paths of such steps, grouped by class.
     """
     layers = _layers(graph)
     rules = _rules(layers)
@@ -55,9 +55,9 @@ def initializer_code(graph: Graph, networks: Sequence[Sequence[str]] = ()) -> In
 def _apply_in_network(
     code: InitializerCode, paths: Sequence[str], layers: Sequence[_Layer], rules: Mapping[_WeightKind, Filling]
 ) -> set[str]:
-    """Let the class of a network that is a step apply rules of its own, and return the keys of the weights they fill.
+    """Let the class of an inner network apply rules of its own; return the keys of the weights that they fill.
 
-    `paths` are the uses of the network. Its class applies rules only if all uses have the same ones.
+    `paths` are the uses of the network. Its class applies rules only if these are equal in all uses.
     """
     parts = [[layer for layer in layers if is_below(layer[0].path, path)] for path in paths]
     inner_rules = [{key: rule for key, rule in _rules(part).items() if key not in rules} for part in parts]
@@ -81,7 +81,7 @@ def _add_exceptions(
     rules: Mapping[_WeightKind, Filling],
     initialized: Container[str],
 ) -> None:
-    """Add statements for the weights that differ from the rule for their kind, equal ones together."""
+    """Add statements for weights whose filling differs from the rule for their kind, grouped by filling."""
     paths: dict[tuple[str, Any], list[str]] = {}
     fillings: dict[tuple[str, Any], Filling] = {}
     for node, target, weights in layers:
@@ -89,7 +89,7 @@ def _add_exceptions(
             rule = rules.get((target, weight))
             if weight not in weights or rule is filling or rule == filling or f"{node.path}.{weight}" in initialized:
                 continue
-            # A parameter is no module that has a weight, but the weight itself.
+            # An `nn.Parameter` is the weight itself, and has no attribute for it.
             attribute = "" if target == _PARAMETER else f".{weight}"
             paths.setdefault((attribute, _frozen(filling)), []).append(node.path)
             fillings[attribute, _frozen(filling)] = filling
@@ -100,7 +100,7 @@ def _add_exceptions(
 
 
 def _apply(code: InitializerCode, path: str, body: list[str]) -> None:
-    """Let the class of a scope apply a function, which is written once for all classes that have the same rules."""
+    """Let the class of a scope apply an initialising function; classes with equal rules share the function."""
     name = next((name for name, lines in code.functions.items() if lines[1:] == body), None)
     if name is None:
         name = free_name("init_weights", code.functions)
@@ -147,11 +147,11 @@ def _keys(layers: Sequence[_Layer]) -> list[_WeightKind]:
 
 
 def _rule(key: _WeightKind, layers: Sequence[_Layer]) -> Filling | None:
-    """The most common filling of a kind of weight; None where some such weight is left as torch begins it."""
+    """The most common filling of a kind of weight; None if some weight of the kind keeps torch's initialisation."""
     target, weight = key
     if target == _PARAMETER:
         return None
-    fillings = [node.init.get(weight) for node, other, weights in layers if other == target and weight in weights]
+    fillings = [node.init.get(weight) for node, cls, weights in layers if cls == target and weight in weights]
     if len(fillings) < 2 or any(filling is None for filling in fillings):
         return None
     if all(filling is fillings[0] for filling in fillings):
@@ -161,7 +161,7 @@ def _rule(key: _WeightKind, layers: Sequence[_Layer]) -> Filling | None:
 
 
 def _function_body(rules: Mapping[_WeightKind, Filling], layers: Sequence[_Layer]) -> list[str]:
-    """The lines of a function that fills the weights of a layer, `module`, by rules."""
+    """The body of a function that fills the weights of its argument `module` by rules."""
     if not rules:
         return []
     by_target: dict[str, list[tuple[str, Filling]]] = {}
@@ -194,8 +194,8 @@ def _function_body(rules: Mapping[_WeightKind, Filling], layers: Sequence[_Layer
 
 
 def _always(target: str, weight: str, layers: Sequence[_Layer]) -> bool:
-    """Whether all layers of a kind have a weight, such as a bias."""
-    return all(weight in weights for _, other, weights in layers if other == target)
+    """Whether all layers of a torch class have a weight: a bias may be None in some."""
+    return all(weight in weights for _, cls, weights in layers if cls == target)
 
 
 def _fill(weight: str, filling: Filling) -> Doc:
@@ -212,12 +212,12 @@ def _fill(weight: str, filling: Filling) -> Doc:
 
 
 def _statements(names: list[str], attribute: str, filling: Filling) -> list[str]:
-    """The statements that fill an attribute of some layers, such as `.weight`, or parameters (no attribute)."""
+    """The statements that fill an attribute of some layers, such as `.weight`; `attribute` is "" for parameters."""
     if len(names) == 1:
         return statement("", _fill(f"{names[0]}{attribute}", filling), 8)
     each = "layer" if attribute else "parameter"
     head = f"        for {each} in ({', '.join(names)}):"
-    # What does not fit on one line has a line for each: a tuple is not broken once.
+    # A tuple that does not fit on one line has one name on each.
     lines = [f"{' ' * 12}{name}," for name in names]
     return [
         *([head] if len(head) <= LINE_LENGTH else [f"        for {each} in (", *lines, "        ):"]),

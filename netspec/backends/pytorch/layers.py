@@ -1,4 +1,4 @@
-"""Calls that make layers: `nn.Conv2d(in_channels, width, 3, padding=1)`, and the flows after ops."""
+"""Prints constructor calls of layers, such as `nn.Conv2d(in_channels, width, 3, padding=1)`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from netspec.types import Layer
 
 
 def layer_call(state: ClassState, item: BodyItem, place: Place, uses: ItemUses) -> Doc:
-    """The call that makes a layer, with the arguments that differ from torch's defaults; sets its flows."""
+    """The constructor call of a layer, with arguments that differ from torch's defaults. Also sets its flows."""
     node, layer = item.node, _layer(item)
     assert node is not None
     follows = state.size_rules.arguments(node, state.graph)
     chosen = _choose_arguments(state, item, node, place, uses, follows)
     attributes = {name: tree for name, tree in chosen.items() if layer.inside or name not in follows}
     if layer.inside:
-        # Its arguments are the items of one attribute, the shape.
+        # The arguments of an `nn.Parameter` are the items of one attribute, `shape`.
         attributes = dict.fromkeys(type(node.op).model_fields, ListOf(tuple(attributes.values())))
     set_flows_after_op(state, item, uses, attributes)
     parts: list[Doc] = []
@@ -48,7 +48,7 @@ def _choose_arguments(
     uses: ItemUses,
     follows: Mapping[str, frozenset[int]],
 ) -> dict[str, Expression]:
-    """The expressions for a layer's arguments; `follows` are those that follow from axes of the inputs."""
+    """The expressions for a layer's arguments; `follows` names those that follow from axes of the inputs."""
     layer = _layer(item)
     by_use = [(use, _layer(match).arguments) for use, match in uses]
     initialized = any(match.node is not None and match.node.init for _, match in uses)
@@ -64,7 +64,7 @@ def _choose_arguments(
             tree, hint = node.written.get(name), _hint(item, node.op, name)
             chosen[name] = choose_written(state, values, tree, place, hint, name in layer.lists)
         if initialized and isinstance(values[0][1], bool):
-            # A flag may decide which weights there are, and the initialisers rely on these.
+            # A flag such as `bias` may decide which weights exist, and initialisers rely on that.
             state.pinned |= names_in(chosen[name])
     return chosen
 
@@ -72,7 +72,7 @@ def _choose_arguments(
 def _choose_following(
     state: ClassState, item: BodyItem, values: UseValues, name: str, axes: frozenset[int]
 ) -> Expression:
-    """The expression for an argument that follows from these axes of the inputs, such as `in_channels`."""
+    """The expression for an argument that follows from axes of the inputs, such as `in_channels`."""
     value = item.inputs[0]
     if axes == frozenset((1,)):
         return choose_size(state, value, values, name, "channels")
@@ -84,22 +84,22 @@ def _choose_following(
 
 
 def _item_of_shape(node: Node, axis: int) -> Expression | None:
-    """The spec's expression for an axis of a parameter, whose first axis is that of the batch."""
+    """The spec's expression for an axis of an `nn.Parameter`; axis 0 is the batch, which `shape` leaves out."""
     tree = node.written.get("shape")
     return tree.items[axis - 1] if isinstance(tree, ListOf) and axis else None
 
 
 def _hint(item: BodyItem, op: Op, name: str) -> str:
-    """A name for an argument that stands for an attribute: `bias` of `conv` gives `conv_bias`.
+    """The name of a new argument for an attribute: `conv_bias` for `bias` of `conv`.
 
-    An attribute without a default, or of a window, keeps its own name, such as `out_channels` or `kernel_size`.
+    An attribute without a default, or with a number for each axis, keeps its name: `out_channels`, `kernel_size`.
     """
     keeps_name = op.default(name) is ... or isinstance(getattr(op, name), tuple) or item.name.isdigit()
     return name if keeps_name else f"{item.name}_{name}"
 
 
 def set_flows_after_op(state: ClassState, item: BodyItem, uses: ItemUses, attributes: Mapping[str, Expression]) -> None:
-    """Set the flows of the outputs of an op, whose attributes are printed as these expressions."""
+    """Set the flows of an op's outputs; `attributes` are the expressions that are printed for its attributes."""
     flows, ranks = [state.flows[v] for v in item.inputs], [state.graph.types[v].rank for v in item.inputs]
     varying = frozenset(name for name, tree in attributes.items() if names_in(tree))
     outputs_of_uses = [

@@ -1,6 +1,6 @@
-"""Python text laid out as `ruff format` would: what fits stands on one line, else brackets open.
+"""Lays out Python source as `ruff format` does: on one line if it fits, else with brackets opened.
 
-Only the forms that generated modules need: calls, lists, generators, joined operands, conditions.
+Only the forms that generated modules need exist: calls, lists, generators, joined operands, conditions.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 LINE_LENGTH = 88
-"""How long a line may be, as `ruff format` has it where nothing else is said."""
+"""The length of a line by default of `ruff format`."""
 INDENT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Bracket:
-    """`head(items)tail`: a call, a list, a keyword argument's call."""
+    """Items between brackets, as `head` + items + `tail`: `nn.ReLU(`, ..., `)`, or `[`, ..., `]`."""
 
     head: str
     items: Sequence[Doc]
@@ -37,14 +37,14 @@ class Generator:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """Operands, each with the operator before it (the first with none), put in brackets where they do not fit."""
+    """Operands, each with the operator before it ("" for the first); in brackets if they do not fit on a line."""
 
     items: Sequence[tuple[str, Doc]]
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """`then if condition else otherwise`, put in brackets where it does not fit."""
+    """`then if condition else otherwise`; in brackets if it does not fit on a line."""
 
     then: Doc
     condition: Doc
@@ -52,7 +52,7 @@ class Choice:
 
 
 Doc = str | Bracket | Generator | Joined | Choice
-"""Source that knows where it may be broken into lines; text is not broken."""
+"""Source that knows where it may be broken into lines; plain text is never broken."""
 
 
 def flat(doc: Doc) -> str:
@@ -71,7 +71,7 @@ def flat(doc: Doc) -> str:
 
 
 def prefixed(prefix: str, doc: Doc) -> Doc:
-    """A doc with text before its first word: `bias=` before `a + b`."""
+    """A doc with text before its first character: `bias=a + b`."""
     match doc:
         case str():
             return prefix + doc
@@ -86,7 +86,7 @@ def prefixed(prefix: str, doc: Doc) -> Doc:
 
 
 def statement(prefix: str, doc: Doc, indent: int, suffix: str = "") -> list[str]:
-    """The lines of `prefix doc suffix` at an indentation: an assignment, a return, an `if`."""
+    """The lines of `prefix` + `doc` + `suffix` at an indentation: an assignment, a return, an `if`."""
     lead = " " * indent
     one = f"{lead}{prefix}{flat(doc)}{suffix}"
     if len(one) <= LINE_LENGTH:
@@ -95,7 +95,7 @@ def statement(prefix: str, doc: Doc, indent: int, suffix: str = "") -> list[str]
         case str():
             return [one]
         case Bracket(head, items):
-            # Where not even the head fits beside its target, the whole goes into brackets of its own, if that helps.
+            # If not even the head fits after its target, all of it is put into brackets, if it fits on a line there.
             beside = len(f"{lead}{prefix}{head}") <= LINE_LENGTH
             below = (
                 prefix.endswith("= ") and max(len(f"{lead}{prefix}("), indent + INDENT + len(flat(doc))) <= LINE_LENGTH
@@ -106,7 +106,7 @@ def statement(prefix: str, doc: Doc, indent: int, suffix: str = "") -> list[str]
         case Joined(items=[first, (operator, Bracket(head, [_, *_]) as last)]) if (
             len(start := f"{lead}{prefix}{flat(first[1])} {operator} ") + len(head) <= LINE_LENGTH
         ):
-            # One operator, and a bracket that ends it all: that opens.
+            # `a + f(...)`, which ends in a bracket: only that bracket opens.
             return _open(start, last, indent, suffix)
         case _:
             inner = _lines_inside(doc, indent + INDENT)
@@ -114,7 +114,7 @@ def statement(prefix: str, doc: Doc, indent: int, suffix: str = "") -> list[str]
 
 
 def side_by_side(prefix: str, docs: Sequence[Doc], indent: int) -> list[str]:
-    """The lines of `prefix a, b`, as `return a, b`; where they do not fit, one line for each in brackets."""
+    """The lines of `prefix` + `a, b`, such as `return a, b`; in brackets, one on each line, if they do not fit."""
     lead = " " * indent
     one = f"{lead}{prefix}{', '.join(map(flat, docs))}"
     if len(one) <= LINE_LENGTH:
@@ -123,7 +123,7 @@ def side_by_side(prefix: str, docs: Sequence[Doc], indent: int) -> list[str]:
 
 
 def unpacked(names: Sequence[str], doc: Doc, indent: int) -> list[str]:
-    """The lines of `a, b = doc`."""
+    """The lines of an assignment `a, b = doc`."""
     prefix = f"{', '.join(names)} = "
     if len(names) == 1 or indent + len(prefix) < LINE_LENGTH:
         return statement(prefix, doc, indent)
@@ -131,12 +131,12 @@ def unpacked(names: Sequence[str], doc: Doc, indent: int) -> list[str]:
 
 
 def _one_a_line(docs: Sequence[Doc], indent: int) -> list[str]:
-    """The lines of items that stand in a bracket, each with a comma after it."""
+    """The lines of the items in an open bracket, each with a comma after it."""
     return [line for doc in docs for line in _item(doc, indent, ",")]
 
 
 def _open(start: str, doc: Bracket, indent: int, suffix: str) -> list[str]:
-    """The lines of a bracket whose items do not fit beside it: they stand on one line below, else on one each."""
+    """The lines of an open bracket: its items are on the line below if they fit, else one on each line."""
     lead = " " * indent
     inner = " " * (indent + INDENT)
     together = inner + ", ".join(flat(item) for item in doc.items)
@@ -173,7 +173,7 @@ def _item(doc: Doc, indent: int, comma: str) -> list[str]:
 
 
 def _lines_inside(doc: Doc, indent: int) -> list[str]:
-    """The lines of a doc that stands between brackets."""
+    """The lines of a doc that is between brackets already."""
     lead = " " * indent
     one = f"{lead}{flat(doc)}"
     if len(one) <= LINE_LENGTH:
@@ -199,7 +199,7 @@ def _led_by(word: str, doc: Doc, indent: int) -> list[str]:
 
 
 def named_sequential(names: Sequence[str], docs: Sequence[Doc]) -> Doc:
-    """`nn.Sequential` of modules with these names; without names where they are the numbers that it gives itself."""
+    """`nn.Sequential` of named modules; names that are 0, 1, ... are left out, since it numbers modules so itself."""
     if list(names) == [str(n) for n in range(len(docs))]:
         return Bracket("nn.Sequential(", docs)
     if all(name.isidentifier() for name in names):

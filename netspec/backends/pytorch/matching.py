@@ -1,7 +1,7 @@
-"""Matching bodies: whether one body has the steps of another, so that both can be uses of one class.
+"""Matches bodies: if one body has the steps of another, both can be uses of one class.
 
-Bodies match if their steps have equal names and ops and take corresponding values. A body that lacks steps that may
-be left out, such as those whose `when` was false, matches one that has them.
+Bodies match if their steps have equal names and ops and take corresponding values. Optional steps, such as those with
+a `when`, may be missing in one of them.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from netspec.errors import fail
 from netspec.types import Layer
 
 ItemMatches = dict[BodyItem, BodyItem | None]
-"""For each item of a template the item of another body that matches it; None where it is left out there."""
+"""For each item of a template, the corresponding item of another body; None where it is left out."""
 
 _Origin = tuple[str | tuple[str, bool], int]
-"""A value relative to its body: an input or an item's output, and its number."""
+"""A value relative to its body: `("input", 0)`, or the key of an item and the number of its output."""
 
 
 class Matcher:
-    """ItemMatches bodies with templates.
+    """Matches bodies with templates.
 
-    `class_of` tells the classes of the bodies inside them. With `equal_counts`, repeats match only if they have as many
-    copies.
+    `class_of` holds the classes of the bodies inside them. With `equal_counts`, repeats match only if they have equal
+    numbers of copies.
     """
 
     def __init__(self, class_of: Mapping[ScopeBody, object], equal_counts: bool) -> None:
@@ -32,7 +32,7 @@ class Matcher:
         self._equal_counts = equal_counts
 
     def match(self, template: ScopeBody, body: ScopeBody) -> ItemMatches | None:
-        """The item of a body for each item of a template; None where the bodies do not match."""
+        """The matches of a body's items with a template's items; None if the bodies do not match."""
         matches: ItemMatches = {}
         return matches if self._bodies(template, body, matches) else None
 
@@ -43,7 +43,7 @@ class Matcher:
         if not items.keys() <= {item.key for item in template.items}:
             return False
         origins: dict[str, _Origin] = {value: ("input", k) for k, value in enumerate(template.inputs)}
-        # Two values of the template may be one in the body, which then has both origins.
+        # Two values of the template may be one value in the body, which then has both origins.
         body_origins: defaultdict[str, set[_Origin]] = defaultdict(set)
         for k, value in enumerate(body.inputs):
             body_origins[value].add(("input", k))
@@ -69,8 +69,8 @@ class Matcher:
         return correspond(template.outputs, body.outputs)
 
     def _can_be_missing(self, item: BodyItem, matches: ItemMatches) -> bool:
-        """Whether a body can be without an item: it has a condition or copies, or is a chain of items that all can."""
-        # `nn.Identity` takes its place, which is called on one value.
+        """Whether a body may lack an item: one with a condition, a repeat, or a chain of such items."""
+        # `nn.Identity` takes its place, which has one input and one output.
         if len(item.outputs) != 1 or not item.inputs or item.shares:
             return False
         if item.is_module and (len(item.inputs) > 1 or item.code):
@@ -83,7 +83,7 @@ class Matcher:
         return item.when is not None
 
     def items_match(self, item: BodyItem, other: BodyItem, matches: ItemMatches) -> bool:
-        """Whether two items are made and called alike; the matches of items inside them are added."""
+        """Whether two items are constructed and called alike. Adds the matches of items inside them to `matches`."""
         if item.shares != other.shares or item.loops != other.loops:
             return False
         if item.body is None or other.body is None:
@@ -102,17 +102,17 @@ class Matcher:
         if item.loops:
             return len(body.items) == len(other.items) and self._bodies(body, other, matches)
         if len(body.items) == 1 < len(other.items):
-            # The template shows no second copy, and what enters that may differ from what enters the first.
+            # The template has no second copy, whose inputs may differ from those of the first.
             return False
         if not self._equal_counts and copies_alike(body, self._class_of) and copies_alike(other, self._class_of):
             return self.items_match(body.items[0], other.items[0], {})
-        # Copies that differ are printed one by one, so that every use has to have all of them.
+        # Copies that differ are printed one by one, so every use must have all of them.
         names = [copy.name for copy in body.items]
         return names == [copy.name for copy in other.items] and self._bodies(body, other, matches)
 
 
 def _print_alike(item: BodyItem, other: BodyItem) -> bool:
-    """Whether two ops print alike, but for the values of a layer's arguments."""
+    """Whether two ops print alike, apart from the values of a layer's arguments."""
     a, b = item.printed, other.printed
     if isinstance(a, Layer) and isinstance(b, Layer):
         return (
@@ -122,7 +122,7 @@ def _print_alike(item: BodyItem, other: BodyItem) -> bool:
 
 
 def copies_alike(body: ScopeBody, class_of: Mapping[ScopeBody, object]) -> bool:
-    """Whether all copies of a repeat are of one class or op and wired alike, and it gives what the last one gives."""
+    """Whether all copies of a repeat have one class or op and equal wiring, and its outputs are the last copy's."""
     first, last = body.items[0], body.items[-1]
     if body.outputs != last.outputs:
         return False
@@ -137,9 +137,9 @@ def copies_alike(body: ScopeBody, class_of: Mapping[ScopeBody, object]) -> bool:
 
 
 def wiring(body: ScopeBody) -> list[int | str] | None:
-    """The inputs of each copy of a repeat: the number of an output of the copy before, or a value from around.
+    """The inputs of each copy of a repeat: the number of an output of the copy before, or a value from outside.
 
-    None where the copies differ in that.
+    None if the wiring differs from copy to copy. The first copy takes the inputs of the repeat as "outputs before".
     """
     inputs_of_copies: list[list[int | str]] = []
     previous = body.chained
@@ -155,14 +155,14 @@ def wiring(body: ScopeBody) -> list[int | str] | None:
 
 def _input_of_copy(previous: Sequence[str], place: int, value: str) -> int | str:
     """The number of an input of a copy among the outputs of the copy before, or the value itself."""
-    # Where two outputs are one value, each is taken in its own place.
+    # If two outputs are one value, an input takes the output of its own number.
     if value not in previous:
         return value
     return place if previous[place : place + 1] == [value] else previous.index(value)
 
 
 def check_shared(item: BodyItem, body: ScopeBody, class_of: Mapping[ScopeBody, object]) -> None:
-    """Refuse an item of a body that calls the module of another item, where that is of another class."""
+    """Raise NetspecError NS401 for an item that calls the module of another item, if their classes differ."""
     owner = next(other for other in body.items if other.name == item.shares and other.is_module).body
     called = item.body.items[0].body if item.loops and item.body is not None else item.body
     if called is None or owner is None or class_of.get(called) is class_of.get(owner):

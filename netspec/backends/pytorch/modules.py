@@ -1,4 +1,4 @@
-"""Calls that make the modules of a class: a layer, an instance of another class, a chain, or copies."""
+"""Prints constructor calls of submodules: a layer, a generated class, an `nn.Sequential`, or a repeat."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netspec.backends.pytorch.terms import pin, weaken
 
 
 def construct(state: ClassState, item: BodyItem, place: Place, uses: ItemUses) -> Doc:
-    """The call that makes the module of an item, in the uses that have it; sets the flows of its outputs."""
+    """The constructor call for an item's module; `uses` are the uses that have the item. Also sets its flows."""
     if item.body is None:
         return layer_call(state, item, place, uses)
     if item.body.is_class:
@@ -27,7 +27,7 @@ def construct(state: ClassState, item: BodyItem, place: Place, uses: ItemUses) -
 
 
 def sequential(state: ClassState, items: Sequence[BodyItem], place: Place) -> Doc:
-    """`nn.Sequential` of items that all uses have."""
+    """The `nn.Sequential` of items that exist in all uses."""
     docs: list[Doc] = []
     for item in items:
         docs.append(construct(state, item, place, state.uses_of(item)))
@@ -36,7 +36,7 @@ def sequential(state: ClassState, items: Sequence[BodyItem], place: Place) -> Do
 
 
 def construct_optional(state: ClassState, item: BodyItem, place: Place, uses: ItemUses) -> tuple[Doc, bool]:
-    """The call that makes the module of an item, and whether it needs no condition: all uses have the item."""
+    """The constructor call for an item that may be missing in some uses, and whether it needs no condition."""
     before = state.flows.get(item.inputs[0])
     if item.body is not None and item.body.kind == "repeat" and not item.body.is_class:
         doc, always = repeat(state, item, item.body, place, uses, construct)

@@ -1,4 +1,4 @@
-"""The copies of a repeat: one by one, or in a generator where they are alike."""
+"""Prints the copies of a repeat: one by one, or as a generator such as `*(Block(width) for _ in range(3))`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _Copies = Sequence[tuple[ClassUse, Sequence[BodyItem]]]
 def repeat(
     state: ClassState, item: BodyItem, body: ScopeBody, place: Place, uses: ItemUses, construct: Construct
 ) -> tuple[Doc, bool]:
-    """The module that holds the copies of a repeat, and whether it is that of every use; sets its flows."""
+    """The module that holds the copies of a repeat, and whether every use has it. Also sets its flows."""
     copies = [(use, match.body.items) for use, match in uses if match.body is not None]
     count = body.scope.count if body.scope else None
     always = state.is_in_all(uses)
@@ -44,7 +44,7 @@ def repeat(
 
 
 def _container(body: ScopeBody, docs: Sequence[Doc]) -> Doc:
-    """`nn.Sequential` for copies that are a chain, else the list that `forward` goes through."""
+    """`nn.Sequential` for copies that are a chain, else an `nn.ModuleList` or `nn.ParameterList`."""
     if is_chain(body):
         return Bracket("nn.Sequential(", docs)
     kind = "Parameter" if all(map(_is_parameter, body.items)) else "Module"
@@ -58,7 +58,7 @@ def _is_parameter(copy: BodyItem) -> bool:
 def _one_by_one(
     state: ClassState, body: ScopeBody, place: Place, uses_of_copies: Sequence[ItemUses], construct: Construct
 ) -> Doc:
-    """Copies that all uses have: equal ones in a row as a generator."""
+    """Print copies that exist in all uses; consecutive equal ones become a generator."""
     docs: list[Doc] = []
     for copy, uses in zip(body.items, uses_of_copies, strict=True):
         copy_place = Place(place.entering, int(copy.name) if copy.name.isdigit() else None)
@@ -67,7 +67,7 @@ def _one_by_one(
     names = [copy.name for copy in body.items]
     if names != [str(n) for n in range(len(docs))]:
         if any(map(_is_parameter, body.items)):
-            # A list counts from 0, and what has names of its own holds modules alone.
+            # An `nn.ParameterList` numbers its items from 0, and only modules can be put into a container by name.
             what = f"some copies of `{body.path}`, which are parameters, are left out"
             fail("NS401", f"{what}: {NOT_IN_PYTORCH}", body.scope.span if body.scope else None)
         return named_sequential(names, docs)
@@ -83,13 +83,13 @@ def _one_by_one(
 def _counted(
     state: ClassState, body: ScopeBody, place: Place, copies: _Copies, construct: Construct
 ) -> tuple[Doc, bool]:
-    """Copies whose number differs from use to use: the first, and as many more as an argument says."""
+    """Print copies whose number differs from use to use, with an argument for the number, such as `depth`."""
     head, tree = body.items[0], body.scope.count if body.scope else None
     entering = [state.flows[value] for value in head.inputs]
     first = construct(state, head, Place(place.entering, 0), [(use, items[0]) for use, items in copies])
     pin(state, head.when, place)
     more, start = (first, None) if len(body.items) == 1 else _later_copies(state, body, place, copies, construct)
-    # Where a condition leaves the whole repeat out, the count says nothing of that.
+    # A use where a condition leaves out the whole repeat has no count.
     numbers = {use: len(items) for use, items in copies}
     optional = head.when is not None and len(numbers) < len(state.cls.uses)
     counted = [use for use in state.cls.uses if use in numbers or not optional]
@@ -109,9 +109,9 @@ def _counted(
 def _set_flow_of_last(
     state: ClassState, body: ScopeBody, place: Place, entering: Sequence[Flow], count: Expression | None
 ) -> None:
-    """Set the flows of all copies but the first, of which the last depends on how many there are.
+    """Set the flows of all copies but the first; the flow of the last one depends on the number of copies.
 
-    `entering` are the flows of what enters the first copy; `count` is given where the flow reads `index`.
+    `entering` are the flows of the first copy's inputs; `count` is the number of copies if flows read `index`.
     """
     for copy in body.items[1:]:
         state.set_flow(copy, state.flows[body.items[1].outputs[0]])
@@ -128,10 +128,9 @@ def _set_flow_of_last(
 def _later_copies(
     state: ClassState, body: ScopeBody, place: Place, copies: _Copies, construct: Construct
 ) -> tuple[Doc, int | None]:
-    """One expression for all copies after the first.
+    """One constructor call for all copies after the first, and the first value of `index` that it is valid for.
 
-    Where it reads the number of the copy, `index`, also the number of the first copy that it is for: 0, where it is
-    that of the first copy too, or 1.
+    The latter is 0 if the call is also right for the first copy, else 1; None if the call does not read `index`.
     """
     first, second = body.items[:2]
     run = Place(place.entering, run=(1, max(2, *(len(items) for _, items in copies))))
@@ -152,7 +151,7 @@ def _later_copies(
 def _construct_numbered(
     state: ClassState, copy: BodyItem, run: Place, uses: ItemUses, construct: Construct
 ) -> tuple[Doc, bool]:
-    """The call that makes a copy, and whether it reads the number of the copy."""
+    """The constructor call of a copy, and whether it reads `index`, the number of the copy."""
     state.arguments.reads_index = False
     doc = construct(state, copy, run, uses)
     return doc, state.arguments.reads_index
@@ -161,10 +160,10 @@ def _construct_numbered(
 def _set_flow_before(
     state: ClassState, first: BodyItem, second: BodyItem, run: Place, later: ItemUses, construct: Construct
 ) -> None:
-    """Set the flow of the first copy's output to that of the value that enters any later copy.
+    """Set the flow of the first copy's output to one that holds for the input of every later copy.
 
-    A copy takes what the one before it gives. So from the channels after a later copy, which a dry run tells, follow
-    those before it: with `index` less by one, or with a constant growth, as `base + index * growth`.
+    A copy's input is the output of the copy before. A dry run tells the channels after a later copy; the channels
+    before it follow by replacing `index` with `index - 1`, or as `base + index * growth` if they grow by a constant.
     """
     previous = first.outputs[0]
     flow = state.flows[previous] if previous in second.inputs else None
@@ -185,5 +184,5 @@ def _set_flow_before(
 
 
 def _with_index(tree: Expression, number: Expression) -> Expression | None:
-    """An expression with another number in place of `index`; None where it gets too long to read."""
+    """An expression with `index` replaced by another expression; None if it gets too long to read."""
     return collect_terms(rewrite(tree, lambda leaf: number if leaf == Name("index") else leaf))

@@ -1,4 +1,4 @@
-"""A graph as the source of a Python module: `to_source`."""
+"""Prints a graph as the source of a Python module."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from netspec.graph.closures import convert_closures
 from netspec.graph.model import Graph
 
 SOURCE_MARK = "compiled by netspec"
-"""Stands in the first line of every generated file."""
+"""A text in the first line of every generated file."""
 
 
 def to_source(graph: Graph) -> str:
-    """A graph as PyTorch source that stands alone: it imports torch, never netspec.
+    """A graph as self-contained PyTorch source, which imports torch but not netspec.
 
-    One class per block, the network's own last; module attributes are the graph's paths, so that a state
-    dict has the graph's keys. Raises NetspecError NS401 where the graph can't be said in PyTorch.
+    There is one class for each block, and the class of the network comes last. Modules have the graph's paths, so that
+    a state dict has the graph's keys. Raises NetspecError NS401 for a graph that PyTorch source can't express.
     """
     if not isinstance(graph, Graph):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"it takes a Graph, not {graph!r}; a Network has one as `network.graph`")
@@ -49,7 +49,7 @@ def to_source(graph: Graph) -> str:
 
 
 def _networks(classes: Sequence[WrittenClass]) -> list[list[str]]:
-    """The paths of the networks that are steps: for each class of a network those of its uses, its template first."""
+    """The paths of networks that are used as steps, grouped by class, each group with the template first."""
     networks = [written.cls for written in classes[:-1] if written.cls.template.body.kind == "network"]
     return [
         sorted((use.body.path for use in cls.uses), key=lambda path: path != cls.template.body.path) for cls in networks
@@ -57,19 +57,19 @@ def _networks(classes: Sequence[WrittenClass]) -> list[list[str]]:
 
 
 def _written_classes(graph: Graph, root: ScopeBody) -> list[WrittenClass]:
-    """All classes as source, each after those it uses."""
+    """All classes as source, each after the classes that it uses."""
     equal_counts: set[Label] = set()
     while True:
         classes, class_of = find_classes(graph, root, equal_counts)
         try:
             return _write_classes(graph, classes, class_of)
         except CopiesDifferError as error:
-            # Uses with as many copies can share a class: each copy is then printed for itself.
+            # Only uses with equal numbers of copies share a class now, so that the copies can be printed one by one.
             equal_counts.add(error.label)
 
 
 def _write_classes(graph: Graph, classes: Sequence[Class], class_of: Mapping[ScopeBody, Class]) -> list[WrittenClass]:
-    """Classes as source; that of the network is written until no argument of its own is pinned in it."""
+    """Classes as source; the network's class is written again until none of its arguments is pinned."""
     *others, network = classes
     written: dict[Class, WrittenClass] = {}
     size_rules = SizeRules()
@@ -80,7 +80,7 @@ def _write_classes(graph: Graph, classes: Sequence[Class], class_of: Mapping[Sco
         last = write_class(network, graph, class_of, written, free, size_rules)
         if not free or not last.pinned & {*free, UNSEEN}:
             return [*written.values(), last]
-        # Something in the source follows from what is pinned, so that it has to be a number too.
+        # A literal in the source depends on a pinned argument, so the argument must become a literal too.
         free = set[str]() if UNSEEN in last.pinned else free - last.pinned
 
 
@@ -89,7 +89,7 @@ def _header(graph: Graph, code: str, modules: set[str], helpers: set[str]) -> st
     lines = [*docstring(f"{graph.title or graph.name} in PyTorch, {SOURCE_MARK} from `{graph.name}`.", 0), ""]
     if modules or helpers:
         _check_names(graph, code, modules, helpers)
-    # Ops give code as text, so that what it reads is known from the text alone.
+    # Ops print code as text, so only the text tells which names it reads.
     code = _STRING.sub('""', code)
     standard = [
         line
@@ -110,16 +110,16 @@ def _header(graph: Graph, code: str, modules: set[str], helpers: set[str]) -> st
 
 
 _STRING = re.compile(r'"""[\s\S]*?"""|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'')
-"""A string literal in the code; docstrings there have no triple quotes in them."""
+"""A string literal in generated code, whose docstrings contain no triple quotes."""
 
 
 def _reads(code: str, name: str) -> bool:
-    """Whether code without strings reads a name, other than as an attribute or the name of an argument."""
+    """Whether code, with its strings emptied, reads a name, and not only as an attribute or keyword argument."""
     return name in code and re.search(rf"(?<![\w.]){name}(?![\w=:])", code) is not None
 
 
 def _check_names(graph: Graph, code: str, modules: set[str], helpers: set[str]) -> None:
-    """Refuse modules and functions of ops whose names the code gives to something else."""
+    """Raise NetspecError NS401 if the code assigns to the name of a module or helper function that an op needs."""
     nodes = list(ast.walk(ast.parse(code)))
     fields: set[ast.AST] = {node.target for node in nodes if isinstance(node, ast.AnnAssign)}
     names = [node for node in nodes if isinstance(node, ast.Name) and node not in fields]
@@ -133,7 +133,7 @@ def _check_names(graph: Graph, code: str, modules: set[str], helpers: set[str]) 
 
 
 def _class(graph: Graph, written: WrittenClass, statements: Sequence[str]) -> str:
-    """A class as source, with statements that initialise weights at the end of its constructor."""
+    """A class as source; `statements` initialise weights at the end of its constructor."""
     body = written.cls.template.body
     is_network = body.scope is None
     inputs = _input_names(body)
@@ -158,7 +158,7 @@ def _class(graph: Graph, written: WrittenClass, statements: Sequence[str]) -> st
 
 
 def _input_names(body: ScopeBody) -> list[str]:
-    """The names of the parameters of `forward`: as the spec calls the inputs, else `x`, or `x1` and so on."""
+    """The names of `forward`'s parameters: the spec's names of the inputs, or `x`, or `x1`, `x2` and so on."""
     scope = body.scope
     if scope is None:
         return list(body.inputs)
@@ -170,13 +170,13 @@ def _input_names(body: ScopeBody) -> list[str]:
 
 
 def _parameter(argument: ConstructorArgument) -> str:
-    """A constructor argument in the signature: `stride: int = 1`."""
+    """A constructor argument as part of the signature: `stride: int = 1`."""
     default = "" if argument.required else f" = {python_text(Literal(argument.default))}"
     return f"{argument.name}: {argument.annotation}{default}"
 
 
 def _output_class(graph: Graph) -> str:
-    """The named tuple of a network with several outputs, those of training alone last and optional."""
+    """The named tuple of a network with several outputs; those that only training computes are last and optional."""
     lines = [f"class {output_class_name(graph)}(NamedTuple):"]
     lines += [*docstring(f"What {graph.title or graph.name} gives.", 4), ""]
     always = [f"    {o.name}: Tensor" for o in graph.outputs if o.mode == "inference"]

@@ -1,4 +1,4 @@
-"""The state of one class while it is printed: its arguments, the flows of its values, and what is pinned."""
+"""The state of one class while it is printed: its arguments, the flows of its values, and pinned arguments."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from netspec.backends.pytorch.layout import Doc
 from netspec.graph.model import Graph, SpecParameter
 
 ItemUses = Sequence[tuple[ClassUse, BodyItem]]
-"""The uses of a class that have an item of its template, each with the item there."""
+"""The uses of a class that have a certain item of its template, each with the corresponding item."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The place of an item in a class, which decides what the spec's expressions mean there."""
+    """The place of an item in a class, which decides the meaning of `input` and `index` in expressions."""
 
     entering: str | None
-    """The value that they call `input`."""
+    """The value that `input` means."""
     index: int | None = None
-    """The number of the copy, for the copy of a repeat."""
+    """The number of the copy, in the copy of a repeat."""
     run: tuple[int, ...] = ()
-    """The numbers of the first and last copy, where one expression is printed for several copies."""
+    """The numbers of the first and last copy, if one expression is printed for several copies."""
 
 
 @dataclass(slots=True)
 class WrittenClass:
-    """A class as source: its arguments, the statements of its constructor, and what callers have to know."""
+    """A class as source: its arguments, the statements of its constructor, and facts for its callers."""
 
     cls: Class
     arguments: list[ConstructorArgument]
@@ -40,24 +40,24 @@ class WrittenClass:
     """The flows of its outputs, in terms of its arguments."""
     constructor: list[str]
     conditions: dict[str, str]
-    """For each function that not every use calls, the attribute that tells whether this one does."""
+    """For each function that only some uses call, the attribute that decides, such as `with_add`."""
     pinned: ArgumentNames
-    """The arguments (or SHAPE, UNSEEN) for which the class is wrong with other values than its uses give."""
+    """The arguments, SHAPE or UNSEEN, for which the class is right only with the values that its uses have."""
 
 
 class _Trial:
-    """A change of a class's state that is undone when it ends, unless it is kept."""
+    """A change of a class's state that is undone at its end, unless `keep` is called."""
 
     kept = False
 
     def keep(self) -> None:
-        """Let what was chosen and pinned stay."""
+        """Keep what was chosen and pinned."""
         self.kept = True
 
 
 @dataclass(slots=True)
 class ClassState:
-    """A class that is being printed. The classes that it uses are written before."""
+    """A class while it is printed. The classes that it uses are in `written` already."""
 
     cls: Class
     graph: Graph
@@ -66,13 +66,13 @@ class ClassState:
     size_rules: SizeRules
     arguments: Arguments
     constants: Mapping[str, Any]
-    """The parameters of the spec that are numbers in this class, since all uses agree on them."""
+    """The parameters of the spec that are equal in all uses, and so become literals in this class."""
     named_values: Mapping[str, str]
-    """The values that expressions read by name."""
+    """The values that expressions can read by name, such as the inputs of a block."""
     parameters: frozenset[str]
     """The parameters of the block, which can be constructor arguments."""
     flows: dict[str, Flow] = field(default_factory=dict[str, Flow])
-    """The flows of the values that were computed so far."""
+    """The flows of all values computed so far."""
     pinned: set[str] = field(default_factory=set[str])
 
     @property
@@ -89,15 +89,15 @@ class ClassState:
         return len(uses) == len(self.cls.uses)
 
     def set_flow(self, item: BodyItem, flow: Flow) -> None:
-        """Let all outputs of an item have a flow."""
+        """Set the flow of all outputs of an item."""
         for value in item.outputs:
             self.flows[value] = flow
 
     @contextmanager
     def trial(self) -> Generator[_Trial]:
-        """Undo at the end what was chosen and pinned in between, unless the trial is kept.
+        """Undo what is chosen and pinned in the `with` block at its end, unless the trial is kept.
 
-        Flows stay as they became: whoever tries something else computes those of the same values again.
+        Flows are not undone, since the next attempt sets them again.
         """
         trial, arguments, pinned = _Trial(), self.arguments.snapshot(), set(self.pinned)
         try:
@@ -109,7 +109,7 @@ class ClassState:
 
     @contextmanager
     def dry_run(self) -> Generator[None]:
-        """Print something for its flows alone: candidates are not verified, and what was chosen is undone."""
+        """Print in the `with` block for the flows alone: candidates are not verified, and choices are undone."""
         outer = self.arguments.dry_run
         with self.trial():
             self.arguments.dry_run = True
@@ -120,7 +120,7 @@ class ClassState:
 
 
 Construct = Callable[[ClassState, BodyItem, Place, ItemUses], Doc]
-"""Prints the call that makes the module of an item, and sets the flows of its outputs."""
+"""A function that prints the constructor call for an item's module, and sets the flows of its outputs."""
 
 
 def initial_state(
@@ -131,9 +131,9 @@ def initial_state(
     free: Collection[str],
     size_rules: SizeRules,
 ) -> ClassState:
-    """The state in which the printing of a class begins.
+    """The state of a class before its first item is printed.
 
-    `free` are the parameters of the spec that may be arguments of the network's own class; all others are numbers.
+    `free` are the parameters of the spec that may be arguments of the network's class; all others become literals.
     """
     if cls.template.body.scope is None:
         cls.parameters = [SpecParameter(n, type(v).__name__, v) for n, v in graph.params.items() if n in free]

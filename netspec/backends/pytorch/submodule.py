@@ -1,4 +1,4 @@
-"""The expression for a submodule in the class of a body around it: `self.layer1[0].conv`."""
+"""Prints the expression for a submodule, such as `self.layer1[0].conv`, in the class of a body around it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from netspec.graph.model import Graph
 
 
 def places_of_copies(graph: Graph) -> dict[str, int]:
-    """The place of each copy of a repeat among its copies, by path: its number, unless some are left out."""
+    """By path, the index of each copy in the list of its repeat; it is below the copy's number if some are left out."""
     copies: dict[str, dict[str, None]] = {path: {} for path, scope in graph.scopes.items() if scope.kind == "repeat"}
     for node in graph.nodes:
         path = node.path
@@ -21,7 +21,7 @@ def places_of_copies(graph: Graph) -> dict[str, int]:
 
 
 def submodule(places: Mapping[str, int], path: str, body: str = "") -> str:
-    """A submodule as source in the class of a body: attributes, and copies of a repeat by their place in it.
+    """A submodule as source, in the class of the body at path `body`: attributes, and indexes for copies.
 
     >>> submodule({"layer1.0": 0}, "layer1.0.conv")
     'self.layer1[0].conv'

@@ -1,15 +1,15 @@
-"""Sums of sizes in their shortest form: the channels after concatenations and copies have to stay readable."""
+"""Simplifies sums of sizes, so that the channels after concatenations and copies stay readable."""
 
 from __future__ import annotations
 
 from netspec.expression import Binary, Expression, Literal, Name, expression_text, simplify
 
 _MAX_LENGTH = 60
-"""How many characters a sum may have before a number is the better thing to print."""
+"""The length in characters beyond which a number is printed instead of a sum."""
 
 
 def collect_terms(tree: Expression) -> Expression | None:
-    """A sum with like terms collected, where that is shorter; None where it stays too long to read.
+    """A sum with like terms collected, if that is shorter; None if it stays too long to read.
 
     >>> expression_text(collect_terms(parse("a + 3 + a - 1")))
     '2*a + 2'
@@ -27,7 +27,7 @@ _ONE = Literal(1)
 
 
 def _add_terms(tree: Expression, factor: int, factors: dict[Expression, int]) -> None:
-    """Add the terms of `factor * tree` to a sum, which is a factor for each term; numbers are multiples of 1."""
+    """Add the terms of `factor * tree` to a sum, held as a factor for each term; a number is a multiple of 1."""
     match tree:
         case Literal(int() as value) if not isinstance(value, bool):
             factors[_ONE] = factors.get(_ONE, 0) + factor * value
@@ -39,7 +39,7 @@ def _add_terms(tree: Expression, factor: int, factors: dict[Expression, int]) ->
             _add_terms(right, -factor, factors)
         case Binary("*", Literal(int() as value), term) | Binary("*", term, Literal(int() as value)):
             _add_terms(term, factor * value, factors)
-        # Only a name is multiplied into a sum: sums into sums would grow without bound.
+        # Only a name is multiplied into a sum: multiplying sums would grow without bound.
         case Binary("*", Binary("+" | "-" as sign, left, right), Name() as name):
             _add_terms(Binary("*", left, name), factor, factors)
             _add_terms(Binary("*", right, name), factor if sign == "+" else -factor, factors)
@@ -52,7 +52,7 @@ def _add_terms(tree: Expression, factor: int, factors: dict[Expression, int]) ->
 
 def _sum(factors: dict[Expression, int]) -> Expression:
     """The sum of terms with their factors."""
-    # A number comes last, and a term that is subtracted never first if another can be.
+    # The number comes last, and subtracted terms come after added ones.
     ordered = sorted(factors.items(), key=lambda entry: (entry[0] == _ONE, entry[1] < 0))
     total: Expression = Literal(0)
     for term, factor in ordered:

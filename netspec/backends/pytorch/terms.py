@@ -1,7 +1,7 @@
-"""Expressions of the spec in the terms of a class: its constructor arguments, and literals for all else.
+"""Rewrites expressions of the spec in the terms of a class: its constructor arguments, and literals.
 
-Where the spec's expression does not hold for all uses, or can't be said in these terms, the arguments that it depends
-on are pinned: the literal that is printed in its place would not follow them.
+Where the spec's expression does not hold for all uses, or has no form in these terms, the arguments that it depends on
+are pinned: the literal that is printed in its place does not change with them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from netspec.expression import Attribute, Conditional, Expression, Literal, Name
 
 
 def dependencies(state: ClassState, tree: Expression | None, place: Place) -> ArgumentNames:
-    """The arguments of a class that an expression of the spec depends on, also by the sizes of values that it reads."""
+    """The arguments of a class that an expression of the spec depends on, directly or by the sizes it reads."""
     if tree is None:
         return NO_NAMES
     names: set[str] = set()
@@ -30,17 +30,17 @@ def dependencies(state: ClassState, tree: Expression | None, place: Place) -> Ar
 
 
 def pin(state: ClassState, tree: Expression | None, place: Place) -> None:
-    """Pin the arguments that an expression depends on, since a literal or the structure of the source follows it."""
+    """Pin the arguments that an expression depends on: a literal or the structure of the source follows from it."""
     state.pinned |= dependencies(state, tree, place)
 
 
 def resolve(state: ClassState, tree: Expression, place: Place) -> Expression | None:
-    """An expression of the spec in the terms of a class; None where it can't be said in them.
+    """An expression of the spec in the terms of a class; None if it has no form in them.
 
-    Constants become literals, and sizes such as `input.channels` the expressions of their flows.
+    Constants become literals, and sizes such as `input.channels` become the expressions in their flows.
     """
     if place.run:
-        # An expression that is the same for early and late copies needs no number: `2 if index == 0 else 1` is 1.
+        # If the first and last copy agree, `index` is not needed: `2 if index == 0 else 1` is 1 from copy 1 on.
         first, last = (resolve(state, tree, Place(place.entering, index)) for index in place.run)
         if first is not None and first == last:
             return first
@@ -64,7 +64,7 @@ def resolve(state: ClassState, tree: Expression, place: Place) -> Expression | N
 
 
 def _size(state: ClassState, leaf: Attribute, place: Place) -> Expression | None:
-    """The size of a value that an expression reads, such as `input.channels`; None where it is not known."""
+    """The expression for a size that the spec reads, such as `input.channels`; None if it is unknown."""
     value = _value_called(state, leaf.name, place)
     flow = state.flows.get(value) if value else None
     if value is None or flow is None:
@@ -76,7 +76,7 @@ def _size(state: ClassState, leaf: Attribute, place: Place) -> Expression | None
 
 
 def _value_called(state: ClassState, name: str, place: Place) -> str | None:
-    """The value that an expression of the spec calls by a name."""
+    """The value that a name in an expression of the spec means."""
     return place.entering if name in ("input", place.entering) else state.named_values.get(name)
 
 
@@ -88,7 +88,7 @@ def choose_written(
     hint: str,
     is_list: bool = False,
 ) -> Expression:
-    """The expression to print for values that the spec gives by an expression: that one, where it holds."""
+    """The expression to print for values that the spec computes by an expression: that one, if it holds."""
     candidate = resolve(state, tree, place) if tree is not None else None
     chosen = state.arguments.choose(values, [candidate], hint, is_list)
     if chosen is not candidate:
@@ -99,7 +99,10 @@ def choose_written(
 
 
 def choose_size(state: ClassState, value: str, values: UseValues, hint: str, size: str) -> Expression:
-    """The expression to print for values that are the `channels` or `features` of a value, or a share of them."""
+    """The expression to print for the `channels` or `features` of a value, or for a fraction of them.
+
+    `size` is "channels" or "features".
+    """
     flow = state.flows[value]
     candidate = flow.channels if size == "channels" else flow.features
     conditional = flow.conditional if size == "channels" else None
@@ -112,7 +115,7 @@ def choose_size(state: ClassState, value: str, values: UseValues, hint: str, siz
 
 
 def weaken(state: ClassState, item: BodyItem, place: Place, before: Flow | None) -> None:
-    """Weaken the flows after an item that only some uses have: they hold for those uses, and maybe for no others.
+    """Weaken the flows after an item that only some uses have, since other uses may have other sizes there.
 
     `before` is the flow of the item's first input.
     """

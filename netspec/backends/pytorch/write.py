@@ -1,4 +1,4 @@
-"""One class as source: the statements of its constructor, found by verifying expressions on every use."""
+"""Writes one class as source: the statements of its constructor, and the flows of its outputs."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def write_class(
     free: Collection[str],
     size_rules: SizeRules,
 ) -> WrittenClass:
-    """A class as source; the classes that it uses are `written` before.
+    """A class as source; the classes that it uses are in `written` already.
 
-    `free` are the parameters of the spec that may be arguments of the network's own class.
+    `free` are the parameters of the spec that may be arguments of the network's class.
     """
     state = initial_state(cls, graph, class_of, written, free, size_rules)
     body = cls.template.body
@@ -54,7 +54,7 @@ def write_class(
 
 
 def _entering_flow(state: ClassState, value: str, number: int) -> Flow:
-    """The flow of an input of the class: its sizes are arguments of their own."""
+    """The flow of an input of the class, whose sizes are arguments such as `in_channels` where possible."""
     cls, type = state.cls, state.graph.types[value]
     if state.is_network:
         return Flow(Literal(type.channels) if type.rank > 1 else None)
@@ -70,7 +70,7 @@ def _entering_flow(state: ClassState, value: str, number: int) -> Flow:
 
 
 def _module(state: ClassState, item: BodyItem, place: Place, uses: ItemUses) -> list[str]:
-    """The statement that makes a submodule; where not every use has it, with its condition."""
+    """The statement that creates a submodule, with a condition if only some uses have it."""
     if item.body is not None and not item.body.is_class and _has_optional_items(state, item.body):
         return _chain_with_conditions(state, item, item.body, place)
     doc, always = construct_optional(state, item, place, uses)
@@ -84,7 +84,7 @@ def _has_optional_items(state: ClassState, body: ScopeBody) -> bool:
 
 
 def _chain_with_conditions(state: ClassState, item: BodyItem, body: ScopeBody, place: Place) -> list[str]:
-    """A chain some of whose items not every use has: from the first of these on they are added one by one."""
+    """The statements for an `nn.Sequential` with optional items: from the first of these on, items are added singly."""
     inside = Place(body.entry, place.index)
     uses = {part: state.uses_of(part) for part in body.items}
     first = next(n for n, part in enumerate(body.items) if not state.is_in_all(uses[part]))
@@ -103,7 +103,7 @@ def _chain_with_conditions(state: ClassState, item: BodyItem, body: ScopeBody, p
 
 
 def _call_again(state: ClassState, item: BodyItem, place: Place, uses: ItemUses) -> None:
-    """Set the flows after an item that calls the module of another: it has no statement."""
+    """Set the flows after an item that calls another item's module, and so has no statement."""
     check_shared(item, state.cls.template.body, state.class_of)
     pinned: set[str] = set()
     with state.dry_run():
@@ -120,8 +120,8 @@ def _call_again(state: ClassState, item: BodyItem, place: Place, uses: ItemUses)
 def _function(state: ClassState, item: BodyItem, place: Place, uses: ItemUses, conditions: dict[str, str]) -> list[str]:
     """The statements for an item that is no module, such as a merge.
 
-    There are none, unless not every use has it: then an attribute, which is added to `conditions`, says whether this
-    one does.
+    An item that all uses have needs none. Otherwise an attribute such as `with_add`, which is also added to
+    `conditions`, says whether an instance has the item.
     """
     before = state.flows.get(item.inputs[0])
     if item.node is not None and item.node.weights_of != item.node.path:
@@ -140,7 +140,7 @@ def _function(state: ClassState, item: BodyItem, place: Place, uses: ItemUses, c
 
 
 def _set_flow_after_borrower(state: ClassState, item: BodyItem, node: Node, place: Place) -> None:
-    """Set the flow after an op with the weights of another layer: its attributes are literals in `forward`."""
+    """Set the flow after an op that borrows the weights of another layer; its attributes are literals in `forward`."""
     for tree in node.written.values():
         pin(state, tree, place)
     names = NO_NAMES.union(*(state.flows[value].dependencies for value in item.inputs))
@@ -149,7 +149,7 @@ def _set_flow_after_borrower(state: ClassState, item: BodyItem, node: Node, plac
 
 
 def _condition(state: ClassState, item: BodyItem, place: Place) -> Expression:
-    """The condition under which a use has an item: the spec's `when` or count where it holds, else an argument."""
+    """The condition under which an item exists: the spec's `when` or count if that holds, else an argument."""
     values = [(use, use.matches.get(item) is not None) for use in state.cls.uses]
     tree = item.when
     if tree is None and item.body is not None and item.body.kind == "repeat":

@@ -1,4 +1,4 @@
-"""Which uses of blocks share a definition: those with the same steps, but for what a `when` leaves out."""
+"""Finds the block definitions of a spec: uses with the same steps share one, apart from steps left out by `when`."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from netspec.errors import fail
 from netspec.graph.model import Graph, SpecParameter
 
 RelativeValue = tuple[str, Any]
-"""A value relative to the block: an input, or the output of a step, by its name and a number."""
+"""A value relative to its block: `("input", 0)`, or the name of a step and the number of its output."""
 
 
 @dataclass(slots=True, eq=False)
 class Match:
-    """The steps of a use, or of a copy, by the steps of a template that they correspond to; None if left out."""
+    """For each step of a template, the corresponding step of a use or of a copy; None where it is left out."""
 
     parts: dict[Part, Part | None] = field(default_factory=lambda: dict[Part, "Part | None"]())
     copies: dict[Part, dict[int, Match]] = field(default_factory=lambda: dict[Part, "dict[int, Match]"]())
-    """By a repeat of the template, the match of each copy, by the copy's number."""
+    """For each repeat of the template, the matches of its copies by number."""
 
 
 @dataclass(slots=True, eq=False)
 class DefinitionUse:
-    """A use with the match of its steps, and with what each of its values is relative to the block.
+    """A use of a definition: the match of its steps, and the place of each of its values relative to the block.
 
-    A value may be several: where a step is left out, what enters it is its output too.
+    A value may have several places: where a step is left out, its input is its output too.
     """
 
     use: BlockUse
@@ -38,33 +38,33 @@ class DefinitionUse:
 
 @dataclass(slots=True, eq=False)
 class Definition:
-    """A block to be written: the use with the most steps is its template."""
+    """A block to be written. Its template is the use with the most steps, from which it is printed."""
 
     label: str
     template: BlockUse
     name: str = ""
     copied: bool = False
-    """Whether a use is a copy of a repeat: what it gives is what the next one takes."""
+    """Whether some use is a copy of a repeat, whose outputs are the inputs of the next copy."""
     members: list[DefinitionUse] = field(default_factory=list[DefinitionUse])
     by_use: dict[BlockUse, DefinitionUse] = field(default_factory=dict[BlockUse, DefinitionUse])
     outputs: list[RelativeValue] = field(default_factory=list[RelativeValue])
     copy_of: dict[Part, Part] = field(default_factory=dict[Part, Part])
-    """By a repeat of the template, the copy that stands for all."""
+    """For each repeat of the template, the copy that stands for all copies."""
     parameters: list[SpecParameter] = field(default_factory=list[SpecParameter])
     values: dict[str, dict[BlockUse, Any]] = field(default_factory=lambda: dict[str, dict[BlockUse, Any]]())
-    """The values of its parameters in each use, by the parameter's name."""
+    """For each parameter, its value in each use."""
 
     def value_of(self, use: BlockUse, number: int) -> str:
-        """The value that is an output of the block in a use; "" where the use has no such output."""
+        """The value in a use that is the block's output of a number; "" if the use lacks it."""
         relative = self.by_use[use].relative
         return next((value for value in use.outputs if self.outputs[number] in relative.get(value, ())), "")
 
     def values_of(self, use: BlockUse) -> list[str]:
-        """The values that leave a use, in the order of the block's outputs."""
+        """The outputs of a use, in the order of the block's outputs; "" for those it lacks."""
         return [self.value_of(use, number) for number in range(len(self.outputs))]
 
     def add(self, member: DefinitionUse) -> None:
-        """Add a use, whose outputs the block then has."""
+        """Add a use, and to the block the outputs that it lacks."""
         self.members.append(member)
         self.by_use[member.use] = member
         for value in member.use.outputs:
@@ -73,8 +73,8 @@ class Definition:
                 self.outputs.append(min(relative, key=str))
 
     def replace_template(self, template: DefinitionUse, members: list[DefinitionUse]) -> None:
-        """Take another use as the template, against which all uses were matched anew."""
-        # What its outputs are is told by the steps of the new template; their numbers stay.
+        """Take another use as the template; `members` are all other uses, matched with it."""
+        # The outputs keep their numbers, and refer to steps of the new template.
         values = [self.value_of(self.template, number) for number in range(len(self.outputs))]
         old, self.template = self.template, template.use
         self.members, self.by_use = members, {member.use: member for member in members}
@@ -86,42 +86,42 @@ class Definition:
 class Definitions:
     """Finds the definitions of all uses.
 
-    `all` has them, each after those that stand in it; `by_use` has that of each use.
+    `all` holds them, each after the definitions used in it; `by_use` holds the definition of each use.
     """
 
     def __init__(self, graph: Graph, uses: Sequence[BlockUse], common: Mapping[str, Fillings]) -> None:
         self.graph = graph
         self.common = common
-        """Initialisers that the whole file has, by op."""
+        """By op, the initialisers under `defaults`, which hold for the whole file."""
         self.all: list[Definition] = []
         self.by_use: dict[BlockUse, Definition] = {}
         self._nested: dict[Definition, set[Definition]] = {}
-        """The definitions that stand in each."""
+        """For each definition, the definitions used in it, directly or not."""
         self._groups = _groups_of_one_definition(uses)
         for use in uses:
             self._define(use)
         self.all = self._in_order()
 
     def _define(self, use: BlockUse) -> None:
-        """Find the definition of a use, after those in it."""
+        """Find the definition of a use, after those of the uses in it."""
         if use in self.by_use:
             return
-        # Copies are one step, and so uses of one block: the most general one says what it is.
+        # All copies of a step are uses of one block, whose template is the most general of them.
         group = sorted(self._groups.get(use, [use]), key=_generality, reverse=True)
-        for one in group:
-            for inner in uses_in(one.parts):
+        for each in group:
+            for inner in uses_in(each.parts):
                 self._define(inner)
-        definition = self._fitting(group[0], any(one.path.rpartition(".")[2].isdigit() for one in group))
-        for one in group[1:]:
-            member = self._match(definition, definition.template, one)
-            member = member or self._match(definition, definition.template, one, any_optional=True)
+        definition = self._fitting(group[0], any(each.path.rpartition(".")[2].isdigit() for each in group))
+        for each in group[1:]:
+            member = self._match(definition, definition.template, each)
+            member = member or self._match(definition, definition.template, each, any_optional=True)
             if member is None:
-                what = f"the copies of `{one.path.rpartition('.')[0]}` differ in their steps"
+                what = f"the copies of `{each.path.rpartition('.')[0]}` differ in their steps"
                 fail("NS401", f"{what}: {NOT_IN_YAML}", help=WAY_OUT)
             self._add(definition, member)
 
     def _in_order(self) -> list[Definition]:
-        """The definitions, each after those that stand in it."""
+        """The definitions in topological order: each after the definitions used in it."""
         done: dict[Definition, None] = {}
 
         def visit(definition: Definition) -> None:
@@ -136,7 +136,7 @@ class Definitions:
         return list(done)
 
     def _fitting(self, use: BlockUse, copied: bool) -> Definition:
-        """The definition that a use fits, with the use added; a new one where it fits none."""
+        """Add a use to a definition that it fits, or to a new one, and return that. Copies of repeats are `copied`."""
         for definition in self.all:
             if definition.label != use.label or definition in self._nested_in(use):
                 continue
@@ -157,7 +157,7 @@ class Definitions:
         return self._add(definition, member)
 
     def _as_template(self, definition: Definition, use: BlockUse) -> DefinitionUse | None:
-        """Make a use the template of a definition, if all its members fit that; the use as a member, to be added."""
+        """Make a use the template of a definition if all members fit it, and return it as a member; else None."""
         template = self._match(definition, use, use)
         if template is None:
             return None
@@ -175,7 +175,7 @@ class Definitions:
         return definition
 
     def _nested_in(self, use: BlockUse) -> set[Definition]:
-        """The definitions of the uses in a use, and all that stand in these."""
+        """The definitions that a use needs: those of the uses in it, and the definitions used in these."""
         nested: set[Definition] = set()
         for inner in uses_in(use.parts):
             definition = self.by_use[inner]
@@ -185,9 +185,9 @@ class Definitions:
     def _match(
         self, definition: Definition, template: BlockUse, use: BlockUse, any_optional: bool = False
     ) -> DefinitionUse | None:
-        """A use matched with a template, step by step; None where it does not fit.
+        """A use, matched with a template step by step; None if it does not fit.
 
-        With `any_optional` each step may be left out, and not only those with a `when`.
+        With `any_optional`, any step may be left out, not only steps with a `when`.
         """
         if list(template.entries) != list(use.entries) or (template.given != use.given and not any_optional):
             return None
@@ -205,30 +205,30 @@ class Definitions:
 
 
 class _Matcher:
-    """Matches the steps of a use with those of a template, and tells what each value is relative to the block."""
+    """Matches the steps of a use with those of a template, and finds the place of each value relative to the block."""
 
     def __init__(self, definitions: Definitions, definition: Definition, any_optional: bool) -> None:
         self.definitions = definitions
         self.definition = definition
         self.any_optional = any_optional
         self.prefix = ""
-        """The names of the branches around, which tell their steps from others of these names."""
+        """The names of the branches around the current step, such as `main.`, which make the names of steps unique."""
         self.of_template: dict[str, RelativeValue] = {}
         self.relative: dict[str, set[RelativeValue]] = {}
-        """By a value of the use: two values of the template may be one here."""
+        """The places of the use's values: several for a value that stands for two values of the template."""
 
     def equate(self, value: str, other: str, relative: RelativeValue) -> None:
-        """Note that a value of the template and one of the use are the same relative to the block."""
+        """Note that a value of the template and a value of the use have the same place relative to the block."""
         self.of_template.setdefault(value, relative)
         self.relative.setdefault(other, set()).add(relative)
 
     def agree(self, values: Sequence[str], others: Sequence[str]) -> bool:
-        """Whether values of the template and of the use are the same relative to the block."""
+        """Whether values of the template and of the use have the same places relative to the block."""
         pairs = zip(values, others, strict=False)
         return len(values) == len(others) and all(self.of_template.get(a) in self.relative.get(b, ()) for a, b in pairs)
 
     def match_parts(self, parts: Sequence[Part], others: Sequence[Part], match: Match) -> bool:
-        """Match the steps of a body, in order, and fill in the match; False where they differ."""
+        """Match the steps of a body in order, and fill in the match; False if they differ."""
         by_name = {part.name: part for part in others}
         if not by_name.keys() <= {part.name for part in parts}:
             return False
@@ -247,7 +247,7 @@ class _Matcher:
     def equate_outputs(self, part: Part, other: Part) -> None:
         name = self.prefix + part.name
         if part.use is not None and other.use is not None:
-            # What leaves a use is told by what it is in its block, since not all uses give as much.
+            # Outputs of uses are compared by their numbers in the definition, since some uses lack outputs.
             inner = self.definitions.by_use[part.use]
             for number, (a, b) in enumerate(zip(inner.values_of(part.use), inner.values_of(other.use), strict=True)):
                 if a:
@@ -259,7 +259,7 @@ class _Matcher:
             self.equate(a, b, (name, number))
 
     def leave_out(self, part: Part, match: Match) -> bool:
-        """Whether a step may be left out: then its outputs are its inputs."""
+        """Leave out a step, so that its outputs are its inputs; False if the step is not optional."""
         if not (part.when is not None or part.is_repeat or self.any_optional):
             return False
         if not part.inputs or len(part.outputs) > len(part.inputs) or part.shares:
@@ -276,7 +276,7 @@ class _Matcher:
         return True
 
     def match_part(self, part: Part, other: Part, match: Match) -> bool:
-        """Match one step, whose inputs agree, with all that is in it."""
+        """Match a step, whose inputs agree, with all steps in it; False if they differ."""
         if (part.shares, part.is_repeat, part.is_scope) != (other.shares, other.is_repeat, other.is_scope):
             return False
         if part.is_repeat:
@@ -307,7 +307,7 @@ class _Matcher:
         return fits and self.agree([branch.output], [other.output])
 
     def match_copies(self, part: Part, other: Part, match: Match) -> bool:
-        """Match all copies with that copy of the template which has the most steps, and stands for all."""
+        """Match all copies with the copy of the template that has the most steps; False if one does not fit."""
         model = self.definition.copy_of.get(part)
         if model is None:
             model = max(part.copies.values(), key=lambda copy: (copy.size(), len(set(copy.reads()))))
@@ -329,7 +329,7 @@ class _Matcher:
 
 
 def uses_in(parts: Iterable[Part]) -> Iterable[BlockUse]:
-    """The uses of blocks that are steps of a body, or of its branches and repeats."""
+    """The uses of blocks in a body, including its branches and repeats, but not those inside other uses."""
     for part in parts:
         if part.use is not None:
             yield part.use
@@ -337,12 +337,12 @@ def uses_in(parts: Iterable[Part]) -> Iterable[BlockUse]:
 
 
 def _generality(use: BlockUse) -> tuple[int, int]:
-    """How much a use tells of its block: by its steps, and by how many values enter it that are not one."""
+    """A sort key: uses with more steps, and then with more distinct inputs, are better templates."""
     return use.size(), len(set(use.entries.values()))
 
 
 def _groups_of_one_definition(uses: Sequence[BlockUse]) -> dict[BlockUse, list[BlockUse]]:
-    """By use, all uses that have its definition: those at its place in copies, and in second calls."""
+    """For each use, the uses that must share its definition: the same step in other copies and in second calls."""
     groups: dict[BlockUse, list[BlockUse]] = {}
     for parts in (parts for use in uses for parts in _equal_steps(use.parts)):
         by_place: dict[str, list[BlockUse]] = {}
@@ -357,21 +357,21 @@ def _groups_of_one_definition(uses: Sequence[BlockUse]) -> dict[BlockUse, list[B
 
 
 def _equal_steps(parts: Sequence[Part]) -> Iterator[list[Part]]:
-    """Groups of steps that are one: the copies of a repeat, and second calls with the step that they call again."""
+    """Groups of steps that must be equal: the copies of a repeat, and a second call with the step that it repeats."""
     by_name = {part.name: part for part in parts}
     for part in parts:
         if part.is_repeat:
             yield list(part.copies.values())
         if part.is_second_call:
             pair = part, by_name[part.shares]
-            yield [copy for one in pair for copy in (one.copies.values() if one.is_repeat else (one,))]
+            yield [copy for each in pair for copy in (each.copies.values() if each.is_repeat else (each,))]
         yield from _equal_steps(list(part.copies.values()))
         for branch in part.branches:
             yield from _equal_steps(branch.parts)
 
 
 def _uses_with_places(part: Part, place: str) -> Iterator[tuple[str, BlockUse]]:
-    """All uses at and below a step, each with the names that lead to it."""
+    """All uses at and below a step, each with the path of names that leads to it, such as `.body.conv`."""
     if part.use is not None:
         yield place, part.use
     inner = [*(part.use.parts if part.use is not None else ()), *part.copies.values()]

@@ -1,4 +1,4 @@
-"""The initialisers of a spec: under `defaults` for all layers of an op, else beside each step."""
+"""Writes initialisers of a spec: under `defaults` for all layers of an op, or as `init` of single steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Fillings = dict[str, Filling]
 
 
 def fillings_of(graph: Graph, node: Node) -> Fillings:
-    """The initialisers of the parameters that a node has; its `init` may name others."""
+    """The initialisers of a node, without those in `init` for parameters that it lacks, such as `bias`."""
     if not node.init:
         return {}
     parameters = _parameters(graph, node)
@@ -20,30 +20,30 @@ def fillings_of(graph: Graph, node: Node) -> Fillings:
 
 
 def _parameters(graph: Graph, node: Node) -> set[str]:
-    """The names of the parameters of a node, as `init` has them."""
+    """The names of a node's parameters, as `init` uses them."""
     return {weight.called for weight in graph.weights(node) if weight.kind == "parameter"}
 
 
 def common_fillings(graph: Graph) -> dict[str, Fillings]:
-    """By op, the initialisers that all its nodes have, as far as they have these parameters; ops of one rule only."""
+    """For each op whose nodes all have the same initialisers, these; a node may lack some of the parameters."""
     rules: dict[str, Fillings] = {}
     nodes: dict[str, list[tuple[set[str], Fillings]]] = {}
     for node in graph.nodes:
         parameters = _parameters(graph, node)
         if parameters and node.weights_of == node.path:
-            own = fillings_of(graph, node)
-            nodes.setdefault(node.op.opname, []).append((parameters, own))
-            for name, filling in own.items():
+            of_node = fillings_of(graph, node)
+            nodes.setdefault(node.op.opname, []).append((parameters, of_node))
+            for name, filling in of_node.items():
                 rules.setdefault(node.op.opname, {}).setdefault(name, filling)
     return {
         op: rule
         for op, rule in rules.items()
-        if all(own == {n: f for n, f in rule.items() if n in parameters} for parameters, own in nodes[op])
+        if all(of_node == {n: f for n, f in rule.items() if n in parameters} for parameters, of_node in nodes[op])
     }
 
 
 def fillings(graph: Graph, node: Node, common: Mapping[str, Fillings]) -> Fillings:
-    """The initialisers that stand beside a step: none where the file has those of its op."""
+    """The initialisers to write beside a step: none if the defaults of its op say the same."""
     return {} if node.op.opname in common else fillings_of(graph, node)
 
 

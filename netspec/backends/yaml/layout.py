@@ -1,4 +1,4 @@
-"""Steps as lines of YAML: on one line what fits on one, the rest indented."""
+"""Lays out steps as YAML: on one line if they fit, else on several indented ones."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _NOT_PLAIN_TEXT = re.compile(
     r"|.*(?::(?:\s|$)|\s#)|\s|.*\s$|$",
     re.I,
 )
-"""Text that YAML, or netspec's dialect of it, reads as something else, such as `1e3`, `on: x` or `a #b`."""
+"""Matches text that YAML, or netspec's dialect, does not read as that text, such as `1e3`, `on: x` or `a #b`."""
 
 _NOT_PLAIN_EXPRESSION = re.compile(r"[!&*|>@%\"'#{}\[\],]|[-?](?:\s|$)|.*(?::(?:\s|$)|\s#)")
-"""Expressions that YAML reads as something else, such as `[1, 2] if a else b`; a number is one to both."""
+"""Matches expressions that YAML does not read as one scalar, such as `[1, 2] if a else b`."""
 
 
 @dataclass(slots=True)
 class Expr:
-    """An expression, or a value as expressions write it."""
+    """The text of an expression, or of a value as expressions write it, such as `'same'`."""
 
     text: str
 
 
 @dataclass(slots=True)
 class WrittenStep:
-    """A step as it is written: its op or block, the argument, and the siblings beside it, such as `name`."""
+    """A step as YAML: the op or block as its key, the argument, the branches, and sibling keys such as `name`."""
 
     key: str
     argument: Any = None
@@ -40,7 +40,7 @@ class WrittenStep:
 
 
 def scalar(value: Any, flow: bool) -> str:
-    """A scalar as YAML text; in flow style what would end it is quoted."""
+    """A scalar as YAML; in flow style, text with brackets or commas is quoted."""
     if isinstance(value, Expr):
         ends = _NOT_PLAIN_EXPRESSION.match(value.text) or (flow and re.search(r"[,\[\]{}]", value.text))
         return quoted(value.text) if ends else value.text
@@ -50,26 +50,26 @@ def scalar(value: Any, flow: bool) -> str:
 
 
 def text(value: str, flow: bool = False) -> str:
-    """Text as YAML, in double quotes where it would be read as anything else."""
+    """Text as a YAML scalar, in double quotes if YAML would not read it as this text."""
     if not _NOT_PLAIN_TEXT.match(value) and not (flow and re.search(r"[,\[\]{}]", value)) and value.isprintable():
         return value
     return quoted(value)
 
 
 def quoted(value: str) -> str:
-    """Text in double quotes."""
+    """Text as a YAML scalar in double quotes."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else _escape(c) for c in escaped) + '"'
 
 
 def _escape(character: str) -> str:
-    """A character that is not printable, by its number: `\\x1b`."""
+    """The escape sequence of an unprintable character, such as `\\x1b`."""
     number = ord(character)
     return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}" if number < 65536 else f"\\U{number:08x}"
 
 
 def flow(value: Any) -> str:
-    """A value on one line, as it stands in a list or mapping."""
+    """A value in flow style, on one line: `{kernel_size: 3}`."""
     if isinstance(value, WrittenStep):
         return flow_step(value)
     if isinstance(value, Mapping):
@@ -80,12 +80,12 @@ def flow(value: Any) -> str:
 
 
 def inline(value: Any) -> str:
-    """A value on one line, after a key in block style."""
+    """A value on one line, after a key in block style: brackets and commas in text need no quotes."""
     return flow(value) if isinstance(value, Mapping | list | tuple) else scalar(value, False)
 
 
 def flow_step(step: WrittenStep) -> str:
-    """A step on one line in a list of such."""
+    """A step in flow style, as an item of a list on one line."""
     argument = step.argument if step.branches is None else {**_mapping(step.argument), "branches": step.branches}
     head = text(step.key, True) if argument is None else f"{step.key}: {flow(argument)}"
     if not step.beside:
@@ -94,7 +94,7 @@ def flow_step(step: WrittenStep) -> str:
 
 
 def lines(step: WrittenStep) -> list[str]:
-    """A step in lines that begin at its dash."""
+    """The lines of a step in block style, beginning with its dash."""
     argument = step.argument
     if step.branches is None:
         one = f"- {flow_step(step) if step.beside else _headed(step.key, argument)}"
@@ -112,7 +112,7 @@ def lines(step: WrittenStep) -> list[str]:
 
 
 def _branch(name: str, body: list[WrittenStep]) -> list[str]:
-    """A branch on one line, where it has two steps or fewer that fit."""
+    """The lines of a branch: one line for at most two steps, if they fit on it."""
     one = f"{name}: {flow(body)}"
     if len(body) <= 2 and all(step.branches is None for step in body) and _fits(one):
         return [one]
@@ -120,20 +120,20 @@ def _branch(name: str, body: list[WrittenStep]) -> list[str]:
 
 
 def _headed(key: str, argument: Any) -> str:
-    """A key, with its argument if there is one: `conv2d: {kernel_size: 3}`."""
+    """A key, with its argument unless that is None: `conv2d: {kernel_size: 3}`."""
     return text(key) if argument is None else f"{key}: {inline(argument)}"
 
 
 def _fits(line: str) -> bool:
-    """Whether a line may stand as it is: what needs quotes on it is easier to read on lines of its own."""
+    """Whether a line is short enough and has no quotes: quoted text is easier to read on several lines."""
     return len(line) <= YAML_WIDTH and '"' not in line
 
 
 def block(body: Iterable[WrittenStep]) -> list[str]:
-    """Steps one below the other."""
+    """The lines of a list of steps in block style."""
     return [line for step in body for line in lines(step)]
 
 
 def _mapping(argument: Any) -> Mapping[str, Any]:
-    """An argument that is a mapping; an empty one for none."""
+    """The argument if it is a mapping, else an empty mapping."""
     return argument if isinstance(argument, Mapping) else {}  # pyright: ignore[reportUnknownVariableType]

@@ -1,4 +1,4 @@
-"""The graph as the steps of a spec: merges with their branches, uses of blocks, repeats with their copies."""
+"""Reads a graph as the steps of a spec: merges with branches, uses of blocks, and repeats with copies."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from netspec.source import Span
 
 NOT_IN_YAML = "a spec can't say that"
 WAY_OUT = "PyTorch source can: `-o NAME.py`"
-"""The end of an error about what the language has no words for, and its help line."""
+"""The end of error messages about graphs that no spec can express, and their help line."""
 
 
 @dataclass(slots=True, eq=False)
 class Branch:
-    """A branch of a merge: its steps, none where it is the identity, and the value that it gives."""
+    """A branch of a merge: its steps, of which an identity has none, and its output."""
 
     name: str
     parts: list[Part]
@@ -48,11 +48,11 @@ class Part:
     copies: dict[int, Part] = field(default_factory=dict[int, "Part"])
     count: Expression | None = None
     is_scope: bool = False
-    """Whether it is a merge with a name, below which its branches stand."""
+    """Whether it is a named merge, whose branches have paths below its own."""
     shares: str = ""
-    """The name of the step whose weights it uses."""
+    """The name of the step whose weights it shares; "" for none."""
     is_second_call: bool = False
-    """Whether it does with them what that step does: both are uses of one block then."""
+    """Whether it also has the same ops as that step: then both are uses of one block."""
 
     @property
     def is_repeat(self) -> bool:
@@ -60,14 +60,14 @@ class Part:
 
     @property
     def key(self) -> str:
-        """The op or block that it uses, as the graph calls it."""
+        """The name of its op or block in the graph."""
         if self.copies:
             return next(iter(self.copies.values())).key
         return self.node.op.opname if self.node is not None else self.use.label if self.use is not None else ""
 
     @property
     def takes(self) -> int | None:
-        """How many values of the step before it takes if it names none; None: it always names them."""
+        """How many outputs of the step before it takes when it has no `from`; None if it always needs one."""
         if self.copies:
             return next(iter(self.copies.values())).takes
         if self.branches:
@@ -77,13 +77,13 @@ class Part:
         return len(self.inputs)
 
     def size(self) -> int:
-        """How many steps there are at and below it."""
+        """The number of steps at and below it."""
         inner = [part for branch in self.branches for part in branch.parts]
         inner += [*self.copies.values(), *(self.use.parts if self.use is not None else ())]
         return 1 + sum(part.size() for part in inner)
 
     def reads(self) -> Iterator[str]:
-        """All values that it reads, or that steps of its copies and branches do."""
+        """All values that it reads, including those that steps of its copies and branches read."""
         yield from self.inputs
         for part in (*self.copies.values(), *(inner for branch in self.branches for inner in branch.parts)):
             yield from part.reads()
@@ -91,10 +91,11 @@ class Part:
 
 @dataclass(slots=True, eq=False)
 class BlockUse:
-    """A use of a block, or the network itself: a body that sees nothing of what is around it.
+    """A use of a block, or the network itself: a body that reads values from outside only through its inputs.
 
-    `entries` are the values that enter, by name; `outputs` those that leave, the first for the whole. `names` are what
-    the spec's expressions read in it, `parameters` those of them that its block has, or may have.
+    `entries` are its inputs by name, and `outputs` its outputs, of which the first is the value of the use as a step.
+    `names` are the values of names in the spec's expressions, and `parameters` those names that its block can have as
+    parameters.
     """
 
     path: str
@@ -109,7 +110,7 @@ class BlockUse:
 
     @property
     def given(self) -> Span | None:
-        """The place in the spec of steps that are an argument of a block: those of other places read other names."""
+        """The place in the spec of a body argument: bodies from different places read different names."""
         return self.scope.span if self.scope is not None and self.scope.kind == "part" else None
 
     def size(self) -> int:
@@ -117,10 +118,10 @@ class BlockUse:
 
 
 class PartsReader:
-    """Reads the parts of a graph; uses of blocks come out in `uses`, each after those in it.
+    """Reads a graph as parts, and collects the uses of blocks in `uses`, each after the uses in it.
 
-    `separate` has the merges and branches that are written as steps of their own, in all uses and copies (see `key`).
-    Reading adds to it the branches whose merge is not there: then the graph has to be read again.
+    `separate` holds the merges and branches that are written as separate steps in all uses and copies, by `key`.
+    Branches that turn out to have no merge are added to it while reading: then the graph must be read again.
     """
 
     def __init__(self, graph: Graph, separate: set[tuple[str, str]]) -> None:
@@ -133,7 +134,7 @@ class PartsReader:
         self.uses: list[BlockUse] = []
 
     def network(self) -> BlockUse:
-        """The network as one use."""
+        """Read the network, as a use."""
         graph = self.graph
         entries = {i.name: i.name for i in graph.inputs}
         names = {**graph.params, **{i.name: i.type for i in graph.inputs}}
@@ -145,7 +146,7 @@ class PartsReader:
         return root
 
     def body(self, group: Group, use: BlockUse) -> list[Part]:
-        """The parts of a scope, each with what stands in it."""
+        """The parts of a scope, which is in `use`."""
         parts: list[Part] = []
         branches: list[Group] = []
         names = _names_of_steps(group)
@@ -166,7 +167,7 @@ class PartsReader:
         return parts
 
     def key(self, use: BlockUse, path: str) -> tuple[str, str]:
-        """A path in any use of a block, and in any copy of a step: the block, and the path with `*` for numbers."""
+        """A key for a path in all uses of a block and all copies: `("bottleneck", ".conv.*")`."""
         return use.label, re.sub(r"\.\d+(?=\.|$)", ".*", path[len(use.path) :])
 
     def node(self, node: Node) -> Part:
@@ -175,13 +176,13 @@ class PartsReader:
         return part
 
     def branches_of(self, node: Node, before: Sequence[Group], use: BlockUse) -> list[Group | None]:
-        """The branches right before a merge that it joins, in the order of its inputs; None for one without steps.
+        """The branches that a merge joins, out of the groups right before it, in the order of the merge's inputs.
 
-        Empty where they can't be written as its branches.
+        An item is None for a branch without steps. Empty if the groups can't be written as branches of the merge.
         """
         scopes = [group.scope for group in before if group.scope is not None]
         entries = {tuple(scope.inputs.values()) for scope in scopes}
-        # What entered a branch may be gone, where a pass took all that read it.
+        # A branch has no inputs left if a pass removed all nodes that read them.
         if not isinstance(node.op, Merge) or len(node.inputs) < 2 or len(entries) != 1 or () in entries:
             return []
         if any(self.key(use, path) in self.separate for path in (node.path, *(scope.path for scope in scopes))):
@@ -196,14 +197,14 @@ class PartsReader:
                 branches.append(None)
             else:
                 return []
-        # What is used of a branch elsewhere leaves it by an output, and only blocks have outputs.
+        # A value of a branch that is used elsewhere would have to be an output, and only blocks have outputs.
         ends = {scope.output for scope in scopes if scope.output not in entry}
         outside = {value for group in before for value in self.values_leaving(group)}
         alone = all(self.graph.users[v] == (node,) and v not in self.outputs for v in ends)
         return branches if not left and outside <= ends and alone else []
 
     def merge(self, node: Node, groups: Sequence[Group | None], use: BlockUse, entry: str, names: set[str]) -> Part:
-        """A merge with its branches, in the order of its inputs; `names` are those of the steps around it."""
+        """A merge with its branches, in the order of its inputs; `names` are taken by the steps around it."""
         branches: list[Branch] = []
         for group in groups:
             if group is not None and group.scope is not None:
@@ -216,11 +217,11 @@ class PartsReader:
         return Part(node.name, [entry], [node.path], node.when, node, branches, is_scope=node.path == node.scope)
 
     def group(self, group: Group, use: BlockUse) -> Part:
-        """A part that is a scope: a repeat, a merge with a name, or a use."""
+        """A scope as a part: a repeat, a named merge, or a use of a block."""
         scope = group.scope
         assert scope is not None
         if scope.kind == "branch":
-            # Where a branch has lost its merge here, it is a block in all copies and uses.
+            # A branch that has lost its merge is written as a block, in all copies and uses.
             self.separate.add(self.key(use, scope.path))
         shares = self.sharing.of_scope(scope)
         if scope.kind == "repeat":
@@ -234,7 +235,7 @@ class PartsReader:
         return part
 
     def named_merge(self, group: Group, scope: Scope, use: BlockUse) -> Part | None:
-        """A merge with a name, which is a scope; None where other steps are left in it, without the merge."""
+        """A named merge, which is a scope, as a part; None if the merge itself is gone from the scope."""
         parts = self.body(group, use)
         node = parts[0].node
         if len(parts) == 1 and node is not None and node.path == scope.path:
@@ -248,7 +249,7 @@ class PartsReader:
         return None
 
     def repeat(self, group: Group, scope: Scope, use: BlockUse) -> Part:
-        """A repeat with its copies, which are a chain; refused where another value than the last one leaves it."""
+        """A repeat as a part. Raises NS401 if its copies are no chain, or if inner values are used outside."""
         with self.sharing.within(scope):
             copies = [self.node(c) if isinstance(c, Node) else self.group(c, use) for c in group.items]
         chain = copies[0].inputs
@@ -264,14 +265,14 @@ class PartsReader:
         return Part(scope.name, copies[0].inputs, chain, None, copies=numbered, count=scope.count)
 
     def use(self, group: Group, scope: Scope, around: BlockUse) -> Part:
-        """A use of a block, or of what has to be one: a branch without its merge, steps that a parameter held."""
+        """A scope as a use of a block; also a branch without its merge, or a body argument."""
         entries = self.entries(group, scope)
         computed = {value for node in group.nodes() for value, _ in node.values()}
         leaving = self.values_leaving(group)
         stated = [v for v in scope.outputs if v in computed or v in entries.values()]
         outputs = list(dict.fromkeys([*stated, *leaving])) or [list(group.nodes())[-1].path]
         label = scope.block.name if scope.block else _last_name(scope.path)
-        # What is no block in the spec reads what the block around it does.
+        # A scope that is no block in the spec can read the parameters of the block around it.
         around_it = tuple([SpecParameter(p.name, p.kind) for p in around.parameters])
         parameters = scope.block.parameters if scope.block else around_it
         names = self.lexicon.parameters(scope.path)
@@ -288,7 +289,7 @@ class PartsReader:
         return Part(scope.name, list(entries.values()), outputs, scope.when, use=use)
 
     def entries(self, group: Group, scope: Scope) -> dict[str, str]:
-        """The values that enter a scope, by the names that they have in it."""
+        """The values that enter a scope, by their names in it."""
         declared = scope.block.inputs if scope.block is not None else ("input",)
         entries = {name: value for name, value in scope.inputs.items() if name in declared}
         steps = _names_of_steps(group)
@@ -299,12 +300,12 @@ class PartsReader:
             (value,) = entries.values()
             return {"input": value}
         if len(entries) > 1 and "input" in entries:
-            # Of several none can be called so.
+            # `input` is the name of an only input.
             return {free_name("x", {*entries, *steps}): entries.pop("input"), **entries}
         return entries
 
     def values_leaving(self, item: Group | Node, around: str = "") -> list[str]:
-        """The values computed in a scope that are used outside it, or outside the scope at `around`."""
+        """The values computed in an item that are used outside it, or outside the scope at the path `around`."""
         path = around or (item.path if isinstance(item, Group) else item.scope)
         below = f"{path}." if path else ""
         nodes = item.nodes() if isinstance(item, Group) else (item,)
@@ -324,10 +325,10 @@ class PartsReader:
 
 
 def _names_of_steps(group: Group) -> set[str]:
-    """The names of the nodes and scopes that stand directly in a scope."""
+    """The names of the nodes and scopes directly in a scope."""
     return {item.name if isinstance(item, Node) else item.path.rpartition(".")[2] for item in group.items}
 
 
 def _last_name(path: str) -> str:
-    """The last part of a path that is a name, and no copy's number."""
+    """The last part of a path that is a name and not the number of a copy."""
     return next(part for part in reversed(path.split(".")) if not part.isdigit())

@@ -1,4 +1,4 @@
-"""The proof of a spec that was written: read back, it is the graph."""
+"""Proves that a written spec, when it is read back, is the graph."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from netspec.spec.read.read_spec import read_spec
 
 
 def prove_spec(graph: Graph, text: str) -> None:
-    """Raise NetspecError NS401 unless a spec's text is a graph: its paths, ops, values, weights and initialisers."""
+    """Read back a spec, and raise NetspecError NS401 unless its graph has the same nodes, inputs and outputs."""
     try:
         back = elaborate(read_spec(Source("<written>", text))).graph
     except NetspecError as error:
@@ -24,7 +24,7 @@ def prove_spec(graph: Graph, text: str) -> None:
 
 
 def _described(graph: Graph) -> dict[str, Any]:
-    """All facts of a graph but for its blocks, by the node, input or output that they are of."""
+    """All facts of a graph except its blocks, by node, input and output."""
     facts: dict[str, Any] = {node.path: _node(graph, node) for node in graph.nodes}
     facts.update({f"input {i.name}": (i.type, dict(i.nominal), i.preprocess) for i in graph.inputs})
     facts.update({f"output {o.name}": (o.value, o.mode, o.labels) for o in graph.outputs})
@@ -32,12 +32,12 @@ def _described(graph: Graph) -> dict[str, Any]:
 
 
 def _node(graph: Graph, node: Node) -> tuple[Any, ...]:
-    """The facts of a node that a spec has to say."""
-    # A layer with the weights of another is not initialised.
+    """The facts of a node that a spec has to preserve."""
+    # A node that borrows weights does not initialise them.
     init = fillings_of(graph, node) if node.weights_of == node.path else {}
     return node.op, node.inputs, node.types, node.weights_of, init
 
 
 def _first_difference(a: dict[str, Any], b: dict[str, Any]) -> str:
-    """The first key whose facts differ; "" for none."""
+    """The first key whose facts differ; "" if none do."""
     return next((key for key in {**a, **b} if key not in a or key not in b or a[key] != b[key]), "")

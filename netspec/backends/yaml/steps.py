@@ -1,4 +1,4 @@
-"""The body of a definition as the steps of a spec: their arguments, and the names that values go by."""
+"""Writes the body of a definition as the steps of a spec, with their arguments and the names of values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from netspec.ops.shape import Identity
 
 
 class NeedsNameError(Exception):
-    """Raised for a merge without a name that needs one: its branches must be written as steps of their own."""
+    """An unnamed merge needs a name: its branches must be written as separate steps.
+
+    A name would move the branches to paths below that of the merge.
+    """
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
@@ -30,34 +33,34 @@ class NeedsNameError(Exception):
 
 @dataclass(slots=True)
 class WrittenBlock:
-    """A block as it is written."""
+    """A block as it is written in the file."""
 
     name: str
     parameters: list[SpecParameter]
     inputs: list[str]
     outputs: dict[str, str]
-    """Its outputs with the names of their values; empty where the last step's value is the only one."""
+    """The names of its outputs' values by output; empty if its only output is the value of the last step."""
     body: list[WrittenStep]
 
 
 @dataclass(slots=True)
 class BodyNames:
-    """The names of the values in a body: of what enters it, and of the outputs of the steps so far.
+    """The names of the values in a body: its inputs, and the outputs of the steps written so far.
 
-    `entry` is the value that `input` stands for; `referred` are those that some step or output refers to by name.
+    `entry` is the value that `input` means; `referred` are the values that some step or output refers to by name.
     """
 
     names: dict[str, str]
     entry: str
     referred: set[str]
     owners: set[str] = field(default_factory=set[str])
-    """The names of the steps whose weights others use: they need a `name`."""
+    """The names of steps that others `share`: they need a `name`."""
     counts: dict[str, int] = field(default_factory=dict[str, int])
-    """How many steps so far have the name of their op or block: the next is `conv2d_2`."""
+    """How many steps so far have their default name, by op or block: after `conv2d` comes `conv2d_2`."""
 
 
 class BodyWriter:
-    """Writes one definition; those that stand in it are written already."""
+    """Writes one definition, after the definitions used in it."""
 
     def __init__(self, definitions: Definitions, definition: Definition, taken: frozenset[str]) -> None:
         self.definitions = definitions
@@ -65,7 +68,7 @@ class BodyWriter:
         self.chooser = Chooser(definition, taken)
 
     def write(self, outputs: Mapping[str, str] | None = None) -> tuple[list[WrittenStep], dict[str, str]]:
-        """The steps, and the names of the values that are outputs; `outputs` are those of the network."""
+        """The steps of the body, and the names of its outputs' values; for the network, `outputs` are its outputs."""
         use = self.definition.template
         leaving = outputs if outputs is not None else self.outputs()
         last = self.values_of(use.parts[-1]) if use.parts else []
@@ -85,7 +88,7 @@ class BodyWriter:
         return steps, {} if implicit else {name: self.reference(value, local) for name, value in leaving.items()}
 
     def outputs(self) -> dict[str, str]:
-        """The values of the template that are the block's outputs, by the names these have."""
+        """The block's outputs in the template: the values by the outputs' names."""
         use = self.definition.template
         relative_of = self.definition.by_use[use].relative
         outputs: dict[str, str] = {}
@@ -95,12 +98,12 @@ class BodyWriter:
         return outputs
 
     def referred(self, parts: Sequence[Part], entering: Sequence[str]) -> set[str]:
-        """The values that steps have to name, since they take others than what comes before them."""
+        """The values that steps refer to by name, since they are not the outputs of the step before."""
         referred: set[str] = set()
         previous = entering
         for part in parts:
             if not follows(part, previous):
-                # What enters is called `input`.
+                # The body's own input is called `input`.
                 referred.update(value for value in part.inputs if value not in entering)
             for branch in part.branches:
                 referred |= self.referred(branch.parts, part.inputs)
@@ -112,7 +115,7 @@ class BodyWriter:
         return referred
 
     def ends_as(self, part: Part, branch: Branch) -> bool:
-        """Whether the output of a branch is that of its last step, or its input where it has no steps."""
+        """Whether a branch's output is the output of its last step, or its input if it has no steps."""
         return branch.output == (self.values_of(branch.parts[-1]) if branch.parts else part.inputs)[0]
 
     def values_of(self, part: Part) -> list[str]:
@@ -134,12 +137,12 @@ class BodyWriter:
     def step(
         self, part: Part, occurrences: Sequence[Occurrence], local: BodyNames, previous: Sequence[str]
     ) -> WrittenStep:
-        present = [(each, other) for each in occurrences if (other := each.part(part)) is not None]
-        step = self.repeat(part, present, local) if part.is_repeat else self.one(part, present, local)
+        present = [(each, match) for each in occurrences if (match := each.part(part)) is not None]
+        step = self.repeat(part, present, local) if part.is_repeat else self.single(part, present, local)
         beside: dict[str, Any] = {}
-        called = self.called(part, step.key, local)
-        if called:
-            beside["name"] = called
+        name = self.explicit_name(part, step.key, local)
+        if name:
+            beside["name"] = name
         if not follows(part, previous):
             names = [self.reference(value, local) for value in part.inputs]
             beside["from"] = names[0] if len(names) == 1 and part.takes is not None else names
@@ -149,20 +152,20 @@ class BodyWriter:
             beside["when"] = when
         if part.shares:
             beside["share"] = part.shares
-            # Weights that are shared are initialised where they are.
+            # The owner initialises shared weights.
             step.beside.pop("init", None)
-        # What a step says of its own stands before what it has from `one`.
+        # Keys such as `name` come before those that `single` has set, such as `init`.
         step.beside = {**beside, **step.beside}
         values, names = self.values_of(part), self.value_names(part)
         if len(values) != len(names):
             fail("NS401", f"the copies of `{part.name}` give less than their block does: {NOT_IN_YAML}", help=WAY_OUT)
         for value, name in zip(values, names, strict=True):
-            # What a step gives back unchanged has its name already.
+            # A value that a step returns unchanged has a name already.
             local.names.setdefault(value, name)
         return step
 
     def value_names(self, part: Part) -> list[str]:
-        """The names of a step's outputs: that of the first is the step's own."""
+        """The names of a step's outputs: the first has the step's name, a second one `NAME.OUTPUT`."""
         inner = next(iter(part.copies.values())) if part.copies else part
         if inner.use is not None:
             definition = self.definitions.by_use[inner.use]
@@ -172,15 +175,15 @@ class BodyWriter:
         return [part.name, *(f"{part.name}.{name}" for name in names[1:])]
 
     def reference(self, value: str, local: BodyNames) -> str:
-        """The name of a value in this body."""
+        """The name by which steps of this body refer to a value."""
         if value == local.entry:
             return "input"
         if value not in local.names:
             fail("NS401", f"`{value}` has no name where it is used: {NOT_IN_YAML}", help=WAY_OUT)
         return local.names[value]
 
-    def called(self, part: Part, key: str, local: BodyNames) -> str:
-        """The `name` beside a step; "" where its op's or block's name, with a number, is right."""
+    def explicit_name(self, part: Part, key: str, local: BodyNames) -> str:
+        """The `name` to write beside a step; "" if its default name, such as `conv2d_2`, is the right one."""
         number = local.counts.get(key, 0) + 1
         default = key if number == 1 else f"{key}_{number}"
         named = part.is_scope or part.name in local.owners or not local.referred.isdisjoint(self.values_of(part))
@@ -192,7 +195,7 @@ class BodyWriter:
         return part.name
 
     def repeat(self, part: Part, present: Sequence[tuple[Occurrence, Part]], local: BodyNames) -> WrittenStep:
-        """A step with copies, by the copy that stands for all."""
+        """A repeat, written as the copy that stands for all copies."""
         model = self.definition.copy_of[part]
         inner: list[tuple[Occurrence, Part]] = []
         for each, _ in present:
@@ -204,10 +207,10 @@ class BodyWriter:
                 if len(copy.inputs) == 1 and len(each.use.entries) == 1 and copy.branches:
                     names["input"] = types[copy.inputs[0]]
                 inner.append((Occurrence(each.use, match, names, (*each.copies, number)), copy))
-        return self.one(model, inner, local)
+        return self.single(model, inner, local)
 
-    def one(self, part: Part, present: Sequence[tuple[Occurrence, Part]], local: BodyNames) -> WrittenStep:
-        """A step that is no repeat."""
+    def single(self, part: Part, present: Sequence[tuple[Occurrence, Part]], local: BodyNames) -> WrittenStep:
+        """A step that is no repeat; `present` are the occurrences that have it, with the step there."""
         if part.use is not None:
             return self.use(part, present)
         assert part.node is not None
@@ -231,7 +234,7 @@ class BodyWriter:
         return step
 
     def attributes(self, cls: type[Op], present: Sequence[tuple[Occurrence, Part]]) -> Any:
-        """The arguments of an op that differ from their defaults."""
+        """The argument of a step with an op: the attributes that differ from their defaults."""
         arguments: dict[str, Any] = {}
         for name, field_ in cls.model_fields.items():
             nodes = [other.node for _, other in present if other.node is not None]
@@ -248,7 +251,7 @@ class BodyWriter:
         return _principal(arguments, cls.principal)
 
     def use(self, part: Part, present: Sequence[tuple[Occurrence, Part]]) -> WrittenStep:
-        """A use of a block, with its arguments."""
+        """A step that uses a block, with the arguments that differ from their defaults."""
         assert part.use is not None
         definition = self.definitions.by_use[part.use]
         arguments: dict[str, Any] = {}
@@ -270,7 +273,7 @@ class BodyWriter:
         return WrittenStep(definition.name, _principal(arguments, required[0] if len(required) == 1 else first))
 
     def count(self, part: Part, occurrences: Sequence[Occurrence]) -> Any:
-        """How many copies there are."""
+        """The `repeat` of a step: a number or an expression."""
         values: list[tuple[Occurrence, Any]] = []
         candidates: dict[Expression | None, None] = {}
         for each in occurrences:
@@ -281,7 +284,7 @@ class BodyWriter:
         return chosen.value if isinstance(chosen, Literal) else Expr(expression_text(chosen))
 
     def when(self, part: Part, occurrences: Sequence[Occurrence]) -> Any:
-        """The `when` of a step; None where it is always there."""
+        """The `when` of a step; None if all occurrences have the step."""
         values: list[tuple[Occurrence, Any]] = []
         candidates: dict[Expression | None, None] = {}
         for each in occurrences:
@@ -306,30 +309,30 @@ class BodyWriter:
         values: list[tuple[Occurrence, Any]],
         candidates: dict[Expression | None, None],
     ) -> None:
-        """Add for each copy of an occurrence whether it is there, and its `when` to the candidates."""
+        """Add to `values` whether each copy of an occurrence exists, and to `candidates` its `when`."""
         if other is None:
             return
         for number in range(max(other.copies) + 1):
             names = {**each.names, "index": number}
             copy = other.copies.get(number)
-            one = Occurrence(each.use, Match(), names, (*each.copies, number))
-            values.append((one, copy is not None))
+            of_copy = Occurrence(each.use, Match(), names, (*each.copies, number))
+            values.append((of_copy, copy is not None))
             if copy is not None:
                 candidates[copy.when] = None
 
 
 def follows(part: Part, previous: Sequence[str]) -> bool:
-    """Whether a step takes the first outputs of the one before, and needs no `from`."""
+    """Whether a step takes the first outputs of the step before, and so needs no `from`."""
     return part.takes is not None and len(part.inputs) == part.takes and part.inputs == list(previous)[: part.takes]
 
 
 def _left_out(value: str) -> WrittenStep:
-    """A step that is left out, whose output is the value that it would take."""
+    """An identity with `when: false`, whose output is a value: it makes that value the last one of a body."""
     return WrittenStep(Identity.opname, beside={"from": value, "when": False})
 
 
 def output_name(definition: Definition, number: int) -> str:
-    """The name of an output of a block: `output` for the only one, else the spec's, else that of its step."""
+    """The name of an output of a block: `output` if there is one, else the spec's name, else the step's."""
     use = definition.template
     names = use.output_names
     if len(definition.outputs) == 1:
@@ -352,27 +355,27 @@ def _plain(value: Any) -> Any:
 
 
 def _shortest(cls: type[Op], name: str, ops: Sequence[Op]) -> list[Any]:
-    """The values of an attribute: one number for each pair of equal ones, if the op takes that and all are such."""
+    """The values of an attribute, `(3, 3)` shortened to `3` if the op accepts that and all values are such."""
     values = [getattr(op, name) for op in ops]
     short: list[Any] = [collapse(value) for value in values]
     if isinstance(short[0], tuple) or any(type(value) is not type(short[0]) for value in short):  # pyright: ignore[reportUnknownArgumentType]
         return values
-    given = {n: _plain(getattr(ops[0], n)) for n in cls.model_fields}
+    attributes = {n: _plain(getattr(ops[0], n)) for n in cls.model_fields}
     for new, old in dict(zip(short, values, strict=True)).items():
-        op, _ = make_op(cls, {**given, name: new})
+        op, _ = make_op(cls, {**attributes, name: new})
         if op is None or not same(getattr(op, name), old):
             return values
     return short
 
 
 def _argument(cls: type[Op], name: str, value: Any) -> Any:
-    """A value as it is written where it is no expression."""
+    """A literal as the argument of an attribute: text that is no word of the attribute is quoted."""
     value = _plain(value)
     return Expr(f"'{value}'") if isinstance(value, str) and value not in literal_words(cls, name) else value
 
 
 def _written(tree: Expression, words: frozenset[str], values: Sequence[tuple[Any, Any]], is_text: bool = False) -> Any:
-    """An expression where it stands for an argument: a name that holds text has a dollar."""
+    """An expression as an argument: `$name` for a name that holds text, since `name` alone is text."""
     if isinstance(tree, ListOf):
         return [_written(item, words, ()) for item in tree.items]
     text = expression_text(tree)
@@ -385,7 +388,7 @@ def _written(tree: Expression, words: frozenset[str], values: Sequence[tuple[Any
 
 
 def _principal(arguments: dict[str, Any], principal: str | None) -> Any:
-    """Arguments as a step has them: one that is the principal stands alone."""
+    """The argument of a step: `64` if the only one is the principal argument, else a mapping of all; None for none."""
     if not arguments:
         return None
     only = arguments.get(principal or "")

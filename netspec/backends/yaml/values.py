@@ -1,7 +1,7 @@
-"""Chooses the expression or literal that a spec has for the values of a definition's uses.
+"""Chooses how a spec writes a value: as an expression, a literal, or a parameter of a block.
 
-An expression of the spec is written again only if, evaluated for every use, it gives exactly that use's value;
-otherwise the literal, if all uses agree; otherwise a parameter that the spec did not have.
+An expression of the original spec is written only if, evaluated for every use, it equals the value in that use.
+Otherwise a literal is written if the value is equal in all uses, and a new parameter if it is not.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ from netspec.naming import free_name
 
 @dataclass(slots=True, eq=False)
 class Occurrence:
-    """A body in one use, or in one copy in it: the match of its steps, and the values of the names it can read."""
+    """A body in one use, or in one copy inside a use: the match of its steps, and the values of names in it."""
 
     use: BlockUse
     match: Match
     names: Mapping[str, Any]
     copies: tuple[int, ...] = ()
-    """The numbers of the copies that it stands in, the innermost last."""
+    """The numbers of the copies around it, the innermost last."""
 
     def part(self, template: Part) -> Part | None:
-        """The step here that corresponds to one of the template; None where it is left out."""
+        """The step that corresponds to a step of the template; None where it is left out."""
         return self.match.parts.get(template)
 
 
 COMPLETE = "whole"
-"""The parameter of a block that says whether a use has the steps which others lack."""
+"""The parameter of a block that says whether a use has steps that other uses lack."""
 _INDEX = Name("index")
 
 OccurrenceValues = Sequence[tuple[Occurrence, Any]]
-"""The values that one argument has in the occurrences of a body."""
+"""A value, such as `kernel_size` of a step, in each occurrence of a body."""
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal, and of one type; an int for a float is as good."""
+    """Whether two values are equal and of one type; `a` may be an int where `b` is a float."""
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return tuple(a) == tuple(b)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     a, b = collapse(a), collapse(b)
@@ -63,20 +63,20 @@ def same(a: Any, b: Any) -> bool:
 
 @dataclass(slots=True)
 class Chooser:
-    """Chooses what is written for the values of one definition, and notes which parameters that needs."""
+    """Chooses how the values of one definition are written, and collects the parameters that this needs."""
 
     definition: Definition
     taken: frozenset[str]
-    """Names that a new parameter can't have."""
+    """Names that no new parameter can have."""
     used: set[str] = field(default_factory=set[str])
     invented: dict[str, dict[BlockUse, Any]] = field(default_factory=lambda: dict[str, dict[BlockUse, Any]]())
-    """Parameters that the spec did not have, each with its value in every use."""
+    """New parameters, each with its value in every use."""
 
     def choose(self, values: OccurrenceValues, candidates: Iterable[Expression | None], hint: str) -> Expression:
-        """The expression for these values, one for each occurrence.
+        """The expression for a value: the first candidate that holds, else a literal, else a parameter.
 
-        The first of the candidates that gives all of them, else their literal, else a parameter of the block; for
-        copies a case by case expression, for uses a new parameter. `hint` is what that parameter is called.
+        If no existing parameter holds, values in copies become an expression over `index`, and other values become a
+        new parameter, which is named `hint`.
         """
         for candidate in candidates:
             if candidate is not None and self.holds(candidate, values):
@@ -89,15 +89,15 @@ class Chooser:
             if self.holds(Name(parameter.name), values):
                 self.used.add(parameter.name)
                 return Name(parameter.name)
-        if any(here.copies for here, _ in values):
+        if any(each.copies for each, _ in values):
             return self.by_copy(values, hint)
         return self.invent(values, hint)
 
     def holds(self, candidate: Expression, values: OccurrenceValues) -> bool:
-        """Whether an expression gives each its value."""
-        for here, value in values:
+        """Whether an expression has the right value in every occurrence."""
+        for each, value in values:
             try:
-                evaluated = evaluate(candidate, here.names)
+                evaluated = evaluate(candidate, each.names)
             except ExpressionError:
                 return False
             if evaluated is not value and not same(evaluated, value):
@@ -105,15 +105,15 @@ class Chooser:
         return True
 
     def by_copy(self, values: OccurrenceValues, hint: str) -> Expression:
-        """A value that differs from copy to copy: `2 if index == 0 else 1`."""
-        if any(len(here.copies) > 1 for here, _ in values):
+        """An expression over `index` for a value that differs from copy to copy: `2 if index == 0 else 1`."""
+        if any(len(each.copies) > 1 for each, _ in values):
             what = f"copies in copies of a step of `{self.definition.label}` have values of their own for `{hint}`"
             fail("NS401", f"{what}: {NOT_IN_YAML}", help=WAY_OUT)
         by_index: dict[int, list[tuple[Occurrence, Any]]] = {}
-        for here, value in values:
-            one = Occurrence(here.use, here.match, {k: v for k, v in here.names.items() if k != "index"})
-            by_index.setdefault(here.copies[-1], []).append((one, value))
-        chosen = {index: self.choose(each, (), hint) for index, each in sorted(by_index.items())}
+        for each, value in values:
+            outside = Occurrence(each.use, each.match, {k: v for k, v in each.names.items() if k != "index"})
+            by_index.setdefault(each.copies[-1], []).append((outside, value))
+        chosen = {index: self.choose(of_copy, (), hint) for index, of_copy in sorted(by_index.items())}
         runs: list[tuple[int, int, Expression]] = []
         for index, tree in chosen.items():
             if runs and runs[-1][2] == tree:
@@ -129,10 +129,10 @@ class Chooser:
         return tree
 
     def invent(self, values: OccurrenceValues, hint: str) -> Expression:
-        """A parameter for a value that differs from use to use."""
+        """A new parameter for a value that differs from use to use."""
         by_use: dict[BlockUse, Any] = {}
-        for here, value in values:
-            if not _identical(by_use.setdefault(here.use, value), value):
+        for each, value in values:
+            if not _identical(by_use.setdefault(each.use, value), value):
                 what = f"the values of `{hint}` in `{self.definition.label}` follow no rule"
                 fail("NS401", f"{what}: {NOT_IN_YAML}", help=WAY_OUT)
         complete = {m.use: by_use.get(m.use, values[0][1]) for m in self.definition.members}
@@ -144,13 +144,13 @@ class Chooser:
         return Name(name)
 
     def parameters(self) -> list[SpecParameter]:
-        """The parameters of the block: of its own those that are used, and those invented."""
-        own = [p for p in self.definition.template.parameters if p.name in self.used]
+        """The parameters of the block: those of the original that are used, then the new ones."""
+        parameters = [p for p in self.definition.template.parameters if p.name in self.used]
         for name, by_use in self.invented.items():
             # Most uses have all steps.
             default = True if name.startswith(COMPLETE) else ...
-            own.append(SpecParameter(name, _kind(by_use.values()), default))
-        return own
+            parameters.append(SpecParameter(name, _kind(by_use.values()), default))
+        return parameters
 
     def value_for(self, name: str, member: DefinitionUse) -> Any:
         """The value of a parameter in a use."""
@@ -164,7 +164,7 @@ def _identical(a: Any, b: Any) -> bool:
 
 
 def _kind(values: Iterable[Any]) -> str:
-    """The type of a parameter that takes these values."""
+    """The type of a parameter with these values. Raises NetspecError NS401 if they have no common type."""
     kinds = {type(value).__name__ for value in values}
     if kinds <= {"list", "tuple"}:
         return "list"
@@ -177,7 +177,7 @@ def _kind(values: Iterable[Any]) -> str:
 
 
 def _within(first: int, last: int, runs: Sequence[tuple[int, int, Expression]]) -> Expression:
-    """The condition that a copy is of one run of several."""
+    """The condition on `index` for a copy to be in one of several runs of copies."""
     low, high = first == runs[0][0], last == runs[-1][1]
     if first == last and not (low and last > 0):
         return Binary("==", _INDEX, Literal(first))
@@ -188,7 +188,7 @@ def _within(first: int, last: int, runs: Sequence[tuple[int, int, Expression]]) 
 
 
 def _any_of(conditions: Sequence[Expression]) -> Expression:
-    """The condition that one of these holds; of none that is false."""
+    """The condition that at least one of several conditions holds."""
     if not conditions:
         return Unary("not", Literal(True))
     return reduce(lambda a, b: Binary("or", a, b), conditions)

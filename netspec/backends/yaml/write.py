@@ -1,4 +1,4 @@
-"""A graph as the text of a spec, with its blocks, repeats and parameters."""
+"""Prints a graph as a spec, with blocks, repeats and parameters."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from netspec.naming import SIBLINGS, class_name
 from netspec.ops.own import op_names
 
 YAML_MARK = "Written by netspec from a graph."
-"""The first line of every spec that is written here."""
+"""The first line of every written spec."""
 
 
 def to_yaml(graph: Graph, note: str = "") -> str:
-    """A graph as a spec, which read back is the same graph; `note` is added to the comment at its top.
+    """A graph as the text of a spec; `note` is added to the comment at the top.
 
-    Blocks, branches and repeats come out as such, with the expressions of the spec that the graph was made from as far
-    as they hold for all uses. The text is read back and compared before it is given. Raises NetspecError NS401 where
-    the language has no words for a graph.
+    Blocks, branches and repeats are kept, with the expressions of the original spec wherever they hold for all uses.
+    The text is read back and compared with the graph before it is returned. Raises NetspecError NS401 for a graph that
+    no spec can express.
     """
-    # A parameter that left out a step which is nowhere left would mean less here: its value stands for it.
+    # A parameter whose condition left out all its steps has no effect any more: its value is written instead.
     params = {name: value for name, value in graph.params.items() if name not in graph.vanished}
     spec = _write(convert_closures(replace(graph, params=params), networks=True), note)
     prove_spec(graph, spec)
@@ -41,7 +41,7 @@ def to_yaml(graph: Graph, note: str = "") -> str:
 
 
 def _write(graph: Graph, note: str) -> str:
-    """The text of a spec: written again, with one more merge or branch as a step of its own, until all can be said."""
+    """The text of a spec. Writing starts again, with one more merge or branch as a separate step, until it succeeds."""
     separate: set[tuple[str, str]] = set()
     while True:
         before = len(separate)
@@ -58,7 +58,7 @@ def _write(graph: Graph, note: str) -> str:
             try:
                 blocks.append(_definition(definitions, definition, graph, used))
             except NeedsNameError as error:
-                # Its branches become steps of their own: then the merge may have a name.
+                # Its branches become separate steps, and then the merge can have a name.
                 use = next(m.use for m in definition.members if error.path.startswith(m.use.path))
                 separate.add(reader.key(use, error.path))
                 break
@@ -67,25 +67,25 @@ def _write(graph: Graph, note: str) -> str:
 
 
 def _definition(definitions: Definitions, definition: Definition, graph: Graph, used: set[str]) -> WrittenBlock:
-    """Write one block, or the network, and note which of the file's parameters it reads."""
+    """Write one block, or the network, and add the file's parameters that it reads to `used`."""
     network = definition is definitions.all[-1]
     parameters = {p.name for other in definitions.all for p in other.template.parameters}
     writer = BodyWriter(definitions, definition, frozenset((*graph.params, *parameters, "index", "input")))
     outputs = {o.name: o.value for o in graph.outputs} if network else None
-    body, called = writer.write(outputs)
-    own = [] if network else writer.chooser.parameters()
-    definition.parameters = sorted(own, key=lambda p: not p.required) if any(not p.required for p in own) else own
+    body, output_names = writer.write(outputs)
+    block_parameters = [] if network else writer.chooser.parameters()
+    definition.parameters = sorted(block_parameters, key=lambda p: not p.required)
     for parameter in definition.parameters:
         definition.values[parameter.name] = {
             member.use: writer.chooser.value_for(parameter.name, member) for member in definition.members
         }
-    used |= writer.chooser.used - {p.name for p in own}
+    used |= writer.chooser.used - {p.name for p in block_parameters}
     inputs = [name for name in definition.template.entries if name != "input"]
-    return WrittenBlock(definition.name, definition.parameters, inputs, called, body)
+    return WrittenBlock(definition.name, definition.parameters, inputs, output_names, body)
 
 
 def _name_definitions(graph: Graph, definitions: list[Definition]) -> None:
-    """Blocks keep their names; further ones of a name have a number."""
+    """Name the blocks as in the original spec, with a number if several would have the same name."""
     names = {*op_names(), *SIBLINGS, "network", "params", "body"}
     classes = {class_name(graph.name)}
     for definition in definitions[:-1]:
@@ -146,12 +146,12 @@ def _block(written: WrittenBlock) -> Iterable[str]:
 
 
 def _kind(parameter: SpecParameter) -> Any:
-    """A parameter's type where it has no default, else the default, whose type it has."""
+    """The declaration of a parameter: its default, which implies its type, or its type if it has none."""
     return parameter.kind if parameter.required else parameter.default
 
 
 def _mapping(key: str, values: dict[str, Any]) -> list[str]:
-    """A mapping of the file: on one line, or an entry on each."""
+    """A mapping at the top level of the file: on one line, or with an entry on each line."""
     one = f"{key}: {flow(values)}"
     if len(one) <= YAML_WIDTH and not (key == "outputs" and len(values) > 1):
         return [one]
@@ -159,7 +159,7 @@ def _mapping(key: str, values: dict[str, Any]) -> list[str]:
 
 
 def _labels(labels: dict[str, Labels]) -> list[str]:
-    """`labels`: names that do not fit on one line stand each on one."""
+    """The lines of `labels`, with one label on each line if they do not fit on one."""
     if all(len(flow({name: value})) <= YAML_WIDTH for name, value in labels.items()):
         return _mapping("labels", dict(labels))
     lines = ["labels:"]
@@ -170,11 +170,14 @@ def _labels(labels: dict[str, Labels]) -> list[str]:
 
 
 def _input(graph: Graph, i: Input, used: set[str]) -> Any:
-    """An input's shape, and what else there is to say of it; `used` gets the parameters that its sizes read."""
+    """An input as YAML: its shape, or a mapping with shape, dtype and nominal sizes.
+
+    The parameters that its sizes read are added to `used`.
+    """
     shape: list[Any] = []
     for axis, dim in enumerate(i.type.shape):
         tree = i.written.get(axis)
-        if tree is not None and _gives(tree, graph.params, dim):
+        if tree is not None and _equals(tree, graph.params, dim):
             used |= names_in(tree)
             shape.append(Expr(expression_text(tree)))
         else:
@@ -186,7 +189,7 @@ def _input(graph: Graph, i: Input, used: set[str]) -> Any:
     return {"shape": shape, **rest, **({"nominal": nominal} if nominal else {})}
 
 
-def _gives(tree: Expression, params: Mapping[str, Any], dim: Dim) -> bool:
+def _equals(tree: Expression, params: Mapping[str, Any], dim: Dim) -> bool:
     try:
         return evaluate(tree, params) == dim
     except ExpressionError:

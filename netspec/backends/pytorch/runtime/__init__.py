@@ -1,1 +1,1 @@
-"""What needs torch: modules made from source, the proof of them, and files of weights."""
+"""The part of the PyTorch backend that imports torch: compiled modules, their proofs, and files of weights."""

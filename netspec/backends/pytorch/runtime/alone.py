@@ -1,4 +1,4 @@
-"""One node of a graph alone, as a call on tensors: what its op says of how PyTorch writes it."""
+"""Runs one node of a graph by itself, from the printed form of its op (`op.torch`), without generated source."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROOTS = {"nn": nn, "torch": torch, "math": math}
 
 
 def module_alone(graph: Graph, node: Node) -> Any:
-    """The module, or the parameter, that a node has where it has its own weights; None for a function."""
+    """The module or parameter of a node, with freshly initialised weights; None for a function such as `relu`."""
     printed = node.op.torch(*graph.input_types(node))
     if not isinstance(printed, Layer):
         return None
@@ -34,18 +34,21 @@ def module_alone(graph: Graph, node: Node) -> Any:
 
 
 def layer_alone(graph: Graph, node: Node, state: Mapping[str, torch.Tensor]) -> Any:
-    """The module or parameter of a node with the weights that a state dict has for it; None for a function."""
+    """The module or parameter of a node, with its weights taken from a state dict; None for a function."""
     layer = module_alone(graph, node)
     if isinstance(layer, nn.Parameter):
         return nn.Parameter(state[node.weights_of], requires_grad=False)
     if layer is not None:
-        own = {name: state.get(f"{node.weights_of}.{name}", tensor) for name, tensor in layer.state_dict().items()}
-        layer.load_state_dict(own, assign=True)
+        weights = {name: state.get(f"{node.weights_of}.{name}", tensor) for name, tensor in layer.state_dict().items()}
+        layer.load_state_dict(weights, assign=True)
     return layer
 
 
 def call_alone(graph: Graph, node: Node, layer: Any, values: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """The outputs of a node on these values, with its module or parameter, or with that whose weights it borrows."""
+    """The outputs of a node on input tensors.
+
+    `layer` is its module or parameter, or that of the owner whose weights it borrows; None for a function.
+    """
     call = meaning(borrowed_form(graph, node) or node.op.torch(*graph.input_types(node)), layer)
     result = call(*values)
     results: list[torch.Tensor] = [result] if isinstance(result, torch.Tensor) else list(result)
@@ -53,23 +56,23 @@ def call_alone(graph: Graph, node: Node, layer: Any, values: Sequence[torch.Tens
 
 
 def _precision(graph: Graph, node: Node) -> torch.dtype:
-    """The dtype of floats that a node works in: torch makes weights in float32, and its user casts the module."""
+    """The float dtype that a node computes in, to which its layer is cast, since torch creates weights in float32."""
     floats = [x.dtype for x in (*graph.input_types(node), node.type) if is_float(x)]
     return getattr(torch, floats[0] if floats else "float32")
 
 
 def meaning(printed: Printed, layer: Any) -> Callable[..., Any]:
-    """The function that a printed form stands for, with a module or a parameter as its layer."""
+    """The callable that a printed form (`Layer`, `Call`, `Infix`, `Code`) stands for; `layer` is its module."""
     if isinstance(printed, Infix):
         return lambda *values: _evaluated(f" {printed.operator} ".join(_names(len(values))), {}, values)
     if isinstance(printed, Call):
-        called, options = _named(printed.function), printed.arguments
-        return lambda *values: called(list(values), **options) if printed.listed else called(*values, **options)
+        function, options = _named(printed.function), printed.arguments
+        return lambda *values: function(list(values), **options) if printed.listed else function(*values, **options)
     code = printed.call if isinstance(printed, Layer) else printed
     if code is None:
         return layer
     scope: dict[str, Any] = {**_ROOTS, "Tensor": torch.Tensor, "layer_of_the_node": layer}
-    # The text is the op's own, and has values of a spec as literals: the source has the same.
+    # Safe to run: the op wrote this text, a spec only adds literals to it, and generated source has the same text.
     exec(code.helper, scope)
     text = str(code)
     return lambda *values: _evaluated(text.format(*_names(len(values)), layer="layer_of_the_node"), scope, values)
@@ -84,7 +87,7 @@ def _evaluated(text: str, scope: dict[str, Any], values: Sequence[Any]) -> Any:
 
 
 def _named(dotted: str) -> Any:
-    """The object of a name in the source: torch's, or that of a module which the source imports."""
+    """The object with a dotted name, such as `nn.Conv2d` or `torchvision.ops.roi_align`."""
     root, _, path = dotted.partition(".")
     if root in _ROOTS:
         return operator.attrgetter(path)(_ROOTS[root])

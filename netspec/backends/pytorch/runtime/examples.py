@@ -1,4 +1,4 @@
-"""What a graph is run on for a proof: sizes for its symbols, inputs, and weights."""
+"""Examples on which a proof runs a graph: sizes for its symbols, inputs, and weights."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from netspec.graph.infer import check_sizes, refused_at
 from netspec.graph.model import Graph
 
 _SAMPLES_AND_SIZES = ((2, 256), (2, 1024), (32, 256), (256, 4096))
-"""How many samples there are, and the size of symbols without a nominal one: the first two that all ops take."""
+"""Pairs to try in turn: the batch size, and the size of every symbol that has no nominal size."""
 
 
 def sizes_for(graph: Graph) -> dict[str, int]:
-    """A size for every symbol of the inputs: few samples, nominal sizes, else sizes that all ops take."""
+    """A size for every symbol of the inputs: its nominal size, else the first of a few candidates that all ops accept.
+
+    Raises NetspecError, at the node that refuses its input, where no candidate works.
+    """
     names = sorted(symbols([d for i in graph.inputs for d in i.type.shape]))
     for samples, size in _SAMPLES_AND_SIZES:
         sizes = {**dict.fromkeys(names, size), **graph.nominal, "N": samples}
@@ -29,7 +32,7 @@ def sizes_for(graph: Graph) -> dict[str, int]:
 
 
 def example_inputs(graph: Graph, device: str, sizes: Mapping[str, int]) -> tuple[Tensor, ...]:
-    """Zeros of the inputs' shapes at some sizes, and of their dtypes."""
+    """Zero tensors with the shapes and dtypes of a graph's inputs, at these sizes of its symbols."""
     types = [i.type.at(sizes) for i in graph.inputs]
     return tuple([torch.zeros(_ints(t.shape), dtype=getattr(torch, t.dtype), device=device) for t in types])
 
@@ -37,19 +40,22 @@ def example_inputs(graph: Graph, device: str, sizes: Mapping[str, int]) -> tuple
 def random_inputs(
     graph: Graph, sizes: Mapping[str, int], generator: torch.Generator, dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """Inputs by name: normal numbers of a dtype for floats; zeros for others, which are indices mostly."""
+    """Inputs by name: normal numbers in `dtype` for floats; zeros for integers, which are mostly indices."""
     inputs: dict[str, Tensor] = {}
     for i in graph.inputs:
-        shape, own = _ints(i.type.at(sizes).shape), getattr(torch, i.type.dtype)
-        if own.is_floating_point:
+        shape, input_dtype = _ints(i.type.at(sizes).shape), getattr(torch, i.type.dtype)
+        if input_dtype.is_floating_point:
             inputs[i.name] = torch.randn(shape, generator=generator, dtype=dtype, device="cpu")
         else:
-            inputs[i.name] = torch.zeros(shape, dtype=own, device="cpu")
+            inputs[i.name] = torch.zeros(shape, dtype=input_dtype, device="cpu")
     return inputs
 
 
 def random_state(graph: Graph, generator: torch.Generator) -> dict[str, Tensor]:
-    """A state dict as training might leave it: no bias is 0, no variance negative, and no layer makes values grow."""
+    """A random state dict that resembles a trained one.
+
+    Biases are not 0, variances are positive, and layers roughly keep the scale of their inputs.
+    """
     state: dict[str, Tensor] = {}
     for key, weight in graph.state().items():
         dtype: torch.dtype = getattr(torch, weight.dtype)
@@ -64,7 +70,7 @@ def random_state(graph: Graph, generator: torch.Generator) -> dict[str, Tensor]:
 
 
 def _ints(shape: tuple[object, ...]) -> list[int]:
-    """A shape that is known in full."""
+    """A shape without symbols, as a list of numbers."""
     sizes = [size for size in shape if isinstance(size, int)]
     assert len(sizes) == len(shape), shape
     return sizes

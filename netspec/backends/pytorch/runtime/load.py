@@ -1,4 +1,4 @@
-"""Live modules from source, and weights into them."""
+"""Turns generated source into `nn.Module`s, and loads weights into them."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from netspec.passes.base import Transformed
 from netspec.weights import Fit
 
 PACKAGE = "netspec_compiled"
-"""The package that compiled modules stand in, in this process only."""
+"""The package in `sys.modules` that holds compiled modules; it exists in this process only."""
 
 
 def compile(graph: Graph) -> nn.Module:
-    """A graph as an `nn.Module`: made from its source, so that what runs is what can be read."""
+    """Compile a graph to an `nn.Module` by way of its source, so that the code that runs is code you can read."""
     return load_source(graph, to_source(graph))
 
 
@@ -38,20 +38,20 @@ def load_source(graph: Graph, source: str) -> nn.Module:
 
 
 def _module(name: str, source: str) -> ModuleType:
-    """The Python module of a source: the one that was made of it before, if any."""
+    """The Python module with this source, which is created once for each source."""
     digest = hashlib.sha256(source.encode()).hexdigest()[:12]
     full = f"{PACKAGE}.{name}_{digest}"
     if full in sys.modules:
         return sys.modules[full]
     if PACKAGE not in sys.modules:
-        # A real package around the modules, without which `pickle` does not find their classes.
+        # Pickle imports the module of a class by its full name, which needs a real package.
         package = sys.modules[PACKAGE] = ModuleType(PACKAGE)
         package.__path__ = []
     file = f"<netspec {name} {digest}>"
     module = ModuleType(full)
     module.__file__ = file
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    # Without the `from __future__` of this file, which a file with the same source has not.
+    # `dont_inherit`: otherwise this file's `from __future__ import annotations` would apply to the source.
     exec(builtins.compile(source, file, "exec", dont_inherit=True), module.__dict__)
     sys.modules[full] = module
     return module
@@ -60,8 +60,8 @@ def _module(name: str, source: str) -> ModuleType:
 def with_weights(source: str, state: StateDict, fit: Fit, *, own: bool) -> nn.Module:
     """The module of a graph's source with the weights of a state dict that fit it.
 
-    With `own`, nobody else has the tensors of the state dict: if they are all it needs, they become the module's, and
-    nothing is made to be overwritten. Else they are copied into a module that was made as the spec says.
+    With `own`, the caller hands over the tensors of the state dict: if they are all the weights of the module, they
+    become its parameters without a copy. Otherwise they are copied into a module that is initialised as the spec says.
     """
     weights = renamed(state, fit)
     if own and len(weights) == len(fit.graph.state()):
@@ -74,10 +74,14 @@ def with_weights(source: str, state: StateDict, fit: Fit, *, own: bool) -> nn.Mo
     return module
 
 
-def transformed_weights(made: Transformed, state: StateDict) -> dict[str, Tensor]:
-    """The whole state dict of a transformed graph from that of the old one; what is fresh begins as its spec says."""
-    weights = made.weights(state)
-    if not made.graph.state().keys() - weights.keys():
+def transformed_weights(transformed: Transformed, state: StateDict) -> dict[str, Tensor]:
+    """The complete state dict of a transformed graph, from the state dict of the original graph.
+
+    Weights that a pass added, such as those of a new head, are initialised as the spec says.
+    """
+    weights = transformed.weights(state)
+    keys = transformed.graph.state().keys()
+    if keys <= weights.keys():
         return weights
-    fresh = compile(made.graph).state_dict()
-    return {key: weights[key] if key in weights else fresh[key] for key in made.graph.state()}
+    initial = compile(transformed.graph).state_dict()
+    return {key: weights[key] if key in weights else initial[key] for key in keys}

@@ -1,4 +1,4 @@
-"""Prove a printed module in numbers: its outputs on random inputs are those of the graph, evaluated op by op."""
+"""Proves a compiled module numerically: on random inputs its outputs equal those of the graph, run op by op."""
 
 from __future__ import annotations
 
@@ -18,41 +18,41 @@ from netspec.graph.walk import live_nodes, outputs_of
 from netspec.ops.base import is_float
 
 TOLERANCE = 1e-5
-"""How far an output may be from the graph's, of its largest value: both run the same kernels, in float32."""
+"""The largest error of an output relative to its largest value: both sides run the same kernels, in float32."""
 
 _MOST = {"macs": 1_000_000_000, "parameters": 5_000_000, "units": 20_000_000, "nodes": 1_000}
-"""What a network may have, that two runs of it and its weights cost less than a second on one slow core."""
+"""The largest network that is run: two runs, with random weights, take less than a second on one slow core."""
 
 
 def prove_numbers(graph: Graph, source: str, sizes: Mapping[str, int]) -> str:
-    """Run a module on random inputs with random weights, and compare with the graph; what was compared, in words.
+    """Run a module on random inputs with random weights, compare with the graph, and return a summary for the report.
 
-    The graph is evaluated node by node, each op alone, with the same weights: no source is read for it. A network that
-    might take longer than a second is not run, nor one in half precision; then "" is given. The state of torch's
-    random numbers is as before. Raises NetspecError NS402 where an output differs, which is a fault of netspec.
+    The graph is run node by node with the same weights, without the generated source. A network in half precision,
+    or one that might take longer than a second, is not run: the summary is then "". The state of torch's random
+    generator is left as it was. Raises NetspecError NS402 where an output differs, which is a fault of netspec.
     """
     if not _is_cheap(graph, sizes):
         return ""
     generator = torch.Generator().manual_seed(0)
     inputs = random_inputs(graph, sizes, generator, torch.float32)
     state = random_state(graph, generator)
-    # Making layers draws from torch's generator, and so may ops of one's own, in the same order both times.
+    # Creating a layer draws random numbers, and custom ops may too: both runs draw them in the same order.
     with torch.random.fork_rng(devices=()), torch.no_grad(), torch.device("cpu"):  # pyright: ignore[reportUnknownMemberType]
         torch.default_generator.manual_seed(0)
         try:
             expected = _evaluated(graph, inputs, state)
         except RuntimeError:
-            return ""  # An op of one's own may have no kernel for the CPU, or refuse these numbers.
+            return ""  # A custom op may have no kernel for the CPU, or refuse these numbers.
         module = load_source(graph, source).eval().to(torch.float32)
         module.load_state_dict(state, assign=True)
-        # The module's own flag, and not that of its layers, is what decides which outputs there are.
+        # `training` of the module alone, and not of its layers, decides which outputs it returns.
         module.training = any(o.mode == "train" for o in graph.outputs)
         torch.default_generator.manual_seed(0)
         result = module(*[x.clone() for x in inputs.values()])
     results = [result] if isinstance(result, Tensor) else list(result)
     outputs = sorted(graph.outputs, key=lambda o: o.mode == "train")
-    for o, given in zip(outputs, results, strict=True):
-        difference = _difference(given, expected[o.value])
+    for o, output in zip(outputs, results, strict=True):
+        difference = _difference(output, expected[o.value])
         if not difference <= TOLERANCE:
             message = f"output `{o.name}` of the module differs from that of the graph by {difference:.1e}"
             fail("NS402", f"{message} of its largest value, on random numbers", help=_REPORT)
@@ -61,7 +61,7 @@ def prove_numbers(graph: Graph, source: str, sizes: Mapping[str, int]) -> str:
 
 
 def _is_cheap(graph: Graph, sizes: Mapping[str, int]) -> bool:
-    """Whether it is sure that two runs take less than a second: by figures of the graph, and no run."""
+    """Whether two runs surely take less than a second, judged by the graph's figures without running it."""
     if len(graph) > _MOST["nodes"]:
         return False
     types = [type.at(sizes) for type in graph.types.values()]
@@ -80,23 +80,23 @@ def _is_cheap(graph: Graph, sizes: Mapping[str, int]) -> bool:
 
 
 def _evaluated(graph: Graph, inputs: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The outputs of a graph, by the names of their values; others go once nothing needs them."""
+    """The values of a graph's outputs, by name; any other value is freed after its last use."""
     nodes = live_nodes(graph, "train")
     values = {name: x.clone() for name, x in inputs.items()}
-    wanted = set(outputs_of(graph, "train"))
+    outputs = set(outputs_of(graph, "train"))
     last = {value: node.path for node in nodes for value in node.inputs}
     for node in nodes:
         layer = layer_alone(graph, node, state)
         results = call_alone(graph, node, layer, [values[value] for value in node.inputs])
         values.update({value: tensor for (value, _), tensor in zip(node.values(), results, strict=True)})
-        for value in {*node.inputs} - wanted:
+        for value in {*node.inputs} - outputs:
             if last[value] == node.path:
                 del values[value]
     return values
 
 
 def _difference(a: Tensor, b: Tensor) -> float:
-    """The largest difference of two tensors, of the largest value of the second; infinity where they can't be equal."""
+    """The largest difference of two tensors, relative to the largest value of `b`; inf if shapes or dtypes differ."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return float("inf")
     if a.numel() == 0 or torch.equal(a, b):
@@ -104,8 +104,8 @@ def _difference(a: Tensor, b: Tensor) -> float:
     a, b = a.double(), b.double()
     same = (a == b) | (a.isnan() & b.isnan())
     scale = b[b.isfinite()].abs().max() if b.isfinite().any() else torch.tensor(1.0)
-    apart = torch.where(same, 0.0, (a - b).abs() / scale.clamp_min(1e-30))
-    return float(apart.nan_to_num(nan=float("inf")).max())
+    differences = torch.where(same, 0.0, (a - b).abs() / scale.clamp_min(1e-30))
+    return float(differences.nan_to_num(nan=float("inf")).max())
 
 
 def _numel(shape: Sequence[object]) -> int:

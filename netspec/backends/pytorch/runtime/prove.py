@@ -1,4 +1,4 @@
-"""Prove a compiled module against its graph: weights by name and shape, outputs by what they are computed from."""
+"""Proves that a compiled module is its graph: weights have equal names and shapes, outputs equal computations."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from netspec.ops.base import is_float
 
 
 def prove_module(graph: Graph, source: str) -> str:
-    """Build the module on the meta device, run it there, and compare; a line that says what was compared.
+    """Build the module on the meta device, run it there, compare it with the graph, and return a one-line summary.
 
-    Each output has to come from the calls that the nodes of the graph stand for, with their attributes, on the same
-    values and weights: see `trace`. Where only the data tell sizes, the CPU has to do, and those sizes are not
-    compared. Small networks are run in numbers as well: see `numeric`. Raises NetspecError NS402 where module and graph
-    disagree, which is a fault of netspec.
+    Each output must be computed by the same calls, with the same arguments, values and weights, as in the graph: see
+    `trace`. If sizes depend on the data (as after non-maximum suppression), the module runs on the CPU, and those sizes
+    are not compared. Small networks are also compared numerically: see `numeric`. Raises NetspecError NS402 where
+    module and graph disagree, which is a fault of netspec.
     """
     device = "cpu" if _sized_by_data(graph) else "meta"
     with torch.device(device):
-        # Torch makes weights in float32: for inputs in another precision its user casts the module.
+        # Torch creates weights in float32; for inputs in another precision the module is cast, as its user would do.
         module = load_source(graph, source).eval().to(_precision(graph))
     numbers = Numbers()
     mark_weights(module, numbers)
@@ -42,13 +42,13 @@ def prove_module(graph: Graph, source: str) -> str:
         in_graph = list(weights[key].shape) if key in weights else None
         if in_module != in_graph:
             fail("NS402", f"`{key}` is {in_module} in the module and {in_graph} in the analysis", help=_REPORT)
-    # Each op is asked whether it takes them: once is enough.
+    # Finding sizes checks every op, so it is done once for both runs.
     sizes = sizes_for(graph)
     inputs = example_inputs(graph, device, sizes)
     expected = expected_numbers(graph, numbers, sizes, inputs, state)
     shapes = _run(graph, module, "inference", sizes, inputs, numbers, expected)
     if any(o.mode == "train" for o in graph.outputs):
-        # The module's own flag, and not that of its layers, is what decides which outputs there are.
+        # `training` of the module alone, and not of its layers, decides which outputs it returns.
         module.training = True
         shapes += [
             f"{shape} in training"
@@ -64,7 +64,7 @@ def prove_module(graph: Graph, source: str) -> str:
 
 
 def _precision(graph: Graph) -> torch.dtype:
-    """The one dtype of floats that all ops with weights work in."""
+    """The float dtype that all ops with weights compute in. Raises NetspecError NS401 where there are several."""
     paths: dict[str, str] = {}
     for node in graph.nodes:
         if graph.weights(node):
@@ -77,7 +77,7 @@ def _precision(graph: Graph) -> torch.dtype:
 
 
 def _sized_by_data(graph: Graph) -> bool:
-    """Whether a graph has symbols that its inputs have not."""
+    """Whether some size depends on the data: the graph then has symbols that its inputs lack."""
     of_inputs = symbols([size for i in graph.inputs for size in i.type.shape])
     return not symbols([size for type in graph.types.values() for size in type.shape]) <= of_inputs
 
@@ -91,9 +91,9 @@ def _run(
     numbers: Numbers,
     expected: Mapping[str, int],
 ) -> list[str]:
-    """Run a module on an example and compare the numbers of its outputs; their shapes as text, of inference first.
+    """Run a module on example inputs, compare its outputs with the graph, and return their shapes as text.
 
-    `expected` are the numbers of all values of the graph.
+    Outputs of inference come before those of training. `expected` holds the value number of every value of the graph.
     """
     for i, tensor in zip(graph.inputs, inputs, strict=True):
         mark(tensor, numbers("input", i.name))
@@ -109,9 +109,9 @@ def _run(
     shapes: list[str] = []
     for o, tensor in zip(outputs, results, strict=True):
         shape = graph.types[o.value].at(sizes).shape
-        # What only the data tell is as it comes.
-        known = tuple([n if not isinstance(size, int) else size for size, n in zip(shape, tensor.shape, strict=False)])
-        if len(shape) != tensor.ndim or tuple(tensor.shape) != known:
+        # A size that depends on the data is taken from the tensor, and so always agrees.
+        sizes_known = [n if not isinstance(size, int) else size for size, n in zip(shape, tensor.shape, strict=False)]
+        if len(shape) != tensor.ndim or list(tensor.shape) != sizes_known:
             message = f"output `{o.name}` is {tuple(tensor.shape)}, and {shape} in the analysis"
             fail("NS402", message, help=_REPORT)
         if trace.number_of(tensor) != expected[o.value]:
@@ -121,9 +121,9 @@ def _run(
 
 
 def _fail_at_first(graph: Graph, mode: Mode, expected: Mapping[str, int], computed: Container[int]) -> NoReturn:
-    """Say which node is the first whose value the module does not compute."""
+    """Raise NetspecError NS402 at the first node whose value the module does not compute."""
     for node in live_nodes(graph, mode):
-        # What gives back what it takes is no call.
+        # A node that returns its input, such as an identity, makes no call.
         if expected[node.path] not in computed and expected[node.path] not in {
             expected[value] for value in node.inputs
         }:

@@ -1,4 +1,4 @@
-"""Prove a transformed graph against the one it was made from: equal outputs on the same inputs and weights."""
+"""Proves that a transformed graph equals the original one: both have equal outputs on equal inputs and weights."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ from netspec.graph.rebuild import Editor, rebuild
 from netspec.passes.base import Transformed
 
 _TOLERANCE = 1e-9
-"""How far outputs may be apart, of the largest value, in float64."""
+"""The largest error of an output relative to its largest value, in float64."""
 
 
 def prove_transform(
-    graph: Graph, made: Transformed, outputs: tuple[Output, ...], weights: StateDict | None = None
+    graph: Graph, transformed: Transformed, outputs: tuple[Output, ...], weights: StateDict | None = None
 ) -> str:
-    """Run a graph and what passes made of it, in float64 on the CPU, and compare; a line that says what was compared.
+    """Run a graph and its transformed graph in float64 on the CPU, compare their outputs, and return a summary.
 
-    `outputs` are the values of the graph that the outputs of the new one stand for, in the same order. Without weights
-    they are random, batch norm's statistics too. Sizes are the nominal ones; a map of one unit equals the vector that
-    it was. Raises NetspecError NS402 where outputs differ, which is a fault of netspec.
+    `outputs` are the outputs of the original graph that correspond to those of the new one, in the same order. Weights
+    that are not passed are random, including the statistics of batch norm. Sizes are the nominal ones. Outputs are
+    compared as flat vectors, since a pass may turn a vector into a map of size 1x1. Raises NetspecError NS402 where
+    outputs differ, which is a fault of netspec.
     """
     old = rebuild(replace(graph, outputs=outputs), Editor.keep)
     before = compile(old).double().eval()
@@ -35,12 +36,12 @@ def prove_transform(
     before.load_state_dict(random_state(old, generator) if weights is None else weights, strict=False)
     state = {key: value for key, value in before.state_dict().items() if key in old.state()}
     with torch.device("meta"):
-        after = load_source(made.graph, to_source(made.graph)).double().eval()
-    after.load_state_dict(made.weights(state), assign=True)
+        after = load_source(transformed.graph, to_source(transformed.graph)).double().eval()
+    after.load_state_dict(transformed.weights(state), assign=True)
     inputs = random_inputs(graph, {**sizes_for(graph), "N": 1}, generator, torch.float64)
     with torch.inference_mode():
         old_values = _listed(before(*inputs.values()))
-        new_values = _listed(after(*[inputs[i.name] for i in made.graph.inputs]))
+        new_values = _listed(after(*[inputs[i.name] for i in transformed.graph.inputs]))
     worst = 0.0
     for o, a, b in zip([o for o in outputs if o.mode == "inference"], old_values, new_values, strict=True):
         difference = float((a.flatten() - b.flatten()).abs().max() / a.abs().max().clamp_min(1e-300))
@@ -53,7 +54,7 @@ def prove_transform(
 
 
 def _listed(result: Any) -> list[torch.Tensor]:
-    """The outputs of a module, which gives one alone."""
+    """The outputs of a module as a list: a module with one output returns a bare tensor."""
     return [result] if isinstance(result, torch.Tensor) else list(result)
 
 

@@ -1,4 +1,4 @@
-"""Finds the state dict in what a file or a caller gave, and gives its tensors as plain ones."""
+"""Finds the state dict in a checkpoint or a caller's mapping, and checks that its tensors are plain."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _WRAPPERS = (
     "ema_state_dict",
     "state_dict_ema",
 )
-"""Names under which training scripts save a state dict beside other things, or an average of weights."""
+"""Keys under which training scripts save a state dict, or averaged weights, among other things."""
 _DEEPEST, _LONGEST = 5, 100
-"""Bounds of the search: how deep a state dict may stand, and in how long a list."""
+"""Bounds of the search: the depth of nested mappings, and the length of a list that is searched."""
 _PLAIN = "save the tensors alone: `{key: value for key, value in state.items() if torch.is_tensor(value)}`"
 
 
-def state_dict_in(given: Any, name: str, key: str = "") -> dict[str, Tensor]:
-    """The state dict that was given, or the one in a checkpoint: at `key`, else where one is plainly meant.
+def state_dict_in(value: Any, name: str, key: str = "") -> dict[str, Tensor]:
+    """The state dict in a value: the value itself, the part of a checkpoint at `key`, or the only one in a checkpoint.
 
-    A key is dotted where mappings stand in mappings; of a state dict it selects the keys that begin so. `name` is
-    what errors call it. Raises NetspecError NS501 where there is none, or several; for a key that is no text, and for
-    values that are no tensors, or tensors of another kind than a module has.
+    A key with dots, such as `ema.model`, goes into nested mappings; within a state dict it selects the weights whose
+    keys begin with it. Errors call the value `name`. Raises NetspecError NS501 where there is no state dict, or
+    several; for keys that are no strings; and for values that are no plain tensors, such as sparse or quantised ones.
     """
-    value = _value_at(given, key, name) if key else given
+    value = _value_at(value, key, name) if key else value
     name = f"`{key}` of {name}" if key else name
     if not isinstance(value, Mapping | list | tuple):
         fail("NS501", f"{name} holds no state dict, but {_kind(cast(object, value))}")
@@ -50,13 +50,13 @@ def state_dict_in(given: Any, name: str, key: str = "") -> dict[str, Tensor]:
     return {key: _plain_tensor(key, value, name) for key, value in state.items()}
 
 
-def state_dict_given(given: Mapping[Any, Any], key: str = "") -> dict[str, Tensor]:
-    """The state dict that a caller gave, or the one in the checkpoint; empty where nothing was given."""
-    return state_dict_in(given, "what was given", key) if given or key else {}
+def state_dict_given(mapping: Mapping[Any, Any], key: str = "") -> dict[str, Tensor]:
+    """The state dict in a mapping that a caller passed, itself or in a checkpoint; empty for an empty mapping."""
+    return state_dict_in(mapping, "what was given", key) if mapping or key else {}
 
 
 def _children(value: Any) -> dict[str, Any]:
-    """The values in a mapping or a list, by names that `key` can have."""
+    """The values in a mapping or a short list, by the part of a `key` that selects them: a name, or a number."""
     if isinstance(value, Mapping):
         return {name: inner for name, inner in cast("Mapping[Any, Any]", value).items() if isinstance(name, str)}
     if isinstance(value, list | tuple) and len(cast("list[Any]", value)) <= _LONGEST:
@@ -76,7 +76,10 @@ def _value_at(value: Any, key: str, name: str) -> Any:
 
 
 def _values_at(value: Any, key: str) -> Iterator[Any]:
-    """The values at a dotted key: names may have dots too. The last is the part of a state dict whose keys begin so."""
+    """The values that a dotted key can mean, since names may have dots too.
+
+    The last one is the part of a state dict whose keys begin with the key.
+    """
     inside = _children(value)
     for head, inner in inside.items():
         if head == key:
@@ -88,7 +91,7 @@ def _values_at(value: Any, key: str) -> Iterator[Any]:
 
 
 def _only_state_dict(value: Any, name: str, path: str) -> dict[str, Any]:
-    """The state dict in a value, where only one can be meant; else NetspecError NS501."""
+    """The state dict in a value. Raises NetspecError NS501 where there is none, or several that could be meant."""
     if _is_state_dict(value):
         return value
     state_dicts = _state_dicts_below(value, path)
@@ -101,10 +104,10 @@ def _only_state_dict(value: Any, name: str, path: str) -> dict[str, Any]:
     ]
     if len(named) == 1:
         return _only_state_dict(inside[named[0]], name, f"{prefix}{named[0]}")
-    beside = any(map(_is_tensor, inside.values()))
-    if len(state_dicts) == 1 and not beside:
+    has_tensors = any(map(_is_tensor, inside.values()))
+    if len(state_dicts) == 1 and not has_tensors:
         return next(iter(state_dicts.values()))
-    if state_dicts and (named or not beside):
+    if state_dicts and (named or not has_tensors):
         listed = choices(f"{place} ({_count_of(state)})" for place, state in state_dicts.items())
         first = next(iter(state_dicts))
         help = f"`--key {first}` takes the first, and so does `key={first!r}` in Python"
@@ -121,23 +124,23 @@ def _no_state_dict(value: Any, inside: Mapping[str, Any], name: str) -> NoReturn
         fail("NS501", f"{name} holds no state dict, but {_kind(cast(object, value))}")
     if set(inside) == {"state", "param_groups"}:
         fail("NS501", f"{name} holds no state dict of a network, but that of an optimizer")
-    given = cast("Mapping[Any, Any]", value)
-    for key in given:
+    mapping = cast("Mapping[Any, Any]", value)
+    for key in mapping:
         if not isinstance(key, str):
             help = "the keys of a state dict are names, such as `conv1.weight`"
             fail("NS501", f"{name} holds no state dict: its key {key!r:.80} is no text", help=help)
-    strange = [key for key, inner in given.items() if not _is_tensor(inner)]
+    strange = [key for key, inner in mapping.items() if not _is_tensor(inner)]
     if not strange:
         fail("NS501", f"{name} holds no state dict, but an empty one")
-    kinds = sorted({_kind(given[key]) for key in strange})
-    help = _PLAIN if len(strange) < len(given) else ""
+    kinds = sorted({_kind(mapping[key]) for key in strange})
+    help = _PLAIN if len(strange) < len(mapping) else ""
     are = "is no tensor" if len(strange) == 1 else "are no tensors"
     what = f"{choices(strange, 4)} {are}, but {' or '.join(kinds[:3])}"
     fail("NS501", f"{name} holds no state dict: {what}", help=help)
 
 
 def _state_dicts_below(value: Any, path: str = "") -> dict[str, dict[str, Any]]:
-    """The state dicts in a value, by their dotted keys; one that stands there twice is told once."""
+    """The state dicts in a value, by their dotted keys; one that occurs twice is listed once."""
     state_dicts: dict[str, dict[str, Any]] = {}
     seen: set[int] = set()
 
@@ -189,7 +192,7 @@ _WAYS_OUT = {
 
 
 def _plain_tensor(key: str, value: Any, name: str) -> Tensor:
-    """A tensor that is as a module's are, with its numbers where they were; else NetspecError NS501."""
+    """A tensor as a module can hold it, without a copy. Raises NetspecError NS501 for a sparse one, for example."""
     if isinstance(value, np.ndarray):
         return _of_array(key, cast("np.ndarray[Any, Any]", value), name)
     tensor: Tensor = value
@@ -202,7 +205,7 @@ def _plain_tensor(key: str, value: Any, name: str) -> Tensor:
 
 
 def _why_not_plain(value: Tensor) -> str:
-    """Why a tensor is none that a module can have, in words; "" for a plain one."""
+    """The reason why a module can't hold a tensor, such as "sparse"; "" for a plain one."""
     if is_lazy(value):
         return "of a size that is not known yet"
     if value.is_nested:

@@ -1,4 +1,4 @@
-"""Value numbers of tensors: equal numbers are computed by equal calls from equal weights and inputs."""
+"""Value numbers of tensors: tensors with equal numbers come from equal calls on equal weights and inputs."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ _NOT_TENSORS = frozenset(
 class Numbers:
     """Gives equal values equal numbers, as value numbering in compilers does.
 
-    A key is `("input", name)`, `("weight", key)`, a call with the numbers of the tensors that it takes, or one of the
-    results of a call. Keys stand in the order in which they were first met, each after those it is made of.
+    A key is `("input", name)`, `("weight", key)`, a call with the numbers of its argument tensors, or one of several
+    results of a call. Keys are kept in the order of their numbers, so that each comes after the keys it refers to.
     """
 
-    def __init__(self, known: dict[ValueNumber, Any] | None = None) -> None:
+    def __init__(self, shapes: dict[ValueNumber, Any] | None = None) -> None:
         self.of: dict[ValueNumber, int] = {}
-        self.known: dict[ValueNumber, Any] = {} if known is None else known
-        """The results of calls on the meta device, by the call and the shapes that it took: it is not made again."""
+        self.shapes: dict[ValueNumber, Any] = {} if shapes is None else shapes
+        """A cache of calls on the meta device: shape, strides and dtype of the result, by function and arguments."""
 
     def __call__(self, *key: Any) -> int:
         return self.of.setdefault(key, len(self.of))
 
-    def replay(self, other: Numbers, given: Mapping[ValueNumber, int]) -> list[int]:
-        """The numbers here for all keys of another table, of which some are `given`: its inputs and weights."""
+    def replay(self, other: Numbers, leaves: Mapping[ValueNumber, int]) -> list[int]:
+        """The numbers in this table for all keys of another one; `leaves` are those of its inputs and weights."""
         here: list[int] = []
         for key in other.of:
-            number = given.get(key)
+            number = leaves.get(key)
             if number is None and key[0] == _CALL:
                 taken: tuple[int, ...] = key[3]
                 number = self(*key[:3], tuple([here[n] for n in taken]), key[4])
@@ -51,17 +51,17 @@ class Numbers:
 
 
 class Trace(TorchFunctionMode):
-    """While it is active, numbers the results of all calls of torch's functions and methods on tensors.
+    """Numbers the results of all calls of torch's functions and methods while it is active.
 
-    Calls within such a call are not seen: a layer is one call, of the function that it stands for. On the meta device,
-    where tensors have shapes alone, a call is made once for each set of shapes.
+    Nested calls are not seen: a layer such as `nn.Conv2d` is one call, of `F.conv2d`. On the meta device, where tensors
+    have no data, a call is run once for each combination of shapes.
     """
 
     def __init__(self, numbers: Numbers) -> None:
         super().__init__()
         self.numbers = numbers
         self.computed: set[int] = set()
-        """The numbers of the results of all calls while it was active."""
+        """The numbers of the results of all calls so far."""
 
     def __torch_function__(
         self,
@@ -89,7 +89,7 @@ class Trace(TorchFunctionMode):
         elif results:
             number = self.numbers(_CALL, func, constants, numbers, tuple([tuple(tensor.shape) for tensor in results]))
             if isinstance(result, Tensor):
-                # What a function gives back as it was, as dropout does in evaluation, is another value all the same.
+                # A function that returns its argument, such as dropout in evaluation, still computes another value.
                 result = result.detach() if any(result is tensor for tensor in taken) else result
                 mark(result, number)
             else:
@@ -100,7 +100,7 @@ class Trace(TorchFunctionMode):
         return result
 
     def read(self, func: Callable[..., Any], args: Sequence[Any]) -> Any:
-        """The value of an attribute of a tensor: a size mostly, or another view of it, which gets a number."""
+        """The value of a tensor's attribute: mostly a size; a tensor, such as `x.T`, gets a number."""
         result = func(*args)
         if isinstance(result, Tensor) and isinstance(args[0], Tensor):
             result = result.detach() if result is args[0] else result
@@ -115,26 +115,26 @@ class Trace(TorchFunctionMode):
         args: Sequence[Any],
         options: Mapping[str, Any],
     ) -> Any:
-        """The result of a call on tensors that have shapes alone."""
-        known = self.numbers.known
+        """The result of a call on tensors of the meta device, from the cache if such a call was run before."""
+        shapes = self.numbers.shapes
         key = (func, constants, *[(tensor.shape, tensor.stride(), tensor.dtype) for tensor in taken])
-        if key in known:
-            shape, strides, dtype = known[key]
+        if key in shapes:
+            shape, strides, dtype = shapes[key]
             return torch.empty_strided(shape, strides, dtype=dtype, device="meta")
         result = func(*args, **options)
         if type(result) is Tensor and result.is_meta and taken:
-            known[key] = result.shape, result.stride(), result.dtype
+            shapes[key] = result.shape, result.stride(), result.dtype
         return result
 
     def mark_each(self, results: Sequence[Tensor], number: int) -> list[int]:
-        """Number several results of a call; their numbers."""
+        """Number the results of a call that returns several tensors, and return the numbers."""
         numbers = [self.numbers(_RESULT, number, place) for place in range(len(results))]
         for tensor, each in zip(results, numbers, strict=True):
             mark(tensor, each)
         return numbers
 
     def number_of(self, tensor: Tensor) -> int:
-        """The number of a tensor; one that no call gave is told by its type."""
+        """The number of a tensor; one that no traced call returned, such as a constant, is numbered by its type."""
         number = tensor.__dict__.get(_NUMBER)
         return number if number is not None else self.numbers("constant", tuple(tensor.shape), str(tensor.dtype))
 
@@ -159,14 +159,17 @@ def _tensors(result: Any) -> list[Tensor]:
 
 
 def _frozen(value: Any, taken: list[Tensor]) -> Any:
-    """The arguments of a call as a key; tensors go into a list. A pair of equal numbers is as good as one number."""
+    """The arguments of a call as a hashable key; tensors are appended to `taken`.
+
+    Lists of equal numbers become one number, since `kernel_size=(3, 3)` and `kernel_size=3` are the same call.
+    """
     if isinstance(value, Tensor):
         taken.append(value)
         return Tensor
     if isinstance(value, list | tuple):
         items = tuple([_frozen(item, taken) for item in value])  # pyright: ignore[reportUnknownVariableType]
-        one = items[0] if len(items) > 1 and type(items[0]) in (int, tuple) else None
-        return one if one is not None and all(item == one for item in items) else ("list", *items)
+        first = items[0] if len(items) > 1 and type(items[0]) in (int, tuple) else None
+        return first if first is not None and all(item == first for item in items) else ("list", *items)
     if isinstance(value, dict):
         return tuple([(key, _frozen(item, taken)) for key, item in cast("dict[str, Any]", value).items()])
     if isinstance(value, slice):

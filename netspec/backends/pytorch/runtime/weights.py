@@ -1,4 +1,4 @@
-"""State dicts: read from the files that people have, and put into modules."""
+"""Reads state dicts from files of any common format, fits their weights to a network, and writes safetensors."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from netspec.files import FilePath, no_file
 from netspec.weights import Fit
 
 _INDEX, _MAP = ".index.json", b'"weight_map"'
-"""The end of the name of an index of shards, and a key that it has."""
+"""An index of shards: the suffix of its file name, and a key in its JSON."""
 _LARGEST_INDEX = 2**26
 
 
 def read_weights(path: FilePath, key: str = "") -> StateDict:
-    """The state dict in a file: safetensors, its shards by their index, or torch's own format; by content, not suffix.
+    """The state dict in a file: safetensors, an index of safetensors shards, or a file of `torch.save`.
 
-    Nothing in a file is ever run. The state dict of a checkpoint is found, or stands at `key`. The tensors are in
-    memory, once, and of their own: what happens to the file later is nothing to them. Raises NetspecError NS501 for a
-    file that is cut off, holds code, or no state dict.
+    The format is recognised by content, not by suffix. No code in a file is ever run. In a checkpoint the state dict is
+    at `key`, or is searched for. The tensors are copied into memory once and do not depend on the file any more. Raises
+    NetspecError NS501 for a file that is truncated, holds code, or holds no state dict.
     """
     name = os.fsdecode(path)
     return state_dict_in(_read(name), name, key)
 
 
 def _read(name: str) -> Any:
-    """The value in a file: a state dict, or what torch.save wrote."""
+    """The content of a file: a state dict, or any value that `torch.save` wrote."""
     with opened(name) as file:
         begin = file.read(16)
         if is_safetensors(begin):
@@ -51,7 +51,7 @@ def _read(name: str) -> Any:
             text = file.read(_LARGEST_INDEX)
             if name.endswith(_INDEX) or _MAP in text:
                 return _shards(name, text)
-        return _torch(file, name)
+        return _load_pickle(file, name)
 
 
 def _safetensors(name: str) -> dict[str, Tensor]:
@@ -59,15 +59,15 @@ def _safetensors(name: str) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     memory: dict[str, memoryview] = {}
     for key, (dtype, shape, size, _) in stored.tensors.items():
-        whole = torch.empty(size, dtype=torch.uint8)
-        memory[key] = whole.numpy().data
-        tensors[key] = whole.view(getattr(torch, dtype)).reshape(shape)
+        storage = torch.empty(size, dtype=torch.uint8)
+        memory[key] = storage.numpy().data
+        tensors[key] = storage.view(getattr(torch, dtype)).reshape(shape)
     stored.read(memory)
     return tensors
 
 
 def _shards(name: str, text: bytes) -> dict[str, Any]:
-    """The tensors of all files that an index names, which stand beside it."""
+    """The tensors of all files that an index names; the files are in the folder of the index."""
     try:
         places: dict[str, str] = {key: str(file) for key, file in json.loads(text)["weight_map"].items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -89,12 +89,15 @@ def _shards(name: str, text: bytes) -> dict[str, Any]:
     return tensors
 
 
-def _torch(file: BufferedReader, name: str) -> Any:
-    """What torch.load reads into memory; where it maps a file instead, it takes what is compressed for numbers."""
+def _load_pickle(file: BufferedReader, name: str) -> Any:
+    """The value that `torch.save` wrote to a file.
+
+    The file is not mapped into memory: for a compressed archive, `mmap=True` would take compressed bytes for numbers.
+    """
     file.seek(0)
     try:
         with warnings.catch_warnings():
-            # Of protocols of pickle, and of what torch is going to drop.
+            # Torch warns about old pickle protocols and deprecated storages.
             warnings.simplefilter("ignore")
             return torch.load(file, map_location="cpu", weights_only=True, mmap=False)
     except OSError:
@@ -104,22 +107,22 @@ def _torch(file: BufferedReader, name: str) -> Any:
 
 
 def _refuse(file: BufferedReader, name: str, error: Exception) -> NoReturn:
-    """Say what a file is that torch.load does not read."""
-    if known := describe_file(file):
-        unreadable(name, known[0], help=known[1])
+    """Raise NetspecError NS501 for a file that `torch.load` can't read, and say what it is if that can be told."""
+    if description := describe_file(file):
+        unreadable(name, description[0], help=description[1])
     file.seek(0)
     begin = file.read(2)
     if begin == b"PK" or begin[:1] == b"\x80":
-        said = str(error)
-        code = re.search(r"GLOBAL (\S+)", said)
+        message = str(error)
+        code = re.search(r"GLOBAL (\S+)", message)
         cut = code is not None and code[1].endswith(".")
-        if not cut and (code or ("weights_only" in said and "Unsupported operand" not in said)):
+        if not cut and (code or ("weights_only" in message and "Unsupported operand" not in message)):
             what = f", such as `{code[1]}`" if code else ""
             help = (
                 "load it where you trust it, with `torch.load(FILE, weights_only=False)`, and save its state dict alone"
             )
             fail("NS501", f"{name} holds more than tensors, and what else it holds may be code{what}", help=help)
-        if "Unsupported operand" in said or "magic number" in said:
+        if "Unsupported operand" in message or "magic number" in message:
             why = "it is a pickle, and not one that torch.save wrote as it does by default: it may hold code"
             unreadable(name, why, help="load it where you trust it, and save its state dict with `torch.save`")
     forms = {".safetensors": "no safetensors file", _INDEX: "no index of shards"}
@@ -128,12 +131,12 @@ def _refuse(file: BufferedReader, name: str, error: Exception) -> NoReturn:
 
 
 def weight_shapes(state: StateDict) -> dict[str, tuple[int, ...]]:
-    """The shapes of a state dict, which `netspec.weights.fit` takes."""
+    """The shapes of the tensors in a state dict, as `netspec.weights.fit` takes them."""
     return {key: tuple(value.shape) for key, value in state.items()}
 
 
 def renamed(state: StateDict, fit: Fit) -> dict[str, Tensor]:
-    """The weights of a state dict that fit, by the network's keys and in its order, in its dtypes, each by itself."""
+    """The weights that fit, under the network's keys, in its order and dtypes; no two share memory."""
     weights: dict[str, Tensor] = {}
     storages: set[int] = set()
     for name, weight in fit.graph.state().items():
@@ -145,24 +148,24 @@ def renamed(state: StateDict, fit: Fit) -> dict[str, Tensor]:
 
 
 def _unshared(value: Tensor, taken: set[int]) -> Tensor:
-    """A tensor whose numbers lie as in a new one, and are nobody else's: a view or a tied one is copied."""
+    """A contiguous tensor that alone uses its storage; a view, or one with its storage in `taken`, is copied."""
     storage = value.untyped_storage()
     alone = storage.nbytes() == value.nbytes and storage.data_ptr() not in taken
     return value if alone and value.is_contiguous() else value.clone(memory_format=torch.contiguous_format)
 
 
 def check_numbers(state: StateDict, fit: Fit) -> None:
-    """Refuse weights that fit by shape and are of another kind of numbers: integers or complex ones for floats."""
+    """Raise NetspecError NS501 for weights that fit by shape but are integers or complex where floats are needed."""
     for name, weight in fit.graph.state().items():
         if name in fit.pairs:
             _check_kind(state[fit.pairs[name]], weight.dtype, name)
 
 
 def _check_kind(value: Tensor, dtype: str, name: str) -> None:
-    wanted: torch.dtype = getattr(torch, dtype)
-    if value.is_complex() or value.is_floating_point() != wanted.is_floating_point:
-        given = str(value.dtype).removeprefix("torch.")
-        fail("NS501", f"`{name}` is {dtype}, and {given} in the file: its numbers are others", help="convert it first")
+    expected: torch.dtype = getattr(torch, dtype)
+    if value.is_complex() or value.is_floating_point() != expected.is_floating_point:
+        actual = str(value.dtype).removeprefix("torch.")
+        fail("NS501", f"`{name}` is {dtype}, and {actual} in the file: its numbers are others", help="convert it first")
 
 
 def _cast(value: Tensor, dtype: str, name: str) -> Tensor:
@@ -171,9 +174,9 @@ def _cast(value: Tensor, dtype: str, name: str) -> Tensor:
 
 
 def save_weights(weights: Mapping[str, Tensor], path: FilePath, params: Mapping[str, Any], beside: str = "") -> None:
-    """Write weights as safetensors, marked as netspec's, with the parameters of the network that they are for.
+    """Write weights as safetensors; the metadata marks them as netspec's and holds `params`, the network's parameters.
 
-    `beside` is the name of the file that they belong to, if they do to one.
+    `beside` is the name of the file that the weights belong to, such as a compiled module; "" if there is none.
     """
     metadata = metadata_for(params, beside)
     with errors_of_the_system():

@@ -356,4 +356,4 @@ def test_each_of_several_networks_has_origins_of_its_own() -> None:
         netspec.loads(SEVERAL, network="second").compile(tails)
     second = netspec.loads(SEVERAL, network="second", params={"wide": True}).compile(tails)
     assert torch.equal(second.fc.bias, heads["head.bias"])
-    assert netspec.loads(SEVERAL, network="both").spec.weights == []
+    assert netspec.loads(SEVERAL, network="both").spec.weights == ()
