@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NoReturn, Protocol, cast
 
 from netspec.analysis.summary import summary
@@ -51,7 +52,7 @@ def explain(network: HasSpec, path: str = "") -> Report:
     a step that was left out; "" is the network itself. Raises NetspecError NS209 for other names.
     """
     data = _Explainer(network.spec, network.graph, network.overridden).part(path)
-    return Report(data, lambda: explanation_table(network.graph, data))
+    return Report(data, partial(explanation_table, network.graph, data))
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from netspec.errors import NetspecError, fail
 from netspec.graph.build import Builder
 from netspec.graph.infer import located
 from netspec.graph.model import Graph, Node, Scope
@@ -35,7 +36,8 @@ class Editor:
         """Add a node to the new graph on these inputs, and return its value.
 
         `op` replaces its op, and `changes` replace other fields of Node. If the owner of its weights was dropped, the
-        first node that shares them becomes the owner.
+        first node that shares them becomes the owner. Raises NetspecError NS401 if that one lacks some of the weights
+        that this node needs.
         """
         fields: dict[str, Any] = {
             "weights_of": self.owners.setdefault(node.weights_of, node.path),
@@ -51,6 +53,13 @@ class Editor:
             return self.builder.node(node.path, op or node.op, inputs, **fields)
         except RuleError as error:
             raise located(error, node.path, node.span) from None
+        except NetspecError as error:
+            owner = fields["weights_of"]
+            if owner in (node.path, node.weights_of) or error.diagnostics[0].code != "NS302":
+                raise
+            message = f"`{node.weights_of}` is dropped, and `{owner}`, which shares its weights, has not all of them"
+            help = f"keep `{node.weights_of}`, as one more output"
+            fail("NS401", message, node.span, f"`{node.path}` needs more", help=help)
 
 
 def rebuild(graph: Graph, visit: Visit) -> Graph:

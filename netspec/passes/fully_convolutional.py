@@ -160,12 +160,16 @@ class _Plan:
         return op
 
     def check_shared(self) -> None:
-        """Record a problem for layers with the same weights that would become different ops."""
+        """Record a problem for layers with the same weights that would become different ops.
+
+        Layers that stay as they are may differ.
+        """
         first: dict[str, Node] = {}
         for node in self.graph:
             owner = first.setdefault(node.weights_of, node)
-            ops = [self.ops[each.path] for each in (owner, node) if each.path in self.ops]
-            if len(ops) == 2 and ops[0] != ops[1]:
+            pair = [each for each in (owner, node) if each.path in self.ops]
+            ops, stay = [self.ops[each.path] for each in pair], all(self.ops[each.path] is each.op for each in pair)
+            if len(ops) == 2 and ops[0] != ops[1] and not stay:
                 self.problems[node.path] = f"it has the weights of `{owner.path}` and would become another layer"
 
     def diagnostic(self, path: str) -> Diagnostic:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from typing import Any
 
 import pytest
@@ -285,3 +286,10 @@ network:
 """
     held = netspec.loads(text).explain()["holds"]
     assert [(item["name"], item["left_out"]) for item in held] == [("twice", False), ("never", True)]
+
+
+def test_an_explanation_goes_to_another_process() -> None:
+    report = netspec.loads(SPEC).explain("stem")
+    again = pickle.loads(pickle.dumps(report))
+    assert again == report
+    assert str(again) == str(report)

@@ -383,3 +383,17 @@ def test_a_network_without_such_layers_is_opened() -> None:
     assert (made.declined, dict(made.derived)) == ({}, {})
     with pytest.raises(netspec.NetspecError, match="NS305"):
         fully_convolutional(made.graph)
+
+
+def test_layers_that_share_weights_and_stay_may_differ() -> None:
+    """A convolution with another dilation, and a batch norm with another eps, slide as they are."""
+    graph = netspec.loads(
+        "netspec: 1\nname: net\ninputs: {image: [N, 4, 8, 8]}\nnetwork:\n"
+        "  - {conv2d: {out_channels: 4, kernel_size: 3, padding: 1}, name: a}\n  - {batch_norm, name: n}\n"
+        "  - {conv2d: {out_channels: 4, kernel_size: 3, padding: 2, dilation: 2}, share: a}\n"
+        "  - {batch_norm: {eps: 0.1}, share: n}\n  - flatten\n  - linear: 5\n"
+    ).graph
+    before, made = trained(graph), fully_convolutional(graph)
+    image = images(graph)
+    (scores,) = run(made_of(before, made), *image)
+    assert_same([scores.flatten(1)], run(before, *image))

@@ -201,3 +201,24 @@ def test_a_block_that_hands_on_an_input() -> None:
 def test_one_name_is_no_list() -> None:
     with pytest.raises(TypeError, match=r"it takes a list of names, as \['layer1'\]"):
         truncate(graph_of("resnet18"), "layer1")
+
+
+SHARED = """
+netspec: 1
+name: net
+inputs: {image: [N, 4, 8, 8]}
+network:
+  - {conv2d: {out_channels: 4, kernel_size: 3, padding: 1}, name: a}
+  - {conv_transpose2d: {out_channels: 4, kernel_size: 3, padding: 1, bias: false}, from: image, share: a, name: b}
+  - {conv2d: {out_channels: 4, kernel_size: 3, padding: 1}, share: a, name: c}
+"""
+
+
+def test_an_owner_of_more_weights_than_the_next_one_has_is_kept_by_name() -> None:
+    """Without `a`, `b` would own the weights, and has no bias for `c`."""
+    graph = netspec.loads(SHARED).graph
+    with pytest.raises(netspec.NetspecError, match=r"NS401: `a` is dropped, and `b`.*\n.*\n.*\n.*keep `a`"):
+        truncate(graph, ["c"])
+    made = truncate(graph, ["c", "a"])
+    assert {node.path: node.weights_of for node in made.graph} == {"a": "a", "b": "a", "c": "a"}
+    assert truncate(graph, ["b"]).graph["b"].weights_of == "b"

@@ -70,7 +70,8 @@ def _definition(definitions: Definitions, definition: Definition, graph: Graph, 
     """Write one block, or the network, and add the file's parameters that it reads to `used`."""
     network = definition is definitions.all[-1]
     parameters = {p.name for other in definitions.all for p in other.template.parameters}
-    writer = BodyWriter(definitions, definition, frozenset((*graph.params, *parameters, "index", "input")))
+    taken = frozenset((*graph.params, *parameters, *definition.template.entries, "index", "input"))
+    writer = BodyWriter(definitions, definition, taken)
     outputs = {o.name: o.value for o in graph.outputs} if network else None
     body, output_names = writer.write(outputs)
     block_parameters = [] if network else writer.chooser.parameters()

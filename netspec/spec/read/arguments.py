@@ -203,14 +203,19 @@ class ArgumentReader:
         attribute = isinstance(leaf, Attribute)
         if attribute and base in reach.inputs:
             return
-        if not attribute and (base in reach.parameters or (base == "index" and reach.index)):
+        is_input, is_parameter = base in reach.inputs, base in reach.parameters
+        if not attribute and not is_input and (is_parameter or (base == "index" and reach.index)):
             return
         place = error_span(data, ExpressionError("", leaf.at, len(base)))
-        if isinstance(leaf, Attribute) and base in reach.parameters:
+        if isinstance(leaf, Attribute) and is_parameter:
             sized = choices(f"{value}.{leaf.attribute}" for value in sorted(reach.inputs))
             help = f"values have it: {sized}" if reach.inputs else ""
             fail("NS208", f"`{base}` is a parameter, and has no `.{leaf.attribute}`", place, help=help)
-        if base in reach.inputs:
+        if is_input and is_parameter:
+            message = f"`{base}` is an input here and a parameter of the file"
+            help = f"give one of them another name; the input's width is `{base}.channels`"
+            fail("NS210", message, place, help=help)
+        if is_input:
             fail("NS208", f"`{base}` is a value; an expression takes its sizes", place, help=f"say `{base}.channels`")
         if base in reach.bodies:
             fail("NS208", f"`{base}` holds steps, and this takes a value", place, help=f"use it as a step: `- {base}`")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from netspec.errors import choices, closest, fail
 from netspec.ops.base import Merge
-from netspec.spec.read.body import BodyParameter, Step, Target
+from netspec.spec.read.body import Step, Target
 from netspec.spec.read.context import NamesInReach
 from netspec.spec.read.step_form import name_despite_mistakes
 from netspec.spec.text.data import Entry, Seq, plain_data
@@ -26,7 +26,7 @@ def read_share(entry: Entry, target: Target) -> str:
 
 
 def check_share(step: Step, before: Sequence[Step], body: Seq, reach: NamesInReach) -> None:
-    """Refuse a `share` that names no earlier step of this body, or a step that uses another op or block.
+    """Refuse a `share` that names no earlier step of this body, and one between an op and a step with a body.
 
     `before` are the steps that were read before this one, and `body` the data of all steps.
     """
@@ -35,9 +35,10 @@ def check_share(step: Step, before: Sequence[Step], body: Seq, reach: NamesInRea
     if owner is None:
         help = _share_hint(step, before, body, reach)
         fail("NS209", f"no step `{step.share}` stands before this one in this body", span, help=help)
-    if owner.target is not step.target and not (isinstance(step.target, BodyParameter) and owner.target == step.target):
+    if isinstance(owner.target, type) != isinstance(step.target, type):
         message = f"`{step.share}` is another kind of step, and has no weights for this one"
-        fail("NS211", message, span, help="steps that share weights use one op, block or network")
+        help = "an op shares the weights of an op; a block, network or body parameter those of such a step"
+        fail("NS211", message, span, help=help)
     if owner.repeat is not None and step.repeat is None:
         message = f"`{step.share}` has copies, each with weights of its own"
         fail("NS211", message, span, help="repeat this step as often, and each copy shares those of one")

@@ -11,7 +11,8 @@ from netspec.backends.yaml.definitions import Definition, DefinitionUse, Match
 from netspec.backends.yaml.parts import BlockUse
 from netspec.backends.yaml.values import Chooser, Occurrence, same
 from netspec.expression import Expression, expression_text, parse
-from netspec.graph.model import SpecParameter
+from netspec.graph.model import Node, SpecParameter
+from netspec.graph.rebuild import Editor, rebuild
 
 
 def chooser_of(*names: dict[str, Any], parameters: tuple[str, ...] = ()) -> tuple[Chooser, list[Occurrence]]:
@@ -104,3 +105,20 @@ def test_a_parameter_of_several_kinds_is_refused() -> None:
 )
 def test_what_is_the_same_to_a_spec(a: Any, b: Any, equal: bool) -> None:
     assert same(a, b) is equal
+
+
+def test_an_invented_parameter_is_not_called_as_an_input() -> None:
+    """The values of `padding` differ from use to use, and a value that enters the block has that name."""
+    graph = netspec.loads(
+        "netspec: 1\nname: net\ninputs: {image: [N, 4, 12, 12]}\nblocks:\n  b:\n    inputs: [padding, y]\n"
+        "    outputs: {padding: c, y: y}\n"
+        "    body: [{conv2d: {out_channels: 4, kernel_size: 3, padding: 1}, from: padding, name: c}]\n"
+        "network: [{relu, name: r}, {b, from: [image, r], name: one}, {b, from: [one.padding, r], name: two}]\n"
+    ).graph
+
+    def visit(editor: Editor, node: Node, inputs: tuple[str, ...]) -> str:
+        wider = node.op.model_copy(update={"padding": (3, 3)})
+        return editor.keep(node, inputs, op=wider if node.path == "two.c" else node.op, written={})
+
+    text = netspec.to_yaml(rebuild(graph, visit))
+    assert "padding: padding_2" in text
