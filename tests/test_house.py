@@ -1,7 +1,6 @@
 """The house in order: no cycles of imports, one meaning for one name, plain words, tests that mirror the package.
 
-Each test lists all its findings, so that one run tells what there is to mend. `house_today.txt` has those that were
-there when a rule was made and are not mended yet: it only ever gets shorter.
+Each test lists all its findings, so that one run tells what there is to mend.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from tests.support.paths import TESTS
 
 PACKAGE = Path(netspec.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
-TODAY = frozenset((TESTS / "house_today.txt").read_text(encoding="utf-8").splitlines())
 
 
 @cache
@@ -34,10 +32,9 @@ def module_of(path: Path) -> str:
 MODULES = {module_of(path): path for path in FILES}
 
 
-def mended(findings: list[str]) -> None:
-    """Fail with all findings at once, but for those of `house_today.txt`."""
-    fresh = [finding for finding in findings if finding not in TODAY]
-    assert not fresh, "\n" + "\n".join(fresh)
+def check(findings: list[str]) -> None:
+    """Fail with all findings at once."""
+    assert not findings, "\n" + "\n".join(findings)
 
 
 # Imports.
@@ -95,7 +92,7 @@ def test_no_modules_import_each_other() -> None:
     graph = {module: imports_of(path) for module, path in MODULES.items()}
     groups = cycles(graph)
     edges = [(a, b) for group in groups for a in group for b in graph[a] & group]
-    mended([f"imports in a circle: {a} -> {b}" for a, b in sorted(edges)])
+    check([f"imports in a circle: {a} -> {b}" for a, b in sorted(edges)])
 
 
 def test_cycles_are_seen() -> None:
@@ -135,7 +132,7 @@ def test_a_public_name_is_defined_once() -> None:
             if name.startswith("_") or name == "TYPE_CHECKING" or (name == "command" and module.endswith("_command")):
                 continue
             homes[name].append(module)
-    mended([f"defined twice: {name} in {', '.join(homes[name])}" for name in sorted(homes) if len(homes[name]) > 1])
+    check([f"defined twice: {name} in {', '.join(homes[name])}" for name in sorted(homes) if len(homes[name]) > 1])
 
 
 SAYS_NOTHING = {"found", "made"}
@@ -151,7 +148,7 @@ def test_variables_say_what_they_are() -> None:
                     findings.add(f"a variable: `{name}` in {path.relative_to(PACKAGE)}")
                 case _:
                     pass
-    mended(sorted(findings))
+    check(sorted(findings))
 
 
 def test_docstrings_begin_with_a_sentence() -> None:
@@ -163,7 +160,7 @@ def test_docstrings_begin_with_a_sentence() -> None:
                 name = getattr(node, "name", "the module")
                 if (ast.get_docstring(node) or "").startswith("What "):
                     findings.append(f"a docstring: {path.relative_to(PACKAGE)}, {name}")
-    mended(findings)
+    check(findings)
 
 
 # Tests.
@@ -172,7 +169,7 @@ def test_docstrings_begin_with_a_sentence() -> None:
 def test_every_package_has_its_folder_of_tests() -> None:
     packages = [path.parent.relative_to(PACKAGE) for path in FILES if path.name == "__init__.py"]
     folders = [TESTS / package for package in packages]
-    mended([f"no tests of a package: {f.relative_to(TESTS)}" for f in folders if not list(f.glob("test_*.py"))])
+    check([f"no tests of a package: {f.relative_to(TESTS)}" for f in folders if not list(f.glob("test_*.py"))])
 
 
 def test_test_modules_import_no_test_modules() -> None:
@@ -182,7 +179,7 @@ def test_test_modules_import_no_test_modules() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and re.search(r"(^|\.)test_", node.module or ""):
                 findings.append(f"imports a test: {path.relative_to(TESTS)} imports {node.module}")
-    mended(findings)
+    check(findings)
 
 
 def test_helpers_of_several_folders_are_in_support() -> None:
@@ -194,4 +191,4 @@ def test_helpers_of_several_folders_are_in_support() -> None:
             home = module.rpartition(".")[0]
             if module.startswith("tests.") and home != "tests.support" and not f"{here}.".startswith(f"{home}."):
                 findings.append(f"a helper of another folder: {path.relative_to(TESTS)} imports {module}")
-    mended(findings)
+    check(findings)
