@@ -72,7 +72,7 @@ def _field_in_itself(value: str, axes: int) -> dict[str, Field]:
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """What a unit of an op's output reads: the results of the op's rules for certain types of inputs."""
+    """The results of an op's rules for certain types of inputs, which say what a unit of its output reads."""
 
     window: Window | Upsampling | Reach
     axes: AxisOrigins | None

@@ -51,11 +51,14 @@ class Assembler:
     are added, and the scope is added after them. To repeat a part under another path, on other values of the same
     types, record and replay it, which infers no types again:
 
+    >>> from netspec.ops.activation import Relu
+    >>> assembler = Assembler("twice")
+    >>> x = assembler.input("x", ("N", 4))
     >>> start = assembler.checkpoint
-    >>> y = assembler.node("a.conv", conv, (x,), scope="a")
+    >>> y = assembler.node("a.relu", Relu(), (x,), scope="a")
     >>> recording = assembler.record("a", (x,), (y,), start)
     >>> assembler.replay(recording, "b", (y,))
-    ('b.conv',)
+    ('b.relu',)
     """
 
     def __init__(

@@ -24,8 +24,11 @@ def op_key(op: Op, types: Iterable[Tensor]) -> tuple[int, ...]:
 class NodeMemo(Generic[_T]):
     """Memoises a function of a graph's nodes that depends on their ops and the types of their inputs alone.
 
-    >>> macs = NodeMemo(graph, lambda node, types: node.op.macs(node.type, *types))
-    >>> macs(graph["layer1.0.conv1"])
+    >>> import netspec
+    >>> graph = netspec.load("alexnet").graph
+    >>> kinds = NodeMemo(graph, lambda node, types: f"{node.op.opname} on {types[0]}")
+    >>> kinds(graph["fc8"])
+    'linear on N x 4096'
     """
 
     def __init__(self, graph: Dag, compute: Callable[[Node, tuple[Tensor, ...]], _T]) -> None:

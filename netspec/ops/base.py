@@ -122,6 +122,7 @@ class Op(BaseModel):
         A number is the axis of the inputs with the same positions, one by one; a tuple has axes that are merged; None
         means other positions. With this rule, receptive fields follow axes that move, as in maps with channels last.
 
+        >>> from netspec.ops.rearrange import Permute
         >>> Permute(dims=(0, 2, 3, 1)).axes(Tensor((2, 3, 8, 8)))
         (0, 2, 3, 1)
         """

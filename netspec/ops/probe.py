@@ -44,8 +44,9 @@ def sizes_of(
 
     With `attributes`, only those are tried, and those whose value is a size of an output. The batch is not tried.
 
-    >>> sizes_of(linear, [Tensor((2, 6))])  # its attribute is the last axis of the output
-    ((AxisSize(same=None), AxisSize(same='out_features')),)
+    >>> from netspec.ops.linear import Linear
+    >>> sizes_of(Linear(out_features=4), [Tensor((2, 6))])  # the attribute is the last axis of the output
+    ((AxisSize(same=None, ...), AxisSize(same='out_features', ...)),)
     """
     probe = _Probe(op, xs, attributes)
     return tuple([tuple([probe.size(n, axis) for axis in range(y.rank)]) for n, y in enumerate(probe.outputs)])

@@ -235,10 +235,10 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
 
 def _scaled(size: Dim, factor: float) -> Dim:
     if isinstance(size, int):
-        made = floor(size * float(factor))
-        if made < 1:
+        scaled = floor(size * float(factor))
+        if scaled < 1:
             raise RuleError(f"a map of {size} times {factor} is empty", at="scale_factor", code="NS303")
-        return made
+        return scaled
     share = 1 / factor
     if float(factor).is_integer():
         return size * int(factor)

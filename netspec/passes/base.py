@@ -47,7 +47,10 @@ class Transformed:
     ) -> Transformed:
         """Run another pass on this graph; the weights of its result go through both passes.
 
-        >>> strip_dropout(graph).then(truncate, ["layer3"])
+        >>> import netspec
+        >>> graph = netspec.load("vgg_e").graph
+        >>> netspec.strip_dropout(graph).then(netspec.truncate, ["fc6"]).done
+        ('2 dropouts dropped', ...)
         """
         return step(self.graph, *args, **options).after(self)
 

@@ -5,7 +5,8 @@
 
 `tests/durations.txt` holds, for each test function that costs more than `WORTH_A_LINE`, the seconds of processor time
 of one of its cases. `--quick` gives each function `SHARE` seconds: it keeps as many cases, spread evenly, as fit in
-them, and none where one case does not. What is not in the file counts as quick, so a new test is run at once.
+them, and none where one case does not. What is not in the file counts as quick, so a new test is run at once. The rules
+of the house hold for every change, and always run.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ SHARE = 0.3
 MOST_CASES = 25
 """Cases of one function in a quick run: those of 10 ms and less are not in the file."""
 WORTH_A_LINE = 0.01
+ALWAYS = ("tests/test_architecture.py", "tests/test_house.py")
 
 _left_out = pytest.StashKey[int]()
 _spent = pytest.StashKey[dict[str, list[float]]]()
@@ -69,6 +71,7 @@ def quick(nodeids: Iterable[str], seconds: dict[str, float]) -> set[str]:
     kept: set[str] = set()
     for function, names in cases.items():
         most = min(MOST_CASES, int(SHARE / max(seconds.get(function, 0), WORTH_A_LINE)))
+        most = len(names) if file_of(function) in ALWAYS else most
         kept.update(names[n] for n in spread(len(names), most))
     return kept
 

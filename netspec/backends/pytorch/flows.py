@@ -123,7 +123,7 @@ def after(
 
 
 def _agreed(uses: Sequence[Sequence[AxisSize]]) -> list[AxisSize]:
-    """What the axes follow from in all uses; if the ranks differ, the axes after the channels are merged into one."""
+    """The sizes on which axes depend in any use; if the ranks differ, the axes after the channels become one."""
     ranks = {len(axes) for axes in uses}
     axes: list[AxisSize] = []
     for sizes in zip(*uses, strict=False):

@@ -11,8 +11,9 @@ _MAX_LENGTH = 60
 def collect_terms(tree: Expression) -> Expression | None:
     """A sum with like terms collected, if that is shorter; None if it stays too long to read.
 
+    >>> from netspec.expression import expression_text, parse
     >>> expression_text(collect_terms(parse("a + 3 + a - 1")))
-    '2*a + 2'
+    '2 * a + 2'
     """
     tree = simplify(tree, {})
     if isinstance(tree, Literal) and type(tree.value) is int:

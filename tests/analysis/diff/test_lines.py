@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from netspec.analysis.cost import Cost
 from netspec.analysis.diff.lines import DiffLine, fold_copies, fold_details, fold_layers
 from netspec.analysis.diff.model import NodePair, Status
-from netspec.graph import Builder, Node
+from netspec.graph import Builder
 from netspec.graph.model import Graph
 
 
-def _graph() -> Graph:
+@cache
+def graph() -> Graph:
     b = Builder("ops")
     x = b.input("image", ["N", 4, 8, 8])
     x = b.add("conv2d", x, name="conv", out_channels=4, kernel_size=1)
@@ -19,11 +21,9 @@ def _graph() -> Graph:
     return b.build()
 
 
-GRAPH = _graph()
-
-
-def pair(status: Status, node: Node = GRAPH["conv"], more: int = 0, macs: int = 0) -> NodePair:
-    a, b = (None if status == "only_b" else node), (None if status == "only_a" else node)
+def pair(status: Status, node: str = "conv", more: int = 0, macs: int = 0) -> NodePair:
+    op = graph()[node]
+    a, b = (None if status == "only_b" else op), (None if status == "only_a" else op)
     costs: Any = (Cost(100, 0, 100), Cost(100 + more, 0, 100 + macs))
     return NodePair(a, b, status, {}, False, False, None, costs[0] if a else None, costs[1] if b else None)
 
@@ -57,7 +57,7 @@ def test_neighbours_of_one_side_are_one_line() -> None:
 
 
 def test_a_norm_of_other_sizes_counts_with_its_layer() -> None:
-    norm = line("norm", "batch_norm: input 4 -> 8", "sizes", node=GRAPH["norm"], more=8)
+    norm = line("norm", "batch_norm: input 4 -> 8", "sizes", node="norm", more=8)
     (folded,) = fold_details([line("conv", "out_channels 4 -> 8", more=100), norm])
     assert (folded.name, folded.what, folded.parameters) == ("conv", "out_channels 4 -> 8", 108)
     # Not with one that only one side has, nor a layer with a layer.
