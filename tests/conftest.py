@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -18,6 +19,10 @@ from tests.support.lazy import lazy_imports
 with lazy_imports():
     import torch
     from torch import nn
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each worker has a core: threads of torch and of what the tests start would take that of the others.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 pytest_plugins = ["tests.support.quick"]
 
