@@ -46,16 +46,16 @@ def two_calls(skip: bool) -> Graph:
     """A module `a` that is called again as `b`; with `skip`, a value deep inside `b` is an output of the network."""
     builder = Builder("net")
     x = builder.input("image", ["N", 3, 8, 8])
-    since, inner = builder.mark, ""
+    since, inner = builder.checkpoint, ""
     for path in "ab":
-        since = builder.mark
+        since = builder.checkpoint
         with builder.scope(path, block="outer"):
             with builder.scope("core"):
                 inner = builder.add("relu", x, name="inner")
                 x = builder.add("sigmoid", inner, name="last")
             x = builder.add("tanh", x, name="last")
-    names = ("", ".core", ".core.inner", ".core.last", ".last")
-    builder.share(since, {f"b{name}": f"a{name}" for name in names})
+    names = ("", ".core")
+    builder.share_weights(since, {f"b{name}": f"a{name}" for name in names})
     builder.output("y", x)
     if skip:
         builder.output("z", inner)

@@ -127,8 +127,8 @@ def test_pairs_that_differ_by_copy(name: str, blocks: bool) -> None:
             b.node(f"{path}.unit" if blocks else path, op, (last,), scope=path if blocks else "layer"),
         )
         if blocks:
-            b.open(Scope(path, "block", "layer", (last,), Block("unit"), inputs={"input": entering}))
-    b.open(Scope("layer", "repeat", "", (last,), inputs={"input": x}))
+            b.add_scope(Scope(path, "block", "layer", (last,), Block("unit"), inputs={"input": entering}))
+    b.add_scope(Scope("layer", "repeat", "", (last,), inputs={"input": x}))
     b.output("y", last)
     graph = b.build()
     assert written in netspec.to_yaml(graph)
