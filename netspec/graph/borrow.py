@@ -9,6 +9,7 @@ from itertools import accumulate
 
 from netspec.errors import Diagnostic, NetspecError, choices, fail
 from netspec.graph.model import Graph, Node, Scope
+from netspec.graph.paths import is_below
 from netspec.ops.base import Op
 from netspec.shape_text import shape_text
 from netspec.source import Span
@@ -122,7 +123,7 @@ class SecondCalls:
 
 def _relative(value: str, scope: str) -> str:
     """A value relative to a scope: `.conv` for `layer1.conv` in `layer1`; "" for a value from outside."""
-    return value[len(scope) :] if value.startswith(f"{scope}.") else ""
+    return value[len(scope) :] if is_below(value, scope) else ""
 
 
 def _weight_shape(weight: Weight) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from netspec.errors import fail
 from netspec.graph.borrow import shares_one_owner
 from netspec.graph.model import Graph, Node, Scope
+from netspec.graph.paths import is_below
 
 
 class Sharing:
@@ -53,12 +54,14 @@ class Sharing:
     def _owner_of(self, path: str) -> str:
         """The path in the owner of the scope being read, for a path in that scope; other paths unchanged."""
         borrower, owner = self.inside
-        return owner + path[len(borrower) :] if path == borrower or path.startswith(f"{borrower}.") else path
+        if borrower and (path == borrower or is_below(path, borrower)):
+            return owner + path[len(borrower) :]
+        return path
 
     def here(self, path: str) -> str:
         """The path in the scope being read, for a path in its owner; other paths unchanged: inverse of `_owner_of`."""
         borrower, owner = self.inside
-        if borrower and (path == owner or path.startswith(f"{owner}.")):
+        if borrower and (path == owner or is_below(path, owner)):
             return borrower + path[len(owner) :]
         return path
 

@@ -12,6 +12,7 @@ from netspec.expression import Expression
 from netspec.graph.borrow import SecondCalls, borrowed_form, shares_one_owner, with_layer
 from netspec.graph.memo import NodeMemo
 from netspec.graph.model import Graph, Node, Scope
+from netspec.graph.paths import is_below
 from netspec.graph.rebuild import flat_names
 from netspec.graph.sharing import Sharing
 from netspec.graph.tree import Group, tree
@@ -211,7 +212,7 @@ class _Reader:
             return None
         path = self.sharing.here(node.weights_of)
         body = copies.parent if copies is not None and copies.kind == "repeat" else node.scope
-        if body and not path.startswith(f"{body}."):
+        if not is_below(path, body):
             what = f"in another body, around `{body}`"
             message = f"`{node.path}` is another op than `{node.weights_of}`, whose weights it uses, and stands {what}"
             fail("NS401", f"{message}: {NOT_IN_PYTORCH}", node.span, help=_ONE_BODY)

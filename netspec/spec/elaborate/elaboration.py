@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from netspec.errors import Findings, NetspecError, fail
 from netspec.graph.assemble import Recording
 from netspec.graph.build import Builder
+from netspec.graph.paths import node_of
 from netspec.source import Span
 from netspec.spec.elaborate.decisions import Decisions
 from netspec.spec.elaborate.errors import ElaborationErrors
@@ -78,7 +79,7 @@ class Elaboration:
 
     def origins(self, value: str) -> Origins:
         """The spec's parameters that a value's shape may depend on; those of input sizes are in `decisions`."""
-        return self._origins.get(value.partition(":")[0], NO_ORIGIN)
+        return self._origins.get(node_of(value), NO_ORIGIN)
 
     def copy_origins(self, value: str, original: str) -> None:
         """Give a replayed value the origins of the value that was recorded."""

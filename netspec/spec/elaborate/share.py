@@ -7,6 +7,7 @@ from collections import Counter
 from netspec.errors import NetspecError, choices
 from netspec.graph.assemble import Assembler
 from netspec.graph.model import Node
+from netspec.graph.paths import is_below
 from netspec.spec.elaborate.errors import ElaborationErrors
 from netspec.spec.elaborate.frame import ElaboratedStep, Frame
 from netspec.spec.read.body import Step
@@ -101,7 +102,7 @@ def _parted(inner: str) -> tuple[str, str]:
 
 def _count_copies(builder: Assembler, path: str) -> int:
     """The number of copies of the repeat at a path."""
-    return len({_parted(node.path[len(path) :])[0] for node in builder.nodes if node.path.startswith(f"{path}.")})
+    return len({_parted(node.path[len(path) :])[0] for node in builder.nodes if is_below(node.path, path)})
 
 
 def _has_weights(builder: Assembler, node: Node) -> bool:
