@@ -18,13 +18,13 @@ check:  ## format, lint and types, without changing anything
 	$(PYTHON) -m pyright --pythonpath $(PYTHON)
 
 quick:  ## the tests that tell most in a minute: what is slow is left out, and most cases of what has many
-	$(PYTHON) -m pytest -q -n 2 --dist worksteal --quick
+	$(PYTHON) -m pytest -q -n 2 --quick
 
 test:  ## all tests
-	$(PYTHON) -m pytest -n 2 --dist worksteal
+	$(PYTHON) -m pytest -n 2
 
 durations:  ## all tests, and what each costs into tests/durations.txt, by which `quick` chooses
-	$(PYTHON) -m pytest -q -n 2 --dist worksteal --record
+	$(PYTHON) -m pytest -q -n 2 --record
 
 lowest:  ## all tests with the lowest versions that pyproject.toml allows, in .venv-lowest (some gigabytes)
 	test -x .venv-lowest/bin/uv || $(PYTHON) -m venv .venv-lowest

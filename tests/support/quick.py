@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 
 DURATIONS = Path(__file__).parents[1] / "durations.txt"
-SHARE = 0.2
+SHARE = 0.1
 """The seconds of processor time for each test function in a quick run."""
-MOST_CASES = 20
+MOST_CASES = 12
 """Cases of one function in a quick run: those of 10 ms and less are not in the file."""
 WORTH_A_LINE = 0.01
 ALWAYS = ("tests/test_architecture.py", "tests/test_house.py")
