@@ -181,6 +181,10 @@ class Assembler:
             self.types.update(node.values())
         return path
 
+    def has_weights(self, node: Node) -> bool:
+        """Whether a node has weights, of its own or borrowed ones."""
+        return bool(node.op.weights(*[self.types[value] for value in node.inputs]))
+
     def claim_scope(self, path: str, span: Span | None = None) -> None:
         """Claim a path for a scope before its nodes are added. Raises NetspecError NS210 if it is taken."""
         if path in self._scope_paths or path in self._paths:

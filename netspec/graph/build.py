@@ -88,18 +88,15 @@ class Builder(Assembler):
 
     def _shared_scope(self, path: str, nodes: Sequence[Node]) -> str:
         """The sibling scope whose weights a scope's nodes use, each those of its counterpart; "" if there is none."""
-        owners = {n.weights_of.removesuffix(n.path[len(path) :]) for n in nodes if self._has_weights(n)}
+        owners = {n.weights_of.removesuffix(n.path[len(path) :]) for n in nodes if self.has_weights(n)}
         owner = owners.pop() if len(owners) == 1 else ""
         if owner == path or owner not in self.scopes or self.scopes[owner].parent != self._here:
             return ""
         needed, owned = (
-            {n.path[len(scope) :] for n in each if is_below(n.path, scope) and self._has_weights(n)}
+            {n.path[len(scope) :] for n in each if is_below(n.path, scope) and self.has_weights(n)}
             for scope, each in ((path, nodes), (owner, self.nodes))
         )
         return owner if needed == owned else ""
-
-    def _has_weights(self, node: Node) -> bool:
-        return bool(node.op.weights(*[self.types[value] for value in node.inputs]))
 
     def _path(self, name: str) -> str:
         return f"{self._here}.{name}" if self._here else name

@@ -16,7 +16,7 @@ from netspec.backends.pytorch.forward import ForwardWriter
 from netspec.backends.pytorch.free_parameters import free_parameters
 from netspec.backends.pytorch.initialize import initializer_code
 from netspec.backends.pytorch.layout import Bracket, Doc, statement
-from netspec.backends.pytorch.state import WrittenClass
+from netspec.backends.pytorch.state import WrittenClass, initial_state
 from netspec.backends.pytorch.write import write_class
 from netspec.errors import fail
 from netspec.expression import Literal
@@ -74,10 +74,10 @@ def _write_classes(graph: Graph, classes: Sequence[Class], class_of: Mapping[Sco
     written: dict[Class, WrittenClass] = {}
     size_rules = SizeRules()
     for cls in others:
-        written[cls] = write_class(cls, graph, class_of, written, (), size_rules)
+        written[cls] = write_class(initial_state(cls, graph, class_of, written, (), size_rules))
     free = free_parameters(graph, network.template.body)
     while True:
-        last = write_class(network, graph, class_of, written, free, size_rules)
+        last = write_class(initial_state(network, graph, class_of, written, free, size_rules))
         if not free or not last.pinned & {*free, UNSEEN}:
             return [*written.values(), last]
         # A literal in the source depends on a pinned argument, so the argument must become a literal too.

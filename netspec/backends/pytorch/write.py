@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-
 from netspec.backends.pytorch.bodies import BodyItem, ScopeBody
-from netspec.backends.pytorch.classes import Class
 from netspec.backends.pytorch.expressions import document
-from netspec.backends.pytorch.flows import NO_NAMES, SHAPE, Flow, SizeRules
+from netspec.backends.pytorch.flows import NO_NAMES, SHAPE, Flow
 from netspec.backends.pytorch.layers import set_flows_after_op
 from netspec.backends.pytorch.layout import Bracket, Choice, statement
 from netspec.backends.pytorch.matching import check_shared
 from netspec.backends.pytorch.modules import construct, construct_optional, sequential
-from netspec.backends.pytorch.state import ClassState, ItemUses, Place, WrittenClass, initial_state
+from netspec.backends.pytorch.state import ClassState, ItemUses, Place, WrittenClass
 from netspec.backends.pytorch.terms import choose_written, dependencies, pin, weaken
 from netspec.expression import Binary, Expression, Literal, Name
-from netspec.graph.model import Graph, Node
+from netspec.graph.model import Node
 
 _INDENT = 8
 """The indentation of statements in a method."""
 
 
-def write_class(
-    cls: Class,
-    graph: Graph,
-    class_of: Mapping[ScopeBody, Class],
-    written: Mapping[Class, WrittenClass],
-    free: Collection[str],
-    size_rules: SizeRules,
-) -> WrittenClass:
-    """A class as source; the classes that it uses are in `written` already.
-
-    `free` are the parameters of the spec that may be arguments of the network's class.
-    """
-    state = initial_state(cls, graph, class_of, written, free, size_rules)
-    body = cls.template.body
+def write_class(state: ClassState) -> WrittenClass:
+    """A class as source, from the state of which no item is printed yet (`initial_state`)."""
+    body = state.cls.template.body
     for number, value in enumerate(body.inputs):
         state.flows[value] = _entering_flow(state, value, number)
     lines: list[str] = []
@@ -48,9 +34,9 @@ def write_class(
             lines += _module(state, item, place, uses)
         else:
             lines += _function(state, item, place, uses, conditions)
-    arguments = state.arguments.listed(["index", *(name for name in graph.params if name not in state.constants)])
+    arguments = state.arguments.listed(["index", *(name for name in state.graph.params if name not in state.constants)])
     outputs = [state.flows[value] for value in (*body.outputs, *body.training)] or [Flow()]
-    return WrittenClass(cls, arguments, outputs, lines, conditions, frozenset(state.pinned))
+    return WrittenClass(state.cls, arguments, outputs, lines, conditions, frozenset(state.pinned))
 
 
 def _entering_flow(state: ClassState, value: str, number: int) -> Flow:

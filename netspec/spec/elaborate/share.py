@@ -40,14 +40,14 @@ def share_weights(
     for node in builder.nodes[borrower.since[0] : borrower.until[0]]:
         copy, inner = _parted(_inside(node, borrower)) if one_for_all else ("", _inside(node, borrower))
         counterpart = owned.get(inner)
-        has_weights = _has_weights(builder, node)
+        has_weights = builder.has_weights(node)
         matched[copy] += has_weights
         if counterpart is not None and (has_weights or (not inner and node.op != counterpart.op)):
             owners[node.path] = counterpart.path
         elif has_weights:
             message = f"`{node.path}` has no counterpart in `{step.share}`, whose weights this step shares"
             errors.fail("NS302", message, place, frame, str(node.op), "what shares weights has them in the same steps")
-    with_weights = [inner[1:] for inner, node in owned.items() if inner and _has_weights(builder, node)]
+    with_weights = [inner[1:] for inner, node in owned.items() if inner and builder.has_weights(node)]
     if any(count != len(with_weights) for count in matched.values() or [0]) and "" not in owned:
         message = f"`{step.share}` has other steps in it than this one, and can't share its weights"
         help = f"its weights are those of {choices(with_weights)}"
@@ -103,7 +103,3 @@ def _parted(inner: str) -> tuple[str, str]:
 def _count_copies(builder: Assembler, path: str) -> int:
     """The number of copies of the repeat at a path."""
     return len({_parted(node.path[len(path) :])[0] for node in builder.nodes if is_below(node.path, path)})
-
-
-def _has_weights(builder: Assembler, node: Node) -> bool:
-    return bool(node.op.weights(*[builder.types[value] for value in node.inputs]))

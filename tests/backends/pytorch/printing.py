@@ -48,22 +48,22 @@ def classes_of(graph: Graph) -> list[Class]:
     return find_classes(graph, bodies(graph))[0]
 
 
-def state_of(graph: Graph, name: str) -> ClassState:
+def state_of(graph: Graph, name: str, free: tuple[str, ...] = ()) -> ClassState:
     """The state in which the printing of a class begins; those that it uses are written."""
     classes, class_of = find_classes(graph, bodies(graph))
     written: dict[Class, WrittenClass] = {}
     rules = SizeRules()
     for cls in classes:
+        state = initial_state(cls, graph, class_of, written, free if cls.name == name else (), rules)
         if cls.name == name:
-            return initial_state(cls, graph, class_of, written, (), rules)
-        written[cls] = write_class(cls, graph, class_of, written, (), rules)
+            return state
+        written[cls] = write_class(state)
     raise AssertionError(f"no class {name} among {[cls.name for cls in classes]}")
 
 
 def written_class(graph: Graph, name: str, free: tuple[str, ...] = ()) -> WrittenClass:
     """A class as source."""
-    state = state_of(graph, name)
-    return write_class(state.cls, graph, state.class_of, state.written, free, state.size_rules)
+    return write_class(state_of(graph, name, free))
 
 
 def text(tree: Expression | None) -> str | None:
