@@ -138,15 +138,16 @@ class Reach(Enum):
 class Memory:
     """The memory of an op in eager PyTorch, besides its inputs and a new output.
 
-    In training, autograd keeps for the backward pass: the inputs with the numbers `inputs`, the output if `output` is
-    True, and the further tensors `kept`. The tensors `scratch` exist only while the op runs, `backward` only while its
-    backward pass runs. With `view`, the output needs no new memory: it is a view of the first input that the op reads,
-    or of its weight if it reads none. With `hands_on`, the gradient of the output is also that of each input, or of
-    those with these numbers, so that the backward pass allocates none.
+    In training, autograd keeps for the backward pass: the inputs with the numbers `inputs`, the first output if
+    `output` is True or the outputs with the numbers `output`, and the further tensors `kept`. The tensors `scratch`
+    exist only while the op runs, `backward` only while its backward pass runs. With `view`, the output needs no new
+    memory: it is a view of the first input that the op reads, or of its weight if it reads none. With `hands_on`, the
+    gradient of the output is also that of each input, or of those with these numbers, so that the backward pass
+    allocates none.
     """
 
     inputs: tuple[int, ...] = ()
-    output: bool = False
+    output: bool | tuple[int, ...] = False
     kept: tuple[Tensor, ...] = ()
     scratch: tuple[Tensor, ...] = ()
     backward: tuple[Tensor, ...] = ()

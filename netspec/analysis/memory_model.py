@@ -244,7 +244,8 @@ class _Schedule:
         """The names and bytes of the tensors that a node keeps for its backward pass."""
         memory = self.memory(node)
         values = [self.root[node.inputs[place]] for place in memory.inputs]
-        values += [self.root[node.path]] if memory.output else []
+        outputs = (0,) if memory.output is True else memory.output or ()
+        values += [self.root[node.values()[place][0]] for place in outputs]
         for value in dict.fromkeys(values):
             yield value, self.size(value)
         for number, tensor in enumerate(memory.kept):

@@ -27,14 +27,26 @@ class RuleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Attributes and input shapes for an op: the contract test tries them, and the op reference shows them."""
+    """Attributes and inputs for an op: the contract test tries them, and the op reference shows them.
+
+    An input is a shape, of floats, or a Tensor. The contract test fills integers with numbers from 1 to 3.
+    """
 
     attributes: Mapping[str, Any]
-    inputs: tuple[tuple[int, ...], ...]
+    inputs: tuple[tuple[int, ...] | Tensor, ...]
+
+    @property
+    def types(self) -> tuple[Tensor, ...]:
+        """The types of the inputs."""
+        return tuple([x if isinstance(x, Tensor) else Tensor(x) for x in self.inputs])
 
 
-def example(*inputs: tuple[int, ...], **attributes: Any) -> Example:
-    """Create an Example from input shapes and attributes."""
+def example(*inputs: tuple[int, ...] | Tensor, **attributes: Any) -> Example:
+    """Create an Example from inputs and attributes.
+
+    >>> example((2, 3), dim=1).types
+    (Tensor(shape=(2, 3), dtype='float32'),)
+    """
     return Example(attributes, inputs)
 
 

@@ -11,7 +11,7 @@ from netspec.errors import fail
 from netspec.expression import show
 from netspec.ops.attributes import takes
 from netspec.ops.base import Example, Merge, Op
-from netspec.types import Call, Code, Infix, Printed, Tensor
+from netspec.types import Call, Code, Infix, Printed
 
 FAMILIES = {
     "convolution": "Convolutions",
@@ -199,7 +199,7 @@ def reference(cls: type[Op]) -> Reference:
 
 def _work_out(cls: type[Op], example: Example) -> tuple[Worked, str]:
     op = cls.model_validate(dict(example.attributes))
-    inputs = tuple(Tensor(shape) for shape in example.inputs)
+    inputs = example.types
     result = op.infer(*inputs)
     outputs = result if isinstance(result, tuple) else (result,)
     parameters = sum(w.size for w in op.weights(*inputs) if w.kind == "parameter")

@@ -12,7 +12,7 @@ import pytest
 import netspec
 from netspec.analysis.memory_model import simulate_pass, size_of
 from netspec.graph.walk import live_nodes
-from netspec.ops.base import REGISTRY, Example
+from netspec.ops.base import REGISTRY, Example, is_float
 from netspec.types import Layer, Tensor
 from tests.support.lazy import lazy_imports
 
@@ -21,6 +21,7 @@ with lazy_imports():
     from torch import nn
 
     from tests.analysis.live_memory import LiveMemory, Loss
+    from tests.support.contract import flat
     from tests.support.printed import meaning
 
 # torch's own remark on what the examples with an even kernel and `padding: same` are there for.
@@ -52,19 +53,30 @@ def no_fast_path() -> Iterator[None]:
 
 
 def alone(name: str, example: Example) -> tuple[netspec.Graph, nn.Module, list[torch.Tensor]]:
-    """An op after linear layers, which hold their inputs and nothing else and make gradients flow."""
+    """An op after linear layers, which hold their inputs and nothing else and make gradients flow; with all outputs."""
     builder = netspec.Builder("alone")
-    inputs = [builder.input(f"x{n}", ["N", *shape[1:]]) for n, shape in enumerate(example.inputs)]
+    xs = batches(example)
+    inputs = [builder.input(f"x{n}", x.shape, x.dtype) for n, x in enumerate(xs)]
     before = [
-        builder.add("linear", x, name=f"before{n}", out_features=shape[-1])
-        for n, (x, shape) in enumerate(zip(inputs, example.inputs, strict=True))
+        builder.add("linear", value, name=f"before{n}", out_features=x.features) if is_float(x) else value
+        for n, (value, x) in enumerate(zip(inputs, xs, strict=True))
     ]
-    builder.output("y", builder.add(name, *before, name="op", **example.attributes))
+    builder.add(name, *before, name="op", **example.attributes)
+    for value, _ in builder.nodes[-1].values():
+        builder.output(value.replace(":", "_"), value)
     graph = builder.build()
     # The kernel of attention that a device takes is not that of the meta device, and it writes out what others do not.
     device = "cpu" if name == "multihead_attention" else "meta"
-    given = [torch.zeros((BATCH, *shape[1:]), device=device) for shape in example.inputs]
+    given = [torch.ones(x.shape, dtype=getattr(torch, x.dtype), device=device) for x in xs]
     return graph, netspec.compile(graph).to(device), given
+
+
+def batches(example: Example) -> list[Tensor]:
+    """The types of an example's inputs, with as many samples as BATCH on the axis that the first one has first."""
+    batch = example.types[0].shape[0]
+    first = [0 if x.shape[0] == batch or batch not in x.shape else x.shape.index(batch) for x in example.types]
+    sized = zip(example.types, first, strict=True)
+    return [Tensor((*x.shape[:axis], BATCH, *x.shape[axis + 1 :]), x.dtype) for x, axis in sized]
 
 
 def held(module: nn.Module, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -95,7 +107,7 @@ VIEWS = ["identity", "flatten", "permute", "transpose", "unflatten", "select", "
 def test_what_an_op_keeps_is_what_autograd_saves(name: str, example: Example) -> None:
     graph, module, inputs = alone(name, example)
     module.train()
-    values = [getattr(module, f"before{n}")(x) for n, x in enumerate(inputs)]
+    values = [getattr(module, f"before{n}", nn.Identity())(x) for n, x in enumerate(inputs)]
     names = {value.untyped_storage()._cdata: f"input {n}" for n, value in enumerate(values)}
     weights = {weight.untyped_storage()._cdata for weight in held(module, [])}
     saved: dict[int, Any] = {}
@@ -107,14 +119,15 @@ def test_what_an_op_keeps_is_what_autograd_saves(name: str, example: Example) ->
 
     described = graph["op"].op.torch(*graph.input_types(graph["op"]))
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        result = meaning(described, getattr(module, "op", None))(*values)
-    names.setdefault(result.untyped_storage()._cdata, "output")
+        results = flat(meaning(described, getattr(module, "op", None))(*values))
+    for number, result in enumerate(results):
+        names.setdefault(result.untyped_storage()._cdata, f"output {number}")
     theirs = sorted(names.get(key, f"{t.untyped_storage().nbytes()} bytes") for key, t in saved.items())
 
-    types = [Tensor((BATCH, *type.shape[1:]), type.dtype) for type in graph.input_types(graph["op"])]
-    said = graph["op"].op.memory(True, Tensor(tuple(result.shape)), *types)
+    said = graph["op"].op.memory(True, graph["op"].type, *graph.input_types(graph["op"]))
     assert said is not None
-    ours = {f"input {place}" for place in said.inputs} | ({"output"} if said.output else set())
+    outputs = (0,) if said.output is True else said.output or ()
+    ours = {f"input {place}" for place in said.inputs} | {f"output {place}" for place in outputs}
     kept = [f"{size_of(tensor)} bytes" for tensor in said.kept]
     assert sorted([*ours, *kept]) == theirs
     assert said.view == (name in VIEWS)
@@ -137,7 +150,7 @@ def test_peaks_of_one_op(name: str, example: Example) -> None:
     ours = simulate_pass(graph, "inference", batch=BATCH).peak
     theirs = inference(module, inputs)
     if name == "batch_norm":
-        channels = example.inputs[0][1]
+        channels = example.types[0].shape[1]
         assert theirs - ours == 2 * 4 * channels  # statistics that the meta device makes at inference too
     elif len(inputs) > 2:
         assert 0 <= ours - theirs <= 2 * 4 * BATCH * 3  # `f(a) + f(b) + f(c)` adds two before it makes the third
@@ -147,7 +160,7 @@ def test_peaks_of_one_op(name: str, example: Example) -> None:
     if (name, number) in PADS_APART | COPIES:
         assert ours <= theirs <= 1.5 * ours
     elif name == "multihead_attention" and len(inputs) > 2:
-        width = example.inputs[0][-1]
+        width = example.types[0].features
         assert 0 <= ours - theirs <= 4 * 3 * width**2  # the weights' gradients come after the most is held
     elif len(inputs) > 2:
         assert 0 <= ours - theirs <= 2 * 4 * BATCH * 3
@@ -155,7 +168,7 @@ def test_peaks_of_one_op(name: str, example: Example) -> None:
         assert ours == theirs
 
 
-def flat(graph: netspec.Graph, module: nn.Module, inputs: list[torch.Tensor]) -> int:
+def by_nodes(graph: netspec.Graph, module: nn.Module, inputs: list[torch.Tensor]) -> int:
     """The peak of an inference that runs node by node, and lets go of every value after its last use."""
     module.eval()
     last = {value: node.path for node in live_nodes(graph, "inference") for value in node.inputs}
@@ -186,7 +199,7 @@ def test_bundled_networks_to_the_byte(name: str) -> None:
     assert train.inputs == ours.inputs == sum(x.nbytes for x in inputs)
     # Weights for training only are none of inference's, and the module has them.
     unused = train.parameters + train.buffers - ours.parameters - ours.buffers
-    flat_peak = flat(net.graph, module, inputs) - unused
+    flat_peak = by_nodes(net.graph, module, inputs) - unused
     normed = max((m.num_features for m in module.modules() if isinstance(m, nn.BatchNorm2d)), default=0)
     assert 0 <= flat_peak - ours.peak <= 2 * 4 * normed  # statistics that the meta device makes
     # Eager also holds what enters a block until it returns: more than ours, and never much more.

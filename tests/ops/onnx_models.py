@@ -18,6 +18,8 @@ from netspec.backends.onnx.lower import lower
 from netspec.backends.onnx.write import model_of, write_model
 from netspec.dims import Dim, substitute, symbol
 from netspec.types import Layer, Tensor
+from tests.support.contract import flat
+from tests.support.contract import random as positive
 from tests.support.printed import made as module
 from tests.support.printed import meaning, state
 
@@ -45,8 +47,7 @@ class ByTorch:
 
     def __call__(self, *values: torch.Tensor) -> tuple[Array, ...]:
         with torch.no_grad():
-            found = self.function(*values)
-        return tuple(y.detach().numpy() for y in (found if isinstance(found, tuple) else (found,)))
+            return tuple([y.detach().numpy() for y in flat(self.function(*values))])
 
 
 def by_torch(op: Any, xs: tuple[Tensor, ...]) -> ByTorch:
@@ -143,13 +144,19 @@ def same(found: list[Array], expected: tuple[Array, ...]) -> None:
 
 
 def random(xs: tuple[Tensor, ...]) -> list[torch.Tensor]:
-    """Values of both signs."""
-    made: list[torch.Tensor] = []
+    """Values of both signs, integers too."""
+    values: list[torch.Tensor] = []
     for x in xs:
         dtype = getattr(torch, x.dtype)
         wide = torch.randn(x.shape, dtype=torch.float64) * 3
-        made.append(wide > 0 if dtype == torch.bool else wide.to(dtype))
-    return made
+        values.append(wide > 0 if dtype == torch.bool else wide.to(dtype))
+    return values
+
+
+def taken(xs: tuple[Tensor, ...]) -> list[torch.Tensor]:
+    """Values that every op takes: floats of both signs, integers from 1 to 3, which are indices, labels or lengths."""
+    counts = positive(xs)
+    return [value if x.dtype.startswith("float") else n for x, value, n in zip(xs, random(xs), counts, strict=True)]
 
 
 def opened(x: Tensor) -> Tensor:

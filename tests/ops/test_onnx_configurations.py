@@ -21,7 +21,18 @@ with lazy_imports():
     import torch
 
     from netspec.backends.onnx.lower import lower
-    from tests.ops.onnx_models import by_torch, check, expressible, graph_of, model_for, opened, random, runtime, same
+    from tests.ops.onnx_models import (
+        by_torch,
+        check,
+        expressible,
+        graph_of,
+        model_for,
+        opened,
+        random,
+        runtime,
+        same,
+        taken,
+    )
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"
@@ -179,7 +190,7 @@ def configurations(name: str) -> Iterator[tuple[Any, tuple[Tensor, ...]]]:
 
 def holds(op: Any, xs: tuple[Tensor, ...], opset: int, folder: Path) -> bool:
     """Whether ONNX can say it; then it is what torch does, also where the model does not know the sizes."""
-    graph, right, values = graph_of(op, xs), by_torch(op, xs), random(xs)
+    graph, right, values = graph_of(op, xs), by_torch(op, xs), taken(xs)
     if not expressible(graph):
         return False
     try:
@@ -188,7 +199,7 @@ def holds(op: Any, xs: tuple[Tensor, ...], opset: int, folder: Path) -> bool:
         # Torch takes no variance of one value.
         assert op.opname in ("batch_norm", "group_norm")
         return False
-    if not all(np.isfinite(y).all() for y in expected):
+    if not all(np.isfinite(y).all() for y in expected if y.dtype.kind == "f"):
         # A dilated window may miss a small map: its largest is -inf for torch, and the lowest float for others.
         assert op.opname == "max_pool2d"
         return False

@@ -13,9 +13,10 @@ import pytest
 from netspec.dims import symbol
 from netspec.errors import choices
 from netspec.ops.attributes import literal_words, make_op, takes
-from netspec.ops.base import REGISTRY, Op, RuleError
+from netspec.ops.base import REGISTRY, Op, RuleError, is_float
 from netspec.ops.equal import UnequalShapes
 from netspec.types import Layer, Reach, Tensor, Weight, Window
+from tests.support.contract import infer, random, type_of, written
 from tests.support.contract import named_op as op
 from tests.support.lazy import lazy_imports
 
@@ -191,17 +192,25 @@ def test_integers_are_refused_where_weights_are_floats(name: str) -> None:
         assert torchs(made, shape, dtype=dtype) is None
 
 
-@pytest.mark.parametrize("name", list(REGISTRY))
+READ_FLOATS = [name for name, cls in REGISTRY.items() if any(map(is_float, cls.examples[-1].types))]
+
+
+@pytest.mark.parametrize("name", READ_FLOATS)
 def test_every_precision_is_kept(name: str) -> None:
+    """The floats of all outputs are those of the inputs; integers and booleans stay as torch has them."""
     for example in REGISTRY[name].examples:
         made = op(name, **example.attributes)
         for dtype in ("float64", "bfloat16"):
-            found = ours(made, *example.inputs, dtype=dtype)
-            assert not isinstance(found, RuleError)
-            assert found.dtype == dtype
-    theirs = torchs(made, *example.inputs, dtype="float64")
-    assert theirs is not None
-    assert theirs.dtype == torch.float64
+            outputs = infer(made, as_wide(example.types, dtype))
+            assert {y.dtype for y in outputs if is_float(y)} <= {dtype}
+    xs = as_wide(example.types, "float64")
+    theirs = written(made, xs, dtype=torch.float64)(*random(xs))
+    assert tuple(map(type_of, theirs)) == infer(made, xs)
+
+
+def as_wide(xs: tuple[Tensor, ...], dtype: str) -> tuple[Tensor, ...]:
+    """Types with another dtype for floats."""
+    return tuple([Tensor(x.shape, dtype) if is_float(x) else x for x in xs])
 
 
 # Axes.
@@ -601,7 +610,7 @@ def test_principals_and_families() -> None:
 def test_defaults_are_those_of_torchs_signature(name: str) -> None:
     cls = REGISTRY[name]
     example = cls.examples[0]
-    form = op(name, **example.attributes).torch(*map(Tensor, example.inputs))
+    form = op(name, **example.attributes).torch(*example.types)
     if not isinstance(form, Layer) or form.inside:
         return
     theirs = inspect.signature(getattr(nn, form.target.removeprefix("nn."))).parameters

@@ -12,7 +12,7 @@ from netspec.dims import symbol
 from netspec.ops.attributes import make_op
 from netspec.ops.base import REGISTRY, Elementwise, Merge, Op, Rearranging, RuleError
 from netspec.types import Tensor
-from tests.support.contract import infer, inferred, written
+from tests.support.contract import infer, inferred, random, written
 from tests.support.lazy import lazy_imports
 
 with lazy_imports():
@@ -30,9 +30,9 @@ VALUES: list[Any] = [*ONES, *map(list, AXES), [3], [3, 1], [1, 3], [1, 2], [2, 1
 def variants(cls: type[Op]) -> Iterator[tuple[Op, tuple[Tensor, ...]]]:
     """An op as in its examples and with one or two attributes changed, on inputs of three samples."""
     for sample in cls.examples:
-        shapes = tuple([(BATCH, *shape[1:]) for shape in sample.inputs])
-        for xs in {shapes, *[(shape,) * len(shapes) for shape in [(BATCH, 4, 5), (BATCH, 3), (BATCH,)]]}:
-            types = tuple(map(Tensor, xs))
+        own = tuple([(BATCH, *x.shape[1:]) for x in sample.types])
+        for shapes in {own, *[(shape,) * len(own) for shape in [(BATCH, 4, 5), (BATCH, 3), (BATCH,)]]}:
+            types = tuple([Tensor(shape, x.dtype) for shape, x in zip(shapes, sample.types, strict=True)])
             for attributes in changed(cls, dict(sample.attributes)):
                 op, _ = make_op(cls, attributes)
                 if op is not None and not isinstance(inferred(op, types), RuleError):
@@ -53,11 +53,11 @@ def meet(op: Op, xs: tuple[Tensor, ...]) -> bool:
     """Whether torch gives the samples other values together than one by one."""
     torch.manual_seed(0)
     function = written(op, xs, dtype=torch.float64)
-    values = [torch.randn(x.shape, dtype=torch.float64) for x in xs]
-    together = all_of(function(*values))
+    values = of_both_signs(xs)
+    together = function(*values)
     for n in range(BATCH):
         try:
-            alone = all_of(function(*[value[n : n + 1] for value in values]))
+            alone = function(*[value[n : n + 1] for value in values])
         except ValueError:
             # Torch takes no variance of one value.
             return not op.per_sample(*xs)
@@ -73,19 +73,21 @@ def meet(op: Op, xs: tuple[Tensor, ...]) -> bool:
 
 def does_nothing(op: Op, xs: tuple[Tensor, ...]) -> bool:
     """Whether an op leaves its input as it is: an axis made one, all of an axis taken."""
-    values = [torch.randn(x.shape) for x in xs]
-    return torch.equal(all_of(written(op, xs)(*values))[0], values[0])
+    values = of_both_signs(xs)
+    return torch.equal(written(op, xs, dtype=torch.float64)(*values)[0], values[0])
 
 
-def all_of(values: Any) -> tuple[torch.Tensor, ...]:
-    return values if isinstance(values, tuple) else (values,)
+def of_both_signs(xs: tuple[Tensor, ...]) -> list[torch.Tensor]:
+    """Random inputs whose floats are positive and negative."""
+    values = random(xs, dtype=torch.float64)
+    return [torch.randn_like(value) if value.is_floating_point() else value for value in values]
 
 
 @pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in REGISTRY.items()])
 def test_an_op_says_whether_samples_meet(cls: type[Op]) -> None:
     tried = 0
     for op, xs in variants(cls):
-        opened = tuple([Tensor((symbol("N"), *x.shape[1:])) for x in xs])
+        opened = tuple([Tensor((symbol("N"), *x.shape[1:]), x.dtype) for x in xs])
         try:
             infer(op, opened)
         except RuleError:

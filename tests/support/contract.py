@@ -35,7 +35,7 @@ class Case:
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
-        return tuple(Tensor(shape) for shape in self.example.inputs)
+        return self.example.types
 
     @property
     def outputs(self) -> tuple[Tensor, ...]:
@@ -82,15 +82,37 @@ each_op = pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, c
 # Torch's side of it.
 
 
-def written(op: Any, xs: tuple[Tensor, ...], **to: Any) -> Callable[..., torch.Tensor]:
-    """The callable that `op.torch` describes; `to` are arguments for the module's `to`, such as a dtype."""
+def written(op: Any, xs: tuple[Tensor, ...], **to: Any) -> Callable[..., tuple[torch.Tensor, ...]]:
+    """The function that `op.torch` describes, of the inputs: it returns all outputs, also of an op with one.
+
+    `to` are arguments for the module's `to`, such as a dtype.
+    """
     form = op.torch(*xs)
-    return meaning(form, module(form).to(**to) if isinstance(form, Layer) else None)
+    function = meaning(form, module(form).to(**to) if isinstance(form, Layer) else None)
+    return lambda *values: flat(function(*values))
 
 
-def random(xs: tuple[Tensor, ...], **kind: Any) -> list[torch.Tensor]:
-    """Inputs between 0.1 and 1: positive, so that no activation is flat there."""
-    return [torch.empty(x.shape, **kind).uniform_(0.1, 1.0) for x in xs]
+def flat(outputs: Any) -> tuple[torch.Tensor, ...]:
+    """The tensors of an output of torch, which may be nested, as `output, (h_n, c_n)` is."""
+    if isinstance(outputs, torch.Tensor):
+        return (outputs,)
+    return tuple([tensor for part in outputs for tensor in flat(part)])
+
+
+def random(xs: tuple[Tensor, ...], *, dtype: torch.dtype | None = None, device: str = "cpu") -> list[torch.Tensor]:
+    """Inputs: floats between 0.1 and 1, positive, so that no activation is flat there; integers from 1 to 3; booleans.
+
+    `dtype` is another one for the floats.
+    """
+    return [random_tensor(x, dtype or torch.float32, device) for x in xs]
+
+
+def random_tensor(x: Tensor, floats: torch.dtype, device: str) -> torch.Tensor:
+    kind = getattr(torch, x.dtype)
+    if kind.is_floating_point:
+        return torch.empty(x.shape, dtype=floats if x.dtype == "float32" else kind, device=device).uniform_(0.1, 1.0)
+    first, last = (0, 1) if kind is torch.bool else (1, 3)
+    return torch.randint(first, last + 1, x.shape, device=device).to(kind)
 
 
 def type_of(value: torch.Tensor) -> Tensor:
@@ -100,5 +122,4 @@ def type_of(value: torch.Tensor) -> Tensor:
 
 def run(op: Any, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The types of torch's outputs."""
-    outputs = written(op, xs)(*random(xs))
-    return tuple(type_of(y) for y in (outputs if isinstance(outputs, tuple) else (outputs,)))
+    return tuple(type_of(y) for y in written(op, xs)(*random(xs)))

@@ -12,7 +12,7 @@ from netspec.graph.model import Node
 from netspec.graph.rebuild import Editor, rebuild
 from netspec.ops.attributes import make_op
 from netspec.ops.base import REGISTRY, Example, Op
-from netspec.types import Layer, Tensor
+from netspec.types import Layer
 from tests.support.lazy import lazy_imports
 from tests.support.round_trip import round_trip
 
@@ -21,6 +21,7 @@ with lazy_imports():
 
     from netspec.backends.onnx.export import export
     from netspec.backends.pytorch.runtime.prove import prove_module
+    from tests.support.contract import random
     from tests.support.interpret import assert_means, example_inputs, outputs_of, randomize
     from tests.support.printed import made, meaning
 
@@ -273,8 +274,7 @@ def test_the_expression_is_the_module(cls: type[Op], example: Example, train: bo
     """What an op says of itself with another's weights is what it is with its own."""
     op, _ = make_op(cls, dict(example.attributes))
     assert op is not None
-    types = [Tensor(shape) for shape in example.inputs]
-    code, printed = op.borrowed(*types), op.torch(*types)
+    code, printed = op.borrowed(*example.types), op.torch(*example.types)
     assert isinstance(printed, Layer)
     if code is None:
         assert example.attributes == {"momentum": None}
@@ -282,7 +282,7 @@ def test_the_expression_is_the_module(cls: type[Op], example: Example, train: bo
     layers = [made(printed).train(train) for _ in range(2)]
     randomize(layers[0])
     layers[1].load_state_dict(layers[0].state_dict())
-    values = [torch.randn(shape) for shape in example.inputs]
+    values = random(example.types)
     torch.testing.assert_close(meaning(code, layers[0])(*values), layers[1](*values))
     for name, tensor in layers[0].state_dict().items():
         # The module counts batches, which nothing but a mean of all of them reads.
