@@ -1,0 +1,55 @@
+"""Bundled networks that torchvision has, too, against its modules with the same weights.
+
+A network is a line of `PEERS`; `tests/specs/against.py` has what a line may hold, and what is compared.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.specs.against import (
+    Pair,
+    Peer,
+    assert_equal_in_evaluation,
+    assert_equal_in_onnx_runtime,
+    assert_equal_in_training,
+    assert_equal_totals,
+    meet,
+)
+
+# GoogLeNet has the arguments without which its constructor initialises slowly, or its module changes images.
+GOOGLENET = {"init_weights": False, "transform_input": False}
+
+PEERS = [
+    Peer("resnet18", "resnet18"),
+    Peer("resnet50", "resnet50", params={"stride_in_3x3": True}, small=(96, 64)),
+    Peer("alexnet_owt", "alexnet"),
+    Peer("googlenet_bn", "googlenet", GOOGLENET, outputs=("logits", "aux_logits1", "aux_logits2"), small=(64, 96)),
+]
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module", params=PEERS, ids=lambda peer: peer.name)
+def pair(request: pytest.FixtureRequest) -> Pair:
+    return meet(request.param)
+
+
+def test_the_state_dict_fits_as_it_is_and_gives_the_same_numbers(pair: Pair) -> None:
+    assert_equal_in_evaluation(pair)
+
+
+def test_training_gives_the_same_numbers_and_statistics(pair: Pair) -> None:
+    if pair.peer.training:
+        pytest.skip(pair.peer.training)
+    assert_equal_in_training(pair)
+
+
+def test_parameters_and_multiply_accumulates_are_equal(pair: Pair) -> None:
+    assert_equal_totals(pair)
+
+
+def test_onnx_runtime_gives_the_same_numbers(pair: Pair, tmp_path: Path) -> None:
+    assert_equal_in_onnx_runtime(pair, tmp_path / "m.onnx")
