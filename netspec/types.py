@@ -65,8 +65,22 @@ class Tensor:
         return shape_text(f"({d})" if " " in str(d) else d for d in self.shape)
 
 
-DATA: Dim = symbol("Data")
-"""A size that depends on the data, in the type that a rule returns; a graph names a symbol after the node for it."""
+MOST_DATA_SIZES = 4
+"""The number of sizes that depend on the data that an op may have."""
+
+
+def data_size(number: int = 0) -> Dim:
+    """A size that depends on the data, in the types that a rule returns; an op with several of them numbers them.
+
+    A graph has symbols for them that are named after the node.
+    """
+    if not 0 <= number < MOST_DATA_SIZES:
+        raise ValueError(f"an op has up to {MOST_DATA_SIZES} sizes that depend on the data, numbered from 0")
+    return symbol(f"Data_{number}" if number else "Data")
+
+
+DATA: Dim = data_size()
+"""The only size of an op that depends on the data."""
 
 
 @dataclass(frozen=True, slots=True)

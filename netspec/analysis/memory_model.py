@@ -108,7 +108,7 @@ def _sizes(graph: Graph, batch: int, at: Mapping[str, int]) -> dict[str, int]:
     """The size of every symbol. Raises NetspecError NS305 if one is open, or the error of an op that refuses a size."""
     sizes = {**graph.nominal, **at, **_batch_sizes(graph, batch)}
     of_inputs = symbols([d for i in graph.inputs for d in i.type.shape])
-    of_data = symbols([d for type in graph.types.values() for d in type.shape]) - of_inputs
+    of_data = graph.symbols - of_inputs - sizes.keys()
     if of_data:
         names = ", ".join(sorted(of_data))
         fail("NS305", f"memory follows from sizes, and only the data tell {names} of `{graph.name}`")

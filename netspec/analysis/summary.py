@@ -13,7 +13,7 @@ from netspec.analysis.field import Field, ReceptiveField
 from netspec.analysis.field_propagation import propagate_fields
 from netspec.analysis.graph_of import HasGraph, graph_of
 from netspec.analysis.scope_label import MINOR, scope_label
-from netspec.dims import Dim, Symbolic, symbols
+from netspec.dims import Dim, Symbolic
 from netspec.gc_pause import gc_paused
 from netspec.graph.infer import check_sizes
 from netspec.graph.model import Graph, Mode, Node, Scope
@@ -87,7 +87,7 @@ def summary(network: Graph | HasGraph, mode: Mode = "inference", at: Mapping[str
     graph = graph_of(network)
     if mode not in ("inference", "train"):
         raise ValueError(f'the mode is "inference" or "train", not {mode!r}')
-    unknown = (at or {}).keys() - _input_symbols(graph)
+    unknown = (at or {}).keys() - graph.symbols
     if unknown:
         raise ValueError(f"`{graph.name}` has no symbolic size {', '.join(sorted(unknown))}")
     with gc_paused():
@@ -100,12 +100,12 @@ def _summary(graph: Graph, mode: Mode, at: Mapping[str, int]) -> Summary:
     nodes = live_nodes(graph, mode)
     held = costs(graph, at=at)
     live = held if len(nodes) == len(graph.nodes) else costs(graph, nodes, at)
-    outputs, of_inputs = outputs_of(graph, mode), _input_symbols(graph)
+    outputs = outputs_of(graph, mode)
     return Summary(
         network=graph.name,
         inputs={i.name: i.type.shape for i in graph.inputs},
         outputs={o.name: graph.types[o.value].shape for o in graph.outputs if o.value in outputs},
-        at={name: size for name, size in {**graph.nominal, **at}.items() if name in of_inputs},
+        at={name: size for name, size in {**graph.nominal, **at}.items() if name in graph.symbols},
         complete=all(cost.macs is not None for cost in live.values()),
         totals=Totals(
             parameters=sum([cost.parameters for cost in live.values()]),
@@ -147,10 +147,6 @@ def _public_fields(
         return {name: field.public() for name, field in by_input.items()}
     (field,) = by_input.values()
     return field.public()
-
-
-def _input_symbols(graph: Graph) -> set[str]:
-    return symbols([dim for i in graph.inputs for dim in i.type.shape])
 
 
 # The table.

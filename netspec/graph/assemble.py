@@ -27,10 +27,12 @@ from netspec.naming import (
 from netspec.ops.base import Op
 from netspec.preprocess import Preprocess
 from netspec.source import Span
-from netspec.types import DATA, Filling, Tensor
+from netspec.types import MOST_DATA_SIZES, Filling, Tensor, data_size
 
 Checkpoint = tuple[int, int]
 """The numbers of nodes and scopes at a point of the construction."""
+
+_DATA_SIZES = frozenset([data_size(number) for number in range(MOST_DATA_SIZES)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,7 @@ class Assembler:
         types = self._infer(op, input_types)
         if weights_of and weights_of != path:
             weights_of = self._owner(weights_of, path, op, input_types, span)
-        if any(DATA in type.shape for type in types):
+        if not _DATA_SIZES.isdisjoint([size for type in types for size in type.shape]):
             types = self._sized_by_data(path, types)
         node = Node(path, op, inputs, types, weights_of or path, scope, span, written, when, init)
         self.nodes.append(node)
@@ -298,15 +300,19 @@ class Assembler:
         return owner.path
 
     def _sized_by_data(self, path: str, types: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The types with a new symbol for the size that depends on the data; it is named after the node's path."""
-        base = name = class_name(path.replace(".", "_"))
+        """The types with new symbols for the sizes that depend on the data, which are named after the node's path."""
+        base = class_name(path.replace(".", "_"))
         taken = symbols([size for type in self.types.values() for size in type.shape])
-        number = 1
-        while name in taken or not is_symbol(name):
-            number += 1
-            name = f"{base if is_symbol(base) else 'Size'}_{number}"
+        names: dict[str, Dim] = {}
+        for size in sorted(_DATA_SIZES.intersection([size for type in types for size in type.shape]), key=str):
+            name, number = base, 1
+            while name in taken or not is_symbol(name):
+                number += 1
+                name = f"{base if is_symbol(base) else 'Size'}_{number}"
+            taken.add(name)
+            names[str(size)] = symbol(name)
         self.last_sized_by_data = len(self.nodes)
-        return tuple([self._interned(type.at({"Data": symbol(name)})) for type in types])
+        return tuple([self._interned(type.at(names)) for type in types])
 
     def _interned(self, type: Tensor) -> Tensor:
         """The one object for all types equal to this, so that equality is identity."""

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from netspec.dims import symbols
 from netspec.errors import closest
 from netspec.expression import Expression
 from netspec.graph.canonical import graph_hash
 from netspec.graph.dag import NOTHING, Dag, Input, Mode, Node, Output
 from netspec.graph.text import graph_text
+from netspec.ops.base import Op
 from netspec.source import Span
-from netspec.types import Tensor, Weight
+from netspec.types import Tensor, Weight, data_size
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -118,11 +120,19 @@ class Graph(Dag):
 
     @cached_property
     def nominal(self) -> Mapping[str, int]:
-        """The sizes of symbols for totals: a batch of 1, and the inputs' nominal sizes."""
+        """The sizes of symbols for totals: a batch of 1, and the nominal sizes of the inputs and of the ops."""
         sizes = {"N": 1}
         for i in self.inputs:
             sizes.update(i.nominal)
+        for node in self.nodes:
+            if type(node.op).nominal is not Op.nominal:
+                sizes.update(_nominal_sizes(node, self.input_types(node)))
         return sizes
+
+    @cached_property
+    def symbols(self) -> frozenset[str]:
+        """The names of all symbolic sizes of inputs and values."""
+        return frozenset(symbols([size for type in self.types.values() for size in type.shape]))
 
     def __getitem__(self, path: str) -> Node:
         """The node at a path. Raises KeyError with a hint at a similar path."""
@@ -181,3 +191,16 @@ class Graph(Dag):
 
     def __repr__(self) -> str:
         return f"Graph({self.name!r}, {len(self):,} nodes)"
+
+
+def _nominal_sizes(node: Node, inputs: tuple[Tensor, ...]) -> dict[str, int]:
+    """The nominal sizes that an op says of its sizes that depend on the data, by the graph's symbols for them."""
+    inferred = node.op.infer(*inputs)
+    rule_types = inferred if isinstance(inferred, tuple) else (inferred,)
+    nominal = {data_size(number): size for number, size in enumerate(node.op.nominal(*inputs))}
+    return {
+        str(symbol): nominal[size]
+        for rule_type, type in zip(rule_types, node.types, strict=True)
+        for size, symbol in zip(rule_type.shape, type.shape, strict=True)
+        if size in nominal
+    }

@@ -152,6 +152,13 @@ class Op(BaseModel):
         """
         return False
 
+    def nominal(self, *args: Any, **kwargs: Any) -> tuple[int, ...]:
+        """The nominal sizes of `data_size(0)`, `data_size(1)`, ..., the sizes of the outputs that depend on the data.
+
+        Totals and memory are told at these, such as at 300 proposals; without them they are unknown.
+        """
+        return ()
+
     def memory(self, train: bool, *args: Any, **kwargs: Any) -> Memory | None:
         """The memory besides the inputs and the output, from the first output's and the inputs' types; None: unknown.
 

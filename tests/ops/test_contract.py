@@ -12,8 +12,21 @@ import pytest
 from netspec.dims import Dim, substitute, symbol
 from netspec.ops.attributes import make_op, takes
 from netspec.ops.base import REGISTRY, Merge, Op, RuleError
-from netspec.types import Layer, Reach, Tensor, Upsampling, Window
-from tests.support.contract import Case, each_case, each_op, infer, inferred, op_of, random, run, type_of, written
+from netspec.types import DATA, Layer, Reach, Tensor, Upsampling, Window
+from tests.support.choose import WRONG
+from tests.support.contract import (
+    Case,
+    data_sizes,
+    each_case,
+    each_op,
+    infer,
+    inferred,
+    op_of,
+    random,
+    run,
+    type_of,
+    written,
+)
 from tests.support.lazy import lazy_imports
 
 with lazy_imports():
@@ -43,7 +56,13 @@ def test_every_op_has_examples(cls: type[Op]) -> None:
 
 @each_case
 def test_shape_and_dtype_are_torchs(case: Case) -> None:
-    assert case.outputs == run(case.op, case.inputs)
+    assert data_sizes(case.outputs, run(case.op, case.inputs)) is not None
+
+
+@pytest.mark.parametrize("cls", WRONG)
+def test_an_op_that_says_other_shapes_breaks_it(cls: type[Op]) -> None:
+    with pytest.raises(AssertionError):
+        test_shape_and_dtype_are_torchs(Case(cls(), cls.examples[0]))
 
 
 @each_case
@@ -78,7 +97,9 @@ def settings(built: Any) -> dict[str, Any]:
 
 @each_case
 def test_macs_are_those_that_torch_counts(case: Case) -> None:
-    assert case.op.macs(*case.outputs[:1], *case.inputs) == count_macs(case.op, case.inputs)
+    sizes = data_sizes(case.outputs, run(case.op, case.inputs))
+    assert sizes is not None
+    assert substitute(case.op.macs(*case.outputs[:1], *case.inputs), sizes) == count_macs(case.op, case.inputs)
 
 
 Table = dict[tuple[int, ...], list[torch.Tensor]]
@@ -98,12 +119,17 @@ def seen(case: Case) -> tuple[list[Table], tuple[torch.Tensor, ...]]:
         before = function(*values)
         tables = [
             {
-                position: [y != x for y, x in zip(function(*changed(values, number, position)), before, strict=True)]
+                position: list(map(difference, function(*changed(values, number, position)), before))
                 for position in itertools.product(*(range(size) for size in value.shape[2:]))
             }
             for number, value in enumerate(values)
         ]
     return tables, before
+
+
+def difference(y: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+    """Which elements differ; all, where even the sizes do."""
+    return y != before if y.shape == before.shape else torch.ones_like(before, dtype=torch.bool)
 
 
 def changed(values: list[torch.Tensor], number: int, position: tuple[int, ...]) -> list[torch.Tensor]:
@@ -248,9 +274,9 @@ def test_inputs_that_do_not_fit_are_refused(case: Case) -> None:
             assert not ys.at or ys.at in type(case.op).model_fields
             refused += 1
             continue
-        assert ys == run(case.op, xs)
+        assert data_sizes(ys, run(case.op, xs)) is not None
         assert all(weight.size for weight in case.op.weights(*xs))
-        assert case.op.macs(ys[0], *xs) >= 0
+        assert substitute(case.op.macs(ys[0], *xs), {str(DATA): 1}) >= 0
         assert isinstance(case.op.window(*xs), Window | Upsampling | Reach)
     picky = case.op.family not in ("activation", "regularization") and case.op.opname != "identity"
     assert refused or not picky

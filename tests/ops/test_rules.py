@@ -16,7 +16,7 @@ from netspec.ops.attributes import literal_words, make_op, takes
 from netspec.ops.base import REGISTRY, Op, RuleError, is_float
 from netspec.ops.equal import UnequalShapes
 from netspec.types import Layer, Reach, Tensor, Weight, Window
-from tests.support.contract import infer, random, type_of, written
+from tests.support.contract import data_sizes, infer, random, type_of, written
 from tests.support.contract import named_op as op
 from tests.support.lazy import lazy_imports
 
@@ -205,7 +205,7 @@ def test_every_precision_is_kept(name: str) -> None:
             assert {y.dtype for y in outputs if is_float(y)} <= {dtype}
     xs = as_wide(example.types, "float64")
     theirs = written(made, xs, dtype=torch.float64)(*random(xs))
-    assert tuple(map(type_of, theirs)) == infer(made, xs)
+    assert data_sizes(infer(made, xs), tuple(map(type_of, theirs))) is not None
 
 
 def as_wide(xs: tuple[Tensor, ...], dtype: str) -> tuple[Tensor, ...]:

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+from netspec.dims import Dim
 from netspec.ops.attributes import make_op
 from netspec.ops.base import REGISTRY, Example, Op, RuleError
-from netspec.types import Layer, Tensor
+from netspec.types import MOST_DATA_SIZES, Layer, Tensor, data_size
+from tests.support.choose import Choose
 from tests.support.lazy import lazy_imports
 
 with lazy_imports():
@@ -68,9 +70,21 @@ def inferred(op: Any, xs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | RuleError:
         return error
 
 
+def data_sizes(types: tuple[Tensor, ...], actual: tuple[Tensor, ...]) -> dict[str, Dim] | None:
+    """The sizes that depend on the data, by symbol, if that makes the types the actual ones; else None."""
+    symbolic = {size for type in types for size in type.shape} & {data_size(n) for n in range(MOST_DATA_SIZES)}
+    sizes = {
+        str(size): real
+        for type, found in zip(types, actual, strict=False)
+        for size, real in zip(type.shape, found.shape, strict=False)
+        if size in symbolic
+    }
+    return sizes if tuple([type.at(sizes) for type in types]) == actual else None
+
+
 def every_case() -> Iterator[Any]:
-    """Parametrise a test by every example of every op."""
-    for name, cls in REGISTRY.items():
+    """Parametrise a test by every example of every op, and of one that netspec has not."""
+    for name, cls in [*REGISTRY.items(), ("choose", Choose)]:
         for number, sample in enumerate(cls.examples, start=1):
             yield pytest.param(Case(op_of(cls, sample.attributes), sample), id=f"{name}-{number}")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from netspec.analysis.cost import Cost, costs, total_macs
 from netspec.analysis.diff.model import EndPair, GraphDiff, NodePair, Status, minus
-from netspec.dims import Dim, symbols
+from netspec.dims import Dim
 from netspec.graph.model import Graph, Node
 from netspec.graph.walk import live_nodes
 from netspec.report import HIDDEN, TypedReport
@@ -94,14 +94,13 @@ class DiffFigures(TypedReport):
 
 def side_figures(graph: Graph) -> SideFigures:
     """The figures of one of the two networks."""
-    of_inputs = symbols([dim for i in graph.inputs for dim in i.type.shape])
     by_path = costs(graph)
     totals = _cost_totals(by_path.values())
     return SideFigures(
         network=graph.name,
         title=graph.title,
         hash=graph.hash(),
-        at={name: size for name, size in graph.nominal.items() if name in of_inputs},
+        at={name: size for name, size in graph.nominal.items() if name in graph.symbols},
         nodes=len(graph),
         parameters=totals.parameters,
         macs=totals.macs,

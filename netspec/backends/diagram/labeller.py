@@ -21,7 +21,6 @@ from netspec.backends.diagram.copy_texts import differing, shapes_across, which
 from netspec.backends.diagram.picture import Box, BoxKind, Cluster
 from netspec.backends.diagram.placement import ClusterPlan, Placement, Unit
 from netspec.backends.diagram.residual import is_residual
-from netspec.dims import symbols
 from netspec.graph.model import Graph, Node, Scope
 from netspec.graph.paths import is_below
 from netspec.types import Tensor
@@ -40,8 +39,7 @@ class Labeller:
 
     def totals(self, nodes: Collection[Node]) -> str:
         """The line below the title: parameters and MACs."""
-        used = symbols([dim for i in self.graph.inputs for dim in i.type.shape])
-        sizes = [(name, size) for name, size in self.graph.nominal.items() if name in used]
+        sizes = [(name, size) for name, size in self.graph.nominal.items() if name in self.graph.symbols]
         return totals_text(self._costs_of(nodes), sizes)
 
     def _costs_of(self, nodes: Collection[Node]) -> list[Cost]:

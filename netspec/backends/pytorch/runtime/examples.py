@@ -21,12 +21,14 @@ def sizes_for(graph: Graph) -> dict[str, int]:
     Raises NetspecError, at the node that refuses its input, where no candidate works.
     """
     names = sorted(symbols([d for i in graph.inputs for d in i.type.shape]))
+    # Sizes that depend on the data are those that the run gives, not the nominal ones.
+    nominal = {name: graph.nominal[name] for name in names if name in graph.nominal}
     for samples, size in _SAMPLES_AND_SIZES:
-        sizes = {**dict.fromkeys(names, size), **graph.nominal, "N": samples}
+        sizes = {**dict.fromkeys(names, size), **nominal, "N": samples}
         if refused_at(graph, sizes) is None:
             return sizes
     samples, size = _SAMPLES_AND_SIZES[0]
-    sizes = {**dict.fromkeys(names, size), **graph.nominal, "N": samples}
+    sizes = {**dict.fromkeys(names, size), **nominal, "N": samples}
     check_sizes(graph, sizes, "sizes that were tried: ")
     return sizes
 

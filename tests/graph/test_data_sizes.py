@@ -1,0 +1,30 @@
+"""Sizes that only the data tell: a graph has a symbol for each, and reports tell totals at what an op says of them."""
+
+from __future__ import annotations
+
+import netspec
+from tests.support.choose import Choose
+from tests.support.lazy import lazy_imports
+
+with lazy_imports():
+    from netspec.backends.pytorch.runtime.prove import prove_module
+
+
+def test_nominal_sizes_stand_in_reports() -> None:
+    """By the symbols that the graph has for them; a proof runs on those that the data give."""
+    b = netspec.Builder("chosen")
+    x = b.input("image", ["N", 3, 4])
+    b.output(
+        "y", b.add("linear", b.add(Choose(), x, b.input("labels", ["N"], dtype="int64"), name="choose"), out_features=5)
+    )
+    b.output("others", "choose:others")
+    graph = b.build()
+    assert [str(type) for type in graph["choose"].types] == ["Choose x 3 x 4", "Choose", "Choose_2"]
+    summary = netspec.summary(graph)
+    assert summary.at == {"N": 1, "Choose": 2, "Choose_2": 5}
+    assert summary.totals.macs == 2 * 3 * 4 * 5
+    assert "at N = 1, Choose = 2, Choose_2 = 5" in str(summary)
+    # While the linear layer runs: its weights, the inputs, what is chosen, the numbers of the others, its output.
+    held = [4 * 25, 4 * 12 + 8, 4 * 2 * 12, 8 * 5, 4 * 2 * 3 * 5]
+    assert netspec.memory(graph).totals.peak == sum(held)
+    assert "proved Chosen" in prove_module(graph, netspec.to_source(graph))
