@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -170,11 +171,33 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Helper:
+    """A function or class that stands once at the top of generated source, however many ops use it.
+
+    `source` defines it, formatted as `ruff format` does at 88 columns. It may read `torch`, `nn`, `Tensor` and `math`;
+    `imports` are the other modules that it reads, such as `torchvision.ops`.
+    """
+
+    source: str
+    imports: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name that it defines.
+
+        >>> Helper("def halved(x: Tensor) -> Tensor:\\n    return x / 2").name
+        'halved'
+        """
+        definition = re.search(r"^(?:def|class) (\w+)", self.source, re.MULTILINE)
+        return definition.group(1) if definition else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Code:
     """An op printed as an expression: `head`, then `items` joined by commas, then `tail`.
 
     In these, `{0}` is the first input, and `{layer}` the layer that is called. An input that occurs more than once
-    becomes a variable. `helper` is the source of a function that the expression calls.
+    becomes a variable. `helpers` are the functions and classes that the expression uses.
 
     `Code("{0}.transpose(", ("1", "2"))` is `x.transpose(1, 2)`.
     """
@@ -182,7 +205,7 @@ class Code:
     head: str
     items: tuple[str, ...]
     tail: str = ")"
-    helper: str = ""
+    helpers: tuple[Helper, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.head}{', '.join(self.items)}{self.tail}"
@@ -194,7 +217,9 @@ class Layer:
 
     `call` is the expression of its call, if that is not `layer(inputs)`. `inside` is a function that takes the
     arguments inside of the target, such as `torch.zeros` in `nn.Parameter(torch.zeros(...))`. `lists` are the names of
-    arguments that are lists: their (2, 2) is not printed as 2, as that of a kernel is.
+    arguments that are lists: their (2, 2) is not printed as 2, as that of a kernel is. `helpers` are definitions that
+    the source needs: a target may be a class among them. `unpack` says how several outputs come out of the call where
+    they are nested: `"{0}, ({1}, {2})"` for `output, (h_n, c_n) = self.lstm(x)`.
 
     `Layer("nn.Linear", {"in_features": 8, "out_features": 4}, positional=2)` is `nn.Linear(8, 4)`.
     """
@@ -205,6 +230,8 @@ class Layer:
     call: Code | None = None
     inside: str = ""
     lists: tuple[str, ...] = ()
+    helpers: tuple[Helper, ...] = ()
+    unpack: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +252,14 @@ class Infix:
 
 Printed = Layer | Call | Infix | Code
 """The forms of an op in PyTorch."""
+
+
+def helpers_of(printed: Printed) -> tuple[Helper, ...]:
+    """The definitions that a printed form needs in the source."""
+    if isinstance(printed, Layer):
+        return (*printed.helpers, *(printed.call.helpers if printed.call is not None else ()))
+    return printed.helpers if isinstance(printed, Code) else ()
+
 
 Precision = Literal["half", "float32", "either"]
 """The floats in which an op computes in a model of half precision: see `Op.precision`."""

@@ -73,7 +73,7 @@ def is_same_module(a: Printed, b: Printed) -> bool:
 def with_layer(code: Code, layer: str) -> Code:
     """An expression in which `layer`, the source of the owner's module, replaces `{layer}`."""
     head, tail, *items = [text.replace("{layer}", layer) for text in (code.head, code.tail, *code.items)]
-    return Code(head, tuple(items), tail, code.helper)
+    return Code(head, tuple(items), tail, code.helpers)
 
 
 def shares_one_owner(graph: Graph, scope: Scope) -> bool:

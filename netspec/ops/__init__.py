@@ -4,7 +4,9 @@
 from netspec.ops import activation as activation
 from netspec.ops import attention as attention
 from netspec.ops import convolution as convolution
+from netspec.ops import dropout as dropout
 from netspec.ops import linear as linear
+from netspec.ops import maxout as maxout
 from netspec.ops import merge as merge
 from netspec.ops import normalization as normalization
 from netspec.ops import parameter as parameter

@@ -11,7 +11,20 @@ from pydantic import BaseModel, ConfigDict
 
 from netspec.dims import Dim
 from netspec.naming import check_module_name
-from netspec.types import Code, Layer, Memory, OnnxWriter, Precision, Printed, Reach, Tensor, Upsampling, Weight, Window
+from netspec.types import (
+    Code,
+    Helper,
+    Layer,
+    Memory,
+    OnnxWriter,
+    Precision,
+    Printed,
+    Reach,
+    Tensor,
+    Upsampling,
+    Weight,
+    Window,
+)
 
 
 class RuleError(Exception):
@@ -181,10 +194,20 @@ class Op(BaseModel):
         """
         raise RuleError(f"`{self.opname}` has no rule for ONNX", code="NS401", help="give its class a rule `onnx`")
 
-    def layer(self, target: str, *, call: Code | None = None, lists: tuple[str, ...] = (), **arguments: Any) -> Layer:
+    def layer(
+        self,
+        target: str,
+        *,
+        call: Code | None = None,
+        lists: tuple[str, ...] = (),
+        helpers: tuple[Helper, ...] = (),
+        unpack: str = "",
+        **arguments: Any,
+    ) -> Layer:
         """A Layer with `arguments` as positional arguments, and the remaining attributes as options by name."""
         options = {field: getattr(self, field) for field in type(self).model_fields if field not in arguments}
-        return Layer(target, {**arguments, **options}, positional=len(arguments), call=call, lists=lists)
+        both = {**arguments, **options}
+        return Layer(target, both, len(arguments), call, lists=lists, helpers=helpers, unpack=unpack)
 
     def label(self) -> str:
         """A few words for tables and diagrams: the op's name, and the value of its principal attribute."""

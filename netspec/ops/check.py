@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
+import re
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -11,7 +14,22 @@ from netspec.dims import Symbolic, TooLargeError, symbols
 from netspec.errors import choices, fail
 from netspec.ops.attributes import make_op
 from netspec.ops.base import Op, RuleError
-from netspec.types import Call, Code, Infix, Layer, Memory, Precision, Reach, Tensor, Upsampling, Weight, Window
+from netspec.types import (
+    Call,
+    Code,
+    Helper,
+    Infix,
+    Layer,
+    Memory,
+    Precision,
+    Printed,
+    Reach,
+    Tensor,
+    Upsampling,
+    Weight,
+    Window,
+    helpers_of,
+)
 
 _HERE = str(Path(__file__).parent)
 
@@ -64,10 +82,42 @@ def _check_rules(op: Any, xs: tuple[Tensor, ...]) -> None:
     _need(macs is None or type(macs) is int or isinstance(macs, Symbolic), "macs", "a number, or None for unknown")
     _need(isinstance(op.window(*xs), Window | Upsampling | Reach), "window", "a Window, an Upsampling or a Reach")
     _need(isinstance(op.per_sample(*xs), bool), "per_sample", "true or false")
-    _need(isinstance(op.torch(*xs), Layer | Call | Infix | Code), "torch", "a Layer, a Call, an Infix or a Code")
+    printed = op.torch(*xs)
+    _need(isinstance(printed, Layer | Call | Infix | Code), "torch", "a Layer, a Call, an Infix or a Code")
+    _check_helpers(printed)
+    if isinstance(printed, Layer) and printed.unpack:
+        _check_unpack(printed.unpack, len(ys))
     _need(op.precision in get_args(Precision), "precision", f"{' or '.join(map(repr, get_args(Precision)))}")
     op.label()
     _check_memory(op, xs)
+
+
+def _check_helpers(printed: Printed) -> None:
+    """Check that each helper defines one function or class, with a name that generated source leaves free."""
+    helpers = _tuple_of(helpers_of(printed), Helper, "torch")
+    for helper in helpers:
+        definitions = ast.parse(helper.source).body
+        one = len(definitions) == 1 and isinstance(definitions[0], ast.FunctionDef | ast.ClassDef)
+        _need(one and bool(helper.name), "torch", "helpers that each define one function or class")
+        if helper.name in _TAKEN:
+            raise ValueError(f"`torch` gives a helper named `{helper.name}`, which generated source uses itself")
+
+
+_TAKEN = frozenset(("torch", "nn", "math", "Tensor", "OrderedDict", "NamedTuple", *dir(builtins)))
+"""Names that no helper may have."""
+
+
+def _check_unpack(unpack: str, outputs: int) -> None:
+    """Check that `Layer.unpack` is a nested tuple with each output once, in their order."""
+    names = [f"output_{number}" for number in range(outputs)]
+    try:
+        tree = ast.parse(unpack.format(*names), mode="eval")
+    except (SyntaxError, IndexError, KeyError, ValueError):
+        tree = ast.parse("None", mode="eval")
+    allowed = all(isinstance(part, ast.Expression | ast.Tuple | ast.Name | ast.expr_context) for part in ast.walk(tree))
+    in_order = re.findall(r"\{(\d+)\}", unpack) == [str(number) for number in range(outputs)]
+    what = f'an `unpack` of {outputs} outputs, such as "{{0}}, ({{1}}, {{2}})"'
+    _need(allowed and in_order and isinstance(tree.body, ast.Tuple), "torch", what)
 
 
 def _check_memory(op: Any, xs: tuple[Tensor, ...]) -> None:

@@ -15,7 +15,7 @@ def functional(op: Op, function: str, *arguments: str, **options: Any) -> Code:
     >>> from netspec.ops.convolution import Conv2d
     >>> conv = Conv2d(out_channels=8, kernel_size=3, stride=2)
     >>> functional(conv, "conv2d", "{0}", "{layer}.weight", stride=conv.stride)
-    Code(head='nn.functional.conv2d(', items=('{0}', '{layer}.weight', 'stride=2'), tail=')', helper='')
+    Code(head='nn.functional.conv2d(', items=('{0}', '{layer}.weight', 'stride=2'), tail=')', helpers=())
     """
     changed = {name: value for name, value in options.items() if value != op.default(name)}
     items = [f"{name}={python_literal(_short(value))}" for name, value in changed.items()]

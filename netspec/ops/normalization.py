@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netspec.dims import Symbolic
 from netspec.expression import python_literal
-from netspec.ops.base import AxisOrigins, Elementwise, RuleError, all_axes, example, known_int, need_floats, need_rank
+from netspec.ops.base import AxisOrigins, Elementwise, RuleError, all_axes, example, known_int, need_floats
 from netspec.ops.fields import Flag, Positive, PositiveReal, Probability, Real, Sizes
 from netspec.ops.functional import functional, weights_of_layer
 from netspec.ops.window import along
@@ -288,55 +288,3 @@ class GroupNorm(Elementwise, name="group_norm", principal="num_groups", family="
 
     def _channels(self, x: Tensor) -> int:
         return known_int(x.channels, "the number of channels of `group_norm`")
-
-
-class Dropout(Elementwise, name="dropout", principal="p", family="regularization"):
-    """Zeroes elements with probability p in training and scales the rest, as torch.nn.Dropout."""
-
-    p: Probability = 0.5
-
-    precision = "either"
-    examples = (example((2, 8), p=0.3),)
-
-    def axes(self, x: Tensor) -> AxisOrigins:
-        return all_axes(x)
-
-    def per_sample(self, x: Tensor) -> bool:
-        return True
-
-    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        return Memory(kept=(x,)) if train else Memory(view=True)
-
-    def torch(self, x: Tensor) -> Layer:
-        return self.layer("nn.Dropout", p=self.p) if self.p != 0.5 else self.layer("nn.Dropout")
-
-    def onnx(self, g: OnnxWriter, x: str) -> str:
-        return x
-
-
-class Dropout2d(Elementwise, name="dropout2d", principal="p", family="regularization"):
-    """Zeroes whole channels with probability p in training and scales the rest, as torch.nn.Dropout2d."""
-
-    p: Probability = 0.5
-
-    precision = "either"
-    examples = (example((2, 8, 3, 3), p=0.3),)
-
-    def infer(self, x: Tensor) -> Tensor:
-        need_rank(self, x, 4, "(N, C, H, W)")
-        return x
-
-    def axes(self, x: Tensor) -> AxisOrigins:
-        return all_axes(x)
-
-    def per_sample(self, x: Tensor) -> bool:
-        return True
-
-    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        return Memory(kept=(x.with_spatial(1, 1),)) if train else Memory(view=True)
-
-    def torch(self, x: Tensor) -> Layer:
-        return self.layer("nn.Dropout2d", p=self.p) if self.p != 0.5 else self.layer("nn.Dropout2d")
-
-    def onnx(self, g: OnnxWriter, x: str) -> str:
-        return x

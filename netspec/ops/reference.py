@@ -11,7 +11,7 @@ from netspec.errors import fail
 from netspec.expression import show
 from netspec.ops.attributes import takes
 from netspec.ops.base import Example, Merge, Op
-from netspec.types import Call, Code, Infix, Printed
+from netspec.types import Call, Code, Infix, Printed, helpers_of
 
 FAMILIES = {
     "convolution": "Convolutions",
@@ -213,13 +213,16 @@ def _work_out(cls: type[Op], example: Example) -> tuple[Worked, str]:
 def _torch(printed: Printed) -> str:
     if isinstance(printed, Infix):
         return printed.operator
+    helpers = helpers_of(printed)
     if isinstance(printed, Code):
         # A function that the source defines, a method of the first input, an index into it, or a function of torch's.
-        if printed.helper:
+        if helpers:
             return "a function in the source"
         name = printed.head.rstrip("([").removeprefix("{0}")
         return f"torch.Tensor{name}" if name.startswith(".") else f"torch.{name}" if name else "x[...]"
     name = printed.function if isinstance(printed, Call) else printed.target
+    if name in [helper.name for helper in helpers]:
+        return "a class in the source"
     return f"torch.{name}" if name.startswith("nn.") else name
 
 

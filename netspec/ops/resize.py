@@ -14,7 +14,7 @@ from netspec.ops.base import Op, Rearranging, RuleError, by, example, known_int,
 from netspec.ops.fields import MAX_INT, Flag, Pair, Scale, Takes
 from netspec.ops.pooling import adaptive_pool
 from netspec.ops.writing import FLOAT32, INT64
-from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Weight, Window
+from netspec.types import Code, Helper, Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Weight, Window
 
 _MODES = Literal["nearest", "bilinear", "bicubic", "area", "nearest-exact"]
 _RESIZE = {
@@ -321,7 +321,7 @@ class CenterCrop(Rearranging, name="center_crop"):
         return Memory(view=True, backward=(between,) if y.height != x.height else ())
 
     def torch(self, x: Tensor, like: Tensor) -> Code:
-        return Code("center_crop(", ("{0}", "{1}"), helper=_CENTER_CROP)
+        return Code("center_crop(", ("{0}", "{1}"), helpers=(_CENTER_CROP,))
 
     def onnx(self, g: OnnxWriter, x: str, like: str) -> str:
         spare = [whole - part for whole, part in zip(g.type(x).spatial, g.type(like).spatial, strict=True)]
@@ -337,9 +337,9 @@ class CenterCrop(Rearranging, name="center_crop"):
         return g.Slice(x, start, g.Add(start, part), g.constant([2, 3]))
 
 
-_CENTER_CROP = '''\
+_CENTER_CROP = Helper('''\
 def center_crop(x: Tensor, like: Tensor) -> Tensor:
     """The middle of a map, as large as another one."""
     height, width = like.shape[-2:]
     top, left = (x.shape[-2] - height) // 2, (x.shape[-1] - width) // 2
-    return x[..., top : top + height, left : left + width]'''
+    return x[..., top : top + height, left : left + width]''')

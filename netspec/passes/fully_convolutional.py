@@ -15,9 +15,10 @@ from netspec.graph.walk import live_nodes, needed_for
 from netspec.ops.activation import Activation, AlongAxis, Prelu
 from netspec.ops.base import Op, Rearranging, by_both
 from netspec.ops.convolution import Conv2d
+from netspec.ops.dropout import Dropping
 from netspec.ops.linear import Linear
 from netspec.ops.merge import Add, Concat, Multiply
-from netspec.ops.normalization import BatchNorm, Dropout, LayerNorm
+from netspec.ops.normalization import BatchNorm, LayerNorm
 from netspec.ops.parameter import Parameter
 from netspec.ops.pooling import AdaptiveAvgPool2d, AdaptivePool2d, AvgPool2d, MaxPool2d
 from netspec.ops.rearrange import Narrow
@@ -219,7 +220,7 @@ def _on_flat(op: Op, maps: Sequence[_Map]) -> tuple[Op | None, _Map]:
             return _along_channels(op), (sum(other[0] for other in maps), height, width)
         case Add() | Multiply() if all(other == maps[0] for other in maps):
             return op, maps[0]
-        case Activation() | Prelu(num_parameters=1) | Dropout() | Identity() if not isinstance(op, AlongAxis):
+        case Activation() | Prelu(num_parameters=1) | Dropping() | Identity() if not isinstance(op, AlongAxis):
             return op, maps[0]
         case AlongAxis() if op.dim % 2 == 1 and (height, width) == (1, 1):
             return _along_channels(op), maps[0]

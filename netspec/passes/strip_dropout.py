@@ -5,12 +5,14 @@ from __future__ import annotations
 from netspec.graph.model import Graph, Node
 from netspec.graph.rebuild import Editor, rebuild
 from netspec.ops.attention import MultiheadAttention
-from netspec.ops.normalization import Dropout, Dropout2d
+from netspec.ops.dropout import Dropping
 from netspec.passes.base import Transformed, counted
 
 
 def strip_dropout(graph: Graph) -> Transformed:
-    """Remove every dropout, and set that within attention to 0: in inference, the result equals the graph.
+    """Remove every dropout and stochastic depth, and set the dropout within attention to 0.
+
+    In inference, the result equals the graph.
 
     Nodes and outputs that read a dropout then read its input. Before, and after:
 
@@ -25,7 +27,7 @@ def strip_dropout(graph: Graph) -> Transformed:
 
     def visit(editor: Editor, node: Node, inputs: tuple[str, ...]) -> str:
         nonlocal dropped, attentions
-        if isinstance(node.op, Dropout | Dropout2d):
+        if isinstance(node.op, Dropping):
             dropped += 1
             return inputs[0]
         if isinstance(node.op, MultiheadAttention) and node.op.dropout:

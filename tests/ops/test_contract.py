@@ -313,6 +313,7 @@ REFUSED: dict[str, list[Any]] = {
     "a probability, from 0 to 1, or null": [*NO_REAL, 2, 1.5, -1, -0.1],
     "true or false": [0, 1, 1.0, -1, None, "true"],
     "`none` or `tanh`": [True, 1, None, "sin"],
+    "`row` or `batch`": [True, 1, None, "column"],
     "an integer of 0 or more": [*NO_INT, -1, [0]],
     "an integer, such as 0, or -1 for the last": [*NO_INT, [0]],
     "a list of 1 to 7 positive integers": [1, [0], [-1, 1], [1.5], [True], [1] * 8, "1", True, None],

@@ -133,6 +133,7 @@ CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "permute": ([3], {"dims": [list(order) for order in itertools.permutations((0, -2, 2))]}),
     "transpose": ([2, 3, 4], {"dim0": [0, 1, -1], "dim1": [-2, 0, 1, 2]}),
     "select": ([1, 2, 3, 4], {"dim": [-1, 0, 1, 2], "index": [-2, -1, 0, 1, 2]}),
+    "maxout": ([2, 3, 4, 5], {"pieces": [1, 2, 4, 3]}),
     "narrow": ([1, 2, 3, 4], {"dim": [-1, 0, 1, 2], "start": [0, 1, 2], "length": [1, 2, 3]}),
     "pad": ([2, 3, 4], {"padding": [[1, 0], [0, 2, 1, 1], [1, 2, 3, 0, 0, 1]], "value": [0.0, 1.5, -2.0]}),
     "parameter": ([1, 2, 4], {"shape": [[1], [3], [2, 3], [1, 2, 1]]}),
@@ -141,7 +142,7 @@ MANY = {"conv2d": 40, "conv_transpose2d": 30, "max_pool2d": 40, "avg_pool2d": 40
 """How many configurations are tried; of the others 20."""
 
 
-NOT_CONFIGURED = {"dropout", "dropout2d", "gelu"}
+NOT_CONFIGURED = {"dropout", "dropout2d", "gelu", "stochastic_depth"}
 """Ops whose attributes do nothing in inference, or whose examples try all of them."""
 ONLY_IN_TRAINING = {"momentum", "dropout"}
 """Attributes that do nothing in inference."""

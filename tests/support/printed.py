@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from functools import reduce
+from importlib import import_module
 from typing import Any
 
 import torch
 from torch import nn
 
-from netspec.types import Call, Code, Infix, Layer, Printed
+from netspec.types import Call, Code, Infix, Layer, Printed, helpers_of
 
 INFIX = {"+": operator.add, "*": operator.mul}
 ROOTS = {"nn": nn, "torch": torch}
 
 
-def resolve(dotted: str) -> Any:
-    root, _, path = dotted.partition(".")
-    return operator.attrgetter(path)(ROOTS[root])
+def scope_of(printed: Printed) -> dict[str, Any]:
+    """The names that a printed form can read: torch's, and those that its helpers define."""
+    scope: dict[str, Any] = {**ROOTS, "Tensor": torch.Tensor, "math": math}
+    for helper in helpers_of(printed):
+        exec("\n".join([*(f"import {module}" for module in helper.imports), helper.source]), scope)
+    return scope
+
+
+def resolve(dotted: str, scope: dict[str, Any]) -> Any:
+    """The object with a dotted name: of torch, of a helper, or of a module such as torchvision.ops."""
+    if dotted.partition(".")[0] in scope:
+        return eval(dotted, scope)
+    module, _, name = dotted.rpartition(".")
+    return getattr(import_module(module), name)
 
 
 def made(layer: Layer, *, without: frozenset[str] = frozenset()) -> Any:
     """The module or parameter that a Layer stands for, in evaluation mode; `without` leaves out named arguments."""
-    arguments = list(layer.arguments.items())
+    arguments, scope = list(layer.arguments.items()), scope_of(layer)
     unnamed = [value for _, value in arguments[: layer.positional]]
     named = {name: value for name, value in arguments[layer.positional :] if name not in without}
+    target = resolve(layer.target, scope)
     if layer.inside:
-        return resolve(layer.target)(resolve(layer.inside)(*unnamed, **named))
-    return resolve(layer.target)(*unnamed, **named).eval()
+        return target(resolve(layer.inside, scope)(*unnamed, **named))
+    return target(*unnamed, **named).eval()
 
 
 def state(layer: Any) -> dict[str, torch.Tensor]:
@@ -42,13 +56,12 @@ def meaning(printed: Printed, layer: Any = None) -> Callable[..., Any]:
         case Infix(sign):
             return lambda *values: reduce(INFIX[sign], values)
         case Call(function, options, listed):
-            called = resolve(function)
+            called = resolve(function, scope_of(printed))
             return lambda *values: called(values, **options) if listed else called(*values, **options)
         case Layer(call=None):
             return layer
         case Layer(call=Code() as code) | (Code() as code):
-            scope: dict[str, Any] = {**ROOTS, "Tensor": torch.Tensor, "layer": layer}
-            exec(code.helper, scope)
+            scope = {**scope_of(printed), "layer": layer}
             names = [f"value{number}" for number in range(9)]
             text = str(code).format(*names, layer="layer")
             return lambda *values: eval(text, scope, dict(zip(names, values, strict=False)))

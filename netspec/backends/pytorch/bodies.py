@@ -16,7 +16,7 @@ from netspec.graph.paths import is_below
 from netspec.graph.rebuild import flat_names
 from netspec.graph.sharing import Sharing
 from netspec.graph.tree import Group, tree
-from netspec.types import Call, Code, Layer, Printed
+from netspec.types import Code, Layer, Printed
 
 _ONE_BODY = "give it the same arguments, or let the ops that share weights stand in one body"
 NOT_IN_PYTORCH = "PyTorch source can't say that"
@@ -62,6 +62,11 @@ class BodyItem:
         if isinstance(self.printed, Layer):
             return self.printed.call
         return self.printed if isinstance(self.printed, Code) else None
+
+    @property
+    def unpack(self) -> str:
+        """How its outputs come out of the call of its module, such as `{0}, ({1}, {2})`; "" if they are not nested."""
+        return self.printed.unpack if isinstance(self.printed, Layer) else ""
 
 
 @dataclass(slots=True, eq=False, repr=False)
@@ -110,35 +115,6 @@ def bodies(graph: Graph) -> ScopeBody:
     root.training = [o.value for o in graph.outputs if o.mode == "train"]
     _choose_classes(root, True)
     return root
-
-
-_ALWAYS_IMPORTED = ("torch", "nn", "math")
-"""The modules that `source` imports on its own wherever the code reads their names."""
-
-
-def modules_used(body: ScopeBody) -> set[str]:
-    """The modules outside torch that layers and functions in a body come from, such as `torchvision.ops`."""
-    modules: set[str] = set()
-    for item in body.items:
-        name = item.printed.target if isinstance(item.printed, Layer) else ""
-        name = item.printed.function if isinstance(item.printed, Call) else name
-        module = name.rpartition(".")[0]
-        if module and module.partition(".")[0] not in _ALWAYS_IMPORTED:
-            modules.add(module)
-        if item.body is not None:
-            modules |= modules_used(item.body)
-    return modules
-
-
-def helpers_used(body: ScopeBody) -> dict[str, str]:
-    """The helper functions that ops in a body need in the generated file: their sources, by name."""
-    sources: dict[str, str] = {}
-    for item in body.items:
-        if item.code is not None and item.code.helper:
-            sources[item.code.head.removesuffix("(")] = item.code.helper
-        if item.body is not None:
-            sources |= helpers_used(item.body)
-    return sources
 
 
 class _Reader:

@@ -5,13 +5,14 @@ A use that lacks steps because their `when` was false can share the class of a u
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from netspec.backends.pytorch.bodies import BodyItem, ScopeBody
+from netspec.backends.pytorch.helpers import helpers_used
 from netspec.backends.pytorch.matching import ItemMatches, Matcher
 from netspec.dims import Dim
 from netspec.graph.lexicon import Lexicon
@@ -130,7 +131,7 @@ def find_classes(
     class_of: dict[ScopeBody, Class] = {}
     for kind in _dependencies_first(by_kind, kinds):
         classes += _share_classes(by_kind[kind], class_of, kind[0] in equal_counts)
-    _name_classes(graph, classes)
+    _name_classes(graph, classes, helpers_used(root))
     return classes, class_of
 
 
@@ -184,10 +185,10 @@ def output_class_name(graph: Graph) -> str:
     return name
 
 
-def _name_classes(graph: Graph, classes: list[Class]) -> None:
-    """Name the classes: those of blocks first, after their block, then those of other scopes."""
+def _name_classes(graph: Graph, classes: list[Class], helpers: Collection[str]) -> None:
+    """Name the classes, unlike `helpers`: those of blocks first, after their block, then those of other scopes."""
     network = network_class_name(graph)
-    taken = {*_RESERVED, network, output_class_name(graph)}
+    taken = {*_RESERVED, network, output_class_name(graph), *helpers}
     classes[-1].name = network
     for cls in sorted(classes[:-1], key=lambda cls: (cls.label[:1], len(cls.label)) != (("block",), 2)):
         base = cls.name = "".join(class_name(part) for part in cls.label[1:])

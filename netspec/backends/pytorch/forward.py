@@ -9,8 +9,19 @@ import builtins
 from collections import Counter
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 
-from netspec.backends.pytorch.bodies import BodyItem, ScopeBody, helpers_used, is_chain
-from netspec.backends.pytorch.layout import INDENT, Bracket, Doc, Joined, flat, side_by_side, statement, unpacked
+from netspec.backends.pytorch.bodies import BodyItem, ScopeBody, is_chain
+from netspec.backends.pytorch.helpers import helpers_used
+from netspec.backends.pytorch.layout import (
+    INDENT,
+    Bracket,
+    Doc,
+    Joined,
+    flat,
+    nested,
+    side_by_side,
+    statement,
+    unpacked,
+)
 from netspec.backends.pytorch.matching import wiring
 from netspec.expression import python_literal
 from netspec.naming import free_name
@@ -186,7 +197,7 @@ class ForwardWriter:
         if item.loops:
             variable, iterable, called = "_", f"range({len(body.items)})", module
         self.lines.append(f"{' ' * self.indent}for {variable} in {iterable}:")
-        self.lines += unpacked(targets, _called(body.items[0], called, arguments), self.indent + INDENT)
+        self.unpack(body.items[0], targets, _called(body.items[0], called, arguments), INDENT)
 
     def call_one_by_one(self, item: BodyItem, copies: Sequence[BodyItem], module: str) -> None:
         """Write one call for each copy of a repeat; any later copy may read the values that a copy computes."""
@@ -207,7 +218,7 @@ class ForwardWriter:
                 if value not in copy.inputs:
                     names[value] = targets[-1]
             called = module if item.loops else f"{module}[{number}]"
-            self.lines += unpacked(targets, _called(copy, called, arguments), self.indent)
+            self.unpack(copy, targets, _called(copy, called, arguments))
 
     def live_values(self, copies: Sequence[BodyItem], outputs: Iterable[str]) -> set[str]:
         """The values in the copies that are needed for those `outputs` of the repeat that are used."""
@@ -243,7 +254,12 @@ class ForwardWriter:
             "_" if several and not self.uses[value] else self.variable(item, value, number)
             for number, value in enumerate(item.outputs)
         ]
-        self.lines += unpacked(targets, doc, self.indent)
+        self.unpack(item, targets, doc)
+
+    def unpack(self, item: BodyItem, targets: Sequence[str], doc: Doc, deeper: int = 0) -> None:
+        """Write an assignment of a call of an item to variables, nested as the item says."""
+        docs = nested(item.unpack.format(*targets)) if item.unpack else targets
+        self.lines += unpacked(docs, doc, self.indent + deeper)
 
     def conditional(self, item: BodyItem, doc: Doc) -> None:
         """Write an item under an `if`: where its condition is false, its first input takes the place of its output."""

@@ -5,6 +5,7 @@ Only the forms that generated modules need exist: calls, lists, generators, join
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -122,12 +123,29 @@ def side_by_side(prefix: str, docs: Sequence[Doc], indent: int) -> list[str]:
     return [f"{lead}{prefix}(", *_one_a_line(docs, indent + INDENT), f"{lead})"]
 
 
-def unpacked(names: Sequence[str], doc: Doc, indent: int) -> list[str]:
+def unpacked(targets: Sequence[Doc], doc: Doc, indent: int) -> list[str]:
     """The lines of an assignment `a, b = doc`."""
-    prefix = f"{', '.join(names)} = "
-    if len(names) == 1 or indent + len(prefix) < LINE_LENGTH:
+    prefix = f"{', '.join(map(flat, targets))} = "
+    if len(targets) == 1 or indent + len(prefix) < LINE_LENGTH:
         return statement(prefix, doc, indent)
-    return [f"{' ' * indent}(", *_one_a_line(names, indent + INDENT), *statement(") = ", doc, indent)]
+    return [f"{' ' * indent}(", *_one_a_line(targets, indent + INDENT), *statement(") = ", doc, indent)]
+
+
+def nested(targets: str) -> list[Doc]:
+    """The targets of an assignment, from text such as `a, (b, c)`; unused ones in one bracket become one `_`.
+
+    >>> nested("output, (_, _)")
+    ['output', '_']
+    """
+    tree = ast.parse(targets, mode="eval").body
+    return [_target(each) for each in tree.elts] if isinstance(tree, ast.Tuple) else [_target(tree)]
+
+
+def _target(tree: ast.expr) -> Doc:
+    if not isinstance(tree, ast.Tuple):
+        return ast.unparse(tree)
+    docs = [_target(each) for each in tree.elts]
+    return "_" if all(doc == "_" for doc in docs) else Bracket("(", docs)
 
 
 def _one_a_line(docs: Sequence[Doc], indent: int) -> list[str]:

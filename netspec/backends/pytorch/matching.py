@@ -115,9 +115,8 @@ def _print_alike(item: BodyItem, other: BodyItem) -> bool:
     """Whether two ops print alike, apart from the values of a layer's arguments."""
     a, b = item.printed, other.printed
     if isinstance(a, Layer) and isinstance(b, Layer):
-        return (
-            a.target == b.target and (a.call, a.lists) == (b.call, b.lists) and a.arguments.keys() == b.arguments.keys()
-        )
+        forms = [(layer.target, layer.call, layer.lists, layer.unpack, *layer.arguments) for layer in (a, b)]
+        return forms[0] == forms[1]
     return a == b
 
 

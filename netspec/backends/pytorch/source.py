@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import ast
 import re
+import sys
 from collections.abc import Mapping, Sequence
 
 from netspec.backends.pytorch.arguments import ConstructorArgument, CopiesDifferError
-from netspec.backends.pytorch.bodies import ScopeBody, bodies, helpers_used, modules_used
+from netspec.backends.pytorch.bodies import ScopeBody, bodies
 from netspec.backends.pytorch.classes import Class, Label, find_classes, output_class_name
 from netspec.backends.pytorch.docstrings import describe_class, describe_network, docstring
 from netspec.backends.pytorch.expressions import python_text
 from netspec.backends.pytorch.flows import UNSEEN, SizeRules
 from netspec.backends.pytorch.forward import ForwardWriter
 from netspec.backends.pytorch.free_parameters import free_parameters
+from netspec.backends.pytorch.helpers import check_names, helpers_used, modules_used
 from netspec.backends.pytorch.initialize import initializer_code
 from netspec.backends.pytorch.layout import Bracket, Doc, statement
 from netspec.backends.pytorch.state import WrittenClass, initial_state
 from netspec.backends.pytorch.write import write_class
-from netspec.errors import fail
 from netspec.expression import Literal
 from netspec.graph.closures import convert_closures
 from netspec.graph.model import Graph
@@ -39,13 +39,15 @@ def to_source(graph: Graph) -> str:
     root = bodies(graph)
     classes = _written_classes(graph, root)
     inits = initializer_code(graph, _networks(classes))
-    helpers = helpers_used(root)
-    sections = [*helpers.values(), *("\n".join(lines) for lines in inits.functions.values())]
+    helpers, modules = helpers_used(root), modules_used(root)
+    sections = ["\n".join(lines) for lines in inits.functions.values()]
     sections += [_class(graph, c, inits.statements.get(c.cls.template.body.path, [])) for c in classes]
     if len(graph.outputs) > 1:
         sections.insert(-1, _output_class(graph))
-    code = "\n\n\n".join(sections)
-    return f"{_header(graph, code, modules_used(root), set(helpers))}\n\n\n{code}\n"
+    if modules or helpers:
+        check_names(graph, "\n\n\n".join(sections), modules, helpers)
+    code = "\n\n\n".join([*(helper.source.strip() for helper in helpers.values()), *sections])
+    return f"{_header(graph, code, modules)}\n\n\n{code}\n"
 
 
 def _networks(classes: Sequence[WrittenClass]) -> list[list[str]]:
@@ -84,27 +86,20 @@ def _write_classes(graph: Graph, classes: Sequence[Class], class_of: Mapping[Sco
         free = set[str]() if UNSEEN in last.pinned else free - last.pinned
 
 
-def _header(graph: Graph, code: str, modules: set[str], helpers: set[str]) -> str:
+def _header(graph: Graph, code: str, modules: set[str]) -> str:
     """The module's docstring and the imports that the code needs."""
     lines = [*docstring(f"{graph.title or graph.name} in PyTorch, {SOURCE_MARK} from `{graph.name}`.", 0), ""]
-    if modules or helpers:
-        _check_names(graph, code, modules, helpers)
     # Ops print code as text, so only the text tells which names it reads.
     code = _STRING.sub('""', code)
-    standard = [
-        line
-        for name, line in (
-            ("math", "import math"),
-            ("OrderedDict", "from collections import OrderedDict"),
-            ("NamedTuple", "from typing import NamedTuple"),
-        )
-        if _reads(code, name)
-    ]
-    if standard:
-        lines += [*standard, ""]
-    if _reads(code, "torch"):
-        modules = modules | {"torch"}
-    lines += [f"import {module}" for module in sorted(modules)]
+    modules = modules | {module for module in ("math", "torch") if _reads(code, module)}
+    standard = {module for module in modules if module.partition(".")[0] in sys.stdlib_module_names}
+    lines_of_standard = [f"import {module}" for module in sorted(standard)]
+    for module, name in (("collections", "OrderedDict"), ("typing", "NamedTuple")):
+        if _reads(code, name):
+            lines_of_standard.append(f"from {module} import {name}")
+    if lines_of_standard:
+        lines += [*lines_of_standard, ""]
+    lines += [f"import {module}" for module in sorted(modules - standard)]
     lines.append("from torch import Tensor, nn")
     return "\n".join(lines)
 
@@ -116,20 +111,6 @@ _STRING = re.compile(r'"""[\s\S]*?"""|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'
 def _reads(code: str, name: str) -> bool:
     """Whether code, with its strings emptied, reads a name, and not only as an attribute or keyword argument."""
     return name in code and re.search(rf"(?<![\w.]){name}(?![\w=:])", code) is not None
-
-
-def _check_names(graph: Graph, code: str, modules: set[str], helpers: set[str]) -> None:
-    """Raise NetspecError NS401 if the code assigns to the name of a module or helper function that an op needs."""
-    nodes = list(ast.walk(ast.parse(code)))
-    fields: set[ast.AST] = {node.target for node in nodes if isinstance(node, ast.AnnAssign)}
-    names = [node for node in nodes if isinstance(node, ast.Name) and node not in fields]
-    taken = {node.id for node in names if isinstance(node.ctx, ast.Store)}
-    taken |= {node.arg for node in nodes if isinstance(node, ast.arg)}
-    for module in sorted(modules):
-        if module.partition(".")[0] in taken:
-            fail("NS401", f"`{module.partition('.')[0]}` is a name in `{graph.name}`, and the module that an op needs")
-    for name in sorted(helpers & taken):
-        fail("NS401", f"`{name}` is a name in `{graph.name}`, and a function that an op needs")
 
 
 def _class(graph: Graph, written: WrittenClass, statements: Sequence[str]) -> str:

@@ -34,7 +34,7 @@ def elaborate_repeat(
         if None in values:
             break
     if len(run.builder.nodes) > before and (outputs := all_known(values)) and (inputs := all_known(at.inputs)):
-        named = inputs_by_name(_input_names(step), inputs)
+        named = inputs_by_name(_input_names(step, len(inputs)), inputs)
         scope = Scope(path, "repeat", at.scope, outputs, inputs=named, count=repeat.expression, span=step.span)
         run.builder.add_scope(scope)
         run.decisions.keep(repeat)
@@ -56,7 +56,9 @@ def _number_of_copies(run: Elaboration, repeat: Argument, frame: Frame) -> int:
     return count
 
 
-def _input_names(step: Step) -> tuple[str, ...]:
+def _input_names(step: Step, count: int) -> tuple[str, ...]:
     """The names of the values that enter the copies."""
     target = step.target
-    return target.info.inputs if isinstance(target, BlockDefinition) and len(target.info.inputs) > 1 else ("input",)
+    if isinstance(target, BlockDefinition) and len(target.info.inputs) > 1:
+        return target.info.inputs
+    return ("input", *(f"input_{number}" for number in range(2, count + 1)))

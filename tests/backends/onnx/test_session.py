@@ -16,7 +16,7 @@ from PIL import Image
 import netspec
 from netspec.backends.images import Array
 from netspec.ops.base import REGISTRY, Elementwise
-from netspec.types import Code, OnnxWriter, Tensor
+from netspec.types import Code, Helper, OnnxWriter, Tensor
 from tests.support.lazy import lazy_imports
 
 with lazy_imports():
@@ -336,11 +336,14 @@ def test_samples_that_meet_along_another_axis(tmp_path: Path) -> None:
     np.testing.assert_allclose(whole.run(images)["logits"].sum(0), np.ones(3), rtol=1e-5)
 
 
+CENTER = Helper("def center(x: Tensor) -> Tensor:\n    return x - x.mean(0, True)")
+
+
 class BatchCenter(Elementwise, name="batch_center"):
     """An op of one's own that says nothing of samples: x less its mean over the batch."""
 
     def torch(self, x: Tensor) -> Code:
-        return Code("center(", ("{0}",), helper="def center(x: Tensor) -> Tensor:\n    return x - x.mean(0, True)")
+        return Code("center(", ("{0}",), helpers=(CENTER,))
 
     def onnx(self, g: OnnxWriter, x: str) -> str:
         return g.Sub(x, g.ReduceMean(x, g.constant([0])))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from netspec.backends.pytorch.bodies import bodies, helpers_used, is_chain, modules_used, named_values
+from netspec.backends.pytorch.bodies import bodies, is_chain, named_values
+from netspec.backends.pytorch.helpers import helpers_used, modules_used
 from netspec.graph import Builder, Graph
 from tests.backends.pytorch.printing import CONV_BN, body_of, graph_of, item_of
 

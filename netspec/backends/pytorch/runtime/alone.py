@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import nn
 from netspec.graph.borrow import borrowed_form
 from netspec.graph.model import Graph, Node
 from netspec.ops.base import is_float
-from netspec.types import Call, Infix, Layer, Printed
+from netspec.types import Call, Helper, Infix, Layer, Printed, helpers_of
 
 _ROOTS = {"nn": nn, "torch": torch, "math": math}
 
@@ -27,9 +28,11 @@ def module_alone(graph: Graph, node: Node) -> Any:
     arguments = list(printed.arguments.items())
     unnamed = [value for _, value in arguments[: printed.positional]]
     named = dict(arguments[printed.positional :])
+    scope = _scope(printed)
     if printed.inside:
-        return _named(printed.target)(_named(printed.inside)(*unnamed, **named).to(_precision(graph, node)))
-    layer = _named(printed.target)(*unnamed, **named)
+        filled = _named(printed.inside, scope)(*unnamed, **named)
+        return _named(printed.target, scope)(filled.to(_precision(graph, node)))
+    layer = _named(printed.target, scope)(*unnamed, **named)
     return layer.eval().to(_precision(graph, node)) if isinstance(layer, nn.Module) else layer
 
 
@@ -49,8 +52,14 @@ def call_alone(graph: Graph, node: Node, layer: Any, values: Sequence[torch.Tens
 
     `layer` is its module or parameter, or that of the owner whose weights it borrows; None for a function.
     """
-    call = meaning(borrowed_form(graph, node) or node.op.torch(*graph.input_types(node)), layer)
-    result = call(*values)
+    printed = borrowed_form(graph, node) or node.op.torch(*graph.input_types(node))
+    result = meaning(printed, layer)(*values)
+    if isinstance(printed, Layer) and printed.unpack:
+        names = _names(len(node.types))
+        scope: dict[str, Any] = {"result": result}
+        # Safe to run, as below: `unpack` is the op's.
+        exec(f"{printed.unpack.format(*names)} = result", scope)
+        return [scope[name] for name in names]
     results: list[torch.Tensor] = [result] if isinstance(result, torch.Tensor) else list(result)
     return results[: len(node.types)]
 
@@ -65,17 +74,31 @@ def meaning(printed: Printed, layer: Any) -> Callable[..., Any]:
     """The callable that a printed form (`Layer`, `Call`, `Infix`, `Code`) stands for; `layer` is its module."""
     if isinstance(printed, Infix):
         return lambda *values: _evaluated(f" {printed.operator} ".join(_names(len(values))), {}, values)
+    scope = _scope(printed)
     if isinstance(printed, Call):
-        function, options = _named(printed.function), printed.arguments
+        function, options = _named(printed.function, scope), printed.arguments
         return lambda *values: function(list(values), **options) if printed.listed else function(*values, **options)
     code = printed.call if isinstance(printed, Layer) else printed
     if code is None:
         return layer
-    scope: dict[str, Any] = {**_ROOTS, "Tensor": torch.Tensor, "layer_of_the_node": layer}
-    # Safe to run: the op wrote this text, a spec only adds literals to it, and generated source has the same text.
-    exec(code.helper, scope)
     text = str(code)
+    scope["layer_of_the_node"] = layer
     return lambda *values: _evaluated(text.format(*_names(len(values)), layer="layer_of_the_node"), scope, values)
+
+
+def _scope(printed: Printed) -> dict[str, Any]:
+    """The names that a printed form can read: torch's, and those that its helpers define."""
+    return {**_ROOTS, "Tensor": torch.Tensor, **_defined(helpers_of(printed))}
+
+
+@cache
+def _defined(helpers: tuple[Helper, ...]) -> dict[str, Any]:
+    """The objects that helpers define and import, by name."""
+    scope: dict[str, Any] = {**_ROOTS, "Tensor": torch.Tensor}
+    for helper in helpers:
+        # Safe to run: the op wrote this text, a spec only adds literals to it, and generated source has the same text.
+        exec("\n".join([*(f"import {module}" for module in helper.imports), helper.source]), scope)
+    return scope
 
 
 def _names(count: int) -> list[str]:
@@ -86,10 +109,10 @@ def _evaluated(text: str, scope: dict[str, Any], values: Sequence[Any]) -> Any:
     return eval(text, scope, dict(zip(_names(len(values)), values, strict=True)))
 
 
-def _named(dotted: str) -> Any:
-    """The object with a dotted name, such as `nn.Conv2d` or `torchvision.ops.roi_align`."""
+def _named(dotted: str, scope: Mapping[str, Any]) -> Any:
+    """The object with a dotted name, such as `nn.Conv2d`, a helper's name, or `torchvision.ops.roi_align`."""
     root, _, path = dotted.partition(".")
-    if root in _ROOTS:
-        return operator.attrgetter(path)(_ROOTS[root])
+    if root in scope:
+        return operator.attrgetter(path)(scope[root]) if path else scope[root]
     module, _, name = dotted.rpartition(".")
     return getattr(import_module(module), name)

@@ -68,7 +68,9 @@ def with_weights(source: str, state: StateDict, fit: Fit, *, own: bool) -> nn.Mo
         with torch.device("meta"):
             module = load_source(fit.graph, source)
         module.load_state_dict(weights, assign=True)
-        return module
+        # Buffers that are no weights, such as anchors, are not in a state dict: only a real module computes them.
+        if not any(buffer.is_meta for buffer in module.buffers()):
+            return module
     module = load_source(fit.graph, source)
     module.load_state_dict(weights, strict=False)
     return module
