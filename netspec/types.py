@@ -304,10 +304,14 @@ class OnnxWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Init:
-    """A function of torch.nn.init, without its underscore, that fills a weight."""
+    """A function of torch.nn.init, without its underscore, that fills a weight.
+
+    Row `zero_row` of the weight, such as that of a padding token, is zero.
+    """
 
     function: str
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    zero_row: int | None = None
 
 
 def uniform(bound: float) -> Init:

@@ -298,6 +298,8 @@ def test_all_that_is_public_has_a_docstring() -> None:
 OTHER_WORDS = {
     # The kind of a weight, everywhere.
     "parameter": "",
+    # A family of ops.
+    "embedding": "backends.diagram.theme",
     # A family of ops, and one of the gains of torch.nn.init.
     "linear": "analysis.diff.align backends.diagram.theme spec.read.initializers",
     "leaky_relu": "backends.onnx.fillings spec.read.initializers",

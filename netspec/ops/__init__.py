@@ -5,6 +5,7 @@ from netspec.ops import activation as activation
 from netspec.ops import attention as attention
 from netspec.ops import convolution as convolution
 from netspec.ops import dropout as dropout
+from netspec.ops import embedding as embedding
 from netspec.ops import linear as linear
 from netspec.ops import maxout as maxout
 from netspec.ops import merge as merge
@@ -13,6 +14,7 @@ from netspec.ops import parameter as parameter
 from netspec.ops import pooling as pooling
 from netspec.ops import rearrange as rearrange
 from netspec.ops import resize as resize
+from netspec.ops import sequence as sequence
 from netspec.ops import shape as shape
 from netspec.ops.base import REGISTRY, Op, RuleError
 

@@ -16,6 +16,8 @@ from netspec.types import Call, Code, Infix, Printed, helpers_of
 FAMILIES = {
     "convolution": "Convolutions",
     "linear": "Fully connected layers",
+    "embedding": "Embeddings",
+    "recurrent": "Recurrent layers",
     "attention": "Attention",
     "pooling": "Pooling and resizing",
     "activation": "Activations",

@@ -94,9 +94,10 @@ def training(module: nn.Module, inputs: list[torch.Tensor]) -> int:
     module.train()
     with LiveMemory(held(module, inputs)) as live:
         found = module(*inputs)  # held, as by one who computes a loss from it
-        outputs = [found] if isinstance(found, torch.Tensor) else list(found)
+        outputs = [y for y in ([found] if isinstance(found, torch.Tensor) else found) if y.requires_grad]
         losses: Any = [Loss.apply(output) for output in outputs]
-        torch.autograd.backward(losses, [torch.empty(0, dtype=o.dtype, device=o.device) for o in outputs])
+        if losses:  # a mask has no gradient
+            torch.autograd.backward(losses, [torch.empty(0, dtype=o.dtype, device=o.device) for o in outputs])
     return live.peak
 
 
@@ -136,7 +137,7 @@ def test_what_an_op_keeps_is_what_autograd_saves(name: str, example: Example) ->
 # Where an example's module is not what the graph says in order, or torch's path on the meta device differs.
 PADS_APART = {("conv2d", 4), ("conv2d", 6)}  # the padded input's gradient stands in for the input's: a border more
 COPIES = {
-    *{("concat", 1), ("concat", 2)},  # linear layers copy gradients that are slices of one
+    *{("concat", 1), ("concat", 2), ("select_scatter", 3)},  # linear layers copy gradients that are slices of one
     *{
         (name, number) for name in ("permute", "transpose") for number in (1, 2, 3)
     },  # or have their axes in another order

@@ -45,7 +45,7 @@ YES_OR_NO = [False, True]
 
 Rank = int | str
 """A rank of one input; or `like`: a map and a smaller one, `map, map`: two maps, `same`: several of one shape, `gates`:
-several that have axes of 1."""
+several that have axes of 1; `part`: a value, and one without its axis 1."""
 
 CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "conv2d": (
@@ -132,6 +132,7 @@ CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "unflatten": ([2, 3, 4], {"dim": [0, 1, 2, -1], "unflattened_size": [[-1], [2, -1], [-1, 2], [2, 2, -1], [1, -1]]}),
     "permute": ([3], {"dims": [list(order) for order in itertools.permutations((0, -2, 2))]}),
     "transpose": ([2, 3, 4], {"dim0": [0, 1, -1], "dim1": [-2, 0, 1, 2]}),
+    "select_scatter": (["part"], {"dim": [1], "index": [-3, -2, -1, 0, 1, 2, 3]}),
     "select": ([1, 2, 3, 4], {"dim": [-1, 0, 1, 2], "index": [-2, -1, 0, 1, 2]}),
     "maxout": ([2, 3, 4, 5], {"pieces": [1, 2, 4, 3]}),
     "narrow": ([1, 2, 3, 4], {"dim": [-1, 0, 1, 2], "start": [0, 1, 2], "length": [1, 2, 3]}),
@@ -142,7 +143,7 @@ MANY = {"conv2d": 40, "conv_transpose2d": 30, "max_pool2d": 40, "avg_pool2d": 40
 """How many configurations are tried; of the others 20."""
 
 
-NOT_CONFIGURED = {"dropout", "dropout2d", "gelu", "stochastic_depth"}
+NOT_CONFIGURED = {"dropout", "dropout2d", "embedding", "gelu", "stochastic_depth"}
 """Ops whose attributes do nothing in inference, or whose examples try all of them."""
 ONLY_IN_TRAINING = {"momentum", "dropout"}
 """Attributes that do nothing in inference."""
@@ -168,6 +169,9 @@ def shapes(rank: Rank, rng: Random) -> list[tuple[int, ...]]:
         return [(*whole[:1], *[rng.choice([1, size]) for size in whole[1:]]) for _ in range(rng.choice([2, 3, 4]))]
     if isinstance(rank, int):
         return [first[:rank]]
+    if rank == "part":
+        whole = first[: rng.choice([2, 3, 4])]
+        return [whole, (*whole[:1], *whole[2:])]
     if rank == "map, map":
         return [first[:4], (*first[:2], rng.choice(SIZES), rng.choice(SIZES))]
     return [first[:4], (first[0], 3, *(rng.randint(1, size) for size in first[2:4]))]

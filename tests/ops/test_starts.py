@@ -66,7 +66,8 @@ def test_weights_begin_as_torchs_do(case: Case) -> None:
         # Beyond this lies one in ten thousand samples of one distribution.
         assert farthest(a, b) < 2.2 * (2 / a.size) ** 0.5, weight
         assert abs(a.std() / b.std() - 1) < 0.06
-        np.testing.assert_allclose([a.min(), a.max()], [b.min(), b.max()], rtol=0.02)
+        if weight.start.function != "normal":  # which has no bounds
+            np.testing.assert_allclose([a.min(), a.max()], [b.min(), b.max()], rtol=0.02)
 
 
 def seeded(cls: type[OwnGru], monkeypatch: pytest.MonkeyPatch, width: int = 4, init: str = "{}") -> Any:

@@ -17,7 +17,10 @@ _PIECE = 2**20
 def filled(filling: Filling, shape: tuple[int, ...], generator: np.random.Generator) -> Array:
     """An array in float32, filled by a function of `torch.nn.init`, with a number, or with given numbers."""
     if isinstance(filling, Init):
-        return _FUNCTIONS[filling.function](shape, generator, **filling.options)
+        numbers = _FUNCTIONS[filling.function](shape, generator, **filling.options)
+        if filling.zero_row is not None:
+            numbers[filling.zero_row] = 0
+        return numbers
     return np.broadcast_to(np.asarray(filling, dtype="float32"), shape)
 
 
