@@ -245,9 +245,13 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Infix:
-    """An op printed as a binary operator between all inputs."""
+    """An op printed as a binary operator between all inputs, and `constant` after them, unless it is "".
+
+    `Infix("*", "0.5")` is `x * 0.5`.
+    """
 
     operator: str
+    constant: str = ""
 
 
 Printed = Layer | Call | Infix | Code

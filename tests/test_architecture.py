@@ -305,6 +305,7 @@ OTHER_WORDS = {
     "leaky_relu": "backends.onnx.fillings spec.read.initializers",
     "relu": "backends.onnx.fillings spec.read.initializers",
     "tanh": "backends.onnx.fillings spec.read.initializers",
+    "selu": "backends.onnx.fillings spec.read.initializers",
     "sigmoid": "spec.read.initializers",
     # What others call the attribute `padding`.
     "pad": "spec.read.arguments",

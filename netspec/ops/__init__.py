@@ -2,6 +2,7 @@
 
 # Importing a file registers its ops.
 from netspec.ops import activation as activation
+from netspec.ops import arithmetic as arithmetic
 from netspec.ops import attention as attention
 from netspec.ops import convolution as convolution
 from netspec.ops import dropout as dropout
@@ -11,6 +12,7 @@ from netspec.ops import maxout as maxout
 from netspec.ops import merge as merge
 from netspec.ops import normalization as normalization
 from netspec.ops import parameter as parameter
+from netspec.ops import piecewise as piecewise
 from netspec.ops import pooling as pooling
 from netspec.ops import rearrange as rearrange
 from netspec.ops import resize as resize

@@ -1,4 +1,4 @@
-"""Activations, element by element or along one axis."""
+"""Smooth activations and those of the ReLU family, element by element, and softmaxes along one axis."""
 
 from __future__ import annotations
 
@@ -52,20 +52,6 @@ class Relu(Activation, name="relu"):
 
     def onnx(self, g: OnnxWriter, x: str) -> str:
         return g.Relu(x) if is_float(g.type(x)) else g.Max(x, g.constant(0, "like"))
-
-
-class Relu6(Activation, name="relu6"):
-    """min(max(0, x), 6), as torch.nn.ReLU6."""
-
-    of_floats = False
-
-    examples = (example(_MAP),)
-
-    def torch(self, x: Tensor) -> Layer:
-        return self.layer("nn.ReLU6")
-
-    def onnx(self, g: OnnxWriter, x: str) -> str:
-        return g.Clip(x, g.constant(0, "like"), g.constant(6, "like"))
 
 
 class LeakyRelu(Activation, name="leaky_relu", principal="negative_slope"):
@@ -136,6 +122,39 @@ class Elu(Activation, name="elu", principal="alpha"):
         return g.Elu(x, alpha=self.alpha)
 
 
+class Selu(Activation, name="selu"):
+    """ELU with the slope and alpha that keep mean 0 and variance 1 from layer to layer, as torch.nn.SELU.
+
+    Klambauer, Unterthiner, Mayr & Hochreiter 2017, arXiv:1706.02515.
+    """
+
+    examples = (example(_MAP),)
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.SELU")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.Selu(x)
+
+
+class Celu(Activation, name="celu", principal="alpha"):
+    """x where positive, else alpha * (exp(x / alpha) - 1), as torch.nn.CELU: smooth at 0 for every alpha."""
+
+    alpha: PositiveReal = 1.0
+
+    examples = (example(_MAP), example(_MAP, alpha=2.0))
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.CELU")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        # ONNX's Celu takes no float16.
+        if self.alpha == 1:
+            return g.Elu(x)
+        alpha = g.constant(self.alpha, "like")
+        return g.Mul(g.Elu(g.Div(x, alpha)), alpha)
+
+
 class Gelu(Activation, name="gelu", principal="approximate"):
     """x times the normal distribution function of x, as torch.nn.GELU."""
 
@@ -160,6 +179,18 @@ class Silu(Activation, name="silu"):
 
     def onnx(self, g: OnnxWriter, x: str) -> str:
         return g.Mul(x, g.Sigmoid(x))
+
+
+class Mish(Activation, name="mish"):
+    """x * tanh(softplus(x)), as torch.nn.Mish (Misra 2019, arXiv:1908.08681)."""
+
+    examples = (example(_MAP),)
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.Mish")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.Mish(x)
 
 
 class Sigmoid(Activation, name="sigmoid"):
@@ -190,18 +221,6 @@ class Tanh(Activation, name="tanh"):
         return g.Tanh(x)
 
 
-class Hardswish(Activation, name="hardswish"):
-    """x * relu6(x + 3) / 6, as torch.nn.Hardswish."""
-
-    examples = (example(_MAP),)
-
-    def torch(self, x: Tensor) -> Layer:
-        return self.layer("nn.Hardswish")
-
-    def onnx(self, g: OnnxWriter, x: str) -> str:
-        return g.HardSwish(x)
-
-
 class Softplus(Activation, name="softplus", principal="beta"):
     """log(1 + exp(beta * x)) / beta, as torch.nn.Softplus."""
 
@@ -222,6 +241,38 @@ class Softplus(Activation, name="softplus", principal="beta"):
         if self.threshold >= 20:
             return y
         return g.Where(g.Greater(scaled, g.constant(self.threshold, "like")), x, y)
+
+
+class LogSigmoid(Activation, name="logsigmoid"):
+    """log(1 / (1 + exp(-x))), as torch.nn.LogSigmoid."""
+
+    examples = (example(_MAP),)
+
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        exponential = (x,)  # exp(-|x|), for the gradient
+        return Memory(inputs=(0,), kept=exponential) if train else Memory(scratch=exponential)
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.LogSigmoid")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.Neg(g.Softplus(g.Neg(x)))
+
+
+class Softsign(Activation, name="softsign"):
+    """x / (1 + |x|), as torch.nn.Softsign."""
+
+    examples = (example(_MAP),)
+
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        divisor = (x,)  # 1 + |x|
+        return Memory(inputs=(0,), kept=divisor, backward=(x,) * 3) if train else Memory(scratch=divisor)
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer("nn.Softsign")
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        return g.Softsign(x)
 
 
 class AlongAxis(Activation):

@@ -57,6 +57,7 @@ _Sizes = tuple[_Size, _Size]
 _Paddings = tuple[_Padding, _Padding]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
+_ZeroOrMore = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _AboveZero = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Axis = Annotated[int, Field(ge=-8, le=7)]
 _Part = Annotated[int, Field(ge=-1, le=MAX_INT)]
@@ -126,6 +127,9 @@ OutputSize = Annotated[
 Real = Annotated[_Finite, BeforeValidator(_number, json_schema_input_type=_Finite), Takes("a number")]
 PositiveReal = Annotated[
     _AboveZero, BeforeValidator(_number, json_schema_input_type=_AboveZero), Takes("a number greater than 0")
+]
+NonNegativeReal = Annotated[
+    _ZeroOrMore, BeforeValidator(_number, json_schema_input_type=_ZeroOrMore), Takes("a number of 0 or more")
 ]
 Probability = Annotated[
     _Share, BeforeValidator(_number, json_schema_input_type=_Share), Takes("a probability, from 0 to 1")

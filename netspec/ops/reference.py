@@ -24,6 +24,7 @@ FAMILIES = {
     "normalization": "Normalisation",
     "regularization": "Dropout",
     "merge": "Merges",
+    "arithmetic": "Arithmetic",
     "shape": "Shapes",
     "parameter": "Learned tensors",
 }

@@ -65,8 +65,8 @@ def alone(name: str, example: Example) -> tuple[netspec.Graph, nn.Module, list[t
     for value, _ in builder.nodes[-1].values():
         builder.output(value.replace(":", "_"), value)
     graph = builder.build()
-    # The kernel of attention that a device takes is not that of the meta device, and it writes out what others do not.
-    device = "cpu" if name == "multihead_attention" else "meta"
+    # Where the meta device has no kernel, it writes out what the kernels of other devices do not.
+    device = "cpu" if name in ("multihead_attention", "mish") else "meta"
     given = [torch.ones(x.shape, dtype=getattr(torch, x.dtype), device=device) for x in xs]
     return graph, netspec.compile(graph).to(device), given
 

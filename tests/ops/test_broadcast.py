@@ -37,7 +37,8 @@ def test_shapes_are_torchs(count: int) -> None:
             expected: Any = tuple(torch.broadcast_shapes(*shapes))
         except RuntimeError:
             expected = None
-        for made in (op("multiply"), op("add", broadcast=True)):
+        ops = [op("multiply"), op("add", broadcast=True), *([op("subtract"), op("divide")] if count == 2 else [])]
+        for made in ops:
             if expected is not None:
                 assert made.infer(*map(Tensor, shapes)).shape == expected
                 continue

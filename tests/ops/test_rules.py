@@ -571,12 +571,16 @@ PRINCIPALS = {
     "adaptive_avg_pool2d": "output_size",
     "adaptive_max_pool2d": "output_size",
     "local_response_norm": "size",
+    "scale": "factor",
     "dropout": "p",
     "dropout2d": "p",
     "leaky_relu": "negative_slope",
     "prelu": "num_parameters",
     "elu": "alpha",
+    "celu": "alpha",
     "gelu": "approximate",
+    "hardshrink": "lambd",
+    "softshrink": "lambd",
     "softplus": "beta",
     "softmax": "dim",
     "log_softmax": "dim",
@@ -588,11 +592,15 @@ PRINCIPALS = {
     "multihead_attention": "num_heads",
 }
 FAMILIES = {
-    "activation": "relu relu6 leaky_relu prelu elu gelu silu sigmoid tanh hardswish softplus softmax log_softmax",
+    "activation": (
+        "relu relu6 leaky_relu prelu elu selu celu gelu silu mish sigmoid logsigmoid tanh hardtanh hardsigmoid "
+        "hardswish softplus softsign threshold hardshrink softshrink softmax log_softmax"
+    ),
     "attention": "multihead_attention",
     "convolution": "conv2d conv_transpose2d",
     "linear": "linear",
-    "merge": "add multiply concat",
+    "arithmetic": "scale",
+    "merge": "add multiply subtract divide concat",
     "normalization": "batch_norm local_response_norm layer_norm group_norm",
     "parameter": "parameter",
     "pooling": "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d interpolate",

@@ -14,7 +14,7 @@ from torch import nn
 
 from netspec.types import Call, Code, Infix, Layer, Printed, helpers_of
 
-INFIX = {"+": operator.add, "*": operator.mul}
+INFIX = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
 ROOTS = {"nn": nn, "torch": torch}
 
 
@@ -53,8 +53,9 @@ def state(layer: Any) -> dict[str, torch.Tensor]:
 def meaning(printed: Printed, layer: Any = None) -> Callable[..., Any]:
     """The callable that a printed form stands for; `layer` is the module or parameter of a Layer."""
     match printed:
-        case Infix(sign):
-            return lambda *values: reduce(INFIX[sign], values)
+        case Infix(sign, constant):
+            constants = [float(constant)] if constant else []
+            return lambda *values: reduce(INFIX[sign], [*values, *constants])
         case Call(function, options, listed):
             called = resolve(function, scope_of(printed))
             return lambda *values: called(values, **options) if listed else called(*values, **options)

@@ -42,6 +42,9 @@ _BODIES = {
     "a scale of a layer": MAP
     + "blocks: {scaled: {body: [{conv2d: {out_channels: input.channels, kernel_size: 3, padding: 1}, name: conv}, {parameter: {shape: [input.channels, 1, 1]}, name: gamma, init: {weight: 0.5}}, {multiply, from: [conv, gamma], name: scaled}, {add, from: [scaled, input]}]}}\n"
     + "network: [scaled, conv2d: {out_channels: 6, kernel_size: 1}, scaled]",
+    "differences, quotients and factors": MAP
+    + "blocks: {centred: {params: {by: 0.5}, body: [{adaptive_avg_pool2d: 1, name: mean}, {subtract, from: [input, mean]}, scale: by, relu, divide: {branches: {map: [], gate: [sigmoid]}}]}}\n"
+    + "network: [centred, centred: {by: 2}, {scale: -1, repeat: 2}]",
     "a sum that broadcasts": MAP
     + "network: [add: {broadcast: true, branches: {map: [relu], mean: [adaptive_avg_pool2d: 1]}}, {relu, name: r}, {adaptive_avg_pool2d: {output_size: [1, null]}, name: row}, {add: {broadcast: true}, from: [r, row]}]",
     "attention": SEQUENCE + "network: [{multihead_attention: 2}]",

@@ -29,6 +29,8 @@ from netspec.types import Call, Infix
 
 _TAKEN = frozenset(("self", "torch", "nn", *dir(builtins)))
 """Names that no variable may have."""
+_LEVELS = {"+": 1, "-": 1, "*": 2, "/": 2}
+"""The precedence of operators, from loose to tight."""
 _MAX_NESTED = 72
 """How many characters a nested expression may have before it is written as statements."""
 
@@ -232,8 +234,11 @@ class ForwardWriter:
         """The expression that computes an item's outputs."""
         arguments = [self.read(value) for value in item.inputs]
         match item.printed:
-            case Infix(operator):
-                return Joined([(operator if n else "", value) for n, value in enumerate(arguments)])
+            case Infix(operator, constant):
+                operands = [*arguments, constant] if constant else arguments
+                return Joined(
+                    [(operator if n else "", _operand(value, operator, n)) for n, value in enumerate(operands)]
+                )
             case Call(function, options, listed):
                 rest = [f"{name}={python_literal(value)}" for name, value in options.items()]
                 first: list[Doc] = [Bracket("[", arguments, "]")] if listed else arguments
@@ -342,6 +347,14 @@ def _is_read_once(item: BodyItem, value: str) -> bool:
         return True
     name = f"{{{item.inputs.index(value)}}}"
     return str(item.code).count(name) == 1 and (name in item.code.items or item.code.head.startswith(name))
+
+
+def _operand(doc: Doc, operator: str, number: int) -> Doc:
+    """An operand of an operator, in brackets if its own operators bind less tightly, or as tightly after the first."""
+    if not isinstance(doc, Joined):
+        return doc
+    level = min(_LEVELS[inner] for inner, _ in doc.items if inner)
+    return Bracket("(", [doc]) if level < _LEVELS[operator] + (number > 0) else doc
 
 
 def _called(item: BodyItem, layer: str, arguments: Sequence[Doc]) -> Doc:

@@ -39,6 +39,19 @@ def test_operands_keep_the_order_of_calls() -> None:
     assert forward(graph_of("[fork]", blocks), "fork") == ["out = self.a(x)", "return self.b(x) + out"]
 
 
+def test_operands_are_in_brackets_where_their_operators_bind_less() -> None:
+    def of(steps: str) -> list[str]:
+        blocks = f"\n  fork:\n    inputs: [a, b]\n    body: [{steps}]\n"
+        network = "[{relu: {}, name: r}, {fork, from: [image, r], name: fork}]"
+        return forward(graph_of(network, blocks), "fork")
+
+    assert of("{add, from: [a, b]}, scale: 0.5") == ["return (x1 + x2) * 0.5"]
+    assert of("{subtract, from: [a, b]}, scale: -2") == ["return (x1 - x2) * -2.0"]
+    assert of("{divide, from: [a, b]}, scale: 0.5, scale: 4") == ["return x1 / x2 * 0.5 * 4.0"]
+    assert of("{multiply, from: [a, b]}, scale: 0.5, {select: {dim: 1, index: 0}}") == ["return (x1 * x2 * 0.5)[:, 0]"]
+    assert of("{scale: 0.5, from: a}, {select: {dim: 1, index: 0}}, {add, from: [b, b]}") == ["return x2 + x2"]
+
+
 def test_a_value_that_is_used_again_keeps_the_name_of_its_step() -> None:
     graph = graph_of("[{relu: {}, name: low}, {sigmoid: {}, name: b}, {tanh: {}, name: c}, {add, from: [c, low]}]")
     assert forward(graph) == ["low = self.low(image)", "x = self.b(low)", "return self.c(x) + low"]

@@ -73,7 +73,8 @@ def _precision(graph: Graph, node: Node) -> torch.dtype:
 def meaning(printed: Printed, layer: Any) -> Callable[..., Any]:
     """The callable that a printed form (`Layer`, `Call`, `Infix`, `Code`) stands for; `layer` is its module."""
     if isinstance(printed, Infix):
-        return lambda *values: _evaluated(f" {printed.operator} ".join(_names(len(values))), {}, values)
+        constant = [printed.constant] if printed.constant else []
+        return lambda *values: _evaluated(f" {printed.operator} ".join([*_names(len(values)), *constant]), {}, values)
     scope = _scope(printed)
     if isinstance(printed, Call):
         function, options = _named(printed.function, scope), printed.arguments
