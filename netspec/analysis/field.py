@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -82,6 +83,15 @@ def whole_field(extent: tuple[Dim, ...]) -> Field:
     """The field of a unit that sees all of an input."""
     zeros = (0,) * len(extent)
     return Field(extent, zeros, zeros)
+
+
+def positions_word(inputs: Iterable[tuple[Dim, ...]]) -> str:
+    """The word for the positions of inputs with these shapes: pixels, if all that have spatial axes are images.
+
+    >>> positions_word([("N", 3, 224, 224), ("N", 10)]), positions_word([("N", 1, 8000)])
+    ('pixels', 'positions')
+    """
+    return "pixels" if {len(shape) for shape in inputs if len(shape) > 2} <= {4} else "positions"
 
 
 def is_whole(field: Field, extent: tuple[Dim, ...]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from netspec.analysis.field import BORDER, UNEVEN, Field, Offset
+from netspec.analysis.field import BORDER, UNEVEN, Field, Offset, positions_word
 from netspec.analysis.field_propagation import propagate_fields
 from netspec.analysis.graph_of import HasGraph, graph_of
 from netspec.dims import Dim
@@ -17,7 +17,7 @@ from netspec.shape_text import axes_text, shape_text
 from netspec.tables import Cell, Table
 
 _NOTES = (
-    "size: pixels of the input that one unit sees, and share: how much of the input that is, at most 100 %.",
+    "size: {units} of the input that one unit sees, and share: how much of the input that is, at most 100 %.",
     "stride: how far the window moves from one unit to the next. 0: every unit sees the same.",
     "start: where the window of the first unit begins. Below 0 it begins in the padding.",
 )
@@ -54,12 +54,12 @@ class ReceptiveFieldReport(TypedReport):
     title: str = field(metadata=HIDDEN)
 
     def table(self) -> Table:
-        """The table of layers; one number stands for both axes if they are equal."""
+        """The table of layers; one number stands for all axes if they are equal."""
         several = len(self.inputs) > 1
         headings = ["layer", "kind", *(["of"] if several else []), "map", "size", "stride", "start", "share"]
         shapes = ", ".join(f"{name} {shape_text(shape[1:])}" for name, shape in self.inputs.items())
         notes = [
-            *_NOTES,
+            *[note.format(units=positions_word(self.inputs.values())) for note in _NOTES],
             *([_UNEVEN_NOTE] if any(layer.note == UNEVEN for layer in self.layers) else []),
             *([_BORDER_NOTE] if any(layer.note == BORDER for layer in self.layers) else []),
         ]

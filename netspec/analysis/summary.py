@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netspec.analysis.cost import MACS_NOTE, UNUSED, Cost, costs, total_macs, unused_parameters
-from netspec.analysis.field import Field, ReceptiveField
+from netspec.analysis.field import Field, ReceptiveField, positions_word
 from netspec.analysis.field_propagation import propagate_fields
 from netspec.analysis.graph_of import HasGraph, graph_of
 from netspec.analysis.scope_label import MINOR, scope_label
@@ -158,6 +158,7 @@ def _table(summary: Summary, depth: int | None) -> Table:
     for i in graph.inputs:
         rows.add([i.name, "input", _output_text(i.type), None, None, ""])
     rows.open(tree(graph, live_nodes(graph, summary.mode)), 0)
+    units = positions_word([i.type.shape for i in graph.inputs])
     foot: list[Cell] = ["total", "", "", summary.totals.parameters, summary.totals.macs, ""]
     return Table(
         ["layer", "kind", "output", "parameters", "MACs", "sees"],
@@ -167,7 +168,7 @@ def _table(summary: Summary, depth: int | None) -> Table:
         [
             f"{_parameters_note(summary.totals, unused_parameters(graph))}; {_macs_note(summary)}.",
             MACS_NOTE,
-            "sees: the receptive field, size and stride (`/`; none once flattened), in pixels of the input.",
+            f"sees: the receptive field, size and stride (`/`; none once flattened), in {units} of the input.",
         ],
         spare=("sees", "kind"),
     )

@@ -2,6 +2,7 @@
 
 # Importing a file registers its ops.
 from netspec.ops import activation as activation
+from netspec.ops import adaptive_pooling as adaptive_pooling
 from netspec.ops import arithmetic as arithmetic
 from netspec.ops import attention as attention
 from netspec.ops import convolution as convolution
@@ -18,6 +19,7 @@ from netspec.ops import rearrange as rearrange
 from netspec.ops import resize as resize
 from netspec.ops import sequence as sequence
 from netspec.ops import shape as shape
+from netspec.ops import transposed_convolution as transposed_convolution
 from netspec.ops.base import REGISTRY, Op, RuleError
 
 __all__ = ["REGISTRY", "Op", "RuleError"]

@@ -231,16 +231,16 @@ class Op(BaseModel):
 
 
 def by(value: Any) -> str:
-    """A pair as `3x5`, and as `3` where both are equal; other values as they are."""
+    """The numbers of all axes as `3x5`, and as `3` where they are equal; other values as they are."""
     if isinstance(value, tuple):
-        pair = cast("tuple[Any, ...]", value)
-        return str(pair[0]) if len(set(pair)) == 1 else "x".join(str(v) for v in pair)
+        numbers = cast("tuple[Any, ...]", value)
+        return str(numbers[0]) if len(set(numbers)) == 1 else "x".join(str(v) for v in numbers)
     return str(value)
 
 
-def by_both(pair: tuple[int, ...]) -> str:
+def by_all(window: tuple[int, ...]) -> str:
     """A window as `3x3`."""
-    return "x".join(str(v) for v in pair)
+    return "x".join(str(v) for v in window)
 
 
 def known_int(size: Dim, what: str, *, at: str = "", help: str = "") -> int:

@@ -1,55 +1,39 @@
-"""Convolutions."""
+"""Convolutions over maps of one, two and three spatial axes."""
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Sequence
 from math import prod
+from typing import Any, Literal
 
 from netspec.dims import Dim
-from netspec.ops.base import Op, RuleError, by, by_both, example, known_int, need_floats, need_rank
-from netspec.ops.fields import Flag, Padding, PaddingMode, PaddingPair, Pair, Positive
+from netspec.ops.base import Op, RuleError, by, by_all, example, known_int, need_floats
+from netspec.ops.fields import Flag, Padding1d, Padding2d, Padding3d, PaddingMode, Pair, Positive, Single, Triple
 from netspec.ops.functional import functional, weights_of_layer
-from netspec.ops.window import effective_size, slide
-from netspec.ops.writing import layer_weights, per_channel, weight_and_bias
-from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Weight, Window
-
-MOST_TAPS = 1 << 16
-"""The largest kernel and stride of a transposed convolution whose receptive field is computed."""
+from netspec.ops.window import effective_size, need_map, slide
+from netspec.ops.writing import layer_weights, weight_and_bias
+from netspec.types import Code, Layer, Memory, OnnxWriter, Tensor, Weight, Window
 
 
-def _need_whole_groups(groups: int, *channels: int) -> None:
-    for count in channels:
-        if count % groups:
-            raise RuleError(f"{groups} groups do not divide {count} channels", at="groups")
-
-
-class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
-    """2-D convolution over (N, C, H, W), as torch.nn.Conv2d."""
+class Convolution(Op, family="convolution"):
+    """The base of convolutions, with a number for each spatial axis in `kernel_size` and what goes with it."""
 
     out_channels: Positive
-    kernel_size: Pair
-    stride: Pair = (1, 1)
-    padding: Padding = (0, 0)
-    dilation: Pair = (1, 1)
+    kernel_size: tuple[Any, ...]
+    stride: tuple[Any, ...]
+    padding: tuple[Any, ...] | Literal["same", "valid"]
+    dilation: tuple[Any, ...]
     groups: Positive = 1
     bias: Flag = True
     padding_mode: PaddingMode = "zeros"
 
     precision = "half"
-    examples = (
-        example((2, 3, 8, 9), out_channels=4, kernel_size=3),
-        example((1, 4, 11, 10), out_channels=6, kernel_size=[3, 5], stride=2, padding=[1, 2], groups=2, bias=False),
-        example((1, 2, 9, 9), out_channels=3, kernel_size=3, padding="same", dilation=2),
-        example((1, 2, 9, 8), out_channels=2, kernel_size=4, padding="same"),
-        example((1, 2, 9, 8), out_channels=2, kernel_size=1, stride=2, padding="valid"),
-        example((1, 2, 9, 8), out_channels=2, kernel_size=3, padding=1, padding_mode="circular"),
-    )
 
     def infer(self, x: Tensor) -> Tensor:
-        need_rank(self, x, 4, "(N, C, H, W)")
+        need_map(self, x, len(self.kernel_size))
         need_floats(self, x)
-        _need_whole_groups(self.groups, self._in_channels(x), self.out_channels)
-        if self.padding == "same" and self.stride != (1, 1):
+        need_whole_groups(self.groups, self._in_channels(x), self.out_channels)
+        if self.padding == "same" and max(self.stride) > 1:
             raise RuleError("`padding: same` goes with stride 1 only", at="padding")
         if self.padding_mode in ("reflect", "circular"):
             self._need_map_to_pad_from(x)
@@ -80,11 +64,16 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
         if not any(extra):
             return Memory(inputs=(0,))
         padded = (x.with_spatial(*(size + more for size, more in zip(x.spatial, extra, strict=True))),)
-        return Memory(kept=padded) if train else Memory(scratch=padded)
+        # The gradients of these paddings ask for the input.
+        inputs = (0,) if self.padding_mode in ("reflect", "replicate") else ()
+        return Memory(inputs, kept=padded) if train else Memory(scratch=padded)
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer(
-            "nn.Conv2d", in_channels=x.channels, out_channels=self.out_channels, kernel_size=self.kernel_size
+            f"nn.Conv{len(self.kernel_size)}d",
+            in_channels=x.channels,
+            out_channels=self.out_channels,
+            kernel_size=self.kernel_size,
         )
 
     def borrowed(self, x: Tensor) -> Code:
@@ -96,15 +85,15 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
             value = f'nn.functional.pad({{0}}, ({sizes}), mode="{self.padding_mode}")'
             del options["padding"]
         bias = weights_of_layer("bias") if self.bias else ()
-        return functional(self, "conv2d", value, *weights_of_layer("weight"), *bias, **options)
+        return functional(self, self.opname, value, *weights_of_layer("weight"), *bias, **options)
 
     def onnx(self, g: OnnxWriter, x: str) -> str:
-        (top, bottom), (left, right) = self._around()
-        pads = [top, left, bottom, right]
+        before, after = zip(*self._around(), strict=True)
+        pads = [*before, *after]
         if self.padding_mode != "zeros" and any(pads):
             mode = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[self.padding_mode]
-            x = g.Pad(x, g.constant([0, 0, top, left, 0, 0, bottom, right]), mode=mode)
-            pads = [0, 0, 0, 0]
+            x = g.Pad(x, g.constant([0, 0, *before, 0, 0, *after]), mode=mode)
+            pads = [0] * len(pads)
         return g.Conv(
             x,
             *weight_and_bias(g, self.bias),
@@ -116,27 +105,31 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
         )
 
     def label(self) -> str:
-        return _label(self, "conv", "/")
+        return convolution_label(self, "conv", "/")
 
     def _in_channels(self, x: Tensor) -> int:
-        return known_int(x.channels, "the number of input channels of `conv2d`")
+        return known_int(x.channels, f"the number of input channels of `{self.opname}`")
 
     def _around(self) -> tuple[tuple[int, int], ...]:
         """The padding before and after each axis; an odd total of `same` has one more after, as in torch."""
         if self.padding == "valid":
-            return ((0, 0), (0, 0))
+            return ((0, 0),) * len(self.kernel_size)
         if self.padding == "same":
             totals = [effective_size(k, d) - 1 for k, d in zip(self.kernel_size, self.dilation, strict=True)]
             return tuple((total // 2, total - total // 2) for total in totals)
         return tuple((p, p) for p in self.padding)
 
-    def _repeats_places(self, sizes: tuple[int, ...]) -> bool:
+    def _repeats_places(self, sizes: Sequence[int]) -> bool:
         """Return whether padding repeats positions of the map that lie outside the window of a unit that sees them.
 
         Circular padding repeats positions of the opposite side: always outside. A reflected position is outside if the
         padding is more than half the window. The replicated border is outside of a window that is all padding.
         """
-        most = {"circular": [0, 0], "reflect": [(s - 1) // 2 for s in sizes], "replicate": [s - 1 for s in sizes]}
+        most = {
+            "circular": [0] * len(sizes),
+            "reflect": [(s - 1) // 2 for s in sizes],
+            "replicate": [s - 1 for s in sizes],
+        }
         allowed = most.get(self.padding_mode)
         return allowed is not None and any(max(p) > m for p, m in zip(self._around(), allowed, strict=True))
 
@@ -150,126 +143,83 @@ class Conv2d(Op, name="conv2d", principal="out_channels", family="convolution"):
                 )
 
 
-class ConvTranspose2d(Op, name="conv_transpose2d", principal="out_channels", family="convolution"):
-    """Transposed 2-D convolution over (N, C, H, W), which makes maps larger, as torch.nn.ConvTranspose2d.
+class Conv1d(Convolution, name="conv1d", principal="out_channels"):
+    """1-D convolution over (N, C, L), as torch.nn.Conv1d."""
 
-    Each unit of the input is multiplied into the whole kernel, so multiply-accumulates are counted from the input. The
-    map is `(H - 1) * stride - 2 * padding + dilation * (kernel_size - 1) + output_padding + 1` high.
-    """
+    kernel_size: Single
+    stride: Single = (1,)
+    padding: Padding1d = (0,)
+    dilation: Single = (1,)
 
-    out_channels: Positive
-    kernel_size: Pair
-    stride: Pair = (1, 1)
-    padding: PaddingPair = (0, 0)
-    output_padding: PaddingPair = (0, 0)
-    groups: Positive = 1
-    bias: Flag = True
-    dilation: Pair = (1, 1)
-
-    precision = "half"
     examples = (
-        example((2, 6, 5, 4), out_channels=3, kernel_size=2, stride=2),
-        example((1, 4, 5, 6), out_channels=2, kernel_size=3, stride=2, padding=1, output_padding=1, bias=False),
-        example((1, 4, 5, 6), out_channels=6, kernel_size=[4, 3], stride=[2, 1], padding=[1, 0], groups=2),
-        example((1, 2, 6, 5), out_channels=3, kernel_size=3, dilation=2, padding=1),
-        example((1, 2, 4, 5), out_channels=2, kernel_size=3, stride=3, dilation=2, output_padding=[2, 0]),
+        example((2, 3, 11), out_channels=4, kernel_size=3),
+        example((1, 4, 14), out_channels=6, kernel_size=[5], stride=2, padding=[2], groups=2, bias=False),
+        example((1, 2, 9), out_channels=3, kernel_size=3, padding="same", dilation=2),
+        example((1, 2, 9), out_channels=2, kernel_size=4, padding="same"),
+        example((1, 2, 9), out_channels=2, kernel_size=1, stride=2, padding="valid"),
+        example((1, 2, 9), out_channels=2, kernel_size=3, padding=1, padding_mode="reflect"),
     )
 
-    def infer(self, x: Tensor) -> Tensor:
-        need_rank(self, x, 4, "(N, C, H, W)")
-        need_floats(self, x)
-        _need_whole_groups(self.groups, self._in_channels(x), self.out_channels)
-        for extra, stride, dilation in zip(self.output_padding, self.stride, self.dilation, strict=True):
-            if extra >= max(stride, dilation):
-                raise RuleError(
-                    f"output_padding of {extra} is no smaller than stride {stride} or dilation {dilation}",
-                    at="output_padding",
-                )
-        return x.with_channels(self.out_channels).with_spatial(*self._spatial(x))
 
-    def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        shape = (self._in_channels(x), self.out_channels // self.groups, *self.kernel_size)
-        return layer_weights(shape, self.out_channels, self.bias)
+class Conv2d(Convolution, name="conv2d", principal="out_channels"):
+    """2-D convolution over (N, C, H, W), as torch.nn.Conv2d."""
 
-    def macs(self, y: Tensor, x: Tensor) -> Dim:
-        return prod(x.shape, start=self.out_channels // self.groups * prod(self.kernel_size))
+    kernel_size: Pair
+    stride: Pair = (1, 1)
+    padding: Padding2d = (0, 0)
+    dilation: Pair = (1, 1)
 
-    def window(self, x: Tensor) -> Window | Upsampling | Reach:
-        each = zip(self.kernel_size, self.stride, self.padding, self.dilation, strict=True)
-        if self.stride == (1, 1):
-            size = tuple(effective_size(k, d) for k, d in zip(self.kernel_size, self.dilation, strict=True))
-            start = tuple(p - d * (k - 1) for k, _, p, d in each)
-            return Window(size, (1, 1), start)
-        if max(self.kernel_size) > MOST_TAPS or max(self.stride) > MOST_TAPS:
-            return Reach.VARIES
-        return Upsampling(tuple(_taps(*axis) for axis in each))
-
-    def per_sample(self, x: Tensor) -> bool:
-        return True
-
-    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        return Memory(inputs=(0,))
-
-    def torch(self, x: Tensor) -> Layer:
-        return self.layer(
-            "nn.ConvTranspose2d", in_channels=x.channels, out_channels=self.out_channels, kernel_size=self.kernel_size
-        )
-
-    def borrowed(self, x: Tensor) -> Code:
-        names = ("stride", "padding", "output_padding", "groups", "dilation")
-        options = {name: getattr(self, name) for name in names}
-        bias = weights_of_layer("bias") if self.bias else ()
-        return functional(self, "conv_transpose2d", "{0}", *weights_of_layer("weight"), *bias, **options)
-
-    def onnx(self, g: OnnxWriter, x: str) -> str:
-        weight, *bias = weight_and_bias(g, self.bias)
-        options = {"kernel_shape": self.kernel_size, "strides": self.stride, "dilations": self.dilation}
-        transposed = partial(g.ConvTranspose, x, weight, **options, group=self.groups)
-        if all(more < stride for more, stride in zip(self.output_padding, self.stride, strict=True)):
-            return transposed(*bias, pads=self.padding * 2, output_padding=self.output_padding)
-        # ONNX Runtime takes no output padding as large as the stride: so less is cropped, and missing rows, which only
-        # have the bias, are padded before it is added.
-        after = [p - more for p, more in zip(self.padding, self.output_padding, strict=True)]
-        y = transposed(pads=[*self.padding, *[max(0, rest) for rest in after]])
-        if min(after) < 0:
-            y = g.Pad(y, g.constant([0, 0, 0, 0, 0, 0, *[max(0, -rest) for rest in after]]))
-        return g.Add(y, per_channel(g, x, *bias)) if bias else y
-
-    def label(self) -> str:
-        return _label(self, "up-conv", "x")
-
-    def _in_channels(self, x: Tensor) -> int:
-        return known_int(x.channels, "the number of input channels of `conv_transpose2d`")
-
-    def _spatial(self, x: Tensor) -> list[Dim]:
-        sizes: list[Dim] = []
-        for axis, size in enumerate(x.spatial):
-            span = effective_size(self.kernel_size[axis], self.dilation[axis])
-            after = (size - 1) * self.stride[axis] - 2 * self.padding[axis] + span + self.output_padding[axis]
-            if isinstance(after, int) and after < 1:
-                message = f"padding of {self.padding[axis]} leaves nothing of a map of {size}"
-                raise RuleError(message, at="padding", code="NS303")
-            sizes.append(after)
-        return sizes
+    examples = (
+        example((2, 3, 8, 9), out_channels=4, kernel_size=3),
+        example((1, 4, 11, 10), out_channels=6, kernel_size=[3, 5], stride=2, padding=[1, 2], groups=2, bias=False),
+        example((1, 2, 9, 9), out_channels=3, kernel_size=3, padding="same", dilation=2),
+        example((1, 2, 9, 8), out_channels=2, kernel_size=4, padding="same"),
+        example((1, 2, 9, 8), out_channels=2, kernel_size=1, stride=2, padding="valid"),
+        example((1, 2, 9, 8), out_channels=2, kernel_size=3, padding=1, padding_mode="circular"),
+        example((1, 2, 9, 8), out_channels=2, kernel_size=3, padding=[1, 0], padding_mode="replicate"),
+    )
 
 
-def _taps(kernel: int, stride: int, padding: int, dilation: int) -> tuple[tuple[int, int] | None, ...]:
-    """The first and last input unit that contribute to an output unit, for each position of that in its stride."""
-    places: list[list[int]] = [[] for _ in range(stride)]
-    for tap in range(kernel):
-        # Input i and tap k meet in output i * stride - padding + dilation * k.
-        period, place = divmod(dilation * tap - padding, stride)
-        places[place].append(-period)
-    return tuple((min(place), max(place)) if place else None for place in places)
+class Conv3d(Convolution, name="conv3d", principal="out_channels"):
+    """3-D convolution over (N, C, D, H, W), as torch.nn.Conv3d; D is the depth of a volume, or the time of a film."""
+
+    kernel_size: Triple
+    stride: Triple = (1, 1, 1)
+    padding: Padding3d = (0, 0, 0)
+    dilation: Triple = (1, 1, 1)
+
+    examples = (
+        example((2, 3, 4, 5, 6), out_channels=4, kernel_size=3),
+        example(
+            (1, 4, 5, 7, 4),
+            out_channels=2,
+            kernel_size=[1, 3, 2],
+            stride=[1, 2, 1],
+            padding=[0, 1, 1],
+            groups=2,
+            bias=False,
+        ),
+        example((1, 2, 5, 4, 5), out_channels=3, kernel_size=[3, 1, 1], padding="same", dilation=2),
+        example((1, 2, 4, 5, 4), out_channels=2, kernel_size=2, padding="same"),
+        example((1, 2, 3, 5, 4), out_channels=2, kernel_size=1, stride=2, padding="valid"),
+        example((1, 2, 3, 4, 4), out_channels=2, kernel_size=3, padding=[1, 0, 1], padding_mode="replicate"),
+    )
 
 
-def _label(op: Conv2d | ConvTranspose2d, kind: str, step: str) -> str:
-    """The label `3x3 conv, 64, /2`, with groups and dilation if they are not the defaults."""
-    words = [f"{by_both(op.kernel_size)} {kind}", str(op.out_channels)]
-    if op.stride != (1, 1):
+def need_whole_groups(groups: int, *channels: int) -> None:
+    """Refuse groups that do not divide each of these numbers of channels."""
+    for count in channels:
+        if count % groups:
+            raise RuleError(f"{groups} groups do not divide {count} channels", at="groups")
+
+
+def convolution_label(op: Any, kind: str, step: str) -> str:
+    """The label `3x3 conv, 64, /2` of a convolution, with groups and dilation if they are not the defaults."""
+    words = [f"{by_all(op.kernel_size)} {kind}", str(op.out_channels)]
+    if max(op.stride) > 1:
         words.append(f"{step}{by(op.stride)}")
     if op.groups > 1:
         words.append(f"{op.groups} groups")
-    if op.dilation != (1, 1):
+    if max(op.dilation) > 1:
         words.append(f"dilation {by(op.dilation)}")
     return ", ".join(words)

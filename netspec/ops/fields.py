@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -17,17 +18,18 @@ class Takes:
     words: str
 
 
-def _pair(value: Any) -> Any:
-    """A number becomes a pair, one for each axis, as in torch; a list becomes a tuple."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return (value, value)
-    if isinstance(value, list):
-        return tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    return value
-
-
 def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
+def _for_each(axes: int) -> Callable[[Any], Any]:
+    """A validator: a number becomes a tuple of it for each axis, as in torch; a list becomes a tuple."""
+
+    def repeated(value: Any) -> Any:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return (value,) * axes if is_number else _tuple(value)
+
+    return repeated
 
 
 def _even(value: tuple[int, ...]) -> tuple[int, ...]:
@@ -53,8 +55,7 @@ def _number(value: Any) -> Any:
 
 _Size = Annotated[int, Field(ge=1, le=MAX_INT)]
 _Padding = Annotated[int, Field(ge=0, le=MAX_INT)]
-_Sizes = tuple[_Size, _Size]
-_Paddings = tuple[_Padding, _Padding]
+_SameOrValid = Literal["same", "valid"]
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _ZeroOrMore = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -68,20 +69,50 @@ _Factors = tuple[_Factor, _Factor]
 # `json_schema_input_type` is the type that a spec may write, for the JSON Schema.
 Positive = Annotated[int, Field(ge=1, le=MAX_INT), Takes("a positive integer")]
 Axis = Annotated[_Axis, Takes("the number of an axis, such as 1 or -1")]
+Single = Annotated[
+    tuple[_Size],
+    BeforeValidator(_for_each(1), json_schema_input_type=_Size | tuple[_Size]),
+    Takes("a positive integer, or [length]"),
+]
 Pair = Annotated[
-    _Sizes,
-    BeforeValidator(_pair, json_schema_input_type=_Size | _Sizes),
+    tuple[_Size, _Size],
+    BeforeValidator(_for_each(2), json_schema_input_type=_Size | tuple[_Size, _Size]),
     Takes("a positive integer, or [height, width]"),
 ]
+Triple = Annotated[
+    tuple[_Size, _Size, _Size],
+    BeforeValidator(_for_each(3), json_schema_input_type=_Size | tuple[_Size, _Size, _Size]),
+    Takes("a positive integer, or [depth, height, width]"),
+]
+PaddingSingle = Annotated[
+    tuple[_Padding],
+    BeforeValidator(_for_each(1), json_schema_input_type=_Padding | tuple[_Padding]),
+    Takes("an integer of 0 or more, or [length]"),
+]
 PaddingPair = Annotated[
-    _Paddings,
-    BeforeValidator(_pair, json_schema_input_type=_Padding | _Paddings),
+    tuple[_Padding, _Padding],
+    BeforeValidator(_for_each(2), json_schema_input_type=_Padding | tuple[_Padding, _Padding]),
     Takes("an integer of 0 or more, or [height, width]"),
 ]
-Padding = Annotated[
-    _Paddings | Literal["same", "valid"],
-    BeforeValidator(_pair, json_schema_input_type=_Padding | _Paddings | Literal["same", "valid"]),
+PaddingTriple = Annotated[
+    tuple[_Padding, _Padding, _Padding],
+    BeforeValidator(_for_each(3), json_schema_input_type=_Padding | tuple[_Padding, _Padding, _Padding]),
+    Takes("an integer of 0 or more, or [depth, height, width]"),
+]
+Padding1d = Annotated[
+    tuple[_Padding] | _SameOrValid,
+    BeforeValidator(_for_each(1), json_schema_input_type=_Padding | tuple[_Padding] | _SameOrValid),
+    Takes("an integer of 0 or more, [length], `same` or `valid`"),
+]
+Padding2d = Annotated[
+    tuple[_Padding, _Padding] | _SameOrValid,
+    BeforeValidator(_for_each(2), json_schema_input_type=_Padding | tuple[_Padding, _Padding] | _SameOrValid),
     Takes("an integer of 0 or more, [height, width], `same` or `valid`"),
+]
+Padding3d = Annotated[
+    tuple[_Padding, _Padding, _Padding] | _SameOrValid,
+    BeforeValidator(_for_each(3), json_schema_input_type=_Padding | tuple[_Padding, _Padding, _Padding] | _SameOrValid),
+    Takes("an integer of 0 or more, [depth, height, width], `same` or `valid`"),
 ]
 Around = Annotated[
     tuple[_Padding, ...],
@@ -119,10 +150,15 @@ Scale = Annotated[
 PaddingMode = Annotated[
     Literal["zeros", "reflect", "replicate", "circular"], Takes("`zeros`, `reflect`, `replicate` or `circular`")
 ]
-OutputSize = Annotated[
+OutputSize2d = Annotated[
     tuple[_Size | None, _Size | None],
-    BeforeValidator(_pair, json_schema_input_type=_Size | tuple[_Size | None, _Size | None]),
+    BeforeValidator(_for_each(2), json_schema_input_type=_Size | tuple[_Size | None, _Size | None]),
     Takes("a positive integer, or [height, width], null for that of the input"),
+]
+OutputSize3d = Annotated[
+    tuple[_Size | None, _Size | None, _Size | None],
+    BeforeValidator(_for_each(3), json_schema_input_type=_Size | tuple[_Size | None, _Size | None, _Size | None]),
+    Takes("a positive integer, or [depth, height, width], null for that of the input"),
 ]
 Real = Annotated[_Finite, BeforeValidator(_number, json_schema_input_type=_Finite), Takes("a number")]
 PositiveReal = Annotated[

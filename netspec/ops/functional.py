@@ -28,5 +28,5 @@ def weights_of_layer(*names: str, when: bool = True) -> tuple[str, ...]:
 
 
 def _short(value: Any) -> Any:
-    """A pair of equal numbers as one number; other values unchanged."""
+    """Equal numbers of all axes as one number; other values unchanged."""
     return value[0] if isinstance(value, tuple) and len({*value}) == 1 else value  # pyright: ignore

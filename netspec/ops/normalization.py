@@ -14,7 +14,11 @@ from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Weight
 
 
 class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
-    """Batch normalisation per channel of (N, C), (N, C, L) or (N, C, H, W), as torch.nn.BatchNorm1d and 2d."""
+    """Batch normalisation of each channel of (N, C) or of a map with up to three spatial axes (Ioffe & Szegedy 2015).
+
+    By its input, it is torch.nn.BatchNorm1d for (N, C) and (N, C, L), BatchNorm2d for (N, C, H, W), and BatchNorm3d for
+    (N, C, D, H, W).
+    """
 
     eps: PositiveReal = 1e-5
     momentum: Probability | None = 0.1
@@ -29,11 +33,13 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
         example((4, 6, 5), affine=False),
         example((2, 3, 4, 4), momentum=None),
         example((2, 3, 4, 4), track_running_stats=False),
+        example((2, 3, 2, 4, 3)),
     )
 
     def infer(self, x: Tensor) -> Tensor:
-        if x.rank not in (2, 3, 4):
-            raise RuleError(f"`batch_norm` takes (N, C), (N, C, L) or (N, C, H, W), not {x}", code="NS302")
+        if x.rank not in (2, 3, 4, 5):
+            shapes = "(N, C), (N, C, L), (N, C, H, W) or (N, C, D, H, W)"
+            raise RuleError(f"`batch_norm` takes {shapes}, not {x}", code="NS302")
         need_floats(self, x)
         self._channels(x)
         return x
@@ -66,7 +72,7 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
         return Memory((0,), kept=statistics) if train else Memory()
 
     def torch(self, x: Tensor) -> Layer:
-        return self.layer("nn.BatchNorm2d" if x.rank == 4 else "nn.BatchNorm1d", num_features=x.channels)
+        return self.layer(f"nn.BatchNorm{max(x.rank - 2, 1)}d", num_features=x.channels)
 
     def borrowed(self, x: Tensor) -> Code | None:
         if self.momentum is None:

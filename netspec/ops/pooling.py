@@ -1,33 +1,42 @@
-"""Pools: with sliding windows, and adaptive pools with a fixed output size."""
+"""Pools whose windows slide over maps of one, two and three spatial axes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import product
 from math import inf, prod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar
 
-from netspec.dims import Dim
-from netspec.ops.base import Op, RuleError, by, by_both, example, is_float, need_floats, need_numbers, need_rank
-from netspec.ops.fields import MAX_INT, Flag, OutputSize, PaddingPair, Pair, Positive
-from netspec.ops.window import ceil_padding, effective_size, slide
-from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
+from netspec.ops.base import Op, RuleError, by, by_all, example, is_float, need_floats, need_numbers
+from netspec.ops.fields import (
+    MAX_INT,
+    Flag,
+    PaddingPair,
+    PaddingSingle,
+    PaddingTriple,
+    Pair,
+    Positive,
+    Single,
+    Triple,
+)
+from netspec.ops.window import ceil_padding, effective_size, need_map, slide
+from netspec.types import Layer, Memory, OnnxWriter, Tensor, Weight, Window
 
 _LOWEST = {"int64": -(2**63), "int32": -(2**31)}
 """The lowest integer of a dtype."""
 
 
-def _with_indices(train: bool, y: Tensor) -> Memory:
+def with_indices(train: bool, y: Tensor) -> Memory:
     """The memory of a max pool: the positions of the maxima, as int64; in training they are kept."""
     indices = (Tensor(y.shape, "int64"),)
     return Memory((0,), kept=indices) if train else Memory(scratch=indices)
 
 
-class Pool2d(Op, family="pooling"):
-    """A pool whose window slides over the map. The default stride is the kernel size, as in torch."""
+class SlidingPool(Op, family="pooling"):
+    """The base of pools whose window slides over the map. The default stride is the kernel size, as in torch."""
 
-    kernel_size: Pair
-    stride: Pair | None = None
+    kernel_size: tuple[Any, ...]
+    stride: tuple[Any, ...] | None
+    padding: tuple[Any, ...]
 
     kind: ClassVar[str]
     """The word for its kind in its label: `max`, as in `3x3 max pool`."""
@@ -43,21 +52,14 @@ class Pool2d(Op, family="pooling"):
         return True
 
     def label(self) -> str:
-        return f"{by_both(self.kernel_size)} {self.kind} pool" + (
-            f", /{by(self._stride())}" if self._stride() != (1, 1) else ""
-        )
+        stride = self._stride()
+        return f"{by_all(self.kernel_size)} {self.kind} pool" + (f", /{by(stride)}" if max(stride) > 1 else "")
 
-    def _stride(self) -> tuple[int, int]:
+    def _stride(self) -> tuple[int, ...]:
         return self.stride or self.kernel_size
 
-
-class PaddedPool2d(Pool2d):
-    """A sliding pool with padding."""
-
-    padding: PaddingPair = (0, 0)
-
-    def _slide(self, x: Tensor, dilation: tuple[int, int], ceil_mode: bool) -> Tensor:
-        need_rank(self, x, 4, "(N, C, H, W)")
+    def _slide(self, x: Tensor, dilation: tuple[int, ...], ceil_mode: bool) -> Tensor:
+        need_map(self, x, len(self.kernel_size))
         for kernel, padding in zip(self.kernel_size, self.padding, strict=True):
             # torch refuses this, too: a window could be all padding.
             if 2 * padding > kernel:
@@ -65,37 +67,30 @@ class PaddedPool2d(Pool2d):
         around = tuple((p, p) for p in self.padding)
         return x.with_spatial(*slide(self, x, self.kernel_size, self._stride(), around, dilation, ceil_mode))
 
-    def _window(self, dilation: tuple[int, int]) -> Window:
+    def _window(self, dilation: tuple[int, ...]) -> Window:
         return Window(
             tuple(effective_size(k, d) for k, d in zip(self.kernel_size, dilation, strict=True)),
             self._stride(),
             tuple(-p for p in self.padding),
         )
 
-    def _pads(self, dilation: tuple[int, int], ceil_mode: bool) -> list[int]:
-        """The paddings before both axes, then those after them, for ONNX.
+    def _pads(self, dilation: tuple[int, ...], ceil_mode: bool) -> tuple[list[int], list[int]]:
+        """The paddings before and those after the axes, for ONNX.
 
         Ceil mode becomes more padding after the map: ONNX has a ceil mode, but its meaning has changed.
         """
         each = zip(self.padding, self.kernel_size, dilation, self._stride(), strict=True)
         after = [ceil_padding(p, effective_size(k, d), s) if ceil_mode else p for p, k, d, s in each]
-        return [*self.padding, *after]
+        return [*self.padding], after
 
 
-class MaxPool2d(PaddedPool2d, name="max_pool2d", principal="kernel_size"):
-    """Largest value of each window over (N, C, H, W), as torch.nn.MaxPool2d."""
+class MaxPool(SlidingPool):
+    """The base of pools that take the largest value of each window."""
 
-    dilation: Pair = (1, 1)
+    dilation: tuple[Any, ...]
     ceil_mode: Flag = False
 
     kind = "max"
-    examples = (
-        example((1, 2, 8, 9), kernel_size=2),
-        example((1, 2, 13, 10), kernel_size=3, stride=2, padding=1),
-        example((1, 2, 112, 7), kernel_size=3, stride=2, ceil_mode=True),
-        example((1, 2, 6, 7), kernel_size=2, stride=2, padding=1, ceil_mode=True),
-        example((1, 2, 12, 12), kernel_size=[2, 3], stride=[1, 2], dilation=2),
-    )
 
     def infer(self, x: Tensor) -> Tensor:
         need_numbers(self, x)
@@ -105,28 +100,30 @@ class MaxPool2d(PaddedPool2d, name="max_pool2d", principal="kernel_size"):
         return self._window(self.dilation)
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        return _with_indices(train, y)
+        # Without gradients, CPUs have a kernel for (N, C, L) that makes no indices; other devices make them there, too.
+        return with_indices(train, y)
 
     def torch(self, x: Tensor) -> Layer:
-        return self.layer("nn.MaxPool2d", kernel_size=self.kernel_size)
+        return self.layer(f"nn.MaxPool{len(self.kernel_size)}d", kernel_size=self.kernel_size)
 
     def onnx(self, g: OnnxWriter, x: str) -> str:
-        pads = self._pads(self.dilation, self.ceil_mode)
+        before, after = self._pads(self.dilation, self.ceil_mode)
+        pads = [*before, *after]
         if is_float(g.type(x)) and all(p < k for p, k in zip(pads, self.kernel_size * 2, strict=True)):
             return g.MaxPool(
                 x, kernel_shape=self.kernel_size, strides=self._stride(), pads=pads, dilations=self.dilation
             )
-        return self._largest(g, x, pads)
+        return self._largest(g, x, before, after)
 
-    def _largest(self, g: OnnxWriter, x: str, pads: list[int]) -> str:
+    def _largest(self, g: OnnxWriter, x: str, before: list[int], after: list[int]) -> str:
         """In ONNX, the maximum over slices, one for each position of the kernel.
 
         ONNX's MaxPool takes no integers, and no padding as large as the kernel.
         """
-        if any(pads):
+        if any((*before, *after)):
             lowest = g.constant(_LOWEST.get(g.type(x).dtype, -inf), "like")
-            x = g.Pad(x, g.constant([0, 0, *pads[:2], 0, 0, *pads[2:]]), lowest)
-        axes, steps = g.constant([2, 3]), g.constant(self._stride())
+            x = g.Pad(x, g.constant([0, 0, *before, 0, 0, *after]), lowest)
+        axes, steps = g.constant([*range(2, 2 + len(before))]), g.constant(self._stride())
         places: list[str] = []
         for at in product(*map(range, self.kernel_size)):
             starts = [d * place for d, place in zip(self.dilation, at, strict=True)]
@@ -136,14 +133,124 @@ class MaxPool2d(PaddedPool2d, name="max_pool2d", principal="kernel_size"):
         return g.Max(*places)
 
 
-class AvgPool2d(PaddedPool2d, name="avg_pool2d", principal="kernel_size"):
-    """Mean of each window over (N, C, H, W), as torch.nn.AvgPool2d."""
+class MaxPool1d(MaxPool, name="max_pool1d", principal="kernel_size"):
+    """Largest value of each window over (N, C, L), as torch.nn.MaxPool1d."""
+
+    kernel_size: Single
+    stride: Single | None = None
+    padding: PaddingSingle = (0,)
+    dilation: Single = (1,)
+
+    examples = (
+        example((2, 3, 9), kernel_size=2),
+        example((1, 2, 13), kernel_size=[3], stride=2, padding=1),
+        example((1, 2, 12), kernel_size=3, stride=2, ceil_mode=True),
+        example((1, 2, 12), kernel_size=3, stride=1, dilation=2),
+    )
+
+
+class MaxPool2d(MaxPool, name="max_pool2d", principal="kernel_size"):
+    """Largest value of each window over (N, C, H, W), as torch.nn.MaxPool2d."""
+
+    kernel_size: Pair
+    stride: Pair | None = None
+    padding: PaddingPair = (0, 0)
+    dilation: Pair = (1, 1)
+
+    examples = (
+        example((1, 2, 8, 9), kernel_size=2),
+        example((1, 2, 13, 10), kernel_size=3, stride=2, padding=1),
+        example((1, 2, 112, 7), kernel_size=3, stride=2, ceil_mode=True),
+        example((1, 2, 6, 7), kernel_size=2, stride=2, padding=1, ceil_mode=True),
+        example((1, 2, 12, 12), kernel_size=[2, 3], stride=[1, 2], dilation=2),
+    )
+
+
+class MaxPool3d(MaxPool, name="max_pool3d", principal="kernel_size"):
+    """Largest value of each window over (N, C, D, H, W), as torch.nn.MaxPool3d."""
+
+    kernel_size: Triple
+    stride: Triple | None = None
+    padding: PaddingTriple = (0, 0, 0)
+    dilation: Triple = (1, 1, 1)
+
+    examples = (
+        example((2, 3, 4, 5, 6), kernel_size=[1, 2, 2]),
+        example((1, 2, 5, 6, 4), kernel_size=3, stride=2, padding=1),
+        example((1, 2, 4, 5, 6), kernel_size=2, stride=[2, 1, 3], ceil_mode=True),
+        example((1, 2, 5, 4, 6), kernel_size=[2, 1, 3], stride=1, dilation=[2, 1, 2]),
+    )
+
+
+class AvgPool(SlidingPool):
+    """The base of pools that take the mean of each window."""
 
     ceil_mode: Flag = False
     count_include_pad: Flag = True
-    divisor_override: Positive | None = None
 
     kind = "average"
+
+    def infer(self, x: Tensor) -> Tensor:
+        need_floats(self, x)
+        return self._slide(x, self._no_dilation(), self.ceil_mode)
+
+    def window(self, x: Tensor) -> Window:
+        return self._window(self._no_dilation())
+
+    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
+        return Memory(inputs=(0,))
+
+    def torch(self, x: Tensor) -> Layer:
+        return self.layer(f"nn.AvgPool{len(self.kernel_size)}d", kernel_size=self.kernel_size)
+
+    def onnx(self, g: OnnxWriter, x: str) -> str:
+        divisor: int | None = getattr(self, "divisor_override", None)
+        before, after = self._pads(self._no_dilation(), self.ceil_mode)
+        in_ceil_mode = before != after
+        count = self.count_include_pad and not in_ceil_mode
+        if divisor is not None:
+            count = True
+        elif self.count_include_pad and in_ceil_mode and any(self.padding):
+            # torch counts the explicit padding, but not the padding that ceil mode adds after it.
+            x = g.Pad(x, g.constant([0, 0, *before, 0, 0, *before]))
+            after = [more - p for more, p in zip(after, before, strict=True)]
+            before = [0] * len(before)
+        y = g.AveragePool(
+            x,
+            kernel_shape=self.kernel_size,
+            strides=self._stride(),
+            pads=[*before, *after],
+            count_include_pad=int(count),
+        )
+        return y if divisor is None else g.Mul(y, g.constant(prod(self.kernel_size) / divisor, "like"))
+
+    def _no_dilation(self) -> tuple[int, ...]:
+        return (1,) * len(self.kernel_size)
+
+
+class AvgPool1d(AvgPool, name="avg_pool1d", principal="kernel_size"):
+    """Mean of each window over (N, C, L), as torch.nn.AvgPool1d."""
+
+    kernel_size: Single
+    stride: Single | None = None
+    padding: PaddingSingle = (0,)
+
+    examples = (
+        example((2, 3, 9), kernel_size=2),
+        example((1, 2, 13), kernel_size=[3], stride=2, padding=1, count_include_pad=False),
+        example((1, 2, 8), kernel_size=1, stride=2),
+        example((1, 2, 7), kernel_size=2, stride=2, padding=1, ceil_mode=True),
+    )
+
+
+class AvgPool2d(AvgPool, name="avg_pool2d", principal="kernel_size"):
+    """Mean of each window over (N, C, H, W), as torch.nn.AvgPool2d."""
+
+    kernel_size: Pair
+    stride: Pair | None = None
+    padding: PaddingPair = (0, 0)
+    divisor_override: Positive | None = None
+
     examples = (
         example((1, 2, 8, 9), kernel_size=2),
         example((1, 2, 13, 10), kernel_size=3, stride=2, padding=1, count_include_pad=False),
@@ -152,161 +259,28 @@ class AvgPool2d(PaddedPool2d, name="avg_pool2d", principal="kernel_size"):
         example((1, 2, 14, 14), kernel_size=5, stride=3, divisor_override=2),
     )
 
-    def infer(self, x: Tensor) -> Tensor:
-        need_floats(self, x)
-        return self._slide(x, (1, 1), self.ceil_mode)
 
-    def window(self, x: Tensor) -> Window:
-        return self._window((1, 1))
+class AvgPool3d(AvgPool, name="avg_pool3d", principal="kernel_size"):
+    """Mean of each window over (N, C, D, H, W), as torch.nn.AvgPool3d."""
 
-    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        return Memory(inputs=(0,))
+    kernel_size: Triple
+    stride: Triple | None = None
+    padding: PaddingTriple = (0, 0, 0)
+    divisor_override: Positive | None = None
 
-    def torch(self, x: Tensor) -> Layer:
-        return self.layer("nn.AvgPool2d", kernel_size=self.kernel_size)
-
-    def onnx(self, g: OnnxWriter, x: str) -> str:
-        pads = self._pads((1, 1), self.ceil_mode)
-        in_ceil_mode = pads[2:] != pads[:2]
-        count = self.count_include_pad and not in_ceil_mode
-        if self.divisor_override is not None:
-            count = True
-        elif self.count_include_pad and in_ceil_mode and any(self.padding):
-            # torch counts the explicit padding, but not the padding that ceil mode adds after it.
-            x = g.Pad(x, g.constant([0, 0, *self.padding, 0, 0, *self.padding]))
-            pads = [0, 0, *[after - p for after, p in zip(pads[2:], self.padding, strict=True)]]
-        y = g.AveragePool(
-            x, kernel_shape=self.kernel_size, strides=self._stride(), pads=pads, count_include_pad=int(count)
-        )
-        if self.divisor_override is None:
-            return y
-        return g.Mul(y, g.constant(prod(self.kernel_size) / self.divisor_override, "like"))
-
-
-class AdaptivePool2d(Op, family="pooling"):
-    """A pool with a fixed output size, from which its windows follow."""
-
-    output_size: OutputSize
-
-    kind: ClassVar[Literal["max", "average"]]
-    precision = "half"
-
-    def infer(self, x: Tensor) -> Tensor:
-        need_rank(self, x, 4, "(N, C, H, W)")
-        need_floats(self, x)
-        return x.with_spatial(*self._spatial(x))
-
-    def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        return ()
-
-    def macs(self, y: Tensor, x: Tensor) -> int:
-        return 0
-
-    def window(self, x: Tensor) -> Window | Reach:
-        # Windows of torch's adaptive pools run from floor(i*H/out) to ceil((i+1)*H/out): one size only
-        # where the output divides the input.
-        if all(count == 1 for count in self.output_size):
-            return Reach.ALL
-        sizes: list[int] = []
-        for count, size in self._sizes(x):
-            if count is None or count == size:
-                sizes.append(1)
-            elif isinstance(size, int) and size % count == 0:
-                sizes.append(size // count)
-            else:
-                return Reach.VARIES
-        return Window(tuple(sizes), tuple(sizes), (0,) * len(sizes))
-
-    def per_sample(self, x: Tensor) -> bool:
-        return True
-
-    def label(self) -> str:
-        # An axis that keeps its size is shown by its letter.
-        sizes = by(tuple([count or letter for count, letter in zip(self.output_size, "HW", strict=True)]))
-        return f"global {self.kind} pool" if self.output_size == (1, 1) else f"adaptive {self.kind} pool, {sizes}"
-
-    def _spatial(self, x: Tensor) -> list[Dim]:
-        return [count if count is not None else size for count, size in self._sizes(x)]
-
-    def _sizes(self, x: Tensor) -> list[tuple[int | None, Dim]]:
-        return list(zip(self.output_size, x.spatial, strict=True))
-
-
-class AdaptiveAvgPool2d(AdaptivePool2d, name="adaptive_avg_pool2d", principal="output_size"):
-    """Mean over windows that share out the map, as torch.nn.AdaptiveAvgPool2d; output_size 1 pools globally."""
-
-    kind = "average"
     examples = (
-        example((2, 3, 7, 7), output_size=1),
-        example((2, 3, 12, 7), output_size=[6, 7]),
-        example((2, 3, 8, 9), output_size=[4, None]),
+        example((2, 3, 4, 5, 6), kernel_size=[1, 2, 2]),
+        example((1, 2, 5, 6, 4), kernel_size=3, stride=2, padding=1, count_include_pad=False),
+        example((1, 2, 4, 5, 3), kernel_size=2, padding=1, ceil_mode=True),
+        example((1, 2, 4, 6, 5), kernel_size=[2, 3, 3], stride=2, divisor_override=5),
     )
 
-    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        # torch uses a plain mean for a global pool, whose gradient needs only the input's size.
-        return Memory() if self.output_size == (1, 1) else Memory(inputs=(0,))
-
-    def torch(self, x: Tensor) -> Layer:
-        return self.layer("nn.AdaptiveAvgPool2d", output_size=self.output_size)
-
-    def onnx(self, g: OnnxWriter, x: str) -> str:
-        return adaptive_pool(g, x, self._spatial(g.type(x)), "Average")
-
-
-class AdaptiveMaxPool2d(AdaptivePool2d, name="adaptive_max_pool2d", principal="output_size"):
-    """Largest value over windows that share out the map, as torch.nn.AdaptiveMaxPool2d."""
-
-    kind = "max"
-    examples = (
-        example((2, 3, 7, 7), output_size=1),
-        example((2, 3, 12, 7), output_size=[6, 7]),
-    )
-
-    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        return _with_indices(train, y)
-
-    def torch(self, x: Tensor) -> Layer:
-        return self.layer("nn.AdaptiveMaxPool2d", output_size=self.output_size)
-
-    def onnx(self, g: OnnxWriter, x: str) -> str:
-        return adaptive_pool(g, x, self._spatial(g.type(x)), "Max")
-
-
-def adaptive_pool(g: OnnxWriter, x: str, output_size: Sequence[Dim], kind: Literal["Average", "Max"]) -> str:
-    """In ONNX, an adaptive pool of a map, an input of the rule, to a height and width."""
-    sizes = g.type(x).spatial
-    if all(count == 1 for count in output_size):
-        return getattr(g, f"Global{kind}Pool")(x)
-    kernel = [_window_of(size, count) for size, count in zip(sizes, output_size, strict=True)]
-    if all(kernel):
-        return x if kernel == [1, 1] else getattr(g, f"{kind}Pool")(x, kernel_shape=kernel, strides=kernel)
-    # A window is rows times columns, so pooling one axis after the other has the same result.
-    for axis, (size, count) in enumerate(zip(sizes, output_size, strict=True), start=2):
-        if count == 1:
-            x = (g.ReduceMean if kind == "Average" else g.ReduceMax)(x, g.constant([axis]))
-        elif count != size:
-            x = _adaptive_pool_axis(g, x, axis, size, count, kind)
-    return x
-
-
-def _adaptive_pool_axis(g: OnnxWriter, x: str, axis: int, size: Dim, count: Dim, kind: str) -> str:
-    if not isinstance(size, int) or not isinstance(count, int):
-        message = f"ONNX has no adaptive pool of a map of {size} to {count}: its size must be known"
-        raise RuleError(message, at="output_size", code="NS401", help="fix H and W (`--input 3x224x224`)")
-    windows = [(place * size // count, -(-(place + 1) * size // count)) for place in range(count)]
-    if kind == "Max":
-        # Shorter windows repeat their last element.
-        most = max(end - start for start, end in windows)
-        places = [[min(start + n, end - 1) for n in range(most)] for start, end in windows]
-        return g.ReduceMax(g.Gather(x, g.constant(places), axis=axis), g.constant([axis + 1]), keepdims=0)
-    shares = [[(start <= n < end) / (end - start) for n in range(size)] for start, end in windows]
-    if axis == 2:
-        return g.MatMul(g.constant(shares, "like"), x)
-    return g.MatMul(x, g.constant(list(zip(*shares, strict=True)), "like"))
-
-
-def _window_of(size: Dim, count: Dim) -> int:
-    """The size of an adaptive pool's windows along an axis, if all are equal and do not overlap; else 0."""
-    if size == count:
-        return 1
-    return size // count if isinstance(size, int) and isinstance(count, int) and size % count == 0 else 0
+    def infer(self, x: Tensor) -> Tensor:
+        y = super().infer(x)
+        for size, kernel in zip(x.spatial, self.kernel_size, strict=True):
+            # torch refuses this of a 3-D average alone.
+            if isinstance(size, int) and size < kernel:
+                message = f"a window of {kernel} is larger than the map of {size}"
+                help = "padding does not make up for it here: pad before, by `pad`"
+                raise RuleError(message, at="kernel_size", code="NS303", help=help)
+        return y

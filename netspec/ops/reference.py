@@ -158,10 +158,10 @@ def attributes(cls: type[Op]) -> list[AttributeEntry]:
 
 
 def compact(value: Any) -> Any:
-    """A default as a spec would write it: a pair of equal numbers as one number."""
+    """A default as a spec would write it: a list of equal numbers, one for each axis, as one number."""
     if isinstance(value, tuple):
         items: list[Any] = list(value)  # pyright: ignore[reportUnknownArgumentType]
-        return items[0] if len(items) == 2 and items[0] == items[1] else items
+        return items[0] if len({*items}) == 1 else items
     return value
 
 

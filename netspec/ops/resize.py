@@ -10,9 +10,9 @@ from struct import pack, unpack
 from typing import Annotated, ClassVar, Literal
 
 from netspec.dims import Dim
+from netspec.ops.adaptive_pooling import adaptive_pool
 from netspec.ops.base import Op, Rearranging, RuleError, by, example, known_int, need_floats, need_rank
 from netspec.ops.fields import MAX_INT, Flag, Pair, Scale, Takes
-from netspec.ops.pooling import adaptive_pool
 from netspec.ops.writing import FLOAT32, INT64
 from netspec.types import Code, Helper, Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Weight, Window
 

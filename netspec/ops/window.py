@@ -1,10 +1,25 @@
-"""The arithmetic of sliding windows for convolutions and pools."""
+"""Maps of one to three spatial axes, and the arithmetic of the windows that slide over them."""
 
 from __future__ import annotations
 
 from netspec.dims import Dim
-from netspec.ops.base import Op, RuleError
+from netspec.ops.base import REGISTRY, Op, RuleError, need_rank
 from netspec.types import Reach, Tensor, Window
+
+_MAPS = {1: "(N, C, L)", 2: "(N, C, H, W)", 3: "(N, C, D, H, W)"}
+"""The axes of a map, by the number of those that are spatial."""
+
+
+def need_map(op: Op, x: Tensor, axes: int) -> None:
+    """Refuse a tensor that is no map with this many spatial axes: two are those of (N, C, H, W).
+
+    The help names the op for such a map, as `conv3d` in place of `conv2d` for (N, C, D, H, W).
+    """
+    alike = op.opname.replace(f"{axes}d", f"{x.rank - 2}d")
+    if x.rank > axes + 2 and alike in REGISTRY:
+        message = f"`{op.opname}` takes {_MAPS[axes]}, {axes + 2} axes, and its input is {x}"
+        raise RuleError(message, code="NS302", help=f"`{alike}` takes {_MAPS[x.rank - 2]}")
+    need_rank(op, x, axes + 2, _MAPS[axes])
 
 
 def effective_size(kernel: int, dilation: int) -> int:
@@ -53,7 +68,7 @@ def slide(
         if isinstance(size, int) and size + extra < 0:
             padded = f" (with padding {size + before + after})" if before + after else ""
             help = "take a smaller kernel_size, more padding, or pool less before this step"
-            if x.shape[-1] in (1, 3, 4) and x.shape[1] == x.shape[2]:
+            if x.rank == 4 and x.shape[-1] in (1, 3, 4) and x.shape[1] == x.shape[2]:
                 help = (
                     f"channels come before height and width: {x.shape[0]} x {x.shape[3]} x {x.shape[1]} x {x.shape[2]}"
                 )

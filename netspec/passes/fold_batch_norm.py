@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from netspec.graph.model import NOTHING, Graph, Node
 from netspec.graph.rebuild import Editor, rebuild
-from netspec.ops.convolution import Conv2d
+from netspec.ops.convolution import Convolution
 from netspec.ops.linear import Linear
 from netspec.ops.normalization import BatchNorm
 from netspec.passes.arrays import as_type_of, in_double, scaled
@@ -93,7 +93,7 @@ def _derived(graph: Graph, layer: Node, norm: Node) -> dict[str, Derived]:
 def _reason(node: Node, op: BatchNorm, graph: Graph, outputs: set[str], owners: list[str]) -> str:
     """The reason why a batch norm can't be folded; "" if it can."""
     before = graph.by_path.get(node.inputs[0])
-    if before is None or not isinstance(before.op, Conv2d | Linear):
+    if before is None or not isinstance(before.op, Convolution | Linear):
         return "no convolution or linear layer is right before it"
     if not op.track_running_stats:
         return "it keeps no running statistics, so it is no fixed scale and shift"

@@ -13,14 +13,15 @@ from netspec.graph.paths import node_of
 from netspec.graph.rebuild import Editor, rebuild
 from netspec.graph.walk import live_nodes, needed_for
 from netspec.ops.activation import Activation, AlongAxis, Prelu
-from netspec.ops.base import Op, Rearranging, by_both
+from netspec.ops.adaptive_pooling import AdaptiveAvgPool, AdaptivePool
+from netspec.ops.base import Op, Rearranging, by_all
 from netspec.ops.convolution import Conv2d
 from netspec.ops.dropout import Dropping
 from netspec.ops.linear import Linear
 from netspec.ops.merge import Add, Concat, Multiply
 from netspec.ops.normalization import BatchNorm, LayerNorm
 from netspec.ops.parameter import Parameter
-from netspec.ops.pooling import AdaptiveAvgPool2d, AdaptivePool2d, AvgPool2d, MaxPool2d
+from netspec.ops.pooling import AvgPool2d, MaxPool2d
 from netspec.ops.rearrange import Narrow
 from netspec.ops.resize import CenterCrop, Interpolate
 from netspec.ops.shape import Flatten, Identity
@@ -151,7 +152,7 @@ class _Plan:
             channels, height, width = (size for size in types[0].shape[1:] if isinstance(size, int))
             self.maps[node.path] = channels, height, width
             return None
-        if isinstance(op, AdaptivePool2d):
+        if isinstance(op, AdaptivePool):
             return _sliding(op, types[0])
         for kind, stays, reason in _ON_MAPS:
             if isinstance(op, kind) and not stays(op):
@@ -190,7 +191,7 @@ _ON_MAPS: Sequence[tuple[type[Op], Callable[[Any], bool], str]] = (
 """Ops that stay unchanged on maps only under a condition, with the reason if it fails; all other ops stay."""
 
 
-def _sliding(op: AdaptivePool2d, x: Tensor) -> Op | None:
+def _sliding(op: AdaptivePool, x: Tensor) -> Op | None:
     """The sliding pool that equals an adaptive one on a map of known size; None if it is the identity."""
     kernel: list[int] = []
     stride: list[int] = []
@@ -203,7 +204,7 @@ def _sliding(op: AdaptivePool2d, x: Tensor) -> Op | None:
         stride.append(1 if count == 1 else size // count)
     if kernel == [1, 1]:
         return None
-    kind = AvgPool2d if isinstance(op, AdaptiveAvgPool2d) else MaxPool2d
+    kind = AvgPool2d if isinstance(op, AdaptiveAvgPool) else MaxPool2d
     return kind(kernel_size=(kernel[0], kernel[1]), stride=(stride[0], stride[1]))
 
 
@@ -264,13 +265,13 @@ def _done(graph: Graph, plan: _Plan) -> Iterator[str]:
     """Sentences about the changes."""
     height, width = graph.inputs[0].type.spatial
     yield f"images may have any height and width, not {height} x {width} alone: {choices(i.name for i in graph.inputs)}"
-    layers = [f"`{node.path}` {by_both(op.kernel_size)}" for node, op in plan.changes() if isinstance(op, Conv2d)]
+    layers = [f"`{node.path}` {by_all(op.kernel_size)}" for node, op in plan.changes() if isinstance(op, Conv2d)]
     if layers:
         yield f"{counted(len(layers), 'linear layer')} made {counted(len(layers), 'convolution')}: {', '.join(layers)}"
     for node, op in plan.changes():
         if isinstance(op, AvgPool2d | MaxPool2d):
             yield f"`{node.path}` slides over the map: {op.label()}"
-    for kind, what in ((Flatten, Flatten.opname), (AdaptivePool2d, "pool")):
+    for kind, what in ((Flatten, Flatten.opname), (AdaptivePool, "pool")):
         gone = [node for node, op in plan.changes() if op is None and isinstance(node.op, kind)]
         if gone:
             yield f"{counted(len(gone), what)} dropped, which {'does' if len(gone) == 1 else 'do'} nothing now"

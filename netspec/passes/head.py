@@ -9,14 +9,19 @@ from netspec.errors import choices, fail
 from netspec.graph.model import Graph, Node, Output
 from netspec.graph.rebuild import Editor, rebuild
 from netspec.ops.base import Elementwise, Op, RuleError
-from netspec.ops.convolution import Conv2d, ConvTranspose2d
+from netspec.ops.convolution import Convolution
 from netspec.ops.fields import MAX_INT
 from netspec.ops.linear import Linear
+from netspec.ops.transposed_convolution import TransposedConvolution
 from netspec.passes.base import Transformed
 from netspec.passes.parameters import with_width
 from netspec.types import Filling, Tensor
 
-_WIDTHS: Mapping[type[Op], str] = {Linear: "out_features", Conv2d: "out_channels", ConvTranspose2d: "out_channels"}
+_WIDTHS: Mapping[type[Op], str] = {
+    Linear: "out_features",
+    Convolution: "out_channels",
+    TransposedConvolution: "out_channels",
+}
 """The layers that determine a value's width, with the attribute of the width."""
 
 
@@ -95,16 +100,21 @@ def _head(graph: Graph, output: Output, classes: int) -> _Head:
         node = graph.by_path.get(value)
         if node is None:
             raise _Refused(f"no linear layer or convolution makes `{value}`")
-        if type(node.op) in _WIDTHS:
+        if _width_attribute(node.op):
             break
         if not _carries(graph, node):
             raise _Refused(f"it comes from `{node.path}`, which is neither linear nor a convolution")
         after.insert(0, node)
         value = node.inputs[0]
-    head = _Head(output, node, tuple(after), getattr(node.op, _WIDTHS[type(node.op)]))
+    head = _Head(output, node, tuple(after), getattr(node.op, _width_attribute(node.op)))
     if head.width != classes:
         _check_shapes(graph, head, classes)
     return head
+
+
+def _width_attribute(op: Op) -> str:
+    """The attribute of the width that an op determines; "" if it determines none."""
+    return next((attribute for kind, attribute in _WIDTHS.items() if isinstance(op, kind)), "")
 
 
 def _carries(graph: Graph, node: Node) -> bool:
@@ -131,7 +141,7 @@ def _check_shapes(graph: Graph, head: _Head, classes: int) -> None:
 
 
 def _widened(op: Op, classes: int) -> Op:
-    return op.model_copy(update={_WIDTHS[type(op)]: classes})
+    return op.model_copy(update={_width_attribute(op): classes})
 
 
 def _used_elsewhere(graph: Graph, head: _Head, heads: Sequence[_Head]) -> str:
@@ -150,7 +160,7 @@ def _used_elsewhere(graph: Graph, head: _Head, heads: Sequence[_Head]) -> str:
 
 
 def _rebuilt(graph: Graph, heads: Iterable[_Head], classes: int) -> Graph:
-    layers = {head.layer.path: _WIDTHS[type(head.layer.op)] for head in heads}
+    layers = {head.layer.path: _width_attribute(head.layer.op) for head in heads}
     resized = {node.path for head in heads for node in head.nodes}
 
     def visit(editor: Editor, node: Node, inputs: tuple[str, ...]) -> str:

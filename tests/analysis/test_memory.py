@@ -135,7 +135,8 @@ def test_what_an_op_keeps_is_what_autograd_saves(name: str, example: Example) ->
 
 
 # Where an example's module is not what the graph says in order, or torch's path on the meta device differs.
-PADS_APART = {("conv2d", 4), ("conv2d", 6)}  # the padded input's gradient stands in for the input's: a border more
+# The padded input's gradient stands in for the input's: a border more.
+PADS_APART = {(f"conv{axes}d", number) for axes in (1, 2, 3) for number in (4, 6, 7)}
 COPIES = {
     *{("concat", 1), ("concat", 2), ("select_scatter", 3)},  # linear layers copy gradients that are slices of one
     *{

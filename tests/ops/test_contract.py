@@ -233,15 +233,18 @@ def test_symbols_stand_for_every_size(case: Case) -> None:
 @pytest.mark.parametrize(
     ("name", "more"),
     [
+        ("conv1d", {"out_channels": [1], "dilation": [1, 2]}),
+        ("max_pool1d", {"dilation": [1, 2], "ceil_mode": [False, True]}),
+        ("avg_pool1d", {"ceil_mode": [False, True]}),
         ("conv2d", {"out_channels": [1], "dilation": [1, 2]}),
         ("max_pool2d", {"dilation": [1, 2], "ceil_mode": [False, True]}),
         ("avg_pool2d", {"ceil_mode": [False, True]}),
     ],
-    ids=["conv2d", "max_pool2d", "avg_pool2d"],
+    ids=["conv1d", "max_pool1d", "avg_pool1d", "conv2d", "max_pool2d", "avg_pool2d"],
 )
 def test_sizes_of_windows_are_torchs(name: str, more: dict[str, list[Any]]) -> None:
     """On a grid of all ways to slide: we refuse what torch refuses, and a symbolic size is right at every number."""
-    x = Tensor((1, 1, symbol("H"), symbol("W")))
+    x = Tensor((1, 1, symbol("H"), symbol("W"))[: 4 if name.endswith("2d") else 3])
     grid = {"kernel_size": [1, 2, 3, 5], "stride": [1, 2, 3], "padding": [0, 1, 2], **more}
     for settled in itertools.product(*grid.values()):
         op = op_of(REGISTRY[name], dict(zip(grid, settled, strict=True)))
@@ -292,15 +295,25 @@ def test_inputs_that_do_not_fit_are_refused(case: Case) -> None:
 NEVER = ["3", "", [1, 2, 3], [], {}, {"a": 1}, math.nan, math.inf, -math.inf, 10**400, -(10**400)]
 NO_INT = [True, False, 1.5, 2.0, 2**31, None]
 NO_SIZE = [*NO_INT, 0, -1, [1, 0], [0, 1], [-1, 1], [1.0, 1], [True, 1], ["1", 1], [1]]
+NO_LENGTH = [*NO_INT, 0, -1, [0], [-1], [1, 1], [1.0], [True], ["1"]]
 NO_REAL = [True, False, [1.0], None]
 REFUSED: dict[str, list[Any]] = {
     "a positive integer": NO_SIZE,
     "a positive integer, or null": NO_SIZE,
+    "a positive integer, or [length]": NO_LENGTH,
+    "a positive integer, or [length], or null": NO_LENGTH,
     "a positive integer, or [height, width]": NO_SIZE,
     "a positive integer, or [height, width], or null": NO_SIZE,
     "a positive integer, or [height, width], null for that of the input": [*NO_SIZE, [None, 0]],
+    "a positive integer, or [depth, height, width]": NO_SIZE,
+    "a positive integer, or [depth, height, width], or null": NO_SIZE,
+    "a positive integer, or [depth, height, width], null for that of the input": [*NO_SIZE, [None, 0, 1]],
+    "an integer of 0 or more, or [length]": [*NO_INT, -1, [-1], [0, 0], "same"],
+    "an integer of 0 or more, [length], `same` or `valid`": [*NO_INT, -1, [-1], [0, 0], "full"],
     "an integer of 0 or more, or [height, width]": [*NO_INT, -1, [0, -1], "same"],
     "an integer of 0 or more, [height, width], `same` or `valid`": [*NO_INT, -1, [0, -1], "full"],
+    "an integer of 0 or more, or [depth, height, width]": [*NO_INT, -1, [0, 0, -1], [0, 0], "same"],
+    "an integer of 0 or more, [depth, height, width], `same` or `valid`": [*NO_INT, -1, [0, 0, -1], [0, 0], "full"],
     "`zeros`, `reflect`, `replicate` or `circular`": [True, 0, 1.5, None, "zero"],
     "the number of an axis, such as 1 or -1": [True, False, 1.5, 2.0, 8, -9, None, [1]],
     "a number": NO_REAL,
@@ -342,7 +355,8 @@ def test_attributes_of_the_wrong_kind_are_refused(cls: type[Op]) -> None:
     for name in cls.model_fields:
         words = takes(cls, name)
         bad = [value for value in REFUSED[words] if value is not None or "null" not in words]
-        never = [value for value in NEVER if value != [1, 2, 3] or "a list of" not in words]
+        lists = ("a list of", "[depth, height, width]")
+        never = [value for value in NEVER if value != [1, 2, 3] or not any(text in words for text in lists)]
         for value in never + bad:
             op, problems = make_op(cls, {**good, name: value})
             assert op is None, (name, value)

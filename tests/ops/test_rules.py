@@ -121,20 +121,24 @@ def test_a_window_that_is_too_large_says_by_how_much() -> None:
         op("max_pool2d", kernel_size=3).infer(Tensor((1, 2, 2, 5)))
 
 
+PRINCIPALS_OF_AXES = {
+    "conv": "out_channels",
+    "conv_transpose": "out_channels",
+    "max_pool": "kernel_size",
+    "avg_pool": "kernel_size",
+    "adaptive_avg_pool": "output_size",
+    "adaptive_max_pool": "output_size",
+}
+"""Ops that there are for one, two and three spatial axes, and their principal attributes."""
 RANKS = {
-    "conv2d": (4,),
-    "conv_transpose2d": (4,),
+    **{f"{name}{axes}d": (axes + 2,) for name in PRINCIPALS_OF_AXES for axes in (1, 2, 3)},
     "interpolate": (4,),
     "multihead_attention": (3,),
     "layer_norm": (2, 3, 4, 5),
     "group_norm": (2, 3, 4, 5),
-    "max_pool2d": (4,),
-    "avg_pool2d": (4,),
-    "adaptive_avg_pool2d": (4,),
-    "adaptive_max_pool2d": (4,),
     "dropout2d": (4,),
     "linear": (2, 3, 4, 5),
-    "batch_norm": (2, 3, 4),
+    "batch_norm": (2, 3, 4, 5),
     "local_response_norm": (3, 4, 5),
 }
 """Those with a batch: torch's modules also take one sample alone."""
@@ -180,7 +184,17 @@ def test_groups_divide_what_enters_and_what_leaves() -> None:
 
 # Dtypes.
 
-FLOATS_ONLY = ["conv2d", "conv_transpose2d", "linear", "batch_norm", "layer_norm", "group_norm", "multihead_attention"]
+FLOATS_ONLY = [
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose2d",
+    "linear",
+    "batch_norm",
+    "layer_norm",
+    "group_norm",
+    "multihead_attention",
+]
 
 
 @pytest.mark.parametrize("name", FLOATS_ONLY)
@@ -464,6 +478,10 @@ def test_arguments_that_go_without_a_name(name: str, attributes: dict[str, Any],
             {"out_channels": 8, "kernel_size": 3, "stride": 2, "groups": 2, "dilation": [1, 2]},
             "3x3 conv, 8, /2, 2 groups, dilation 1x2",
         ),
+        ("conv1d", {"out_channels": 8, "kernel_size": 3, "stride": 2}, "3 conv, 8, /2"),
+        ("conv3d", {"out_channels": 8, "kernel_size": 3, "stride": [1, 2, 2]}, "3x3x3 conv, 8, /1x2x2"),
+        ("max_pool3d", {"kernel_size": [1, 2, 2]}, "1x2x2 max pool, /1x2x2"),
+        ("adaptive_avg_pool3d", {"output_size": [2, None, 4]}, "adaptive average pool, 2xHx4"),
         ("linear", {"out_features": 10}, "linear, 10"),
         ("dropout", {}, "dropout"),
         ("dropout", {"p": 0.2}, "dropout, 0.2"),
@@ -564,12 +582,8 @@ def test_words_that_stand_for_themselves() -> None:
 # What classes say.
 
 PRINCIPALS = {
-    "conv2d": "out_channels",
     "linear": "out_features",
-    "max_pool2d": "kernel_size",
-    "avg_pool2d": "kernel_size",
-    "adaptive_avg_pool2d": "output_size",
-    "adaptive_max_pool2d": "output_size",
+    **{f"{name}{axes}d": principal for name, principal in PRINCIPALS_OF_AXES.items() for axes in (1, 2, 3)},
     "local_response_norm": "size",
     "scale": "factor",
     "dropout": "p",
@@ -586,7 +600,6 @@ PRINCIPALS = {
     "log_softmax": "dim",
     "concat": "dim",
     "flatten": "start_dim",
-    "conv_transpose2d": "out_channels",
     "group_norm": "num_groups",
     "interpolate": "scale_factor",
     "multihead_attention": "num_heads",
@@ -597,13 +610,14 @@ FAMILIES = {
         "hardswish softplus softsign threshold hardshrink softshrink softmax log_softmax"
     ),
     "attention": "multihead_attention",
-    "convolution": "conv2d conv_transpose2d",
+    "convolution": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
     "linear": "linear",
     "arithmetic": "scale",
     "merge": "add multiply subtract divide concat",
     "normalization": "batch_norm local_response_norm layer_norm group_norm",
     "parameter": "parameter",
-    "pooling": "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d interpolate",
+    "pooling": "interpolate "
+    + " ".join(f"{name}{axes}d" for name in PRINCIPALS_OF_AXES if "pool" in name for axes in (1, 2, 3)),
     "regularization": "dropout dropout2d",
     "shape": "identity flatten permute transpose unflatten select narrow center_crop",
 }

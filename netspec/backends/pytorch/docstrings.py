@@ -100,7 +100,7 @@ def _output_channels(written: WrittenClass, number: int) -> Expression | None:
     return tree if tree is not None and names_in(tree) <= {a.name for a in written.arguments} else None
 
 
-_LETTERS = {1: ["L"], 2: ["H", "W"]}
+_LETTERS = {1: ["L"], 2: ["H", "W"], 3: ["D", "H", "W"]}
 """The names of spatial axes, by how many there are."""
 
 
@@ -109,8 +109,13 @@ def _symbolic_shape(type: Tensor, channels: Expression | None, spatial: Sequence
     axes = ["N", *(["C"] if type.rank > 1 else [])]
     if channels is not None and type.rank > 1:
         axes[1] = python_text(channels)
-    letters = _LETTERS.get(type.rank - 2, [f"D{n}" for n in range(max(0, type.rank - 2))])
-    return f"({', '.join([*axes, *(spatial or letters)])})"
+    return f"({', '.join([*axes, *(spatial or _letters(type))])})"
+
+
+def _letters(type: Tensor) -> list[str]:
+    """The names of the spatial axes of a tensor."""
+    axes = max(0, type.rank - 2)
+    return _LETTERS.get(axes, [f"D{n}" for n in range(axes)])
 
 
 def _output(graph: Graph, written: WrittenClass, number: int) -> str:
@@ -124,9 +129,9 @@ def _output(graph: Graph, written: WrittenClass, number: int) -> str:
     channels = _output_channels(written, number)
     if channels is None and len({b.shape[1] for _, b in pairs if b.rank > 1}) == 1 and y.rank > 1:
         channels = Literal(y.shape[1]) if isinstance(y.shape[1], int) else None
+    letters = _letters(y)
     if x.rank != y.rank or y.rank < 3:
-        return _symbolic_shape(y, channels, None if y.rank < 3 else [f"{a}_out" for a in ("H", "W")][: y.rank - 2])
-    letters = _LETTERS.get(y.rank - 2, [])
+        return _symbolic_shape(y, channels, None if y.rank < 3 else [f"{a}_out" for a in letters])
     if all(a.spatial == b.spatial for a, b in pairs):
         return _symbolic_shape(y, channels, letters)
     divisor = _divisor(written, pairs)

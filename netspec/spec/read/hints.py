@@ -54,15 +54,23 @@ _RESIZE = "did you mean `interpolate`?"
 _RESHAPE = "there are `flatten`, `unflatten`, `permute` and `transpose`"
 _RESIDUAL = "a residual is an `add` with `branches`, one of them `shortcut: []`"
 _GLOBAL_POOL = "a global pool is `adaptive_avg_pool2d: 1`"
+_OF_AXES = {
+    "convolution{}d": "did you mean `conv{}d`?",
+    "deconv{}d": "did you mean `conv_transpose{}d`?",
+    **dict.fromkeys(
+        ("global_average_pooling{}d", "globalaveragepooling{}d", "global_avg_pool{}d", "globalavgpool{}d"),
+        "a global pool is `adaptive_avg_pool{}d: 1`",
+    ),
+}
+"""Hints for ops that there are for one, two and three spatial axes, by their names in other tools."""
 _FOREIGN = {
     **dict.fromkeys(("pool", "pooling", "subsample"), "there are `max_pool2d` and `avg_pool2d`"),
     **dict.fromkeys(("activation", "act"), "an activation is a step by its own name, such as `- relu`"),
     **dict.fromkeys(("sequential", "steps", "layers"), "steps in a row need no op around them; a `block` groups them"),
-    **dict.fromkeys(("global_average_pooling2d", "globalaveragepooling2d", "globalavgpool2d"), _GLOBAL_POOL),
     **dict.fromkeys(("concatenate", "cat"), "did you mean `concat`?"),
-    **dict.fromkeys(("convolution", "convolution2d"), "did you mean `conv2d`?"),
+    "convolution": "did you mean `conv2d`?",
     **dict.fromkeys(("upsample", "upsampling", "up_sampling2_d", "upsampling2d", "resize"), _RESIZE),
-    **dict.fromkeys(("deconv", "deconvolution", "deconv2d"), "did you mean `conv_transpose2d`?"),
+    **dict.fromkeys(("deconv", "deconvolution"), "did you mean `conv_transpose2d`?"),
     **dict.fromkeys(("reshape", "view"), _RESHAPE),
     **dict.fromkeys(("residual", "skip", "shortcut"), _RESIDUAL),
     "block": "blocks are declared under `blocks` of the spec, and used by their names",
@@ -72,9 +80,9 @@ _FOREIGN = {
     "fully_connected": "did you mean `linear`?",
     "global_average_pooling": _GLOBAL_POOL,
     "global_avg_pool": _GLOBAL_POOL,
-    "global_avg_pool2d": _GLOBAL_POOL,
     "lrn": "did you mean `local_response_norm`?",
     "sum": "did you mean `add`?",
+    **{name.format(axes): hint.format(axes) for name, hint in _OF_AXES.items() for axes in (1, 2, 3)},
 }
 """Hints for ops, by their names in other tools."""
 

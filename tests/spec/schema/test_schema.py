@@ -77,7 +77,7 @@ def test_its_references_stand_in_it_and_all_definitions_are_used() -> None:
 
 def test_it_can_be_read() -> None:
     text = schema_text(SCHEMA)
-    assert len(text.splitlines()) < 3000
+    assert len(text.splitlines()) < 80 * len(REGISTRY)
     assert '\n    "op-sigmoid": {\n      "title": "sigmoid",\n' in text
 
 

@@ -168,7 +168,7 @@ def _frozen(value: Any, taken: list[Tensor]) -> Any:
         return Tensor
     if isinstance(value, list | tuple):
         items = tuple([_frozen(item, taken) for item in value])  # pyright: ignore[reportUnknownVariableType]
-        first = items[0] if len(items) > 1 and type(items[0]) in (int, tuple) else None
+        first = items[0] if items and type(items[0]) in (int, tuple) else None
         return first if first is not None and all(item == first for item in items) else ("list", *items)
     if isinstance(value, dict):
         return tuple([(key, _frozen(item, taken)) for key, item in cast("dict[str, Any]", value).items()])
