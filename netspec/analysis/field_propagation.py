@@ -55,11 +55,10 @@ def propagate_fields(graph: Graph, origin: str | None = None) -> dict[str, dict[
             continue
         rules = rules_of(node)
         values = node.inputs[: node.op.reads]
-        reads = [read for value in values if (read := fields.get(value))]
-        if rules.broadcasts:
-            types_read = [types[value] for value in values if fields.get(value)]
-            reads = [_broadcast(read, x, node.type, extents) for read, x in zip(reads, types_read, strict=True)]
-        seen = fields[node.path] = _merged(reads, rules, extents)
+        reads = [(number, read) for number, value in enumerate(values) if (read := fields.get(value))]
+        if any(rule.broadcasts for rule in rules):
+            reads = [(n, _broadcast(read, types[values[n]], node.type, extents)) for n, read in reads]
+        seen = fields[node.path] = _merged([(read, rules[number]) for number, read in reads], extents)
         if len(node.types) > 1:
             fields.update((value, seen) for value, _ in node.values())
     return fields
@@ -72,7 +71,7 @@ def _field_in_itself(value: str, axes: int) -> dict[str, Field]:
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    """The results of an op's rules for certain types of inputs, which say what a unit of its output reads."""
+    """The results of an op's rules for certain types of inputs: what a unit of its output reads of one of them."""
 
     window: Window | Upsampling | Reach
     axes: AxisOrigins | None
@@ -83,21 +82,24 @@ class _Rules:
     """Whether an input may have axes of size 1 that the output repeats."""
 
 
-def _rules(node: Node, inputs: tuple[Tensor, ...]) -> _Rules:
+def _rules(node: Node, inputs: tuple[Tensor, ...]) -> Sequence[_Rules]:
+    """The rules of a node's op for each of its inputs."""
     op, window = node.op, node.op.window(*inputs)
     broadcasts = window is Reach.POINT and len(set(inputs)) > 1
-    return _Rules(window, op.axes(*inputs), op.mixed(*inputs), inputs, range(node.type.rank), broadcasts)
+    windows = window if isinstance(window, tuple) else (window,) * len(inputs)
+    axes, mixed, outputs = op.axes(*inputs), op.mixed(*inputs), range(node.type.rank)
+    return [_Rules(each, axes, mixed, inputs, outputs, broadcasts) for each in windows]
 
 
-def _merged(reads: list[dict[str, Field]], rules: _Rules, extents: Mapping[str, _Extent]) -> dict[str, Field]:
-    """The fields of an op's output, by those of the values it reads."""
+def _merged(reads: list[tuple[dict[str, Field], _Rules]], extents: Mapping[str, _Extent]) -> dict[str, Field]:
+    """The fields of an op's output, by those of the values that it reads, each with the op's rules for it."""
     if len(reads) == 1:
-        (fields,) = reads
+        ((fields, rules),) = reads
         if rules.window is Reach.POINT and not any(field.axes for field in fields.values()):
             return fields
         return {name: _after_op(field, rules, extents[name]) for name, field in fields.items()}
     merged: dict[str, Field] = {}
-    for fields in reads:
+    for fields, rules in reads:
         for name, field in fields.items():
             seen = _after_op(field, rules, extents[name])
             merged[name] = _union(merged[name], seen, extents[name]) if name in merged else seen

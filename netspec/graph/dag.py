@@ -105,7 +105,7 @@ class Node:
         first = (self.path, self.types[0])
         if len(self.types) == 1:
             return (first,)
-        further = zip(self.op.output_names[1:], self.types[1:], strict=True)
+        further = zip(self.op.named_outputs[1:], self.types[1:], strict=True)
         return (first, *((f"{self.path}:{name}", type) for name, type in further))
 
 

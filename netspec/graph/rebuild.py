@@ -88,7 +88,7 @@ def rebuild(graph: Graph, visit: Visit) -> Graph:
         value = visit(editor, node, inputs)
         editor.builder.require(value, span=node.span)
         editor.values[node.path] = value
-        for (further, _), name in zip(node.values()[1:], node.op.output_names[1:], strict=True):
+        for (further, _), name in zip(node.values()[1:], node.op.named_outputs[1:], strict=True):
             # Further outputs follow the first where the node is kept; one that is dropped has no others.
             editor.values[further] = f"{value}:{name}"
     for o in graph.outputs:

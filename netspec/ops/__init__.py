@@ -9,6 +9,7 @@ from netspec.ops import convolution as convolution
 from netspec.ops import dropout as dropout
 from netspec.ops import embedding as embedding
 from netspec.ops import linear as linear
+from netspec.ops import matrix as matrix
 from netspec.ops import maxout as maxout
 from netspec.ops import merge as merge
 from netspec.ops import normalization as normalization
@@ -19,6 +20,7 @@ from netspec.ops import rearrange as rearrange
 from netspec.ops import resize as resize
 from netspec.ops import sequence as sequence
 from netspec.ops import shape as shape
+from netspec.ops import splitting as splitting
 from netspec.ops import transposed_convolution as transposed_convolution
 from netspec.ops.base import REGISTRY, Op, RuleError
 

@@ -84,7 +84,19 @@ def _in_words(annotation: Any) -> str:
 def literal_words(cls: type[Op], attribute: str) -> frozenset[str]:
     """The words that an attribute takes literally, such as `same`; other text is an expression."""
     field = cls.model_fields.get(attribute)
+    if field is not None and field.annotation is str:
+        return _ANY_TEXT
     return frozenset() if field is None else frozenset(_words(field.annotation))
+
+
+class _AnyText(frozenset[str]):
+    """The words of an attribute of free text: all text but `$name`, which is an expression."""
+
+    def __contains__(self, text: object) -> bool:
+        return isinstance(text, str) and not text.startswith("$")
+
+
+_ANY_TEXT = _AnyText()
 
 
 def _words(annotation: Any) -> set[str]:

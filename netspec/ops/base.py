@@ -63,6 +63,8 @@ def example(*inputs: tuple[int, ...] | Tensor, **attributes: Any) -> Example:
     return Example(attributes, inputs)
 
 
+Seen = Window | Upsampling | Reach
+"""The units of an input that one unit of an output sees."""
 AxisOrigins = tuple[int | tuple[int, ...] | None, ...]
 """The origin of each axis of an output: an axis of the input, a tuple of merged axes, or None for neither."""
 REGISTRY: dict[str, type[Op]] = {}
@@ -106,6 +108,7 @@ class Op(BaseModel):
     sign: ClassVar[str] = ""
     """The sign that a diagram has in place of its box, such as + for a sum; "" for a box."""
     output_names: ClassVar[tuple[str, ...]] = ("output",)
+    """The names of the outputs; `names_for` says those of an op whose attributes decide how many there are."""
     examples: ClassVar[tuple[Example, ...]] = ()
 
     def __init_subclass__(
@@ -121,6 +124,20 @@ class Op(BaseModel):
             cls.opname = name
             cls.principal = principal
             REGISTRY[name] = cls
+
+    @classmethod
+    def names_for(cls, attributes: Mapping[str, Any]) -> tuple[str, ...] | None:
+        """The names of the outputs with these attributes; None if their number does not follow from them.
+
+        A spec's names are resolved before its expressions have values: an attribute that is one is missing here, and a
+        list with expressions has None for these.
+        """
+        return cls.output_names
+
+    @property
+    def named_outputs(self) -> tuple[str, ...]:
+        """The names of this op's outputs."""
+        return self.names_for(vars(self)) or self.output_names
 
     # A rule's arguments are the types of the inputs: `x`, or `*xs` for a merge. Their number is data (`inputs`), which
     # no annotation can express: `*args: Any, **kwargs: Any` lets type checkers accept rules that name them.
@@ -138,8 +155,8 @@ class Op(BaseModel):
         """The multiply-accumulates for the batch, from the types of the first output and the inputs; None: unknown."""
 
     @abstractmethod
-    def window(self, *args: Any, **kwargs: Any) -> Window | Upsampling | Reach:
-        """The units of each input that one unit of the output sees."""
+    def window(self, *args: Any, **kwargs: Any) -> Seen | tuple[Seen, ...]:
+        """The units of each input that one unit of the output sees; a tuple says it for each input that is read."""
 
     def axes(self, *args: Any, **kwargs: Any) -> AxisOrigins | None:
         """The origin of each axis of the output in the inputs; None where it is unknown.

@@ -75,12 +75,17 @@ def check_use(op: Op, xs: tuple[Tensor, ...]) -> None:
 def _check_rules(op: Any, xs: tuple[Tensor, ...]) -> None:
     inferred = op.infer(*xs)
     ys = _tuple_of(inferred if isinstance(inferred, tuple) else (inferred,), Tensor, "infer")
-    if len(ys) != len(op.output_names):
-        raise TypeError(f"`infer` gives {len(ys)} outputs, and `output_names` has {len(op.output_names)}")
+    if len(ys) != len(op.named_outputs):
+        raise TypeError(f"`infer` gives {len(ys)} outputs, and `output_names` has {len(op.named_outputs)}")
     _tuple_of(op.weights(*xs), Weight, "weights")
     macs = op.macs(ys[0], *xs)
     _need(macs is None or type(macs) is int or isinstance(macs, Symbolic), "macs", "a number, or None for unknown")
-    _need(isinstance(op.window(*xs), Window | Upsampling | Reach), "window", "a Window, an Upsampling or a Reach")
+    window = op.window(*xs)
+    windows = cast("tuple[Any, ...]", window) if isinstance(window, tuple) else (window,)
+    seen = all(isinstance(each, Window | Upsampling | Reach) for each in windows)
+    _need(seen, "window", "a Window, an Upsampling or a Reach")
+    each_read = not isinstance(window, tuple) or len(windows) == len(xs[: op.reads])
+    _need(each_read, "window", "one of them for all inputs, or one for each input that is read")
     _need(isinstance(op.per_sample(*xs), bool), "per_sample", "true or false")
     printed = op.torch(*xs)
     _need(isinstance(printed, Layer | Call | Infix | Code), "torch", "a Layer, a Call, an Infix or a Code")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -9,6 +10,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 MAX_INT = 2**31 - 1
+MAX_PARTS = 64
+"""The largest number of parts into which an axis is cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,12 @@ def _even(value: tuple[int, ...]) -> tuple[int, ...]:
 def _parts(value: tuple[int, ...]) -> tuple[int, ...]:
     if 0 in value or value.count(-1) > 1:
         raise ValueError("a part has one element or more, and one part may be what remains")
+    return value
+
+
+def _letters(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z ]+(,[A-Za-z ]*)*(->[A-Za-z ]*)?", value) or not value.split(",")[0].strip():
+        raise ValueError("letters, commas and an arrow")
     return value
 
 
@@ -134,6 +143,13 @@ Parts = Annotated[
     AfterValidator(_parts),
     Takes("a list of 1 to 7 positive integers, of which one may be -1 for what remains"),
 ]
+Count = Annotated[int, Field(ge=2, le=MAX_PARTS), Takes(f"an integer from 2 to {MAX_PARTS}")]
+Sections = Annotated[
+    tuple[_Size, ...],
+    BeforeValidator(_tuple, json_schema_input_type=list[_Size]),
+    Field(min_length=2, max_length=MAX_PARTS),
+    Takes(f"a list of 2 to {MAX_PARTS} positive integers, the sizes of the parts"),
+]
 Axes = Annotated[
     tuple[_Axis, ...],
     BeforeValidator(_tuple, json_schema_input_type=list[_Axis]),
@@ -161,6 +177,9 @@ OutputSize3d = Annotated[
     Takes("a positive integer, or [depth, height, width], null for that of the input"),
 ]
 Real = Annotated[_Finite, BeforeValidator(_number, json_schema_input_type=_Finite), Takes("a number")]
+Equation = Annotated[
+    str, AfterValidator(_letters), Takes("letters for the axes of inputs and output, such as `nqd,nkd->nqk`")
+]
 PositiveReal = Annotated[
     _AboveZero, BeforeValidator(_number, json_schema_input_type=_AboveZero), Takes("a number greater than 0")
 ]

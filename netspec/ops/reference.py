@@ -18,6 +18,7 @@ FAMILIES = {
     "linear": "Fully connected layers",
     "embedding": "Embeddings",
     "recurrent": "Recurrent layers",
+    "matrix": "Products of matrices",
     "attention": "Attention",
     "pooling": "Pooling and resizing",
     "activation": "Activations",

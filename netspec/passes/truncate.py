@@ -71,7 +71,7 @@ def _values(graph: Graph) -> Iterator[tuple[str, str]]:
         yield from ((value, value) for value, _ in node.values())
     yield from ((scope.path, scope.output) for scope in graph.scopes.values())
     for node in graph.nodes:
-        named = zip(node.op.output_names, node.values(), strict=True)
+        named = zip(node.op.named_outputs, node.values(), strict=True)
         yield from ((f"{node.path}.{name}", value) for name, (value, _) in named)
     # The outputs of a repeat have the names of its copies' outputs.
     copied = {scope.parent: scope.block.outputs for scope in graph.scopes.values() if scope.block is not None}

@@ -101,7 +101,19 @@ def training(module: nn.Module, inputs: list[torch.Tensor]) -> int:
     return live.peak
 
 
-VIEWS = ["identity", "flatten", "permute", "transpose", "unflatten", "select", "narrow", "center_crop", "parameter"]
+VIEWS = [
+    "chunk",
+    "split",
+    "identity",
+    "flatten",
+    "permute",
+    "transpose",
+    "unflatten",
+    "select",
+    "narrow",
+    "center_crop",
+    "parameter",
+]
 
 
 @each_example
@@ -139,6 +151,7 @@ def test_what_an_op_keeps_is_what_autograd_saves(name: str, example: Example) ->
 PADS_APART = {(f"conv{axes}d", number) for axes in (1, 2, 3) for number in (4, 6, 7)}
 COPIES = {
     *{("concat", 1), ("concat", 2), ("select_scatter", 3)},  # linear layers copy gradients that are slices of one
+    ("einsum", 3),  # or one sum's, repeated
     *{
         (name, number) for name in ("permute", "transpose") for number in (1, 2, 3)
     },  # or have their axes in another order

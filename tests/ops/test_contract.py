@@ -167,15 +167,25 @@ def test_window_is_what_a_unit_sees(case: Case) -> None:
     tables, outputs = seen(case)
     reads = len(tables) if case.op.reads is None else case.op.reads
     assert not any(changes.any() for table in tables[reads:] for changed in table.values() for changes in changed)
+    read = list(zip(case.inputs, tables, strict=True))[:reads]
+    if isinstance(window, tuple):
+        for each, one in zip(window, read, strict=True):
+            assert_keeps(case.op, each, [one], outputs)
+    else:
+        assert_keeps(case.op, window, read, outputs)
+
+
+def assert_keeps(op: Any, window: Any, read: list[tuple[Tensor, Table]], outputs: tuple[torch.Tensor, ...]) -> None:
+    """Every unit of the outputs sees what `window` says of these inputs, each with its table."""
     if window in (Reach.VARIES, Reach.DATA):
         return
     for place, y in enumerate(outputs):
         if window is Reach.UNPLACED:
-            changes = [changed[place] for table in tables[:reads] for changed in table.values()]
+            changes = [changed[place] for _, table in read for changed in table.values()]
             assert (torch.stack(changes).sum(0) == 1).all()
             continue
-        for x, table in zip(case.inputs[:reads], tables[:reads], strict=True):
-            assert_sees(case.op, window, x, y, {position: changed[place] for position, changed in table.items()})
+        for x, table in read:
+            assert_sees(op, window, x, y, {position: changed[place] for position, changed in table.items()})
 
 
 def assert_sees(op: Any, window: Any, x: Tensor, y: torch.Tensor, changes: dict[tuple[int, ...], torch.Tensor]) -> None:
@@ -286,7 +296,9 @@ def test_inputs_that_do_not_fit_are_refused(case: Case) -> None:
         assert data_sizes(ys, run(case.op, xs)) is not None
         assert all(weight.size for weight in case.op.weights(*xs))
         assert substitute(case.op.macs(ys[0], *xs), {str(DATA): 1}) >= 0
-        assert isinstance(case.op.window(*xs), Window | Upsampling | Reach)
+        window = case.op.window(*xs)
+        for each in window if isinstance(window, tuple) else (window,):
+            assert isinstance(each, Window | Upsampling | Reach)
     picky = case.op.family not in ("activation", "regularization", "arithmetic") and case.op.opname != "identity"
     assert refused or not picky
 
@@ -331,6 +343,20 @@ REFUSED: dict[str, list[Any]] = {
     ),
     "a probability, from 0 to 1": [*NO_REAL, 2, 1.5, -1, -0.1],
     "a probability, from 0 to 1, or null": [*NO_REAL, 2, 1.5, -1, -0.1],
+    "an integer from 2 to 64": [*NO_INT, 1, 0, 65, [2]],
+    "a list of 2 to 64 positive integers, the sizes of the parts": [
+        1,
+        [0, 1],
+        [1],
+        [1.5, 1],
+        [1] * 65,
+        "1",
+        True,
+        None,
+    ],
+    "letters for the axes of inputs and output, such as `nqd,nkd->nqk`": (
+        [1, True, None, "n...->n", "nm->n->m", "->n", ",n->n", "n1->n", "nm;mk", "nm -> n."]
+    ),
     "true or false": [0, 1, 1.0, -1, None, "true"],
     "`none` or `tanh`": [True, 1, None, "sin"],
     "`row` or `batch`": [True, 1, None, "column"],

@@ -46,7 +46,7 @@ YES_OR_NO = [False, True]
 
 Rank = int | str
 """A rank of one input; or `like`: a map and a smaller one, `map, map`: two maps, `same`: several of one shape, `gates`:
-several that have axes of 1; `part`: a value, and one without its axis 1."""
+several that have axes of 1; `part`: a value, and one without its axis 1; `matrices`: two that can be multiplied."""
 
 CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "conv2d": (
@@ -206,6 +206,8 @@ CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     ),
     "center_crop": (["like"], {}),
     "linear": ([2, 3, 4, 5], {"out_features": [1, 3], "bias": YES_OR_NO}),
+    "matmul": (["matrices"], {}),
+    "einsum": (["matrices"], {"equation": ["nij,njk->nik", "nij,njk", "nij,njk->nikj", "njk,njk->n", "nij,njk->kjn"]}),
     "multihead_attention": ([3], {"num_heads": [1, 2, 4], "bias": YES_OR_NO}),
     "prelu": ([1, 2, 3, 4, 5], {"num_parameters": [1, 4]}),
     "leaky_relu": ([2], {"negative_slope": [0.0, 0.3, -0.5, 2.0]}),
@@ -240,6 +242,8 @@ CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "select": ([1, 2, 3, 4], {"dim": [-1, 0, 1, 2], "index": [-2, -1, 0, 1, 2]}),
     "maxout": ([2, 3, 4, 5], {"pieces": [1, 2, 4, 3]}),
     "narrow": ([1, 2, 3, 4], {"dim": [-1, 0, 1, 2], "start": [0, 1, 2], "length": [1, 2, 3]}),
+    "chunk": ([2, 3, 4], {"chunks": [2, 3, 4], "dim": [-1, 0, 1, 2]}),
+    "split": ([2, 3, 4], {"split_size_or_sections": [[1, 3], [2, 2], [3, 1, 1], [1, 1, 1, 1]], "dim": [-1, 1, 2]}),
     "pad": ([2, 3, 4], {"padding": [[1, 0], [0, 2, 1, 1], [1, 2, 3, 0, 0, 1]], "value": [0.0, 1.5, -2.0]}),
     "parameter": ([1, 2, 4], {"shape": [[1], [3], [2, 3], [1, 2, 1]]}),
 }
@@ -276,6 +280,8 @@ def shapes(rank: Rank, rng: Random) -> list[tuple[int, ...]]:
     if rank == "part":
         whole = first[: rng.choice([2, 3, 4])]
         return [whole, (*whole[:1], *whole[2:])]
+    if rank == "matrices":
+        return [first[:3], (first[0], first[2], rng.choice(SIZES))]
     if rank == "map, map":
         return [first[:4], (*first[:2], rng.choice(SIZES), rng.choice(SIZES))]
     return [first[:4], (first[0], 3, *(rng.randint(1, size) for size in first[2:4]))]

@@ -14,7 +14,7 @@ from torch import nn
 
 from netspec.types import Call, Code, Infix, Layer, Printed, helpers_of
 
-INFIX = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
+INFIX = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "@": operator.matmul}
 ROOTS = {"nn": nn, "torch": torch}
 
 

@@ -171,8 +171,8 @@ class _Reader:
         name = node.op.opname if node.path == node.scope else node.name
         borrowed = self.borrowed(node)
         item = BodyItem(name, list(node.inputs), [v for v, _ in node.values()], node.when, node, borrowed or printed)
-        if node.op.output_names[1:]:
-            item.labels = node.op.output_names
+        if node.op.named_outputs[1:]:
+            item.labels = _output_labels(node)
         # An item that prints as an expression has no module to share.
         item.shares = self.sharing.of_node(node) if item.is_module else ""
         return item
@@ -235,6 +235,12 @@ class _Reader:
             item.name = f"{scope.name}.{item.name}"
             item.key = item.name, item.is_module
         return body.items
+
+
+def _output_labels(node: Node) -> tuple[str, ...]:
+    """The labels of a node's outputs: their names, or the step's name with numbers where attributes decide how many."""
+    names = node.op.named_outputs
+    return names if names == node.op.output_names else tuple([n.replace("output", node.name, 1) for n in names])
 
 
 def _labels(scope: Scope, body: ScopeBody) -> tuple[str, ...]:

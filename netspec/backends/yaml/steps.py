@@ -171,7 +171,7 @@ class BodyWriter:
             definition = self.definitions.by_use[inner.use]
             names = [output_name(definition, number) for number in range(len(definition.outputs))]
         else:
-            names = list(inner.node.op.output_names) if inner.node is not None else []
+            names = list(inner.node.op.named_outputs) if inner.node is not None else []
         return [part.name, *(f"{part.name}.{name}" for name in names[1:])]
 
     def reference(self, value: str, local: BodyNames) -> str:

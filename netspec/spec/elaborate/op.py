@@ -36,7 +36,7 @@ def elaborate_op(run: Elaboration, at: Instance, cls: type[Op], names: list[str]
     run.note_node(path, step, NO_ORIGIN.union(*origins) if len(origins) != 1 else origins.pop())
     if step.init:
         _check_init(run, step, path, frame)
-    return (value, *(f"{value}:{name}" for name in cls.output_names[1:]))
+    return (value, *(f"{value}:{name}" for name in step.outputs[1:]))
 
 
 def _op_of(run: Elaboration, step: Step, cls: type[Op], frame: Frame) -> Op:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from netspec.expression import Expression, Value
+from netspec.expression import Expression, ListOf, Literal, Value
 from netspec.graph.model import NOTHING, Block
 from netspec.ops.base import Op
 from netspec.source import Span
@@ -65,6 +65,8 @@ class Step:
     """The arguments that are expressions."""
     ops: dict[tuple[Any, ...], Op] = field(default_factory=dict[tuple[Any, ...], Op])
     """A cache: the op for each set of values that its expressions took."""
+    op_outputs: tuple[str, ...] = ()
+    """A cache: the names of the outputs of an op, () until they are asked for."""
 
     @property
     def uses(self) -> str:
@@ -75,8 +77,21 @@ class Step:
     def outputs(self) -> tuple[str, ...]:
         """The names of the step's outputs."""
         if isinstance(self.target, type):
-            return self.target.output_names
+            if not self.op_outputs:
+                self.op_outputs = self.target.names_for(self.attributes) or ONE_OUTPUT
+            return self.op_outputs
         return self.target.info.outputs if isinstance(self.target, BlockDefinition) else ONE_OUTPUT
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        """The arguments as far as they are known without values of expressions: a list has None for each of these."""
+        known: dict[str, Any] = {}
+        for name, argument in self.arguments.items():
+            if isinstance(argument.expression, ListOf):
+                known[name] = [item.value if isinstance(item, Literal) else None for item in argument.expression.items]
+            elif argument.expression is None:
+                known[name] = argument.value
+        return known
 
     @property
     def takes(self) -> int:

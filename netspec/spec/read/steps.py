@@ -254,6 +254,10 @@ class BodyParser:
         op, problems = make_op(cls, values)
         if op is not None and not step.written:
             step.ops[()] = op
+        if step.written and cls.names_for(step.attributes) is None:
+            message = f"how many outputs `{cls.opname}` has is not known until expressions have values"
+            help = "its outputs have names, so their number is written as it is"
+            fail("NS206", message, step.span, help=help)
         for problem in problems:
             argument = step.arguments.get(problem.attribute)
             if step.written and (argument is None or argument.expression is not None):
