@@ -114,8 +114,10 @@ def _broadcast(fields: dict[str, Field], x: Tensor, y: Tensor, extents: Mapping[
 def _broadcast_field(field: Field, x: Tensor, y: Tensor, extent: _Extent) -> Field:
     axes = enumerate(field.value_axes)
     repeated = [n for n, a in axes if 0 <= a < x.rank == y.rank and x.shape[a] == 1 and y.shape[a] != 1]
-    if not repeated or is_whole(field, extent):
+    if (not repeated and x.rank == y.rank) or is_whole(field, extent):
         return field
+    if x.rank != y.rank:
+        return unknown_field(UNPLACED, len(field.size))
     if field.note:
         return unknown_field(field.note if not field.spans else VARIES, len(field.size))
     size, stride, start = list(field.size), list(field.stride), list(field.start)

@@ -72,8 +72,8 @@ REGISTRY: dict[str, type[Op]] = {}
 
 
 def all_axes(*xs: Tensor) -> tuple[int, ...]:
-    """The rule `axes` of an op that keeps all axes."""
-    return tuple(range(xs[0].rank))
+    """The rule `axes` of an op that keeps all axes, those of the input with the most."""
+    return tuple(range(max([x.rank for x in xs])))
 
 
 class Op(BaseModel):

@@ -17,7 +17,8 @@ from netspec.types import Call, Infix, Memory, OnnxWriter, Reach, Tensor, Window
 class Add(Merge, name="add"):
     """Sum of its inputs, which have equal shapes: the residual networks' merge.
 
-    With `broadcast`, an axis of size 1 goes with every size, as a bias of N x C x 1 x 1 does with a map.
+    With `broadcast`, an axis of size 1 goes with every size, as a bias of N x C x 1 x 1 does with a map. A parameter
+    without a batch may have fewer axes.
     """
 
     # Excluded from a network's hash: it only allows shapes, and does not change the computation.
@@ -30,6 +31,7 @@ class Add(Merge, name="add"):
         example((2, 3, 4, 4), (2, 3, 4, 4)),
         example((2, 3), (2, 3), (2, 3)),
         example((2, 3, 4, 4), (2, 3, 1, 1), broadcast=True),
+        example((2, 5, 6), (1, 5, 6), broadcast=True),
     )
 
     def infer(self, *xs: Tensor) -> Tensor:
@@ -63,7 +65,7 @@ class Multiply(Merge, name="multiply"):
     """Product of its inputs, element by element.
 
     Shapes are equal, but an axis of size 1 goes with every size: a gate for each channel (N x C x 1 x 1) or for each
-    place (N x 1 x H x W) scales a map.
+    place (N x 1 x H x W) scales a map. A parameter without a batch may have fewer axes, as a layer scale of (C, 1, 1).
     """
 
     commutes = True

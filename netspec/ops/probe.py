@@ -76,7 +76,7 @@ class _Probe:
         self.op = op
         self.xs = xs
         self.outputs = self.infer(*xs)
-        self.axes = {axis: _answers(self.infer, self.with_axis(axis)) for axis in range(1, _rank(xs))}
+        self.axes = {axis: self.with_axis(axis) for axis in range(1, _rank(xs))}
         larger = _answers(self.infer, [_enlarged(xs, more) for more in _LARGER_BY])
         self.maps: list[tuple[_Inputs, tuple[Tensor, ...]]] = [(xs, self.outputs), *larger]
         sizes = {size for y in self.outputs for size in y.shape if isinstance(size, int)}
@@ -87,11 +87,22 @@ class _Probe:
     def infer(self, *xs: Tensor) -> tuple[Tensor, ...]:
         return _all(self.op.infer(*xs))
 
-    def with_axis(self, axis: int) -> list[_Inputs]:
-        """The inputs with other sizes of an axis: in all inputs at once and, if there are several, in one at a time."""
+    def with_axis(self, axis: int) -> list[tuple[_Inputs, tuple[Tensor, ...]]]:
+        """Inputs with other sizes of an axis, with the outputs for them.
+
+        All inputs are changed at once and, if there are several, one at a time. Where no such change is allowed and the
+        inputs have unequal numbers of axes, axes are counted from the last, as a layer scale of (C, 1, 1) asks for.
+        """
         xs, every = self.xs, [n for n, x in enumerate(self.xs) if len(self.xs) > 1 and x.shape[axis : axis + 1] != (1,)]
         alone = [[*xs[:n], *_changed(xs[n : n + 1], axis, change), *xs[n + 1 :]] for n in every for change in _CHANGES]
-        return [*[_changed(xs, axis, change) for change in _CHANGES], *alone]
+        answers = _answers(self.infer, [*[_changed(xs, axis, change) for change in _CHANGES], *alone])
+        if answers or len({x.rank for x in xs}) == 1:
+            return answers
+        rank = _rank(xs)
+        padded = [Tensor((*[1] * (rank - x.rank), *x.shape), x.dtype) for x in xs]
+        changed = [_changed(padded, axis, change) for change in _CHANGES]
+        unpadded = [[Tensor(y.shape[rank - x.rank :], x.dtype) for x, y in zip(xs, ys, strict=True)] for ys in changed]
+        return _answers(self.infer, unpadded)
 
     def with_attribute(self, name: str) -> list[list[tuple[Any, tuple[Tensor, ...]]]]:
         """Other values of an attribute with the outputs for them, on the map and, if needed, on larger maps."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import netspec
 from netspec.analysis.field_propagation import propagate_fields
+from netspec.backends.onnx.batching import Batching
 from netspec.dims import symbol
 from netspec.ops.attributes import make_op
 from netspec.ops.base import REGISTRY, RuleError
+from netspec.ops.probe import sizes_of
 from netspec.report import plain
 from netspec.types import Tensor
+from tests.support.contract import inferred as outcome
 from tests.support.lazy import lazy_imports
 
 with lazy_imports():
@@ -55,12 +59,85 @@ def test_only_a_one_that_is_written_goes_with_other_sizes() -> None:
     assert multiply.infer(x, Tensor((N, 8, 1, 1))) == x
     assert multiply.infer(Tensor((N, 1, H, W)), x) == x
     assert multiply.infer(Tensor((1, 8, 1, W)), Tensor((N, 1, H, 1))) == x
-    for other in [(N, 8, W, W), (N, H, H, W), (N, 8), (N, 8, 1), (N, 4, 1, 1)]:
+    for other in [(N, 8, W, W), (N, H, H, W), (N, 8), (N, 8, 1), (N, 4, 1, 1), (8,), (4, 1, 1), (1, 1, 8, 1, 1)]:
         with pytest.raises(RuleError):
             multiply.infer(x, Tensor(other))
     with pytest.raises(RuleError) as raised:
         multiply.infer(x, Tensor((N, 8, 1, 1), "int64"))
     assert raised.value.code == "NS302"
+
+
+WITHOUT_BATCH = [(8, 1, 1), (1, 1, 1), (1,), (8, 4, 5), (5,), (4, 5), (1, 8, 1, 1)]
+
+
+@pytest.mark.parametrize("shape", WITHOUT_BATCH, ids=str)
+def test_what_has_no_batch_may_have_fewer_axes(shape: tuple[int, ...]) -> None:
+    for made in (op("multiply"), op("add", broadcast=True)):
+        x, small = Tensor((N, 8, 4, 5)), Tensor(shape)
+        assert made.infer(x, small) == made.infer(small, x) == made.infer(small, x, small) == x
+        assert made.axes(small, x) == (0, 1, 2, 3)
+    with pytest.raises(RuleError) as raised:
+        op("add").infer(x, small)
+    assert "{add: {broadcast: true}}" in raised.value.help
+
+
+@pytest.mark.parametrize("shape", [(8, 1, 1), (1, 1, 1), (1,)], ids=str)
+def test_the_sizes_after_a_layer_scale_are_those_of_the_map(shape: tuple[int, ...]) -> None:
+    x, small = Tensor((N, 8, 4, 5)), Tensor(shape)
+    for xs in ((x, small), (small, x)):
+        sizes = sizes_of(op("multiply"), xs)[0]
+        expected = [(axis, (xs.index(x),), frozenset[int | str]()) for axis in (1, 2, 3)]
+        assert [(size.same, size.places, size.others) for size in sizes[1:]] == expected
+
+
+@pytest.mark.parametrize("shape", [*WITHOUT_BATCH, (3, 1, 8, 1, 1)], ids=str)
+def test_shapes_of_unequal_ranks_are_torchs(shape: tuple[int, ...]) -> None:
+    for size in [(2, 8, 4, 5), (2, 1, 4, 5), (2, 3, 4, 5), (2, 8, 1, 5), (5, 5), (8, 4)]:
+        try:
+            expected: Any = tuple(torch.broadcast_shapes(size, shape))
+        except RuntimeError:
+            expected = None
+        inferred = outcome(op("multiply"), (Tensor(size), Tensor(shape)))
+        assert (inferred.code == "NS301") if isinstance(inferred, RuleError) else (inferred[0].shape == expected)
+        assert isinstance(inferred, RuleError) is (expected is None)
+
+
+LAYER_SCALE = """
+network:
+  - {conv2d: {out_channels: 6, kernel_size: 3, padding: 1}, name: conv}
+  - {parameter: {shape: [6, 1, 1], expand: false}, name: layer_scale, init: {weight: 0.5}}
+  - {multiply, from: [layer_scale, conv]}
+"""
+
+
+def test_a_layer_scale_is_torchs() -> None:
+    network = netspec.loads(HEAD + LAYER_SCALE)
+    module = network.compile().eval()
+    assert {key: tuple(value.shape) for key, value in module.state_dict().items()}["layer_scale"] == (6, 1, 1)
+    x = torch.randn(3, 2, 8, 6)
+    torch.testing.assert_close(module(x), 0.5 * module.conv(x), rtol=0, atol=0)
+    source = netspec.to_source(network.graph)
+    assert "nn.Parameter(torch.full((6, 1, 1), 0.5))" in source
+    assert "self.layer_scale * conv" in source
+    assert network.summary()["totals"]["parameters"] == 2 * 6 * 9 + 6 + 6
+    assert propagate_fields(network.graph)["multiply"]["image"].size == (3, 3)
+
+
+def test_a_layer_scale_keeps_samples_apart() -> None:
+    for outputs, apart in (("", True), ("outputs: {y: conv, scale: layer_scale}\n", False)):
+        text = netspec.to_yaml(netspec.loads(HEAD + LAYER_SCALE + outputs).graph)
+        assert Batching({"netspec.spec": text}, 2**30).samples_are_independent is apart
+
+
+def test_the_start_of_a_parameter_is_an_argument_where_it_differs() -> None:
+    block = "{body: [{parameter: {shape: [4], expand: false}, name: p}, {multiply, from: [p, input]}]}"
+    head = f"netspec: 1\nname: a\ninputs: {{x: [N, 4]}}\nblocks: {{scale: {block}}}\n"
+    graph = netspec.loads(head + "network: [scale, relu, scale]\n").graph
+    starts = {"scale.p": 0.5, "scale_2.p": 2}
+    nodes = [replace(n, init={"weight": starts[n.path]}) if n.path in starts else n for n in graph]
+    module = netspec.compile(replace(graph, nodes=tuple(nodes)))
+    weights = {key: value.tolist() for key, value in module.state_dict().items()}
+    assert weights == {"scale.p": [0.5] * 4, "scale_2.p": [2.0] * 4}
 
 
 def test_broadcast_is_no_part_of_what_a_network_computes() -> None:

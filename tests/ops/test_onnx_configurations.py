@@ -245,7 +245,7 @@ CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "chunk": ([2, 3, 4], {"chunks": [2, 3, 4], "dim": [-1, 0, 1, 2]}),
     "split": ([2, 3, 4], {"split_size_or_sections": [[1, 3], [2, 2], [3, 1, 1], [1, 1, 1, 1]], "dim": [-1, 1, 2]}),
     "pad": ([2, 3, 4], {"padding": [[1, 0], [0, 2, 1, 1], [1, 2, 3, 0, 0, 1]], "value": [0.0, 1.5, -2.0]}),
-    "parameter": ([1, 2, 4], {"shape": [[1], [3], [2, 3], [1, 2, 1]]}),
+    "parameter": ([1, 2, 4], {"shape": [[1], [3], [2, 3], [1, 2, 1]], "expand": [True, False]}),
 }
 MANY = {"conv2d": 40, "conv_transpose2d": 30, "max_pool2d": 40, "avg_pool2d": 40, "interpolate": 80}
 """How many configurations are tried; of the others 20."""

@@ -45,6 +45,14 @@ _BODIES = {
     "differences, quotients and factors": MAP
     + "blocks: {centred: {params: {by: 0.5}, body: [{adaptive_avg_pool2d: 1, name: mean}, {subtract, from: [input, mean]}, scale: by, relu, divide: {branches: {map: [], gate: [sigmoid]}}]}}\n"
     + "network: [centred, centred: {by: 2}, {scale: -1, repeat: 2}]",
+    "a scale without a batch": MAP
+    + "blocks: {scaled: {params: {start: int}, body: [{conv2d: {out_channels: input.channels, kernel_size: 3, padding: 1}, name: conv}, {parameter: {shape: [input.channels, 1, 1], expand: false}, name: gamma, init: {weight: 1e-6}}, {multiply, from: [gamma, conv], name: scaled}, {conv2d: {out_channels: start, kernel_size: 1}}]}}\n"
+    + "network: [scaled: 6, scaled: 8, {parameter: {shape: [1, 8, 1, 1], expand: false}, name: shift, init: {weight: 1}}, {parameter: {shape: [1], expand: false}, name: one, init: {weight: [0.25]}}, {parameter: {shape: [8, 1, 1], expand: false}, name: drawn, init: {weight: {normal: {std: 0.02}}}}, {add: {broadcast: true}, from: [shift, scaled_2, one, drawn]}]".replace(
+        "scaled: 8", "{scaled: 8, name: scaled_2}"
+    ),
+    "starts that differ": SEQUENCE
+    + "blocks: {a: {body: [{parameter: {shape: [input.features], expand: false}, name: p, init: {weight: 0.5}}, {multiply, from: [p, input]}]}, b: {params: {wide: true}, body: [{linear: 8}, {layer_norm, when: wide}]}}\n"
+    + "network: [a, {b: true}, {a: {}, name: again}]",
     "a sum that broadcasts": MAP
     + "network: [add: {broadcast: true, branches: {map: [relu], mean: [adaptive_avg_pool2d: 1]}}, {relu, name: r}, {adaptive_avg_pool2d: {output_size: [1, null]}, name: row}, {add: {broadcast: true}, from: [r, row]}]",
     "attention": SEQUENCE + "network: [{multihead_attention: 2}]",

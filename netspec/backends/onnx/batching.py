@@ -37,11 +37,13 @@ class Batching:
         """Whether the outputs of a sample depend on its own inputs only, so that a batch may be run in chunks.
 
         This is so if every op is `per_sample`, the batch is the first axis of all values, and no other size depends on
-        the batch or on the data.
+        the batch or on the data. A parameter that is no output needs no batch.
         """
         if self.graph is None:
             return False
-        inputs, nodes = [i.type for i in self.graph.inputs], live_nodes(self.graph, "inference")
+        inputs, outputs = [i.type for i in self.graph.inputs], {o.value for o in self.graph.outputs}
+        live = live_nodes(self.graph, "inference")
+        nodes = [node for node in live if node.op.reads != 0 or node.path in outputs]
         types = [*inputs, *[type for node in nodes for type in node.types]]
         batches = {type.shape[:1] for type in types}
         if len(batches) != 1 or () in batches:

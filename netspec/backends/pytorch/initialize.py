@@ -89,6 +89,8 @@ def _add_exceptions(
             rule = rules.get((target, weight))
             if weight not in weights or rule is filling or rule == filling or f"{node.path}.{weight}" in initialized:
                 continue
+            if target == _PARAMETER and isinstance(filling, int | float):
+                continue  # The tensor inside of it is filled with the number: see `layers`.
             # An `nn.Parameter` is the weight itself, and has no attribute for it.
             attribute = "" if target == _PARAMETER else f".{weight}"
             paths.setdefault((attribute, _frozen(filling)), []).append(node.path)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from netspec.backends.pytorch.arguments import UseValues, argument_of_call
 from netspec.backends.pytorch.bodies import BodyItem
+from netspec.backends.pytorch.expressions import document
 from netspec.backends.pytorch.flows import after
 from netspec.backends.pytorch.layout import Bracket, Doc
 from netspec.backends.pytorch.state import ClassState, ItemUses, Place
 from netspec.backends.pytorch.terms import choose_size, choose_written
-from netspec.expression import Expression, ListOf, names_in
+from netspec.expression import Expression, ListOf, Literal, names_in
 from netspec.graph.model import Node
 from netspec.ops.base import Op
 from netspec.types import Layer
@@ -25,14 +26,32 @@ def layer_call(state: ClassState, item: BodyItem, place: Place, uses: ItemUses) 
     attributes = {name: tree for name, tree in chosen.items() if layer.inside or name not in follows}
     if layer.inside:
         # The arguments of an `nn.Parameter` are the items of one attribute, `shape`.
-        attributes = dict.fromkeys(type(node.op).model_fields, ListOf(tuple(attributes.values())))
+        attributes = {"shape": ListOf(tuple(attributes.values()))}
     set_flows_after_op(state, item, uses, attributes)
     parts: list[Doc] = []
     for number, (name, tree) in enumerate(chosen.items()):
         parts += argument_of_call(name, tree, number < layer.positional, node.op.default(name))
     if layer.inside:
-        return Bracket(f"{layer.target}(", [Bracket(f"{layer.inside}(", parts)])
+        return Bracket(f"{layer.target}(", [_tensor(state, item, uses, parts, list(chosen.values()))])
     return Bracket(f"{layer.target}(", parts)
+
+
+def _tensor(
+    state: ClassState, item: BodyItem, uses: ItemUses, parts: Sequence[Doc], sizes: Sequence[Expression]
+) -> Doc:
+    """The tensor inside of an `nn.Parameter`: zeros, or filled with the number that the spec's `init` has for it.
+
+    `parts` are its sizes as arguments, and `sizes` their expressions. `initialize` prints all other fillings.
+    """
+    inside = _layer(item).inside
+    fillings = [(use, match.node.init.get("weight") if match.node is not None else None) for use, match in uses]
+    values = [(use, float(filling) if isinstance(filling, int | float) else 0.0) for use, filling in fillings]
+    value = state.arguments.choose(values, [], f"{item.name}_init")
+    if value == Literal(0.0):
+        return Bracket(f"{inside}(", parts)
+    if value == Literal(1.0):
+        return Bracket("torch.ones(", parts)
+    return Bracket("torch.full(", [document(ListOf(tuple(sizes))), document(value)])
 
 
 def _layer(item: BodyItem) -> Layer:
@@ -56,7 +75,7 @@ def _choose_arguments(
     for number, name in enumerate(layer.arguments):
         values = [(use, arguments[name]) for use, arguments in by_use]
         if layer.inside:
-            tree = _item_of_shape(node, number)
+            tree = _item_of_shape(node, number - len(layer.arguments))
             chosen[name] = choose_written(state, values, tree, place, f"{item.name}_size")
         elif name in follows:
             chosen[name] = _choose_following(state, item, values, name, follows[name])
@@ -84,9 +103,9 @@ def _choose_following(
 
 
 def _item_of_shape(node: Node, axis: int) -> Expression | None:
-    """The spec's expression for an axis of an `nn.Parameter`; axis 0 is the batch, which `shape` leaves out."""
+    """The spec's expression for an axis of an `nn.Parameter`, from the last; `shape` may lack the batch."""
     tree = node.written.get("shape")
-    return tree.items[axis - 1] if isinstance(tree, ListOf) and axis else None
+    return tree.items[axis] if isinstance(tree, ListOf) and -axis <= len(tree.items) else None
 
 
 def _hint(item: BodyItem, op: Op, name: str) -> str:
