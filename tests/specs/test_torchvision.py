@@ -27,6 +27,10 @@ PEERS = [
     Peer("resnet50", "resnet50", params={"stride_in_3x3": True}, small=(96, 64)),
     Peer("alexnet_owt", "alexnet"),
     Peer("googlenet_bn", "googlenet", GOOGLENET, outputs=("logits", "aux_logits1", "aux_logits2"), small=(64, 96)),
+    Peer("squeezenet1_1", "squeezenet1_1"),
+    Peer("mobilenet_v2", "mobilenet_v2", small=(96, 64)),
+    Peer("resnext50_32x4d", "resnext50_32x4d", small=(96, 64)),
+    Peer("densenet121", "densenet121", small=(96, 64)),
 ]
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -28,6 +28,7 @@ ALIASES: Mapping[str, tuple[str, Params]] = {
     "resnet_in_resnet": ("rir", _NONE),
     "rin": ("rir", _NONE),
     "plain34": ("resnet34_plain", _NONE),
+    "resnext50": ("resnext50_32x4d", _NONE),
     **{f"resnet{depth}_v1.5": (f"resnet{depth}", _STRIDE_IN_3X3) for depth in (50, 101, 152)},
     **{f"resnet{depth}": (f"resnet{depth}_cifar", _NONE) for depth in (20, 32, 44, 56, 110, 1202)},
     **{f"cifar_resnet{depth}": (f"resnet{depth}_cifar", _NONE) for depth in (20, 32, 44, 56, 110, 1202)},
