@@ -31,8 +31,8 @@ This file is written by `python docs/generate.py` from the ops themselves: do no
 
 Names are those of `torch.nn.functional`, else of `torch`, else of the `torch.nn` class in snake case; `concat`,
 `add` and `scale` are netspec's. Attributes are the arguments of the `torch.nn` class, by the same names and with the
-same defaults, with one difference: input widths (`in_channels`, `num_features`) are never written, since they follow from
-the input. The *principal* attribute is the one a bare value stands for: `max_pool2d: 2` is
+same defaults, with one difference: input widths (`in_channels`, `num_features`) are never written, since they follow
+from the input. The *principal* attribute is the one a bare value stands for: `max_pool2d: 2` is
 `max_pool2d: {kernel_size: 2}`. How a step is written stands in [language.md](language.md); how an op is added, in
 [adding-an-op.md](adding-an-op.md). `netspec ops NAME` prints what stands here of one op, and of ops of your own.
 """

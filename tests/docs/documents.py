@@ -3,7 +3,8 @@
 What a block is for is said by its language, or by an HTML comment right before it:
 
 - `console`: each `$ netspec ...` or `$ python ...` line is run, and must print what stands below it. A line
-  `...`, or `...` within a line, stands for anything.
+  `...`, or `...` within a line, stands for anything. `$ cp FILE FILE` copies, and `$ NAME=$(python -c ...)` sets what
+  `$NAME` stands for after it.
 - `python`: run in one namespace per file; with `>>>` as a doctest.
 - `yaml`, `json`: a spec, or a piece of one (steps, or keys of the file), which must load.
 - `<!-- file: NAME -->`: the block is also written to that file; `<!-- broken: NAME -->`: likewise, and it
@@ -24,6 +25,8 @@ import io
 import os
 import re
 import shlex
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,6 +38,7 @@ from unittest import mock
 from tests.support.paths import REPOSITORY
 
 _FENCE = re.compile(r"^(?:<!-- (?P<note>[^\n]*?) -->\n)?^```(?P<language>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
+_ASSIGNMENT = re.compile(r"(?P<name>[A-Z]+)=\$\((?P<command>python -c .*)\)")
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,7 @@ def blocks(document: str) -> Iterator[Block]:
         yield Block(found["language"], note, found["text"], start, document.count("\n", 0, start))
 
 
+@mock.patch.dict(os.environ)
 def run(path: Path, update: bool = False) -> str:
     """Run a file's blocks in the current folder; the text of the file with what they print now, if asked."""
     document = path.read_text("utf-8")
@@ -141,7 +146,11 @@ def console(text: str, update: bool) -> str:
 
 def command(line: str, stderr: bool = True) -> str:
     """What a command prints: `netspec`, or `python` with a script of this repository; `> file` is obeyed."""
-    words = shlex.split(line)
+    if assignment := _ASSIGNMENT.fullmatch(line):
+        code = shlex.split(assignment["command"])[-1]
+        os.environ[assignment["name"]] = subprocess.check_output([sys.executable, "-c", code], text=True).strip()
+        return ""
+    words = shlex.split(os.path.expandvars(line))
     target = None
     if len(words) > 2 and words[-2] == ">":
         target = words[-1]
@@ -166,6 +175,8 @@ def command(line: str, stderr: bool = True) -> str:
             exec(compile(script.read_text("utf-8"), str(script), "exec", dont_inherit=True), space)
             with contextlib.redirect_stderr(silent):
                 space["main"](words[2:])
+        elif words[0] == "cp":
+            shutil.copy(*words[1:])
         else:
             raise AssertionError(f"`{words[0]}` is no command that this test runs")
     if target is None:

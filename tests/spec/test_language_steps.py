@@ -260,6 +260,9 @@ MISUSE: list[tuple[str, str, str, str, str]] = [
     ),
     ("weights-stars", spec("[relu]", weights="{a: {keys: {a.*: '*.*'}}}"), "NS206", "'*.*'", "has more `*`"),
     ("weights-key", spec("[relu]", weights="{a: {keys: {a b: c}}}"), "NS206", "a b", "is no beginning of a key"),
+    ("weights-prefix", spec("[relu]", weights="{a: {prefixes: {a: 1.5}}}"), "NS201", "1.5", "takes text"),
+    ("weights-prefixes", spec("[relu]", weights="{a: {prefixes: {a b: c}}}"), "NS206", "a b", "no beginning of a key"),
+    ("weights-order", spec("[relu]", weights="{a: {prefixes: {a: b}, order: [a]}}"), "NS201", "order", "`prefixes`"),
     ("weights-both", spec("[relu]", weights="{a: {keys: {a: b}, order: [a]}}"), "NS201", "order", "one of the two"),
 ]
 

@@ -19,10 +19,14 @@ class Block(nn.Module):
         self.stride, self.new = stride, width - entering
 
     def forward(self, x: Tensor) -> Tensor:
+        return functional.relu(self.summed(x))
+
+    def summed(self, x: Tensor) -> Tensor:
+        """The sum of both ways, in front of the last ReLU."""
         y = self.bn2(self.conv2(functional.relu(self.bn1(self.conv1(x)))))
         identity = x[:, :, :: self.stride, :: self.stride]
         zeros = identity.new_zeros(len(x), self.new // 2, *identity.shape[2:])
-        return functional.relu(y + torch.cat([zeros, identity, zeros], 1))
+        return y + torch.cat([zeros, identity, zeros], 1)
 
 
 def cifar_resnet(n: int) -> nn.Module:
@@ -34,6 +38,43 @@ def cifar_resnet(n: int) -> nn.Module:
             layers.append(Block(entering, width, 2 if width > 16 and index == 0 else 1))
             entering = width
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+
+
+class Ror(nn.Module):
+    """RoR-3 of 6n + 2 layers, as section III of Zhang et al. 2016 says it.
+
+    Of each stage x, ..., x_L the last block gives y_L = g(x) + h(x_L) + F(x_L), and f(y_L) enters the next one; to that
+    of the last stage the root's shortcut is added. f is ReLU, h has option A, and g option B.
+    """
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.stem = self.conv(3, 16, 3, 1)
+        self.stages = nn.ModuleList()
+        entering = 16
+        for width in (16, 32, 64):
+            stride = width // entering
+            blocks = [Block(entering if i == 0 else width, width, stride if i == 0 else 1) for i in range(n)]
+            over = nn.Identity() if stride == 1 else self.conv(entering, width, 1, stride)
+            self.stages.append(nn.ModuleDict({"blocks": nn.ModuleList(blocks), "over": over}))
+            entering = width
+        self.root = self.conv(16, 64, 1, 4)
+        self.fc = nn.Linear(64, 10)
+
+    def conv(self, entering: int, width: int, kernel: int, stride: int) -> nn.Sequential:
+        convolution = nn.Conv2d(entering, width, kernel, stride, kernel // 2, bias=False)
+        return nn.Sequential(convolution, nn.BatchNorm2d(width))
+
+    def forward(self, image: Tensor) -> Tensor:
+        x = first = functional.relu(self.stem(image))
+        for number, stage in enumerate(self.stages):
+            over = stage["over"](x)
+            *blocks, last = stage["blocks"]
+            for block in blocks:
+                x = block(x)
+            y = over + last.summed(x)
+            x = functional.relu(self.root(first) + y if number == 2 else y)
+        return self.fc(x.mean((2, 3)))
 
 
 class GeneralizedLayer(nn.Module):
@@ -61,6 +102,43 @@ class GeneralizedLayer(nn.Module):
                 value.copy_(torch.cat([state[f"{path}.{s}_out.batch_norm.{name}"] for s in "rt"]))
         if isinstance(self.shortcut, nn.Conv2d):
             self.shortcut.weight.data.copy_(state[f"{path}.shortcut.weight"])
+
+
+def same_conv(x: Tensor, weight: Tensor, stride: int, groups: int = 1) -> Tensor:
+    """A convolution whose map is padded as TensorFlow's `SAME` says: one more below and right where it is uneven."""
+    around: list[int] = []
+    for size in (x.shape[3], x.shape[2]):
+        total = max((-(-size // stride) - 1) * stride + weight.shape[2] - size, 0)
+        around += [total // 2, total - total // 2]
+    return functional.conv2d(functional.pad(x, around), weight, stride=stride, groups=groups)
+
+
+def efficientnet_lite0(x: Tensor, state: dict[str, Tensor]) -> Tensor:
+    """EfficientNet-Lite0 of tensorflow/tpu's `efficientnet_lite_builder.py`, from a PyTorch port's state dict.
+
+    The table has the blocks of each stage and the stride of the first; sizes of kernels are those of the weights.
+    """
+
+    def norm(x: Tensor, name: str) -> Tensor:
+        values = [state[f"{name}.{part}"] for part in ("running_mean", "running_var", "weight", "bias")]
+        return functional.batch_norm(x, *values, eps=1e-3)
+
+    x = functional.relu6(norm(same_conv(x, state["_conv_stem.weight"], 2), "_bn0"))
+    number = 0
+    for blocks, first_stride in [(1, 1), (2, 2), (2, 2), (3, 2), (3, 1), (4, 2), (1, 1)]:
+        for block in range(blocks):
+            at, entering = f"_blocks.{number}", x
+            stride = first_stride if block == 0 else 1
+            if f"{at}._expand_conv.weight" in state:
+                x = functional.relu6(norm(same_conv(x, state[f"{at}._expand_conv.weight"], 1), f"{at}._bn0"))
+            x = same_conv(x, state[f"{at}._depthwise_conv.weight"], stride, groups=x.shape[1])
+            x = functional.relu6(norm(x, f"{at}._bn1"))
+            x = norm(same_conv(x, state[f"{at}._project_conv.weight"], 1), f"{at}._bn2")
+            if stride == 1 and x.shape == entering.shape:
+                x = x + entering
+            number += 1
+    x = functional.relu6(norm(same_conv(x, state["_conv_head.weight"], 1), "_bn1"))
+    return functional.linear(x.mean((2, 3)), state["_fc.weight"], state["_fc.bias"])
 
 
 class UnetByHand(nn.Module):

@@ -21,7 +21,7 @@ with lazy_imports():
     from torchvision.models import GoogLeNet_Weights
 
     from netspec.backends.images import prepare_image
-    from tests.specs.by_hand import GeneralizedLayer, cifar_resnet
+    from tests.specs.by_hand import GeneralizedLayer, Ror, cifar_resnet
 
 
 def copy_in_order(source: nn.Module, target: nn.Module) -> None:
@@ -206,6 +206,33 @@ def test_the_plain_network_is_resnet34_without_shortcuts() -> None:
 
     assert shapes(plain) == shapes(residual)
     assert not any(node.op.opname == "add" for node in plain.graph)
+
+
+@pytest.mark.usefixtures("no_grad")
+@pytest.mark.parametrize("training", [False, True])
+def test_residual_networks_of_residual_networks(training: bool) -> None:
+    theirs = Ror(9).double()
+    randomize(theirs)
+    ours = netspec.load("ror3_56_cifar").compile().double()
+    copy_in_order(theirs, ours)
+    x = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(5), dtype=torch.float64)
+    torch.testing.assert_close(ours.train(training)(x), theirs.train(training)(x))
+    statistics = [dict(module.named_buffers()).values() for module in (ours, theirs)]
+    for one, other in zip(*statistics, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("layers", [56, 110, 164])
+def test_ror_is_the_resnet_of_its_depth_with_three_projections(layers: int) -> None:
+    """1x1 convolutions with a batch norm: over the second and the third stage, and over all of them."""
+    net = netspec.load(f"ror3_{layers}_cifar")
+    plain = (layers - 2) // 6
+    resnet = sum(parameter.numel() for parameter in cifar_resnet(plain).parameters())
+    projections = sum(a * b + 2 * b for a, b in ((16, 32), (32, 64), (16, 64)))
+    assert net.summary()["totals"]["parameters"] == resnet + projections
+    assert sum(parameter.numel() for parameter in Ror(plain).parameters()) == resnet + projections
+    convolutions = [node for node in net.graph if node.op.opname in ("conv2d", "linear")]
+    assert len(convolutions) == layers + 3
 
 
 @pytest.mark.usefixtures("no_grad")

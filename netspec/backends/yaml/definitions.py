@@ -336,9 +336,12 @@ def uses_in(parts: Iterable[Part]) -> Iterable[BlockUse]:
         yield from uses_in([*part.copies.values(), *(inner for branch in part.branches for inner in branch.parts)])
 
 
-def _generality(use: BlockUse) -> tuple[int, int]:
-    """A sort key: uses with more steps, and then with more distinct inputs, are better templates."""
-    return use.size(), len(set(use.entries.values()))
+def _generality(use: BlockUse) -> tuple[int, int, int]:
+    """A sort key: uses with more steps, and then with more distinct inputs, are better templates.
+
+    Steps in uses of other blocks count after its own: they belong to other definitions, and may be optional there.
+    """
+    return use.size(with_uses=False), use.size(), len(set(use.entries.values()))
 
 
 def _groups_of_one_definition(uses: Sequence[BlockUse]) -> dict[BlockUse, list[BlockUse]]:

@@ -76,11 +76,11 @@ class Part:
             return None if isinstance(self.node.op, Merge) else self.node.op.inputs[0]
         return len(self.inputs)
 
-    def size(self) -> int:
-        """The number of steps at and below it."""
+    def size(self, with_uses: bool = True) -> int:
+        """The number of steps at and below it, those in uses of blocks included or not."""
         inner = [part for branch in self.branches for part in branch.parts]
-        inner += [*self.copies.values(), *(self.use.parts if self.use is not None else ())]
-        return 1 + sum(part.size() for part in inner)
+        inner += [*self.copies.values(), *(self.use.parts if self.use is not None and with_uses else ())]
+        return 1 + sum(part.size(with_uses) for part in inner)
 
     def reads(self) -> Iterator[str]:
         """All values that it reads, including those that steps of its copies and branches read."""
@@ -113,8 +113,9 @@ class BlockUse:
         """The place in the spec of a body argument: bodies from different places read different names."""
         return self.scope.span if self.scope is not None and self.scope.kind == "part" else None
 
-    def size(self) -> int:
-        return sum(part.size() for part in self.parts)
+    def size(self, with_uses: bool = True) -> int:
+        """The number of its steps, those in uses of other blocks included or not."""
+        return sum(part.size(with_uses) for part in self.parts)
 
 
 class PartsReader:

@@ -78,6 +78,7 @@ class WeightsOutline(_Strict):
     title: str = ""
     params: dict[str, Any] = {}
     keys: dict[str, str | None] = {}
+    prefixes: dict[str, str | None] = {}
     order: list[str] = []
 
 
@@ -194,6 +195,7 @@ _EXAMPLES = {
     "spec": "such as `spec: resnet50`",
     "weights": "such as `weights: {torchvision: {keys: {bn1: norm1}}}`",
     "keys": "such as `keys: {bn1: norm1, layer*.conv: stage*.conv2d}`",
+    "prefixes": "such as `prefixes: {blocks.0: stage1, blocks.1: stage2.0}`",
     "expect": "such as `expect: {parameters: 25.6 M}`",
     "preprocess": "such as `preprocess: {image: {resize: 256, mean: 0.5, std: 0.5}}`",
     "labels": "such as `labels: {logits: [cat, dog]}`",

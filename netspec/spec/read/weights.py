@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,8 +47,10 @@ class KeyRule:
 class WeightSource:
     """The state dicts of one source, such as torchvision, and how they map to the network's weights.
 
-    `keys` are rules that rename their keys. Instead, `order` is for state dicts with the same layers in the same order:
-    it lists the first parts of their keys, such as `features` and `classifier`, below which layers are numbered.
+    `keys` are rules that rename their keys, and `prefixes` are further rules, for what these make of the keys: the one
+    may say what layers are called, and the other which block of theirs is which step. Instead, `order` is for state
+    dicts with the same layers in the same order: it lists the first parts of their keys, such as `features` and
+    `classifier`, below which layers are numbered.
 
     `params` are values of the spec's parameters that the weights need: with others they may fit and still be wrong.
     """
@@ -57,15 +59,22 @@ class WeightSource:
     title: str
     params: Mapping[str, Any]
     keys: tuple[KeyRule, ...]
+    prefixes: tuple[KeyRule, ...]
     order: tuple[str, ...]
     span: Span | None = None
 
     def rename(self, key: str) -> str | None:
-        """Our key for one of theirs, by the first rule that matches; unchanged if none does, None if it is dropped."""
-        for rule in self.keys:
-            if match := rule.match(key):
-                return rule.rename(match)
-        return key
+        """Our key for one of theirs, by the first rule of each kind that matches; None if it is dropped."""
+        renamed = _by_first_rule(self.keys, key)
+        return None if renamed is None else _by_first_rule(self.prefixes, renamed)
+
+
+def _by_first_rule(rules: Iterable[KeyRule], key: str) -> str | None:
+    """The key as the first rule that matches renames it, unchanged if none does; None if it is dropped."""
+    for rule in rules:
+        if match := rule.match(key):
+            return rule.rename(match)
+    return key
 
 
 def read_sources(
@@ -99,8 +108,19 @@ def _source(name: str, entry: Entry, parameters: Mapping[str, SpecParameter]) ->
         elif not fits(setting, declared.kind):
             message = f"`{parameter}` takes {words_for(declared.kind)}, not {show(setting)}"
             wrong.add(Diagnostic("NS206", message, value.value.span, help=kind_hint(setting, declared.kind)))
+    keys, prefixes = (_rules(data.section(section), wrong) for section in ("keys", "prefixes"))
+    if outline.order and (keys or prefixes):
+        message = f"source `{name}` goes by `order`, and has `{'keys' if keys else 'prefixes'}`"
+        wrong.add(Diagnostic("NS201", message, data.entries["order"].key_span, help="one of the two says what fits"))
+    wrong.check()
+    title = " ".join(outline.title.split())
+    return WeightSource(name, title, dict(outline.params), keys, prefixes, tuple(outline.order), entry.key_span)
+
+
+def _rules(entries: Mapping[str, Entry], wrong: Findings) -> tuple[KeyRule, ...]:
+    """The rules of a section; what is wrong with them goes to the findings."""
     rules: list[KeyRule] = []
-    for theirs, ours in data.section("keys").items():
+    for theirs, ours in entries.items():
         text = plain_data(ours.value)
         for side, span in ((theirs, ours.key_span), (text, ours.value.span)):
             if side is not None and (not isinstance(side, str) or not _KEY.match(side)):
@@ -110,9 +130,4 @@ def _source(name: str, entry: Entry, parameters: Mapping[str, SpecParameter]) ->
             message = f"`{text}` has more `*` than `{theirs}`, whose texts they are"
             wrong.add(Diagnostic("NS206", message, ours.value.span))
         rules.append(KeyRule(theirs, text if isinstance(text, str) else None))
-    if outline.order and rules:
-        message = f"source `{name}` goes by `order`, and has `keys`"
-        wrong.add(Diagnostic("NS201", message, data.entries["order"].key_span, help="one of the two says what fits"))
-    wrong.check()
-    title = " ".join(outline.title.split())
-    return WeightSource(name, title, dict(outline.params), tuple(rules), tuple(outline.order), entry.key_span)
+    return tuple(rules)

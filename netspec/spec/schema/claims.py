@@ -47,13 +47,15 @@ def weight_origins() -> Schema:
 def weight_origin() -> Schema:
     """The definition of one source under `weights`."""
     key = {"type": ["string", "null"], "pattern": r"^[A-Za-z0-9_*]+(\.[A-Za-z0-9_*]+)*$"}
+    rules = {"type": "object", "propertyNames": {"pattern": key["pattern"]}, "additionalProperties": key}
     properties = {
         "title": described("What reports call the origin.", TEXT),
         "params": described("Parameters of this spec without which the weights would be wrong.", {"type": "object"}),
         "keys": described(
             "Beginnings of their keys, and what they are here; * is what stands between two dots. Null leaves it out.",
-            {"type": "object", "propertyNames": {"pattern": key["pattern"]}, "additionalProperties": key},
+            rules,
         ),
+        "prefixes": described("Beginnings of what `keys` makes of their keys, and what they are here.", rules),
         "order": described(
             "For the same layers in the same order: the first parts of their keys, as they come.",
             {"type": "array", "items": TEXT},

@@ -27,6 +27,7 @@ ALIASES: Mapping[str, tuple[str, Params]] = {
     "zf": ("zfnet", _NONE),
     "resnet_in_resnet": ("rir", _NONE),
     "rin": ("rir", _NONE),
+    **{f"ror3_{depth}": (f"ror3_{depth}_cifar", _NONE) for depth in (56, 110, 164)},
     "plain34": ("resnet34_plain", _NONE),
     "resnext50": ("resnext50_32x4d", _NONE),
     **{f"resnet{depth}_v1.5": (f"resnet{depth}", _STRIDE_IN_3X3) for depth in (50, 101, 152)},

@@ -77,6 +77,14 @@ def test_copies_have_one_definition_even_where_steps_differ() -> None:
     assert uses(graph) == [["c.1", "c.0", "c.2"]]
 
 
+def test_steps_in_other_blocks_make_no_template() -> None:
+    """The first copy has more steps, but within `unit`; the others have a step of their own more."""
+    outer = "outer: {params: {full: bool}, body: [{unit: full, name: inner}, {sigmoid, when: not full}]}"
+    graph = graph_of("[{outer: index == 0, name: c, repeat: 2}]", OPTIONAL, outer)
+    assert uses(graph) == [["c.0.inner", "c.1.inner"], ["c.1", "c.0"]]
+    assert netspec.loads(netspec.to_yaml(graph)).graph.hash() == graph.hash()
+
+
 def test_definitions_come_after_those_in_them() -> None:
     graph = graph_of("[outer]", "outer: {body: [inner, relu]}", "inner: {body: [tanh]}")
     assert [each.label for each in definitions_of(graph)] == ["inner", "outer"]

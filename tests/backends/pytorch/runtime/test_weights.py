@@ -163,6 +163,17 @@ def test_rules_for_keys(little: netspec.Network, state: dict[str, torch.Tensor])
         little.compile({**in_their_words(state), "features.20.weight": torch.zeros(1)})
 
 
+def test_rules_for_prefixes_rename_what_rules_for_keys_give(state: dict[str, torch.Tensor]) -> None:
+    """The first of either counts; a prefix ends at a dot, so that `features.0` is none of `features.01`."""
+    rules = """
+    keys: {features.*.norm: layers.*.norm, features.*: layers.*, classifier: head}
+    prefixes: {layers.0: conv, layers.1.norm: norm, layers.1: nowhere, layers.2: conv2, layers.01: null}
+"""
+    little = netspec.loads(SPEC.partition("    keys:")[0] + rules.lstrip("\n"))
+    theirs = {**in_their_words(state), "features.01.weight": torch.zeros(1)}
+    assert same(little.compile(theirs), state)
+
+
 def test_weights_of_a_module_are_copied(little: netspec.Network) -> None:
     first = little.compile()
     second = little.compile(first.state_dict())
