@@ -158,7 +158,7 @@ Axes = Annotated[
 ]
 Index = Annotated[int, Field(ge=-MAX_INT, le=MAX_INT), Takes("an integer, such as 0, or -1 for the last")]
 Start = Annotated[int, Field(ge=0, le=MAX_INT), Takes("an integer of 0 or more")]
-Scale = Annotated[
+ScaleFactor = Annotated[
     _Factor | _Factors,
     BeforeValidator(_tuple, json_schema_input_type=_Factor | _Factors),
     Takes("a number greater than 0, or [height, width]"),

@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar, Literal
 from netspec.dims import Dim
 from netspec.ops.adaptive_pooling import adaptive_pool
 from netspec.ops.base import Op, Rearranging, RuleError, by, example, known_int, need_floats, need_rank
-from netspec.ops.fields import MAX_INT, Flag, Pair, Scale, Takes
+from netspec.ops.fields import MAX_INT, Flag, Pair, ScaleFactor, Takes
 from netspec.ops.writing import FLOAT32, INT64
 from netspec.types import Code, Helper, Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Weight, Window
 
@@ -38,7 +38,7 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
     """
 
     size: Pair | None = None
-    scale_factor: Scale | None = None
+    scale_factor: ScaleFactor | None = None
     mode: Annotated[_MODES, Takes("`nearest`, `bilinear`, `bicubic`, `area` or `nearest-exact`")] = "nearest"
     align_corners: Flag | None = None
 

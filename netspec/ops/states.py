@@ -10,12 +10,12 @@ from netspec.ops.base import Op, RuleError
 from netspec.ops.writing import INT32
 from netspec.types import OnnxWriter, Tensor
 
-Value = TypeVar("Value")
+_Value = TypeVar("_Value")
 LENGTHS = Tensor((3,), "int64")
 """The lengths of three sequences, for examples."""
 
 
-def split_inputs(op: Op, lengths: bool, others: Sequence[Value]) -> tuple[Sequence[Value], Sequence[Value]]:
+def split_inputs(op: Op, lengths: bool, others: Sequence[_Value]) -> tuple[Sequence[_Value], Sequence[_Value]]:
     """The inputs after the first as states, none or one for each state that the op returns, and at most one length."""
     states, last = (others[:-1], others[-1:]) if lengths else (others, others[:0])
     names = op.output_names[1:]

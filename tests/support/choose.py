@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from netspec.ops.base import REGISTRY, Op, RuleError, example
-from netspec.types import Code, OnnxWriter, Reach, Tensor, Weight, data_size
+from netspec.types import Code, Helper, OnnxWriter, Reach, Tensor, Weight, data_size
 
-CHOOSE = '''def choose(x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+CHOOSE = Helper('''def choose(x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The samples whose label is 2 with their numbers, and the numbers of the others."""
     chosen = labels == 2
-    return x[chosen], chosen.nonzero()[:, 0], (~chosen).nonzero()[:, 0]'''
+    return x[chosen], chosen.nonzero()[:, 0], (~chosen).nonzero()[:, 0]''')
 
 
 class Choose(Op, name="choose_here"):
@@ -17,7 +17,7 @@ class Choose(Op, name="choose_here"):
     inputs = (2, 2)
     precision = "half"
     output_names = ("samples", "chosen", "others")
-    examples = (example((6, 3, 2), Tensor((6,), "int64")),)
+    examples = (example((7, 3, 2), Tensor((7,), "int64")),)
 
     def infer(self, x: Tensor, labels: Tensor) -> tuple[Tensor, ...]:
         if x.rank < 1 or labels != Tensor(x.shape[:1], "int64"):
@@ -38,7 +38,7 @@ class Choose(Op, name="choose_here"):
         return 2, 5
 
     def torch(self, *xs: Tensor) -> Code:
-        return Code("choose(", ("{0}", "{1}"), helper=CHOOSE)
+        return Code("choose(", ("{0}", "{1}"), helpers=(CHOOSE,))
 
     def onnx(self, g: OnnxWriter, x: str, labels: str) -> tuple[str, ...]:
         chosen = g.Equal(labels, g.constant(2))
