@@ -13,7 +13,7 @@ from netspec.dims import Dim
 from netspec.graph.model import Graph, Mode
 from netspec.graph.paths import node_of
 from netspec.report import TypedReport
-from netspec.shape_text import axes_text, shape_text
+from netspec.shape_text import axes_text, common_batch, shape_text, without_batch
 from netspec.tables import Cell, Table
 
 
@@ -99,11 +99,11 @@ def _depth(summary: Summary) -> int:
 
 
 def _row(network: NetworkTotals) -> list[Cell]:
-    field = network.receptive_field
+    field, batch = network.receptive_field, common_batch(network.inputs.values())
     return [
         network.network,
-        _shapes(network.inputs),
-        _shapes(network.outputs),
+        _shapes(network.inputs, batch),
+        _shapes(network.outputs, batch),
         network.depth,
         network.ops,
         network.parameters,
@@ -112,5 +112,5 @@ def _row(network: NetworkTotals) -> list[Cell]:
     ]
 
 
-def _shapes(shapes: Mapping[str, tuple[Dim, ...]]) -> str:
-    return ", ".join(shape_text(shape[1:]) for shape in shapes.values())
+def _shapes(shapes: Mapping[str, tuple[Dim, ...]], batch: Dim | None) -> str:
+    return ", ".join(shape_text(without_batch(shape, batch)) for shape in shapes.values())

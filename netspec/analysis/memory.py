@@ -14,7 +14,7 @@ from netspec.graph.model import Graph, Mode, Node
 from netspec.graph.tree import Group, tree
 from netspec.graph.walk import live_nodes
 from netspec.report import HIDDEN, TypedReport
-from netspec.shape_text import shape_text
+from netspec.shape_text import shape_text, without_batch
 from netspec.tables import Cell, Table, bar
 
 _UNITS = (("MB", 6), ("KB", 3))
@@ -174,7 +174,7 @@ def _labels(graph: Graph, item: Node | Group) -> list[Cell]:
 
 def _output_text(value: str, graph: Graph) -> str:
     type = graph.types.get(value)
-    return "" if type is None else shape_text(type.shape[1:])
+    return "" if type is None else shape_text(without_batch(type.shape, graph.batch))
 
 
 def _foot(report: MemoryReport, columns: int, unit: int) -> list[Sequence[Cell]]:

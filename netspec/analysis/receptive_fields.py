@@ -13,7 +13,7 @@ from netspec.dims import Dim
 from netspec.graph.model import Graph, Mode, Node
 from netspec.graph.walk import live_nodes
 from netspec.report import HIDDEN, OPTIONAL, TypedReport
-from netspec.shape_text import axes_text, shape_text
+from netspec.shape_text import axes_text, common_batch, shape_text, without_batch
 from netspec.tables import Cell, Table
 
 _NOTES = (
@@ -57,7 +57,8 @@ class ReceptiveFieldReport(TypedReport):
         """The table of layers; one number stands for all axes if they are equal."""
         several = len(self.inputs) > 1
         headings = ["layer", "kind", *(["of"] if several else []), "map", "size", "stride", "start", "share"]
-        shapes = ", ".join(f"{name} {shape_text(shape[1:])}" for name, shape in self.inputs.items())
+        batch = common_batch(self.inputs.values())
+        shapes = ", ".join(f"{name} {shape_text(without_batch(shape, batch))}" for name, shape in self.inputs.items())
         notes = [
             *[note.format(units=positions_word(self.inputs.values())) for note in _NOTES],
             *([_UNEVEN_NOTE] if any(layer.note == UNEVEN for layer in self.layers) else []),

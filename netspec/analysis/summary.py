@@ -20,7 +20,7 @@ from netspec.graph.model import Graph, Mode, Node, Scope
 from netspec.graph.tree import Group, tree
 from netspec.graph.walk import live_nodes, outputs_of
 from netspec.report import HIDDEN, TypedReport
-from netspec.shape_text import axes_text
+from netspec.shape_text import axes_text, without_batch
 from netspec.tables import Cell, Table, short
 from netspec.types import Tensor
 
@@ -154,9 +154,9 @@ def _public_fields(
 
 def _table(summary: Summary, depth: int | None) -> Table:
     graph = summary.graph
-    rows = _Rows({layer.name: layer for layer in summary.layers}, graph.types, depth)
+    rows = _Rows({layer.name: layer for layer in summary.layers}, graph, depth)
     for i in graph.inputs:
-        rows.add([i.name, "input", _output_text(i.type), None, None, ""])
+        rows.add([i.name, "input", rows.shape(i.type), None, None, ""])
     rows.open(tree(graph, live_nodes(graph, summary.mode)), 0)
     units = positions_word([i.type.shape for i in graph.inputs])
     foot: list[Cell] = ["total", "", "", summary.totals.parameters, summary.totals.macs, ""]
@@ -203,10 +203,11 @@ def _bytes_text(count: int) -> str:
 class _Rows:
     """Collects the rows of layers and scopes; scopes are opened down to a depth, or all of them if it is None."""
 
-    def __init__(self, layers: Mapping[str, LayerSummary], types: Mapping[str, Tensor], depth: int | None) -> None:
+    def __init__(self, layers: Mapping[str, LayerSummary], graph: Graph, depth: int | None) -> None:
         self.rows: list[list[Cell]] = []
         self._layers = layers
-        self._types = types
+        self._types = graph.types
+        self._batch = graph.batch
         self._depth = depth
 
     def add(self, row: list[Cell]) -> list[Cell]:
@@ -236,7 +237,7 @@ class _Rows:
                 before = None
 
     def _node_row(self, node: Node, layer: LayerSummary, indent: str) -> list[Cell]:
-        name, output = indent + node.name, _output_text(node.type)
+        name, output = indent + node.name, self.shape(node.type)
         return [name, node.op.label(), output, layer.parameters, _macs_cell(layer), _sees(layer.receptive_field)]
 
     def _scope_row(self, group: Group, scope: Scope, indent: str) -> list[Cell]:
@@ -248,7 +249,11 @@ class _Rows:
         output = self._types.get(scope.output)
         sees = self._layers.get(scope.output, layers[-1]).receptive_field
         name, label = indent + scope.name, scope_label(group, scope)
-        return [name, label, _output_text(output) if output else "", parameters, macs, _sees(sees)]
+        return [name, label, self.shape(output) if output else "", parameters, macs, _sees(sees)]
+
+    def shape(self, tensor: Tensor) -> str:
+        """The shape of a value; without the batch, if all inputs have the same."""
+        return str(Tensor(tuple(without_batch(tensor.shape, self._batch))))
 
 
 def _macs_cell(layer: LayerSummary) -> Cell:
@@ -258,10 +263,6 @@ def _macs_cell(layer: LayerSummary) -> Cell:
 def _sum(a: Cell, b: Cell) -> Cell:
     """The sum of two figures; None if one of them is unknown or open."""
     return a + b if isinstance(a, int) and isinstance(b, int) else None
-
-
-def _output_text(tensor: Tensor) -> str:
-    return str(Tensor(tensor.shape[1:])) if tensor.rank > 1 else str(tensor)
 
 
 def _sees(seen: ReceptiveField | Mapping[str, ReceptiveField] | None) -> str:

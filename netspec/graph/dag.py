@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from netspec.dims import Dim
 from netspec.expression import Expression
 from netspec.labels import Labels
 from netspec.ops.base import Op
 from netspec.preprocess import Preprocess
+from netspec.shape_text import common_batch
 from netspec.source import Span
 from netspec.types import Filling, Tensor, Weight
 
@@ -128,6 +130,11 @@ class Dag:
             else:
                 types.update(node.values())
         return types
+
+    @cached_property
+    def batch(self) -> Dim | None:
+        """The size of the first axis of all inputs; None if they differ in it."""
+        return common_batch([i.type.shape for i in self.inputs])
 
     @cached_property
     def by_path(self) -> Mapping[str, Node]:

@@ -39,7 +39,7 @@ def test_values() -> None:
     assert completions("summary", "vgg_e", "--format", "") == ["table", "json", "csv", "markdown"]
     assert completions("memory", "vgg_e", "--optimizer", "a") == ["adam"]
     assert completions("diagram", "vgg_e", "--theme", "") == ["light", "dark"]
-    assert completions("ops", "conv") == ["conv2d", "conv_transpose2d"]
+    assert completions("ops", "conv_t") == ["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
     for option in ("-o", "--weights", "--ops"):
         assert completions("compile", "vgg_e", option, "") == ["(file)"]
     assert completions("weights", "check", "vgg_e", "w") == ["(file)"]

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from netspec.analysis.diff.model import NodePair
+from netspec.dims import symbol
 from netspec.expression import show
 from netspec.graph.model import Node
-from netspec.shape_text import shape_text
+from netspec.shape_text import shape_text, without_batch
 from netspec.types import Tensor
 
 _COPIES = re.compile(r"(.*?)(?: \(x (\d+)\))?")
@@ -82,8 +83,11 @@ def shapes_words(x: Node | None, y: Node | None) -> str:
 
 
 def _types_words(a: Tensor, b: Tensor) -> str:
-    """The shapes of two types as one text, without the batch."""
-    sizes_a, sizes_b = (type.shape[1:] if type.rank > 1 else type.shape for type in (a, b))
+    """The shapes of two types as one text, without the batch: a number, or `N`."""
+    sizes_a, sizes_b = (
+        without_batch(type.shape, type.shape[0] if isinstance(type.shape[0], int) else symbol("N")) if type.rank else ()
+        for type in (a, b)
+    )
     return sizes_words(sizes_a, sizes_b)
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from netspec.analysis.cost import Cost
 from netspec.backends.diagram.copy_texts import differing, merged, shapes_across, varying, which
-from netspec.dims import Dim, Symbolic
+from netspec.dims import Symbolic
 from netspec.expression import show
 from netspec.graph.model import Graph, Node, Scope
 from netspec.ops.base import REGISTRY, Op
+from netspec.shape_text import without_batch
 from netspec.tables import short
 from netspec.types import Tensor
 
@@ -24,8 +25,7 @@ class ShapeTexts:
     """Writes the shapes of a graph's values, without the batch if all inputs have the same batch."""
 
     def __init__(self, graph: Graph) -> None:
-        batches = {i.type.shape[:1] for i in graph.inputs}
-        self.batch = next(iter(batches)) if len(batches) == 1 else ()
+        self.batch = graph.batch
         self._texts: dict[int, str] = {}
         """The texts, by the ids of types; the graph keeps the types alive."""
 
@@ -37,9 +37,7 @@ class ShapeTexts:
         return text
 
     def _text(self, tensor: Tensor) -> str:
-        shape: tuple[Dim, ...] = tensor.shape
-        if self.batch and shape[:1] == self.batch and len(shape) > 1:
-            shape = shape[1:]
+        shape = without_batch(tensor.shape, self.batch)
         return " × ".join(str(dim) for dim in shape) if shape else "scalar"
 
     def of(self, tensors: Iterable[Tensor]) -> str:

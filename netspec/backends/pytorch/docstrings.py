@@ -9,7 +9,7 @@ from netspec.backends.pytorch.classes import ClassUse
 from netspec.backends.pytorch.expressions import python_text
 from netspec.backends.pytorch.layout import LINE_LENGTH
 from netspec.backends.pytorch.state import WrittenClass
-from netspec.dims import Dim
+from netspec.dims import Dim, Symbolic
 from netspec.expression import Expression, Literal, Name, names_in
 from netspec.graph.model import Graph
 from netspec.types import Tensor
@@ -74,11 +74,11 @@ def describe_class(graph: Graph, written: WrittenClass) -> str:
     arguments = {argument.name for argument in written.arguments}
     features = {number: name for name, number in cls.features.items() if name in arguments}
     for number, type in enumerate(types):
-        if type.rank == 3 and (number in features or any(text.startswith("(N, L, ") for text in outputs)):
+        if type.rank == 3 and (number in features or any(", L, " in text for text in outputs)):
             # A sequence (N, L, F): the class depends on the features, not on the length.
             sizes = {graph.types[use.body.inputs[number]].features for use in cls.uses}
             size = features.get(number) or (sizes.pop() if len(sizes) == 1 else "F")
-            inputs[number] = f"(N, L, {size})"
+            inputs[number] = f"({_first_axis(type)}, L, {size})"
     return f"Maps {' and '.join(inputs)} to {' and '.join(outputs)}."
 
 
@@ -106,10 +106,17 @@ _LETTERS = {1: ["L"], 2: ["H", "W"], 3: ["D", "H", "W"]}
 
 def _symbolic_shape(type: Tensor, channels: Expression | None, spatial: Sequence[str] | None) -> str:
     """A shape such as `(N, width, H, W)`; `spatial` are the names of the axes after the channels, if not H and W."""
-    axes = ["N", *(["C"] if type.rank > 1 else [])]
+    if not type.rank:
+        return "()"
+    axes = [_first_axis(type), *(["C"] if type.rank > 1 else [])]
     if channels is not None and type.rank > 1:
         axes[1] = python_text(channels)
     return f"({', '.join([*axes, *(spatial or _letters(type))])})"
+
+
+def _first_axis(type: Tensor) -> str:
+    """The name of the first axis: `N`, or the symbol of other things than samples, such as regions."""
+    return str(type.shape[0]) if isinstance(type.shape[0], Symbolic) else "N"
 
 
 def _letters(type: Tensor) -> list[str]:
@@ -125,7 +132,7 @@ def _output(graph: Graph, written: WrittenClass, number: int) -> str:
     features = written.outputs[number].features if y.rank == 3 else None
     if features is not None and names_in(features) <= {a.name for a in written.arguments}:
         length = "L" if all(a.rank == 3 and a.shape[1] == b.shape[1] for a, b in pairs) else "L_out"
-        return f"(N, {length}, {python_text(features)})"
+        return f"({_first_axis(y)}, {length}, {python_text(features)})"
     channels = _output_channels(written, number)
     if channels is None and len({b.shape[1] for _, b in pairs if b.rank > 1}) == 1 and y.rank > 1:
         channels = Literal(y.shape[1]) if isinstance(y.shape[1], int) else None
