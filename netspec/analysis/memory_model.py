@@ -18,6 +18,7 @@ from netspec.graph.infer import check_sizes
 from netspec.graph.memo import NodeMemo
 from netspec.graph.model import Graph, Mode, Node
 from netspec.graph.walk import live_nodes, outputs_of
+from netspec.ops.base import is_float
 from netspec.types import Memory, Tensor, Weight
 
 DType = Literal["float32", "float16", "bfloat16", "float64"]
@@ -284,7 +285,7 @@ class _Schedule:
                 continue
             has_parameters = any(w.kind == "parameter" for w in self.weights(node))
             if has_parameters or any(value in trained for value in node.inputs[: node.op.reads]):
-                trained.update(value for value, _ in node.values())
+                trained.update(value for value, type in node.values() if is_float(type))
         return trained
 
 

@@ -20,7 +20,7 @@ FAMILIES = {
     "recurrent": "Recurrent layers",
     "matrix": "Products of matrices",
     "attention": "Attention",
-    "pooling": "Pooling and resizing",
+    "pooling": "Pooling, resizing and sampling",
     "activation": "Activations",
     "normalization": "Normalisation",
     "regularization": "Dropout",

@@ -35,7 +35,9 @@ with lazy_imports():
     )
 
 pytestmark = pytest.mark.filterwarnings(
-    "ignore::UserWarning:torch.nn.modules.conv", "ignore::UserWarning:torch.utils._device"
+    "ignore::UserWarning:torch.nn.modules.conv",
+    "ignore::UserWarning:torch.utils._device",
+    "ignore:Since version 1.3.0, affine_grid behavior:UserWarning",
 )
 
 PAIRS = [1, 2, 3, 4, [1, 3], [2, 1], [3, 2], [5, 4]]
@@ -46,7 +48,8 @@ YES_OR_NO = [False, True]
 
 Rank = int | str
 """A rank of one input; or `like`: a map and a smaller one, `map, map`: two maps, `same`: several of one shape, `gates`:
-several that have axes of 1; `part`: a value, and one without its axis 1; `matrices`: two that can be multiplied."""
+several that have axes of 1; `part`: a value, and one without its axis 1; `matrices`: two that can be multiplied;
+`theta`: affine maps; `map, grid`: a map and positions in it."""
 
 CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "conv2d": (
@@ -83,6 +86,25 @@ CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
             "padding": FEW,
             "dilation": [1, 1, 2, [3, 1]],
             "ceil_mode": YES_OR_NO,
+        },
+    ),
+    "max_pool2d_with_indices": (
+        [4],
+        {
+            "kernel_size": PAIRS,
+            "stride": [*PAIRS, None],
+            "padding": FEW,
+            "dilation": [1, 1, 2, [3, 1]],
+            "ceil_mode": YES_OR_NO,
+        },
+    ),
+    "affine_grid": (["theta"], {"size": [1, 2, 3, [4, 5], [7, 1]], "align_corners": YES_OR_NO}),
+    "grid_sample": (
+        ["map, grid"],
+        {
+            "mode": ["bilinear", "nearest", "bicubic"],
+            "padding_mode": ["zeros", "border", "reflection"],
+            "align_corners": YES_OR_NO,
         },
     ),
     "avg_pool2d": (
@@ -251,7 +273,7 @@ MANY = {"conv2d": 40, "conv_transpose2d": 30, "max_pool2d": 40, "avg_pool2d": 40
 """How many configurations are tried; of the others 20."""
 
 
-NOT_CONFIGURED = {"dropout", "dropout2d", "embedding", "gelu", "stochastic_depth"}
+NOT_CONFIGURED = {"keep_channel", "dropout", "dropout2d", "embedding", "gelu", "stochastic_depth"}
 """Ops whose attributes do nothing in inference, or whose examples try all of them."""
 ONLY_IN_TRAINING = {"momentum", "dropout"}
 """Attributes that do nothing in inference."""
@@ -282,6 +304,10 @@ def shapes(rank: Rank, rng: Random) -> list[tuple[int, ...]]:
         return [whole, (*whole[:1], *whole[2:])]
     if rank == "matrices":
         return [first[:3], (first[0], first[2], rng.choice(SIZES))]
+    if rank == "theta":
+        return [(first[0], 2, 3)]
+    if rank == "map, grid":
+        return [first[:4], (first[0], rng.choice(SIZES), rng.choice(SIZES), 2)]
     if rank == "map, map":
         return [first[:4], (*first[:2], rng.choice(SIZES), rng.choice(SIZES))]
     return [first[:4], (first[0], 3, *(rng.randint(1, size) for size in first[2:4]))]

@@ -283,7 +283,7 @@ def test_the_expression_is_the_module(cls: type[Op], example: Example, train: bo
     randomize(layers[0])
     layers[1].load_state_dict(layers[0].state_dict())
     values = random(example.types)
-    torch.testing.assert_close(meaning(code, layers[0])(*values), layers[1](*values))
+    torch.testing.assert_close(meaning(code, layers[0])(*values), meaning(printed, layers[1])(*values))
     for name, tensor in layers[0].state_dict().items():
         # The module counts batches, which nothing but a mean of all of them reads.
         if not name.endswith("num_batches_tracked"):
