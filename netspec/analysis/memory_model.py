@@ -201,7 +201,7 @@ class _Schedule:
     def __init__(self, graph: Graph, mode: Mode, sizes: Mapping[str, int], dtype: DType) -> None:
         self.graph = graph
         self.train = mode == "train"
-        self.nodes = live_nodes(graph, mode)
+        self.nodes = _as_run(graph, mode)
         self.outputs = outputs_of(graph, mode)
         self.root = {i.name: i.name for i in graph.inputs}
         self.unknown: list[str] = []
@@ -290,6 +290,15 @@ class _Schedule:
 
 
 # The two halves of a pass.
+
+
+def _as_run(graph: Graph, mode: Mode) -> list[Node]:
+    """The nodes that the outputs of a mode need, in the order in which a module runs them.
+
+    What only outputs of training need is run last, wherever it stands, and so its gradients come first.
+    """
+    first = {node.path for node in live_nodes(graph, "inference")}
+    return sorted(live_nodes(graph, mode), key=lambda node: node.path not in first)
 
 
 def _forward(schedule: _Schedule, ledger: _Ledger) -> dict[str, NodeMemory]:

@@ -18,7 +18,7 @@ with lazy_imports():
 
     from tests.passes.modules import assert_same, assert_whole, images, made_of, run, trained
 
-DROPOUTS = ("dropout", "dropout2d")
+DROPOUTS = ("dropout", "dropout2d", "stochastic_depth")
 
 
 def dropouts(graph: Graph) -> list[str]:

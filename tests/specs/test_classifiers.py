@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import netspec
+from netspec.types import Init
 from tests.support.lazy import lazy_imports
 
 with lazy_imports():
@@ -117,6 +118,17 @@ def test_googlenet_bn_in_training_is_torchvisions(googlenets: tuple[nn.Module, n
         (given.aux2, wanted.aux_logits2),
     ):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_inception_v3_begins_as_torchvisions() -> None:
+    """Its constructor takes a standard deviation from the layer, or 0.1."""
+    theirs = torchvision.models.inception_v3(weights=None, init_weights=False)
+    network = netspec.load("inception_v3")
+    pairs = network.fit_weights(theirs.state_dict())[1].pairs
+    nodes = [node for node in network.graph if node.op.opname in ("conv2d", "linear")]
+    given = {pairs[f"{node.path}.weight"].removesuffix(".weight"): node.init["weight"] for node in nodes}
+    layers = {name: m for name, m in theirs.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)}
+    assert given == {name: Init("trunc_normal", {"std": getattr(m, "stddev", 0.1)}) for name, m in layers.items()}
 
 
 def test_alexnet_owt_is_torchvisions() -> None:

@@ -19,7 +19,7 @@ from tests.specs.against import (
     meet,
 )
 
-# GoogLeNet has the arguments without which its constructor initialises slowly, or its module changes images.
+# The arguments without which GoogLeNet's constructor initialises slowly, or its module changes images.
 GOOGLENET = {"init_weights": False, "transform_input": False}
 
 PEERS = [
@@ -27,6 +27,7 @@ PEERS = [
     Peer("resnet50", "resnet50", params={"stride_in_3x3": True}, small=(96, 64)),
     Peer("alexnet_owt", "alexnet"),
     Peer("googlenet_bn", "googlenet", GOOGLENET, outputs=("logits", "aux_logits1", "aux_logits2"), small=(64, 96)),
+    Peer("inception_v3", "inception_v3", GOOGLENET, outputs=("logits", "aux_logits")),
     Peer("squeezenet1_1", "squeezenet1_1"),
     Peer("mobilenet_v2", "mobilenet_v2", small=(96, 64)),
     Peer("resnext50_32x4d", "resnext50_32x4d", small=(96, 64)),

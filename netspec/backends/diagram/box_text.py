@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 from netspec.analysis.cost import Cost
 from netspec.backends.diagram.copy_texts import differing, merged, shapes_across, varying, which
@@ -58,13 +58,33 @@ def label_of(labels: Sequence[str], groups: Sequence[Hashable]) -> str:
 
 def followers_text(rows: Sequence[Sequence[Node]], groups: Sequence[Hashable]) -> str:
     """The ops that follow another in its box: `bn, relu`. Each row has the nodes of one copy."""
-    names = [[name for node in row if (name := _short_name(node.op))] for row in rows]
-    if all(row == names[0] for row in names):
-        return ", ".join(names[0])
-    # The longest row decides the order of names that other rows lack.
-    all_names = dict.fromkeys(name for row in sorted(names, key=len, reverse=True) for name in row)
-    words = [(name, which([name in row for row in names], groups)) for name in all_names]
-    return ", ".join(f"{name} ({where})" if where else name for name, where in words)
+    names = [{name: node.op.opname for node in row if (name := _short_name(node.op))} for row in rows]
+    words: list[str] = []
+    for versions in _versions(names):
+        having = [next((name for name in versions if name in row), None) for row in names]
+        where = which([name is not None for name in having], groups)
+        pairs = [(name, group) for name, group in zip(having, groups, strict=True) if name is not None]
+        word = varying([name for name, _ in pairs], [group for _, group in pairs]) if len(versions) > 1 else versions[0]
+        words.append(f"{word} ({where})" if where else word)
+    return ", ".join(words)
+
+
+def _versions(names: Sequence[Mapping[str, str]]) -> list[list[str]]:
+    """The names of all copies, those of one op together that no copy has both of: `dropout, 0.1` and `dropout, 0.2`.
+
+    Each copy maps names to ops. The copy with the most names decides the order of names that others lack.
+    """
+    ops = {name: op for row in sorted(names, key=len, reverse=True) for name, op in row.items()}
+    together: list[list[str]] = []
+    for name, op in ops.items():
+        rows = [row for row in names if name in row]
+        alike = (v for v in together if ops[v[0]] == op and not any(other in row for other in v for row in rows))
+        versions = next(alike, None)
+        if versions is None:
+            together.append([name])
+        else:
+            versions.append(name)
+    return together
 
 
 def _short_name(op: Op) -> str:

@@ -177,6 +177,17 @@ def test_followers_that_differ() -> None:
     assert box.subtitle == "s · bn (not first), relu, dropout (in 1 of 3)"
 
 
+def test_followers_that_differ_in_numbers_are_one() -> None:
+    blocks = """\
+  b:
+    params: {p: float}
+    body: [{conv2d: {out_channels: 8, kernel_size: 1}}, {dropout: p, when: p > 0}, relu, {dropout: 0.25}]
+"""
+    picture = fold(spec("  - {b: index / 10, repeat: 4, name: s}\n", blocks))
+    (box,) = [box for box in picture.boxes.values() if box.kind == "op"]
+    assert box.subtitle == "s · dropout, {0.1, 0.2, 0.3} (not first), relu, dropout, 0.25"
+
+
 def test_copies_of_a_frame_in_a_repeat_are_those_of_the_repeat() -> None:
     picture = fold(netspec.load("rir").graph, 2)
     assert picture.boxes["stage2.*.first.shortcut"].only == "first only"

@@ -13,6 +13,7 @@ import pytest
 
 import netspec
 from netspec.network import names
+from netspec.types import helpers_of
 from tests.support.lazy import lazy_imports
 from tests.support.specs_of_every_form import FORMS as FORMS_OF_STEPS
 from tests.support.specs_of_parts import PARTS
@@ -183,8 +184,10 @@ def test_one_class_for_each_block(name: str) -> None:
 def test_bundled_specs_have_one_class_for_each_block(name: str) -> None:
     net = netspec.load(name)
     blocks = {scope.block.name for scope in net.graph.scopes.values() if scope.block is not None}
+    printed = [node.op.torch(*net.graph.input_types(node)) for node in net.graph]
+    helpers = {name for each in printed for helper in helpers_of(each) for name in classes(helper.source)}
     # And the network's own, with the named tuple of what training gives, where it gives more.
-    assert len(classes(net.to_source())) == len(blocks) + 1 + (len(net.graph.outputs) > 1)
+    assert len(classes(net.to_source())) == len(blocks) + len(helpers) + 1 + (len(net.graph.outputs) > 1)
 
 
 def test_sources_are_clean(tmp_path: Path) -> None:

@@ -3,6 +3,22 @@
 from torch import Tensor, nn
 
 
+class StochasticDepth(nn.Module):
+    """Zeroes each row of a batch, or all of it, with probability p in training."""
+
+    def __init__(self, p: float, mode: str = "row") -> None:
+        super().__init__()
+        self.p = p
+        self.mode = mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        rows = x.shape[0] if self.mode == "row" else 1
+        ones = x.new_ones(rows, *(1,) * (x.ndim - 1))
+        return x * nn.functional.dropout(ones, self.p)
+
+
 def init_weights(module: nn.Module) -> None:
     """Initialize the weights of a layer."""
     if isinstance(module, nn.Conv2d):
@@ -52,6 +68,7 @@ class Mbconv(nn.Module):
         kernel: int = 3,
         stride: int = 1,
         expansion: int = 6,
+        drop: float = 0.0,
     ) -> None:
         super().__init__()
         self.expand = (
@@ -68,6 +85,11 @@ class Mbconv(nn.Module):
         )
         self.project = nn.Conv2d(expansion * in_channels, width, 1, bias=False)
         self.norm = nn.BatchNorm2d(width, eps=0.001, momentum=0.01)
+        self.stochastic_depth = (
+            StochasticDepth(drop)
+            if stride == 1 and in_channels == width
+            else nn.Identity()
+        )
         self.with_add = stride == 1 and in_channels == width
 
     def forward(self, x: Tensor) -> Tensor:
@@ -75,6 +97,7 @@ class Mbconv(nn.Module):
         out = self.depthwise(out)
         out = self.project(out)
         out = self.norm(out)
+        out = self.stochastic_depth(out)
         if self.with_add:
             out = out + x
         return out
@@ -93,21 +116,30 @@ class EfficientnetLite0(nn.Module):
         super().__init__()
         self.stem = Conv(3, 32, kernel=3, stride=2)
         self.stage1 = Mbconv(32, 16, expansion=1)
-        self.stage2 = nn.Sequential(Mbconv(16, 24, stride=2), Mbconv(24, 24))
+        self.stage2 = nn.Sequential(
+            Mbconv(16, 24, stride=2, drop=0.0125), Mbconv(24, 24, drop=0.025)
+        )
         self.stage3 = nn.Sequential(
-            Mbconv(24, 40, kernel=5, stride=2), Mbconv(40, 40, kernel=5)
+            Mbconv(24, 40, kernel=5, stride=2, drop=0.0375),
+            Mbconv(40, 40, kernel=5, drop=0.05),
         )
         self.stage4 = nn.Sequential(
-            Mbconv(40, 80, stride=2), *(Mbconv(80, 80) for _ in range(2))
+            Mbconv(40, 80, stride=2, drop=0.0625),
+            Mbconv(80, 80, drop=0.075),
+            Mbconv(80, 80, drop=0.0875),
         )
         self.stage5 = nn.Sequential(
-            Mbconv(80, 112, kernel=5), *(Mbconv(112, 112, kernel=5) for _ in range(2))
+            Mbconv(80, 112, kernel=5, drop=0.1),
+            Mbconv(112, 112, kernel=5, drop=0.1125),
+            Mbconv(112, 112, kernel=5, drop=0.125),
         )
         self.stage6 = nn.Sequential(
-            Mbconv(112, 192, kernel=5, stride=2),
-            *(Mbconv(192, 192, kernel=5) for _ in range(3)),
+            Mbconv(112, 192, kernel=5, stride=2, drop=0.1375),
+            Mbconv(192, 192, kernel=5, drop=0.15),
+            Mbconv(192, 192, kernel=5, drop=0.1625),
+            Mbconv(192, 192, kernel=5, drop=0.175),
         )
-        self.stage7 = Mbconv(192, 320)
+        self.stage7 = Mbconv(192, 320, drop=0.1875)
         self.head = Conv(320, 1280)
         self.adaptive_avg_pool2d = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
