@@ -58,8 +58,8 @@ def zoo() -> str:
         network = netspec.load(name)
         summary = network.summary()
         image = " x ".join(str(d) for d in next(iter(summary["inputs"].values()))[1:])
-        last = [layer for layer in summary["layers"] if _slides(layer["receptive_field"])][-1]
-        field = last["receptive_field"]
+        fields = [layer["receptive_field"] for layer in summary["layers"]]
+        field = [field for field in fields if _slides(field)][-1]
         totals = summary["totals"]
         lines.append(
             f"| `{name}` | {image} | {totals['parameters']:,} | {short(totals['macs'])} "
@@ -69,7 +69,7 @@ def zoo() -> str:
 
 
 def _slides(field: Any) -> bool:
-    return bool(field) and all(field["stride"]) and not field.get("note")
+    return bool(field) and all(field["size"]) and all(field["stride"])
 
 
 def codes() -> str:

@@ -223,7 +223,7 @@ def test_bundled_networks_to_the_byte(name: str) -> None:
     normed = max((m.num_features for m in module.modules() if isinstance(m, nn.BatchNorm2d)), default=0)
     assert 0 <= flat_peak - ours.peak <= 2 * 4 * normed  # statistics that the meta device makes
     # Eager also holds what enters a block until it returns: more than ours, and never much more.
-    assert flat_peak <= inference(module, inputs) - unused <= 1.6 * flat_peak
+    assert flat_peak <= inference(module, inputs) - unused <= 1.7 * flat_peak
     assert train.peak == training(module, inputs)
 
 

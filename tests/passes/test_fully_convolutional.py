@@ -15,7 +15,6 @@ from netspec.passes import (
     fully_convolutional,
 )
 from tests.support.lazy import lazy_imports
-from tests.support.paths import OTHER
 
 with lazy_imports():
     import torch
@@ -45,7 +44,7 @@ SMALL: dict[str, Callable[[], Network]] = {
     "vgg_a_lrn": small("vgg_a_lrn", 64),
     "vgg_c": small("vgg_c", 64),
     "vgg_a, batch norm": small("vgg_a", 64, batch_norm=True),
-    "mobilenet_v2": small(str(OTHER / "mobilenet_v2.yaml"), 48),
+    "mobilenet_v2": small("mobilenet_v2", 48),
 }
 
 
@@ -377,7 +376,7 @@ network: [{concat, from: [left, right]}, {conv2d: {out_channels: 4, kernel_size:
 
 
 def test_a_network_without_such_layers_is_opened() -> None:
-    graph = netspec.load(OTHER / "unet.yaml").graph
+    graph = netspec.load("unet").graph
     made = fully_convolutional(graph)
     assert made.done == ("images may have any height and width, not 572 x 572 alone: `image`",)
     assert (made.declined, dict(made.derived)) == ({}, {})

@@ -13,7 +13,6 @@ from netspec.graph import Builder, Graph, Scope
 from netspec.network import Network, names
 from netspec.passes import Transformed, replace_head, truncate
 from tests.support.lazy import lazy_imports
-from tests.support.paths import OTHER
 
 with lazy_imports():
     import torch
@@ -55,7 +54,7 @@ def test_what_the_specs_own_parameter_gives(name: str) -> None:
         (lambda: netspec.load("resnet18", inputs={"image": ["N", 3, 64, 64]}), ["fc"]),
         (lambda: netspec.load("rir", params={"width": 8}), ["classifier"]),
         (lambda: netspec.load("googlenet"), ["fc", "aux1.fc2", "aux2.fc2"]),
-        (lambda: netspec.load(OTHER / "mobilenet_v2.yaml", inputs={"image": ["N", 3, 64, 64]}), ["fc"]),
+        (lambda: netspec.load("mobilenet_v2", inputs={"image": ["N", 3, 64, 64]}), ["fc"]),
     ],
     ids=["resnet18", "rir", "googlenet", "mobilenet_v2"],
 )

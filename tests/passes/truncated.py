@@ -29,8 +29,8 @@ NETWORKS: dict[str, Callable[[], netspec.Network]] = {
     "googlenet_bn": lambda: netspec.load("googlenet_bn", inputs={"image": ["N", 3, 96, 96]}),
     "rir": lambda: netspec.load("rir", params={"width": 8}),
     "alexnet": lambda: netspec.load("alexnet", inputs={"image": ["N", 3, 99, 99]}),
-    "mobilenet_v2": lambda: netspec.load(OTHER / "mobilenet_v2.yaml", inputs={"image": ["N", 3, 64, 64]}),
-    "unet": lambda: netspec.load(OTHER / "unet.yaml", inputs={"image": ["N", 1, 188, 188]}),
+    "mobilenet_v2": lambda: netspec.load("mobilenet_v2", inputs={"image": ["N", 3, 64, 64]}),
+    "unet": lambda: netspec.load("unet", inputs={"image": ["N", 1, 188, 188]}),
     "vit": lambda: netspec.load(
         OTHER / "vit_b_16.yaml", params={"size": 32, "width": 48, "layers": 3, "heads": 4, "mlp_width": 64}
     ),

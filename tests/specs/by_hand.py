@@ -142,19 +142,21 @@ def efficientnet_lite0(x: Tensor, state: dict[str, Tensor]) -> Tensor:
 
 
 class UnetByHand(nn.Module):
-    """U-Net as Figure 1 and section 2 of Ronneberger, Fischer & Brox 2015 say it."""
+    """U-Net as Figure 1 and section 2 of Ronneberger, Fischer & Brox 2015 say it, or with maps that keep their size."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = 64, padded: bool = False) -> None:
         super().__init__()
-        widths = [64, 128, 256, 512, 1024]
+        self.padding = 1 if padded else 0
+        widths = [width * 2**n for n in range(5)]
         entering = [1, *widths]
         self.down = nn.ModuleList(self.pair(entering[n], widths[n]) for n in range(5))
         self.up = nn.ModuleList(nn.ConvTranspose2d(2 * w, w, 2, 2) for w in widths[3::-1])
         self.after = nn.ModuleList(self.pair(2 * w, w) for w in widths[3::-1])
-        self.last = nn.Conv2d(64, 2, 1)
+        self.last = nn.Conv2d(width, 2, 1)
 
     def pair(self, entering: int, width: int) -> nn.Sequential:
-        return nn.Sequential(nn.Conv2d(entering, width, 3), nn.ReLU(), nn.Conv2d(width, width, 3), nn.ReLU())
+        first = nn.Conv2d(entering, width, 3, padding=self.padding)
+        return nn.Sequential(first, nn.ReLU(), nn.Conv2d(width, width, 3, padding=self.padding), nn.ReLU())
 
     def forward(self, x: Tensor) -> Tensor:
         kept: list[Tensor] = []
@@ -163,9 +165,9 @@ class UnetByHand(nn.Module):
             kept.append(x)
         for up, pair, skip in zip(self.up, self.after, kept[-2::-1], strict=True):
             x = up(x)
-            spare = (skip.shape[2] - x.shape[2]) // 2
-            # Sizes of skip and map differ by even numbers: 4 of 64, 16 of 136, 40 of 280, 88 of 568 on each side.
-            skip = skip[:, :, spare:-spare, spare:-spare]
-            assert skip.shape == x.shape
+            # At Figure 1's sizes a skipped map loses 4 of 64, 16 of 136, 40 of 280 and 88 of 568 on each side.
+            spare = [skip.shape[axis] - x.shape[axis] for axis in (2, 3)]
+            top, left = (size // 2 for size in spare)
+            skip = functional.pad(skip, (-left, left - spare[1], -top, top - spare[0]))
             x = pair(torch.cat([skip, x], 1))
         return self.last(x)

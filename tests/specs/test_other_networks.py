@@ -5,12 +5,10 @@ from __future__ import annotations
 import ast
 import re
 from functools import cache
-from itertools import pairwise
 
 import pytest
 
 import netspec
-from netspec.analysis.field import UNEVEN
 from netspec.analysis.field_propagation import propagate_fields
 from tests.support.lazy import lazy_imports
 from tests.support.paths import OTHER
@@ -20,9 +18,8 @@ with lazy_imports():
     import torchvision
     from torch import Tensor, nn
 
-    from tests.specs.by_hand import UnetByHand
 
-NAMES = ["mobilenet_v2", "resnet50_fpn", "unet", "vit_b_16"]
+NAMES = ["resnet50_fpn", "vit_b_16"]
 
 
 @cache
@@ -128,116 +125,6 @@ def test_a_token_is_not_seen_before_the_first_attention() -> None:
     assert fields["layers.0.self_attention"]["image"].size == (224, 224)
 
 
-# torchvision's MobileNetV2.
-
-COPIES = {2: 2, 3: 3, 4: 4, 5: 3, 6: 3}
-BLOCKS = ["stage1", *(f"stage{stage}.{n}" for stage, count in COPIES.items() for n in range(count)), "stage7"]
-
-
-def mobilenet_key(theirs: str) -> str:
-    """`features.3.conv.1.0.weight` is the depthwise convolution of the third block."""
-    head, *rest = theirs.split(".")
-    if head == "classifier":
-        return f"fc.{rest[-1]}"
-    number, last = int(rest[0]), rest[-1]
-    if number in (0, 18):
-        return f"{'stem' if number == 0 else 'head'}.{('conv2d', 'batch_norm')[int(rest[1])]}.{last}"
-    parts = ["depthwise", "project", "norm"] if number == 1 else ["expand", "depthwise", "project", "norm"]
-    part = parts[int(rest[2])]
-    inner = f".{('conv2d', 'batch_norm')[int(rest[3])]}" if len(rest) > 4 else ""
-    return f"{BLOCKS[number - 1]}.{part}{inner}.{last}"
-
-
-def test_mobilenet_v2_is_torchvisions() -> None:
-    theirs = torchvision.models.mobilenet_v2(weights=None)
-    assert sum(p.numel() for p in theirs.parameters()) == 3_504_872
-    state = randomized(theirs)
-    theirs.load_state_dict(state)
-    ours = loaded("mobilenet_v2").compile(weights={mobilenet_key(key): value for key, value in state.items()})
-    assert_same(ours, theirs, image(2, 2, 3, 224, 224))
-
-
-# U-Net, which is written by hand: the original code gives no PyTorch to compare with.
-
-
-def unet_key(theirs: str) -> str:
-    part, number, *rest = theirs.split(".")
-    if part == "last":
-        return f"scores.{number}"
-    if part == "up":
-        return f"up{4 - int(number)}.up_conv.{rest[0]}"
-    block = (
-        f"up{4 - int(number)}.double_conv"
-        if part == "after"
-        else ["down1", "down2", "down3", "down4", "bottom"][int(number)]
-    )
-    return f"{block}.{'conv2d' if rest[0] == '0' else 'conv2d_2'}.{rest[1]}"
-
-
-def test_unet_is_that_of_the_paper() -> None:
-    """23 convolutions (section 2), the only count in the paper; the parameters that follow, by arithmetic.
-
-    The same number is what G. Chlebus counts of the U-Net in "Looking under the hood of tensorflow models", 2018
-    (gchlebus.github.io).
-    """
-    theirs = UnetByHand()
-    convolutions = [m for m in theirs.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
-    assert len(convolutions) == 23
-    widths = [1, 64, 128, 256, 512, 1024]
-    down = sum((9 * a + 1) * b + (9 * b + 1) * b for a, b in pairwise(widths))
-    up = sum((4 * 2 * w + 1) * w + (9 * 2 * w + 1) * w + (9 * w + 1) * w for w in widths[1:-1])
-    assert down + up + 64 * 2 + 2 == 31_030_658 == sum(p.numel() for p in theirs.parameters())
-    state = randomized(theirs)
-    theirs.load_state_dict(state)
-    ours = loaded("unet").compile(weights={unet_key(key): value for key, value in state.items()})
-    assert_same(ours, theirs, image(3, 1, 1, 572, 572))
-    # The least that the paper's tiling takes, and a map that is not square.
-    assert_same(ours, theirs, image(4, 2, 1, 188, 204))
-
-
-def test_unet_at_every_size() -> None:
-    """Figure 1's sizes with a symbolic map: 572 gives 388, and 16 more give 16 more."""
-    text = (OTHER / "unet.yaml").read_text().replace("[N, 1, 572, 572]", "[N, 1, H, W]").partition("expect:")[0]
-    graph = netspec.loads(text).graph
-    for height, width, seen in ((572, 572, (388, 388)), (188, 204, (4, 20))):
-        assert graph.at(H=height, W=width)["scores"].spatial == seen
-
-
-def test_the_receptive_field_of_unet_is_where_the_gradient_is() -> None:
-    """Behind up-convolutions units differ: the most that any sees is what the field says. Its widths are a 64th."""
-    whole = propagate_fields(loaded("unet").graph)["scores"]["image"]
-    text = (OTHER / "unet.yaml").read_text().partition("expect:")[0]
-    thin = re.sub(r"(double_conv|out_channels): (\d+)", lambda m: f"{m[1]}: {int(m[2]) // 64}", text)
-    found = netspec.loads(thin)
-    field = propagate_fields(found.graph)["scores"]["image"]
-    assert field == whole
-    assert field.note == UNEVEN
-    assert field.stride == (1, 1)
-    module = found.compile().double().eval()
-    with torch.no_grad():
-        for parameter in module.parameters():
-            parameter.abs_()
-        for convolution in module.modules():
-            if isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d):
-                convolution.weight.div_(convolution.weight.sum((1, 2, 3), keepdim=True))
-    x = torch.ones(1, 1, 236, 236, dtype=torch.float64, requires_grad=True)
-    most = 0
-    # Means in place of maxima, which see one of four.
-    pools = [m for m in module.modules() if isinstance(m, nn.MaxPool2d)]
-    assert len(pools) == 4
-    for pool in pools:
-        pool.forward = lambda x: nn.functional.avg_pool2d(x, 2)
-    scores = module(x)
-    spans = field.spans[0]
-    for unit in range(10, 27):
-        (gradient,) = torch.autograd.grad(scores[0, 0, unit, 26], x, retain_graph=True)
-        rows = gradient[0, 0].any(1).nonzero().flatten()
-        first, last = int(rows[0]), int(rows[-1])
-        assert (first, last) == spans.of(unit)
-        most = max(most, last - first + 1)
-    assert (most, most) == field.size
-
-
 # The source reads as if written.
 
 
@@ -248,16 +135,14 @@ def test_sources_have_one_class_per_block(name: str) -> None:
     assert (
         classes
         == {
-            "mobilenet_v2": ["Conv", "InvertedResidual", "MobilenetV2"],
             "resnet50_fpn": ["ConvBn", "Bottleneck", "Resnet50", "Merge", "Smooth", "Resnet50FpnOutput", "Resnet50Fpn"],
-            "unet": ["DoubleConv", "Up", "Unet"],
             "vit_b_16": ["Mlp", "EncoderLayer", "VitB16"],
         }[name]
     )
 
 
 def test_lines_of_sources() -> None:
-    vit, unet = loaded("vit_b_16").to_source(), loaded("unet").to_source()
+    vit = loaded("vit_b_16").to_source()
     for line in (
         "def __init__(self, in_features: int, heads: int, mlp_width: int) -> None:",
         "self.ln_1 = nn.LayerNorm(in_features, eps=1e-06)",
@@ -269,15 +154,6 @@ def test_lines_of_sources() -> None:
         "x = self.ln(x)[:, 0]",
     ):
         assert f" {line}\n" in vit
-    for line in (
-        "self.up_conv = nn.ConvTranspose2d(below_channels, width, 2, stride=2)",
-        "self.up4 = Up(1024, 512, 512)",
-        "out = center_crop(skipped, x)",
-        "return self.double_conv(torch.cat([out, x], dim=1))",
-        "x = self.up4(x, down4)",
-    ):
-        assert f" {line}\n" in unet
-    assert unet.count("def center_crop(") == 1
 
 
 # torchvision's feature pyramid over ResNet-50.

@@ -132,6 +132,22 @@ def test_a_layer_of_densenet_reads_all_before_it(bundled: Bundled) -> None:
         entering = (entering + growth * depth) // 2
 
 
+def test_a_block_of_densenet_has_half_of_l_times_l_plus_1_connections(bundled: Bundled) -> None:
+    """Huang et al. 2017, section 1: each layer is connected to all layers behind it."""
+    graph = bundled("densenet121").graph
+
+    def joined(value: str) -> set[str]:
+        """The values whose maps a value holds."""
+        node = graph.by_path.get(value)
+        if node is None or node.op.opname != "concat":
+            return {value}
+        return set().union(*map(joined, node.inputs))
+
+    for block, depth in enumerate((6, 12, 24, 16), start=1):
+        norms = [graph[f"denseblock{block}.layers.{n}.new.norm1"] for n in range(depth)]
+        assert sum(len(joined(norm.inputs[0])) for norm in norms) == depth * (depth + 1) // 2
+
+
 def test_densenet_201_has_20_million_parameters() -> None:
     """Huang et al. 2017, section 4.4: "DenseNet-201 with 20M parameters"."""
     totals = netspec.load("densenet121", params={"depths": [6, 12, 48, 32]}).summary()["totals"]

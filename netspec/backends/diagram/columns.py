@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from dataclasses import dataclass
+from itertools import accumulate
 from math import ceil, sqrt
 
 from netspec.backends.diagram.markup import LINE_WIDTH
@@ -17,6 +18,8 @@ class _Measure:
 
     cluster: float
     """The length that a cluster adds to its boxes."""
+    outer: float
+    """The length that a cluster around another cluster adds to it."""
     narrow: float
     """The breadth of a column."""
     broad: float
@@ -25,10 +28,18 @@ class _Measure:
     """The aspect ratio of a picture of several columns: its length divided by its breadth."""
 
 
-_MEASURES = {"TB": _Measure(0.45, 4.6, 6.0, 1.1), "LR": _Measure(0.4, 1.3, 3.2, 1.4)}
+_MEASURES = {"TB": _Measure(0.45, 0.9, 4.6, 6.4, 1.1), "LR": _Measure(0.4, 0.4, 1.3, 3.2, 1.4)}
 """The estimates by direction: pictures from top to bottom are for a page, from left to right for a screen."""
 _BOX_HEIGHT = 0.54
 """The height of a box with its arrow, in inches."""
+_LINE_HEIGHT = 0.18
+"""The height of a further line in a box."""
+_SHORTCUT = 0.3
+"""The height that a shortcut in a cluster takes."""
+_MAX_COLUMN = 8.0
+"""The largest length of a column on a page: with the title, and where no good cut is near, it fits on A4."""
+_MAX_COLUMNS = 4
+"""The largest number of columns on a page; a longer picture is as broad as it gets."""
 _PAGE = 16.5
 """The length of a row from left to right, in inches: on an A4 page its text then has 7 points."""
 _MAX_GOING_ON = 6
@@ -57,19 +68,22 @@ def _starts(
     breadth = measure.broad if has_shortcuts else measure.narrow
     if total <= (2 * breadth if direction == "TB" else width or _PAGE):
         return []
-    share = total / ceil(total / width if width else sqrt(total / (measure.form * breadth)))
+    count = ceil(total / width if width else sqrt(total / (measure.form * breadth)))
+    if direction == "TB" and total <= _MAX_COLUMNS * _MAX_COLUMN:
+        count = max(count, ceil(total / _MAX_COLUMN))
+    share = total / count
     starts: list[int] = []
     cuts: dict[int, int] = {}
     """Candidates for the begin of a column: by the number of the unit, how many values cross the cut before it."""
-    length = 0.0
-    for unit, number in order.items():
-        length = max(length, ends[unit])
-        if length < share * (len(starts) + 1) or total - length < share / 4:
+    lengths = list(accumulate((ends[unit] for unit in order), max))
+    for (number, length), after in zip(enumerate(lengths), lengths[1:], strict=False):
+        # The cut before or after the next unit, whichever is nearer.
+        if (length + after) / 2 < share * (len(starts) + 1) or total - length < share / 4:
             continue
         going = {e.tail for e in picture.edges if order[units[e.tail]] <= number < order[units[e.head]]}
         cuts[number + 1] = len(going)
         best = min(cuts, key=cuts.__getitem__)
-        if cuts[best] == 1 or (length > share * (len(starts) + 1.3) and cuts[best] <= _MAX_GOING_ON):
+        if cuts[best] == 1 or (length > share * (len(starts) + 1.1) and cuts[best] <= _MAX_GOING_ON):
             starts.append(best)
             cuts = {}
     return starts
@@ -93,15 +107,24 @@ def _ends(picture: Picture, units: dict[str, str], direction: str) -> dict[str, 
     paths: dict[str, float] = {}
     """By box, the length of the longest path to its end within its unit."""
     lengths: dict[str, float] = {}
+    measure = _MEASURES[direction]
     for key, unit in units.items():
-        step = _BOX_HEIGHT if direction == "TB" else _breadth(picture.boxes[key])
+        step = (_height if direction == "TB" else _breadth)(picture.boxes[key])
         paths[key] = step + max((paths.get(tail, 0) for tail in inner.get(key, ())), default=0.0)
-        extra = _MEASURES[direction].cluster if unit in picture.clusters else 0.0
+        frames = len(picture.clusters_around(picture.boxes[key].cluster))
+        extra = measure.cluster + (frames - 1) * measure.outer if frames else 0.0
         lengths[unit] = max(lengths.get(unit, 0.0), paths[key] + extra)
     ends: dict[str, float] = {}
     for unit, length in lengths.items():
         ends[unit] = length + max((ends.get(tail, 0.0) for tail in outer.get(unit, ())), default=0.0)
     return ends
+
+
+def _height(box: Box) -> float:
+    """The estimated height of a box with its arrow, in inches."""
+    lines = len(box.details) + (len(box.label) - 1) // LINE_WIDTH
+    # A shortcut that ends in a merge takes room of its own.
+    return _BOX_HEIGHT + _LINE_HEIGHT * lines + (_SHORTCUT if box.kind == "merge" and box.cluster else 0)
 
 
 def _breadth(box: Box) -> float:

@@ -28,7 +28,11 @@ def test_a_folded_network_fits_a_page(name: str) -> None:
     assert height <= 11.7 * 72  # a page of A4, upright
 
 
-@pytest.mark.parametrize("name", netspec.names())
+LONG_BLOCKS = {"densenet121", "ror3_56_cifar", "ror3_110_cifar", "ror3_164_cifar"}
+"""Networks with blocks that are strips by themselves when all copies in them are drawn: no cut divides a block."""
+
+
+@pytest.mark.parametrize("name", [name for name in netspec.names() if name not in LONG_BLOCKS])
 @pytest.mark.parametrize("direction", ["TB", "LR"])
 def test_an_expanded_network_is_no_strip(name: str, direction: Any) -> None:
     width, height = size(netspec.load(name).diagram(9, expand=("all",), direction=direction).svg)

@@ -305,7 +305,7 @@ def test_skips_begin_inside_their_frame() -> None:
 
 def test_a_dashed_line_is_dashed_on_its_way_to_another_column() -> None:
     """The sum of a stage of MobileNetV2 that its first copy lacks."""
-    drawn = netspec.load(OTHER / "mobilenet_v2.yaml").diagram()
+    drawn = netspec.load("mobilenet_v2").diagram()
     (way,) = [line for line in drawn.dot.splitlines() if "-> end1 " in line]
     assert "style=dashed" in way
 

@@ -20,6 +20,8 @@ with lazy_imports():
 
     from tests.backends.onnx.files import inputs_for, session, trained, worst
 
+NORMS_FIRST = {"rir", "densenet121"}
+"""Networks with batch norms before convolutions, which cannot be folded into any."""
 OTHERS = sorted(OTHER.glob("*.yaml"))
 Bundled = Callable[[str], Network]
 
@@ -40,14 +42,15 @@ def held_against_torch(network: Network, path: Path, tolerance: float = 1e-4, **
 
 @pytest.mark.parametrize("name", netspec.names())
 def test_every_bundled_network(name: str, bundled: Bundled, tmp_path: Path) -> None:
-    network = bundled(name)
+    # The least of U-Net: at its 572 x 572 it computes for half a minute.
+    network = netspec.load(name, inputs={"image": ["N", 1, 188, 188]}) if name == "unet" else bundled(name)
     model = held_against_torch(network, tmp_path / "m.onnx")
     graph = network.graph
     assert {i.domain: i.version for i in model.opset_import} == {"": 21}
     assert model.ir_version == 10
     # Batch norms are folded, dropout and heads of training are gone.
     ops = {node.op_type for node in model.graph.node}
-    assert not ops & {"Dropout", "BatchNormalization"} or name == "rir"
+    assert not ops & {"Dropout", "BatchNormalization"} or name in NORMS_FIRST
     assert [o.name for o in model.graph.output] == [o.name for o in graph.outputs if o.mode == "inference"]
     keys = [tensor.name for tensor in model.graph.initializer if "/" not in tensor.name]
     assert {key.rpartition(".")[0] for key in keys} <= {node.path for node in graph}
