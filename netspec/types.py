@@ -116,7 +116,8 @@ class Weight:
 class Window:
     """The units of the input that one unit of the output sees: per spatial axis, `size` from `stride * index + start`.
 
-    With `border`, units at the border also see others, through padding that repeats positions of the map.
+    With `border`, units at the border also see others: through padding that repeats positions of the map, or because
+    the map was rolled, so that positions of the other side came around.
 
     A 3x3 convolution with padding 1 and stride 2 is `Window((3, 3), (2, 2), (-1, -1))`.
     """

@@ -22,7 +22,7 @@ VARIES = "varies: windows of different sizes"
 DATA_DEPENDENT = "data-dependent"
 TOO_LARGE = "too large: more than 2**63 - 1 positions"
 UNEVEN = "uneven: behind upsampling units differ, and this is the most that one sees"
-BORDER = "border: padding repeats positions of the map there, so that units see other ones than these"
+BORDER = "border: padding repeats positions there, or a roll brings them around, so that units see others too"
 UNPLACED = "unplaced: the unit's index does not tell where"
 
 

@@ -22,7 +22,7 @@ _NOTES = (
     "start: where the window of the first unit begins. Below 0 it begins in the padding.",
 )
 _UNEVEN_NOTE = "No start: behind upsampling units differ, and the size is the most that one sees."
-_BORDER_NOTE = "Padding here repeats positions of the map, so that units at its border see other ones too."
+_BORDER_NOTE = "Padding here repeats positions, or a roll brings them around: units at the border see other ones too."
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,14 +49,15 @@ def command(name: str | None, format_: str | None) -> None:
 
 def _about(name: str, format_: str) -> str:
     """The reference of one op as text in an output format."""
-    from netspec.errors import closest, fail
+    from netspec.errors import fail
     from netspec.ops.own import find_op, op_names
     from netspec.ops.reference import reference
     from netspec.report import to_json
+    from netspec.spec.read.hints import op_hint
 
     cls = find_op(name)
     if cls is None:
-        hint = closest(name, op_names()) or closest(name.lower(), op_names())
+        hint = op_hint(name, op_names()) or op_hint(name.lower(), op_names())
         fail("NS203", f"there is no op `{name}`", help=hint or "`netspec ops` lists them")
     op_reference = reference(cls)
     if format_ == "json":

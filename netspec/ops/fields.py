@@ -70,6 +70,7 @@ _Finite = Annotated[float, Field(allow_inf_nan=False)]
 _ZeroOrMore = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 _AboveZero = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Axis = Annotated[int, Field(ge=-8, le=7)]
+_Shift = Annotated[int, Field(ge=-MAX_INT, le=MAX_INT)]
 _Part = Annotated[int, Field(ge=-1, le=MAX_INT)]
 # An integer stays an integer, as it is written.
 _Factor = _Size | Annotated[float, Field(gt=0, le=MAX_INT, allow_inf_nan=False)]
@@ -155,6 +156,18 @@ Axes = Annotated[
     BeforeValidator(_tuple, json_schema_input_type=list[_Axis]),
     Field(min_length=1, max_length=8),
     Takes("a list of the numbers of axes, such as [0, 2, 1]"),
+]
+Dims = Annotated[
+    tuple[_Axis, ...],
+    BeforeValidator(_for_each(1), json_schema_input_type=_Axis | list[_Axis]),
+    Field(min_length=1, max_length=8),
+    Takes("the number of an axis, or a list of them"),
+]
+Shifts = Annotated[
+    tuple[_Shift, ...],
+    BeforeValidator(_for_each(1), json_schema_input_type=_Shift | list[_Shift]),
+    Field(min_length=1, max_length=8),
+    Takes("an integer, or a list of them, one for each axis"),
 ]
 Index = Annotated[int, Field(ge=-MAX_INT, le=MAX_INT), Takes("an integer, such as 0, or -1 for the last")]
 Start = Annotated[int, Field(ge=0, le=MAX_INT), Takes("an integer of 0 or more")]

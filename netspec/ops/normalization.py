@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from netspec.dims import Symbolic
-from netspec.expression import python_literal
 from netspec.ops.base import AxisOrigins, Elementwise, RuleError, all_axes, example, known_int, need_floats
-from netspec.ops.fields import Flag, Positive, PositiveReal, Probability, Real, Sizes
+from netspec.ops.fields import Flag, Positive, PositiveReal, Probability
 from netspec.ops.functional import functional, weights_of_layer
-from netspec.ops.window import along
 from netspec.ops.writing import per_channel, reshape, scale_and_shift, weight_and_bias
-from netspec.shape_text import shape_text
 from netspec.types import Code, Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
 
 
@@ -47,14 +43,7 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
         channels = self._channels(x)
         weights = scale_and_shift((channels,)) if self.affine else ()
-        if not self.track_running_stats:
-            return weights
-        return (
-            *weights,
-            Weight("running_mean", (channels,), "buffer", start=0.0),
-            Weight("running_var", (channels,), "buffer", start=1.0),
-            Weight("num_batches_tracked", (), "buffer", "int64", start=0.0),
-        )
+        return (*weights, *running_statistics(channels)) if self.track_running_stats else weights
 
     def window(self, x: Tensor) -> Window | Reach:
         # Without running statistics, those of the batch are used, at inference, too.
@@ -103,132 +92,92 @@ class BatchNorm(Elementwise, name="batch_norm", family="normalization"):
         return known_int(x.channels, "the number of channels of `batch_norm`")
 
 
-class LocalResponseNorm(Elementwise, name="local_response_norm", principal="size", family="normalization"):
-    """Local response normalisation over channels, as torch.nn.LocalResponseNorm: alpha is divided by size.
+class InstanceNorm(Elementwise, name="instance_norm", family="normalization"):
+    """Normalisation of each channel of each sample over its map (Ulyanov, Vedaldi & Lempitsky 2016, arXiv:1607.08022).
 
-    The sum of AlexNet's section 3.3 is not divided by n: its alpha of 1e-4 is 5e-4 here.
+    By its input, it is torch.nn.InstanceNorm1d for (N, C, L), InstanceNorm2d for (N, C, H, W), and InstanceNorm3d for
+    (N, C, D, H, W). With `track_running_stats`, inference uses running statistics, as a batch norm does.
     """
 
-    size: Positive
-    alpha: Real = 1e-4
-    beta: Real = 0.75
-    k: Real = 1.0
-
-    abbreviation = "LRN"
-    precision = "half"
-    examples = (
-        example((2, 7, 5, 5), size=5, alpha=5e-4, k=2),
-        example((2, 4, 3, 3), size=2),
-    )
-
-    def infer(self, x: Tensor) -> Tensor:
-        if x.rank < 3:
-            raise RuleError(f"`local_response_norm` takes (N, C, ...), 3 axes or more, not {x}", code="NS302")
-        need_floats(self, x)
-        return x
-
-    def per_sample(self, x: Tensor) -> bool:
-        return True
-
-    def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        # torch squares, pads by size - 1 channels, pools, scales, adds k, and divides by a power of the result.
-        padded = x.with_channels(x.channels + (self.size - 1))
-        if train:
-            return Memory((0,), kept=(padded, x, x), backward=(x, x, x))
-        return Memory(scratch=(x, x) if known_int(x.channels, "") >= self.size - 1 else (padded,))
-
-    def torch(self, x: Tensor) -> Layer:
-        return self.layer("nn.LocalResponseNorm", size=self.size)
-
-    def onnx(self, g: OnnxWriter, x: str) -> str:
-        type = g.type(x)
-        if self.size % 2 and type.rank == 4 and self.alpha > 0 and self.beta > 0:
-            return g.LRN(x, size=self.size, alpha=self.alpha, beta=self.beta, bias=self.k)
-        # An even window of torch's begins one channel earlier than ONNX's.
-        before, after = self.size // 2, (self.size - 1) // 2
-        squares = g.Unsqueeze(g.Reshape(g.Mul(x, x), g.constant([0, 0, -1])), g.constant([1]))
-        means = g.AveragePool(
-            squares, kernel_shape=[self.size, 1], strides=[1, 1], pads=[before, 0, after, 0], count_include_pad=1
-        )
-        means = reshape(g, g.Squeeze(means, g.constant([1])), type.shape, kept=2, of=x)
-        scaled = g.Add(g.Mul(means, g.constant(self.alpha, "like")), g.constant(self.k, "like"))
-        return g.Div(x, g.Pow(scaled, g.constant(self.beta, "like")))
-
-
-class LayerNorm(Elementwise, name="layer_norm", family="normalization"):
-    """Normalisation over the last axis of each sample (Ba, Kiros & Hinton 2016), as torch.nn.LayerNorm.
-
-    `normalized_shape` follows from the input; given, it is the last axes of the input, and all of them are normalised.
-    """
-
-    normalized_shape: Sizes | None = None
     eps: PositiveReal = 1e-5
-    elementwise_affine: Flag = True
-    bias: Flag = True
+    momentum: Probability = 0.1
+    affine: Flag = False
+    track_running_stats: Flag = False
 
     precision = "half"
     examples = (
-        example((2, 5, 8)),
-        example((2, 3, 4, 5), eps=1e-6),
-        example((2, 3, 4, 5), normalized_shape=[3, 4, 5]),
-        example((2, 6), bias=False),
-        example((2, 3, 4, 5, 2), normalized_shape=[5, 2], elementwise_affine=False),
+        example((2, 6, 4, 5)),
+        example((2, 3, 7), affine=True, eps=1e-3),
+        example((3, 4, 3, 2, 3), affine=True),
+        example((2, 3, 4, 5), affine=True, track_running_stats=True),
+        example((2, 3, 5), track_running_stats=True, momentum=0.2),
     )
 
     def infer(self, x: Tensor) -> Tensor:
-        if x.rank < 2:
-            raise RuleError(f"`layer_norm` takes (N, ..., features), 2 axes or more, not {x}", code="NS302")
+        if x.rank not in (3, 4, 5):
+            shapes = "(N, C, L), (N, C, H, W) or (N, C, D, H, W)"
+            raise RuleError(f"`instance_norm` takes {shapes}, not {x}", code="NS302")
         need_floats(self, x)
-        shape = self.normalized_shape
-        if shape is not None and (len(shape) >= x.rank or x.shape[-len(shape) :] != shape):
-            is_symbolic = any(isinstance(size, Symbolic) for size in x.shape[-len(shape) :])
-            code = "NS305" if is_symbolic else "NS304"
-            raise RuleError(f"the last axes of {x} are not {shape_text(shape)}", at="normalized_shape", code=code)
-        self._shape(x)
+        if not self.track_running_stats and set(x.spatial) == {1}:
+            help = "normalise before the map is pooled to one position"
+            raise RuleError("one position of a channel has no variance", code="NS303", help=help)
+        self._channels(x)
         return x
 
     def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        return scale_and_shift(self._shape(x), self.bias) if self.elementwise_affine else ()
+        weights = scale_and_shift((self._channels(x),)) if self.affine else ()
+        return (*weights, *running_statistics(self._channels(x))) if self.track_running_stats else weights
 
     def window(self, x: Tensor) -> Window | Reach:
-        return along(x, *range(x.rank - len(self._shape(x)), x.rank))
+        return Reach.POINT if self.track_running_stats else Reach.ALL
 
     def axes(self, x: Tensor) -> AxisOrigins:
         return all_axes(x)
 
     def mixed(self, x: Tensor) -> tuple[int, ...]:
-        return tuple(range(x.rank - len(self._shape(x)), x.rank))
+        return () if self.track_running_stats else tuple(range(2, x.rank))
 
     def per_sample(self, x: Tensor) -> bool:
         return True
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        # A mean and a deviation for each position; at inference, too, while the op runs.
-        axes = len(self._shape(x))
-        statistics = (Tensor((*x.shape[:-axes], *[1] * axes), x.dtype),) * 2
-        return Memory((0,), kept=statistics) if train else Memory(scratch=statistics)
+        # torch makes a batch norm of it, over one sample of N * C channels, and repeats weights and statistics N times.
+        channels = self._channels(x)
+        each = Tensor((x.batch, channels))
+        affine, tracked = (each,) * self.affine, (each, each) * self.track_running_stats
+        if not train:
+            return Memory(scratch=(*affine * 2, *(tracked or (each, each))))
+        mean_of_running = (Tensor((channels,)),) * self.track_running_stats
+        # Backward, there are gradients for the weights of each sample, before they are summed up.
+        gradients = (Tensor((x.batch - 1, 2 * channels)),) * self.affine
+        kept = (*affine, *tracked, each, each)
+        return Memory((0,), kept=kept, scratch=(*affine, *mean_of_running), backward=gradients)
 
     def torch(self, x: Tensor) -> Layer:
-        # torch takes a number for the last axis alone.
-        if self.normalized_shape is None:
-            return self.layer("nn.LayerNorm", normalized_shape=x.features)
-        return self.layer("nn.LayerNorm", lists=("normalized_shape",), normalized_shape=self.normalized_shape)
+        return self.layer(f"nn.InstanceNorm{x.rank - 2}d", num_features=x.channels)
 
     def borrowed(self, x: Tensor) -> Code:
-        affine = self.elementwise_affine
-        scale = (*weights_of_layer("weight", when=affine), *weights_of_layer("bias", when=affine and self.bias))
-        return functional(self, "layer_norm", "{0}", python_literal(self._shape(x)), *scale, eps=self.eps)
+        if not self.track_running_stats:
+            scale = weights_of_layer("weight", "bias") if self.affine else ()
+            named = [f"{name}={weight}" for name, weight in zip(("weight", "bias"), scale, strict=False)]
+            return functional(self, "instance_norm", "{0}", *named, eps=self.eps)
+        statistics = weights_of_layer("running_mean", "running_var")
+        scale = weights_of_layer("weight", "bias", when=self.affine)
+        training = "use_input_stats={layer}.training"
+        options = {"momentum": self.momentum, "eps": self.eps}
+        return functional(self, "instance_norm", "{0}", *statistics, *scale, training, **options)
 
     def onnx(self, g: OnnxWriter, x: str) -> str:
-        shape = self._shape(g.type(x))
-        scale = weight_and_bias(g, self.bias) if self.elementwise_affine else [g.constant(1, "like", shape)]
-        return g.LayerNormalization(x, *scale, axis=-len(shape), epsilon=self.eps)
+        channels = (self._channels(g.type(x)),)
+        ones_and_zeros = [g.constant(number, "like", channels) for number in (1, 0)] if not self.affine else []
+        scale = ones_and_zeros or weight_and_bias(g, True)
+        if not self.track_running_stats:
+            return g.InstanceNormalization(x, *scale, epsilon=self.eps)
+        statistics = [g.weight("running_mean"), g.weight("running_var", plus=self.eps)]
+        return g.BatchNormalization(x, *scale, *statistics, epsilon=self.eps)
 
-    def label(self) -> str:
-        return "layer norm"
-
-    def _shape(self, x: Tensor) -> tuple[int, ...]:
-        return self.normalized_shape or (known_int(x.features, "the last axis of the input of `layer_norm`"),)
+    def _channels(self, x: Tensor) -> int:
+        return known_int(x.channels, "the number of channels of `instance_norm`")
 
 
 class GroupNorm(Elementwise, name="group_norm", principal="num_groups", family="normalization"):
@@ -294,3 +243,12 @@ class GroupNorm(Elementwise, name="group_norm", principal="num_groups", family="
 
     def _channels(self, x: Tensor) -> int:
         return known_int(x.channels, "the number of channels of `group_norm`")
+
+
+def running_statistics(channels: int) -> tuple[Weight, ...]:
+    """The buffers of a norm that follows the statistics of its batches."""
+    return (
+        Weight("running_mean", (channels,), "buffer", start=0.0),
+        Weight("running_var", (channels,), "buffer", start=1.0),
+        Weight("num_batches_tracked", (), "buffer", "int64", start=0.0),
+    )

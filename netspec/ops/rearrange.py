@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from netspec.dims import Dim, Symbolic
+from netspec.dims import Dim, Symbolic, always_equal, condition
 from netspec.ops.base import Rearranging, RuleError, axis_of, example
 from netspec.ops.fields import Axes, Axis, Index, Parts, Positive, Start
 from netspec.ops.writing import reshape
@@ -117,13 +117,10 @@ class Unflatten(Rearranging, name="unflatten"):
 
     def _parts(self, size: Dim) -> list[Dim]:
         product = prod(part for part in self.unflattened_size if part > 0)
-        rest = size // product
-        fits = rest * product == size if -1 in self.unflattened_size else size == product
-        if not fits:
-            said = shape_text(self.unflattened_size)
-            help = "fix the size of the input" if isinstance(size, Symbolic) else ""
-            code = "NS305" if isinstance(size, Symbolic) else "NS304"
-            raise RuleError(f"an axis of {size} can't be made {said}", at="unflattened_size", code=code, help=help)
+        if -1 not in self.unflattened_size:
+            _need_equal(size, product, "unflattened_size", shape_text(self.unflattened_size))
+            return list(self.unflattened_size)
+        rest = exact_quotient(size, product, "unflattened_size", shape_text(self.unflattened_size))
         return [rest if part < 0 else part for part in self.unflattened_size]
 
 
@@ -218,3 +215,25 @@ class Narrow(Rearranging, name="narrow"):
 def _index(dim: int, part: str) -> tuple[str, ...]:
     """The items of an index that takes a part of one axis: `:, part`, or `..., part, :` for a negative axis."""
     return (*[":"] * dim, part) if dim >= 0 else ("...", part, *[":"] * (-dim - 1))
+
+
+def exact_quotient(size: Dim, by: int, attribute: str, parts: str) -> Dim:
+    """The size of an axis divided by a number; raises RuleError where a rest is left, or may be.
+
+    `attribute` is to blame, and `parts` says what is made of the axis.
+    """
+    quotient = size // by
+    _need_equal(size, quotient * by, attribute, parts)
+    return quotient
+
+
+def _need_equal(size: Dim, expected: Dim, attribute: str, parts: str) -> None:
+    """Refuse the size of an axis that is not, or not always, an expected one, with the condition in the help."""
+    if always_equal(size, expected):
+        return
+    message = f"an axis of {size} can't be made {parts}"
+    if not isinstance(size, Symbolic):
+        raise RuleError(message, at=attribute)
+    only = condition(size, expected)
+    help = f"it holds only if {only}: fix the size of the input" if only else "fix the size of the input"
+    raise RuleError(message, at=attribute, code="NS305", help=help)

@@ -17,14 +17,16 @@ from netspec.ops.adaptive_pooling import AdaptiveAvgPool, AdaptivePool
 from netspec.ops.base import Op, Rearranging, by_all
 from netspec.ops.convolution import Conv2d
 from netspec.ops.dropout import Dropping
+from netspec.ops.layer_norm import LayerNorm
 from netspec.ops.linear import Linear
 from netspec.ops.merge import Add, Concat, Multiply
-from netspec.ops.normalization import BatchNorm, LayerNorm
+from netspec.ops.normalization import BatchNorm
 from netspec.ops.parameter import Parameter
 from netspec.ops.pooling import AvgPool2d, MaxPool2d
 from netspec.ops.rearrange import Narrow
 from netspec.ops.resize import CenterCrop, Interpolate
 from netspec.ops.shape import Flatten, Identity
+from netspec.ops.shuffling import ChannelShuffle, PixelShuffle
 from netspec.passes.base import Derived, Transformed, counted
 from netspec.passes.truncate import with_outputs
 from netspec.shape_text import shape_text
@@ -179,13 +181,14 @@ class _Plan:
         return Diagnostic("NS401", message, self.graph[path].span)
 
 
+_KEEPS_AXES = CenterCrop | Narrow | ChannelShuffle | PixelShuffle
 _ON_MAPS: Sequence[tuple[type[Op], Callable[[Any], bool], str]] = (
     (Linear, lambda op: False, "it is linear over the width of a map"),
     (LayerNorm, lambda op: False, "it normalises over the width of a map"),
     (Parameter, lambda op: False, "it has a size of its own"),
     (AlongAxis, lambda op: op.dim % 4 == 1, "it is a softmax over places"),
     (Interpolate, lambda op: op.size is None, "it makes a map of a fixed size"),
-    (Rearranging, lambda op: isinstance(op, CenterCrop | Narrow), "it moves axes"),
+    (Rearranging, lambda op: isinstance(op, _KEEPS_AXES), "it moves axes"),
     (Narrow, lambda op: op.dim % 4 == 1, "it takes a part of fixed size"),
 )
 """Ops that stay unchanged on maps only under a condition, with the reason if it fails; all other ops stay."""

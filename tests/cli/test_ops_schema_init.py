@@ -101,10 +101,10 @@ def test_the_formats_of_the_list(run: Run) -> None:
     rows = json.loads(run("ops", "--format", "json").out)["ops"]
     assert {row["name"] for row in rows} == set(REGISTRY)
     assert rows[0] == {
-        "name": "conv2d",
+        "name": "conv1d",
         "family": "convolution",
         "principal": "out_channels",
-        "about": "2-D convolution over (N, C, H, W), as torch.nn.Conv2d.",
+        "about": "1-D convolution over (N, C, L), as torch.nn.Conv1d.",
         "module": None,
         "error": None,
     }
@@ -151,7 +151,7 @@ def test_all_about_one(run: Run) -> None:
 
 def test_the_formats_of_one(run: Run) -> None:
     found = json.loads(run("ops", "batch_norm", "--format", "json").out)
-    assert found["torch"] == ["torch.nn.BatchNorm2d", "torch.nn.BatchNorm1d"]
+    assert found["torch"] == ["torch.nn.BatchNorm2d", "torch.nn.BatchNorm1d", "torch.nn.BatchNorm3d"]
     assert found["attributes"][1] == {
         "name": "momentum",
         "takes": "a probability, from 0 to 1, or null",
@@ -176,7 +176,8 @@ def test_markdown_is_the_reference_of_the_documentation(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "hint"), [("conv", "did you mean `conv2d`?"), ("Conv2D", "`conv2d`"), ("zz", "lists")]
+    ("name", "hint"),
+    [("conv", "did you mean `conv2d`?"), ("MaxPool", "`max_pool2d`"), ("Conv2D", "`conv2d`"), ("zz", "lists")],
 )
 def test_a_wrong_name(run: Run, name: str, hint: str) -> None:
     result = run("ops", name)

@@ -157,7 +157,7 @@ def promised(op: Any, window: Window | Upsampling | Reach, axis: int, index: int
     start = window.stride[axis] * index + window.start[axis]
     step = getattr(op, "dilation", (1,) * len(window.size))[axis]
     taps = set(range(math.ceil(start), math.ceil(start + window.size[axis]), step))
-    if getattr(op, "padding_mode", "") == "circular":
+    if getattr(op, "padding_mode", "") == "circular" or op.opname == "roll":
         return {tap % size for tap in taps}
     return taps & set(range(size))
 
@@ -345,6 +345,7 @@ REFUSED: dict[str, list[Any]] = {
     "the number of an axis, such as 1 or -1": [True, False, 1.5, 2.0, 8, -9, None, [1]],
     "a number": NO_REAL,
     "a number of 0 or more": [*NO_REAL, -1, -0.5],
+    "a number greater than 0, or null": [True, False, [1.0], 0, 0.0, -1, -0.5],
     "a number greater than 0": [*NO_REAL, 0, 0.0, -1, -0.5],
     "a list of 2, 4 or 6 integers of 0 or more, before and after each axis, the last axis first": (
         1,
@@ -376,8 +377,11 @@ REFUSED: dict[str, list[Any]] = {
     "`none` or `tanh`": [True, 1, None, "sin"],
     "`bilinear`, `nearest` or `bicubic`": [True, 1, None, "linear"],
     "`zeros`, `border` or `reflection`": [True, 0, None, "reflect"],
+    "`across_channels` or `within_channel`": [True, 1, None, "across"],
     "`row` or `batch`": [True, 1, None, "column"],
     "an integer of 0 or more": [*NO_INT, -1, [0]],
+    "the number of an axis, or a list of them": [True, 1.5, 8, -9, None, [8], [1.5], [1] * 9, "1"],
+    "an integer, or a list of them, one for each axis": [True, 1.5, 2**31, None, [1.5], [1] * 9, "1"],
     "an integer, such as 0, or -1 for the last": [*NO_INT, [0]],
     "an integer, such as 0, or -1 for the last, or null": [*NO_INT, [0]],
     "a list of 1 to 7 positive integers": [1, [0], [-1, 1], [1.5], [True], [1] * 8, "1", True, None],

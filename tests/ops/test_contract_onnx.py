@@ -57,7 +57,7 @@ def beyond_reference(op: Any) -> bool:
         return op.groups > 1
     if op.opname in ("adaptive_max_pool1d", "adaptive_max_pool3d"):
         return set(op.output_size) == {1}
-    return op.opname == "local_response_norm" and op.size % 2
+    return op.opname == "local_response_norm" and op.size % 2 and op.norm_region == "across_channels"
 
 
 def test_all_opsets_are_tried() -> None:

@@ -245,12 +245,23 @@ CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "batch_norm": ([2, 3, 4, 5], {"eps": [1e-5, 0.1], "affine": YES_OR_NO, "track_running_stats": YES_OR_NO}),
     "local_response_norm": (
         [3, 4, 4, 4, 5],
-        {"size": [1, 2, 3, 4, 5, 9], "alpha": [1e-4, 0.5, 0.0, -0.01], "beta": [0.75, 0.5, 0.0], "k": [1.0, 2.0]},
+        {
+            "size": [1, 2, 3, 4, 5, 9],
+            "alpha": [1e-4, 0.5, 0.0, -0.01],
+            "beta": [0.75, 0.5, 0.0],
+            "k": [1.0, 2.0],
+            "norm_region": ["across_channels", "within_channel"],
+        },
     ),
     "layer_norm": (
         [2, 3, 4, 5],
         {"normalized_shape": [None], "eps": [1e-5, 0.1], "elementwise_affine": YES_OR_NO, "bias": YES_OR_NO},
     ),
+    "rms_norm": (
+        [2, 3, 4, 5],
+        {"normalized_shape": [None], "eps": [None, 1e-5, 0.1], "elementwise_affine": YES_OR_NO},
+    ),
+    "instance_norm": ([3, 4, 5], {"eps": [1e-5, 0.1], "affine": YES_OR_NO, "track_running_stats": YES_OR_NO}),
     "group_norm": ([2, 3, 4, 5], {"num_groups": [1, 2, 4], "eps": [1e-5, 0.1], "affine": YES_OR_NO}),
     "concat": (["same"], {"dim": [-3, -2, -1, 0, 1, 2, 3]}),
     "add": (["same", "gates"], {"broadcast": YES_OR_NO}),
@@ -258,6 +269,13 @@ CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "scale": ([2, 4], {"factor": [0.5, -3.0, 1.0, 0.0]}),
     "flatten": ([1, 2, 3, 4, 5], {"start_dim": [-3, -2, -1, 0, 1, 2], "end_dim": [-2, -1, 0, 1, 2, 3]}),
     "unflatten": ([2, 3, 4], {"dim": [0, 1, 2, -1], "unflattened_size": [[-1], [2, -1], [-1, 2], [2, 2, -1], [1, -1]]}),
+    "channel_shuffle": ([3, 4, 5], {"groups": [1, 2, 4]}),
+    "pixel_shuffle": ([4], {"upscale_factor": [1, 2]}),
+    "pixel_unshuffle": ([4], {"downscale_factor": [1, 2, 3]}),
+    "roll": (
+        [1, 2, 3, 4],
+        {"shifts": [0, 1, -1, 5, -13, [1, -2], [3, 0, 2]], "dims": [0, 1, -1, 2, [1, 2], [-1, -2], [2, 0, -1]]},
+    ),
     "permute": ([3], {"dims": [list(order) for order in itertools.permutations((0, -2, 2))]}),
     "transpose": ([2, 3, 4], {"dim0": [0, 1, -1], "dim1": [-2, 0, 1, 2]}),
     "select_scatter": (["part"], {"dim": [1], "index": [-3, -2, -1, 0, 1, 2, 3]}),
@@ -321,7 +339,7 @@ def configurations(name: str) -> Iterator[tuple[Any, tuple[Tensor, ...]]]:
         attributes = {key: rng.choice(values) for key, values in choices.items()}
         given = {key: value for key, value in attributes.items() if value is not None}
         xs = tuple(Tensor(shape) for shape in shapes(rng.choice(ranks), rng))
-        if name == "layer_norm" and xs[0].rank > 2 and rng.random() < 0.5:
+        if name in ("layer_norm", "rms_norm") and xs[0].rank > 2 and rng.random() < 0.5:
             given["normalized_shape"] = list(xs[0].shape[2:])
         op = op_of(REGISTRY[name], given)
         if not isinstance(inferred(op, xs), RuleError):
@@ -420,6 +438,12 @@ NODES: list[tuple[str, dict[str, Any], list[Any], str]] = [
     ("flatten", {"start_dim": 2}, ["N", 6, "H", "W"], "Reshape"),
     ("unflatten", {"dim": 1, "unflattened_size": [-1]}, ["N", 6], ""),
     ("unflatten", {"dim": 1, "unflattened_size": [2, -1]}, ["N", 6, "H", 2], "Reshape"),
+    ("channel_shuffle", {"groups": 2}, ["N", 6, "H", "W"], "Reshape Transpose Shape Reshape"),
+    ("pixel_shuffle", {"upscale_factor": 2}, ["N", 8, "H", "W"], "DepthToSpace"),
+    ("pixel_unshuffle", {"downscale_factor": 2}, ["N", 1, 8, 6], "SpaceToDepth"),
+    ("pixel_unshuffle", {"downscale_factor": 2}, ["N", 3, 8, 6], "SpaceToDepth Gather"),
+    ("roll", {"shifts": 3, "dims": 2}, ["N", 3, 8], "Slice Slice Concat"),
+    ("roll", {"shifts": 8, "dims": 2}, ["N", 3, 8], ""),
     ("dropout", {}, ["N", 6], ""),
     ("identity", {}, ["N", 6], ""),
     ("interpolate", {"size": [4, 5]}, ["N", 3, 4, 5], ""),
@@ -445,6 +469,12 @@ NODES: list[tuple[str, dict[str, Any], list[Any], str]] = [
     ("group_norm", {"num_groups": 2, "affine": False}, ["N", 4, "L"], "Reshape InstanceNormalization Reshape"),
     ("avg_pool2d", {"kernel_size": 3, "stride": 2, "ceil_mode": True}, ["N", 3, "H", "W"], "AveragePool"),
     ("local_response_norm", {"size": 5}, ["N", 3, "H", "W"], "LRN"),
+    (
+        "local_response_norm",
+        {"size": 3, "norm_region": "within_channel"},
+        ["N", 3, "H", "W"],
+        "Mul Mul AveragePool Mul Add Pow Div",
+    ),
     ("linear", {"out_features": 2}, ["N", 3], "Gemm"),
     ("gelu", {}, ["N", 3], "Gelu"),
 ]

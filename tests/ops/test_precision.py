@@ -15,7 +15,7 @@ from netspec.ops.check import check_op
 from netspec.ops.fields import Positive
 from netspec.ops.linear import Linear
 from netspec.types import Code, Layer, OnnxWriter, Precision, Reach, Tensor, Weight
-from tests.support.contract import Case, each_case, each_op
+from tests.support.contract import Case, each_case, each_op, named_op
 from tests.support.lazy import lazy_imports
 
 with lazy_imports():
@@ -245,6 +245,23 @@ def test_weights_that_a_node_in_float32_shares(tmp_path: Path) -> None:
     assert dtypes(model)["narrow.weight/float32"] == "float"
     x = np.arange(8.0, dtype="float32").reshape(2, 4)
     np.testing.assert_array_equal(run(model, x=x)[0], x)
+
+
+def test_squares_that_half_precision_lacks(tmp_path: Path) -> None:
+    """A root mean square norm squares 300, which is infinite in float16, in float32."""
+    graph = graph_of(named_op("rms_norm"), (Tensor((2, 8)),))
+    model = half_model(graph, {"node.weight": torch.ones(8)}, tmp_path)
+    (y,) = run(model, x0=np.full((2, 8), 300, dtype="float32"))
+    np.testing.assert_allclose(y, 1, rtol=1e-3)
+
+
+def test_squares_of_a_response_norm_within_each_map(tmp_path: Path) -> None:
+    """300 squared is infinite in float16, and 300 is nothing unusual behind a first convolution."""
+    op = named_op("local_response_norm", size=3, alpha=5e-5, norm_region="within_channel")
+    graph, x = graph_of(op, (Tensor((1, 2, 4, 4)),)), np.full((1, 2, 4, 4), 300, dtype="float32")
+    (y,) = run(half_model(graph, {}, tmp_path), x0=x)
+    (right,) = by_torch(op, (Tensor(x.shape),))(torch.from_numpy(x))
+    np.testing.assert_allclose(y, right, rtol=1e-2)
 
 
 def test_no_other_precision() -> None:

@@ -455,9 +455,9 @@ def test_arguments_that_go_without_a_name(name: str, attributes: dict[str, Any],
     made = op(name, **attributes)
     form = made.torch(x)
     assert list(form.arguments)[: form.positional] == unnamed
-    assert sorted({*form.arguments} - {"in_channels", "in_features", "num_features", "num_channels"}) == sorted(
-        type(made).model_fields
-    )
+    follow_from_input = {"in_channels", "in_features", "num_features", "num_channels"}
+    decide_on_the_module = {"norm_region"}
+    assert {*form.arguments} - follow_from_input == {*type(made).model_fields} - decide_on_the_module
     assert module(made, x)
 
 
@@ -486,6 +486,13 @@ def test_arguments_that_go_without_a_name(name: str, attributes: dict[str, Any],
         ("dropout", {}, "dropout"),
         ("dropout", {"p": 0.2}, "dropout, 0.2"),
         ("leaky_relu", {"negative_slope": 0.2}, "leaky relu, 0.2"),
+        ("local_response_norm", {"size": 5}, "local response norm, 5"),
+        ("local_response_norm", {"size": 3, "norm_region": "within_channel"}, "3x3 local response norm"),
+        ("instance_norm", {}, "instance norm"),
+        ("rms_norm", {}, "rms norm"),
+        ("channel_shuffle", {"groups": 2}, "channel shuffle, 2"),
+        ("pixel_shuffle", {"upscale_factor": 2}, "pixel shuffle, 2"),
+        ("roll", {"shifts": [-3, 3], "dims": [2, 3]}, "roll, -3 3 of axis 2 3"),
         ("flatten", {}, "flatten"),
         ("conv_transpose2d", {"out_channels": 8, "kernel_size": 2, "stride": 2}, "2x2 up-conv, 8, x2"),
         (
@@ -601,6 +608,9 @@ PRINCIPALS = {
     "concat": "dim",
     "flatten": "start_dim",
     "group_norm": "num_groups",
+    "channel_shuffle": "groups",
+    "pixel_shuffle": "upscale_factor",
+    "pixel_unshuffle": "downscale_factor",
     "interpolate": "scale_factor",
     "multihead_attention": "num_heads",
 }
@@ -614,12 +624,13 @@ FAMILIES = {
     "linear": "linear",
     "arithmetic": "scale",
     "merge": "add multiply subtract divide concat",
-    "normalization": "batch_norm local_response_norm layer_norm group_norm",
+    "normalization": "instance_norm rms_norm batch_norm local_response_norm layer_norm group_norm",
     "parameter": "parameter",
     "pooling": "interpolate "
     + " ".join(f"{name}{axes}d" for name in PRINCIPALS_OF_AXES if "pool" in name for axes in (1, 2, 3)),
     "regularization": "dropout dropout2d",
-    "shape": "identity flatten permute transpose unflatten select narrow center_crop",
+    "shape": "identity flatten permute transpose unflatten select narrow center_crop "
+    "channel_shuffle pixel_shuffle pixel_unshuffle roll",
 }
 
 
@@ -639,6 +650,8 @@ def test_defaults_are_those_of_torchs_signature(name: str) -> None:
         return
     theirs = inspect.signature(getattr(nn, form.target.removeprefix("nn."))).parameters
     for field in cls.model_fields:
+        if field == "norm_region":
+            continue  # it decides on the module
         said, default = cls.default(field), theirs[field].default
         if said is ...:
             assert default is inspect.Parameter.empty

@@ -119,6 +119,13 @@ MIXING = {
     "select",
     "narrow",
     "flatten",
+    "roll",
+    "chunk",
+    "split",
+    "select_scatter",
+    "matmul",
+    "einsum",
+    "parameter",
 }
 
 

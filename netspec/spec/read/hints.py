@@ -25,6 +25,8 @@ def op_hint(key: str, names: Iterable[str]) -> str:
     if op and re.match(r"\w+[( ]", name):
         return f"write `- {op}`" if name.strip("() ") == first else f"arguments stand after a colon: `- {op}: ...`"
     meant = _FOREIGN.get(name.lower()) or _FOREIGN.get(_snake(name))
+    if not meant and (op := f"{_snake(first)}2d") in names:
+        return f"did you mean `{op}`?"
     return meant or closest(name, names) or closest(_snake(name), names)
 
 
