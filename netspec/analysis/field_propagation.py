@@ -136,7 +136,7 @@ def _after_op(field: Field, rules: _Rules, extent: _Extent) -> Field:
     window = rules.window
     if (window is Reach.POINT and not field.axes) or is_whole(field, extent):
         return field
-    if rules.axes is not None and (field.axes or window is Reach.UNPLACED):
+    if rules.axes is not None and (field.axes or window is Reach.UNPLACED or rules.mixed):
         return _after_axes_moved(field, rules.axes, rules.mixed, rules.inputs[0], extent)
     if window is Reach.ALL:
         # A field that depends on the data still does after a global op.
@@ -215,7 +215,8 @@ def _after_axes_moved(field: Field, origins: AxisOrigins, mixed: tuple[int, ...]
         axes.append(moved)
         if axis in mixed:
             size[n], stride[n], start[n] = extent[n], 0, 0
-        exact = exact and (alone or axis in mixed)
+        # No index is needed along an axis of which every unit sees the same.
+        exact = exact and (alone or stride[n] == 0)
     if set(before) <= {*mixed}:
         return unknown_field(DATA_DEPENDENT, len(extent)) if field.note == DATA_DEPENDENT else whole_field(extent)
     if field.among & {*mixed}:
@@ -226,12 +227,17 @@ def _after_axes_moved(field: Field, origins: AxisOrigins, mixed: tuple[int, ...]
         return replace(field, size=tuple(size) if has_size else field.size, axes=tuple(axes), among=among)
     if not exact:
         return replace(_unplaced(replace(field, size=tuple(size)), among), axes=tuple(axes))
-    if field.spans and {*before} & {*mixed}:
-        return unknown_field(VARIES, len(extent))
     default = axes == list(range(2, 2 + len(axes))) and len(origins) == 2 + len(axes)
-    return replace(
-        field, size=tuple(size), stride=tuple(stride), start=tuple(start), axes=() if default else tuple(axes)
-    )
+    places = () if default else tuple(axes)
+    if field.spans and {*before} & {*mixed}:
+        spans = [_all_of(extent[n]) if axis in mixed else field.spans[n] for n, axis in enumerate(before)]
+        return replace(_as_field(spans, VARIES), axes=places, border=field.border)
+    return replace(field, size=tuple(size), stride=tuple(stride), start=tuple(start), axes=places)
+
+
+def _all_of(size: Dim) -> Spans | None:
+    """The spans of units that all see an axis whole; None if its size is open."""
+    return Spans(0, ((0, size - 1),)) if isinstance(size, int) else None
 
 
 def _moved_axes(axes: Iterable[int], origins: AxisOrigins) -> frozenset[int]:

@@ -19,6 +19,7 @@ from netspec.ops import parameter as parameter
 from netspec.ops import piecewise as piecewise
 from netspec.ops import pooling as pooling
 from netspec.ops import rearrange as rearrange
+from netspec.ops import reduction as reduction
 from netspec.ops import resize as resize
 from netspec.ops import sampling as sampling
 from netspec.ops import response_norm as response_norm

@@ -84,7 +84,7 @@ class Divide(_Binary, name="divide"):
         return g.Div(x, other)
 
 
-class Scale(Elementwise, name="scale", principal="factor", family="arithmetic"):
+class Scaling(Elementwise, name="scale", principal="factor", family="arithmetic"):
     """Its input times a constant, such as 1 / sqrt(d) before a softmax. A factor that is learned is a `parameter`."""
 
     factor: Real

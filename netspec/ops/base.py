@@ -156,7 +156,11 @@ class Op(BaseModel):
 
     @abstractmethod
     def window(self, *args: Any, **kwargs: Any) -> Seen | tuple[Seen, ...]:
-        """The units of each input that one unit of the output sees; a tuple says it for each input that is read."""
+        """The units of each input that one unit of the output sees; a tuple says it for each input that is read.
+
+        A Window goes along the spatial axes of the input, also of an op that drops some or gives them other places: the
+        index along each is that along the axis of the output that it became.
+        """
 
     def axes(self, *args: Any, **kwargs: Any) -> AxisOrigins | None:
         """The origin of each axis of the output in the inputs; None where it is unknown.

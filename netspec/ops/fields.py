@@ -35,6 +35,12 @@ def _for_each(axes: int) -> Callable[[Any], Any]:
     return repeated
 
 
+def _one_or_several(value: Any) -> Any:
+    """A list of one becomes its item, another list a tuple."""
+    several = _tuple(value)
+    return several[0] if isinstance(several, tuple) and len(several) == 1 else several  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+
+
 def _even(value: tuple[int, ...]) -> tuple[int, ...]:
     if len(value) % 2:
         raise ValueError("there is a number before and one after each axis")
@@ -168,6 +174,13 @@ Shifts = Annotated[
     BeforeValidator(_for_each(1), json_schema_input_type=_Shift | list[_Shift]),
     Field(min_length=1, max_length=8),
     Takes("an integer, or a list of them, one for each axis"),
+]
+AxisOrAxes = Annotated[
+    _Axis | Annotated[tuple[_Axis, ...], Field(min_length=1, max_length=8)],
+    BeforeValidator(
+        _one_or_several, json_schema_input_type=_Axis | Annotated[list[_Axis], Field(min_length=1, max_length=8)]
+    ),
+    Takes("the number of an axis, such as 1 or -1, or a list of them"),
 ]
 Index = Annotated[int, Field(ge=-MAX_INT, le=MAX_INT), Takes("an integer, such as 0, or -1 for the last")]
 Start = Annotated[int, Field(ge=0, le=MAX_INT), Takes("an integer of 0 or more")]

@@ -26,6 +26,7 @@ FAMILIES = {
     "regularization": "Dropout",
     "merge": "Merges",
     "arithmetic": "Arithmetic",
+    "reduction": "Reductions",
     "shape": "Shapes",
     "parameter": "Learned tensors",
 }

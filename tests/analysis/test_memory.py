@@ -155,6 +155,7 @@ COPIES = {
     *{
         (name, number) for name in ("permute", "transpose") for number in (1, 2, 3)
     },  # or have their axes in another order
+    *{("sum", number) for number in (1, 2, 3, 4, 6, 7)},  # or are seen with strides of 0
 }
 
 

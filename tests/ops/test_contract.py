@@ -11,7 +11,7 @@ import pytest
 
 from netspec.dims import Dim, substitute, symbol
 from netspec.ops.attributes import make_op, takes
-from netspec.ops.base import REGISTRY, Merge, Op, RuleError
+from netspec.ops.base import REGISTRY, AxisOrigins, Merge, Op, RuleError
 from netspec.types import DATA, Layer, Reach, Tensor, Upsampling, Window
 from tests.support.choose import WRONG
 from tests.support.contract import (
@@ -110,8 +110,8 @@ Table = dict[tuple[int, ...], list[torch.Tensor]]
 def seen(case: Case) -> tuple[list[Table], tuple[torch.Tensor, ...]]:
     """Which input positions change which outputs, a table for each input, and the outputs.
 
-    An input is changed by far at one spatial position, in every sample and channel: a Jacobian that max pools
-    can't hide from.
+    An input is changed by far at one spatial position, in every sample and channel, up and then down: a Jacobian that
+    neither a maximum nor a minimum can hide from.
     """
     torch.manual_seed(0)
     function = written(case.op, case.inputs, dtype=torch.float64)
@@ -120,7 +120,15 @@ def seen(case: Case) -> tuple[list[Table], tuple[torch.Tensor, ...]]:
         before = function(*values)
         tables = [
             {
-                position: list(map(difference, function(*changed(values, number, position)), before))
+                position: [
+                    difference(high, y) | difference(low, y)
+                    for high, low, y in zip(
+                        function(*changed(values, number, position)),
+                        function(*changed(values, number, position, -1)),
+                        before,
+                        strict=True,
+                    )
+                ]
                 for position in itertools.product(*(range(size) for size in value.shape[2:]))
             }
             for number, value in enumerate(values)
@@ -133,13 +141,13 @@ def difference(y: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
     return y != before if y.shape == before.shape else torch.ones_like(before, dtype=torch.bool)
 
 
-def changed(values: list[torch.Tensor], number: int, position: tuple[int, ...]) -> list[torch.Tensor]:
-    """The values, but for those of one input at one spatial position."""
+def changed(values: list[torch.Tensor], number: int, position: tuple[int, ...], sign: int = 1) -> list[torch.Tensor]:
+    """The values, but for those of one input at one spatial position, which are larger, or smaller if `sign` is -1."""
     other = values[number].clone()
     part = other[(slice(None), slice(None), *position)[: other.ndim]]
     if other.is_floating_point():
         # By another step in each channel: what is added to all keys alike changes no attention.
-        part += 10.0 + torch.rand(part.shape, dtype=other.dtype)
+        part += sign * (10.0 + torch.rand(part.shape, dtype=other.dtype))
     else:
         part.copy_(~part if other.dtype == torch.bool else part % 3 + 1)
     return [other if place == number else value for place, value in enumerate(values)]
@@ -171,12 +179,12 @@ def test_window_is_what_a_unit_sees(case: Case) -> None:
     read = list(zip(case.inputs, tables, strict=True))[:reads]
     if isinstance(window, tuple):
         for each, one in zip(window, read, strict=True):
-            assert_keeps(case.op, each, [one], outputs)
+            assert_keeps(case, each, [one], outputs)
     else:
-        assert_keeps(case.op, window, read, outputs)
+        assert_keeps(case, window, read, outputs)
 
 
-def assert_keeps(op: Any, window: Any, read: list[tuple[Tensor, Table]], outputs: tuple[torch.Tensor, ...]) -> None:
+def assert_keeps(case: Case, window: Any, read: list[tuple[Tensor, Table]], outputs: tuple[torch.Tensor, ...]) -> None:
     """Every unit of the outputs sees what `window` says of these inputs, each with its table."""
     if window in (Reach.VARIES, Reach.DATA):
         return
@@ -185,8 +193,13 @@ def assert_keeps(op: Any, window: Any, read: list[tuple[Tensor, Table]], outputs
             changes = [changed[place] for _, table in read for changed in table.values()]
             assert (torch.stack(changes).sum(0) == 1).all()
             continue
+        axes = case.op.axes(*case.inputs)
         for x, table in read:
-            assert_sees(op, window, x, y, {position: changed[place] for position, changed in table.items()})
+            changes = {position: changed[place] for position, changed in table.items()}
+            if axes is not None and len(axes) < x.rank and case.op.mixed(*case.inputs):
+                assert_elements_see(window, axes, x, y, changes)
+            else:
+                assert_sees(case.op, window, x, y, changes)
 
 
 def assert_sees(op: Any, window: Any, x: Tensor, y: torch.Tensor, changes: dict[tuple[int, ...], torch.Tensor]) -> None:
@@ -201,6 +214,17 @@ def assert_sees(op: Any, window: Any, x: Tensor, y: torch.Tensor, changes: dict[
         # An integer of the output, such as the place of a maximum, stays the same under some changes.
         seen = set(itertools.product(*box))
         assert places == seen if y.is_floating_point() else places <= seen, unit
+
+
+def assert_elements_see(
+    window: Any, axes: AxisOrigins, x: Tensor, y: torch.Tensor, changes: dict[tuple[int, ...], torch.Tensor]
+) -> None:
+    """Each element of an output that lacks axes sees what `window` says, by its indices on the axes that are left."""
+    for element in itertools.product(*map(range, y.shape)):
+        indices = [element[axes.index(axis)] if axis in axes else 0 for axis in range(2, x.rank)]
+        sizes = enumerate(zip(indices, x.spatial, strict=True))
+        box = [promised(None, window, axis, index, size) for axis, (index, size) in sizes]
+        assert {place for place, where in changes.items() if where[element]} == set(itertools.product(*box)), element
 
 
 def symbolic(x: Tensor, ones: bool = False) -> Tensor:
@@ -343,6 +367,9 @@ REFUSED: dict[str, list[Any]] = {
     "an integer of 0 or more, [depth, height, width], `same` or `valid`": [*NO_INT, -1, [0, 0, -1], [0, 0], "full"],
     "`zeros`, `reflect`, `replicate` or `circular`": [True, 0, 1.5, None, "zero"],
     "the number of an axis, such as 1 or -1": [True, False, 1.5, 2.0, 8, -9, None, [1]],
+    "the number of an axis, such as 1 or -1, or a list of them": (
+        [True, False, 1.5, 2.0, 8, -9, None, [8], [1, -9], [1.5], [True], [1] * 9]
+    ),
     "a number": NO_REAL,
     "a number of 0 or more": [*NO_REAL, -1, -0.5],
     "a number greater than 0, or null": [True, False, [1.0], 0, 0.0, -1, -0.5],

@@ -147,6 +147,10 @@ MAP = (2, 3, 5, 6)
         ("narrow", 1, {"dim": 2, "start": 1, "length": 3}),
         ("unflatten", 1, {"dim": 3, "unflattened_size": [2, -1]}),
         ("identity", 1, {}),
+        ("subtract", 2, {}),
+        ("sum", 1, {"dim": [2, 3]}),
+        ("amax", 1, {"dim": [2, 3], "keepdim": True}),
+        ("amin", 1, {"dim": 1}),
         ("parameter", 1, {"shape": [4]}),
     ],
 )

@@ -46,6 +46,11 @@ FEW = [0, 0, 1, 2, [0, 1], [1, 0], [2, 1]]
 SIZES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12]
 YES_OR_NO = [False, True]
 
+REDUCED = {
+    "dim": [0, 1, 2, 3, -1, -2, [2, 3], [-2, -1], [1, 2], [0, -1], [0, 1, 2], [1]],
+    "keepdim": YES_OR_NO,
+}
+
 Rank = int | str
 """A rank of one input; or `like`: a map and a smaller one, `map, map`: two maps, `same`: several of one shape, `gates`:
 several that have axes of 1; `part`: a value, and one without its axis 1; `matrices`: two that can be multiplied;
@@ -266,6 +271,7 @@ CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "concat": (["same"], {"dim": [-3, -2, -1, 0, 1, 2, 3]}),
     "add": (["same", "gates"], {"broadcast": YES_OR_NO}),
     "multiply": (["same", "gates"], {}),
+    **dict.fromkeys(("mean", "sum", "amax", "amin"), ([2, 3, 4], REDUCED)),
     "scale": ([2, 4], {"factor": [0.5, -3.0, 1.0, 0.0]}),
     "flatten": ([1, 2, 3, 4, 5], {"start_dim": [-3, -2, -1, 0, 1, 2], "end_dim": [-2, -1, 0, 1, 2, 3]}),
     "unflatten": ([2, 3, 4], {"dim": [0, 1, 2, -1], "unflattened_size": [[-1], [2, -1], [-1, 2], [2, 2, -1], [1, -1]]}),
@@ -476,6 +482,14 @@ NODES: list[tuple[str, dict[str, Any], list[Any], str]] = [
         "Mul Mul AveragePool Mul Add Pow Div",
     ),
     ("linear", {"out_features": 2}, ["N", 3], "Gemm"),
+    ("mean", {"dim": [2, 3], "keepdim": True}, ["N", 3, "H", "W"], "GlobalAveragePool"),
+    ("mean", {"dim": [-1, 2], "keepdim": True}, ["N", 3, "H", "W"], "GlobalAveragePool"),
+    ("mean", {"dim": [2, 3]}, ["N", 3, "H", "W"], "ReduceMean"),
+    ("mean", {"dim": [1, 2], "keepdim": True}, ["N", 3, "H", "W"], "ReduceMean"),
+    ("mean", {"dim": 2, "keepdim": True}, ["N", 3, "L"], "ReduceMean"),
+    ("amax", {"dim": [2, 3], "keepdim": True}, ["N", 3, "H", "W"], "GlobalMaxPool"),
+    ("amin", {"dim": [2, 3], "keepdim": True}, ["N", 3, "H", "W"], "ReduceMin"),
+    ("sum", {"dim": 1}, ["N", 3], "ReduceSum"),
     ("gelu", {}, ["N", 3], "Gelu"),
 ]
 

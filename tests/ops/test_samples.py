@@ -126,6 +126,10 @@ MIXING = {
     "matmul",
     "einsum",
     "parameter",
+    "mean",
+    "sum",
+    "amax",
+    "amin",
 }
 
 

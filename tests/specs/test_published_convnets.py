@@ -78,6 +78,46 @@ def test_mobilenet_v2_table_4(bundled: Bundled) -> None:
     assert network.summary()["totals"]["macs"] // 10**6 == 300
 
 
+# MobileNetV3.
+
+
+@pytest.mark.parametrize(
+    ("step", "takes"),
+    # Howard et al. 2019, Table 1: the column Input
+    [
+        ("stem", (3, 224)), ("bneck1", (16, 112)), ("bneck2", (16, 112)), ("bneck3", (24, 56)), ("bneck4", (24, 56)),
+        ("bneck5", (40, 28)), ("bneck6", (40, 28)), ("bneck7", (40, 28)), ("bneck8", (80, 14)), ("bneck9", (80, 14)),
+        ("bneck10", (80, 14)), ("bneck11", (80, 14)), ("bneck12", (112, 14)), ("bneck13", (112, 14)),
+        ("bneck14", (160, 7)), ("bneck15", (160, 7)), ("head", (160, 7)), ("adaptive_avg_pool2d", (960, 7)),
+    ],
+)  # fmt: skip
+def test_mobilenet_v3_large_table_1(step: str, takes: tuple[int, int], bundled: Bundled) -> None:
+    graph = bundled("mobilenet_v3_large").graph
+    first = next(node for node in graph if f"{node.path}.".startswith(f"{step}."))
+    assert graph.types[first.inputs[0]].shape[1:] == (takes[0], takes[1], takes[1])
+
+
+def test_mobilenet_v3_large_table_3(bundled: Bundled) -> None:
+    """Howard et al. 2019, Table 3, V3-Large 1.0: 5.4 M parameters, which leaves out biases and norms; 219 M MAdds.
+
+    The multiply-accumulates of convolutions and linear layers are 1.1 % less.
+    """
+    network = bundled("mobilenet_v3_large")
+    matrices = sum(prod(weight.shape) for weight in network.graph.state().values() if len(weight.shape) > 1)
+    assert matrices // 10**5 == 54
+    assert round(219e6 / network.summary()["totals"]["macs"], 3) == 1.011
+
+
+def test_the_gates_of_mobilenet_v3_squeeze_to_a_quarter(bundled: Bundled) -> None:
+    """Howard et al. 2019, section 5.3; of the expansion, to the nearest multiple of 8 that is not 10 % less."""
+    state = bundled("mobilenet_v3_large").graph.state()
+    gates = {key: weight.shape for key, weight in state.items() if key.endswith("fc1.weight") and ".se." in key}
+    assert len(gates) == 8
+    for squeezed, channels, *_ in gates.values():
+        nearest = (channels // 4 + 4) // 8 * 8
+        assert squeezed == (nearest if nearest >= 0.9 * channels / 4 else nearest + 8)
+
+
 # ResNeXt.
 
 

@@ -30,6 +30,7 @@ PEERS = [
     Peer("inception_v3", "inception_v3", GOOGLENET, outputs=("logits", "aux_logits")),
     Peer("squeezenet1_1", "squeezenet1_1"),
     Peer("mobilenet_v2", "mobilenet_v2", small=(96, 64)),
+    Peer("mobilenet_v3_large", "mobilenet_v3_large", small=(96, 64)),
     Peer("resnext50_32x4d", "resnext50_32x4d", small=(96, 64)),
     Peer("densenet121", "densenet121", small=(96, 64)),
 ]

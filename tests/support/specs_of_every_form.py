@@ -45,6 +45,9 @@ _BODIES = {
     "differences, quotients and factors": MAP
     + "blocks: {centred: {params: {by: 0.5}, body: [{adaptive_avg_pool2d: 1, name: mean}, {subtract, from: [input, mean]}, scale: by, relu, divide: {branches: {map: [], gate: [sigmoid]}}]}}\n"
     + "network: [centred, centred: {by: 2}, {scale: -1, repeat: 2}]",
+    "reductions": MAP
+    + "blocks: {pooled: {params: {axes: [2, 3]}, body: [conv2d: {out_channels: 4, kernel_size: 3}, mean: {dim: axes, keepdim: true}]}}\n"
+    + "network: [pooled, {sum: {dim: [-2, -1]}, name: s}, {pooled: {axes: [1, 3]}, from: image}, amax: {dim: [2], keepdim: true}, amin: -1, {mean: 1}, {sum: 1}]",
     "a scale without a batch": MAP
     + "blocks: {scaled: {params: {start: int}, body: [{conv2d: {out_channels: input.channels, kernel_size: 3, padding: 1}, name: conv}, {parameter: {shape: [input.channels, 1, 1], expand: false}, name: gamma, init: {weight: 1e-6}}, {multiply, from: [gamma, conv], name: scaled}, {conv2d: {out_channels: start, kernel_size: 1}}]}}\n"
     + "network: [scaled: 6, scaled: 8, {parameter: {shape: [1, 8, 1, 1], expand: false}, name: shift, init: {weight: 1}}, {parameter: {shape: [1], expand: false}, name: one, init: {weight: [0.25]}}, {parameter: {shape: [8, 1, 1], expand: false}, name: drawn, init: {weight: {normal: {std: 0.02}}}}, {add: {broadcast: true}, from: [shift, scaled_2, one, drawn]}]".replace(

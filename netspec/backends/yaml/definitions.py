@@ -166,7 +166,22 @@ class Definitions:
         if len(members) < len(matches):
             return None
         definition.replace_template(template, members)
+        self._absorb(definition)
         return template
+
+    def _absorb(self, definition: Definition) -> None:
+        """Take over definitions of the same block that fit a new template: each had a step that the other lacked."""
+        for other in [each for each in self.all if each is not definition and each.label == definition.label]:
+            if definition.copied or other.copied or len(definition.outputs) > 1 or len(other.outputs) > 1:
+                continue
+            matches = [self._match(definition, definition.template, member.use) for member in other.members]
+            if all(match is not None for match in matches):
+                self.all.remove(other)
+                for match in filter(None, matches):
+                    self._add(definition, match)
+                for nested in self._nested.values():
+                    nested |= {definition} if other in nested else set()
+                    nested.discard(other)
 
     def _add(self, definition: Definition, member: DefinitionUse) -> Definition:
         definition.add(member)
