@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 from netspec.analysis.field import Field
 from netspec.analysis.field_propagation import propagate_fields
 from netspec.analysis.summary import Summary, summary
+from netspec.dims import Dim, symbol, symbols
 from netspec.errors import Diagnostic, Findings, choices, closest
-from netspec.expression import show
+from netspec.expression import ExpressionError, evaluate, parse, show
 from netspec.graph.model import Graph, Mode
 from netspec.graph.paths import is_below
 from netspec.report import plain
@@ -32,8 +33,7 @@ def check_expectations(spec: Spec, result: Result) -> tuple[int, list[Diagnostic
     checker = _Checker(result)
     if spec.expect is not None:
         checker.network(spec.expect)
-    # Claims about steps hold for the file with the steps, not for one that extends it.
-    for step in spec.body.steps if spec.extends is None else ():
+    for step in spec.body.steps if spec.claims_on_steps else ():
         if step.expect is not None:
             checker.step(step.name, step.expect)
     return checker.count, checker.findings.diagnostics
@@ -82,7 +82,11 @@ class _Checker:
             return
         for name, entry in claims.entries.items():
             if name == "shape":
-                self.compare(name, entry, plain(self.graph.types[value].shape), plain_data(entry.value))
+                claimed = plain_data(entry.value)
+                if not isinstance(claimed, list):
+                    self.refuse("NS216", "`shape` takes a list of sizes", entry, "such as `[N, 512, 7, 7]`")
+                    continue
+                self.compare(name, entry, self.shape_for(value, claimed), claimed)
             elif name in ("stride", "receptive_field"):
                 self.field(name, entry, value)
             elif name in TOTALS:
@@ -92,6 +96,18 @@ class _Checker:
             else:
                 help = closest(name, STEP) or f"it has {choices(STEP)}"
                 self.refuse("NS204", f"a step's `expect` has no claim `{name}`", entry, help)
+
+    def shape_for(self, value: str, claimed: Any) -> list[Any]:
+        """The shape of a value to compare with a claim.
+
+        An open size of which a number is claimed is its nominal one; an expression that equals it is as it is claimed.
+        """
+        shape, nominal = self.graph.types[value].shape, self.graph.types[value].at(self.graph.nominal).shape
+        claims = cast("list[Any]", claimed) if isinstance(claimed, list) else []
+        if len(claims) != len(shape):
+            return plain(shape)
+        pairs = zip(shape, nominal, claims, strict=True)
+        return plain([known if type(c) is int else c if _is_size(c, size) else size for size, known, c in pairs])
 
     def value_of(self, path: str) -> str | None:
         """The value of the step, scope or input at a path; None if there is none."""
@@ -183,6 +199,16 @@ class _Checker:
         if mode not in self._summaries:
             self._summaries[mode] = summary(self.graph, mode)
         return self._summaries[mode]
+
+
+def _is_size(claim: object, size: Dim) -> bool:
+    """Return whether a claim is an expression of a size, such as `(H+1)//2`."""
+    if not isinstance(claim, str):
+        return False
+    try:
+        return evaluate(parse(claim), {name: symbol(name) for name in symbols([size])}) == size
+    except ExpressionError:
+        return False
 
 
 def _list_text(values: list[Any]) -> str:

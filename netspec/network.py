@@ -18,7 +18,7 @@ from netspec.naming import is_symbol
 from netspec.source import Source
 from netspec.spec.elaborate.elaborate import Result, elaborate
 from netspec.spec.read.inputs import SIZE, is_size
-from netspec.spec.read.read_spec import read_spec
+from netspec.spec.read.read_spec import networks_of, read_spec
 from netspec.spec.read.spec import Spec
 from netspec.spec.sources.find import find_network
 
@@ -374,10 +374,19 @@ def known_as(fit: Fit) -> Known | None:
 
 
 def bundled() -> list[str]:
-    """The names of the bundled specs."""
-    from netspec.spec.sources.bundled import bundled_names
+    """The names of the bundled networks; `gan:generator` is one of several in a spec that has no main one."""
+    from netspec.spec.sources.bundled import bundled_names, bundled_source
 
-    return bundled_names()
+    return [network for name in bundled_names() for network in _networks_in(name, bundled_source(name))]
+
+
+def _networks_in(name: str, source: Source | None) -> list[str]:
+    """The networks of a bundled spec by their full names: only the main one if it has that, else all."""
+    # Most specs have one network, and need not be parsed to tell.
+    if source is None or "\nnetwork:" in source.text:
+        return [name]
+    networks = networks_of(source)
+    return [name] if "" in networks else [f"{name}:{network}" for network in networks]
 
 
 names = bundled

@@ -74,7 +74,7 @@ extends: {base}
 
 # These are its parameters and inputs. To change one, take the `# ` away, from the line above it too.
 {params}
-# inputs: {{{inputs}}}
+# {inputs}
 """
 
 
@@ -162,7 +162,7 @@ def _checked(text: str, path: Path, name: str, like: str | None) -> Network:
 
 def _extending(like: str, name: str) -> str:
     """The text of a spec that extends a bundled network, with its parameters and inputs as comments."""
-    from netspec.spec.read.read_spec import read_spec
+    from netspec.spec.read.read_spec import networks_of, read_spec
     from netspec.spec.sources.aliases import resolve_alias
     from netspec.spec.sources.bundled import bundled_names
     from netspec.spec.sources.find import find
@@ -171,9 +171,13 @@ def _extending(like: str, name: str) -> str:
     if looks_like_path(like) or like == "-":
         raise click.UsageError(f"--like takes the name of a bundled network (`netspec list`), not `{like}`")
     base, set_by_name = resolve_alias(like, bundled_names()) or (like, {})
-    spec = read_spec(find(base))
+    source = find(base)
+    main = next(iter(networks_of(source)))
+    spec = read_spec(source, main)
     title = json.dumps(f"{spec.title or like}, changed", ensure_ascii=False)
-    return _LIKE.format(base=base, name=name, title=title, params=_params(spec, set_by_name), inputs=_inputs(spec))
+    inputs = f"inputs: {{{_inputs(spec)}}}"
+    inputs = f"networks: {{{main}: {{{inputs}}}}}" if main else inputs
+    return _LIKE.format(base=base, name=name, title=title, params=_params(spec, set_by_name), inputs=inputs)
 
 
 def _params(spec: Spec, fixed: Mapping[str, bool]) -> str:

@@ -231,11 +231,13 @@ class _Parser:
         return ListOf(self.arguments("]"))
 
     def attribute(self, name: str, at: int) -> Attribute:
-        """`.attribute` after a name."""
+        """`.attribute` after a name, or after the name of a step's output: `lstm.hidden.features`."""
         self.take()
         kind, attribute, place = self.take()
         if kind != "name":
             self.unexpected(kind, attribute, place)
+        if self.peek() == "." and "." not in name:
+            return self.attribute(f"{name}.{attribute}", at)
         if self.peek() == "(":
             self.unknown_function(f"{name}.{attribute}", at)
         if attribute not in ATTRIBUTES:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from netspec.expression import Attribute, Name
-from netspec.graph.model import Graph, Scope
+from netspec.graph.model import NOTHING, Graph, Scope
 
 Bound = TypeVar("Bound")
 _T = TypeVar("_T")
@@ -20,6 +20,8 @@ class Environment(Generic[Bound]):
     that file; expressions in `defaults` read the file's alone. `index` is the number of the innermost copy around the
     step within its block. `input`, and the names of several inputs, are the values that enter the body: of a block, a
     network, a branch, or a `body` argument. The steps of a `body` argument keep the environment where they are written.
+    The sizes of named steps can be read as `from` can name them: earlier steps of the body and, in a branch, of the
+    bodies around it. A parameter hides a step of its name.
 
     This is the only place with that rule: all environments are created by the methods here. A name may be bound to
     anything, such as its value while a spec is elaborated, or its `Binding` in a graph.
@@ -30,7 +32,7 @@ class Environment(Generic[Bound]):
     {'width': 8, 'other': 3, 'index': 2, 'input': 'conv1'}
     """
 
-    __slots__ = ("_names", "copy", "file", "inputs", "parameters")
+    __slots__ = ("_names", "copy", "file", "inputs", "parameters", "steps")
 
     def __init__(
         self,
@@ -38,6 +40,7 @@ class Environment(Generic[Bound]):
         parameters: Mapping[str, Bound],
         inputs: Mapping[str, Bound],
         copy: Mapping[str, Bound],
+        steps: Mapping[str, Bound] = NOTHING,
     ) -> None:
         self.file = file
         """The parameters of the file."""
@@ -46,14 +49,20 @@ class Environment(Generic[Bound]):
         self.inputs = inputs
         self.copy = copy
         """The binding of `index` inside of a repeat; else empty."""
+        self.steps = steps
+        """The named steps whose sizes expressions can read."""
         self._names: Mapping[str, Bound] | None = None
 
     @property
     def names(self) -> Mapping[str, Bound]:
         """All names that expressions can read."""
         if self._names is None:
-            self._names = {**self.parameters, **self.copy, **self.inputs}
+            self._names = {**self.steps, **self.parameters, **self.copy, **self.inputs}
         return self._names
+
+    def after_steps(self, steps: Mapping[str, Bound]) -> Environment[Bound]:
+        """The environment of the steps after these in the body, which are named."""
+        return Environment(self.file, self.parameters, self.inputs, self.copy, {**self.steps, **steps})
 
     @staticmethod
     def of_file(parameters: Mapping[str, _T], inputs: Mapping[str, _T]) -> Environment[_T]:
@@ -66,7 +75,7 @@ class Environment(Generic[Bound]):
 
     def in_branch(self, inputs: Mapping[str, Bound]) -> Environment[Bound]:
         """The environment of a branch that is written here: `inputs` enter it, and it reads all names of this one."""
-        return Environment(self.file, self.parameters, {**self.inputs, **inputs}, self.copy)
+        return Environment(self.file, self.parameters, {**self.inputs, **inputs}, self.copy, self.steps)
 
     def in_body_argument(self, inputs: Mapping[str, Bound]) -> Environment[Bound]:
         """The environment of a `body` argument that is written here: all parameters of this one, but its own inputs."""
@@ -74,12 +83,12 @@ class Environment(Generic[Bound]):
 
     def in_copy(self, index: Bound) -> Environment[Bound]:
         """The environment of a copy of a step that is repeated here."""
-        return Environment(self.file, self.parameters, self.inputs, {"index": index})
+        return Environment(self.file, self.parameters, self.inputs, {"index": index}, self.steps)
 
     def binding(self, leaf: Name | Attribute) -> Bound | None:
-        """The binding of a name to a parameter or `index`, or of an attribute's base to an input; None if undefined."""
+        """The binding of a name to a parameter or `index`, or of an attribute's base to a value; None if undefined."""
         if isinstance(leaf, Attribute):
-            return self.inputs.get(leaf.name)
+            return self.inputs.get(leaf.name) or self.steps.get(leaf.name)
         if leaf.of_file:
             return self.file.get(leaf.name)
         return self.copy[leaf.name] if leaf.name in self.copy else self.parameters.get(leaf.name)
@@ -87,7 +96,7 @@ class Environment(Generic[Bound]):
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """The meaning of a name: a parameter or an input of a scope, the `owner`, or the number of a copy of it.
+    """The meaning of a name: a parameter, an input or a step of a scope, the `owner`, or the number of a copy of it.
 
     The owner None is the spec itself.
     """
@@ -120,6 +129,7 @@ class Lexicon:
         if len(inputs) == 1:
             inputs["input"] = next(iter(inputs.values()))
         self._network = Environment[Binding].of_file(_bindings(None, graph.params), inputs)
+        self._steps: dict[str, dict[str, str]] | None = None
         self._environments: dict[str, Environment[Binding]] = {}
 
     def environment(self, scope: str, copy: str = "") -> Environment[Binding]:
@@ -191,9 +201,47 @@ class Lexicon:
         return None if isinstance(name, Attribute) else self.environment(scope, copy).binding(name)
 
     def value(self, scope: str, name: str) -> str | None:
-        """The value of `input`, or of the name of an input, in a scope; None if it is undefined there."""
+        """The value of `input`, or of the name of an input or a step, in a scope; None if it is undefined there.
+
+        A step that was left out is undefined: its name stands for its input, which a graph does not show.
+        """
         binding = self.environment(scope).inputs.get(name)
-        return binding.value if binding is not None else None
+        if binding is not None:
+            return binding.value
+        return next((value for body in self._bodies_around(scope) if (value := self._step(body, name))), None)
+
+    def _bodies_around(self, scope: str) -> Iterator[str]:
+        """A scope, and the scopes around it whose steps its expressions can read."""
+        yield scope
+        while scope and self.graph.scopes[scope].kind in ("branch", "repeat", "merge"):
+            scope = self.graph.scopes[scope].parent
+            yield scope
+
+    def _step(self, scope: str, name: str) -> str:
+        """The value of a step of a scope by its name, such as `conv` or `lstm.hidden`; "" if it has none."""
+        if self._steps is None:
+            self._steps = _steps_by_scope(self.graph)
+        return self._steps.get(scope, {}).get(name, "")
+
+
+def _steps_by_scope(graph: Graph) -> dict[str, dict[str, str]]:
+    """The values of steps by their scopes and names, with or without a `name` in the spec."""
+    steps: dict[str, dict[str, str]] = {}
+    for node in graph.nodes:
+        if node.path != node.scope:
+            values = [value for value, _ in node.values()]
+            steps.setdefault(node.scope, {}).update(_named_values(node.name, values, node.op.named_outputs))
+    for scope in graph.scopes.values():
+        # A branch is no step, and can't be named.
+        if scope.kind != "branch":
+            names = scope.block.outputs if scope.block is not None else ()
+            steps.setdefault(scope.parent, {}).update(_named_values(scope.name, scope.outputs, names))
+    return steps
+
+
+def _named_values(step: str, values: Sequence[str], outputs: Sequence[str]) -> dict[str, str]:
+    """The values of a step by the names that a spec has for them: the first has the step's name, too."""
+    return {step: values[0], **{f"{step}.{output}": value for output, value in zip(outputs, values, strict=False)}}
 
 
 def _bindings(owner: Scope | None, names: Mapping[str, Any]) -> dict[str, Binding]:

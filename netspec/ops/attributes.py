@@ -52,7 +52,8 @@ def _problem(cls: type[Op], name: str, kind: str, value: Any) -> AttributeProble
     most = "; the largest number is 2**31 - 1" if type(value) is int and value > MAX_INT else ""
     is_integral = isinstance(value, float) and value.is_integer() and "integer" in takes(cls, name)
     flag = bool_hint(value) if "true or false" in takes(cls, name) else ""
-    help = f"write {value:.0f}" if is_integral else flag
+    text = f"text stands in quotes: '{show(value)}'" if takes_any_text(cls, name) and value is not None else ""
+    help = f"write {value:.0f}" if is_integral else flag or (text if not isinstance(value, str | list) else "")
     return AttributeProblem(name, "NS206", f"`{name}` takes {takes(cls, name)}, not {show(value)}{most}", help)
 
 
@@ -84,9 +85,15 @@ def _in_words(annotation: Any) -> str:
 def literal_words(cls: type[Op], attribute: str) -> frozenset[str]:
     """The words that an attribute takes literally, such as `same`; other text is an expression."""
     field = cls.model_fields.get(attribute)
-    if field is not None and field.annotation is str:
+    if takes_any_text(cls, attribute):
         return _ANY_TEXT
     return frozenset() if field is None else frozenset(_words(field.annotation))
+
+
+def takes_any_text(cls: type[Op], attribute: str) -> bool:
+    """Return whether an attribute is free text, such as the equation of `einsum`: only `$name` is an expression."""
+    field = cls.model_fields.get(attribute)
+    return field is not None and field.annotation is str
 
 
 class _AnyText(frozenset[str]):

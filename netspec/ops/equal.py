@@ -103,7 +103,7 @@ def _gate_hint(few: Tensor, many: Tensor) -> str:
 def _equal_sizes_hint(a: Tensor, b: Tensor, bad: list[int]) -> str:
     if a.rank != b.rank:
         few, many = sorted((a, b), key=lambda x: x.rank)
-        return _scale_hint(few, many) or _gate_hint(few, many) or f"bring both to {a.rank} axes"
+        return _scale_hint(few, many) or f"bring both to {a.rank} axes"
     only = [condition(a.shape[axis], b.shape[axis]) for axis in bad]
     if all(only):
         return "it holds only if " + " and ".join(dict.fromkeys(str(text) for text in only))

@@ -114,7 +114,10 @@ def _run(block: Block, namespace: dict[str, Any], place: str, update: bool) -> s
     elif block.kind in ("install-and-run", "install-and-test") or block.language in ("sh", "text", "toml"):
         pass
     elif block.language in ("yaml", "json"):
-        check_spec(block.text if block.kind == "file" else complete(block.text))
+        if block.kind == "file":
+            check_spec(block.text, block.what)
+        else:
+            check_spec(complete(block.text))
     elif block.language == "console":
         return console(block.text, update)
     elif block.language == "python":
@@ -206,14 +209,14 @@ def import_text(path: str, text: str, new: bool) -> None:
     exec(compile(text, path, "exec", dont_inherit=True), import_module(name).__dict__)
 
 
-def check_spec(text: str) -> None:
-    """Load all networks of a spec, and check what they claim."""
+def check_spec(text: str, file: str = "<string>") -> None:
+    """Load all networks of a spec, in a file of the current folder or in none, and check what they claim."""
     import netspec
     from netspec.source import Source
     from netspec.spec.read.read_spec import networks_of
 
-    for name in networks_of(Source("<string>", text)):
-        _, broken = netspec.loads(text, network=name).check_expectations()
+    for name in networks_of(Source(file, text)):
+        _, broken = netspec.loads(text, network=name, name=file).check_expectations()
         assert not broken, "\n".join(map(str, broken))
 
 

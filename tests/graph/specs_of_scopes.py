@@ -249,6 +249,57 @@ network:
     repeat: len(widths)
   - {conv2d: {out_channels: width + other, kernel_size: 1}}
 """,
+    "sizes of steps": """
+params: {width: 6, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {width: int}
+    body:
+      - {conv2d: {out_channels: 2*width, kernel_size: 1}, name: wide}
+      - {conv2d: {out_channels: wide.channels + input.channels, kernel_size: 1}, name: more}
+      - multiply:
+          branches:
+            gate:
+              - adaptive_avg_pool2d: 1
+              - {conv2d: {out_channels: more.channels // 2, kernel_size: 1}, name: less}
+              - {conv2d: {out_channels: less.channels + other, kernel_size: 1}, name: wide}
+              - {conv2d: {out_channels: more.channels, kernel_size: 1}, when: wide.channels > 1}
+            map: []
+      - {conv2d: {out_channels: wide.channels, kernel_size: 1}}
+network:
+  - {conv2d: {out_channels: width, kernel_size: 1}, name: start}
+  - {b: start.channels, name: first}
+  - {b: {width: other}, name: wide, repeat: start.channels // 3}
+  - {conv2d: {out_channels: start.channels + index, kernel_size: 1}, name: last, repeat: 2}
+  - {conv2d: {out_channels: last.channels + wide.channels + start.height, kernel_size: 1}, name: end}
+  - {conv2d: {out_channels: 2, kernel_size: 1}, when: end.channels == 2}
+""",
+    "sizes of steps in an argument": """
+params: {width: 6, other: 3}
+inputs: {image: [N, 3, 8, 8]}
+blocks:
+  b:
+    params: {width: int, inner: body}
+    inputs: [left, right]
+    outputs: {sum: sum, kept: right}
+    body:
+      - {conv2d: {out_channels: width, kernel_size: 1}, from: left, name: wide}
+      - {inner, name: inner}
+      - {conv2d: {out_channels: inner.channels + wide.channels + right.channels, kernel_size: 1}}
+      - {conv2d: {out_channels: right.channels, kernel_size: 1}, name: back}
+      - {add, from: [back, right], name: sum}
+network:
+  - {conv2d: {out_channels: other, kernel_size: 1}, name: wide}
+  - b:
+      width: wide.channels + width
+      inner:
+        - {conv2d: {out_channels: width, kernel_size: 1}, name: wide}
+        - {conv2d: {out_channels: 2 * wide.channels, kernel_size: 1}}
+    from: [image, wide]
+    name: two
+  - {conv2d: {out_channels: two.kept.channels + two.channels + two.sum.channels, kernel_size: 1}}
+""",
     "two uses": """
 params: {width: 6, other: 3}
 inputs: {image: [N, 3, 8, 8]}

@@ -131,13 +131,13 @@ def test_a_layer_scale_keeps_samples_apart() -> None:
 
 def test_the_start_of_a_parameter_is_an_argument_where_it_differs() -> None:
     block = "{body: [{parameter: {shape: [4], expand: false}, name: p}, {multiply, from: [p, input]}]}"
-    head = f"netspec: 1\nname: a\ninputs: {{x: [N, 4]}}\nblocks: {{scale: {block}}}\n"
-    graph = netspec.loads(head + "network: [scale, relu, scale]\n").graph
-    starts = {"scale.p": 0.5, "scale_2.p": 2}
+    head = f"netspec: 1\nname: a\ninputs: {{x: [N, 4]}}\nblocks: {{scaled: {block}}}\n"
+    graph = netspec.loads(head + "network: [scaled, relu, scaled]\n").graph
+    starts = {"scaled.p": 0.5, "scaled_2.p": 2}
     nodes = [replace(n, init={"weight": starts[n.path]}) if n.path in starts else n for n in graph]
     module = netspec.compile(replace(graph, nodes=tuple(nodes)))
     weights = {key: value.tolist() for key, value in module.state_dict().items()}
-    assert weights == {"scale.p": [0.5] * 4, "scale_2.p": [2.0] * 4}
+    assert weights == {"scaled.p": [0.5] * 4, "scaled_2.p": [2.0] * 4}
 
 
 def test_broadcast_is_no_part_of_what_a_network_computes() -> None:

@@ -56,6 +56,12 @@ _BODIES = {
     "starts that differ": SEQUENCE
     + "blocks: {a: {body: [{parameter: {shape: [input.features], expand: false}, name: p, init: {weight: 0.5}}, {multiply, from: [p, input]}]}, b: {params: {wide: true}, body: [{linear: 8}, {layer_norm, when: wide}]}}\n"
     + "network: [a, {b: true}, {a: {}, name: again}]",
+    "sizes of steps": MAP
+    + "blocks: {inverted: {params: {ratio: int}, body: [{conv2d: {out_channels: ratio * input.channels, kernel_size: 1}, name: wide}, {conv2d: {out_channels: wide.channels, kernel_size: 3, padding: 1, groups: wide.channels}}, {multiply: {branches: {gate: [adaptive_avg_pool2d: 1, {conv2d: {out_channels: wide.channels // 2, kernel_size: 1}, name: narrow}, relu, {conv2d: {out_channels: 2 * narrow.channels, kernel_size: 1}}], map: []}}, name: gated}, {batch_norm, when: gated.channels > 12}, {conv2d: {out_channels: wide.channels - input.channels, kernel_size: 1}}]}}\n"
+    + "network: [{conv2d: {out_channels: 6, kernel_size: 3, padding: 1}, name: stem}, {inverted: 2}, {inverted: {ratio: 4}, name: end}, {relu, repeat: end.channels // stem.channels}, {conv2d: {out_channels: stem.channels, kernel_size: [stem.height, 1]}}]",
+    "sizes of what a condition leaves out": MAP
+    + "params: {wide: false}\n"
+    + "network: [{conv2d: {out_channels: 6, kernel_size: 1}, when: wide, name: stem}, {conv2d: {out_channels: 2 * stem.channels, kernel_size: 1}, name: again}, {conv2d: {out_channels: again.channels, kernel_size: 1}}]",
     "a sum that broadcasts": MAP
     + "network: [add: {broadcast: true, branches: {map: [relu], mean: [adaptive_avg_pool2d: 1]}}, {relu, name: r}, {adaptive_avg_pool2d: {output_size: [1, null]}, name: row}, {add: {broadcast: true}, from: [r, row]}]",
     "attention": SEQUENCE + "network: [{multihead_attention: 2}]",

@@ -126,7 +126,7 @@ class _Lowering:
             owner = "an input" if o.name in inputs else "a weight" if o.name in weights else ""
             if owner:
                 message = f"output `{o.name}` has the name of {owner}, and in ONNX both are values"
-                fail("NS401", message, o.span, help="give the output another name in `outputs`")
+                fail("NS401", message, o.span, help=f"call it `next_{o.name}` in `outputs`, say")
 
     def lower(self, node: Node) -> None:
         """Lower a node of the graph by the rule of its op, and name its outputs."""

@@ -21,7 +21,7 @@ def construct(state: ClassState, item: BodyItem, place: Place, uses: ItemUses) -
         return class_call(state, item, item.body, place, uses)
     if item.body.kind == "repeat":
         return repeat(state, item, item.body, place, uses, construct)[0]
-    doc = sequential(state, item.body.items, Place(item.body.entry, place.index))
+    doc = sequential(state, item.body.items, Place(item.body.entry, place.index, scope=item.body.path))
     state.set_flow(item, state.flows[item.body.outputs[0]])
     return doc
 

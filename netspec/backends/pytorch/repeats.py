@@ -61,7 +61,7 @@ def _one_by_one(
     """Print copies that exist in all uses; consecutive equal ones become a generator."""
     docs: list[Doc] = []
     for copy, uses in zip(body.items, uses_of_copies, strict=True):
-        copy_place = Place(place.entering, int(copy.name) if copy.name.isdigit() else None)
+        copy_place = place.of_copy(int(copy.name) if copy.name.isdigit() else None)
         docs.append(construct(state, copy, copy_place, uses))
         pin(state, copy.when, copy_place)
     names = [copy.name for copy in body.items]
@@ -86,7 +86,7 @@ def _counted(
     """Print copies whose number differs from use to use, with an argument for the number, such as `depth`."""
     head, tree = body.items[0], body.scope.count if body.scope else None
     entering = [state.flows[value] for value in head.inputs]
-    first = construct(state, head, Place(place.entering, 0), [(use, items[0]) for use, items in copies])
+    first = construct(state, head, place.of_copy(0), [(use, items[0]) for use, items in copies])
     pin(state, head.when, place)
     more, start = (first, None) if len(body.items) == 1 else _later_copies(state, body, place, copies, construct)
     # A use where a condition leaves out the whole repeat has no count.
@@ -133,7 +133,7 @@ def _later_copies(
     The latter is 0 if the call is also right for the first copy, else 1; None if the call does not read `index`.
     """
     first, second = body.items[:2]
-    run = Place(place.entering, run=(1, max(2, *(len(items) for _, items in copies))))
+    run = place.of_run(1, max(2, *(len(items) for _, items in copies)))
     pin(state, second.when, run)
     later = [(use.copy(n), copy) for use, items in copies for n, copy in enumerate(items) if n]
     _set_flow_before(state, first, second, run, later, construct)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netspec.backends.pytorch.arguments import NOT_ARGUMENTS, Arguments, ConstructorArgument
@@ -12,6 +12,7 @@ from netspec.backends.pytorch.bodies import BodyItem, ScopeBody, named_values
 from netspec.backends.pytorch.classes import Class, ClassUse
 from netspec.backends.pytorch.flows import ArgumentNames, Flow, SizeRules
 from netspec.backends.pytorch.layout import Doc
+from netspec.graph.lexicon import Lexicon
 from netspec.graph.model import Graph, SpecParameter
 
 ItemUses = Sequence[tuple[ClassUse, BodyItem]]
@@ -20,7 +21,7 @@ ItemUses = Sequence[tuple[ClassUse, BodyItem]]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The place of an item in a class, which decides the meaning of `input` and `index` in expressions."""
+    """The place of an item in a class, which decides the meaning of names of values and of `index` in expressions."""
 
     entering: str | None
     """The value that `input` means."""
@@ -28,6 +29,16 @@ class Place:
     """The number of the copy, in the copy of a repeat."""
     run: tuple[int, ...] = ()
     """The numbers of the first and last copy, if one expression is printed for several copies."""
+    scope: str = ""
+    """The path of the scope around the item, whose steps expressions can name."""
+
+    def of_copy(self, index: int | None) -> Place:
+        """The place of the copy of a number, of an item that is repeated here."""
+        return replace(self, index=index, run=())
+
+    def of_run(self, first: int, last: int) -> Place:
+        """The place of several copies, for which one expression is printed."""
+        return replace(self, index=None, run=(first, last))
 
 
 @dataclass(slots=True)
@@ -71,6 +82,7 @@ class ClassState:
     """The values that expressions can read by name, such as the inputs of a block."""
     parameters: frozenset[str]
     """The parameters of the block, which can be constructor arguments."""
+    lexicon: Lexicon
     flows: dict[str, Flow] = field(default_factory=dict[str, Flow])
     """The flows of all values computed so far."""
     pinned: set[str] = field(default_factory=set[str])
@@ -149,4 +161,5 @@ def initial_state(
         constants={name: value for name, value in cls.agreed_parameters().items() if name not in names},
         named_values=named_values(graph, cls.template.body),
         parameters=names - NOT_ARGUMENTS,
+        lexicon=Lexicon(graph),
     )

@@ -10,7 +10,7 @@ from netspec.backends.pytorch.arguments import UseValues
 from netspec.backends.pytorch.bodies import BodyItem
 from netspec.backends.pytorch.flows import NO_NAMES, UNSEEN, ArgumentNames, Flow
 from netspec.backends.pytorch.state import ClassState, Place
-from netspec.expression import Attribute, Conditional, Expression, Literal, Name, names_in, rewrite, simplify
+from netspec.expression import Attribute, Conditional, Expression, Literal, Name, leaves, names_in, rewrite, simplify
 
 
 def dependencies(state: ClassState, tree: Expression | None, place: Place) -> ArgumentNames:
@@ -18,11 +18,10 @@ def dependencies(state: ClassState, tree: Expression | None, place: Place) -> Ar
     if tree is None:
         return NO_NAMES
     names: set[str] = set()
-    for name in names_in(tree):
-        value = _value_called(state, name.partition(".")[0], place)
-        if "." not in name:
-            names |= {name} & (state.parameters | {"index"})
-        elif value in state.flows:
+    for leaf in leaves(tree):
+        if isinstance(leaf, Name):
+            names |= {leaf.name} & (state.parameters | {"index"})
+        elif (value := _value_called(state, leaf.name, place)) in state.flows:
             names |= state.flows[value].dependencies
         else:
             names.add(UNSEEN)
@@ -41,7 +40,7 @@ def resolve(state: ClassState, tree: Expression, place: Place) -> Expression | N
     """
     if place.run:
         # If the first and last copy agree, `index` is not needed: `2 if index == 0 else 1` is 1 from copy 1 on.
-        first, last = (resolve(state, tree, Place(place.entering, index)) for index in place.run)
+        first, last = (resolve(state, tree, place.of_copy(index)) for index in place.run)
         if first is not None and first == last:
             return first
     constants = state.constants if place.index is None else {**state.constants, "index": place.index}
@@ -76,8 +75,10 @@ def _size(state: ClassState, leaf: Attribute, place: Place) -> Expression | None
 
 
 def _value_called(state: ClassState, name: str, place: Place) -> str | None:
-    """The value that a name in an expression of the spec means."""
-    return place.entering if name in ("input", place.entering) else state.named_values.get(name)
+    """The value that a name in an expression of the spec means: an input, or the output of an earlier step."""
+    if name in ("input", place.entering):
+        return place.entering
+    return state.named_values.get(name) or state.lexicon.value(place.scope, name)
 
 
 def choose_written(
@@ -93,8 +94,9 @@ def choose_written(
     chosen = state.arguments.choose(values, [candidate], hint, is_list)
     if chosen is not candidate:
         pin(state, tree, place)
-    elif tree is not None and any("." in name for name in names_in(tree)) and place.entering in state.flows:
-        state.pinned |= state.flows[place.entering].assumed
+    elif tree is not None:
+        read = [_value_called(state, leaf.name, place) for leaf in leaves(tree) if isinstance(leaf, Attribute)]
+        state.pinned |= NO_NAMES.union(*(state.flows[value].assumed for value in read if value in state.flows))
     return chosen
 
 

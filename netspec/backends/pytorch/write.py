@@ -25,7 +25,7 @@ def write_class(state: ClassState) -> WrittenClass:
         state.flows[value] = _entering_flow(state, value, number)
     lines: list[str] = []
     conditions: dict[str, str] = {}
-    place = Place(body.entry)
+    place = Place(body.entry, scope=body.path)
     for item in body.items:
         uses = state.uses_of(item)
         if item.shares:
@@ -71,7 +71,7 @@ def _has_optional_items(state: ClassState, body: ScopeBody) -> bool:
 
 def _chain_with_conditions(state: ClassState, item: BodyItem, body: ScopeBody, place: Place) -> list[str]:
     """The statements for an `nn.Sequential` with optional items: from the first of these on, items are added singly."""
-    inside = Place(body.entry, place.index)
+    inside = Place(body.entry, place.index, scope=body.path)
     uses = {part: state.uses_of(part) for part in body.items}
     first = next(n for n, part in enumerate(body.items) if not state.is_in_all(uses[part]))
     lines = statement(f"self.{item.name} = ", sequential(state, body.items[:first], inside), _INDENT)
@@ -95,7 +95,7 @@ def _call_again(state: ClassState, item: BodyItem, place: Place, uses: ItemUses)
     with state.dry_run():
         if item.loops and item.body is not None:
             for number, copy in enumerate(item.body.items):
-                construct(state, copy, Place(place.entering, number), state.uses_of(copy))
+                construct(state, copy, place.of_copy(number), state.uses_of(copy))
             pin(state, item.body.scope.count if item.body.scope else None, place)
             pinned = state.pinned
         else:

@@ -76,6 +76,13 @@ class Part:
             return None if isinstance(self.node.op, Merge) else self.node.op.inputs[0]
         return len(self.inputs)
 
+    @property
+    def expressions(self) -> list[Expression]:
+        """The expressions of the step itself, not of its branches and copies."""
+        step = self.node or (self.use.scope if self.use is not None else None)
+        written = step.written.values() if step is not None else ()
+        return [*written, *[tree for tree in (self.when, self.count) if tree is not None]]
+
     def size(self, with_uses: bool = True) -> int:
         """The number of steps at and below it, those in uses of blocks included or not."""
         inner = [part for branch in self.branches for part in branch.parts]

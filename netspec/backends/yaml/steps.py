@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from netspec.backends.collapse import collapse
-from netspec.backends.yaml.definitions import Definition, Definitions, Match, RelativeValue
+from netspec.backends.yaml.definitions import Definition, Definitions, Match
 from netspec.backends.yaml.initial import fillings, plain_fillings
 from netspec.backends.yaml.layout import Expr, WrittenStep
-from netspec.backends.yaml.parts import NOT_IN_YAML, WAY_OUT, Branch, Part
+from netspec.backends.yaml.parts import NOT_IN_YAML, WAY_OUT, Part
+from netspec.backends.yaml.step_values import StepValues, follows, output_name
 from netspec.backends.yaml.values import COMPLETE, Chooser, Occurrence, same
 from netspec.errors import fail
 from netspec.expression import Expression, ListOf, Literal, Name, expression_text
@@ -65,18 +66,19 @@ class BodyWriter:
     def __init__(self, definitions: Definitions, definition: Definition, taken: frozenset[str]) -> None:
         self.definitions = definitions
         self.definition = definition
+        self.values = StepValues(definitions)
         self.chooser = Chooser(definition, taken)
 
     def write(self, outputs: Mapping[str, str] | None = None) -> tuple[list[WrittenStep], dict[str, str]]:
         """The steps of the body, and the names of its outputs' values; for the network, `outputs` are its outputs."""
         use = self.definition.template
         leaving = outputs if outputs is not None else self.outputs()
-        last = self.values_of(use.parts[-1]) if use.parts else []
+        last = self.values.of(use.parts[-1]) if use.parts else []
         implicit = list(leaving.values()) == last[:1] and (
             outputs is None or (list(leaving) == ["output"] and not last[1:])
         )
         entering = list(use.entries.values()) if len(use.entries) == 1 else []
-        referred = self.referred(use.parts, entering)
+        referred = self.values.referred(use.parts, entering) | self.values.sized(use.parts, {})
         if not implicit:
             referred |= set(leaving.values())
         names = {value: name for name, value in reversed(use.entries.items()) if name != "input"}
@@ -97,33 +99,6 @@ class BodyWriter:
             outputs[output_name(self.definition, number)] = value
         return outputs
 
-    def referred(self, parts: Sequence[Part], entering: Sequence[str]) -> set[str]:
-        """The values that steps refer to by name, since they are not the outputs of the step before."""
-        referred: set[str] = set()
-        previous = entering
-        for part in parts:
-            if not follows(part, previous):
-                # The body's own input is called `input`.
-                referred.update(value for value in part.inputs if value not in entering)
-            for branch in part.branches:
-                referred |= self.referred(branch.parts, part.inputs)
-                if not self.ends_as(part, branch) and branch.output not in part.inputs:
-                    referred.add(branch.output)
-            for copy in part.copies.values():
-                referred |= self.referred([copy], copy.inputs)
-            previous = self.values_of(part)
-        return referred
-
-    def ends_as(self, part: Part, branch: Branch) -> bool:
-        """Whether a branch's output is the output of its last step, or its input if it has no steps."""
-        return branch.output == (self.values_of(branch.parts[-1]) if branch.parts else part.inputs)[0]
-
-    def values_of(self, part: Part) -> list[str]:
-        """The outputs of a step, in the order in which the next step takes them."""
-        if part.use is None:
-            return part.outputs
-        return self.definitions.by_use[part.use].values_of(part.use)
-
     def steps(
         self, parts: Sequence[Part], occurrences: Sequence[Occurrence], local: BodyNames, previous: Sequence[str]
     ) -> list[WrittenStep]:
@@ -131,8 +106,16 @@ class BodyWriter:
         local.owners = {part.shares for part in parts}
         for part in parts:
             steps.append(self.step(part, occurrences, local, previous))
-            previous = self.values_of(part)
+            previous = self.values.of(part)
+            if not local.referred.isdisjoint(previous):
+                occurrences = [self.after(each, part) for each in occurrences]
         return steps
+
+    def after(self, each: Occurrence, part: Part) -> Occurrence:
+        """An occurrence of a body after a step: expressions can read the sizes of its values."""
+        other, types = each.part(part), self.definitions.graph.types
+        sizes = {n: types[v] for n, v in self.values.by_name(part, other).items()} if other is not None else {}
+        return replace(each, names={**sizes, **each.names})
 
     def step(
         self, part: Part, occurrences: Sequence[Occurrence], local: BodyNames, previous: Sequence[str]
@@ -156,23 +139,13 @@ class BodyWriter:
             step.beside.pop("init", None)
         # Keys such as `name` come before those that `single` has set, such as `init`.
         step.beside = {**beside, **step.beside}
-        values, names = self.values_of(part), self.value_names(part)
+        values, names = self.values.of(part), self.values.names(part)
         if len(values) != len(names):
             fail("NS401", f"the copies of `{part.name}` give less than their block does: {NOT_IN_YAML}", help=WAY_OUT)
         for value, name in zip(values, names, strict=True):
             # A value that a step returns unchanged has a name already.
             local.names.setdefault(value, name)
         return step
-
-    def value_names(self, part: Part) -> list[str]:
-        """The names of a step's outputs: the first has the step's name, a second one `NAME.OUTPUT`."""
-        inner = next(iter(part.copies.values())) if part.copies else part
-        if inner.use is not None:
-            definition = self.definitions.by_use[inner.use]
-            names = [output_name(definition, number) for number in range(len(definition.outputs))]
-        else:
-            names = list(inner.node.op.named_outputs) if inner.node is not None else []
-        return [part.name, *(f"{part.name}.{name}" for name in names[1:])]
 
     def reference(self, value: str, local: BodyNames) -> str:
         """The name by which steps of this body refer to a value."""
@@ -186,7 +159,7 @@ class BodyWriter:
         """The `name` to write beside a step; "" if its default name, such as `conv2d_2`, is the right one."""
         number = local.counts.get(key, 0) + 1
         default = key if number == 1 else f"{key}_{number}"
-        named = part.is_scope or part.name in local.owners or not local.referred.isdisjoint(self.values_of(part))
+        named = part.is_scope or part.name in local.owners or not local.referred.isdisjoint(self.values.of(part))
         if default == part.name and not named:
             local.counts[key] = number
             return ""
@@ -226,7 +199,7 @@ class BodyWriter:
                     inside.append(Occurrence(each.use, each.match, names, each.copies))
                 inner = BodyNames(dict(local.names), part.inputs[0], local.referred)
                 steps = step.branches[branch.name] = self.steps(branch.parts, inside, inner, part.inputs)
-                if not self.ends_as(part, branch):
+                if not self.values.ends_as(part, branch):
                     steps.append(_left_out(self.reference(branch.output, inner)))
         rule = fillings(self.definitions.graph, part.node, self.definitions.common)
         if rule:
@@ -321,33 +294,9 @@ class BodyWriter:
                 candidates[copy.when] = None
 
 
-def follows(part: Part, previous: Sequence[str]) -> bool:
-    """Whether a step takes the first outputs of the step before, and so needs no `from`."""
-    return part.takes is not None and len(part.inputs) == part.takes and part.inputs == list(previous)[: part.takes]
-
-
 def _left_out(value: str) -> WrittenStep:
     """An identity with `when: false`, whose output is a value: it makes that value the last one of a body."""
     return WrittenStep(Identity.opname, beside={"from": value, "when": False})
-
-
-def output_name(definition: Definition, number: int) -> str:
-    """The name of an output of a block: `output` if there is one, else the spec's name, else the step's."""
-    use = definition.template
-    names = use.output_names
-    if len(definition.outputs) == 1:
-        return "output"
-    taken: list[str] = []
-    for place, output in enumerate(definition.outputs[: number + 1]):
-        name = names[place] if place < len(names) and names[place] else _name_of(output)
-        while name in taken:
-            name = f"{name}_{place + 1}"
-        taken.append(name)
-    return taken[number]
-
-
-def _name_of(output: RelativeValue) -> str:
-    return "x" if output[0] == "input" else output[0].replace(".", "_")
 
 
 def _plain(value: Any) -> Any:

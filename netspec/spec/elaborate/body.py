@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from netspec.dims import Symbolic
 from netspec.errors import fail
@@ -17,7 +17,7 @@ from netspec.spec.elaborate.op import elaborate_op
 from netspec.spec.elaborate.repeat import elaborate_repeat
 from netspec.spec.elaborate.share import share_weights
 from netspec.spec.limits import MAX_BODY_DEPTH
-from netspec.spec.read.body import Argument, BlockDefinition, Body, BodyParameter, Step, value_names
+from netspec.spec.read.body import Argument, BlockDefinition, Body, BodyParameter, Step
 
 
 def elaborate_body(
@@ -48,14 +48,23 @@ def elaborate_steps(
         values = _elaborate_step(run, step, frame, values)
         done.append((step, values))
         if step.named:
-            frame.values.update(values_by_name(step, values))
+            named = values_by_name(step, values)
+            frame.values.update(named)
+            if step.sized:
+                _bind_sizes(run, frame, named)
     return done
+
+
+def _bind_sizes(run: Elaboration, frame: Frame, named: Mapping[str, str | None]) -> None:
+    """Let the expressions of later steps read the sizes of these values."""
+    known = {name: value for name, value in named.items() if value is not None}
+    frame.environment = frame.environment.after_steps({name: run.builder.types[v] for name, v in known.items()})
+    frame.origins = frame.origins.after_steps({name: run.origins(value) for name, value in known.items()})
 
 
 def values_by_name(step: Step, values: Values) -> dict[str, str | None]:
     """The values of a step by the names that `from` has for them, such as `lstm` and `lstm.output`."""
-    names = value_names(step.name, step.outputs)
-    return dict(zip(names, (values[0], *values), strict=len(names) > 1))
+    return dict(zip(step.values, (values[0], *values), strict=len(step.values) > 1))
 
 
 def _elaborate_step(run: Elaboration, step: Step, frame: Frame, previous: Values) -> Values:

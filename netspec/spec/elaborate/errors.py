@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
+from netspec.dims import Symbolic
 from netspec.errors import Diagnostic, Findings, NetspecError
 from netspec.expression import Value, expression_text
 from netspec.graph.infer import use_notes
@@ -86,7 +87,9 @@ def notes_of(uses: tuple[UseNote, ...]) -> tuple[str, ...]:
 
 
 def int_hint(argument: Argument | None, value: Value) -> str:
-    """A hint where `/` made a float and an int is due: `8 / 2`; "" for other values."""
+    """A hint where `/` made a float, or a size is open, and an int is due: `8 / 2`; "" for other values."""
+    if isinstance(value, Symbolic):
+        return DECIDE
     tree = argument.expression if argument is not None else None
     divided = tree is not None and type(value) is float and "/" in expression_text(tree)
     return "`/` gives a float; `//` gives an int" if divided else ""

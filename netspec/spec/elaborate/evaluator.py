@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, cast
 
 from netspec.errors import Diagnostic, Findings, fail
@@ -11,6 +11,7 @@ from netspec.expression import (
     ExpressionError,
     Name,
     NoTruth,
+    UnknownName,
     Value,
     as_bool,
     evaluate,
@@ -41,17 +42,27 @@ class Evaluator:
         if argument.expression is None:
             return argument.value
         names = frame.environment.file if argument.of_file else frame.environment.names
-        return self.evaluate(argument.expression, names, argument, frame.uses)
+        return self.evaluate(argument.expression, names, argument, frame.uses, frame.values)
 
     def evaluate(
-        self, tree: Expression, names: Mapping[str, Value], argument: Argument, uses: tuple[UseNote, ...]
+        self,
+        tree: Expression,
+        names: Mapping[str, Value],
+        argument: Argument,
+        uses: tuple[UseNote, ...],
+        values: Collection[str] = (),
     ) -> Value:
-        """The value of an expression under these names."""
+        """The value of an expression under these names.
+
+        `values` are the names of all values in reach: one that is not among `names` has an error, which is reported.
+        """
         try:
             if type(tree) is not Name:
                 self.count(tree, names, argument)
             return evaluate(tree, names)
         except ExpressionError as error:
+            if isinstance(error, UnknownName) and error.name in values:
+                raise Failed from None
             code = "NS215" if argument.name in ("when", "repeat") else "NS208"
             diagnostic = Diagnostic(
                 code,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from netspec.spec.read.body import Body, value_names
+from netspec.expression import Attribute, leaves
+from netspec.spec.read.body import Body, Step
 
 
 def needed_steps(body: Body, results: Mapping[str, str]) -> set[int] | None:
@@ -15,12 +16,7 @@ def needed_steps(body: Body, results: Mapping[str, str]) -> set[int] | None:
     """
     if not results:
         return None
-    owners = {
-        value: number
-        for number, step in enumerate(body.steps)
-        if step.named
-        for value in value_names(step.name, step.outputs)
-    }
+    owners = {value: number for number, step in enumerate(body.steps) if step.named for value in step.values}
     needed: set[int] = set()
     todo = [owners[name] for name in results.values() if name in owners]
     while todo:
@@ -29,9 +25,7 @@ def needed_steps(body: Body, results: Mapping[str, str]) -> set[int] | None:
             continue
         needed.add(number)
         step = body.steps[number]
-        names = {name for name, _ in step.sources or ()}
-        for branch in (step.branches or {}).values():
-            names |= _named_in(branch)
+        names = _named_by(step)
         names |= {step.share} if step.share else set()
         todo += [owners[name] for name in names if name in owners and owners[name] < number]
         if step.sources is None and number > 0:
@@ -39,11 +33,10 @@ def needed_steps(body: Body, results: Mapping[str, str]) -> set[int] | None:
     return needed
 
 
-def _named_in(body: Body) -> set[str]:
-    """The values that the steps of a branch name in `from`."""
-    names: set[str] = set()
-    for step in body.steps:
-        names |= {name for name, _ in step.sources or ()}
-        for branch in (step.branches or {}).values():
-            names |= _named_in(branch)
+def _named_by(step: Step) -> set[str]:
+    """The values that a step names, in `from` and in expressions, with those that the steps of its branches name."""
+    names = {name for name, _ in step.sources or ()}
+    names |= {leaf.name for tree in step.expressions for leaf in leaves(tree) if isinstance(leaf, Attribute)}
+    for branch in (step.branches or {}).values():
+        names |= set[str]().union(*map(_named_by, branch.steps))
     return names

@@ -20,8 +20,9 @@ from netspec.expression import (
 )
 from netspec.graph.model import NOTHING
 from netspec.naming import SIBLINGS, is_symbol
-from netspec.ops.attributes import literal_words, takes
+from netspec.ops.attributes import literal_words, takes, takes_any_text
 from netspec.ops.base import Merge
+from netspec.ops.own import find_op
 from netspec.source import Span
 from netspec.spec.limits import MAX_LIST_ITEMS
 from netspec.spec.read.bare_values import refuse_bare_value, refuse_list
@@ -149,6 +150,9 @@ class ArgumentReader:
             return Argument(name, data.span, key_span, body=self.read_body(name, data, reach))
         if isinstance(data, Map):
             fail("NS206", f"`{name}` takes {_wanted(target, name) or 'a value'}, not a mapping", data.span)
+        is_text = isinstance(target, type) and takes_any_text(target, name)
+        if isinstance(data, Seq) and is_text:
+            fail("NS206", f"`{name}` takes {_wanted(target, name)}, not a list", data.span)
         if isinstance(data, Seq):
             if len(data.items) > MAX_LIST_ITEMS:
                 message = f"a list holds {len(data.items):,} values, and at most {MAX_LIST_ITEMS} are allowed"
@@ -162,6 +166,9 @@ class ArgumentReader:
         if not isinstance(value, str) or value in _words(target, name):
             return Argument(name, data.span, key_span, value)
         named = DOLLAR.fullmatch(value) is not None
+        if is_text and not named:
+            message = f"`{name}` is text, and `$` begins the name of a parameter that holds it"
+            fail("NS207", message, data.span, help=f"such as `{name}: $name`, and nothing else")
         if not named and isinstance(target, BlockDefinition) and target.kinds[name] == "str":
             return Argument(name, data.span, key_span, value)
         tree = self.expression(value[1:] if named else value, data, reach, target, name)
@@ -201,21 +208,29 @@ class ArgumentReader:
         """Refuse a name that is undefined in this body, or an attribute of what has none."""
         base = leaf.name
         attribute = isinstance(leaf, Attribute)
-        if attribute and base in reach.inputs:
-            return
         is_input, is_parameter = base in reach.inputs, base in reach.parameters
+        is_value = is_input or base in reach.values
+        place = error_span(data, ExpressionError("", leaf.at, len(base)))
+        is_hidden = (is_parameter and not is_input) or (base == "index" and reach.index)
+        if attribute and is_value and not is_hidden:
+            _note_size(base, place, reach)
+            return
         if not attribute and not is_input and (is_parameter or (base == "index" and reach.index)):
             return
-        place = error_span(data, ExpressionError("", leaf.at, len(base)))
+        if attribute and base == "index" and is_value and reach.index:
+            help = "give the step another name"
+            fail("NS210", "`index` is a step here and the number of a copy", place, help=help)
+        if isinstance(leaf, Attribute) and is_parameter and is_value:
+            message = f"`{base}` is a step here and a parameter"
+            fail("NS210", message, place, help="give one of them another name")
         if isinstance(leaf, Attribute) and is_parameter:
-            sized = choices(f"{value}.{leaf.attribute}" for value in sorted(reach.inputs))
-            help = f"values have it: {sized}" if reach.inputs else ""
+            help = _values_with(leaf.attribute, reach)
             fail("NS208", f"`{base}` is a parameter, and has no `.{leaf.attribute}`", place, help=help)
         if is_input and is_parameter:
             message = f"`{base}` is an input here and a parameter of the file"
             help = f"give one of them another name; the input's width is `{base}.channels`"
             fail("NS210", message, place, help=help)
-        if is_input:
+        if is_value and not attribute:
             fail("NS208", f"`{base}` is a value; an expression takes its sizes", place, help=f"say `{base}.channels`")
         if base in reach.bodies:
             fail("NS208", f"`{base}` holds steps, and this takes a value", place, help=f"use it as a step: `- {base}`")
@@ -230,8 +245,27 @@ class ArgumentReader:
         if is_symbol(base) and not word:
             help = "an input's size is said with its name: `input.height`"
             fail("NS208", f"`{base}` is not a parameter: a symbolic size has no value here", place, help=help)
+        if isinstance(leaf, Attribute):
+            fail("NS208", f"there is no value `{base}` here", place, help=self.value_help(leaf, reach))
         help = self.name_help(base, str(data.value), reach, target, argument)
         fail("NS208", f"`{base}` is not defined here", place, help=help)
+
+    def value_help(self, leaf: Attribute, reach: NamesInReach) -> str:
+        """A hint for a size of a value that is not in reach: the value that was meant, or how to reach it."""
+        name, values = leaf.name, reach.values
+        if values.is_later_step(name):
+            return f"`{name}` stands here or below, and an expression reads sizes of earlier steps"
+        if values.is_in_branch(name):
+            return f"`{name}` is a step of a branch, which nothing outside can name: name the merge, and read its size"
+        if hint := closest(name, {*reach.inputs, *values}):
+            return hint
+        if find_op(name) or name in self.declarations.blocks:
+            return f"give the step a `name`: `{{{name}: ..., name: features}}`, and say `features.{leaf.attribute}`"
+        if not reach.inputs:
+            return "`defaults` read the parameters of the file alone: say it beside the step"
+        help = _values_with(leaf.attribute, reach)
+        passed = "; a block sees no steps around it: pass it the size as a parameter"
+        return help + passed if help and self.declarations.blocks else help
 
     def name_help(self, name: str, text: str, reach: NamesInReach, target: Target | None, argument: str) -> str:
         """A hint for an undefined name: the name that was meant, or how to define this one."""
@@ -263,6 +297,19 @@ def _check_arguments(block: BlockDefinition, arguments: Mapping[str, Argument], 
     for name, argument in arguments.items():
         if argument.expression is None and argument.body is None:
             check_kind(block, name, argument)
+
+
+def _note_size(name: str, place: Span, reach: NamesInReach) -> None:
+    """Record that an expression reads a size of a value; refuse a name that an input and a step have."""
+    if name != "input" and name in reach.inputs and reach.values.is_later_step(name):
+        fail("NS210", f"`{name}` is an input and a step here", place, help="give the step another `name`")
+    reach.values.note_size(name, place)
+
+
+def _values_with(attribute: str, reach: NamesInReach) -> str:
+    """A hint that names the values in reach, which have an attribute such as `channels`."""
+    sized = choices(f"{value}.{attribute}" for value in sorted({*reach.inputs, *reach.values} - reach.parameters))
+    return f"values have it: {sized}" if sized else ""
 
 
 def _parameters(target: Target) -> list[str]:

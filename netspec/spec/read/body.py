@@ -63,6 +63,8 @@ class Step:
     expect: Map | None = None
     written: Mapping[str, Expression] = NOTHING
     """The arguments that are expressions."""
+    sized: bool = False
+    """Whether an expression reads a size of its values."""
     ops: dict[tuple[Any, ...], Op] = field(default_factory=dict[tuple[Any, ...], Op])
     """A cache: the op for each set of values that its expressions took."""
     op_outputs: tuple[str, ...] = ()
@@ -72,6 +74,17 @@ class Step:
     def uses(self) -> str:
         """The name of the op, block, network or body parameter that the step uses."""
         return self.target.opname if isinstance(self.target, type) else self.target.name
+
+    @property
+    def values(self) -> list[str]:
+        """The names of its values, if it has a `name`."""
+        return value_names(self.name, self.outputs)
+
+    @property
+    def expressions(self) -> list[Expression]:
+        """Its expressions: arguments, `repeat` and `when`."""
+        beside = [each.expression for each in (self.repeat, self.when) if each is not None]
+        return [*self.written.values(), *[tree for tree in beside if tree is not None]]
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -70,13 +70,19 @@ class NamesInReach:
 class ValueNames:
     """The values that `from` can name in a body: the body's own, and those of the bodies `around` it."""
 
-    __slots__ = ("all_steps", "around", "broken", "own")
+    __slots__ = ("all_steps", "around", "broken", "in_branches", "own", "sized", "sized_around")
 
     def __init__(self, own: Iterable[str], around: ValueNames | None = None) -> None:
         self.own = set(own)
         self.broken: set[str] = set()
         self.all_steps: set[str] = set()
         """The names of all steps of this body, read or not."""
+        self.in_branches: set[str] = set()
+        """The names of steps in branches of this body, which nothing outside can name."""
+        self.sized: set[str] = set()
+        """The values of this body whose sizes expressions read."""
+        self.sized_around: dict[str, Span] = {}
+        """The values of the bodies around this one whose sizes its expressions read, each with a place of its name."""
         self.around = around
 
     def is_later_step(self, name: str) -> bool:
@@ -85,6 +91,18 @@ class ValueNames:
         Asked about a name that is not a value yet, it tells that the step comes later.
         """
         return name in self.all_steps or (self.around is not None and self.around.is_later_step(name))
+
+    def is_in_branch(self, name: str) -> bool:
+        """Return whether a branch of this body, or of one around it, has a step of this name."""
+        return name in self.in_branches or (self.around is not None and self.around.is_in_branch(name))
+
+    def note_size(self, name: str, span: Span) -> None:
+        """Record that an expression reads a size of a value."""
+        if name in self.own or self.around is None:
+            self.sized.add(name)
+        else:
+            self.sized_around.setdefault(name.partition(".")[0], span)
+            self.around.note_size(name, span)
 
     def add(self, *names: str) -> None:
         self.own.update(names)

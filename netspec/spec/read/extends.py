@@ -13,7 +13,7 @@ from netspec.spec.sources.find import find_beside
 from netspec.spec.text.data import Entry, Map, plain_data
 from netspec.spec.text.parse import parse_text
 
-_ONLY_WHERE_THE_BODY_IS = ("network", "networks", "outputs")
+_ONLY_WHERE_THE_BODY_IS = ("network", "outputs")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -56,7 +56,8 @@ def read_inputs(
         try:
             check_module_name(name, "an input", entry.key_span)
             if name in parameters or name == "index":
-                fail("NS210", f"`{name}` is an input and a parameter", entry.key_span)
+                help = "give one of them another name"
+                fail("NS210", f"`{name}` is an input and a parameter", entry.key_span, help=help)
             inputs[name] = _input(name, entry, parameters)
         except NetspecError as error:
             findings.extend(error)

@@ -17,6 +17,7 @@ from netspec.spec.read.context import FileContext, NamesInReach, ValueNames
 from netspec.spec.read.inputs import InputDefinition, read_inputs
 from netspec.spec.read.keys import NetworkOutline, checked_model
 from netspec.spec.read.labels import LabelsDefinition, read_labels
+from netspec.spec.read.networks_of_chain import NetworkEntry
 from netspec.spec.read.outputs import OutputDefinition, read_outputs
 from netspec.spec.read.preprocess import PreprocessDefinition, read_preprocess
 from netspec.spec.read.steps import BodyParser
@@ -44,10 +45,14 @@ class NetworkDefinition(BlockDefinition):
 
     title: str = ""
     weights: tuple[WeightSource, ...] = ()
+    file: int = 0
+    """The number of the file in the chain of `extends` that has its body."""
+    inherited: frozenset[str] = frozenset()
+    """The sections that come from a file that is extended."""
 
 
 def read_networks(
-    entries: Mapping[str, Entry],
+    entries: Mapping[str, NetworkEntry],
     blocks: Mapping[str, BlockDefinition],
     parameters: Mapping[str, SpecParameter],
     qualifier: str,
@@ -55,10 +60,11 @@ def read_networks(
 ) -> dict[str, NetworkDefinition]:
     """Read the heads of the networks that a file declares; `blocks` are the blocks that it can use."""
     networks: dict[str, NetworkDefinition] = {}
-    for name, entry in entries.items():
+    for name, written in entries.items():
         try:
-            _check_name(name, blocks, entry.key_span)
-            networks[name] = _declare(name, entry, parameters, qualifier, findings)
+            _check_name(name, blocks, written.entry.key_span)
+            network = networks[name] = _declare(name, written.entry, parameters, qualifier, findings)
+            network.file, network.inherited = written.file, written.inherited
         except NetspecError as error:
             findings.extend(error)
             findings.check_full()
@@ -83,7 +89,7 @@ def _declare(
         fail("NS201", f"network `{name}` is a mapping with `inputs` and `body`", data.span)
     outline = checked_model(NetworkOutline, data, f"network `{name}`")
     inputs = read_inputs(data.section("inputs"), parameters, findings)
-    if not inputs:
+    if not inputs and not data.section("inputs"):
         help = "such as `inputs: {image: [N, 3, 224, 224]}`"
         fail("NS201", f"network `{name}` needs `inputs`", entry.key_span, help=help)
     outputs = tuple(key for key, output in data.section("outputs").items() if not _in_training(output.value))
@@ -114,8 +120,9 @@ def read_network(network: NetworkDefinition, file: FileContext, findings: Findin
         if len(findings.diagnostics) > before:
             return None  # Outputs may name a step with an error.
         outputs = read_outputs(data.section("outputs"), data.span, body, inputs, findings)
-        preprocess = read_preprocess(data.section("preprocess"), inputs, False, findings)
-        labels = read_labels(data.section("labels"), [o.name for o in outputs], False, findings)
+        preprocess = read_preprocess(data.section("preprocess"), inputs, "preprocess" in network.inherited, findings)
+        names = [o.name for o in outputs]
+        labels = read_labels(data.section("labels"), names, "labels" in network.inherited, findings)
     except NetspecError as error:
         findings.extend(error)
         return None

@@ -28,6 +28,7 @@ from netspec.spec.read.networks import (
     read_network,
     read_networks,
 )
+from netspec.spec.read.networks_of_chain import networks_of_chain
 from netspec.spec.read.outputs import read_outputs
 from netspec.spec.read.preprocess import PreprocessDefinition, read_preprocess
 from netspec.spec.read.spec import Spec
@@ -52,8 +53,9 @@ def read_spec(source: Source, network: str = "") -> Spec:
 
 def networks_of(source: Source) -> list[str]:
     """The names of a spec's networks for `read_spec`; "" is the one under `network`."""
-    base = chain(source)[-1]
-    return [*([""] if "network" in base.data.entries else []), *base.section("networks")]
+    files = chain(source)
+    main = [""] if "network" in files[-1].data.entries else []
+    return [*main, *networks_of_chain(files, Findings())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +102,10 @@ def _read(source: Source, network: str, embedded: EmbeddedSpecs, *, is_embedded:
         name = _choose(draft, network)
         chosen = networks[name]
         title = chosen.title or (f"{_line(outer, 'title')}: {name}" if _line(outer, "title") else "")
-        # Claims hold for the file that they stand in, not for one that extends it.
-        chosen = replace(chosen, title=title, expect=chosen.expect if outer.extends is None else None)
+        chosen = replace(chosen, title=title)
+        file = draft.networks[name].file
     else:
-        name, chosen = outer.name, only
+        name, chosen, file = outer.name, only, len(draft.files) - 1
     spec = Spec(
         name=name,
         title=chosen.title,
@@ -118,6 +120,7 @@ def _read(source: Source, network: str, embedded: EmbeddedSpecs, *, is_embedded:
         weights=chosen.weights,
         preprocess=chosen.preprocess,
         labels=chosen.labels,
+        claims_on_steps=file == 0,
         definitions=definitions,
     )
     _check_added(draft, spec)
@@ -126,7 +129,6 @@ def _read(source: Source, network: str, embedded: EmbeddedSpecs, *, is_embedded:
 
 def _declare(files: list[File], network: str, embedded: EmbeddedSpecs, is_embedded: bool, findings: Findings) -> _Draft:
     """Read the declarations of a spec: parameters, inputs, defaults, and the heads of blocks and networks."""
-    base = files[-1]
     parameters = parameters_of(files, findings)
     inputs: dict[str, InputDefinition] = {}
     for file in reversed(files):
@@ -135,7 +137,8 @@ def _declare(files: list[File], network: str, embedded: EmbeddedSpecs, is_embedd
     qualifier = _name_of(files, network) if is_embedded else ""
     library = BlockLibrary(files, embedded, findings)
     declared = library.declare(files, qualifier)
-    networks = read_networks(base.section("networks"), declared.blocks, parameters, qualifier, findings)
+    entries = networks_of_chain(files, findings)
+    networks = read_networks(entries, declared.blocks, parameters, qualifier, findings)
     findings.check()
     names = Declarations({**declared.blocks, **networks}, declared.ambiguous, frozenset(parameters))
     contexts = library.contexts(files, declared, names)
@@ -144,7 +147,7 @@ def _declare(files: list[File], network: str, embedded: EmbeddedSpecs, is_embedd
 
 def _name_of(files: list[File], network: str) -> str:
     """The name of a spec before it is read: that of the chosen network, where it has several."""
-    networks = list(files[-1].section("networks"))
+    networks = list(networks_of_chain(files, Findings()))
     if network or "network" in files[-1].data.entries:
         return network or files[0].name
     return networks[0] if len(networks) == 1 else files[0].name
@@ -157,7 +160,7 @@ def _read_bodies(draft: _Draft, findings: Findings) -> dict[str, NetworkSections
         findings.check_full()
     networks: dict[str, NetworkSections] = {}
     for name, definition in draft.networks.items():
-        sections = read_network(definition, draft.contexts[-1], findings)
+        sections = read_network(definition, draft.contexts[definition.file], findings)
         findings.check_full()
         if sections is not None:
             networks[name] = sections

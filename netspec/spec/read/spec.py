@@ -34,5 +34,7 @@ class Spec:
     weights: tuple[WeightSource, ...]
     preprocess: Mapping[str, PreprocessDefinition]
     labels: Mapping[str, LabelsDefinition]
+    claims_on_steps: bool
+    """Whether claims beside steps hold: not for a file that extends the one with the steps."""
     definitions: tuple[BlockDefinition, ...]
     """The blocks and networks of its files, including those of `extends` and `use`, without embedded specs."""

@@ -9,6 +9,7 @@ from typing import NoReturn
 from netspec.errors import fail
 from netspec.graph.model import NOTHING
 from netspec.naming import SIBLINGS
+from netspec.ops.attributes import takes_any_text
 from netspec.ops.own import find_op
 from netspec.source import Span
 from netspec.spec.read.hints import sibling_hint
@@ -71,9 +72,21 @@ def _refuse(keys: Sequence[Entry], sibling: str, span: Span, is_known: Callable[
         op, key = ops[0], unknown[0].key
         under = f"attributes go under the op: `{op.key}: {{{_as_attribute(op)}{key}: ...}}`"
         message = f"`{key}` can't stand beside `{op.key}`"
+        if text := _cut_at_a_comma(op, unknown[0]):
+            under = f"text with a comma stands in quotes: `{op.key}: '{text}'`"
         fail("NS211", message, unknown[0].key_span, help=sibling_hint(key) or under)
     names = " and ".join(f"`{entry.key}`" for entry in keys[:3])
     fail("NS211", f"a step has one op, and this one has {names}", keys[1].key_span, help="begin each step with a dash")
+
+
+def _cut_at_a_comma(op: Entry, rest: Entry) -> str:
+    """The text of an op that YAML ended at a comma, with the `rest` after it; "" where a key could be meant."""
+    values = [entry.value for entry in (op, rest)]
+    cls = find_op(op.key)
+    if cls is None or cls.principal is None or not takes_any_text(cls, cls.principal):
+        return ""
+    first, last = (value.value if isinstance(value, Scalar) else 0 for value in values)
+    return f"{first},{rest.key}" if isinstance(first, str) and last is None else ""
 
 
 def _as_attribute(op: Entry) -> str:

@@ -15,7 +15,7 @@ from netspec.ops.base import Merge, Op
 from netspec.ops.own import find_op, op_names
 from netspec.source import Span
 from netspec.spec.read.arguments import ArgumentReader
-from netspec.spec.read.body import Argument, Body, BodyParameter, Step, Target, value_names
+from netspec.spec.read.body import Argument, Body, BodyParameter, Step, Target
 from netspec.spec.read.context import FileContext, NamesInReach, ValueNames
 from netspec.spec.read.hints import op_hint, step_hint
 from netspec.spec.read.initializers import places_of, read_init
@@ -68,8 +68,17 @@ class BodyParser:
             taken.setdefault(step.name, step.span)
             steps.append(step)
             if step.named:
-                reach.values.add(*value_names(step.name, step.outputs))
+                reach.values.add(*step.values)
+        self.note_sizes(steps, reach.values)
         return Body(steps, data.span)
+
+    def note_sizes(self, steps: Iterable[Step], values: ValueNames) -> None:
+        """Mark the steps whose sizes expressions read; refuse two steps of a name of which one could be meant."""
+        for step in steps:
+            step.sized = step.named and not values.sized.isdisjoint(step.values)
+            if span := values.sized_around.get(step.name):
+                message = f"`{step.name}` is a step of this branch and of the body around it"
+                self.findings.add(Diagnostic("NS210", message, span, help="give one of them another `name`"))
 
     def items(self, data: Data, reach: NamesInReach, what: str, top: bool) -> Seq:
         """Check that the data of a body is a list."""
@@ -165,8 +174,10 @@ class BodyParser:
         for name, entry in data.entries.items():
             check_module_name(name, "a branch", entry.key_span)
             # A branch can name the values of the bodies around it; its own values can't be named outside.
-            inner = replace(reach, inputs=reach.inputs | {"input"}, values=ValueNames(("input",), reach.values))
+            values = ValueNames(("input",), reach.values)
+            inner = replace(reach, inputs=reach.inputs | {"input"}, values=values)
             branches[name] = self.body(entry.value, inner, what=f"branch `{name}`")
+            reach.values.in_branches |= values.all_steps | values.in_branches
         return branches
 
     def sources(self, entry: Entry | None, reach: NamesInReach) -> list[tuple[str, Span]] | None:
@@ -207,6 +218,8 @@ class BodyParser:
         help = f"in reach are {choices(sorted(set(reach.values)))}" if any(reach.values) else "give the step a `name`"
         if reach.values.is_later_step(name):
             return f"`{name}` stands below, and a step takes values of earlier ones; {help}"
+        if reach.values.is_in_branch(name):
+            return f"`{name}` is a step of a branch, which nothing outside can name; {help}"
         return help + ("; a step is named with `name: ...` beside its op" if self.is_known(name, reach) else "")
 
     def sibling(self, entry: Entry | None, reach: NamesInReach, what: str) -> Argument | None:

@@ -97,6 +97,7 @@ def network_definitions() -> Schema:
     return {
         "block": _outline(BlockOutline, _BLOCK),
         "one-network": _outline(NetworkOutline, _NETWORK),
+        "changed-network": {**_outline(NetworkOutline, _NETWORK), "required": []},
         "embedded": {
             "description": "Another spec as a step, with its weights: its name, or its name with params and outputs.",
             **_outline(EmbedOutline, _EMBEDDED),

@@ -44,8 +44,11 @@ def _network_or_networks() -> Schema:
     """The rules about sections that go together: a file with `extends` has no steps, for example."""
     return {
         "if": {"properties": {"extends": TEXT}, "required": ["extends"]},
-        "then": {"properties": {"network": False, "networks": False, "outputs": False}},
+        "then": {
+            "properties": {"network": False, "outputs": False, "networks": {"additionalProperties": _changed_or_new()}}
+        },
         "else": {
+            "properties": {"networks": {"additionalProperties": ref("one-network")}},
             "if": {"required": ["networks"]},
             "then": {
                 "if": {"not": {"required": ["network"]}},
@@ -54,6 +57,11 @@ def _network_or_networks() -> Schema:
             "else": {"properties": {"inputs": {"minProperties": 1}}, "required": ["inputs", "network"]},
         },
     }
+
+
+def _changed_or_new() -> Schema:
+    """The rule that a network beside `extends` has outputs only with a body."""
+    return {"if": {"not": {"required": ["body"]}}, "then": {"properties": {"outputs": False}}}
 
 
 def _rules(ops: list[type[Op]]) -> list[Schema]:

@@ -69,7 +69,7 @@ def _networks(ops: list[type[Op]]) -> Schema:
         "network": ref("network"),
         "networks": described(
             "Several networks by their names, each of them a step of the others: `gan:generator` selects one.",
-            {"type": "object", "propertyNames": _name_of_a_use(ops), "additionalProperties": ref("one-network")},
+            {"type": "object", "propertyNames": _name_of_a_use(ops), "additionalProperties": ref("changed-network")},
         ),
         "outputs": described(
             "Names for what comes out: {logits: fc8}. Without it, the last step's value is the only output.",
