@@ -10,6 +10,7 @@ from netspec.ops import dropout as dropout
 from netspec.ops import embedding as embedding
 from netspec.ops import keep_channel as keep_channel
 from netspec.ops import layer_norm as layer_norm
+from netspec.ops import layer_scale as layer_scale
 from netspec.ops import linear as linear
 from netspec.ops import matrix as matrix
 from netspec.ops import maxout as maxout
@@ -21,8 +22,8 @@ from netspec.ops import pooling as pooling
 from netspec.ops import rearrange as rearrange
 from netspec.ops import reduction as reduction
 from netspec.ops import resize as resize
-from netspec.ops import sampling as sampling
 from netspec.ops import response_norm as response_norm
+from netspec.ops import sampling as sampling
 from netspec.ops import sequence as sequence
 from netspec.ops import shape as shape
 from netspec.ops import shuffling as shuffling

@@ -67,6 +67,7 @@ class StochasticDepth(Dropping, name="stochastic_depth", principal="p"):
     p: Probability
     mode: Annotated[Literal["row", "batch"], Takes("`row` or `batch`")] = "row"
 
+    abbreviation = "stochastic depth"  # its probability is another in each block
     examples = (
         example((3, 4, 5, 3), p=0.2),
         example((2, 6), p=0.5, mode="batch"),
@@ -77,6 +78,9 @@ class StochasticDepth(Dropping, name="stochastic_depth", principal="p"):
     def infer(self, x: Tensor) -> Tensor:
         need_floats(self, x)
         return x
+
+    def label(self) -> str:
+        return f"stochastic depth, {self.p:.3g}"
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
         if not train:

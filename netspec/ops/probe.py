@@ -202,7 +202,8 @@ def _other_values(value: Any) -> list[Any]:
     if isinstance(value, bool):
         return [not value]
     if isinstance(value, int | float):
-        return [*[change(value) for change in _CHANGES], value + 1]
+        # A conv with a group for each channel takes no more groups, and one.
+        return [*[change(value) for change in _CHANGES], value + 1, *([1] if value > 1 else [])]
     items = cast("tuple[Any, ...]", value) if isinstance(value, tuple) else ()
     return [tuple(map(change, items)) for change in _CHANGES] if all(isinstance(i, int | float) for i in items) else []
 

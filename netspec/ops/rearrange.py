@@ -17,6 +17,7 @@ class Permute(Rearranging, name="permute"):
 
     dims: Axes
 
+    abbreviation = ""
     examples = (
         example((2, 3, 4, 5), dims=[0, 2, 3, 1]),
         example((2, 3, 4, 5), dims=[0, 1, -1, 2]),

@@ -161,6 +161,10 @@ class _Plan:
                 raise _Refused(reason)
         if any(type.rank != 4 for type in (*types, *node.types)):
             raise _Refused(f"it makes {node.type} of {types[0]}, and only maps have any size")
+        # A gate for the whole map would become one for each place. Inputs of which only the size counts may differ.
+        sizes = list(dict.fromkeys(type.spatial for type in types[: op.reads]))
+        if len(sizes) > 1:
+            raise _Refused(f"it joins maps of {' and '.join(map(shape_text, sizes))}")
         return op
 
     def check_shared(self) -> None:

@@ -15,6 +15,7 @@ from netspec.passes import (
     fully_convolutional,
 )
 from tests.support.lazy import lazy_imports
+from tests.support.sliding import CANNOT_SLIDE
 
 with lazy_imports():
     import torch
@@ -71,6 +72,10 @@ def test_equal_at_the_old_size(name: str) -> None:
 @pytest.mark.parametrize("name", names())
 def test_every_bundled_classifier(name: str) -> None:
     graph = netspec.load(name).graph
+    if name in CANNOT_SLIDE:
+        with pytest.raises(netspec.NetspecError, match=f"NS401: `{name}` can't slide because of {CANNOT_SLIDE[name]}"):
+            fully_convolutional(graph)
+        return
     made = fully_convolutional(graph)
     assert_whole(made.graph)
     assert not [node.path for node in made.graph if node.op.opname in ("flatten", "linear", "adaptive_avg_pool2d")]

@@ -146,6 +146,17 @@ def assert_equal_in_training(pair: Pair) -> None:
             torch.testing.assert_close(buffer, buffers[pair.keys[name]], rtol=1e-4, atol=1e-5)
 
 
+def assert_equal_by_chance(pair: Pair) -> None:
+    """Outputs of training with all that is dropped, from the same random numbers."""
+    images = pair.peer.images(pair.network, batch=3)
+    outputs: list[list[Tensor]] = []
+    for module in (pair.ours, pair.theirs):
+        torch.manual_seed(0)
+        with torch.no_grad():
+            outputs.append(pair.peer.values(copy.deepcopy(module).train()(images)))
+    assert_equal_numbers(*outputs)
+
+
 def assert_equal_totals(pair: Pair) -> None:
     """Parameters, and the multiply-accumulates that torch's own counter finds while torchvision's module runs."""
     totals = pair.network.summary()["totals"]

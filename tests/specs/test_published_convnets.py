@@ -192,3 +192,55 @@ def test_densenet_201_has_20_million_parameters() -> None:
     """Huang et al. 2017, section 4.4: "DenseNet-201 with 20M parameters"."""
     totals = netspec.load("densenet121", params={"depths": [6, 12, 48, 32]}).summary()["totals"]
     assert round(totals["parameters"] / 1e6) == 20
+
+
+# EfficientNet.
+
+EFFICIENTNET_TABLE_1 = [  # Tan & Le 2019, Table 1: step, resolution of its input, channels, layers
+    ("stem", 224, 32, 1),
+    ("stage1", 112, 16, 1),
+    ("stage2", 112, 24, 2),
+    ("stage3", 56, 40, 2),
+    ("stage4", 28, 80, 3),
+    ("stage5", 14, 112, 3),
+    ("stage6", 14, 192, 4),
+    ("stage7", 7, 320, 1),
+    ("head", 7, 1280, 1),
+]
+
+
+def test_efficientnet_b0_table_1(bundled: Bundled) -> None:
+    network = bundled("efficientnet_b0")
+    # What a step gives is what the next one takes.
+    resolutions = [resolution for _, resolution, _, _ in EFFICIENTNET_TABLE_1[1:]] + [7]
+    for (step, _, channels, layers), resolution in zip(EFFICIENTNET_TABLE_1, resolutions, strict=True):
+        assert output(network, step) == [channels, resolution, resolution]
+        if step.startswith("stage"):
+            blocks = {
+                path for path, scope in network.graph.scopes.items() if scope.block and scope.block.name == "mbconv"
+            }
+            assert len([path for path in blocks if f"{path}.".startswith(f"{step}.")]) == layers
+
+
+def test_efficientnet_b0_table_2(bundled: Bundled) -> None:
+    """Tan & Le 2019, Table 2: 5.3 M parameters, 0.39 B FLOPs."""
+    totals = bundled("efficientnet_b0").summary()["totals"]
+    assert (f"{totals['parameters'] / 1e6:.1f}", f"{totals['macs'] / 1e9:.2f}") == ("5.3", "0.39")
+
+
+# ConvNeXt.
+
+
+@pytest.mark.parametrize(("step", "channels", "size"), [("stage1", 96, 56), ("stage2", 192, 28), ("stage3", 384, 14)])
+def test_convnext_tiny_table_9(step: str, channels: int, size: int, bundled: Bundled) -> None:
+    """Liu et al. 2022, Table 9, whose stages have 3, 3, 9 and 3 blocks."""
+    network = bundled("convnext_tiny")
+    assert output(network, step) == [channels, size, size]
+    depths = [len([p for p in network.graph.scopes if p.startswith(f"stage{n}.")]) for n in (1, 2, 3, 4)]
+    assert depths == [3, 3, 9, 3]
+
+
+def test_convnext_tiny_table_1(bundled: Bundled) -> None:
+    """Liu et al. 2022, Table 1: 29 M parameters, 4.5 G FLOPs."""
+    totals = bundled("convnext_tiny").summary()["totals"]
+    assert (round(totals["parameters"] / 1e6), f"{totals['macs'] / 1e9:.1f}") == (29, "4.5")

@@ -12,6 +12,7 @@ import pytest
 from tests.specs.against import (
     Pair,
     Peer,
+    assert_equal_by_chance,
     assert_equal_in_evaluation,
     assert_equal_in_onnx_runtime,
     assert_equal_in_training,
@@ -33,6 +34,8 @@ PEERS = [
     Peer("mobilenet_v3_large", "mobilenet_v3_large", small=(96, 64)),
     Peer("resnext50_32x4d", "resnext50_32x4d", small=(96, 64)),
     Peer("densenet121", "densenet121", small=(96, 64)),
+    Peer("efficientnet_b0", "efficientnet_b0", small=(96, 64)),
+    Peer("convnext_tiny", "convnext_tiny", small=(96, 64)),
 ]
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -59,3 +62,9 @@ def test_parameters_and_multiply_accumulates_are_equal(pair: Pair) -> None:
 
 def test_onnx_runtime_gives_the_same_numbers(pair: Pair, tmp_path: Path) -> None:
     assert_equal_in_onnx_runtime(pair, tmp_path / "m.onnx")
+
+
+def test_chance_drops_the_same_branches(pair: Pair) -> None:
+    if pair.peer.name not in ("efficientnet_b0", "convnext_tiny"):
+        pytest.skip("it has no stochastic depth")
+    assert_equal_by_chance(pair)

@@ -76,12 +76,12 @@ class FingerprintedGraph:
 
     def _local(self) -> dict[str, int]:
         types = {value: self._numbers.of("type", type) for value, type in self.types.items()}
-        return {
-            node.path: self._numbers.of(
-                "local", self.op[node.path], *[types[value] for value in node.inputs], types[node.path]
-            )
-            for node in self.graph.nodes
-        }
+        local: dict[str, int] = {}
+        for node in self.graph.nodes:
+            read = [types[value] for value in node.inputs]
+            read = sorted(read) if node.op.commutes else read
+            local[node.path] = self._numbers.of("local", self.op[node.path], *read, types[node.path])
+        return local
 
     def _origin(self, inputs: Mapping[str, int]) -> dict[str, int]:
         origin = {i.name: self._numbers.of("input", inputs[i.name], self.types[i.name]) for i in self.graph.inputs}

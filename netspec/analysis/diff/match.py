@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -63,7 +64,10 @@ class _Matcher:
 
     def _types_read(self, x: Node, y: Node) -> tuple[Tensor, Tensor] | None:
         """The first pair of input types that differ; a merge may have more branches on one side."""
-        read = zip(self.a.input_types(x), self.b.input_types(y), strict=False)
+        types_x, types_y = self.a.input_types(x), self.b.input_types(y)
+        if x.op.commutes and Counter(_renamed(types_x, self.symbols_a)) == Counter(_renamed(types_y, self.symbols_b)):
+            return None
+        read = zip(types_x, types_y, strict=False)
         return next(((s, t) for s, t in read if not self._equal((s,), (t,))), None)
 
     def _equal(self, types_a: tuple[Tensor, ...], types_b: tuple[Tensor, ...]) -> bool:

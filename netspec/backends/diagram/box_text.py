@@ -94,7 +94,8 @@ def _short_name(op: Op) -> str:
 
 def abbreviations() -> dict[str, str]:
     """The short names of ops that follow another op in its box, by the names of ops: `bn` for batch_norm."""
-    return {cls.opname: cls.abbreviation for cls in REGISTRY.values() if cls.abbreviation}
+    short = {cls.opname: cls.abbreviation for cls in REGISTRY.values() if cls.abbreviation}
+    return {name: text for name, text in short.items() if text != name.replace("_", " ")}
 
 
 def owners_text(owners: Sequence[str], groups: Sequence[Hashable]) -> str:

@@ -147,15 +147,16 @@ class Labeller:
     def ops(self, key: str, units: Sequence[Unit]) -> Box:
         """The box of fused ops."""
         box, groups = self._box(key, units, [1] * len(units))
-        leader = units[0].leader
-        box.family = leader.op.family
+        titles = [_title_of(unit.nodes) for unit in units]
+        named = titles[0]
+        box.family = named.op.family
         box.kind = "merge" if box.family == "merge" else "op"
-        box.label = label_of([unit.leader.op.label() for unit in units], groups)
-        # If a merge is a cluster, its name is in the cluster's title.
-        named = None if leader.path == leader.scope else leader
+        box.label = label_of([node.op.label() for node in titles], groups)
+        rest = [[n for n in unit.nodes if n is not title] for unit, title in zip(units, titles, strict=True)]
         box.subtitle = joined(
-            name_of(units[0].inner, named, self.placement.folding.drawn_once),
-            followers_text([unit.nodes[1:] for unit in units], groups),
+            # If a merge is a cluster, its name is in the cluster's title.
+            name_of(units[0].inner, None if named.path == named.scope else named, self.placement.folding.drawn_once),
+            followers_text(rest, groups),
             owners_text([self._owner(unit) for unit in units], groups),
         )
         return box
@@ -206,3 +207,10 @@ def _counts(counts: Iterable[int]) -> tuple[int, ...]:
     """Numbers of copies, reduced to one number if all are equal."""
     counts = tuple(counts)
     return counts if len(set(counts)) > 1 else counts[:1]
+
+
+def _title_of(nodes: Sequence[Node]) -> Node:
+    """The node that names a box of fused ops: the first one, or a normalisation behind a permute that it needs."""
+    first, *rest = nodes
+    follows = rest[0] if rest else first
+    return follows if first.op.abbreviation == "" and follows.op.family == "normalization" else first

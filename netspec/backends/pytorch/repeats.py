@@ -19,6 +19,8 @@ from netspec.errors import fail
 from netspec.expression import Binary, Expression, Literal, Name, names_in, rewrite, simplify
 from netspec.types import Layer
 
+_MOST_LISTED = 2
+"""How many different calls are listed before an expression with `index` is looked for."""
 _Copies = Sequence[tuple[ClassUse, Sequence[BodyItem]]]
 """The copies of a repeat in each use that has it."""
 
@@ -35,12 +37,36 @@ def repeat(
         doc = _one_by_one(state, body, place, [state.uses_of(copy) for copy in body.items], construct)
     elif (always or body.items[0].when is not None) and len({len(items) for _, items in copies}) == 1:
         pin(state, count, place)
-        uses_of_copies = [[(use, items[n]) for use, items in copies] for n in range(len(body.items))]
-        doc = _one_by_one(state, body, place, uses_of_copies, construct)
+        doc = _alike(state, body, place, copies, construct)
     else:
         doc, always = _counted(state, body, place, copies, construct)
     state.set_flow(item, state.flows[body.outputs[0]])
     return doc, always
+
+
+def _alike(state: ClassState, body: ScopeBody, place: Place, copies: _Copies, construct: Construct) -> Doc:
+    """Print copies that are alike and as many in all uses: one by one, or numbered by `index` if many differ."""
+    uses_of_copies = [[(use, items[n]) for use, items in copies] for n in range(len(body.items))]
+    entering = [state.flows[value] for value in body.items[0].inputs]
+    with state.trial() as trial:
+        doc = _one_by_one(state, body, place, uses_of_copies, construct)
+        if not isinstance(doc, Bracket) or len(_items_of(doc)) <= _MOST_LISTED:
+            trial.keep()
+            return doc
+    with suppress(CopiesDifferError), state.trial() as trial:
+        numbered, start = _later_copies(state, body, place, copies, construct)
+        if start == 0:
+            trial.keep()
+            number = len(body.items)
+            _set_flow_of_last(state, body, place, entering, Literal(number))
+            return _container(body, [Generator(numbered, f"range({number})", "index")])
+    return _one_by_one(state, body, place, uses_of_copies, construct)
+
+
+def _items_of(doc: Bracket) -> Sequence[Doc]:
+    """The copies in the container of a repeat, or runs of them."""
+    inner = doc.items[0] if len(doc.items) == 1 else None
+    return inner.items if isinstance(inner, Bracket) and inner.head == "[" else doc.items
 
 
 def _container(body: ScopeBody, docs: Sequence[Doc]) -> Doc:

@@ -391,3 +391,12 @@ def test_time_grows_with_the_nodes_and_not_their_square(bundled: Bundled) -> Non
         return best
 
     assert seconds(80, 200) < 10 * seconds(20, 50) + 0.05
+
+
+def test_a_gate_may_stand_before_or_behind_what_it_scales() -> None:
+    steps = "[{adaptive_avg_pool2d: 1, from: x, name: gate}, {multiply, from: [%s], name: scaled}]"
+    texts = [
+        f"netspec: 1\nname: n\ninputs: {{x: [N, 3, 8, 8]}}\nnetwork: {steps % order}\n"
+        for order in ("gate, x", "x, gate")
+    ]
+    assert netspec.diff(*map(netspec.loads, texts)).same

@@ -271,9 +271,14 @@ class Oracle:
                 if len(values) > 1 and not any(name in text for text in box.details):
                     self.wrong(f"{box.key} hides that {name} differs")
             return
-        said = {self.graph.by_path[path].op.label() for path in box.paths}
+        said = {self.title(self.graph.by_path[path]).op.label() for path in box.paths}
         if (box.label in said) != (len(said) == 1):
             self.wrong(f"{box.key} stands for {said}, and says {box.label}")
+
+    def title(self, first: Node) -> Node:
+        """The node that a box is called after: the first, or a normalisation rather than the permute before it."""
+        chain = self.followed([first]) if first.op.abbreviation == "" else [first]
+        return chain[1] if len(chain) > 1 and chain[1].op.family == "normalization" else first
 
     def arguments(self, box: Box) -> dict[str, set[str]]:
         uses = [path for path in box.paths if self.graph.scopes[path].kind != "repeat"]

@@ -380,3 +380,10 @@ def test_what_only_the_last_copy_gives_enters_all_copies_of_what_follows() -> No
     assert "dashed" in ways["n1 -> g1"]
     assert "dashed" not in ways["g1 -> n3"] + ways["g1 -> n4"]
     assert ">last<" not in dot
+
+
+def test_a_box_is_called_after_a_norm_rather_than_the_permute_that_it_needs() -> None:
+    steps = "permute: {dims: [0, 2, 3, 1]}}, {layer_norm: {}, name: norm}, {permute: {dims: [0, 3, 1, 2]}"
+    text = f"netspec: 1\nname: n\ninputs: {{x: [N, 3, 8, 8]}}\nnetwork: [{{{steps}}}, {{relu: {{}}}}]\n"
+    boxes = [b for b in fold(netspec.loads(text).graph).boxes.values() if b.kind == "op"]
+    assert [(box.label, box.subtitle, box.family) for box in boxes] == [("layer norm", "norm · relu", "normalization")]

@@ -36,6 +36,23 @@ def test_copies_that_differ_are_printed_one_by_one() -> None:
     assert layers(graph) == "nn.Sequential(ConvBn(3, 8), ConvBn(8, 16), ConvBn(16, 24))"
 
 
+NUMBERED = """
+  drop:
+    params: {number: int}
+    body: [{dropout: number / 8, name: dropout}]
+"""
+
+
+def test_many_copies_that_differ_by_their_number_are_a_generator() -> None:
+    graph = graph_of("[{drop: 2 + index, name: layers, repeat: 4}]", NUMBERED)
+    assert layers(graph) == "nn.Sequential(*(Drop(2 + index) for index in range(4)))"
+
+
+def test_two_copies_that_differ_by_their_number_are_listed() -> None:
+    graph = graph_of("[{drop: 2 + index, name: layers, repeat: 2}]", NUMBERED)
+    assert layers(graph) == "nn.Sequential(Drop(2), Drop(3))"
+
+
 def test_where_uses_differ_in_their_number_it_is_an_argument() -> None:
     graph = graph_of("[{stack: {depth: 2, width: 8}}, {stack: {depth: 3, width: 16}}]", STACKS)
     expected = "nn.Sequential(ConvBn(in_channels, width), *(ConvBn(width, width) for _ in range(depth - 1)))"

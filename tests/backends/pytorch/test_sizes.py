@@ -151,6 +151,12 @@ def test_what_sizes_follow_from(name: str) -> None:
     assert {axis: axes[axis].same for axis in expected} == expected
 
 
+def test_channels_do_not_follow_from_the_groups_of_a_depthwise_convolution() -> None:
+    op, _ = make_op(REGISTRY["conv2d"], {"out_channels": 8, "kernel_size": 3, "padding": 1, "groups": 8})
+    assert op is not None
+    assert sizes_of(op, [Tensor((N, 8, 9, 9))])[0][1] == AxisSize("out_channels")
+
+
 def test_a_sum_of_channels_and_what_else_a_size_depends_on() -> None:
     concat, _ = make_op(REGISTRY["concat"], {})
     flatten, _ = make_op(REGISTRY["flatten"], {})
