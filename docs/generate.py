@@ -57,13 +57,14 @@ def zoo() -> str:
     for name in netspec.names():
         network = netspec.load(name)
         summary = network.summary()
-        image = " x ".join(str(d) for d in next(iter(summary["inputs"].values()))[1:])
-        fields = [layer["receptive_field"] for layer in summary["layers"]]
-        field = [field for field in fields if _slides(field)][-1]
+        sizes = summary["at"]
+        image = " x ".join(str(sizes.get(d, d)) for d in next(iter(summary["inputs"].values()))[1:])
+        fields = [layer["receptive_field"] for layer in summary["layers"] if _slides(layer["receptive_field"])]
+        seen = f"{fields[-1]['size'][0]} /{fields[-1]['stride'][0]}" if fields else "-"
         totals = summary["totals"]
         lines.append(
             f"| `{name}` | {image} | {totals['parameters']:,} | {short(totals['macs'])} "
-            f"| {field['size'][0]} /{field['stride'][0]} | {network.title}: {network.graph.source} |"
+            f"| {seen} | {network.title}: {network.graph.source} |"
         )
     return "\n".join(lines)
 

@@ -47,11 +47,18 @@ class Fit:
     spare: Sequence[str]
     unused: Sequence[str]
     params: Mapping[str, tuple[Any, Any]]
+    transposed: frozenset[str] = frozenset()
+    """The network's keys of matrices that the state dict has transposed; readers of `pairs` transpose them."""
 
     @property
     def fits(self) -> bool:
         """Whether all weights match, and are meant for the network's parameters."""
         return not (self.differs or self.missing or self.unused or self.params)
+
+    def shape_of(self, name: str) -> _Shape:
+        """The shape that the state dict has for a key of the network, as the network has it."""
+        shape = self.shapes[self.pairs.get(name) or self.differs[name]]
+        return shape[::-1] if name in self.transposed else shape
 
     @property
     def origin(self) -> str:
@@ -89,7 +96,7 @@ def best_fit(
         for prefix in _prefixes(shapes)
         for source in (None, *sources)
     ]
-    return max(fits, key=lambda f: (len(f.pairs), -len(f.differs), -len(f.missing) - len(f.unused), -len(f.params)))
+    return max(fits, key=lambda f: (len(f.pairs), -len(f.missing) - len(f.unused), -len(f.differs), -len(f.params)))
 
 
 def _decisive(
@@ -122,13 +129,17 @@ def _fit(
     differs: dict[str, str] = {}
     missing: list[str] = []
     spare: list[str] = []
+    transposed: set[str] = set()
     needed_names = needed_keys(graph)
     for name, weight in graph.state().items():
         key = names.get(name)
         if key is None:
             (missing if name in needed_names else spare).append(name)
-        else:
-            (pairs if shapes[key] == weight.shape else differs)[name] = key
+            continue
+        if source is not None and len(shapes[key]) == 2 and source.has_transposed(name):
+            transposed.add(name)
+        shape = shapes[key][::-1] if name in transposed else shapes[key]
+        (pairs if shape == weight.shape else differs)[name] = key
     used = {*pairs.values(), *differs.values(), *ignored}
     return Fit(
         graph=graph,
@@ -142,6 +153,7 @@ def _fit(
         spare=spare,
         unused=[key for key in shapes if key not in used],
         params={name: (value, params.get(name)) for name, value in needed.items() if value != params.get(name)},
+        transposed=frozenset(transposed),
     )
 
 
@@ -226,8 +238,8 @@ def sizes_that_differ(fit: Fit, params: Mapping[str, Any]) -> dict[str, int]:
     """Values for parameters that occur as sizes, such as `classes`, taken from the shapes of the weights."""
     sizes: dict[str, int] = {}
     state = fit.graph.state()
-    for name, key in fit.differs.items():
-        for size, wanted in zip(state[name].shape, fit.shapes[key], strict=False):
+    for name in fit.differs:
+        for size, wanted in zip(state[name].shape, fit.shape_of(name), strict=False):
             for parameter, value in params.items() if size != wanted else ():
                 if type(value) is int and value == size:
                     sizes.setdefault(parameter, wanted)
@@ -264,7 +276,8 @@ def _misfits(fit: Fit) -> list[str]:
     """A few lines about the weights that do not fit."""
     state = fit.graph.state()
     lines = [
-        f"`{key}` is {list(fit.shapes[key])}, and `{name}` of the network {list(state[name].shape)}"
+        f"`{key}`{', transposed,' * (name in fit.transposed)} is {list(fit.shape_of(name))}, "
+        f"and `{name}` of the network {list(state[name].shape)}"
         for name, key in list(fit.differs.items())[:5]
     ]
     if fit.missing:

@@ -128,7 +128,7 @@ def weights_report(
         prefix=fit.prefix,
         matched=len(fit.pairs),
         params={name: NeededValue(needs, has) for name, (needs, has) in fit.params.items()},
-        differs=[ShapeDifference(n, key, state[n].shape, fit.shapes[key]) for n, key in fit.differs.items()],
+        differs=[ShapeDifference(n, key, state[n].shape, fit.shape_of(n)) for n, key in fit.differs.items()],
         missing=[MissingWeight(name, state[name].shape, near.get(name)) for name in fit.missing],
         unused=[UnusedWeight(key, fit.shapes[key]) for key in fit.unused],
         left_fresh=fit.spare,

@@ -19,6 +19,7 @@ from netspec.ops import normalization as normalization
 from netspec.ops import parameter as parameter
 from netspec.ops import piecewise as piecewise
 from netspec.ops import pooling as pooling
+from netspec.ops import positions as positions
 from netspec.ops import rearrange as rearrange
 from netspec.ops import reduction as reduction
 from netspec.ops import resize as resize

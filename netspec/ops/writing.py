@@ -60,3 +60,11 @@ def reshape(g: OnnxWriter, x: str, shape: Sequence[Dim], *, kept: int, of: str =
             sizes[axis] = g.Shape(of or x, start=place, end=place + 1)
     parts = [g.constant([size]) if isinstance(size, int) else size for size in sizes]
     return g.Reshape(x, g.Concat(*parts, axis=0))
+
+
+def places(g: OnnxWriter, x: str, axis: int) -> str:
+    """The numbers 0, 1, 2 and so on, as many as an axis of a rule's input has."""
+    type = g.type(x)
+    size, axis = type.shape[axis], axis % type.rank
+    count = g.constant(size) if isinstance(size, int) else g.Squeeze(g.Shape(x, start=axis, end=axis + 1))
+    return g.Range(g.constant(0), count, g.constant(1))

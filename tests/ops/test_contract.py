@@ -371,6 +371,7 @@ REFUSED: dict[str, list[Any]] = {
         [True, False, 1.5, 2.0, 8, -9, None, [8], [1, -9], [1.5], [True], [1] * 9]
     ),
     "a number": NO_REAL,
+    "a number greater than 0, or null": [True, False, [1.0], 0, 0.0, -1, -0.5],
     "a number of 0 or more": [*NO_REAL, -1, -0.5],
     "a number greater than 0, or null": [True, False, [1.0], 0, 0.0, -1, -0.5],
     "a number greater than 0": [*NO_REAL, 0, 0.0, -1, -0.5],

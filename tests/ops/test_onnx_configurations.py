@@ -54,7 +54,7 @@ REDUCED = {
 Rank = int | str
 """A rank of one input; or `like`: a map and a smaller one, `map, map`: two maps, `same`: several of one shape, `gates`:
 several that have axes of 1; `part`: a value, and one without its axis 1; `matrices`: two that can be multiplied;
-`theta`: affine maps; `map, grid`: a map and positions in it."""
+`theta`: affine maps; `map, grid`: a map and positions in it; `attention`: queries, keys and values."""
 
 CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "conv2d": (
@@ -235,7 +235,20 @@ CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "linear": ([2, 3, 4, 5], {"out_features": [1, 3], "bias": YES_OR_NO}),
     "matmul": (["matrices"], {}),
     "einsum": (["matrices"], {"equation": ["nij,njk->nik", "nij,njk", "nij,njk->nikj", "njk,njk->n", "nij,njk->kjn"]}),
-    "multihead_attention": ([3], {"num_heads": [1, 2, 4], "bias": YES_OR_NO}),
+    "scaled_dot_product_attention": (
+        ["attention"],
+        {"is_causal": YES_OR_NO, "scale": [None, 0.3, 1.0]},
+    ),
+    "multihead_attention": (
+        [3],
+        {
+            "num_heads": [1, 2, 4],
+            "bias": YES_OR_NO,
+            "is_causal": YES_OR_NO,
+            "key_padding_mask": [False],
+            "attn_mask": [False],
+        },
+    ),
     "prelu": ([1, 2, 3, 4, 5], {"num_parameters": [1, 4]}),
     "leaky_relu": ([2], {"negative_slope": [0.0, 0.3, -0.5, 2.0]}),
     "elu": ([2], {"alpha": [0.3, 1.0, 2.0]}),
@@ -289,6 +302,7 @@ CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "layer_scale": ([2, 3, 4, 5], {"dim": [1, -1, 2]}),
     "maxout": ([2, 3, 4, 5], {"pieces": [1, 2, 4, 3]}),
     "narrow": ([1, 2, 3, 4], {"dim": [-1, 0, 1, 2], "start": [0, 1, 2], "length": [1, 2, 3]}),
+    "arange": ([2, 3, 4], {"dim": [-2, -1, 1, 2, 3]}),
     "chunk": ([2, 3, 4], {"chunks": [2, 3, 4], "dim": [-1, 0, 1, 2]}),
     "split": ([2, 3, 4], {"split_size_or_sections": [[1, 3], [2, 2], [3, 1, 1], [1, 1, 1, 1]], "dim": [-1, 1, 2]}),
     "pad": ([2, 3, 4], {"padding": [[1, 0], [0, 2, 1, 1], [1, 2, 3, 0, 0, 1]], "value": [0.0, 1.5, -2.0]}),
@@ -300,7 +314,7 @@ MANY = {"conv2d": 40, "conv_transpose2d": 30, "max_pool2d": 40, "avg_pool2d": 40
 
 NOT_CONFIGURED = {"keep_channel", "dropout", "dropout2d", "embedding", "gelu", "stochastic_depth"}
 """Ops whose attributes do nothing in inference, or whose examples try all of them."""
-ONLY_IN_TRAINING = {"momentum", "dropout"}
+ONLY_IN_TRAINING = {"momentum", "dropout", "dropout_p"}
 """Attributes that do nothing in inference."""
 
 
@@ -324,6 +338,9 @@ def shapes(rank: Rank, rng: Random) -> list[tuple[int, ...]]:
         return [(*whole[:1], *[rng.choice([1, size]) for size in whole[1:]]) for _ in range(rng.choice([2, 3, 4]))]
     if isinstance(rank, int):
         return [first[:rank]]
+    if rank == "attention":
+        query, key = (first[0], 2, rng.choice(SIZES), 4), (first[0], 2, rng.choice(SIZES), 4)
+        return [query, key, (*key[:3], rng.choice(SIZES))]
     if rank == "part":
         whole = first[: rng.choice([2, 3, 4])]
         return [whole, (*whole[:1], *whole[2:])]

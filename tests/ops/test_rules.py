@@ -654,6 +654,8 @@ def test_defaults_are_those_of_torchs_signature(name: str) -> None:
     for field in cls.model_fields:
         if field == "norm_region":
             continue  # it decides on the module
+        if name == "multihead_attention" and field in ("key_padding_mask", "attn_mask", "is_causal"):
+            continue  # arguments of its call
         said, default = cls.default(field), theirs[field].default
         if said is ...:
             assert default is inspect.Parameter.empty

@@ -262,6 +262,10 @@ MISUSE: list[tuple[str, str, str, str, str]] = [
     ("weights-key", spec("[relu]", weights="{a: {keys: {a b: c}}}"), "NS206", "a b", "is no beginning of a key"),
     ("weights-prefix", spec("[relu]", weights="{a: {prefixes: {a: 1.5}}}"), "NS201", "1.5", "takes text"),
     ("weights-prefixes", spec("[relu]", weights="{a: {prefixes: {a b: c}}}"), "NS206", "a b", "no beginning of a key"),
+    ("weights-transposed", spec("[relu]", weights="{a: {transposed: [a b]}}"), "NS206", "a b", "no beginning of a key"),
+    ("weights-transposed-key", spec("[relu]", weights="{a: {transposed: {a: b}}}"), "NS201", "{a: b}", "a list"),
+    ("weights-transposed-number", spec("[relu]", weights="{a: {transposed: [1]}}"), "NS201", "1", "text"),
+    ("weights-transposed-twice", spec("[relu]", weights="{a: {transposed: [a, a]}}"), "NS206", "a", "stands twice"),
     ("weights-order", spec("[relu]", weights="{a: {prefixes: {a: b}, order: [a]}}"), "NS201", "order", "`prefixes`"),
     ("weights-both", spec("[relu]", weights="{a: {keys: {a: b}, order: [a]}}"), "NS201", "order", "one of the two"),
 ]

@@ -33,6 +33,7 @@ PEERS = [
     Peer("mobilenet_v2", "mobilenet_v2", small=(96, 64)),
     Peer("mobilenet_v3_large", "mobilenet_v3_large", small=(96, 64)),
     Peer("resnext50_32x4d", "resnext50_32x4d", small=(96, 64)),
+    Peer("vit_b_16", "vit_b_16"),
     Peer("densenet121", "densenet121", small=(96, 64)),
     Peer("efficientnet_b0", "efficientnet_b0", small=(96, 64)),
     Peer("convnext_tiny", "convnext_tiny", small=(96, 64)),

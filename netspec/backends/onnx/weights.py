@@ -59,6 +59,8 @@ def fitting(arrays: Mapping[str, Array], fit: Fit) -> Mapping[str, Array]:
 
     def make(key: str) -> Array:
         array = arrays[fit.pairs[key]]
+        if key in fit.transposed:
+            array = np.ascontiguousarray(array.T)
         dtype = np.dtype(weights[key].dtype)
         if array.dtype == dtype:
             return array

@@ -139,7 +139,8 @@ class ForwardWriter:
             return value in self.body.outputs and len(self.body.outputs) == 1 and not self.body.training
         merge = self.merge_after(item)
         if merge is not None and item.is_module:
-            return _is_read_once(merge, value)
+            # An expression such as `{0}.flatten(1)` stands on one line with what it is of.
+            return _is_read_once(merge, value) and (merge.code is None or len(flat(doc)) < _MAX_NESTED)
         if not self.nests or _is_list(following) or following.inputs != [value] or not _is_read_once(following, value):
             return False
         if not following.is_module and following.name in self.conditions:

@@ -97,7 +97,14 @@ def _add_exceptions(
             fillings[attribute, _frozen(filling)] = filling
     places = places_of_copies(graph) if paths else {}
     for key, alike in paths.items():
-        lines = _statements([submodule(places, path) for path in alike], key[0], fillings[key])
+        loops, alone = _by_repeat(alike, places)
+        lines = [
+            line
+            for path, inner in loops.items()
+            for line in _loop(submodule(places, path), inner, key[0], fillings[key])
+        ]
+        if alone:
+            lines += _statements([submodule(places, path) for path in alone], key[0], fillings[key])
         code.statements.setdefault("", []).extend(lines)
 
 
@@ -211,6 +218,37 @@ def _fill(weight: str, filling: Filling) -> Doc:
     if filling in (0, 1):
         return f"nn.init.{'zeros' if filling == 0 else 'ones'}_({weight})"
     return f"nn.init.constant_({weight}, {filling!r})"
+
+
+_LOOP_FROM = 3
+"""The number of copies from which a loop over all is written for a layer of each."""
+
+
+def _by_repeat(paths: Sequence[str], places: Mapping[str, int]) -> tuple[dict[str, list[str]], list[str]]:
+    """The layers that all copies of a repeat have: by the path of the repeat, their paths in a copy; and the others."""
+    counts = Counter(path.rpartition(".")[0] for path in places)
+    groups: dict[tuple[str, str], list[str]] = {}
+    alone: list[str] = []
+    for path in paths:
+        parts = path.split(".")
+        copy = next((c for n in range(len(parts), 0, -1) if (c := ".".join(parts[:n])) in places), "")
+        if copy:
+            groups.setdefault((copy.rpartition(".")[0], path[len(copy) :]), []).append(path)
+        else:
+            alone.append(path)
+    loops: dict[str, list[str]] = {}
+    for (repeat, inner), of_copies in groups.items():
+        if len(of_copies) == counts[repeat] >= _LOOP_FROM:
+            loops.setdefault(repeat, []).append(inner)
+        else:
+            alone += of_copies
+    return loops, sorted(alone, key=paths.index)
+
+
+def _loop(copies: str, inner: Sequence[str], attribute: str, filling: Filling) -> list[str]:
+    """A loop over all copies of a repeat that fills an attribute of some layers of each."""
+    lines = [line for path in inner for line in statement("", _fill(f"layer{path}{attribute}", filling), 12)]
+    return [f"        for layer in {copies}:", *lines]
 
 
 def _statements(names: list[str], attribute: str, filling: Filling) -> list[str]:

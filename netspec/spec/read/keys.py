@@ -80,6 +80,7 @@ class WeightsOutline(_Strict):
     keys: dict[str, str | None] = {}
     prefixes: dict[str, str | None] = {}
     order: list[str] = []
+    transposed: list[str] = []
 
 
 class EmbedOutline(_Strict):
@@ -196,6 +197,7 @@ _EXAMPLES = {
     "weights": "such as `weights: {torchvision: {keys: {bn1: norm1}}}`",
     "keys": "such as `keys: {bn1: norm1, layer*.conv: stage*.conv2d}`",
     "prefixes": "such as `prefixes: {blocks.0: stage1, blocks.1: stage2.0}`",
+    "transposed": "such as `transposed: [layers.*.mlp]`",
     "expect": "such as `expect: {parameters: 25.6 M}`",
     "preprocess": "such as `preprocess: {image: {resize: 256, mean: 0.5, std: 0.5}}`",
     "labels": "such as `labels: {logits: [cat, dog]}`",

@@ -14,7 +14,7 @@ from netspec.naming import check_name
 from netspec.source import Span
 from netspec.spec.read.keys import WeightsOutline, checked_model
 from netspec.spec.read.parameters import fits, kind_hint, words_for
-from netspec.spec.text.data import Entry, Map, plain_data
+from netspec.spec.text.data import Entry, Map, Seq, plain_data
 
 _KEY = re.compile(r"[A-Za-z0-9_*]+(\.[A-Za-z0-9_*]+)*\Z")
 
@@ -52,6 +52,9 @@ class WeightSource:
     dicts with the same layers in the same order: it lists the first parts of their keys, such as `features` and
     `classifier`, below which layers are numbered.
 
+    `transposed` are beginnings of our keys: matrices under these are transposed in the state dict, (in, out) instead of
+    torch's (out, in).
+
     `params` are values of the spec's parameters that the weights need: with others they may fit and still be wrong.
     """
 
@@ -61,12 +64,17 @@ class WeightSource:
     keys: tuple[KeyRule, ...]
     prefixes: tuple[KeyRule, ...]
     order: tuple[str, ...]
+    transposed: tuple[KeyRule, ...] = ()
     span: Span | None = None
 
     def rename(self, key: str) -> str | None:
         """Our key for one of theirs, by the first rule of each kind that matches; None if it is dropped."""
         renamed = _by_first_rule(self.keys, key)
         return None if renamed is None else _by_first_rule(self.prefixes, renamed)
+
+    def has_transposed(self, name: str) -> bool:
+        """Return whether the state dict has the matrix of this key of ours transposed."""
+        return any(rule.match(name) for rule in self.transposed)
 
 
 def _by_first_rule(rules: Iterable[KeyRule], key: str) -> str | None:
@@ -112,9 +120,11 @@ def _source(name: str, entry: Entry, parameters: Mapping[str, SpecParameter]) ->
     if outline.order and (keys or prefixes):
         message = f"source `{name}` goes by `order`, and has `{'keys' if keys else 'prefixes'}`"
         wrong.add(Diagnostic("NS201", message, data.entries["order"].key_span, help="one of the two says what fits"))
+    transposed = _beginnings(data.entries.get("transposed"), wrong)
     wrong.check()
     title = " ".join(outline.title.split())
-    return WeightSource(name, title, dict(outline.params), keys, prefixes, tuple(outline.order), entry.key_span)
+    order = tuple(outline.order)
+    return WeightSource(name, title, dict(outline.params), keys, prefixes, order, transposed, entry.key_span)
 
 
 def _rules(entries: Mapping[str, Entry], wrong: Findings) -> tuple[KeyRule, ...]:
@@ -122,12 +132,30 @@ def _rules(entries: Mapping[str, Entry], wrong: Findings) -> tuple[KeyRule, ...]
     rules: list[KeyRule] = []
     for theirs, ours in entries.items():
         text = plain_data(ours.value)
-        for side, span in ((theirs, ours.key_span), (text, ours.value.span)):
-            if side is not None and (not isinstance(side, str) or not _KEY.match(side)):
-                help = "letters, digits, `_` and dots, and `*` for what stands between two dots"
-                wrong.add(Diagnostic("NS206", f"{show(side)} is no beginning of a key", span, help=help))
+        _check_beginning(theirs, ours.key_span, wrong)
+        if text is not None:
+            _check_beginning(text, ours.value.span, wrong)
         if isinstance(text, str) and text.count("*") > theirs.count("*"):
             message = f"`{text}` has more `*` than `{theirs}`, whose texts they are"
             wrong.add(Diagnostic("NS206", message, ours.value.span))
         rules.append(KeyRule(theirs, text if isinstance(text, str) else None))
     return tuple(rules)
+
+
+def _beginnings(entry: Entry | None, wrong: Findings) -> tuple[KeyRule, ...]:
+    """The beginnings of keys in a list, as rules that keep them."""
+    items = entry.value.items if entry is not None and isinstance(entry.value, Seq) else []
+    rules: dict[str, KeyRule] = {}
+    for item in items:
+        text = str(plain_data(item))
+        _check_beginning(text, item.span, wrong)
+        if text in rules:
+            wrong.add(Diagnostic("NS206", f"`{text}` stands twice in `transposed`, and is transposed once", item.span))
+        rules[text] = KeyRule(text, text)
+    return tuple(rules.values())
+
+
+def _check_beginning(text: Any, span: Span, wrong: Findings) -> None:
+    if not isinstance(text, str) or not _KEY.match(text):
+        help = "letters, digits, `_` and dots, and `*` for what stands between two dots"
+        wrong.add(Diagnostic("NS206", f"{show(text)} is no beginning of a key", span, help=help))

@@ -60,5 +60,9 @@ def weight_origin() -> Schema:
             "For the same layers in the same order: the first parts of their keys, as they come.",
             {"type": "array", "items": TEXT},
         ),
+        "transposed": described(
+            "Beginnings of keys here whose matrices are transposed there: (in, out), as in TensorFlow.",
+            {"type": "array", "items": {"type": "string", "pattern": key["pattern"]}},
+        ),
     }
     return closed_mapping(properties, "State dicts of one origin.")

@@ -141,7 +141,8 @@ def renamed(state: StateDict, fit: Fit) -> dict[str, Tensor]:
     storages: set[int] = set()
     for name, weight in fit.graph.state().items():
         if name in fit.pairs:
-            value = _unshared(_cast(state[fit.pairs[name]], weight.dtype, name), storages)
+            value = state[fit.pairs[name]]
+            value = _unshared(_cast(value.t() if name in fit.transposed else value, weight.dtype, name), storages)
             storages.add(value.untyped_storage().data_ptr())
             weights[name] = value
     return weights
