@@ -270,6 +270,15 @@ Precision = Literal["half", "float32", "either"]
 """The floats in which an op computes in a model of half precision: see `Op.precision`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """The rows from `start` to before `stop` of a weight, by its name; as many rows of zeros if `weight` is None."""
+
+    weight: str | None
+    start: int
+    stop: int
+
+
 class OnnxWriter(Protocol):
     """The writer of ONNX nodes that a rule `onnx` gets: `g.Conv(x, g.weight("weight"), strides=[2, 2])` adds a node.
 
@@ -290,13 +299,20 @@ class OnnxWriter(Protocol):
         """
         ...
 
+    def stacked(self, name: str, rows: Sequence[Rows], groups: int) -> str:
+        """A weight of the model that consists of rows of the op's weights, in `groups` of equally many.
+
+        Its shape is (groups, rows, ...). `name` is its name in the model, where the weights themselves have no place.
+        """
+        ...
+
     def constant(
         self,
-        value: float | Sequence[float] | Sequence[Sequence[float]],
+        value: float | Sequence[float] | Sequence[Sequence[float]] | Sequence[Sequence[Sequence[float]]],
         dtype: str = "int64",
         shape: tuple[int, ...] | None = None,
     ) -> str:
-        """A constant: a number, a list, or a list of lists; with `shape`, a tensor filled with the number.
+        """A constant: a number, or nested lists of them; with `shape`, a tensor filled with the number.
 
         The dtype `"like"` is that of the op's first input.
         """

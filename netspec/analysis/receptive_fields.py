@@ -55,10 +55,13 @@ class ReceptiveFieldReport(TypedReport):
 
     def table(self) -> Table:
         """The table of layers; one number stands for all axes if they are equal."""
-        several = len(self.inputs) > 1
+        maps = {name: shape for name, shape in self.inputs.items() if len(shape) > 2}
+        several = len(maps) > 1
         headings = ["layer", "kind", *(["of"] if several else []), "map", "size", "stride", "start", "share"]
+        if not maps:
+            return Table(headings, [], [f"{self.title}: no receptive fields, since no input has positions on a map"])
         batch = common_batch(self.inputs.values())
-        shapes = ", ".join(f"{name} {shape_text(without_batch(shape, batch))}" for name, shape in self.inputs.items())
+        shapes = ", ".join(f"{name} {shape_text(without_batch(shape, batch))}" for name, shape in maps.items())
         notes = [
             *[note.format(units=positions_word(self.inputs.values())) for note in _NOTES],
             *([_UNEVEN_NOTE] if any(layer.note == UNEVEN for layer in self.layers) else []),

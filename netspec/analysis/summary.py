@@ -151,6 +151,8 @@ def _public_fields(
 
 # The table.
 
+_SEES_NOTE = "sees: the receptive field, size and stride (`/`; none once flattened), in {units} of the input."
+
 
 def _table(summary: Summary, depth: int | None) -> Table:
     graph = summary.graph
@@ -168,7 +170,7 @@ def _table(summary: Summary, depth: int | None) -> Table:
         [
             f"{_parameters_note(summary.totals, unused_parameters(graph))}; {_macs_note(summary)}.",
             MACS_NOTE,
-            f"sees: the receptive field, size and stride (`/`; none once flattened), in {units} of the input.",
+            *([_SEES_NOTE.format(units=units)] if any(row[-1] for row in rows.rows) else []),
         ],
         spare=("sees", "kind"),
     )

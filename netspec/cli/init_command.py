@@ -198,5 +198,10 @@ def _inputs(spec: Spec) -> str:
     shapes: list[str] = []
     for name, declared in spec.inputs.items():
         dims = [str(dim) if isinstance(dim, int | str) else expression_text(dim) for dim, _ in declared.dims]
-        shapes.append(f"{name}: [{', '.join(dims)}]")
+        shape = f"[{', '.join(dims)}]"
+        options = f", dtype: {declared.dtype}" if declared.dtype != "float32" else ""
+        if declared.nominal:
+            sizes = [f"{symbol}: {size}" for symbol, size in declared.nominal.items()]
+            options += f", nominal: {{{', '.join(sizes)}}}"
+        shapes.append(f"{name}: {{shape: {shape}{options}}}" if options else f"{name}: {shape}")
     return ", ".join(shapes)

@@ -21,6 +21,8 @@ from netspec.ops import piecewise as piecewise
 from netspec.ops import pooling as pooling
 from netspec.ops import positions as positions
 from netspec.ops import rearrange as rearrange
+from netspec.ops import recurrence as recurrence
+from netspec.ops import recurrent as recurrent
 from netspec.ops import reduction as reduction
 from netspec.ops import resize as resize
 from netspec.ops import response_norm as response_norm

@@ -186,6 +186,14 @@ class Op(BaseModel):
         """
         return False
 
+    def needs_values(self) -> bool:
+        """Whether PyTorch needs the elements of an input to run the op: it then can't run on the meta device."""
+        return False
+
+    def smallest(self, number: int, count: int) -> int:
+        """The smallest integer that the op takes as an element of its input `number`, of `count` inputs."""
+        return 0
+
     def nominal(self, *args: Any, **kwargs: Any) -> tuple[int, ...]:
         """The nominal sizes of `data_size(0)`, `data_size(1)`, ..., the sizes of the outputs that depend on the data.
 

@@ -106,6 +106,12 @@ flat   flatten               left          2     -       -      25 %
 flat   flatten               right         3     -       -      38 %
 """,
     ),
+    "fields without a map": (
+        lambda: receptive_fields(netspec.load("lstm_classifier").graph),
+        """
+LSTM classifier of texts: no receptive fields, since no input has positions on a map
+""",
+    ),
     "fields in an open size": (
         lambda: receptive_fields(net("open").graph),
         """
@@ -270,7 +276,15 @@ total                                                       257     -
 }
 
 
-NOTES = {"comparison": 2, "fields": 3, "parameters": 0, "memory": 5, "memory of training": 4, "summary": 2}
+NOTES = {
+    "fields without a map": 0,
+    "comparison": 2,
+    "fields": 3,
+    "parameters": 0,
+    "memory": 5,
+    "memory of training": 4,
+    "summary": 2,
+}
 """How many lines of notes stand below a table."""
 
 

@@ -82,7 +82,7 @@ def model_for(graph: Graph, weights: Mapping[str, torch.Tensor], folder: Path, o
     write_model(
         model_of(lowered, "one", opset, {}),
         lowered.weights,
-        lambda key: weights[key].numpy(),
+        lambda key: lowered.array(key, lambda own: weights[own].numpy()),
         path,
         None,
         "data",

@@ -50,6 +50,14 @@ REDUCED = {
     "dim": [0, 1, 2, 3, -1, -2, [2, 3], [-2, -1], [1, 2], [0, -1], [0, 1, 2], [1]],
     "keepdim": YES_OR_NO,
 }
+RECURRENT: dict[str, list[Any]] = {
+    "hidden_size": [1, 3, 8],
+    "num_layers": [1, 2, 3],
+    "bias": YES_OR_NO,
+    "bidirectional": YES_OR_NO,
+    "lengths": [False],
+}
+"""States and lengths are tried by test_recurrent."""
 
 Rank = int | str
 """A rank of one input; or `like`: a map and a smaller one, `map, map`: two maps, `same`: several of one shape, `gates`:
@@ -233,6 +241,10 @@ CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     ),
     "center_crop": (["like"], {}),
     "linear": ([2, 3, 4, 5], {"out_features": [1, 3], "bias": YES_OR_NO}),
+    "rnn": ([3], {**RECURRENT, "nonlinearity": ["tanh", "relu"]}),
+    "lstm": ([3], RECURRENT),
+    "gru": ([3], RECURRENT),
+    "recurrence": ([3], {"nonlinearity": ["tanh", "relu"], "reverse": YES_OR_NO, "lengths": [False]}),
     "matmul": (["matrices"], {}),
     "einsum": (["matrices"], {"equation": ["nij,njk->nik", "nij,njk", "nij,njk->nikj", "njk,njk->n", "nij,njk->kjn"]}),
     "scaled_dot_product_attention": (

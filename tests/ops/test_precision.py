@@ -41,7 +41,8 @@ def half_model(graph: Graph, weights: Any, folder: Path) -> onnx.ModelProto:
     path = folder / "half.onnx"
 
     def get(key: str) -> Any:
-        return weights[key].numpy().astype(lowered.weights[key].dtype)
+        array = lowered.array(key, lambda own: weights[own].numpy())
+        return array.astype(lowered.weights[key].dtype)
 
     write_model(model_of(lowered, "half", OPSETS[-1], {}), lowered.weights, get, path, None, "data")
     model = onnx.load(path)

@@ -23,6 +23,9 @@ pytestmark = [
     # On one row or column its positions mean something else since torch 1.3; ours are the same.
     pytest.mark.filterwarnings("ignore:Since version 1.3.0, affine_grid behavior:UserWarning"),
 ]
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Using padding='same' with even kernel lengths:UserWarning", "ignore::UserWarning:torch.nn.modules.rnn"
+)
 
 BATCH = 3
 AXES = [*itertools.permutations(range(4)), *itertools.permutations(range(3)), (1, 0), (-1, 0), (0, -1)]
@@ -117,12 +120,12 @@ MIXING = {
     "transpose",
     "unflatten",
     "select",
+    "select_scatter",
     "narrow",
     "flatten",
     "roll",
     "chunk",
     "split",
-    "select_scatter",
     "matmul",
     "einsum",
     "parameter",
@@ -130,6 +133,7 @@ MIXING = {
     "sum",
     "amax",
     "amin",
+    *("rnn", "lstm", "gru"),  # whose states have the layers first
 }
 
 

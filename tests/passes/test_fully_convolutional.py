@@ -8,13 +8,14 @@ import pytest
 
 import netspec
 from netspec.graph import Graph
-from netspec.network import Network, names
+from netspec.network import Network
 from netspec.ops.convolution import Conv2d
 from netspec.passes import (
     Transformed,
     fully_convolutional,
 )
 from tests.support.lazy import lazy_imports
+from tests.support.networks import of_images
 from tests.support.sliding import CANNOT_SLIDE
 
 with lazy_imports():
@@ -69,7 +70,7 @@ def test_equal_at_the_old_size(name: str) -> None:
     assert made.graph.inputs[0].nominal == {"H": height, "W": width}
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", of_images())
 def test_every_bundled_classifier(name: str) -> None:
     graph = netspec.load(name).graph
     if name in CANNOT_SLIDE:

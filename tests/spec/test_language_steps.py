@@ -324,3 +324,10 @@ def test_warnings_name_what_nothing_uses() -> None:
         ("NS217", "nothing uses `right`", "warning"),
         ("NS217", "nothing uses `b`", "warning"),
     ]
+
+
+def test_an_op_is_used_by_any_of_its_outputs() -> None:
+    step = "{gru: 4, from: x, name: words}"
+    for last, unused in (("{relu, from: words.h_n}", []), ("{relu, from: x}", ["nothing uses `words`"])):
+        net = netspec.loads(spec(f"[{step}, {last}]", inputs="{x: [N, 5, 8]}"))
+        assert [warning.message for warning in net.warnings] == unused

@@ -171,3 +171,21 @@ class UnetByHand(nn.Module):
             skip = functional.pad(skip, (-left, left - spare[1], -top, top - spare[0]))
             x = pair(torch.cat([skip, x], 1))
         return self.last(x)
+
+
+class TextClassifier(nn.Module):
+    """A classifier of IMDb's reviews: words, an LSTM in both directions, and its last states (2 layers of 256)."""
+
+    def __init__(self, words: int = 25_002) -> None:
+        super().__init__()
+        self.words = nn.Embedding(words, 100, padding_idx=1)
+        self.lstm = nn.LSTM(100, 256, num_layers=2, dropout=0.5, bidirectional=True)
+        self.fc = nn.Linear(512, 1)
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Of tokens (N, T), sorted by their lengths; torch's layers have time first by default."""
+        embedded = self.dropout(self.words(tokens.t()))
+        packed = nn.utils.rnn.pack_padded_sequence(embedded, lengths)
+        _, (states, _) = self.lstm(packed)
+        return self.fc(self.dropout(torch.cat((states[2], states[3]), dim=1)))

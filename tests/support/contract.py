@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from netspec.dims import Dim
+from netspec.dims import Dim, symbol
 from netspec.ops.attributes import make_op
 from netspec.ops.base import REGISTRY, Example, Op, RuleError
 from netspec.types import MOST_DATA_SIZES, Layer, Tensor, data_size
@@ -127,6 +127,12 @@ def random_tensor(x: Tensor, floats: torch.dtype, device: str) -> torch.Tensor:
         return torch.empty(x.shape, dtype=floats if x.dtype == "float32" else kind, device=device).uniform_(0.1, 1.0)
     first, last = (0, 1) if kind is torch.bool else (1, 3)
     return torch.randint(first, last + 1, x.shape, device=device).to(kind)
+
+
+def with_open_batch(x: Tensor, batch: Dim) -> Tensor:
+    """A type whose batch is a symbol: the first axis of this size, which in the states of an LSTM is the second."""
+    axis = x.shape.index(batch) if batch in x.shape else 0
+    return Tensor((*x.shape[:axis], symbol("N"), *x.shape[axis + 1 :]), x.dtype)
 
 
 def type_of(value: torch.Tensor) -> Tensor:

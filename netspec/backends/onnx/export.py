@@ -76,7 +76,7 @@ def export(
     beside = path.with_name(f"{path.name}.data")
 
     def get(key: str) -> Array:
-        return _as_in_model(state[key], lowered, key)
+        return _as_in_model(lowered.array(key, state.__getitem__), lowered, key)
 
     external = needs_external_data(model, lowered.weights)
     with replacing(beside) if external else nullcontext() as data, replacing(path) as file:

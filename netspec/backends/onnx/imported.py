@@ -13,6 +13,7 @@ from onnx import numpy_helper
 from netspec.backends.onnx.lower import Array, lower
 from netspec.backends.onnx.metadata import graph_in
 from netspec.backends.onnx.read import initializers_of, metadata_in, read_model
+from netspec.backends.onnx.stacked import unstack
 from netspec.errors import NetspecError, fail
 from netspec.graph.model import Graph
 from netspec.spec.sources.exported_model import SPEC_KEY
@@ -53,12 +54,16 @@ def import_model(path: Path) -> Imported:
         if constant.name not in initializers or not np.array_equal(initializers[constant.name], expected):
             _refuse(path, f"the constant `{constant.name}` is another, or missing")
     weights: dict[str, Array] = {}
+    shapes = {key: weight.shape for key, weight in graph.state().items()}
     for key, weight in lowered.weights.items():
         array = initializers.get(key)
         if array is None or array.shape != weight.shape:
             shape = "missing" if array is None else f"{list(array.shape)}, and {list(weight.shape)} in its spec"
             _refuse(path, f"`{key}` is {shape}")
-        weights[key] = array
+        if key in lowered.stacked:
+            weights |= unstack(array, lowered.stacked[key], shapes)
+        else:
+            weights[key] = array
     return Imported(metadata[SPEC_KEY], graph, weights)
 
 

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from netspec.backends.onnx.narrow import HALF, Array, Narrowing, TooLarge, is_coarse, need_in_range
 from netspec.backends.onnx.precision import float32_nodes
+from netspec.backends.onnx.stacked import stack
 from netspec.dims import Dim
 from netspec.errors import choices, fail
 from netspec.graph.infer import located
@@ -19,7 +20,7 @@ from netspec.graph.model import Graph, Node, Output
 from netspec.graph.walk import live_nodes
 from netspec.ops.base import RuleError, is_float
 from netspec.ops.check import said
-from netspec.types import Tensor, Weight
+from netspec.types import Rows, Tensor, Weight
 
 IR_VERSION = 10
 FLOAT = "float32"
@@ -40,8 +41,14 @@ class Lowered:
     values: list[onnx.ValueInfoProto] = field(default_factory=list[onnx.ValueInfoProto])
     sums: dict[str, float] = field(default_factory=dict[str, float])
     """By the key of a weight, the number that an op adds to it, such as `eps`: half precision must keep the sum."""
+    stacked: dict[str, tuple[Rows, ...]] = field(default_factory=dict[str, tuple[Rows, ...]])
+    """By the key of a weight that is in no state dict, the rows of those that it consists of, by their keys."""
     narrow: Narrowing = field(default_factory=Narrowing)
     """Counts numbers for which half precision is too coarse: in constants now, in weights when they are written."""
+
+    def array(self, key: str, get: Callable[[str], Array]) -> Array:
+        """The numbers of a weight; `get` returns those in the state dict by their keys."""
+        return stack(get, self.stacked[key], self.weights[key].shape) if key in self.stacked else get(key)
 
 
 def lower(graph: Graph, opset: int = OPSETS[-1], *, half: bool = False) -> Lowered:
@@ -84,6 +91,7 @@ class _Lowering:
         self.coarse: dict[str, float] = {}
         """Constants that are too inexact in their dtype to multiply with, with their exact numbers."""
         self.sums: dict[str, float] = {}
+        self.rows: dict[str, tuple[Rows, ...]] = {}
         self.narrow = Narrowing()
         self.node: Node
         self.entering: list[tuple[str, Tensor]] = []
@@ -110,6 +118,7 @@ class _Lowering:
             [_value(o.name, self.graph.types[o.value]) for o in self.outputs],
             values,
             self.sums,
+            self.rows,
             self.narrow,
         )
 
@@ -220,18 +229,40 @@ class _Lowering:
 
     def weight(self, name: str, plus: float = 0.0) -> str:
         """The name of a weight of the op, by its name in the rule `weights`, in the dtype in which the op computes."""
-        weight = {w.name: w for w in self.graph.weights(self.node)}[name]
+        weight = self.own_weights()[name]
         key = weight.key(self.node.weights_of)
-        dtype = weight.dtype
-        if dtype == FLOAT:
-            dtype = self.first.dtype if is_float(self.first) else self.stored(Tensor(weight.shape)).dtype
-        stored = self.weights.setdefault(key, replace(weight, dtype=dtype))
         if plus:
             self.sums[key] = plus
-        if stored.dtype != dtype:
-            # Two nodes share the weight, and one of them needs float32.
-            return self.cast_to(key, Tensor(weight.shape, dtype), f"/{key.replace('.', '/')}/Cast_{dtype}")
-        return key
+        return self.initializer(key, replace(weight, dtype=self.dtype_of(weight)))
+
+    def stacked(self, name: str, rows: Sequence[Rows], groups: int) -> str:
+        """The name of a weight that consists of rows of the op's weights: (groups, rows, ...)."""
+        weights, key = self.own_weights(), f"{self.node.weights_of}.{name}"
+        first = next(weights[each.weight] for each in rows if each.weight is not None)
+        count = sum(each.stop - each.start for each in rows)
+        keys: dict[str | None, str] = {name: weight.key(self.node.weights_of) for name, weight in weights.items()}
+        self.rows[key] = tuple([replace(each, weight=keys.get(each.weight)) for each in rows])
+        shape = (groups, count // groups, *first.shape[1:])
+        return self.initializer(key, Weight(name, shape, dtype=self.dtype_of(first)))
+
+    def initializer(self, key: str, weight: Weight) -> str:
+        """The name of a weight in its dtype: its key, or a cast of it."""
+        stored = self.weights.setdefault(key, weight)
+        if stored.dtype == weight.dtype:
+            return key
+        # Two nodes share the weight, and one of them needs float32.
+        type = Tensor(weight.shape, weight.dtype)
+        return self.cast_to(key, type, f"/{key.replace('.', '/')}/Cast_{weight.dtype}")
+
+    def own_weights(self) -> dict[str, Weight]:
+        """The weights of the current node by their names in the rule `weights`."""
+        return {weight.name: weight for weight in self.graph.weights(self.node)}
+
+    def dtype_of(self, weight: Weight) -> str:
+        """The dtype of a weight of the current node in the model: that in which the node computes."""
+        if weight.dtype != FLOAT:
+            return weight.dtype
+        return self.first.dtype if is_float(self.first) else self.stored(Tensor(weight.shape)).dtype
 
     def constant(self, value: Any, dtype: str = "int64", shape: tuple[int, ...] | None = None) -> str:
         """The name of a constant, which all nodes share; the dtype "like" is that of the op's input."""

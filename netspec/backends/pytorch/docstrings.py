@@ -79,7 +79,32 @@ def describe_class(graph: Graph, written: WrittenClass) -> str:
             sizes = {graph.types[use.body.inputs[number]].features for use in cls.uses}
             size = features.get(number) or (sizes.pop() if len(sizes) == 1 else "F")
             inputs[number] = f"({_first_axis(type)}, L, {size})"
+    for number in range(len(inputs)):
+        of_uses = [graph.types[use.body.inputs[number]] for use in cls.uses]
+        inputs[number] = _states_text(graph, of_uses, features.get(number, "")) or inputs[number]
+    for number in range(len(outputs)):
+        of_uses = [graph.types[use.body.outputs[number]] for use in cls.uses]
+        size = written.outputs[number].features
+        known = python_text(size) if size is not None and names_in(size) <= arguments else ""
+        outputs[number] = _states_text(graph, of_uses, known) or outputs[number]
+        if 0 in features and outputs[number].endswith(", C, L)"):
+            # A sequence like the first input, whose features do not follow from the arguments.
+            last = {type.features for type in of_uses}
+            outputs[number] = f"({_first_axis(of_uses[0])}, L, {last.pop() if len(last) == 1 else 'F'})"
     return f"Maps {' and '.join(inputs)} to {' and '.join(outputs)}."
+
+
+def _states_text(graph: Graph, types: Sequence[Tensor], features: str) -> str:
+    """The shape of states, such as `(2, N, hidden)`, whose batch is the second axis; "" for another value.
+
+    `types` are those of all uses, and `features` is the last axis in terms of the arguments, "" if that is unknown.
+    """
+    batches = {i.type.shape[0] for i in graph.inputs if i.type.rank and not isinstance(i.type.shape[0], int)}
+    if types[0].rank != 3 or not isinstance(types[0].shape[0], int) or types[0].shape[1] not in batches:
+        return ""
+    layers, last = {type.shape[0] for type in types}, {type.features for type in types}
+    first = "layers" if len(layers) > 1 else layers.pop()
+    return f"({first}, {types[0].shape[1]}, {features or (last.pop() if len(last) == 1 else 'F')})"
 
 
 def _input_channels(graph: Graph, written: WrittenClass, number: int) -> Expression | None:

@@ -45,7 +45,13 @@ def inputs_for(graph: Graph, batch: int = 1, **sizes: int) -> dict[str, torch.Te
     """Random inputs at nominal sizes."""
     at = {**graph.nominal, "N": batch, **sizes}
     generator = torch.Generator().manual_seed(1)
-    return {i.name: torch.randn(i.type.at(at).shape, generator=generator) for i in graph.inputs}
+    return {i.name: _input(i.type.at(at), generator) for i in graph.inputs}
+
+
+def _input(type: Any, generator: torch.Generator) -> torch.Tensor:
+    if type.dtype == "int64":  # numbers of words, and lengths
+        return torch.randint(1, 9, type.shape, generator=generator)
+    return torch.randn(type.shape, generator=generator)
 
 
 def worst(found: list[Array], expected: Any) -> float:

@@ -12,6 +12,7 @@ from netspec.graph.model import Graph
 from netspec.labels import names_of
 from netspec.passes import fold_batch_norm, fully_convolutional, replace_head, truncate
 from netspec.preprocess import Preprocess
+from tests.support.networks import of_images
 
 SPEC = """
 netspec: 1
@@ -256,7 +257,7 @@ def test_without_torchvision_there_are_no_names(monkeypatch: pytest.MonkeyPatch)
     assert names_of("imagenet") is None
 
 
-@pytest.mark.parametrize("name", netspec.names())
+@pytest.mark.parametrize("name", of_images())
 def test_bundled_networks_name_their_classes(name: str) -> None:
     graph = netspec.load(name).graph
     assert names_of(graph.outputs[0].labels)

@@ -10,6 +10,7 @@ from torch import Tensor
 from netspec.dims import symbols
 from netspec.graph.infer import check_sizes, refused_at
 from netspec.graph.model import Graph
+from netspec.ops.base import is_float
 
 _SAMPLES_AND_SIZES = ((2, 256), (2, 1024), (32, 256), (256, 4096))
 """Pairs to try in turn: the batch size, and the size of every symbol that has no nominal size."""
@@ -34,22 +35,41 @@ def sizes_for(graph: Graph) -> dict[str, int]:
 
 
 def example_inputs(graph: Graph, device: str, sizes: Mapping[str, int]) -> tuple[Tensor, ...]:
-    """Zero tensors with the shapes and dtypes of a graph's inputs, at these sizes of its symbols."""
-    types = [i.type.at(sizes) for i in graph.inputs]
-    return tuple([torch.zeros(_ints(t.shape), dtype=getattr(torch, t.dtype), device=device) for t in types])
+    """Tensors with the shapes and dtypes of a graph's inputs, at these sizes of its symbols.
+
+    They are filled with 0, or with the smallest integer that the ops which read an input take.
+    """
+    smallest, types = _smallest_integers(graph), {i.name: i.type.at(sizes) for i in graph.inputs}
+    return tuple(
+        [
+            torch.full(_ints(type.shape), smallest[name], dtype=getattr(torch, type.dtype), device=device)
+            for name, type in types.items()
+        ]
+    )
+
+
+def _smallest_integers(graph: Graph) -> dict[str, int]:
+    """By value, the smallest integer that all ops which it reaches take, such as 1 for lengths."""
+    smallest = dict.fromkeys(graph.types, 0)
+    for node in reversed(graph.nodes):
+        passed_on = max([smallest[value] for value, type in node.values() if not is_float(type)], default=0)
+        for number, value in enumerate(node.inputs):
+            smallest[value] = max(smallest[value], passed_on, node.op.smallest(number, len(node.inputs)))
+    return smallest
 
 
 def random_inputs(
     graph: Graph, sizes: Mapping[str, int], generator: torch.Generator, dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """Inputs by name: normal numbers in `dtype` for floats; zeros for integers, which are mostly indices."""
+    """Inputs by name: normal numbers in `dtype` for floats; the smallest possible integers, mostly 0 for an index."""
+    smallest = _smallest_integers(graph)
     inputs: dict[str, Tensor] = {}
     for i in graph.inputs:
         shape, input_dtype = _ints(i.type.at(sizes).shape), getattr(torch, i.type.dtype)
         if input_dtype.is_floating_point:
             inputs[i.name] = torch.randn(shape, generator=generator, dtype=dtype, device="cpu")
         else:
-            inputs[i.name] = torch.zeros(shape, dtype=input_dtype, device="cpu")
+            inputs[i.name] = torch.full(shape, smallest[i.name], dtype=input_dtype, device="cpu")
     return inputs
 
 

@@ -26,10 +26,11 @@ def prove_module(graph: Graph, source: str) -> str:
 
     Each output must be computed by the same calls, with the same arguments, values and weights, as in the graph: see
     `trace`. If sizes depend on the data (as after non-maximum suppression), the module runs on the CPU, and those sizes
-    are not compared. Small networks are also compared numerically: see `numeric`. Raises NetspecError NS402 where
-    module and graph disagree, which is a fault of netspec.
+    are not compared; it also runs there if an op needs the elements of an input, such as lengths. Small networks are
+    also compared numerically: see `numeric`. Raises NetspecError NS402 where module and graph disagree, which is a
+    fault of netspec.
     """
-    device = "cpu" if _sized_by_data(graph) else "meta"
+    device = "cpu" if _sized_by_data(graph) or any(node.op.needs_values() for node in graph.nodes) else "meta"
     with torch.device(device):
         # Torch creates weights in float32; for inputs in another precision the module is cast, as its user would do.
         module = load_source(graph, source).eval().to(_precision(graph))
