@@ -26,6 +26,7 @@ from tests.support.contract import (
     random,
     run,
     type_of,
+    written,
     with_open_batch,
 )
 from tests.support.lazy import lazy_imports
