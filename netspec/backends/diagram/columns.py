@@ -123,8 +123,9 @@ def _ends(picture: Picture, units: dict[str, str], direction: str) -> dict[str, 
 def _height(box: Box) -> float:
     """The estimated height of a box with its arrow, in inches."""
     lines = len(box.details) + (len(box.label) - 1) // LINE_WIDTH
-    # A shortcut that ends in a merge takes room of its own.
-    return _BOX_HEIGHT + _LINE_HEIGHT * lines + (_SHORTCUT if box.kind == "merge" and box.cluster else 0)
+    # A shortcut that ends in a merge takes room of its own, and so does the way round a box that some copies lack.
+    bend = _SHORTCUT if box.cluster and (box.kind == "merge" or box.only) else 0
+    return _BOX_HEIGHT + _LINE_HEIGHT * lines + bend
 
 
 def _breadth(box: Box) -> float:
