@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from math import ceil, sqrt
 
-from netspec.backends.diagram.markup import LINE_WIDTH
+from netspec.backends.diagram.markup import LINE_WIDTH, wrapped
 from netspec.backends.diagram.picture import Box, Picture
 from netspec.backends.diagram.spine import sign_of
 
@@ -31,7 +31,7 @@ class _Measure:
 _MEASURES = {"TB": _Measure(0.45, 0.9, 4.6, 6.4, 1.1), "LR": _Measure(0.4, 0.4, 1.3, 3.2, 1.4)}
 """The estimates by direction: pictures from top to bottom are for a page, from left to right for a screen."""
 _BOX_HEIGHT = 0.54
-"""The height of a box with its arrow, in inches."""
+"""The height of a box of two lines with its arrow, in inches."""
 _LINE_HEIGHT = 0.18
 """The height of a further line in a box."""
 _SHORTCUT = 0.3
@@ -77,8 +77,9 @@ def _starts(
     """Candidates for the begin of a column: by the number of the unit, how many values cross the cut before it."""
     lengths = list(accumulate((ends[unit] for unit in order), max))
     for (number, length), after in zip(enumerate(lengths), lengths[1:], strict=False):
-        # The cut before or after the next unit, whichever is nearer.
-        if (length + after) / 2 < share * (len(starts) + 1) or total - length < share / 4:
+        # On a page the cut before or after the next unit, whichever is nearer; a row from left to right may be longer.
+        reached = (length + after) / 2 if direction == "TB" else length
+        if reached < share * (len(starts) + 1) or total - length < share / 4:
             continue
         going = {e.tail for e in picture.edges if order[units[e.tail]] <= number < order[units[e.head]]}
         cuts[number + 1] = len(going)
@@ -122,10 +123,10 @@ def _ends(picture: Picture, units: dict[str, str], direction: str) -> dict[str, 
 
 def _height(box: Box) -> float:
     """The estimated height of a box with its arrow, in inches."""
-    lines = len(box.details) + (len(box.label) - 1) // LINE_WIDTH
+    lines = sum(len(wrapped(text)) for text in (box.label, box.subtitle, *box.details) if text)
     # A shortcut that ends in a merge takes room of its own, and so does the way round a box that some copies lack.
     bend = _SHORTCUT if box.cluster and (box.kind == "merge" or box.only) else 0
-    return _BOX_HEIGHT + _LINE_HEIGHT * lines + bend
+    return _BOX_HEIGHT + _LINE_HEIGHT * max(0, lines - 2) + bend
 
 
 def _breadth(box: Box) -> float:

@@ -15,7 +15,7 @@ from netspec.errors import fail
 from netspec.gc_pause import gc_paused
 from netspec.graph.model import Graph, Mode, Node
 
-_COMFORTABLE = 40
+_COMFORTABLE = 35
 """The largest number of boxes for which a deeper diagram is chosen automatically."""
 _MAX_BOXES = 3_000
 
