@@ -15,6 +15,7 @@ from netspec.graph.walk import live_nodes
 from netspec.ops.base import REGISTRY, Example, Op, is_float
 from netspec.types import Layer, Tensor
 from tests.support.lazy import lazy_imports
+from tests.support.paths import OTHER
 
 with lazy_imports():
     import torch
@@ -232,7 +233,16 @@ def by_nodes(graph: netspec.Graph, module: nn.Module, inputs: list[torch.Tensor]
 
 @pytest.mark.parametrize("name", netspec.names())
 def test_bundled_networks_to_the_byte(name: str) -> None:
-    net = netspec.load(name)
+    hold_to_the_byte(netspec.load(name))
+
+
+@pytest.mark.parametrize("name", ["m5", "c3d"])
+def test_networks_of_one_and_three_axes_to_the_byte(name: str) -> None:
+    hold_to_the_byte(netspec.load(OTHER / f"{name}.yaml"))
+
+
+def hold_to_the_byte(net: netspec.Network) -> None:
+    """The memory of a network is that of its module, layer by layer and as eager PyTorch runs it."""
     if {node.op.opname for node in net.graph.nodes} & UNTOLD:
         assert simulate_pass(net.graph).unknown
         return
@@ -248,7 +258,8 @@ def test_bundled_networks_to_the_byte(name: str) -> None:
     # Weights for training only are none of inference's, and the module has them.
     unused = train.parameters + train.buffers - ours.parameters - ours.buffers
     flat_peak = by_nodes(net.graph, module, inputs) - unused
-    normed = max((m.num_features for m in module.modules() if isinstance(m, nn.BatchNorm2d)), default=0)
+    norms = [m for m in module.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    normed = max((m.num_features for m in norms), default=0)
     assert 0 <= flat_peak - ours.peak <= 2 * 4 * normed  # statistics that the meta device makes
     # Eager also holds what enters a block until it returns: more than ours, and never much more.
     assert flat_peak <= inference(module, inputs) - unused <= 1.7 * flat_peak

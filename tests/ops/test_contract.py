@@ -26,8 +26,8 @@ from tests.support.contract import (
     random,
     run,
     type_of,
-    written,
     with_open_batch,
+    written,
 )
 from tests.support.lazy import lazy_imports
 

@@ -161,6 +161,32 @@ def test_ranks_that_are_taken(name: str) -> None:
             assert found.code == "NS302"
 
 
+@pytest.mark.parametrize(
+    ("name", "shape", "help"),
+    [
+        ("conv2d", (2, 3, 8, 7, 6), "`conv3d` takes (N, C, D, H, W)"),
+        ("max_pool1d", (2, 3, 8, 7), "`max_pool2d` takes (N, C, H, W)"),
+        ("adaptive_avg_pool1d", (2, 3, 8, 7, 6), "`adaptive_avg_pool3d` takes (N, C, D, H, W)"),
+        ("conv2d", (2, 3, 8, 7, 6, 5), ""),
+        ("conv3d", (2, 3, 8, 7), "the batch is the first axis of an input, as in `[N, 3, 224, 224]`"),
+    ],
+)
+def test_the_op_for_a_map_of_more_axes(name: str, shape: tuple[int, ...], help: str) -> None:
+    with pytest.raises(RuleError) as raised:
+        op(name, **REGISTRY[name].examples[0].attributes).infer(Tensor(shape))
+    assert (raised.value.code, raised.value.help) == ("NS302", help)
+
+
+def test_a_mean_over_three_axes_takes_no_smaller_map() -> None:
+    """torch refuses it, also where padding makes up for it; of one and two axes it does not."""
+    shape: tuple[int, ...] = (1, 2, 1)
+    for axes in (1, 2, 3):
+        made = op(f"avg_pool{axes}d", kernel_size=2, padding=1)
+        refused = isinstance(ours(made, shape), RuleError)
+        assert refused == (axes == 3) == (torchs(made, shape) is None)
+        shape = (*shape, 1)
+
+
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_prelu_fits_its_slopes_to_channels_as_torch_does(count: int) -> None:
     made = op("prelu", num_parameters=count)

@@ -61,6 +61,14 @@ def resnet50(bundled: Callable[[str], Network]) -> tuple[Graph, Transformed]:
     return graph, fold_batch_norm(graph)
 
 
+@pytest.mark.parametrize(("op", "shape"), [("conv1d", (3, 9)), ("conv3d", (3, 4, 5, 4))])
+def test_convolutions_of_one_and_three_axes(op: str, shape: tuple[int, ...]) -> None:
+    builder = netspec.Builder("net")
+    x = builder.add(op, builder.input("image", ("N", *shape)), out_channels=4, kernel_size=3)
+    builder.output("y", builder.add("batch_norm", x))
+    assert len(check_equal(builder.build()).graph) == 1
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-9), ("float32", 1e-4)])
 def test_resnet18_gives_the_same(small_resnet: Network, dtype: str, tolerance: float) -> None:
     folded = check_equal(small_resnet.graph, dtype, tolerance)

@@ -63,6 +63,39 @@ CASES: dict[str, tuple[list[Any], list[Step], str]] = {
         ],
         "nn.functional.conv2d(x, self.owner.weight)",
     ),
+    "transposed along one axis": (
+        [4, 9],
+        [
+            ("conv1d", {"out_channels": 6, "kernel_size": 3, "stride": 2, "padding": 1}),
+            ("conv_transpose1d", {"out_channels": 4, "kernel_size": 3, "stride": 2, "padding": 1, "bias": False}),
+        ],
+        "nn.functional.conv_transpose1d(x, self.owner.weight, stride=2, padding=1)",
+    ),
+    "transposed along three axes": (
+        [4, 3, 5, 4],
+        [
+            ("conv3d", {"out_channels": 6, "kernel_size": [1, 3, 2], "bias": False}),
+            ("conv_transpose3d", {"out_channels": 4, "kernel_size": [1, 3, 2], "stride": [1, 2, 1], "bias": False}),
+        ],
+        "nn.functional.conv_transpose3d(x, self.owner.weight, stride=(1, 2, 1))",
+    ),
+    "padded along three axes": (
+        [4, 3, 5, 4],
+        [
+            ("conv3d", {"out_channels": 4, "kernel_size": 3, "padding": 1, "bias": False}),
+            (
+                "conv3d",
+                {
+                    "out_channels": 4,
+                    "kernel_size": 3,
+                    "padding": [2, 0, 1],
+                    "padding_mode": "replicate",
+                    "bias": False,
+                },
+            ),
+        ],
+        'nn.functional.pad(x, (1, 1, 0, 0, 2, 2), mode="replicate")',
+    ),
     "another stride": (
         [4, 8, 8],
         [
@@ -119,6 +152,16 @@ CASES: dict[str, tuple[list[Any], list[Step], str]] = {
         [5, 6],
         [("layer_norm", {}), ("layer_norm", {"eps": 0.1, "bias": False})],
         "nn.functional.layer_norm(x, (6,), self.owner.weight, None, eps=0.1)",
+    ),
+    "rms norm": (
+        [5, 6],
+        [("rms_norm", {}), ("rms_norm", {"eps": 0.1})],
+        "nn.functional.rms_norm(x, (6,), self.owner.weight, eps=0.1)",
+    ),
+    "instance norm": (
+        [6, 4, 4],
+        [("instance_norm", {"affine": True}), ("instance_norm", {"affine": True, "eps": 0.1})],
+        "x, weight=self.owner.weight, bias=self.owner.bias, eps=0.1",
     ),
     "group norm": (
         [6, 4, 4],
