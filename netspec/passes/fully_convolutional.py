@@ -14,7 +14,7 @@ from netspec.graph.rebuild import Editor, rebuild
 from netspec.graph.walk import live_nodes, needed_for
 from netspec.ops.activation import Activation, AlongAxis, Prelu
 from netspec.ops.adaptive_pooling import AdaptiveAvgPool, AdaptivePool
-from netspec.ops.base import Op, Rearranging, by_all
+from netspec.ops.base import Merge, Op, Rearranging, by_all
 from netspec.ops.convolution import Conv2d
 from netspec.ops.dropout import Dropping
 from netspec.ops.layer_norm import LayerNorm
@@ -49,9 +49,10 @@ def fully_convolutional(graph: Graph) -> Transformed:
     VGG is evaluated like this (Simonyan & Zisserman 2014, section 3.2; OverFeat, Sermanet et al. 2013): a linear layer
     on a flattened C x H x W map becomes a convolution with an H x W kernel, a linear layer after it a 1x1 convolution,
     and a global pool a pool with a window as large as the map and stride 1. An output (N, classes) becomes
-    (N, classes, 1, 1) at the old size, and a map of scores for larger images. Names and blocks stay. Training outputs
-    that can't slide are dropped. Raises NetspecError NS302 for an input that is no map, NS305 for one whose size is
-    symbolic already, NS301 or NS210 if its size can't be `H` x `W`, and NS401 for each inference node that can't slide.
+    (N, classes, 1, 1) at the old size, and a map of scores for larger images. A gate of the whole map, as in squeeze
+    and excitation, stays one. Names and blocks stay. Training outputs that can't slide are dropped. Raises NetspecError
+    NS302 for an input that is no map, NS305 for one whose size is symbolic already, NS301 or NS210 if its size can't be
+    `H` x `W`, and NS401 for each inference node that can't slide.
 
     Before, and after:
 
@@ -118,6 +119,7 @@ class _Plan:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
+        self.gates = _gates(graph)
         self.maps: dict[str, _Map] = {}
         self.ops: dict[str, Op | None] = {}
         self.problems: dict[str, str] = {}
@@ -154,6 +156,11 @@ class _Plan:
             channels, height, width = (size for size in types[0].shape[1:] if isinstance(size, int))
             self.maps[node.path] = channels, height, width
             return None
+        if node.path in self.gates and types[0].spatial != (1, 1):
+            # A gate of a whole map is that of the whole of a larger one, too.
+            if isinstance(op, AdaptivePool):
+                return op
+            raise _Refused("its one position goes with every position of a map")
         if isinstance(op, AdaptivePool):
             return _sliding(op, types[0])
         for kind, stays, reason in _ON_MAPS:
@@ -161,8 +168,8 @@ class _Plan:
                 raise _Refused(reason)
         if any(type.rank != 4 for type in (*types, *node.types)):
             raise _Refused(f"it makes {node.type} of {types[0]}, and only maps have any size")
-        # A gate for the whole map would become one for each place. Inputs of which only the size counts may differ.
-        sizes = list(dict.fromkeys(type.spatial for type in types[: op.reads]))
+        # A gate goes with every place. Inputs of which only the size counts may differ.
+        sizes = list(dict.fromkeys(type.spatial for type in types[: op.reads] if type.spatial != (1, 1)))
         if len(sizes) > 1:
             raise _Refused(f"it joins maps of {' and '.join(map(shape_text, sizes))}")
         return op
@@ -183,6 +190,19 @@ class _Plan:
     def diagnostic(self, path: str) -> Diagnostic:
         message = f"`{self.graph.name}` can't slide because of `{path}`: {self.problems[path]}"
         return Diagnostic("NS401", message, self.graph[path].span)
+
+
+def _gates(graph: Graph) -> set[str]:
+    """The paths of nodes with maps of one position that go with every position of another map in a merge."""
+    values: set[str] = set()
+    paths: set[str] = set()
+    for node in reversed(graph.nodes):
+        single = node.type.rank == 4 and node.type.spatial == (1, 1)
+        if single and not values.isdisjoint(value for value, _ in node.values()):
+            paths.add(node.path)
+        if node.path in paths or (isinstance(node.op, Merge) and not isinstance(node.op, Concat) and not single):
+            values.update(value for value in node.inputs if graph.types[value].spatial == (1, 1))
+    return paths
 
 
 _KEEPS_AXES = CenterCrop | Narrow | ChannelShuffle | PixelShuffle

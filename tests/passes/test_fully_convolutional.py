@@ -30,6 +30,21 @@ def small(name: str, size: int = 64, channels: int = 3, **params: object) -> Cal
     return lambda: netspec.load(name, inputs={"image": ["N", channels, size, size]}, params=params)
 
 
+GATED = """
+netspec: 1
+name: gated
+inputs: {image: [N, 3, 12, 10]}
+network:
+  - {conv2d: {out_channels: 4, kernel_size: 3}}
+  - multiply:
+      branches:
+        gate: [POOL, {conv2d: {out_channels: 4, kernel_size: 1}, name: fc}, sigmoid]
+        map: []
+  - adaptive_avg_pool2d: 1
+  - flatten
+  - linear: 5
+"""
+
 SMALL: dict[str, Callable[[], Network]] = {
     "alexnet": lambda: netspec.load("alexnet", inputs={"image": ["N", 3, 131, 131]}),
     "alexnet_owt": lambda: netspec.load("alexnet_owt"),
@@ -46,6 +61,8 @@ SMALL: dict[str, Callable[[], Network]] = {
     "vgg_a_lrn": small("vgg_a_lrn", 64),
     "vgg_c": small("vgg_c", 64),
     "vgg_a, batch norm": small("vgg_a", 64, batch_norm=True),
+    "a gate": lambda: netspec.loads(GATED.replace("POOL", "adaptive_avg_pool2d: 1")),
+    "mobilenet_v3_large": small("mobilenet_v3_large", 64),
     "mobilenet_v2": small("mobilenet_v2", 48),
 }
 
@@ -79,7 +96,8 @@ def test_every_bundled_classifier(name: str) -> None:
         return
     made = fully_convolutional(graph)
     assert_whole(made.graph)
-    assert not [node.path for node in made.graph if node.op.opname in ("flatten", "linear", "adaptive_avg_pool2d")]
+    flat = [node.path for node in made.graph if node.op.opname in ("flatten", "linear", "adaptive_avg_pool2d")]
+    assert [path for path in flat if ".se." not in path] == []  # gates
     kept = [n.path for n in graph if n.path in made.graph.by_path]
     assert [node.path for node in made.graph] == kept
     assert [made.graph[path].scope for path in kept] == [graph[path].scope for path in kept]
@@ -91,6 +109,14 @@ def test_every_bundled_classifier(name: str) -> None:
     assert made.derived.keys() == {key for key in new if new[key].shape != old[key].shape}
     ours, theirs = (netspec.summary(g)["totals"] for g in (made.graph, graph))
     assert (ours["parameters"], ours["macs"]) == (theirs["parameters"], theirs["macs"])
+
+
+def test_a_gate_that_a_window_makes_is_refused() -> None:
+    graph = netspec.loads(GATED.replace("POOL", "avg_pool2d: {kernel_size: [10, 8]}")).graph
+    with pytest.raises(
+        netspec.NetspecError, match=r"NS401.*because of `gate\.avg_pool2d`: its one position goes with every"
+    ):
+        fully_convolutional(graph)
 
 
 def test_what_the_layers_are_now() -> None:

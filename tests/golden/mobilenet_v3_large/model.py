@@ -16,7 +16,7 @@ def init_weights(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-class Conv(nn.Module):
+class ConvBn(nn.Module):
     """Maps (N, in_channels, H, W) to (N, width, H / stride, W / stride)."""
 
     def __init__(
@@ -38,38 +38,9 @@ class Conv(nn.Module):
             bias=False,
         )
         self.batch_norm = nn.BatchNorm2d(width, eps=0.001, momentum=0.01)
-        self.hardswish = nn.Hardswish()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.hardswish(self.batch_norm(self.conv2d(x)))
-
-
-class Conv2(nn.Module):
-    """Maps (N, in_channels, H, W) to (N, width, H / stride, W / stride)."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        width: int,
-        kernel: int = 1,
-        stride: int = 1,
-        groups: int = 1,
-    ) -> None:
-        super().__init__()
-        self.conv2d = nn.Conv2d(
-            in_channels,
-            width,
-            kernel,
-            stride=stride,
-            padding=kernel // 2,
-            groups=groups,
-            bias=False,
-        )
-        self.batch_norm = nn.BatchNorm2d(width, eps=0.001, momentum=0.01)
-        self.relu = nn.ReLU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.relu(self.batch_norm(self.conv2d(x)))
+        return self.batch_norm(self.conv2d(x))
 
 
 class SqueezeExcitation(nn.Module):
@@ -91,7 +62,7 @@ class SqueezeExcitation(nn.Module):
         return self.gate(x) * x
 
 
-class Bneck(nn.Module):
+class BneckRe(nn.Module):
     """Maps (N, in_channels, H, W) to (N, width, H / stride, W / stride)."""
 
     def __init__(
@@ -104,25 +75,27 @@ class Bneck(nn.Module):
         stride: int = 1,
     ) -> None:
         super().__init__()
-        self.expand = Conv2(in_channels, exp) if exp != in_channels else nn.Identity()
-        self.depthwise = Conv2(exp, exp, kernel=kernel, stride=stride, groups=exp)
+        self.expand = ConvBn(in_channels, exp) if exp != in_channels else nn.Identity()
+        self.expand_relu = nn.ReLU() if exp != in_channels else nn.Identity()
+        self.depthwise = ConvBn(exp, exp, kernel=kernel, stride=stride, groups=exp)
+        self.relu = nn.ReLU()
         self.se = SqueezeExcitation(exp, squeeze) if squeeze > 0 else nn.Identity()
-        self.project = nn.Conv2d(exp, width, 1, bias=False)
-        self.norm = nn.BatchNorm2d(width, eps=0.001, momentum=0.01)
+        self.project = ConvBn(exp, width)
         self.with_add = stride == 1 and in_channels == width
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.expand(x)
+        out = self.expand_relu(out)
         out = self.depthwise(out)
+        out = self.relu(out)
         out = self.se(out)
         out = self.project(out)
-        out = self.norm(out)
         if self.with_add:
             out = out + x
         return out
 
 
-class Bneck2(nn.Module):
+class BneckHs(nn.Module):
     """Maps (N, in_channels, H, W) to (N, width, H / stride, W / stride)."""
 
     def __init__(
@@ -135,19 +108,21 @@ class Bneck2(nn.Module):
         stride: int = 1,
     ) -> None:
         super().__init__()
-        self.expand = Conv(in_channels, exp)
-        self.depthwise = Conv(exp, exp, kernel=kernel, stride=stride, groups=exp)
+        self.expand = ConvBn(in_channels, exp)
+        self.expand_hardswish = nn.Hardswish()
+        self.depthwise = ConvBn(exp, exp, kernel=kernel, stride=stride, groups=exp)
+        self.hardswish = nn.Hardswish()
         self.se = SqueezeExcitation(exp, squeeze) if squeeze > 0 else nn.Identity()
-        self.project = nn.Conv2d(exp, width, 1, bias=False)
-        self.norm = nn.BatchNorm2d(width, eps=0.001, momentum=0.01)
+        self.project = ConvBn(exp, width)
         self.with_add = stride == 1 and in_channels == width
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.expand(x)
+        out = self.expand_hardswish(out)
         out = self.depthwise(out)
+        out = self.hardswish(out)
         out = self.se(out)
         out = self.project(out)
-        out = self.norm(out)
         if self.with_add:
             out = out + x
         return out
@@ -164,33 +139,36 @@ class MobilenetV3Large(nn.Module):
 
     def __init__(self, classes: int = 1000, dropout: float = 0.2) -> None:
         super().__init__()
-        self.stem = Conv(3, 16, kernel=3, stride=2)
-        self.bneck1 = Bneck(16, 16, 16)
-        self.bneck2 = Bneck(16, 24, 64, stride=2)
-        self.bneck3 = Bneck(24, 24, 72)
-        self.bneck4 = Bneck(24, 40, 72, kernel=5, squeeze=24, stride=2)
-        self.bneck5 = Bneck(40, 40, 120, kernel=5, squeeze=32)
-        self.bneck6 = Bneck(40, 40, 120, kernel=5, squeeze=32)
-        self.bneck7 = Bneck2(40, 80, 240, stride=2)
-        self.bneck8 = Bneck2(80, 80, 200)
-        self.bneck9 = Bneck2(80, 80, 184)
-        self.bneck10 = Bneck2(80, 80, 184)
-        self.bneck11 = Bneck2(80, 112, 480, squeeze=120)
-        self.bneck12 = Bneck2(112, 112, 672, squeeze=168)
-        self.bneck13 = Bneck2(112, 160, 672, kernel=5, squeeze=168, stride=2)
-        self.bneck14 = Bneck2(160, 160, 960, kernel=5, squeeze=240)
-        self.bneck15 = Bneck2(160, 160, 960, kernel=5, squeeze=240)
-        self.head = Conv(160, 960)
+        self.stem = ConvBn(3, 16, kernel=3, stride=2)
+        self.hardswish = nn.Hardswish()
+        self.bneck1 = BneckRe(16, 16, 16)
+        self.bneck2 = BneckRe(16, 24, 64, stride=2)
+        self.bneck3 = BneckRe(24, 24, 72)
+        self.bneck4 = BneckRe(24, 40, 72, kernel=5, squeeze=24, stride=2)
+        self.bneck5 = BneckRe(40, 40, 120, kernel=5, squeeze=32)
+        self.bneck6 = BneckRe(40, 40, 120, kernel=5, squeeze=32)
+        self.bneck7 = BneckHs(40, 80, 240, stride=2)
+        self.bneck8 = BneckHs(80, 80, 200)
+        self.bneck9 = BneckHs(80, 80, 184)
+        self.bneck10 = BneckHs(80, 80, 184)
+        self.bneck11 = BneckHs(80, 112, 480, squeeze=120)
+        self.bneck12 = BneckHs(112, 112, 672, squeeze=168)
+        self.bneck13 = BneckHs(112, 160, 672, kernel=5, squeeze=168, stride=2)
+        self.bneck14 = BneckHs(160, 160, 960, kernel=5, squeeze=240)
+        self.bneck15 = BneckHs(160, 160, 960, kernel=5, squeeze=240)
+        self.head = ConvBn(160, 960)
+        self.head_hardswish = nn.Hardswish()
         self.adaptive_avg_pool2d = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.fc1 = nn.Linear(960, 1280)
-        self.hardswish = nn.Hardswish()
+        self.hardswish_2 = nn.Hardswish()
         self.dropout = nn.Dropout(dropout)
         self.fc2 = nn.Linear(1280, classes)
         self.apply(init_weights)
 
     def forward(self, image: Tensor) -> Tensor:
         x = self.stem(image)
+        x = self.hardswish(x)
         x = self.bneck1(x)
         x = self.bneck2(x)
         x = self.bneck3(x)
@@ -207,9 +185,10 @@ class MobilenetV3Large(nn.Module):
         x = self.bneck14(x)
         x = self.bneck15(x)
         x = self.head(x)
+        x = self.head_hardswish(x)
         x = self.adaptive_avg_pool2d(x)
         x = self.flatten(x)
         x = self.fc1(x)
-        x = self.hardswish(x)
+        x = self.hardswish_2(x)
         x = self.dropout(x)
         return self.fc2(x)
