@@ -181,7 +181,7 @@ BAD: list[tuple[str, str, int | None]] = [
     ("a.", "something is missing at the end", 2),
     ("a.__class__", "a value has no attribute `__class__`", 2),
     ("1.channels", "an operator is missing before `channels`", 2),
-    ("a.shape.channels", "`.` can't stand here", 7),
+    ("a.b.shape.channels", "`.` can't stand here", 9),
     ("1 < a < 3", "comparisons don't chain", 2),
     ("a == b == 1", "comparisons don't chain", 2),
     ("a = 1", "`=` has no meaning", 2),

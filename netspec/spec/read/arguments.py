@@ -246,7 +246,7 @@ class ArgumentReader:
             help = "an input's size is said with its name: `input.height`"
             fail("NS208", f"`{base}` is not a parameter: a symbolic size has no value here", place, help=help)
         if isinstance(leaf, Attribute):
-            fail("NS208", f"there is no value `{base}` here", place, help=self.value_help(leaf, reach))
+            fail("NS208", f"`{base}` is not defined here", place, help=self.value_help(leaf, reach))
         help = self.name_help(base, str(data.value), reach, target, argument)
         fail("NS208", f"`{base}` is not defined here", place, help=help)
 
