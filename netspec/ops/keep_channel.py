@@ -89,4 +89,5 @@ def keep_strongest(x: Tensor, channel: Tensor) -> Tensor:
     """The largest unit of each sample's channel of this number; all others are zero."""
     chosen = torch.arange(x.shape[1], device=x.device) == channel[:, None]
     value, place = x.flatten(2).max(2, keepdim=True)
-    return torch.zeros_like(x).flatten(2).scatter(2, place, value * chosen[:, :, None]).view_as(x)''')
+    kept = torch.zeros_like(x).flatten(2).scatter(2, place, value * chosen[:, :, None])
+    return kept.view_as(x)''')

@@ -193,3 +193,23 @@ def test_a_class_is_exported_and_compiled_by_torch() -> None:
     assert torch.equal(program.module()(x), module(x))
     whole = torch.compile(module, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(whole(x), module(x))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        (".amax(2)", ".amin(2)"),
+        (" + self.offset", ""),
+        ("persistent=False", "persistent=True"),
+        ("Pooled(8, 4)", "Pooled(8, 2)"),
+        ("math.sqrt(4)", "math.sqrt(9)"),
+    ],
+)
+def test_the_proof_reads_definitions_and_what_they_are_given(right: str, wrong: str) -> None:
+    net = network("[reduce: 2, reduce: 3, own_pool: 4, own_halve]", blocks=POOL_BLOCK)
+    source = to_source(net.graph)
+    prove_module(net.graph, source)
+    changed = wrong.join(source.rsplit(right, 1))
+    assert changed != source
+    with pytest.raises(netspec.NetspecError, match="NS402"):
+        prove_module(net.graph, changed)

@@ -109,6 +109,22 @@ def test_torch_exports_and_compiles_it() -> None:
     torch.testing.assert_close(whole(*inputs), module(*inputs))
 
 
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("_, (h_n, c_n) = self.a(x, (h, c))", "_, (c_n, h_n) = self.a(x, (h, c))"),
+        ("(x, (h, c))", "(x, (c, h))"),
+        ("(x, (h, c))", "(x)"),
+    ],
+)
+def test_the_proof_tells_outputs_and_states_apart(right: str, wrong: str) -> None:
+    graph = network(f"[{{own_lstm: 12, {STATES}, name: a}}, {{concat: 2, from: [a.h_n, a.c_n]}}]").graph
+    source = to_source(graph)
+    assert right in source
+    with pytest.raises(NetspecError, match="NS402"):
+        prove_module(graph, source.replace(right, wrong))
+
+
 def test_brackets_open_where_a_line_is_too_long() -> None:
     names = [letter * 30 for letter in "abc"]
     targets = nested(f"{names[0]}, ({names[1]}, {names[2]})")
