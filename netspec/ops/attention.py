@@ -216,7 +216,10 @@ class MultiheadAttention(Op, name="multihead_attention", principal="num_heads", 
         width = self._width(y)
         more = 2 * _count(y) - 3 * width * (width + self.bias) if not three else 0
         backward = (Tensor((max(0, more),), y.dtype),)
-        return Memory(inputs, kept=(*copies, *projected, sums, y, *added), scratch=masks, backward=backward)
+        # The projections stand side by side and then one after another, before there are sums and an output.
+        both = () if three else (Tensor((max(0, _count(y) - _count(sums)),), y.dtype),)
+        scratch = (*both, *masks)
+        return Memory(inputs, kept=(*copies, *projected, sums, y, *added), scratch=scratch, backward=backward)
 
     def _mask_memory(self, y: Tensor, *xs: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """The mask that is added to the scores, which the kernel keeps, and what is made on the way to it."""

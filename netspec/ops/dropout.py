@@ -32,7 +32,8 @@ class Dropout(Dropping, name="dropout", principal="p"):
     examples = (example((2, 8), p=0.3),)
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        return Memory(kept=(x,)) if train else Memory(view=True)
+        # Torch returns its input where nothing is dropped.
+        return Memory(kept=(x,)) if train and self.p else Memory(view=True, hands_on=True)
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Dropout", p=self.p) if self.p != 0.5 else self.layer("nn.Dropout")
@@ -50,7 +51,7 @@ class Dropout2d(Dropping, name="dropout2d", principal="p"):
         return x
 
     def memory(self, train: bool, y: Tensor, x: Tensor) -> Memory:
-        return Memory(kept=(x.with_spatial(1, 1),)) if train else Memory(view=True)
+        return Memory(kept=(x.with_spatial(1, 1),)) if train and self.p else Memory(view=True, hands_on=True)
 
     def torch(self, x: Tensor) -> Layer:
         return self.layer("nn.Dropout2d", p=self.p) if self.p != 0.5 else self.layer("nn.Dropout2d")

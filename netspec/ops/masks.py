@@ -1,4 +1,4 @@
-"""What attention may look at: masks as values, and the causal mask, in the rules of ops."""
+"""Masks of attention, as values and causal, in the rules of ops."""
 
 from __future__ import annotations
 

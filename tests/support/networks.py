@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import netspec
 
-TEXTS = frozenset(("lstm_classifier",))
+TEXTS = frozenset(("gpt2", "lstm_classifier"))
 """Networks of words: their inputs are no maps, and their outputs no classes of ImageNet."""
+
+TIED = frozenset(("gpt2",))
+"""Networks whose head has the weights of an embedding, and so is never another one."""
 
 
 def of_images() -> list[str]:

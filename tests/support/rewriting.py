@@ -27,6 +27,8 @@ def flat_spec(graph: Graph, chance: random.Random) -> dict[str, Any]:
         if node.op.commutes:
             chance.shuffle(inputs)
         attributes = {k: v for k, v in node.op.model_dump(mode="json").items() if v is not None}
+        if getattr(node.op, "broadcast", False):
+            attributes["broadcast"] = True  # it changes nothing that is computed, and is no part of a dump
         step = {node.op.opname: attributes or None, "name": names[node.path], "from": [names[v] for v in inputs]}
         steps.append(step if node.weights_of == node.path else {**step, "share": names[node.weights_of]})
     inputs = {

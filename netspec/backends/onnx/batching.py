@@ -10,7 +10,7 @@ from netspec.backends.onnx.metadata import graph_in
 from netspec.backends.onnx.narrow import Array
 from netspec.dims import symbols
 from netspec.errors import NetspecError
-from netspec.graph.model import Graph
+from netspec.graph.model import Graph, Node
 from netspec.graph.walk import live_nodes
 
 
@@ -37,13 +37,20 @@ class Batching:
         """Whether the outputs of a sample depend on its own inputs only, so that a batch may be run in chunks.
 
         This is so if every op is `per_sample`, the batch is the first axis of all values, and no other size depends on
-        the batch or on the data. A parameter that is no output needs no batch.
+        the batch or on the data. What depends on no input, such as a parameter or the embeddings of positions, needs no
+        batch unless it is an output.
         """
         if self.graph is None:
             return False
         inputs, outputs = [i.type for i in self.graph.inputs], {o.value for o in self.graph.outputs}
-        live = live_nodes(self.graph, "inference")
-        nodes = [node for node in live if node.op.reads != 0 or node.path in outputs]
+        nodes: list[Node] = []
+        constant: set[str] = set()
+        for node in live_nodes(self.graph, "inference"):
+            values = [value for value, _ in node.values()]
+            if constant.issuperset(node.inputs[: node.op.reads]) and outputs.isdisjoint(values):
+                constant.update(values)
+            else:
+                nodes.append(node)
         types = [*inputs, *[type for node in nodes for type in node.types]]
         batches = {type.shape[:1] for type in types}
         if len(batches) != 1 or () in batches:

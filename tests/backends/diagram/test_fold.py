@@ -39,8 +39,8 @@ def check(picture: Picture, graph: netspec.Graph) -> None:
     assert len(picture.edges) == len({(edge.tail, edge.head) for edge in picture.edges})
     assert nx.is_directed_acyclic_graph(nx.DiGraph([(edge.tail, edge.head) for edge in picture.edges]))
     for key, box in picture.boxes.items():
-        # A learned tensor takes nothing, and of some values only the size of the batch counts.
-        learned = box.label.startswith("parameter")
+        # A learned tensor and positions take nothing: of some values only a size counts.
+        learned = box.label.startswith(("parameter", "positions"))
         assert into[key] if box.kind != "input" and not learned else not into[key]
         last = box.kind in ("input", "output") or box.subtitle.endswith("for its size")
         assert out[key] if not last else box.kind == "input" or not out[key]

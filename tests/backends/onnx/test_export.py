@@ -53,7 +53,8 @@ def test_every_bundled_network(name: str, bundled: Bundled, tmp_path: Path) -> N
     assert not ops & {"Dropout", "BatchNormalization"} or name in NORMS_FIRST
     assert [o.name for o in model.graph.output] == [o.name for o in graph.outputs if o.mode == "inference"]
     keys = [tensor.name for tensor in model.graph.initializer if "/" not in tensor.name]
-    assert {key.rpartition(".")[0] for key in keys} <= {node.path for node in graph}
+    paths = tuple([node.path for node in graph])
+    assert [key for key in keys if key not in paths and not key.startswith(tuple([f"{path}." for path in paths]))] == []
     for node in model.graph.node:
         where = {entry.key: entry.value for entry in node.metadata_props}
         assert node.name.startswith(f"/{where['netspec.path'].replace('.', '/')}/{node.op_type}")
