@@ -308,11 +308,11 @@ class OnnxWriter(Protocol):
 
     def constant(
         self,
-        value: float | Sequence[float] | Sequence[Sequence[float]] | Sequence[Sequence[Sequence[float]]],
+        value: float | Sequence[float] | Sequence[Sequence[float]],
         dtype: str = "int64",
         shape: tuple[int, ...] | None = None,
     ) -> str:
-        """A constant: a number, or nested lists of them; with `shape`, a tensor filled with the number.
+        """A constant: a number, a list, or a list of lists; with `shape`, a tensor filled with the number.
 
         The dtype `"like"` is that of the op's first input.
         """

@@ -117,15 +117,16 @@ class Recurrence(Op, name="recurrence", family="recurrent"):
     def onnx(self, g: OnnxWriter, x: str, *others: str) -> tuple[str, str]:
         states, lengths = split_inputs(self, self.lengths, others)
         features = self._features(g.type(x))
-        identity = [[[float(row == column) for column in range(features)] for row in range(features)]]
-        weight = g.stacked("R", [Rows("weight", 0, features)], 1)
+        axis, weight = g.constant([0]), g.weight("weight")
+        # Runtimes compute the identity once: it would be as large as the weight in the file.
+        identity = g.Unsqueeze(g.EyeLike(weight), axis)
         bias = g.stacked("B", [Rows("bias", 0, features), Rows(None, 0, features)], 1)
-        begin = [g.Unsqueeze(state, g.constant([0])) for state in states]
+        begin = [g.Unsqueeze(state, axis) for state in states]
         counts = onnx_lengths(g, x, lengths)
         steps, last = g.RNN(
             g.Transpose(x, perm=[1, 0, 2]),
-            g.constant(identity, "like"),
-            weight,
+            identity,
+            g.Unsqueeze(weight, axis),
             bias,
             *([counts, *begin] if counts or begin else []),
             outputs=2,
@@ -134,7 +135,7 @@ class Recurrence(Op, name="recurrence", family="recurrent"):
             activations=[self.nonlinearity.capitalize()],
         )
         y = g.Transpose(g.Squeeze(steps, g.constant([1])), perm=[1, 0, 2])
-        return y, g.Squeeze(last, g.constant([0]))
+        return y, g.Squeeze(last, axis)
 
     def label(self) -> str:
         return f"recurrence{', backwards' if self.reverse else ''}"

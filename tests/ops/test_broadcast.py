@@ -10,7 +10,6 @@ import pytest
 
 import netspec
 from netspec.analysis.field_propagation import propagate_fields
-from netspec.backends.onnx.batching import Batching
 from netspec.dims import symbol
 from netspec.ops.attributes import make_op
 from netspec.ops.base import REGISTRY, RuleError
@@ -22,6 +21,8 @@ from tests.support.lazy import lazy_imports
 
 with lazy_imports():
     import torch
+
+    from netspec.backends.onnx.batching import Batching
 
 N, H, W = symbol("N"), symbol("H"), symbol("W")
 

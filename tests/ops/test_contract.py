@@ -105,7 +105,7 @@ def test_macs_are_those_that_torch_counts(case: Case) -> None:
     assert substitute(case.op.macs(*case.outputs[:1], *case.inputs), sizes) == counted
 
 
-Table = dict[tuple[int, ...], list[torch.Tensor]]
+Table = dict[tuple[int, ...], list["torch.Tensor"]]
 """By a position of an input: for each output, which of its elements change with the input's values there."""
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from netspec import Builder, compile, loads
+import netspec
+from netspec import Builder, loads
 from netspec.ops.base import RuleError
 from netspec.types import Reach, Tensor, Window
 from tests.support.contract import named_op
@@ -122,7 +123,7 @@ def test_borrowed_weights_of_instance_norms(tracked: bool, affine: bool) -> None
     x = builder.add("instance_norm", x, name="first", **attributes)
     op = named_op("instance_norm", eps=0.5, **attributes)
     builder.output("y", builder.node("second", op, (x,), weights_of="first" if affine or tracked else None))
-    net = compile(builder.build()).eval()
+    net = netspec.compile(builder.build()).eval()
     x = torch.rand(2, 3, 4, 5)
     first = nn.InstanceNorm2d(3, **attributes).eval()
     second = nn.InstanceNorm2d(3, eps=0.5, **attributes).eval()
