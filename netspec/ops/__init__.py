@@ -10,7 +10,6 @@ from netspec.ops import dropout as dropout
 from netspec.ops import embedding as embedding
 from netspec.ops import keep_channel as keep_channel
 from netspec.ops import layer_norm as layer_norm
-from netspec.ops import layer_scale as layer_scale
 from netspec.ops import linear as linear
 from netspec.ops import matrix as matrix
 from netspec.ops import maxout as maxout

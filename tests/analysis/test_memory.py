@@ -257,7 +257,7 @@ def hold_to_the_byte(net: netspec.Network) -> None:
     if {node.op.opname for node in net.graph.nodes} & UNTOLD:
         assert simulate_pass(net.graph).unknown
         return
-    device = "cpu" if name in SMALL else "meta"
+    device = "cpu" if net.name in SMALL else "meta"
     with torch.device(device):
         module = net.compile()
     module = module.to(device)

@@ -311,7 +311,6 @@ CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "transpose": ([2, 3, 4], {"dim0": [0, 1, -1], "dim1": [-2, 0, 1, 2]}),
     "select_scatter": (["part"], {"dim": [1], "index": [-3, -2, -1, 0, 1, 2, 3]}),
     "select": ([1, 2, 3, 4], {"dim": [-1, 0, 1, 2], "index": [-2, -1, 0, 1, 2]}),
-    "layer_scale": ([2, 3, 4, 5], {"dim": [1, -1, 2]}),
     "maxout": ([2, 3, 4, 5], {"pieces": [1, 2, 4, 3]}),
     "narrow": ([1, 2, 3, 4], {"dim": [-1, 0, 1, 2], "start": [0, 1, 2], "length": [1, 2, 3]}),
     "arange": ([2, 3, 4], {"dim": [-2, -1, 1, 2, 3]}),
