@@ -129,6 +129,8 @@ MIXING = {
     "matmul",
     "einsum",
     "parameter",
+    "arange",
+    "layer_scale",
     "mean",
     "sum",
     "amax",

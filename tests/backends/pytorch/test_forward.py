@@ -32,6 +32,17 @@ def test_operands_are_nested_in_their_merge() -> None:
     assert forward(graph_of("[fork]", blocks), "fork") == ["return self.a(x) + self.b(x) + x"]
 
 
+def test_a_long_call_is_not_nested_in_an_expression_of_one_line() -> None:
+    attention = "{scaled_dot_product_attention: {dropout_p: 0.1}, from: [input, input, input], name: attention}"
+    blocks = f"\n  heads:\n    body: [{attention}, permute: {{dims: [0, 2, 1, 3]}}]\n"
+    assert forward(graph_of("[heads]", blocks), "heads") == [
+        "x = nn.functional.scaled_dot_product_attention(",
+        "    x, x, x, dropout_p=self.attention.p if self.attention.training else 0.0",
+        ")",
+        "return x.permute(0, 2, 1, 3)",
+    ]
+
+
 def test_operands_keep_the_order_of_calls() -> None:
     network = "[{relu: {}, name: a}, {sigmoid: {}, name: b, from: input}, {add, from: [b, a], name: c}]"
     blocks = f"\n  fork:\n    body: {network}\n"

@@ -44,6 +44,30 @@ def test_equal_exceptions_are_a_loop() -> None:
     ]
 
 
+PAIR = f"""
+  pair:
+    body:
+      - {{{CONV}, name: a, init: {{weight: 0.5}}}}
+      - {{{CONV}, name: b, init: {{weight: 1}}}}
+"""
+
+
+def test_a_layer_of_every_copy_is_filled_in_a_loop_over_them() -> None:
+    code = initializer_code(graph_of("[{pair: {}, name: stack, repeat: 3}]", PAIR))
+    assert code.statements[""][1:] == [
+        "        for layer in self.stack:",
+        "            nn.init.ones_(layer.b.weight)",
+    ]
+
+
+def test_a_layer_of_two_copies_is_named() -> None:
+    code = initializer_code(graph_of("[{pair: {}, name: stack, repeat: 2}]", PAIR))
+    assert code.statements[""][1:] == [
+        "        for layer in (self.stack[0].b, self.stack[1].b):",
+        "            nn.init.ones_(layer.weight)",
+    ]
+
+
 def test_a_kind_of_layer_of_which_some_are_left_to_torch_has_no_rule() -> None:
     network = (
         f"[{{{CONV}, name: a, init: {{weight: 0.5}}}}, {{{CONV}, name: b, init: {{weight: 0.5}}}}, {{{CONV}, name: c}}]"
