@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from netspec.backends.yaml.definitions import Definition, Definitions, RelativeValue
 from netspec.backends.yaml.parts import Branch, Part
-from netspec.expression import leaves
+from netspec.expression import Attribute, leaves
 
 
 class StepValues:
@@ -36,7 +36,8 @@ class StepValues:
         """The values of steps whose sizes later expressions read; `around` are the values of steps around, by name."""
         named, sized = dict(around), set[str]()
         for part in parts:
-            sized |= {named[leaf.name] for tree in part.expressions for leaf in leaves(tree) if leaf.name in named}
+            read = [leaf for tree in part.expressions for leaf in leaves(tree) if isinstance(leaf, Attribute)]
+            sized |= {named[leaf.name] for leaf in read if leaf.name in named}
             for inner in (*[branch.parts for branch in part.branches], list(part.copies.values())):
                 sized |= self.sized(inner, named)
             named.update(self.by_name(part, part))

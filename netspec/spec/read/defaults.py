@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from netspec.errors import Diagnostic, Findings, NetspecError, closest, fail
+from netspec.errors import Diagnostic, Findings, NetspecError, fail
 from netspec.expression import Attribute, Expression, Name, rewrite
 from netspec.ops.attributes import make_op
 from netspec.ops.base import Op
@@ -13,6 +13,7 @@ from netspec.ops.own import find_op, op_names
 from netspec.spec.read.arguments import ArgumentReader
 from netspec.spec.read.body import Argument
 from netspec.spec.read.context import Declarations, Defaults, NamesInReach, ValueNames
+from netspec.spec.read.hints import op_hint
 from netspec.spec.read.initializers import places_of, read_init
 from netspec.spec.text.data import Entry, Map
 
@@ -50,7 +51,7 @@ def _find_op(name: str, entry: Entry, declarations: Declarations) -> type[Op]:
     block = name in declarations.blocks
     op = None if block else find_op(name)
     if op is None:
-        help = closest(name, op_names()) or ("blocks have defaults of their own, in `params`" if block else "")
+        help = op_hint(name, op_names()) or ("blocks have defaults of their own, in `params`" if block else "")
         fail("NS203", f"there is no op `{name}`", entry.key_span, help=help)
     return op
 

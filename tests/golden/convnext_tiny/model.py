@@ -4,17 +4,6 @@ import torch
 from torch import Tensor, nn
 
 
-class LayerScale(nn.Module):
-    """Scales each channel by a learned factor, at first close to 0."""
-
-    def __init__(self, *shape: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.full(shape, 1e-6))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.weight * x
-
-
 class StochasticDepth(nn.Module):
     """Zeroes each row of a batch, or all of it, with probability p in training."""
 
@@ -61,7 +50,7 @@ class Block(nn.Module):
         self.expand = nn.Linear(in_channels, 4 * in_channels)
         self.gelu = nn.GELU()
         self.project = nn.Linear(4 * in_channels, in_channels)
-        self.layer_scale = LayerScale(in_channels, 1, 1)
+        self.layer_scale = nn.Parameter(torch.full((in_channels, 1, 1), 1e-06))
         self.stochastic_depth = StochasticDepth(0.1 * number / 17)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -70,7 +59,7 @@ class Block(nn.Module):
         out = self.expand(out)
         out = self.gelu(out)
         out = self.project(out).permute(0, 3, 1, 2)
-        out = self.layer_scale(out)
+        out = self.layer_scale * out
         return self.stochastic_depth(out) + x
 
 
