@@ -47,7 +47,7 @@ docs:  ## write generated pages and the outputs shown in examples anew
 	$(PYTHON) -m tests.docs.documents --update
 
 bench:  ## what reports and compiling cost; not part of the tests
-	for name in cold_summary report growth compile weights memory errors export speed; do $(PYTHON) tests/benchmarks/$$name.py; done
+	for name in cold_summary report growth compile weights memory errors export speed lines; do $(PYTHON) tests/benchmarks/$$name.py; done
 
 ci:  ## what a change must pass: a fresh install, all tests, and check
 	bash .ci/run

@@ -1,6 +1,12 @@
-"""ResNet-152 from text to the full JSON report, warm, against torchinfo on torchvision's module."""
+"""Networks from text to the full JSON report, warm, against torchinfo on torchvision's module.
+
+    python tests/benchmarks/report.py                    ResNet-152, DenseNet-121 and ViT-B/16
+    python tests/benchmarks/report.py inception_v3
+"""
 
 from __future__ import annotations
+
+import sys
 
 import torch
 import torchinfo
@@ -10,13 +16,14 @@ from timing import interleaved, show
 from netspec.network import from_source
 from netspec.spec.sources.find import find
 
-if __name__ == "__main__":
-    source = find("resnet152")
-    built = torchvision.models.resnet152()
+
+def compare(name: str) -> None:
+    source = find(name)
+    built = torchvision.models.get_model(name, weights=None)
 
     def on_meta() -> object:
         with torch.device("meta"):
-            module = torchvision.models.resnet152()
+            module = torchvision.models.get_model(name, weights=None)
         return str(torchinfo.summary(module, (1, 3, 224, 224), verbose=0, device="meta"))
 
     times = interleaved(
@@ -25,4 +32,9 @@ if __name__ == "__main__":
         torchinfo_on_a_built_module=lambda: str(torchinfo.summary(built, (1, 3, 224, 224), verbose=0)),
         build_on_meta_and_torchinfo=on_meta,
     )
-    show("ResNet-152, text to report", times, "netspec")
+    show(f"{name}, text to report", times, "netspec")
+
+
+if __name__ == "__main__":
+    for each in sys.argv[1:] or ["resnet152", "densenet121", "vit_b_16"]:
+        compare(each)
