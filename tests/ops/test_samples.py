@@ -130,7 +130,6 @@ MIXING = {
     "einsum",
     "parameter",
     "arange",
-    "layer_scale",
     "mean",
     "sum",
     "amax",

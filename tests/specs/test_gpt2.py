@@ -98,6 +98,19 @@ def test_macs_are_those_that_torch_counts() -> None:
     assert small().summary(at={"T": 16})["totals"]["macs"] * 2 == counter.get_total_flops()
 
 
+@pytest.mark.parametrize("mode", ["train", "eval"])
+def test_torch_exports_and_compiles_it_for_any_length(mode: str) -> None:
+    module = netspec.load("gpt2", params={**SIZES, "dropout": 0.0}).compile()
+    module.train(mode == "train")
+    sizes = {0: torch.export.Dim("N"), 1: torch.export.Dim("T", max=SIZES["positions"])}
+    exported = torch.export.export(module, (words(2, 7),), dynamic_shapes=(sizes,)).module()
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    for length in (7, 11):
+        wanted = module(words(3, length))
+        torch.testing.assert_close(exported(words(3, length)), wanted, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(compiled(words(3, length)), wanted, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("fp16", [False, True])
 def test_one_model_is_for_every_length(fp16: bool, tmp_path: Path) -> None:
     theirs = by_hand()
