@@ -1,7 +1,7 @@
 """Networks from text to the full JSON report, warm, against torchinfo on torchvision's module.
 
-    python tests/benchmarks/report.py                    ResNet-152, DenseNet-121 and ViT-B/16
-    python tests/benchmarks/report.py inception_v3
+python tests/benchmarks/report.py                    ResNet-152, DenseNet-121 and ViT-B/16
+python tests/benchmarks/report.py inception_v3
 """
 
 from __future__ import annotations

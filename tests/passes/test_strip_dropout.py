@@ -11,7 +11,6 @@ from netspec.graph import Builder, Graph
 from netspec.network import Network, names
 from netspec.passes import strip_dropout
 from tests.support.lazy import lazy_imports
-from tests.support.paths import OTHER
 
 with lazy_imports():
     import torch
@@ -27,7 +26,7 @@ def dropouts(graph: Graph) -> list[str]:
 
 def vit(dropout: float) -> Network:
     sizes = {"size": 32, "width": 48, "layers": 3, "heads": 4, "mlp_width": 64, "dropout": dropout}
-    return netspec.load(OTHER / "vit_b_16.yaml", params=sizes)
+    return netspec.load("vit_b_16", params=sizes)
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,7 @@ NETWORKS: dict[str, Callable[[], netspec.Network]] = {
     "alexnet": lambda: netspec.load("alexnet", inputs={"image": ["N", 3, 99, 99]}),
     "mobilenet_v2": lambda: netspec.load("mobilenet_v2", inputs={"image": ["N", 3, 64, 64]}),
     "unet": lambda: netspec.load("unet", inputs={"image": ["N", 1, 188, 188]}),
-    "vit": lambda: netspec.load(
-        OTHER / "vit_b_16.yaml", params={"size": 32, "width": 48, "layers": 3, "heads": 4, "mlp_width": 64}
-    ),
+    "vit": lambda: netspec.load("vit_b_16", params={"size": 32, "width": 48, "layers": 3, "heads": 4, "mlp_width": 64}),
     "fpn": lambda: netspec.load(OTHER / "resnet50_fpn.yaml", inputs={"image": ["N", 3, 64, 64]}),
 }
 

@@ -13,7 +13,6 @@ import netspec
 from netspec.backends.diagram.copy_texts import differing, shapes_across, times, varying, which
 from netspec.backends.diagram.fold import fold
 from netspec.backends.diagram.picture import Box, Picture
-from tests.support.paths import OTHER
 
 
 def spec(network: str, blocks: str = "", shape: str = "[N, 8, 32, 32]", more: str = "") -> netspec.Graph:
@@ -269,7 +268,7 @@ def test_the_shape_of_a_box_is_that_of_what_leaves_it(steps: str, shape: str) ->
 
 
 def test_no_line_leads_into_a_learned_tensor() -> None:
-    picture = fold(netspec.load(OTHER / "vit_b_16.yaml").graph)
+    picture = fold(netspec.load("vit_b_16").graph)
     learned = {box.key for box in picture.boxes.values() if box.label.startswith("parameter")}
     assert len(learned) == 2
     assert not learned & {edge.head for edge in picture.edges}
