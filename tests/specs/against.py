@@ -31,7 +31,7 @@ class Peer:
 
     `size` is the height and width of images if not the spec's own, and `small` of those for ONNX Runtime, where the
     network takes smaller ones. `outputs` are torchvision's names of several outputs, in the order of the spec's.
-    `training` is None where training can be compared, else the reason why it cannot.
+    `chance` is false where torchvision draws what it drops in another order.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Peer:
     size: tuple[int, int] | None = None
     small: tuple[int, int] | None = None
     outputs: tuple[str, ...] = ()
-    training: str | None = None
+    chance: bool = True
 
     def network(self, size: tuple[int, int] | None = None) -> Network:
         """The network for images of a size; without one, of the size in the table."""

@@ -94,7 +94,7 @@ class VitB16(nn.Module):
         tokens = torch.cat(
             [self.class_token.expand(patches.shape[0], -1, -1), patches], dim=1
         )
-        x = tokens + self.pos_embedding.expand(tokens.shape[0], -1, -1)
+        x = tokens + self.pos_embedding
         x = self.dropout(x)
         x = self.layers(x)
         x = self.ln(x)[:, 0]
