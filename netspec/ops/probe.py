@@ -111,7 +111,9 @@ class _Probe:
         answers: list[list[tuple[Any, tuple[Tensor, ...]]]] = []
         for xs, before in self.maps:
             each = [(value, _answers(op.infer, [xs])) for value, op in ops]
-            answers.append([(value, _all(answer[0][1])) for value, answer in each if answer])
+            results = [(value, _all(answer[0][1])) for value, answer in each if answer]
+            # Another number of outputs, as of chunks, tells nothing of one of them.
+            answers.append([(value, ys) for value, ys in results if len(ys) == len(before)])
             if _every_side_changes(before, [ys for _, ys in answers[-1]]):
                 break  # Larger maps would add nothing.
         return answers

@@ -123,8 +123,9 @@ class Recurrent(Op, family="recurrent"):
             # (T, directions, N, hidden); the last layer's batch comes first again.
             is_last = layer == self.num_layers - 1
             if directions == 1:
-                y = g.Squeeze(steps, g.constant([1]))
-                y = g.Transpose(y, perm=[1, 0, 2]) if is_last else y
+                # Squeezed first and then transposed, it crashes ONNX Runtime 1.31 before a MatMul in float16.
+                y = g.Transpose(steps, perm=[2, 0, 1, 3]) if is_last else steps
+                y = g.Squeeze(y, g.constant([2 if is_last else 1]))
             else:
                 y = g.Transpose(steps, perm=[2, 0, 1, 3] if is_last else [0, 2, 1, 3])
                 y = g.Reshape(y, g.constant([0, 0, directions * hidden]))

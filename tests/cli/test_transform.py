@@ -271,3 +271,29 @@ def test_every_pass_has_an_option(run: Run) -> None:
     told = run("transform", "--help").out
     places = [told.index(f"  {option.flag} ") for option in table]
     assert places == sorted(places)
+
+
+PROVED = {
+    # Integers are the smallest that ops take: the sum of words is 0, and the mean over no words no number.
+    "a sum of integers": """
+inputs: {words: {shape: [N, 4], dtype: int64}}
+network: [{sum: 1, name: total}, {embedding: {num_embeddings: 9, embedding_dim: 4}}, {dropout: 0.5, name: d}]
+outputs: {total: total, vectors: d}
+""",
+    "no number": """
+inputs: {x: [N, T, 5], lengths: {shape: [N], dtype: int64}}
+network:
+  - {sequence_mask, from: [lengths, x], name: mask}
+  - {sum: {dim: 1, keepdim: true}, name: count}
+  - {sum: 1, from: x, name: total}
+  - {divide, from: [total, count]}
+  - dropout
+""",
+}
+
+
+@pytest.mark.parametrize("body", PROVED.values(), ids=PROVED)
+def test_outputs_of_zeros_and_of_no_numbers_are_compared(body: str, run: Run, folder: Path) -> None:
+    (folder / "one.yaml").write_text(f"netspec: 1\nname: one{body}")
+    done = run("transform", "one.yaml", "--strip-dropout", "-o", "lean.yaml")
+    assert "proved with random weights: outputs equal to 0e+00 of the largest value" in done.err

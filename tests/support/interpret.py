@@ -11,6 +11,7 @@ from torch import nn
 from netspec.dims import substitute
 from netspec.graph import Graph, Node
 from netspec.types import Layer
+from tests.support.contract import flat
 from tests.support.printed import made, meaning
 
 
@@ -19,13 +20,12 @@ def interpret(graph: Graph, state: Mapping[str, torch.Tensor], *inputs: torch.Te
     values: dict[str, Any] = {i.name: value for i, value in zip(graph.inputs, inputs, strict=True)}
     with torch.no_grad():
         for node in graph.nodes:
-            result = _run(graph, node, state, [values[name] for name in node.inputs])
-            assert len(node.types) == 1
-            values[node.path] = result
+            results = flat(_run(graph, node, state, [values[name] for name in node.inputs]))
+            values |= {name: result for (name, _), result in zip(node.values(), results, strict=True)}
     return tuple(values[o.value] for o in graph.outputs)
 
 
-def _run(graph: Graph, node: Node, state: Mapping[str, torch.Tensor], given: list[torch.Tensor]) -> torch.Tensor:
+def _run(graph: Graph, node: Node, state: Mapping[str, torch.Tensor], given: list[torch.Tensor]) -> Any:
     described = node.op.torch(*graph.input_types(node))
     layer: Any = None
     if isinstance(described, Layer) and described.inside:

@@ -101,6 +101,22 @@ network:
   - {add, from: [k.layer_2, k.b, layer, NetOutput], name: NetOutputs}
 outputs: {first: NetOutputs, second: k.b}
 """,
+    "chunks as many as their channels": """
+inputs: {image: [N, 4, 8]}
+blocks:
+  couple:
+    params: {width: int}
+    inputs: [a, b]
+    outputs: {a: s, b: a}
+    body:
+      - {conv1d: {out_channels: width, kernel_size: 3, padding: 1}, from: a}
+      - {conv1d: {out_channels: b.channels, kernel_size: 1}, name: f}
+      - {add, from: [f, b], name: s}
+network:
+  - {chunk: 2, name: halves}
+  - {couple: 6, name: flow, repeat: 3}
+  - {concat, from: [flow.a, flow.b]}
+""",
 }
 
 USES = {name: f"netspec: 1\nname: net\n{body.strip()}\n" for name, body in _BODIES.items()}

@@ -15,6 +15,9 @@ from netspec.ops.base import is_float
 _SAMPLES_AND_SIZES = ((2, 256), (2, 1024), (32, 256), (256, 4096))
 """Pairs to try in turn: the batch size, and the size of every symbol that has no nominal size."""
 
+_SAMPLES_AND_SIZES_OF_VOLUMES = ((2, 32), *_SAMPLES_AND_SIZES)
+"""Where an input has three open sizes beside its batch: 256 of each make gigabytes."""
+
 
 def sizes_for(graph: Graph) -> dict[str, int]:
     """A size for every symbol of the inputs: its nominal size, else the first of a few candidates that all ops accept.
@@ -24,14 +27,21 @@ def sizes_for(graph: Graph) -> dict[str, int]:
     names = sorted(symbols([d for i in graph.inputs for d in i.type.shape]))
     # Sizes that depend on the data are those that the run gives, not the nominal ones.
     nominal = {name: graph.nominal[name] for name in names if name in graph.nominal}
-    for samples, size in _SAMPLES_AND_SIZES:
+    candidates = _SAMPLES_AND_SIZES_OF_VOLUMES if _has_volumes(graph) else _SAMPLES_AND_SIZES
+    for samples, size in candidates:
         sizes = {**dict.fromkeys(names, size), **nominal, "N": samples}
         if refused_at(graph, sizes) is None:
             return sizes
-    samples, size = _SAMPLES_AND_SIZES[0]
+    samples, size = candidates[0]
     sizes = {**dict.fromkeys(names, size), **nominal, "N": samples}
     check_sizes(graph, sizes, "sizes that were tried: ")
     return sizes
+
+
+def _has_volumes(graph: Graph) -> bool:
+    """Whether an input has more than two axes whose sizes are open and have no nominal size, beside its batch."""
+    closed = {*graph.nominal, "N"}
+    return any(sum(bool(symbols([size]) - closed) for size in i.type.shape) > 2 for i in graph.inputs)
 
 
 def example_inputs(graph: Graph, device: str, sizes: Mapping[str, int]) -> tuple[Tensor, ...]:

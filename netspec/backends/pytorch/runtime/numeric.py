@@ -52,7 +52,7 @@ def prove_numbers(graph: Graph, source: str, sizes: Mapping[str, int]) -> str:
     results = [result] if isinstance(result, Tensor) else list(result)
     outputs = sorted(graph.outputs, key=lambda o: o.mode == "train")
     for o, output in zip(outputs, results, strict=True):
-        difference = _difference(output, expected[o.value])
+        difference = relative_difference(output, expected[o.value])
         if not difference <= TOLERANCE:
             message = f"output `{o.name}` of the module differs from that of the graph by {difference:.1e}"
             fail("NS402", f"{message} of its largest value, on random numbers", help=_REPORT)
@@ -95,7 +95,7 @@ def _evaluated(graph: Graph, inputs: Mapping[str, Tensor], state: Mapping[str, T
     return values
 
 
-def _difference(a: Tensor, b: Tensor) -> float:
+def relative_difference(a: Tensor, b: Tensor) -> float:
     """The largest difference of two tensors, relative to the largest value of `b`; inf if shapes or dtypes differ."""
     if a.shape != b.shape or a.dtype != b.dtype:
         return float("inf")

@@ -9,6 +9,7 @@ import torch
 
 from netspec.backends.pytorch.runtime.examples import random_inputs, random_state, sizes_for
 from netspec.backends.pytorch.runtime.load import compile, load_source
+from netspec.backends.pytorch.runtime.numeric import relative_difference
 from netspec.backends.pytorch.runtime.state_dicts import StateDict
 from netspec.backends.pytorch.source import to_source
 from netspec.errors import fail
@@ -44,7 +45,7 @@ def prove_transform(
         new_values = _listed(after(*[inputs[i.name] for i in transformed.graph.inputs]))
     worst = 0.0
     for o, a, b in zip([o for o in outputs if o.mode == "inference"], old_values, new_values, strict=True):
-        difference = float((a.flatten() - b.flatten()).abs().max() / a.abs().max().clamp_min(1e-300))
+        difference = relative_difference(b.flatten(), a.flatten())
         if not difference <= _TOLERANCE:
             message = f"output `{o.name}` of the new graph differs from that of the old by {difference:.1e}"
             fail("NS402", message, help=_HELP)
