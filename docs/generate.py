@@ -59,18 +59,13 @@ def zoo() -> str:
         summary = network.summary()
         sizes = summary["at"]
         image = " x ".join(str(sizes.get(d, d)) for d in next(iter(summary["inputs"].values()))[1:])
-        fields = [layer["receptive_field"] for layer in summary["layers"] if _slides(layer["receptive_field"])]
-        seen = f"{fields[-1]['size'][0]} /{fields[-1]['stride'][0]}" if fields else "-"
+        seen = netspec.compare([network]).table().rows[0][-1] or "-"
         totals = summary["totals"]
         lines.append(
             f"| `{name}` | {image} | {totals['parameters']:,} | {short(totals['macs'])} "
             f"| {seen} | {network.title}: {network.graph.source} |"
         )
     return "\n".join(lines)
-
-
-def _slides(field: Any) -> bool:
-    return bool(field) and all(field["size"]) and all(field["stride"])
 
 
 def codes() -> str:

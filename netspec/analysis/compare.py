@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from netspec.analysis.cost import MACS_NOTE
-from netspec.analysis.field import ReceptiveField
+from netspec.analysis.field import ReceptiveField, sees_all
 from netspec.analysis.graph_of import HasGraph
 from netspec.analysis.summary import Summary, summary
 from netspec.dims import Dim
@@ -22,8 +22,8 @@ class NetworkTotals:
     """The totals of one network in a comparison.
 
     `depth` is the number of layers with multiply-accumulates on the longest path from an input to an output, as papers
-    count the layers of VGG-19 and ResNet-50. `receptive_field` is that of the last layer with a window; None if there
-    is no such layer, or if there are several inputs. The other figures are those of the summary.
+    count the layers of VGG-19 and ResNet-50. `receptive_field` is that of the last map of positions; None if there
+    is none, or if there are several inputs. The other figures are those of the summary.
     """
 
     network: str
@@ -51,8 +51,7 @@ class Comparison(TypedReport):
         """The table of the comparison, with a row for each network."""
         notes = [
             MACS_NOTE,
-            "depth: layers with MACs on the longest way. "
-            "sees: size and stride (`/`) of the last layer that has a window.",
+            "depth: layers with MACs on the longest way. sees: size and stride (`/`) of a unit of the last map.",
         ]
         if not all(network.complete for network in self.networks):
             notes.append("MACs of some ops are unknown: totals with such ops are at least.")
@@ -66,8 +65,6 @@ def compare(networks: Iterable[Graph | HasGraph], mode: Mode = "inference") -> C
 
 
 def _totals(summary: Summary) -> NetworkTotals:
-    seen = [layer.receptive_field for layer in summary.layers]
-    windows = [field for field in seen if isinstance(field, ReceptiveField) and _is_window(field)]
     return NetworkTotals(
         network=summary.network,
         title=summary.graph.title,
@@ -80,14 +77,27 @@ def _totals(summary: Summary) -> NetworkTotals:
         parameters_training=summary.totals.parameters_training,
         macs=summary.totals.macs,
         complete=summary.complete,
-        receptive_field=windows[-1] if windows else None,
+        receptive_field=_field_of_last_map(summary),
     )
+
+
+def _field_of_last_map(summary: Summary) -> ReceptiveField | None:
+    """The last field that slides over the input, or that of a later map each of whose units sees all of it.
+
+    Such maps are behind gates and attention; a map of one position is no map.
+    """
+    last: ReceptiveField | None = None
+    for layer in summary.layers:
+        field, is_map = layer.receptive_field, sum(size != 1 for size in layer.output_shape[1:]) > 1
+        if isinstance(field, ReceptiveField) and (_is_window(field) or (sees_all(field) and is_map)):
+            last = field
+    return last
 
 
 def _is_window(field: ReceptiveField) -> bool:
     """Whether a receptive field slides over the input, with the same size and stride for every unit."""
     entries = (*field.size, *field.stride)
-    return entries != () and all(entry is not None and entry != 0 for entry in entries) and not field.note
+    return entries != () and all(entry is not None and entry != 0 for entry in entries)
 
 
 def _depth(summary: Summary) -> int:
@@ -108,7 +118,7 @@ def _row(network: NetworkTotals) -> list[Cell]:
         network.ops,
         network.parameters,
         network.macs,
-        f"{axes_text(field.size)} /{axes_text(field.stride)}" if field else None,
+        None if field is None else "all" if sees_all(field) else f"{axes_text(field.size)} /{axes_text(field.stride)}",
     ]
 
 

@@ -40,6 +40,11 @@ class ReceptiveField:
     note: str = dataclasses.field(default="", metadata=OPTIONAL)
 
 
+def sees_all(field: ReceptiveField) -> bool:
+    """Whether every unit sees all of the input, along each axis."""
+    return field.stride != () and all(step == 0 for step in field.stride)
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """A receptive field while it is propagated, with one entry for each spatial axis of the input.

@@ -78,6 +78,8 @@ class MemoryReport(TypedReport):
     peak_at: str
     layers: tuple[LayerMemory, ...]
     graph: Graph = field(metadata=HIDDEN)
+    sizes: Mapping[str, int] = field(metadata=HIDDEN)
+    """The sizes of the symbols other than the batch."""
 
     def table(self) -> Table:
         """The table of the steps of the network's body, with bars for the bytes held while each runs."""
@@ -120,7 +122,14 @@ def memory(
         peak_at=held.peak_at,
         layers=tuple([_layer(node, held) for node in live_nodes(graph, mode)]),
         graph=graph,
+        sizes=_sizes_beside_batch(graph, at or {}),
     )
+
+
+def _sizes_beside_batch(graph: Graph, at: Mapping[str, int]) -> dict[str, int]:
+    first = {str(i.type.shape[0]) for i in graph.inputs}
+    sizes = {**graph.nominal, **at}
+    return {symbol: size for symbol, size in sizes.items() if symbol in graph.symbols - first}
 
 
 def _layer(node: Node, held: PassMemory) -> LayerMemory:
@@ -137,7 +146,8 @@ def _table(report: MemoryReport) -> Table:
     columns = ["new", *(["kept"] if train else []), "live"]
     headings = ["layer", "kind", "output", *(f"{column} {unit}" for column in columns), ""]
     what = f"training, {_OPTIMIZER_NAMES[report.optimizer]}" if train else "inference"
-    title = f"{graph.title or graph.name}: memory of {what}, batch {report.batch}, {report.dtype}"
+    sizes = "".join(f", {symbol} = {size}" for symbol, size in report.sizes.items())
+    title = f"{graph.title or graph.name}: memory of {what}, batch {report.batch}{sizes}, {report.dtype}"
     unused = unused_parameters(graph)
     notes = [
         f"Most is held in {report.peak_at}.",

@@ -121,12 +121,18 @@ def _row(layer: LayerField, several: bool) -> list[Cell]:
         layer.name,
         layer.kind,
         *([layer.input] if several else []),
-        shape_text(layer.output_shape[2:]),
+        shape_text(_map_of(layer)),
         layer.note.partition(":")[0] if layer.size[0] is None else _axes(layer.size),
         _axes(layer.stride),
         _axes(layer.start),
         _axes([None if share is None else f"{100 * share:.0f} %" for share in layer.share]),
     ]
+
+
+def _map_of(layer: LayerField) -> Sequence[Dim]:
+    """The sizes behind the channels; of a sequence that an image became, which has none, all but the batch."""
+    shape = layer.output_shape
+    return shape[2:] if len(shape) in (2, 2 + len(layer.size)) else shape[1:]
 
 
 def _axes(entries: Sequence[object]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from netspec.analysis.cost import MACS_NOTE, UNUSED, Cost, costs, total_macs, unused_parameters
-from netspec.analysis.field import Field, ReceptiveField, positions_word
+from netspec.analysis.field import Field, ReceptiveField, positions_word, sees_all
 from netspec.analysis.field_propagation import propagate_fields
 from netspec.analysis.graph_of import HasGraph, graph_of
 from netspec.analysis.scope_label import MINOR, scope_label
@@ -162,17 +162,20 @@ def _table(summary: Summary, depth: int | None) -> Table:
     rows.open(tree(graph, live_nodes(graph, summary.mode)), 0)
     units = positions_word([i.type.shape for i in graph.inputs])
     foot: list[Cell] = ["total", "", "", summary.totals.parameters, summary.totals.macs, ""]
+    headings = ["layer", "kind", "output", "parameters", "MACs", "sees"]
+    # Words have no receptive fields.
+    columns = len(headings) if any(row[-1] for row in rows.rows) else len(headings) - 1
     return Table(
-        ["layer", "kind", "output", "parameters", "MACs", "sees"],
-        [list(row) for row in rows.rows],
+        headings[:columns],
+        [row[:columns] for row in rows.rows],
         [line for line in (graph.title or graph.name, graph.source) if line],
-        [foot],
+        [foot[:columns]],
         [
             f"{_parameters_note(summary.totals, unused_parameters(graph))}; {_macs_note(summary)}.",
             MACS_NOTE,
-            *([_SEES_NOTE.format(units=units)] if any(row[-1] for row in rows.rows) else []),
+            *([_SEES_NOTE.format(units=units)] if columns == len(headings) else []),
         ],
-        spare=("sees", "kind"),
+        spare=("sees", "kind") if columns == len(headings) else ("kind",),
     )
 
 
@@ -275,7 +278,7 @@ def _sees(seen: ReceptiveField | Mapping[str, ReceptiveField] | None) -> str:
         return "; ".join(f"{name} {_sees(field)}" for name, field in seen.items())
     if seen.size[0] is None:
         return seen.note.partition(":")[0]
-    if all(step == 0 for step in seen.stride):
+    if sees_all(seen):
         return "all"
     size = axes_text(seen.size)
     return size if seen.start[0] is None else f"{size} /{axes_text(seen.stride)}"

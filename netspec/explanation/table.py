@@ -45,7 +45,7 @@ def _title(graph: Graph, data: Mapping[str, Any]) -> list[str]:
     if data["ops"]:
         ops = "" if data["ops"] == 1 else f"{data['ops']} ops, "
         macs = "unknown MACs" if data["macs"] is None else f"{data['macs']:,} MACs"
-        lines.append(f"costs: {ops}{data['parameters']:,} parameters, {macs}")
+        lines.append(f"costs: {ops}{data['parameters']:,} parameters, {macs}{_at_sizes(graph, data)}")
     if data["receptive_field"]:
         lines.append(f"sees: {_field(data['receptive_field'])}")
     if data["weights"]:
@@ -55,6 +55,12 @@ def _title(graph: Graph, data: Mapping[str, Any]) -> list[str]:
         if names:
             lines.append(f"{label}: {', '.join(names)}")
     return lines
+
+
+def _at_sizes(graph: Graph, data: Mapping[str, Any]) -> str:
+    """The sizes of symbols, other than the batch, at which MACs are counted: ` at T = 1024`; "" if there are none."""
+    sizes = [f"{name} = {size}" for name, size in graph.nominal.items() if name in graph.symbols and name != "N"]
+    return f" at {', '.join(sizes)}" if sizes and data["macs"] else ""
 
 
 def _item(item: Mapping[str, Any]) -> str:

@@ -373,6 +373,11 @@ def test_what_a_network_sees_is_its_last_window() -> None:
     for last_one in ("{adaptive_avg_pool2d: 3}", "flatten", "{adaptive_avg_pool2d: 1}", "{softmax: 2}", "{softmax: 3}"):
         assert sees(f"[{{max_pool2d: 2}}, {last_one}]") == "2 /2", last_one
     assert sees("[{max_pool2d: {kernel_size: [2, 3]}}]") == "2x3 /2x3"
+    # Behind a gate each unit of the map sees all, which the window before it would hide; a mean is no map.
+    gate = "{adaptive_avg_pool2d: 1, from: input, name: mean}, {multiply, from: [map, mean]}"
+    assert sees(f"[{{max_pool2d: 2, name: map}}, {gate.replace('input', 'map')}]") == "all"
+    assert sees("[{max_pool2d: 2}, {adaptive_avg_pool2d: 1}, {permute: {dims: [0, 2, 3, 1]}}]") == "2 /2"
+    assert sees("[{max_pool2d: 2}, {interpolate: 3}, {max_pool2d: {kernel_size: 2, stride: 1}}]") == "4 /2/3"
     flat = compare([net("[{linear: 3}]", "[N, 4]").graph])
     assert flat["networks"][0]["receptive_field"] is None
 
@@ -438,7 +443,7 @@ def test_what_summaries_say_below_and_beside() -> None:
     nominal = "{shape: [N, 2, H, 8], nominal: {H: 8}}"
     assert table(f"[{conv}]", nominal).notes[0].endswith("; 128 MACs at N = 1, H = 8.")
     assert table("[{softmax: 2}]", "[N, 2, 8, 8]").rows[1][-1] == "8x1 /0x1"
-    assert table("[{linear: 3}]", "[N, 2]").rows[1][-1] == ""
+    assert table("[{linear: 3}]", "[N, 2]").headings[-1] == "MACs"  # no column for what no input of features has
     assert table("[{adaptive_avg_pool2d: 3}]", "[N, 2, 8, 8]").rows[1][-1] == "varies"
 
 

@@ -213,3 +213,17 @@ def test_the_table_adds_up(tiny: netspec.Network) -> None:
         for column, total in ((3, "parameters"), (4, "macs")):
             assert sum(row[column] or 0 for row in table.rows) == data["totals"][total]
             assert table.foot[0][column] == data["totals"][total]
+
+
+def test_of_words_no_column_is_empty_and_sizes_are_said() -> None:
+    network = netspec.load("gpt2")
+    assert network.summary().table().headings == ["layer", "kind", "output", "parameters", "MACs"]
+    assert str(network.memory("train")).startswith(
+        "GPT-2: memory of training, no optimizer, batch 1, T = 1024, float32\n"
+    )
+    assert "145,824,153,600 MACs at T = 1024\n" in str(network.explain())
+
+
+def test_a_sequence_that_an_image_became_has_no_map_of_features() -> None:
+    rows = {row[0]: row[2] for row in netspec.load("vit_b_16").receptive_fields().table().rows}
+    assert rows == {"conv_proj": "14 x 14", "flatten": "768 x 196", "layers.0.self_attention": "197 x 768"}

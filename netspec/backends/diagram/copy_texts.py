@@ -2,8 +2,8 @@
 
 >>> merged(["3x3 conv, 64, /2", "3x3 conv, 64", "3x3 conv, 64"])
 '3x3 conv, 64, first /2'
->>> differing(["4", "16", "16"]), differing(["8", "16", "24"]), times([3, 4, 6, 3])
-('16 (first 4)', '{8, 16, 24}', '× 3, 4, 6, 3')
+>>> differing(["4", "16", "16"]), differing(["no", "no", "yes"]), differing(["8", "16", "24"]), times([3, 4, 6, 3])
+('16 (first 4)', 'no (last yes)', '{8, 16, 24}', '× 3, 4, 6, 3')
 """
 
 from __future__ import annotations
@@ -43,6 +43,8 @@ def differing(texts: Sequence[str], groups: Sequence[Hashable] = ()) -> str:
         return runs[0]
     if len(runs) == 2 and len(texts) > 2 and texts[1] != texts[0]:
         return f"{runs[1]} (first {runs[0]})"
+    if len(runs) == 2 and len(texts) > 2 and texts[-1] != texts[-2]:
+        return f"{runs[0]} (last {runs[1]})"
     if len(runs) <= _MAX_LISTED:
         return f"{{{', '.join(runs)}}}"
     numbers = [number for text in runs if (number := _number(text)) is not None]

@@ -171,6 +171,7 @@ class _Writer:
         has_partial = any(part.only for part in (*boxes, *clusters)) or any(edge.partial for edge in edges)
         lines += ["dashed: in some of the copies"] if has_partial else []
         lines += ["dotted: its size alone"] if any(edge.size_only for edge in edges) else []
+        lines += ["2: the second operand"] if any(edge.is_second for edge in edges) else []
         lines += ["numbers in circles: it goes on there"] if self.marks else []
         return "; ".join(lines)
 
@@ -347,7 +348,8 @@ class _Writer:
         if tag is not None:
             self.dot.edge(start, tag, arrowhead="none", **weight, **style)
             start = tag
-        self.dot.edge(start, self.ids[edge.head], **weight, **style)
+        second = {"headlabel": "2", "fontcolor": self.palette.faint, "labelangle": "40", "labeldistance": "1.3"}
+        self.dot.edge(start, self.ids[edge.head], **weight, **style, **(second if edge.is_second else {}))
 
     def _continuation(self, tail: str, head: str) -> str:
         """The circle at which a value goes on in the column of `head`; a circle where it leaves its own has its number.

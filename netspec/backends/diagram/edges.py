@@ -18,6 +18,8 @@ class BoxEdge:
     heads: set[int] = field(default_factory=set[int])
     size_only: bool = True
     """Whether only the sizes of the values are read."""
+    positions: set[int] = field(default_factory=set[int])
+    """The positions of the values among the inputs of the ops that read them."""
 
 
 _Reads = dict[tuple[str, int, str, bool], set[int]]
@@ -48,19 +50,23 @@ class BoxEdges:
         self.edges: dict[tuple[str, str], BoxEdge] = {}
         self.fed_by_copies: set[str] = set()
         self._leaving_copies: dict[tuple[str, int], set[int]] = {}
+        self._positions: dict[tuple[str, int, str], set[int]] = {}
         reads: _Reads = {}
         for node in nodes:
             number = len(node.inputs) if node.op.reads is None else node.op.reads
             # An op that reads nothing, such as a learned tensor, has no edges, not even for sizes.
             for index, value in enumerate(node.inputs if number else ()):
-                self._read(value, placement.places[node.path], index >= number, reads)
+                self._read(value, placement.places[node.path], index, index >= number, reads)
         for key, value in leaving.items():
             reads[value, 0, key, False] = {0}
         for (value, shared, head, size_only), copies in reads.items():
             self._draw(value, shared, head, size_only, copies)
 
-    def _read(self, value: str, head: OpPlace, size_only: bool, reads: _Reads) -> None:
-        """Add to `reads` that a value is read at a place, unless the same box computes it."""
+    def _read(self, value: str, head: OpPlace, position: int, size_only: bool, reads: _Reads) -> None:
+        """Add to `reads` that a value is read at a place, unless the same box computes it.
+
+        `position` is that of the value among the inputs of the op that reads it.
+        """
         tail = self._place(value)
         if tail is not None and tail.box == head.box and tail.copy == head.copy:
             return
@@ -69,6 +75,7 @@ class BoxEdges:
             self.fed_by_copies.add(head.box)
         else:
             reads.setdefault((*drawn, head.box, size_only), set()).add(head.copy)
+            self._positions.setdefault((*drawn, head.box), set()).add(position)
 
     def _drawn_value(self, value: str, loops: Loops) -> tuple[str, int] | None:
         """The value to draw for one that is read within `loops`, and the number of loops around both places.
@@ -115,6 +122,7 @@ class BoxEdges:
         tail = place.box if place else f"from {value}"
         edge = self.edges.setdefault((tail, head), BoxEdge())
         edge.heads |= copies
+        edge.positions |= self._positions.get((value, shared, head), set())
         edge.size_only = edge.size_only and size_only
         edge.tails |= self._copies_left(value, shared, place) if place else {0}
 

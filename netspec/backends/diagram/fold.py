@@ -10,13 +10,14 @@ from netspec.backends.diagram.folding import Folding
 from netspec.backends.diagram.labeller import Labeller
 from netspec.backends.diagram.picture import Box, Edge, Picture
 from netspec.backends.diagram.placement import Placement
+from netspec.backends.diagram.spine import has_order
 from netspec.backends.diagram.view import DEEPEST, View, check_expanded, nodes_of, part_of
 from netspec.errors import fail
 from netspec.gc_pause import gc_paused
 from netspec.graph.model import Graph, Mode, Node
 
-_COMFORTABLE = 35
-"""The largest number of boxes for which a deeper diagram is chosen automatically."""
+_COMFORTABLE = 30
+"""The largest number of boxes for which a deeper diagram is chosen automatically: text on A4 then has 7 points."""
 _MAX_BOXES = 3_000
 
 
@@ -68,8 +69,9 @@ class _Ends:
             return
         computed = {value for node in nodes for value, _ in node.values()}
         values = dict.fromkeys(value for node in nodes for value in node.inputs if value not in computed)
-        self.entering = {f"from {value}": ("input", value) for value in values}
         scope = graph.scopes[view.part]
+        named_inputs = {value: name for name, value in scope.inputs.items()} if len(values) > 1 else {}
+        self.entering = {f"from {value}": (named_inputs.get(value, "input"), value) for value in values}
         names = scope.block.outputs if scope.block is not None and len(scope.outputs) > 1 else ("output",)
         named = zip(scope.outputs, (*names, *scope.outputs[len(names) :]), strict=False)
         self.leaving = {f"to {name}": (name, value) for value, name in named}
@@ -108,7 +110,8 @@ def _add_edges(picture: Picture, placement: Placement, box_edges: BoxEdges) -> N
     for (tail, head), edge in box_edges.edges.items():
         inside = where(head, edge.heads)
         only = inside or where(tail, edge.tails)
-        picture.edges.append(Edge(tail, head, bool(only), only, edge.size_only, inside))
+        is_second = has_order(picture.boxes[head]) and edge.positions == {1}
+        picture.edges.append(Edge(tail, head, bool(only), only, edge.size_only, inside, is_second))
     tails = {tail for tail, _ in box_edges.edges}
     for key, box in picture.boxes.items():
         if key in box_edges.fed_by_copies:

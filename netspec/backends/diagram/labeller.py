@@ -177,7 +177,7 @@ class Labeller:
         shapes: dict[int, str] = {}
         for unit, size in zip(units, sizes, strict=True):
             counts[unit.copy] = counts.get(unit.copy, 0) + size
-            shapes[unit.copy] = self._shapes.of(self._outputs(unit))
+            shapes[unit.copy] = self._output_text(unit)
         only = self.placement.where(cluster, counts)
         single = len(counts) == len(units)
         groups: list[Hashable] = [around[unit.copy] if single else unit.copy for unit in units]
@@ -188,19 +188,28 @@ class Labeller:
             box.figures = figures_text(box.shape, self._costs_of([node for unit in units for node in unit.nodes]))
         return box, groups
 
-    def _outputs(self, unit: Unit) -> list[Tensor]:
-        """The types of a unit's values that are used outside it, or of the last value if none is used."""
+    def _output_text(self, unit: Unit) -> str:
+        """The shapes of a unit's used outputs, with the name of an op's output if that is not its first."""
+        values = self._used_values(unit)
+        text = self._shapes.of([self.graph.types[value] for value in values])
+        last = unit.nodes[-1]
+        names = dict(zip([value for value, _ in last.values()], last.op.named_outputs, strict=False))
+        is_further = unit.scope is None and len(values) == 1 and values[0] != last.path
+        return f"{names[values[0]]} {text}" if is_further and values[0] in names else text
+
+    def _used_values(self, unit: Unit) -> list[str]:
+        """A unit's values that are used outside it, or the last value if none is used."""
         last = unit.nodes[-1]
         if unit.scope is None:
             if len(last.types) == 1:
-                return [last.type]
+                return [last.path]
             values = [value for value, _ in last.values()]
             inside = {last.path}
         else:
             inside = {node.path for node in unit.nodes}
             values = [value for node in unit.nodes for value, _ in node.values()]
         used = [v for v in values if v in self.leaving or any(user.path not in inside for user in self._users(v))]
-        return [self.graph.types[value] for value in used or values[-1:]]
+        return used or values[-1:]
 
 
 def _counts(counts: Iterable[int]) -> tuple[int, ...]:

@@ -73,6 +73,8 @@ class Edge:
     """Whether the head reads only the size of the value."""
     inside: str = ""
     """The copies of the cluster around the head that read the value; "" for all."""
+    is_second: bool = False
+    """Whether the value is the second operand of a difference or quotient."""
 
 
 @dataclass(slots=True)

@@ -14,6 +14,11 @@ def sign_of(box: Box) -> str:
     return merge.sign if merge is not None else ""
 
 
+def has_order(box: Box) -> bool:
+    """Whether a box with a sign is a difference or a quotient, so that the order of its operands matters."""
+    return bool(sign_of(box)) and not REGISTRY[box.label].commutes
+
+
 def spine(picture: Picture) -> dict[str, str | None]:
     """The path from the deepest box back: each box on it, with the box before it (None for the first).
 

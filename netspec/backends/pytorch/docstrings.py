@@ -69,7 +69,10 @@ def describe_class(graph: Graph, written: WrittenClass) -> str:
     """The docstring of any other class: `Maps (N, in_channels, H, W) to (N, 4 * width, H / stride, W / stride).`"""
     cls = written.cls
     types = [graph.types[value] for value in cls.uses[0].body.inputs]
-    inputs = [_symbolic_shape(type, _input_channels(graph, written, n), None) for n, type in enumerate(types)]
+    inputs = [
+        _symbolic_shape(type, _input_channels(graph, written, n), _input_letters(graph, written, n))
+        for n, type in enumerate(types)
+    ]
     outputs = [_output(graph, written, n) for n in range(len(cls.template.body.outputs))]
     arguments = {argument.name for argument in written.arguments}
     features = {number: name for name, number in cls.features.items() if name in arguments}
@@ -92,6 +95,14 @@ def describe_class(graph: Graph, written: WrittenClass) -> str:
             last = {type.features for type in of_uses}
             outputs[number] = f"({_first_axis(of_uses[0])}, L, {last.pop() if len(last) == 1 else 'F'})"
     return f"Maps {' and '.join(inputs)} to {' and '.join(outputs)}."
+
+
+def _input_letters(graph: Graph, written: WrittenClass, number: int) -> list[str] | None:
+    """The names of an input's spatial axes, such as `H2, W2` if its map is not as large as the first input's."""
+    pairs = [(graph.types[use.body.inputs[0]], graph.types[use.body.inputs[number]]) for use in written.cls.uses]
+    if all(first.rank != other.rank or first.spatial == other.spatial for first, other in pairs):
+        return None
+    return [f"{letter}{number + 1}" for letter in _letters(pairs[0][1])]
 
 
 def _states_text(graph: Graph, types: Sequence[Tensor], features: str) -> str:

@@ -159,7 +159,7 @@ def _parameter(argument: ConstructorArgument) -> str:
 def _output_class(graph: Graph) -> str:
     """The named tuple of a network with several outputs; those that only training computes are last and optional."""
     lines = [f"class {output_class_name(graph)}(NamedTuple):"]
-    lines += [*docstring(f"What {graph.title or graph.name} gives.", 4), ""]
+    lines += [*docstring(f"The outputs of {graph.title or graph.name}.", 4), ""]
     always = [f"    {o.name}: Tensor" for o in graph.outputs if o.mode == "inference"]
     training = [f"    {o.name}: Tensor | None = None" for o in graph.outputs if o.mode == "train"]
     return "\n".join([*lines, *always, *training])

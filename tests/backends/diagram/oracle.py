@@ -246,7 +246,10 @@ class Oracle:
             inside = {n.path for n in nodes}
             read = [value for n in nodes for value, _ in n.values() if self.read_outside(value, inside)]
             texts = dict.fromkeys(text_of(self.graph, value) for value in read or [nodes[-1].path])
-            shapes[self.copy(nodes[0].path, box.cluster)] = "; ".join([*texts][:2] + ["…"] * (len(texts) > 2))
+            text = "; ".join([*texts][:2] + ["…"] * (len(texts) > 2))
+            if box.kind != "block" and len(read) == 1 and ":" in read[0]:  # a further output, by its name
+                text = f"{read[0].partition(':')[2]} {text}"
+            shapes[self.copy(nodes[0].path, box.cluster)] = text
         told, wanted = box.shape, list(shapes.values())
         if len(set(wanted)) == 1 and told != wanted[0]:
             self.wrong(f"{box.key} has the shape {wanted[0]}, not {told}")

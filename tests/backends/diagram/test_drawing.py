@@ -25,7 +25,8 @@ from tests.support.networks import TEXTS
 def test_a_folded_network_fits_a_page(name: str) -> None:
     width, height = size(netspec.load(name).diagram().svg)
     assert height <= 2 * width
-    assert width <= 2.6 * height  # four columns of broad blocks
+    assert width <= 1.8 * height
+    assert width <= 16 * 72  # a page of A4, lying: 11 points are then 7
     assert height <= 11.7 * 72  # a page of A4, upright
 
 
@@ -38,7 +39,7 @@ LONG_BLOCKS = {"densenet121", "mobilenet_v3_large", "ror3_56_cifar", "ror3_110_c
 def test_an_expanded_network_is_no_strip(name: str, direction: Any) -> None:
     width, height = size(netspec.load(name).diagram(9, expand=("all",), direction=direction).svg)
     assert height <= 2 * width
-    assert width <= 3 * height or name in TEXTS  # a line of eight boxes
+    assert width <= 3.2 * height or name in TEXTS  # a line of eight boxes
 
 
 def test_what_stands_on_it() -> None:

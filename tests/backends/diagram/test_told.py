@@ -264,6 +264,31 @@ def test_the_shape_of_a_box_is_that_of_what_leaves_it(steps: str, shape: str) ->
     assert (box.shape, box.figures.partition("\n")[0]) == (shape, shape)
 
 
+def test_a_further_output_is_told_by_its_name() -> None:
+    picture = fold(netspec.load("lstm_classifier").graph)
+    assert picture.boxes["lstm"].shape == "h_n 4 × N × 256"
+
+
+def test_the_second_operand_has_a_number_where_the_order_counts() -> None:
+    """Of `a + b` it has none, and of `a - a` neither."""
+    steps = """
+  - {relu, name: a}
+  - {tanh, from: image, name: b}
+  - {subtract, from: [b, a], name: difference}
+  - {add, from: [difference, a], name: sum}
+  - {divide, from: [sum, sum], name: one}
+"""
+    drawn = netspec.diagram(spec(steps))
+    assert [(edge.tail, edge.head) for edge in drawn.picture.edges if edge.is_second] == [("a", "difference")]
+    assert drawn.dot.count("headlabel=2") == 1
+    assert "2: the second operand" in drawn.dot
+
+
+def test_a_part_has_its_inputs_by_name() -> None:
+    picture = fold(netspec.load("unet").graph, part="up4")
+    assert [box.label for box in picture.boxes.values() if box.kind == "input"] == ["below", "left"]
+
+
 # Sizes.
 
 
@@ -304,7 +329,7 @@ def test_skips_begin_inside_their_frame() -> None:
 
 def test_a_dashed_line_is_dashed_on_its_way_to_another_column() -> None:
     """The sum of a stage of MobileNetV2 that its first copy lacks."""
-    drawn = netspec.load("mobilenet_v2").diagram()
+    drawn = netspec.load("mobilenet_v2").diagram(1)
     (way,) = [line for line in drawn.dot.splitlines() if "-> end1 " in line]
     assert "style=dashed" in way
 
@@ -315,6 +340,7 @@ def test_a_dashed_line_is_dashed_on_its_way_to_another_column() -> None:
 def test_words_for_copies() -> None:
     assert differing(["4"] * 3) == "4"
     assert differing(["4", "16", "16"]) == "16 (first 4)"
+    assert differing(["4", "4", "16"]) == "4 (last 16)"
     assert differing(["64", "256", "64"]) == "{64, 256, 64}"
     assert differing([str(n) for n in range(8, 97, 8)]) == "8 … 96"
     assert differing(["1", "9", "2", "8", "3"]) == "1 to 9"

@@ -59,6 +59,22 @@ def test_of_a_sequence_the_features_are_told() -> None:
     assert describe_class(graph, written_class(graph, "Mlp")) == "Maps (N, L, in_features) to (N, L, wide)."
 
 
+def test_a_map_of_another_size_has_letters_of_its_own() -> None:
+    blocks = """
+  up:
+    params: {width: int}
+    inputs: [below, left]
+    body:
+      - {interpolate: {scale_factor: 2}, from: below, name: wide}
+      - {concat, from: [left, wide]}
+      - {conv2d: {out_channels: width, kernel_size: 1}}
+"""
+    network = "[{max_pool2d: 2, name: low}, {up: 4, from: [low, image]}]"
+    graph = graph_of(network, blocks)
+    said = describe_class(graph, written_class(graph, "Up"))
+    assert said == "Maps (N, below_channels, H, W) and (N, left_channels, H2, W2) to (N, width, H_out, W_out)."
+
+
 def test_the_network_tells_its_inputs_and_outputs() -> None:
     graph = graph_of("[conv_bn: width]", CONV_BN, params="{width: 4}")
     assert describe_network(graph, written_class(graph, "Net")) == "net.\n\nimage (N, 3, 8, 8) -> output (N, 4, 8, 8)"

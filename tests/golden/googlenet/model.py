@@ -97,7 +97,7 @@ class Aux(nn.Module):
 
 
 class GooglenetOutput(NamedTuple):
-    """What GoogLeNet gives."""
+    """The outputs of GoogLeNet."""
 
     logits: Tensor
     aux1: Tensor | None = None

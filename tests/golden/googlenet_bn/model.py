@@ -88,7 +88,7 @@ class Aux(nn.Module):
 
 
 class GooglenetBnOutput(NamedTuple):
-    """What GoogLeNet with batch norm gives."""
+    """The outputs of GoogLeNet with batch norm."""
 
     logits: Tensor
     aux1: Tensor | None = None

@@ -221,7 +221,7 @@ class InceptionE(nn.Module):
 
 
 class InceptionV3Output(NamedTuple):
-    """What Inception-v3 gives."""
+    """The outputs of Inception-v3."""
 
     logits: Tensor
     aux: Tensor | None = None

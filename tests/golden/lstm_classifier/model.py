@@ -12,7 +12,7 @@ def run_packed(
 ) -> tuple[Tensor, Tensor | tuple[Tensor, Tensor]]:
     """Run a recurrent layer over each sequence up to its length.
 
-    The output is zero behind it, and the states are those at it.
+    Behind its end a sequence has zeros, and its states are those at its end.
     """
     packed = nn.utils.rnn.pack_padded_sequence(
         x, lengths.cpu(), batch_first=True, enforce_sorted=False

@@ -32,7 +32,7 @@ class DoubleConv(nn.Module):
 
 
 class Up(nn.Module):
-    """Maps (N, below_channels, H, W) and (N, left_channels, H, W) to (N, width,
+    """Maps (N, below_channels, H, W) and (N, left_channels, H2, W2) to (N, width,
     H_out, W_out).
     """
 
