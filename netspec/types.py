@@ -160,6 +160,10 @@ class Memory:
     memory: it is a view of the first input that the op reads, or of its weight if it reads none. With `hands_on`, the
     gradient of the output is also that of each input, or of those with these numbers, so that the backward pass
     allocates none.
+
+    The gradients of all inputs and weights come on top of `backward`. An op with `late` computes them one after another
+    instead, and frees `kept` bit by bit: `backward` counts those that come before the gradient of the first output is
+    freed, and `late` is held after that, in place of `kept` and with all gradients.
     """
 
     inputs: tuple[int, ...] = ()
@@ -169,6 +173,7 @@ class Memory:
     backward: tuple[Tensor, ...] = ()
     view: bool = False
     hands_on: bool | tuple[int, ...] = False
+    late: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

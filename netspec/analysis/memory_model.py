@@ -147,6 +147,11 @@ def size_of(tensor: Tensor) -> int:
     return count
 
 
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    """The bytes of tensors together."""
+    return sum(map(size_of, tensors))
+
+
 def _weight_bytes(schedule: _Schedule) -> tuple[int, int]:
     """Bytes of parameters and of buffers; a shared weight once."""
     weights = {weight.key(node.weights_of): weight for node in schedule.nodes for weight in schedule.weights(node)}
@@ -319,7 +324,7 @@ def _forward(schedule: _Schedule, ledger: _Ledger) -> dict[str, NodeMemory]:
                 kept.add(name)
         # Without a gradient, tensors that would be kept, such as the indices of a max pool, are computed and dropped.
         scratch = memory.scratch if node.path in schedule.trained else (*memory.scratch, *memory.kept)
-        use.live = ledger.mark(node.path, sum(map(size_of, scratch)))
+        use.live = ledger.mark(node.path, _bytes(scratch))
         for value in freed.get(node.path, ()):
             ledger.drop(value)
     return nodes
@@ -334,7 +339,7 @@ def _backward(schedule: _Schedule, ledger: _Ledger) -> None:
     for node in reversed(schedule.nodes):
         if node.path not in schedule.trained:
             continue
-        memory = schedule.memory(node)
+        memory, place = schedule.memory(node), f"{node.path} (backward)"
         of_outputs = gradients.take(node)
         passed_on = range(len(node.inputs)) if memory.hands_on is True else memory.hands_on or ()
         same = {node.inputs[place] for place in passed_on} if of_outputs else set[str]()
@@ -343,10 +348,16 @@ def _backward(schedule: _Schedule, ledger: _Ledger) -> None:
             for value in node.inputs[: node.op.reads]
             if value in schedule.trained
         }
+        if memory.late:
+            ledger.mark(place, _bytes(memory.backward))
+            while of_outputs:
+                ledger.drop(of_outputs.pop())
+            ledger.mark(place, _bytes(memory.late) - _bytes(memory.kept))
         for value, name in of_inputs.items():
             ledger.hold(name, schedule.size(value))
         gradients.hold_weights(node)
-        ledger.mark(f"{node.path} (backward)", sum(map(size_of, memory.backward)))
+        if not memory.late:
+            ledger.mark(place, _bytes(memory.backward))
         for name in of_outputs:
             ledger.drop(name)
         for name, _ in schedule.kept(node):

@@ -8,8 +8,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from netspec.dims import Dim
 from netspec.ops.base import AxisOrigins, Op, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Positive, Probability, Takes
+from netspec.ops.recurrent_memory import ELMAN, GRU, LSTM, Cell, Recurring
 from netspec.ops.states import LENGTHS, need_lengths, need_states, onnx_lengths, split_inputs
-from netspec.types import Code, Helper, Layer, OnnxWriter, Reach, Rows, Tensor, Weight, uniform
+from netspec.types import Code, Helper, Layer, Memory, OnnxWriter, Reach, Rows, Tensor, Weight, uniform
 
 RUN_PACKED = Helper(
     '''
@@ -46,6 +47,7 @@ class Recurrent(Op, family="recurrent"):
     lengths: Flag = False
 
     precision = "half"
+    cell: ClassVar[Cell]
     kind: ClassVar[str]
     """The name of the layer in torch.nn, and of the op in ONNX."""
     gates: ClassVar[tuple[int, ...]] = (0,)
@@ -79,6 +81,25 @@ class Recurrent(Op, family="recurrent"):
 
     def mixed(self, x: Tensor, *others: Tensor) -> tuple[int, ...]:
         return 1, 2
+
+    def memory(self, train: bool, y: Tensor, x: Tensor, *others: Tensor) -> Memory:
+        # That of ATen's own kernels, with sequences that are as long as the batch is. cuDNN and oneDNN have their own.
+        batch, steps, features = map(int, x.shape)
+        run = Recurring(
+            cell=self.cell,
+            batch=batch,
+            steps=steps,
+            features=features,
+            hidden=self.hidden_size,
+            layers=self.num_layers,
+            directions=self._directions,
+            bias=self.bias,
+            dropout=bool(self.dropout) and self.num_layers > 1,
+            given=len(others) > self.lengths,
+            packed=self.lengths,
+            dtype=y.dtype,
+        )
+        return run.memory(train)
 
     def needs_values(self) -> bool:
         return self.lengths
@@ -197,6 +218,7 @@ class Rnn(Recurrent, name="rnn", principal="hidden_size"):
     nonlinearity: Annotated[Literal["tanh", "relu"], Takes("`tanh` or `relu`")] = "tanh"
 
     kind = "RNN"
+    cell = ELMAN
     inputs: ClassVar[tuple[int, int | None]] = (1, 3)
     output_names = ("output", "h_n")
     examples = (
@@ -222,6 +244,7 @@ class Lstm(Recurrent, name="lstm", principal="hidden_size"):
     """
 
     kind = "LSTM"
+    cell = LSTM
     gates = (0, 3, 1, 2)
     inputs: ClassVar[tuple[int, int | None]] = (1, 4)
     output_names = ("output", "h_n", "c_n")
@@ -245,6 +268,7 @@ class Gru(Recurrent, name="gru", principal="hidden_size"):
     """
 
     kind = "GRU"
+    cell = GRU
     gates = (1, 0, 2)
     inputs: ClassVar[tuple[int, int | None]] = (1, 3)
     output_names = ("output", "h_n")
