@@ -25,11 +25,15 @@ class Bracket:
 
 @dataclass(frozen=True, slots=True)
 class Generator:
-    """`*(each for variable in iterable)`, such as `*(nn.ReLU() for _ in range(3))`."""
+    """`*(each for variable in iterable)`, such as `*(nn.ReLU() for _ in range(3))`.
+
+    Not `starred`, it is the only argument of a call: `nn.ModuleList(nn.ReLU() for _ in range(3))`.
+    """
 
     each: Doc
     iterable: str
     variable: str = "_"
+    starred: bool = True
 
     @property
     def clause(self) -> str:
@@ -64,7 +68,7 @@ def flat(doc: Doc) -> str:
         case Bracket(head, items, tail):
             return f"{head}{', '.join(flat(i) for i in items)}{tail}"
         case Generator(each):
-            return f"*({flat(each)} {doc.clause})"
+            return f"*({flat(each)} {doc.clause})" if doc.starred else f"{flat(each)} {doc.clause}"
         case Joined(items):
             return " ".join(f"{operator} {flat(item)}" if operator else flat(item) for operator, item in items)
         case Choice(then, condition, otherwise):
@@ -177,6 +181,8 @@ def _item(doc: Doc, indent: int, comma: str) -> list[str]:
     match doc:
         case Bracket(items=items):
             return _open(lead, doc, indent, comma) if items else [one]
+        case Generator(each, starred=False):
+            return [*_item(each, indent, ""), f"{lead}{doc.clause}{comma}"]
         case Generator(each):
             inner = " " * (indent + INDENT)
             together = f"{inner}{flat(each)} {doc.clause}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from netspec.backends.pytorch.arguments import CopiesDifferError
 from netspec.backends.pytorch.bodies import NOT_IN_PYTORCH, BodyItem, ScopeBody, is_chain
@@ -74,6 +75,8 @@ def _container(body: ScopeBody, docs: Sequence[Doc]) -> Doc:
     if is_chain(body):
         return Bracket("nn.Sequential(", docs)
     kind = "Parameter" if all(map(_is_parameter, body.items)) else "Module"
+    if len(docs) == 1 and isinstance(docs[0], Generator):
+        return Bracket(f"nn.{kind}List(", [replace(docs[0], starred=False)])
     return Bracket(f"nn.{kind}List(", [Bracket("[", docs, "]")])
 
 

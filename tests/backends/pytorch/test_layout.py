@@ -50,6 +50,10 @@ def test_items_that_do_not_fit_on_one_line_have_a_line_each() -> None:
     ("doc", "line"),
     [
         (Generator(SHORT, "range(3)"), "*(nn.Linear(4, 8) for _ in range(3))"),
+        (
+            Bracket("nn.ModuleList(", [Generator(SHORT, "range(3)", starred=False)]),
+            "nn.ModuleList(nn.Linear(4, 8) for _ in range(3))",
+        ),
         (Generator(SHORT, "range(n)", "index"), "*(nn.Linear(4, 8) for index in range(n))"),
         (Joined([("", "a"), ("+", SHORT)]), "a + nn.Linear(4, 8)"),
         (Choice(SHORT, "a > 1", "b"), "nn.Linear(4, 8) if a > 1 else b"),
@@ -75,6 +79,9 @@ NAMES = [f"a_value_with_a_long_name_{number}" for number in range(4)]
 STATEMENTS: dict[str, list[str]] = {
     "a call": statement("x = ", VERY_LONG, 0),
     "nested calls": statement("x = ", Bracket("nn.Sequential(", [VERY_LONG, LONG, SHORT]), 0),
+    "a generator alone": statement(
+        "x = ", Bracket("nn.ModuleList(", [Generator(VERY_LONG, "range(3)", starred=False)]), 0
+    ),
     "a generator": statement("x = ", Bracket("nn.Sequential(", [Generator(VERY_LONG, "range(3)"), SHORT]), 0),
     "a sum": statement("x = ", Joined([("" if not n else "+", name) for n, name in enumerate(NAMES)]), 0),
     "a sum that ends in a call": statement("x = ", Joined([("", "x"), ("+", VERY_LONG)]), 0),

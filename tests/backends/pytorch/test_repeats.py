@@ -98,4 +98,4 @@ def test_copies_that_no_expression_gives_need_classes_of_their_own() -> None:
 
 def test_parameters_stand_in_a_list_of_parameters() -> None:
     graph = graph_of("[{parameter: {shape: [3, 8]}, name: layers, repeat: 2}, {relu: {}, name: end, from: input}]")
-    assert layers(graph).startswith("nn.ParameterList([*(nn.Parameter(")
+    assert layers(graph).startswith("nn.ParameterList(nn.Parameter(")

@@ -97,7 +97,7 @@ class Rir(nn.Module):
         self.stem_r = NormRelu(48)
         self.conv_t = nn.Conv2d(3, 48, 3, padding=1, bias=False)
         self.stem_t = NormRelu(48)
-        self.stage1 = nn.ModuleList([*(RirBlock(48, 48, 48) for _ in range(2))])
+        self.stage1 = nn.ModuleList(RirBlock(48, 48, 48) for _ in range(2))
         self.stage2 = nn.ModuleList(
             [RirBlock(48, 48, 96, stride=2), *(RirBlock(96, 96, 96) for _ in range(2))]
         )
