@@ -114,6 +114,8 @@ IMAGES: dict[str, tuple[str, dict[str, Any]]] = {
     "inception": ("googlenet", {"part": "inception", "direction": "LR", "title": False}),
     "resnet50_layer3": ("resnet50", {"expand": ["layer3"], "highlight": ["layer3.5"]}),
     "googlenet": ("googlenet", {"mode": "train", "depth": 0}),
+    "unet": ("unet", {}),
+    "gpt2": ("gpt2", {}),
     "alexnet_dark": ("alexnet", {"direction": "LR", "theme": "dark"}),
 }
 """The diagrams in docs/images: what each draws."""

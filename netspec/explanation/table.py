@@ -81,5 +81,7 @@ def _field(field: Mapping[str, Any]) -> str:
         return str(field["note"])
     if not any(field["stride"]):
         return f"all, {shape_text(field['size'])}" if field["size"] else "all"
-    axes = [shape_text(field[key]) for key in ("size", "stride", "start")]
-    return f"windows of {axes[0]}, stride {axes[1]}, from {axes[2]}"
+    size, stride = shape_text(field["size"]), shape_text(field["stride"])
+    if None in field["start"]:
+        return f"windows of at most {size}, stride {stride}; units differ"
+    return f"windows of {size}, stride {stride}, from {shape_text(field['start'])}"

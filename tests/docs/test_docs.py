@@ -53,7 +53,7 @@ def test_examples_run_and_print_what_stands_below_them(
 def test_the_examples_of_a_new_op_leave_this_process_alone() -> None:
     from netspec.ops import REGISTRY
 
-    assert "instance_norm" not in REGISTRY
+    assert "contrast_norm" not in REGISTRY
 
 
 def test_generated_parts_are_up_to_date(generate: ModuleType) -> None:

@@ -293,3 +293,7 @@ def test_an_explanation_goes_to_another_process() -> None:
     again = pickle.loads(pickle.dumps(report))
     assert again == report
     assert str(again) == str(report)
+
+
+def test_behind_upsampling_windows_have_no_start() -> None:
+    assert "\nsees: windows of at most 204 x 204, stride 1 x 1; units differ\n" in str(netspec.load("unet").explain())

@@ -65,10 +65,10 @@ class Mbconv(nn.Module):
         self,
         in_channels: int,
         width: int,
+        number: int,
         kernel: int = 3,
         stride: int = 1,
         expansion: int = 6,
-        drop: float = 0.0,
     ) -> None:
         super().__init__()
         self.expand = (
@@ -86,7 +86,7 @@ class Mbconv(nn.Module):
         self.project = nn.Conv2d(expansion * in_channels, width, 1, bias=False)
         self.norm = nn.BatchNorm2d(width, eps=0.001, momentum=0.01)
         self.stochastic_depth = (
-            StochasticDepth(drop)
+            StochasticDepth(0.2 * number / 16)
             if stride == 1 and in_channels == width
             else nn.Identity()
         )
@@ -115,31 +115,26 @@ class EfficientnetLite0(nn.Module):
     def __init__(self, classes: int = 1000, dropout: float = 0.2) -> None:
         super().__init__()
         self.stem = Conv(3, 32, kernel=3, stride=2)
-        self.stage1 = Mbconv(32, 16, expansion=1)
-        self.stage2 = nn.Sequential(
-            Mbconv(16, 24, stride=2, drop=0.0125), Mbconv(24, 24, drop=0.025)
-        )
+        self.stage1 = Mbconv(32, 16, 0, expansion=1)
+        self.stage2 = nn.Sequential(Mbconv(16, 24, 1, stride=2), Mbconv(24, 24, 2))
         self.stage3 = nn.Sequential(
-            Mbconv(24, 40, kernel=5, stride=2, drop=0.0375),
-            Mbconv(40, 40, kernel=5, drop=0.05),
+            Mbconv(24, 40, 3, kernel=5, stride=2), Mbconv(40, 40, 4, kernel=5)
         )
         self.stage4 = nn.Sequential(
-            Mbconv(40, 80, stride=2, drop=0.0625),
-            Mbconv(80, 80, drop=0.075),
-            Mbconv(80, 80, drop=0.0875),
+            Mbconv(40, 80, 5, stride=2), Mbconv(80, 80, 6), Mbconv(80, 80, 7)
         )
         self.stage5 = nn.Sequential(
-            Mbconv(80, 112, kernel=5, drop=0.1),
-            Mbconv(112, 112, kernel=5, drop=0.1125),
-            Mbconv(112, 112, kernel=5, drop=0.125),
+            Mbconv(80, 112, 8, kernel=5),
+            Mbconv(112, 112, 9, kernel=5),
+            Mbconv(112, 112, 10, kernel=5),
         )
         self.stage6 = nn.Sequential(
-            Mbconv(112, 192, kernel=5, stride=2, drop=0.1375),
-            Mbconv(192, 192, kernel=5, drop=0.15),
-            Mbconv(192, 192, kernel=5, drop=0.1625),
-            Mbconv(192, 192, kernel=5, drop=0.175),
+            Mbconv(112, 192, 11, kernel=5, stride=2),
+            Mbconv(192, 192, 12, kernel=5),
+            Mbconv(192, 192, 13, kernel=5),
+            Mbconv(192, 192, 14, kernel=5),
         )
-        self.stage7 = Mbconv(192, 320, drop=0.1875)
+        self.stage7 = Mbconv(192, 320, 15)
         self.head = Conv(320, 1280)
         self.adaptive_avg_pool2d = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
