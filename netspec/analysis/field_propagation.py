@@ -30,7 +30,7 @@ from netspec.analysis.field import (
     whole_field,
 )
 from netspec.analysis.intervals import Spans
-from netspec.dims import MAX_DIM, Dim
+from netspec.dims import MAX_DIM, Dim, Symbolic
 from netspec.graph.memo import NodeMemo
 from netspec.graph.model import Graph, Node
 from netspec.ops.base import AxisOrigins
@@ -173,7 +173,8 @@ def _after_window(field: Field, window: Window) -> Field:
         size.append(_integral(field_size + field_stride * (window_size - 1)))  # pyright: ignore[reportOptionalOperand, reportOperatorIssue]
         stride.append(_integral(field_stride * window_stride))  # pyright: ignore[reportOptionalOperand]
         start.append(_integral(field_start + field_stride * window_start))  # pyright: ignore[reportOptionalOperand]
-    if max((*size, *stride), default=0) > MAX_DIM:
+    # Along an axis that is seen whole, the size may be an open one.
+    if max([number for number in (*size, *stride) if not isinstance(number, Symbolic)], default=0) > MAX_DIM:
         return unknown_field(TOO_LARGE, len(size))
     return Field(tuple(size), tuple(stride), tuple(start), border=field.border or window.border)
 

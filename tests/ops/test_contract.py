@@ -175,7 +175,7 @@ def promised(op: Any, window: Window | Upsampling | Reach, axis: int, index: int
     start = window.stride[axis] * index + window.start[axis]
     step = getattr(op, "dilation", (1,) * len(window.size))[axis]
     taps = set(range(math.ceil(start), math.ceil(start + window.size[axis]), step))
-    if getattr(op, "padding_mode", "") == "circular" or op.opname == "roll":
+    if getattr(op, "padding_mode", "") == "circular" or getattr(op, "opname", "") == "roll":
         return {tap % size for tap in taps}
     return taps & set(range(size))
 

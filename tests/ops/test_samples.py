@@ -22,10 +22,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths:UserWarning"),
     # On one row or column its positions mean something else since torch 1.3; ours are the same.
     pytest.mark.filterwarnings("ignore:Since version 1.3.0, affine_grid behavior:UserWarning"),
+    pytest.mark.filterwarnings("ignore::UserWarning:torch.nn.modules.rnn"),
 ]
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Using padding='same' with even kernel lengths:UserWarning", "ignore::UserWarning:torch.nn.modules.rnn"
-)
 
 BATCH = 3
 AXES = [*itertools.permutations(range(4)), *itertools.permutations(range(3)), (1, 0), (-1, 0), (0, -1)]

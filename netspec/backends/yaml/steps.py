@@ -114,7 +114,9 @@ class BodyWriter:
     def after(self, each: Occurrence, part: Part) -> Occurrence:
         """An occurrence of a body after a step: expressions can read the sizes of its values."""
         other, types = each.part(part), self.definitions.graph.types
-        sizes = {n: types[v] for n, v in self.values.by_name(part, other).items()} if other is not None else {}
+        values = self.values.by_name(part, other) if other is not None else {}
+        # An output that only other uses of the block give has no value here.
+        sizes = {name: types[value] for name, value in values.items() if value in types}
         return replace(each, names={**sizes, **each.names})
 
     def step(

@@ -300,8 +300,11 @@ def _check_arguments(block: BlockDefinition, arguments: Mapping[str, Argument], 
 
 
 def _note_size(name: str, place: Span, reach: NamesInReach) -> None:
-    """Record that an expression reads a size of a value; refuse a name that an input and a step have."""
-    if name != "input" and name in reach.inputs and reach.values.is_later_step(name):
+    """Record that an expression reads a size of a value; refuse a name that an input and a step of a branch have.
+
+    A step of the body itself that has the name of an input is refused where it stands.
+    """
+    if name != "input" and name in reach.inputs and reach.values.is_step_of_branch(name):
         fail("NS210", f"`{name}` is an input and a step here", place, help="give the step another `name`")
     reach.values.note_size(name, place)
 

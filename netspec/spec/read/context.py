@@ -92,6 +92,11 @@ class ValueNames:
         """
         return name in self.all_steps or (self.around is not None and self.around.is_later_step(name))
 
+    def is_step_of_branch(self, name: str) -> bool:
+        """Return whether this is a branch that has a step of this name, or one around it is."""
+        around = self.around
+        return around is not None and (name in self.all_steps or around.is_step_of_branch(name))
+
     def is_in_branch(self, name: str) -> bool:
         """Return whether a branch of this body, or of one around it, has a step of this name."""
         return name in self.in_branches or (self.around is not None and self.around.is_in_branch(name))
