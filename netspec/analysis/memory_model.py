@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Literal
 
 from netspec.dims import symbols
@@ -138,18 +139,9 @@ def fixed_batch(graph: Graph) -> int | None:
     return size if isinstance(size, int) and not sizes else None
 
 
-def size_of(tensor: Tensor) -> int:
-    """The bytes of a tensor without symbolic sizes."""
-    count = BYTES[tensor.dtype]
-    for size in tensor.shape:
-        assert isinstance(size, int)
-        count *= size
-    return count
-
-
-def _bytes(tensors: Iterable[Tensor]) -> int:
-    """The bytes of tensors together."""
-    return sum(map(size_of, tensors))
+def size_of(*tensors: Tensor) -> int:
+    """The bytes of tensors without symbolic sizes."""
+    return sum([BYTES[tensor.dtype] * prod([int(size) for size in tensor.shape]) for tensor in tensors])
 
 
 def _weight_bytes(schedule: _Schedule) -> tuple[int, int]:
@@ -324,7 +316,7 @@ def _forward(schedule: _Schedule, ledger: _Ledger) -> dict[str, NodeMemory]:
                 kept.add(name)
         # Without a gradient, tensors that would be kept, such as the indices of a max pool, are computed and dropped.
         scratch = memory.scratch if node.path in schedule.trained else (*memory.scratch, *memory.kept)
-        use.live = ledger.mark(node.path, _bytes(scratch))
+        use.live = ledger.mark(node.path, size_of(*scratch))
         for value in freed.get(node.path, ()):
             ledger.drop(value)
     return nodes
@@ -339,7 +331,7 @@ def _backward(schedule: _Schedule, ledger: _Ledger) -> None:
     for node in reversed(schedule.nodes):
         if node.path not in schedule.trained:
             continue
-        memory, place = schedule.memory(node), f"{node.path} (backward)"
+        memory, moment = schedule.memory(node), f"{node.path} (backward)"
         of_outputs = gradients.take(node)
         passed_on = range(len(node.inputs)) if memory.hands_on is True else memory.hands_on or ()
         same = {node.inputs[place] for place in passed_on} if of_outputs else set[str]()
@@ -348,16 +340,16 @@ def _backward(schedule: _Schedule, ledger: _Ledger) -> None:
             for value in node.inputs[: node.op.reads]
             if value in schedule.trained
         }
-        if memory.late:
-            ledger.mark(place, _bytes(memory.backward))
+        if memory.late:  # it has gradients of its own, one after another
+            ledger.mark(moment, size_of(*memory.backward))
             while of_outputs:
                 ledger.drop(of_outputs.pop())
-            ledger.mark(place, _bytes(memory.late) - _bytes(memory.kept))
+            ledger.mark(moment, size_of(*memory.late) - size_of(*memory.kept))
         for value, name in of_inputs.items():
             ledger.hold(name, schedule.size(value))
         gradients.hold_weights(node)
         if not memory.late:
-            ledger.mark(place, _bytes(memory.backward))
+            ledger.mark(moment, size_of(*memory.backward))
         for name in of_outputs:
             ledger.drop(name)
         for name, _ in schedule.kept(node):

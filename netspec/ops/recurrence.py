@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Literal
 from netspec.dims import Dim
 from netspec.ops.base import AxisOrigins, Op, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Takes
+from netspec.ops.recurrent_memory import Heap
 from netspec.ops.states import LENGTHS, need_lengths, need_states, onnx_lengths, split_inputs
-from netspec.types import Code, Helper, Layer, OnnxWriter, Reach, Rows, Tensor, Weight, uniform
+from netspec.types import Code, Helper, Layer, Memory, OnnxWriter, Reach, Rows, Tensor, Weight, uniform
 
 RECURRENCE = Helper(
     '''
@@ -106,6 +107,65 @@ class Recurrence(Op, name="recurrence", family="recurrent"):
 
     def per_sample(self, x: Tensor, *others: Tensor) -> bool:
         return True
+
+    def memory(self, train: bool, y: Tensor, x: Tensor, *others: Tensor) -> Memory:
+        batch, steps, features = map(int, x.shape)
+        state, given = batch * features, len(others) > self.lengths
+        inside = (Tensor((steps, batch), "bool"),) * self.lengths
+        if not train:
+            # The states or, with lengths, the outputs of all steps, before they are one tensor.
+            floats = state * (steps + 2 if self.lengths else max(steps, 2 - given))
+            return Memory(scratch=(Tensor((floats,), y.dtype), *(Tensor((batch,), "bool") for _ in inside)))
+        # Each state, and with lengths also what it would be without them. The last state is an output.
+        kept = state * ((2 * steps - 1 if self.lengths else steps - 1) + (not given))
+        early, late = self._backward(batch, steps, features, kept, given)
+        return Memory(
+            inputs=(1,) * given,
+            output=() if self.lengths else (1,),
+            kept=(Tensor((kept,), y.dtype), *inside),
+            scratch=(Tensor((state * (1 + steps * self.lengths),), y.dtype),),
+            backward=(Tensor((early - kept - state * (steps + 1),), y.dtype),),
+            late=(Tensor((late,), y.dtype), *inside),
+        )
+
+    def _backward(self, batch: int, steps: int, features: int, kept: int, given: bool) -> tuple[int, int]:
+        """The elements that are held at most until the gradient of the output is freed, and after that.
+
+        These are with what is kept and all gradients.
+        """
+        heap, early, state, weight = Heap(), 0, batch * features, features**2
+        output = steps * state
+        heap.hold(kept, output, state)  # with the gradients of the output and the last state
+        for step in range(steps):
+            is_last = step == steps - 1
+            before = given or not is_last  # there is a gradient for the state before
+            if self.lengths:
+                heap.pass_through(state, batch)
+                if is_last:
+                    heap.free(output)
+                    early = heap.begin()
+                heap.hold(state * (1 + before))
+                heap.free(state)
+            elif not step:
+                heap.pass_through(state)
+            heap.hold(state)
+            heap.free(state, state * (self.lengths or step > 0))
+            heap.hold(output)  # a step's gradient of the input, with zeros for all others
+            heap.free(output * (step > 0))
+            heap.hold(state * before, weight, features)
+            if self.lengths:
+                heap.free(state, state * before, state * (not given or not is_last))
+            else:
+                heap.free(state, state * (is_last and not given))
+                heap.pass_through(max(state * before, features * (step > 0)))
+                if step == max(steps - 2, 0):
+                    heap.free(output)
+                    early = heap.begin()
+            if step:
+                heap.free(features)
+                heap.pass_through(weight)  # the sum of two
+                heap.free(weight)
+        return early, heap.most
 
     def torch(self, x: Tensor, *others: Tensor) -> Layer:
         layer = self.layer("Recurrence", features=x.features)

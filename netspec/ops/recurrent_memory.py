@@ -1,4 +1,8 @@
-"""The memory of recurrent layers: a replay of what the kernels of ATen's RNN.cpp allocate and free on a CPU."""
+"""The memory of recurrent layers: a replay of what torch's own kernels allocate and free, those of ATen's RNN.cpp.
+
+These run on CPUs, save where oneDNN does: LSTMs of float32 (or bfloat16) whose sequences are equally long. oneDNN, and
+cuDNN on GPUs, keep one workspace instead, of another size. All sequences are taken to be as long as the batch is.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +41,10 @@ class Heap:
 class Cell:
     """The tensors of one step of a cell, as multiples of a state of one layer, (N, hidden).
 
-    `kept` is what autograd keeps of a step, with the states before it or, of an Elman network, the one that it makes.
-    `running` is held at most while a step runs without autograd, with the states that it makes. Backward, `first` and
-    `later` are held at most while the gradients of the gates come, in the first step that is run and in the others, and
-    `product` beside the gradients of the weights.
+    It has `states` states, and its weights have `gates` times the rows of a state. Autograd keeps `kept` of a step, with
+    the states before it or, of an Elman network, the one that it makes; without autograd a step holds `running` at most,
+    with the states that it makes. In the backward pass, the first step and later ones hold `first` and `later` more at
+    most until the gradients of their gates are there, and `product` more beside the gradients of the weights.
     """
 
     states: int
@@ -125,12 +129,12 @@ class Recurring:
 
     @property
     def before(self) -> int:
-        """The states before the first step of a layer in one direction, which are the caller's or all layers'."""
+        """What the first step of a layer keeps less in one direction: the states before it are those to begin with."""
         return 0 if self.cell is ELMAN else self.cell.states * self.state
 
     @property
-    def orders(self) -> int:
-        """The elements that are as large as an int64 for each sample."""
+    def order(self) -> int:
+        """The elements that are as large as an order of the samples, of int64."""
         return self.batch * {"float64": 1, "float32": 2}.get(self.dtype, 4)
 
     @property
@@ -164,7 +168,7 @@ class Recurring:
             steps_first = self.input if self.batch > 1 and self.steps > 1 else 0
             heap.hold(self.input, steps_first, self.input)
             heap.free(steps_first)
-            heap.pass_through(2 * self.orders)
+            heap.pass_through(2 * self.order)
             heap.free(self.input)
         heap.hold(self.initial)
         for layer in range(self.layers):
@@ -176,44 +180,49 @@ class Recurring:
             heap.free(self.states)
             if not train:
                 heap.free(self.initial, self.input)
-            heap.hold(self.output, self.output, 2 * self.orders)  # padded, and with the samples in order
+            heap.hold(self.output, self.output, 2 * self.order)  # padded, and with the samples in order
         return heap.most
 
     def _forward_layer(self, heap: Heap, layer: int, train: bool) -> None:
-        """Run a layer: its output is held then, and in training what is kept, else only its last states."""
-        cell, state = self.cell, self.state
+        """Run a layer: its output is held then, with what is kept in training, else with its last states."""
         copied = self.input if layer == 0 and self.copies else 0
-        steps = self.steps * state
-        unused = 0
+        until_output = 0  # what both directions hold until the layer's output is there
         for direction in range(self.directions):
             heap.hold(copied, self.gates)
             if not train:
                 heap.free(copied)
             if direction and not self.packed:
                 heap.free(self.gates)  # of the other direction
-            if train:
-                heap.hold(self.steps * cell.kept * state)
-            else:
-                before = state * (self.steps - 1 + (cell.states - 1) * (self.steps > 1))
-                heap.hold(before)
-                heap.pass_through(cell.running * state)
-                heap.hold(steps + (cell.states - 1) * state - before)
-            heap.hold(steps)  # as one tensor
-            of_steps = 0 if train else steps - state
+            outputs = self._forward_steps(heap, train)
+            heap.hold(self.steps * self.state)  # the states of all steps as one tensor
             if self.packed:
-                heap.pass_through(0 if direction else cell.states * state)  # the last states, as one tensor each
-                heap.free(self.gates, of_steps)
+                heap.pass_through(0 if direction else self.cell.states * self.state)  # and the last ones
+                heap.free(self.gates, outputs)
             else:
-                unused += of_steps
+                until_output += outputs
         if self.directions == 2:
             heap.hold(self.output)
-            unused += self.output
-        heap.free(unused, 0 if self.packed else self.gates)
+            until_output += self.output
+        heap.free(until_output, 0 if self.packed else self.gates)
         if layer and not train:
             heap.free(self.output)  # of the layer before
         if train and self.dropout and layer < self.layers - 1:
             heap.hold(self.output, self.output)  # the noise, and the product
             heap.free(self.output)
+
+    def _forward_steps(self, heap: Heap, train: bool) -> int:
+        """Run the steps, and return the elements of their outputs, if nothing else holds these."""
+        cell, state = self.cell, self.state
+        if train:
+            heap.hold(self.steps * cell.kept * state)
+            return 0
+        outputs = (self.steps - 1) * state
+        cell_state = (cell.states - 1) * state
+        before = outputs + (cell_state if self.steps > 1 else 0)
+        heap.hold(before)
+        heap.pass_through(cell.running * state)
+        heap.hold(outputs + state + cell_state - before)
+        return outputs
 
     def backward(self) -> tuple[int, int]:
         """The elements that are held at most in the backward pass, until the gradient of the output is freed and then.
@@ -225,7 +234,7 @@ class Recurring:
         if self.packed:
             heap.pass_through(self.output, self.output)
             heap.pass_through(self.states // self.cell.states)
-            heap.free(self.orders)
+            heap.free(self.order)
         for layer in reversed(range(self.layers)):
             for direction in reversed(range(self.directions)):
                 early = self._backward_steps(heap, layer, direction) or early
