@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from netspec.ops.base import AxisOrigins, Elementwise, all_axes, example, need_floats, need_rank
+from netspec.ops.base import AxisOrigins, Elementwise, RuleError, all_axes, example, need_floats, need_rank
 from netspec.ops.fields import Probability, Takes
 from netspec.types import Helper, Layer, Memory, OnnxWriter, Tensor
 
@@ -78,6 +78,8 @@ class StochasticDepth(Dropping, name="stochastic_depth", principal="p"):
 
     def infer(self, x: Tensor) -> Tensor:
         need_floats(self, x)
+        if not x.rank:
+            raise RuleError("`stochastic_depth` takes (N, ...), and its input has no axis", code="NS302")
         return x
 
     def label(self) -> str:

@@ -104,3 +104,9 @@ def test_integers_are_refused() -> None:
     text = "netspec: 1\nname: n\ninputs: {x: {shape: [N, 3], dtype: int64}}\nnetwork: [stochastic_depth: 0.1]\n"
     with pytest.raises(netspec.NetspecError, match="`stochastic_depth` takes floats, and its input is int64"):
         netspec.loads(text)
+
+
+def test_what_has_no_axis_has_no_samples_to_drop() -> None:
+    spec = "netspec: 1\nname: net\ninputs: {x: [N]}\nnetwork: [{select: {dim: 0, index: 0}}, {stochastic_depth: 0.2}]\n"
+    with pytest.raises(netspec.NetspecError, match=r"takes \(N, \.\.\.\), and its input has no axis"):
+        netspec.loads(spec)

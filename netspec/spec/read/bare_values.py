@@ -54,14 +54,16 @@ def _list_hint(target: Target, name: str, data: Seq) -> str:
 def _named_attributes(op: type[Op], data: Seq) -> tuple[str, str]:
     """A list as text of an op's attributes, and a remark.
 
-    The whole list is the principal attribute if that takes a list; else each value is an attribute.
+    The whole list is the principal attribute, or the only required one, if that takes a list; else each value is an
+    attribute.
     """
     values, principal, names = plain_data(data), op.principal, list(op.model_fields)
-    if principal and principal not in [problem.attribute for problem in make_op(op, {principal: values})[1]]:
-        return f"{principal}: {data_text(data)}", ""
-    required = sum(field.is_required() for field in op.model_fields.values())
+    required = [name for name, field in op.model_fields.items() if field.is_required()]
+    whole = principal or (required[0] if len(required) == 1 else None)
+    if whole and whole not in [problem.attribute for problem in make_op(op, {whole: values})[1]]:
+        return f"{whole}: {data_text(data)}", ""
     # PyTorch's classes of layers with weights take the width of their input first.
-    if principal and principal.startswith("out_") and len(values) > max(required, 1):
+    if principal and principal.startswith("out_") and len(values) > max(len(required), 1):
         return _pairs(names, data.items[1:]), "; the widths of inputs are inferred"
     return _pairs(names, data.items), ""
 
