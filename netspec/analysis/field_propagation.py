@@ -30,6 +30,7 @@ from netspec.analysis.field import (
     whole_field,
 )
 from netspec.analysis.intervals import Spans
+from netspec.analysis.position_axes import position_axes
 from netspec.dims import MAX_DIM, Dim, Symbolic
 from netspec.graph.memo import NodeMemo
 from netspec.graph.model import Graph, Node
@@ -47,8 +48,9 @@ def propagate_fields(graph: Graph, origin: str | None = None) -> dict[str, dict[
     """
     types = graph.types
     origins = [origin] if origin is not None else [i.name for i in graph.inputs]
-    extents = {value: types[value].spatial for value in origins}
-    fields: dict[str, dict[str, Field]] = {value: _field_in_itself(value, len(extents[value])) for value in origins}
+    positions = {value: position_axes(graph, value) for value in origins}
+    extents = {value: tuple([types[value].shape[axis] for axis in axes]) for value, axes in positions.items()}
+    fields: dict[str, dict[str, Field]] = {value: _field_in_itself(value, axes) for value, axes in positions.items()}
     rules_of = NodeMemo(graph, _rules)
     for node in graph.nodes:
         if node.path == origin:
@@ -64,9 +66,11 @@ def propagate_fields(graph: Graph, origin: str | None = None) -> dict[str, dict[
     return fields
 
 
-def _field_in_itself(value: str, axes: int) -> dict[str, Field]:
+def _field_in_itself(value: str, positions: tuple[int, ...]) -> dict[str, Field]:
     """The field of a value in itself, where each unit sees its own position."""
-    return {value: Field((1,) * axes, (1,) * axes, (0,) * axes)} if axes else {}
+    count = len(positions)
+    axes = () if positions == tuple(range(2, 2 + count)) else positions
+    return {value: Field((1,) * count, (1,) * count, (0,) * count, axes=axes)} if positions else {}
 
 
 @dataclass(frozen=True, slots=True)

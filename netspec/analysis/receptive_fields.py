@@ -9,6 +9,7 @@ from fractions import Fraction
 from netspec.analysis.field import BORDER, UNEVEN, Field, Offset, positions_word
 from netspec.analysis.field_propagation import propagate_fields
 from netspec.analysis.graph_of import HasGraph, graph_of
+from netspec.analysis.position_axes import position_axes
 from netspec.dims import Dim
 from netspec.graph.model import Graph, Mode, Node
 from netspec.graph.walk import live_nodes
@@ -52,6 +53,8 @@ class ReceptiveFieldReport(TypedReport):
     inputs: Mapping[str, tuple[Dim, ...]]
     layers: tuple[LayerField, ...]
     title: str = field(metadata=HIDDEN)
+    sequences: frozenset[str] = field(metadata=HIDDEN)
+    """The inputs (N, T, F), of which the last axis has features."""
 
     def table(self) -> Table:
         """The table of layers; one number stands for all axes if they are equal."""
@@ -68,7 +71,9 @@ class ReceptiveFieldReport(TypedReport):
             *([_BORDER_NOTE] if any(layer.note == BORDER for layer in self.layers) else []),
         ]
         title = [f"{self.title}: receptive fields in {shapes}"]
-        return Table(headings, [_row(layer, several) for layer in self.layers], title, notes=notes)
+        return Table(
+            headings, [_row(layer, several, layer.input in self.sequences) for layer in self.layers], title, notes=notes
+        )
 
 
 def receptive_fields(network: Graph | HasGraph, mode: Mode = "inference", every: bool = False) -> ReceptiveFieldReport:
@@ -76,14 +81,16 @@ def receptive_fields(network: Graph | HasGraph, mode: Mode = "inference", every:
     graph = graph_of(network)
     fields = propagate_fields(graph)
     inputs = {i.name: i.type for i in graph.inputs}
+    positions = {name: position_axes(graph, name) for name in inputs}
     layers = [
-        _layer(node, name, field, inputs[name].at(graph.nominal).spatial)
+        _layer(node, name, field, [inputs[name].at(graph.nominal).shape[axis] for axis in positions[name]])
         for node in live_nodes(graph, mode)
         for name, field in fields[node.path].items()
         if every or _changes(node, fields, name)
     ]
     shapes = {name: type.shape for name, type in inputs.items()}
-    return ReceptiveFieldReport(graph.name, shapes, tuple(layers), graph.title or graph.name)
+    sequences = frozenset(name for name, axes in positions.items() if axes == (1,))
+    return ReceptiveFieldReport(graph.name, shapes, tuple(layers), graph.title or graph.name, sequences)
 
 
 def _changes(node: Node, fields: Mapping[str, Mapping[str, Field]], name: str) -> bool:
@@ -116,12 +123,12 @@ def _share(size: Dim | Fraction | None, whole: Dim) -> float | None:
     return None
 
 
-def _row(layer: LayerField, several: bool) -> list[Cell]:
+def _row(layer: LayerField, several: bool, of_sequence: bool) -> list[Cell]:
     return [
         layer.name,
         layer.kind,
         *([layer.input] if several else []),
-        shape_text(_map_of(layer)),
+        shape_text(layer.output_shape[1:2] if of_sequence else _map_of(layer)),
         layer.note.partition(":")[0] if layer.size[0] is None else _axes(layer.size),
         _axes(layer.stride),
         _axes(layer.start),

@@ -460,3 +460,18 @@ def test_keys_and_titles_of_reports() -> None:
     assert (rows["weights"], rows["inputs"], rows["peak"]) == ("16.0", "8.0", "32.0")
     nothing = [line.split()[0] for line in str(memory(net("[identity]").graph)).splitlines() if line]
     assert nothing[nothing.index("weights") :][:3] == ["weights", "inputs", "peak"]
+
+
+def test_the_positions_of_a_sequence_of_features_are_its_steps() -> None:
+    """A linear layer sees one step of (N, T, F) and an LSTM all; a convolution slides along (N, C, L)."""
+
+    def sees(network: str) -> list[str]:
+        table = summary(net(network, "[N, 7, 6]").graph).table()
+        return [str(row[-1]) for row in table.rows[1:]]
+
+    assert sees("[{linear: 5}, {lstm: {hidden_size: 3}}, {linear: 2}]") == ["1 /1", "all", "all"]
+    assert sees("[{layer_norm: {}}, {linear: 5}]") == ["1 /1", "1 /1"]
+    assert sees("[{conv1d: {out_channels: 4, kernel_size: 3}}]") == ["3 /1"]
+    assert sees("[{softmax: 2}]") == ["all"]
+    report = receptive_fields(net("[{linear: 5}, {lstm: {hidden_size: 3}}]", "[N, 7, 6]").graph)
+    assert [row[2:] for row in report.table().rows] == [["7", "7", "0", "0", "100 %"]]
