@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 from netspec.dims import Dim
-from netspec.ops.base import Op, RuleError, by, example, need_floats
+from netspec.ops.base import Costless, RuleError, by, example, need_floats
 from netspec.ops.fields import OutputSize2d, OutputSize3d, Single
 from netspec.ops.pooling import with_indices
 from netspec.ops.window import need_map
-from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
+from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Window
 
 _Kind = Literal["Average", "Max"]
 """The kind of a pool, as ONNX names it."""
@@ -18,7 +18,7 @@ _LETTERS = {1: "L", 2: "HW", 3: "DHW"}
 """The letters of the spatial axes, by their number."""
 
 
-class AdaptivePool(Op, family="pooling"):
+class AdaptivePool(Costless, family="pooling"):
     """The base of pools with a fixed output size, from which their windows follow."""
 
     output_size: tuple[Any, ...]
@@ -30,12 +30,6 @@ class AdaptivePool(Op, family="pooling"):
         need_map(self, x, len(self.output_size))
         need_floats(self, x)
         return x.with_spatial(*self._spatial(x))
-
-    def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        return ()
-
-    def macs(self, y: Tensor, x: Tensor) -> int:
-        return 0
 
     def window(self, x: Tensor) -> Window | Reach:
         # Windows of torch's adaptive pools run from floor(i*H/out) to ceil((i+1)*H/out): one size only

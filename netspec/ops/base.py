@@ -310,23 +310,27 @@ def need_rank(op: Op, x: Tensor, rank: int, axes: str) -> None:
         raise RuleError(f"`{op.opname}` takes {axes}, {rank} axes, and its input is {x}", code="NS302", help=help)
 
 
-class Elementwise(Op):
+class Costless(Op):
+    """The base of ops that have no weights and multiply nothing."""
+
+    def weights(self, *args: Any, **kwargs: Any) -> tuple[Weight, ...]:
+        return ()
+
+    def macs(self, *args: Any, **kwargs: Any) -> Dim | None:
+        return 0
+
+
+class Elementwise(Costless):
     """The base of ops whose output has the shape of their input: no weights, no multiply-accumulates."""
 
     def infer(self, x: Tensor) -> Tensor:
         return x
 
-    def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        return ()
-
-    def macs(self, y: Tensor, x: Tensor) -> int:
-        return 0
-
     def window(self, x: Tensor) -> Window | Reach:
         return Reach.POINT
 
 
-class Rearranging(Op, family="shape"):
+class Rearranging(Costless, family="shape"):
     """The base of ops that keep, drop or move elements by position: no weights, no multiply-accumulates."""
 
     precision = "either"
@@ -338,12 +342,6 @@ class Rearranging(Op, family="shape"):
     def memory(self, train: bool, *args: Any, **kwargs: Any) -> Memory | None:
         return Memory(view=True, hands_on=True)
 
-    def weights(self, *xs: Tensor) -> tuple[Weight, ...]:
-        return ()
-
-    def macs(self, y: Tensor, *xs: Tensor) -> int:
-        return 0
-
     def window(self, *args: Any, **kwargs: Any) -> Window | Upsampling | Reach:
         # The map stays in place if only batch and channels are swapped.
         x: Tensor = args[0]
@@ -351,16 +349,10 @@ class Rearranging(Op, family="shape"):
         return Reach.POINT if len(axes) == x.rank and axes[2:] == tuple(range(2, x.rank)) else Reach.UNPLACED
 
 
-class Merge(Op, family="merge"):
+class Merge(Costless, family="merge"):
     """The base of ops that join branches: two inputs or more, no weights, no multiply-accumulates."""
 
     inputs: ClassVar[tuple[int, int | None]] = (2, None)
-
-    def weights(self, *xs: Tensor) -> tuple[Weight, ...]:
-        return ()
-
-    def macs(self, y: Tensor, *xs: Tensor) -> int:
-        return 0
 
     def window(self, *xs: Tensor) -> Window | Reach:
         return Reach.POINT

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 from netspec.dims import always_equal
-from netspec.ops.base import Op, RuleError, example, need_floats, need_rank
+from netspec.ops.base import Costless, RuleError, example, need_floats, need_rank
 from netspec.ops.fields import Flag
-from netspec.types import Code, Helper, Memory, OnnxWriter, Reach, Tensor, Weight
+from netspec.types import Code, Helper, Memory, OnnxWriter, Reach, Tensor
 
 
-class KeepChannel(Op, name="keep_channel", principal="strongest", family="shape"):
+class KeepChannel(Costless, name="keep_channel", principal="strongest", family="shape"):
     """A map (N, C, H, W) in which one channel of each sample is left, by its number (N,) of int64; all others are 0.
 
     With `strongest`, only the largest unit of the channel is left, the first of equal ones. A number that no channel
@@ -37,12 +37,6 @@ class KeepChannel(Op, name="keep_channel", principal="strongest", family="shape"
                 help=help,
             )
         return x
-
-    def weights(self, *xs: Tensor) -> tuple[Weight, ...]:
-        return ()
-
-    def macs(self, y: Tensor, *xs: Tensor) -> int:
-        return 0
 
     def window(self, *xs: Tensor) -> Reach:
         return Reach.DATA if self.strongest else Reach.POINT

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from netspec.ops.base import AxisOrigins, Op, RuleError, example, known_int, need_floats
+from netspec.ops.base import AxisOrigins, Costless, RuleError, example, known_int, need_floats
 from netspec.ops.fields import Positive
 from netspec.ops.writing import reshape
-from netspec.types import Helper, Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
+from netspec.types import Helper, Layer, Memory, OnnxWriter, Reach, Tensor, Window
 
 
-class Maxout(Op, name="maxout", principal="pieces", family="activation"):
+class Maxout(Costless, name="maxout", principal="pieces", family="activation"):
     """The largest of each `pieces` neighbouring channels: (N, U * pieces, ...) to (N, U, ...).
 
     After a linear layer or convolution with U * pieces outputs, each unit is the maximum of `pieces` linear functions
@@ -36,12 +36,6 @@ class Maxout(Op, name="maxout", principal="pieces", family="activation"):
             help = f"a layer with {lower or self.pieces} outputs before it would do"
             raise RuleError(f"{self.pieces} pieces do not divide {channels} channels", at="pieces", help=help)
         return Tensor((x.batch, channels // self.pieces, *x.shape[2:]), x.dtype)
-
-    def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        return ()
-
-    def macs(self, y: Tensor, x: Tensor) -> int:
-        return 0
 
     def window(self, x: Tensor) -> Window | Reach:
         return Reach.POINT

@@ -6,7 +6,7 @@ from itertools import product
 from math import inf, prod
 from typing import Any, ClassVar
 
-from netspec.ops.base import Op, RuleError, by, by_all, example, is_float, need_floats, need_numbers
+from netspec.ops.base import Costless, RuleError, by, by_all, example, is_float, need_floats, need_numbers
 from netspec.ops.fields import (
     MAX_INT,
     Flag,
@@ -19,7 +19,7 @@ from netspec.ops.fields import (
     Triple,
 )
 from netspec.ops.window import ceil_padding, effective_size, need_map, slide
-from netspec.types import Layer, Memory, OnnxWriter, Tensor, Weight, Window
+from netspec.types import Layer, Memory, OnnxWriter, Tensor, Window
 
 _LOWEST = {"int64": -(2**63), "int32": -(2**31)}
 """The lowest integer of a dtype."""
@@ -31,7 +31,7 @@ def with_indices(train: bool, y: Tensor) -> Memory:
     return Memory((0,), kept=indices) if train else Memory(scratch=indices)
 
 
-class SlidingPool(Op, family="pooling"):
+class SlidingPool(Costless, family="pooling"):
     """The base of pools whose window slides over the map. The default stride is the kernel size, as in torch."""
 
     kernel_size: tuple[Any, ...]
@@ -41,12 +41,6 @@ class SlidingPool(Op, family="pooling"):
     kind: ClassVar[str]
     """The word for its kind in its label: `max`, as in `3x3 max pool`."""
     precision = "half"
-
-    def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        return ()
-
-    def macs(self, y: Tensor, x: Tensor) -> int:
-        return 0
 
     def per_sample(self, x: Tensor) -> bool:
         return True

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from netspec.ops.base import AxisOrigins, Op, RuleError, axis_of, example
+from netspec.ops.base import AxisOrigins, Costless, RuleError, axis_of, example
 from netspec.ops.fields import Axis
 from netspec.ops.writing import places
-from netspec.types import Code, Memory, OnnxWriter, Reach, Tensor, Weight
+from netspec.types import Code, Memory, OnnxWriter, Reach, Tensor
 
 
-class Arange(Op, name="arange", principal="dim", family="embedding"):
+class Arange(Costless, name="arange", principal="dim", family="embedding"):
     """The numbers 0, 1, 2 and so on, one for each place of an axis, as torch.arange: (1, size) of int64.
 
     It takes an input for the size of that axis alone. An `embedding` of them is a learned embedding of positions
@@ -31,12 +31,6 @@ class Arange(Op, name="arange", principal="dim", family="embedding"):
         if axis == 0:
             raise RuleError("the first axis is the batch, whose samples have no places", at="dim", code="NS302")
         return Tensor((1, x.shape[axis]), "int64")
-
-    def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        return ()
-
-    def macs(self, y: Tensor, x: Tensor) -> int:
-        return 0
 
     def window(self, x: Tensor) -> Reach:
         return Reach.POINT

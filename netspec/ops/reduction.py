@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from netspec.ops.base import (
     AxisOrigins,
-    Op,
+    Costless,
     RuleError,
     axis_of,
     example,
@@ -17,10 +17,10 @@ from netspec.ops.base import (
 from netspec.ops.fields import AxisOrAxes, Flag
 from netspec.ops.window import along
 from netspec.ops.writing import INT64
-from netspec.types import Code, Memory, OnnxWriter, Reach, Tensor, Weight, Window
+from netspec.types import Code, Memory, OnnxWriter, Reach, Tensor, Window
 
 
-class Reduction(Op, family="reduction"):
+class Reduction(Costless, family="reduction"):
     """One value for all positions of the axes `dim`, which go; with `keepdim` they stay, with one position."""
 
     dim: AxisOrAxes
@@ -46,12 +46,6 @@ class Reduction(Op, family="reduction"):
         reduced = self._reduced(x)
         sizes = [1 if axis in reduced else size for axis, size in enumerate(x.shape)]
         return Tensor(tuple([size for axis, size in enumerate(sizes) if self.keepdim or axis not in reduced]), x.dtype)
-
-    def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        return ()
-
-    def macs(self, y: Tensor, x: Tensor) -> int:
-        return 0
 
     def window(self, x: Tensor) -> Window | Reach:
         reduced = self._reduced(x)

@@ -11,10 +11,10 @@ from typing import Annotated, ClassVar, Literal
 
 from netspec.dims import Dim
 from netspec.ops.adaptive_pooling import adaptive_pool
-from netspec.ops.base import Op, Rearranging, RuleError, by, example, known_int, need_floats, need_rank
+from netspec.ops.base import Costless, Rearranging, RuleError, by, example, known_int, need_floats, need_rank
 from netspec.ops.fields import MAX_INT, Flag, Pair, ScaleFactor, Takes
 from netspec.ops.writing import FLOAT32, INT64
-from netspec.types import Code, Helper, Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Weight, Window
+from netspec.types import Code, Helper, Layer, Memory, OnnxWriter, Reach, Tensor, Upsampling, Window
 
 _MODES = Literal["nearest", "bilinear", "bicubic", "area", "nearest-exact"]
 _RESIZE = {
@@ -29,7 +29,7 @@ _MAX_FACTOR = 64
 """The largest factor of upsampling whose receptive field is computed."""
 
 
-class Interpolate(Op, name="interpolate", principal="scale_factor", family="pooling"):
+class Interpolate(Costless, name="interpolate", principal="scale_factor", family="pooling"):
     """A map of another size, as torch.nn.Upsample and torch.nn.functional.interpolate.
 
     The new size comes from one of three places: `size`, `scale_factor`, or a second input whose height and width the
@@ -67,12 +67,6 @@ class Interpolate(Op, name="interpolate", principal="scale_factor", family="pool
         if self.align_corners is not None and self.mode not in ("bilinear", "bicubic"):
             raise RuleError(f"`align_corners` goes with bilinear and bicubic, not with {self.mode}", at="align_corners")
         return xs[0].with_spatial(*self._spatial(*xs))
-
-    def weights(self, *xs: Tensor) -> tuple[Weight, ...]:
-        return ()
-
-    def macs(self, y: Tensor, *xs: Tensor) -> int:
-        return 0
 
     def window(self, *xs: Tensor) -> Upsampling | Reach:
         factors = [_factor(big, small) for big, small in zip(self._spatial(*xs), xs[0].spatial, strict=True)]

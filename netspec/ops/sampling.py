@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from netspec.dims import always_equal
-from netspec.ops.base import Op, RuleError, by, example, known_int, need_floats, need_rank
+from netspec.ops.base import Costless, RuleError, by, example, known_int, need_floats, need_rank
 from netspec.ops.fields import Flag, Pair, Takes
-from netspec.types import Call, Code, Memory, OnnxWriter, Reach, Tensor, Weight
+from netspec.types import Call, Code, Memory, OnnxWriter, Reach, Tensor
 
 
-class AffineGrid(Op, name="affine_grid", principal="size", family="pooling"):
+class AffineGrid(Costless, name="affine_grid", principal="size", family="pooling"):
     """The positions at which to sample, one for each place of a map of `size`: theta (N, 2, 3) to (N, H, W, 2).
 
     An affine map theta takes a place of the output, with coordinates from -1 to 1, to a position (x, y) in the input,
@@ -36,12 +36,6 @@ class AffineGrid(Op, name="affine_grid", principal="size", family="pooling"):
             help = "`unflatten: {dim: 1, unflattened_size: [2, 3]}` makes it of 6 features"
             raise RuleError(f"`affine_grid` takes theta (N, 2, 3), and its input is {x}", code="NS302", help=help)
         return Tensor((x.batch, *self.size, 2), x.dtype)
-
-    def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        return ()
-
-    def macs(self, y: Tensor, x: Tensor) -> int:
-        return 0
 
     def window(self, x: Tensor) -> Reach:
         return Reach.ALL
@@ -78,7 +72,7 @@ def _places(count: int, align_corners: bool) -> list[float]:
     return [(2 * place + 1) / count - 1 for place in range(count)]
 
 
-class GridSample(Op, name="grid_sample", family="pooling"):
+class GridSample(Costless, name="grid_sample", family="pooling"):
     """A map (N, C, H, W) sampled at the positions of a grid (N, H_out, W_out, 2), as torch.nn.functional.grid_sample.
 
     A position is (x, y), from -1 to 1; between units `mode` interpolates, and beyond the map `padding_mode` says what
@@ -113,12 +107,6 @@ class GridSample(Op, name="grid_sample", family="pooling"):
         if x.dtype != grid.dtype:
             raise RuleError(f"map and grid need one dtype, not {x.dtype} and {grid.dtype}", code="NS302")
         return x.with_spatial(*grid.shape[1:3])
-
-    def weights(self, *xs: Tensor) -> tuple[Weight, ...]:
-        return ()
-
-    def macs(self, y: Tensor, *xs: Tensor) -> int:
-        return 0
 
     def window(self, *xs: Tensor) -> Reach:
         return Reach.DATA

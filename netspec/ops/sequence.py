@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import ClassVar
 
 from netspec.dims import always_equal
-from netspec.ops.base import AxisOrigins, Op, Rearranging, RuleError, axis_of, example, known_int
+from netspec.ops.base import AxisOrigins, Costless, Rearranging, RuleError, axis_of, example, known_int
 from netspec.ops.fields import Axis, Index
 from netspec.ops.states import LENGTHS
 from netspec.ops.writing import FLOAT32
-from netspec.types import Call, Code, Memory, OnnxWriter, Reach, Tensor, Weight
+from netspec.types import Call, Code, Memory, OnnxWriter, Reach, Tensor
 
 
-class SequenceMask(Op, name="sequence_mask", family="recurrent"):
+class SequenceMask(Costless, name="sequence_mask", family="recurrent"):
     """1 for each element inside the length of its sequence and 0 behind it: lengths (N,) -> (N, T), in float32.
 
     The second input, (N, T, ...), gives T alone. With this mask, what is summed over a sequence leaves out the padding.
@@ -37,12 +37,6 @@ class SequenceMask(Op, name="sequence_mask", family="recurrent"):
         if not always_equal(lengths.batch, like.batch):
             raise RuleError(f"`sequence_mask` has {lengths} lengths, and {like.batch} sequences", code="NS301")
         return Tensor(like.shape[:2])
-
-    def weights(self, lengths: Tensor, like: Tensor) -> tuple[Weight, ...]:
-        return ()
-
-    def macs(self, y: Tensor, lengths: Tensor, like: Tensor) -> int:
-        return 0
 
     def window(self, lengths: Tensor, like: Tensor) -> Reach:
         return Reach.POINT

@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import prod
 
 from netspec.dims import Dim
-from netspec.ops.base import AxisOrigins, Elementwise, Op, RuleError, all_axes, example
+from netspec.ops.base import AxisOrigins, Costless, Elementwise, RuleError, all_axes, example
 from netspec.ops.fields import Around, Axis, Real
 from netspec.ops.writing import reshape
-from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Weight, Window
+from netspec.types import Layer, Memory, OnnxWriter, Reach, Tensor, Window
 
 
 class Identity(Elementwise, name="identity", family="shape"):
@@ -90,7 +90,7 @@ class Flatten(Elementwise, name="flatten", principal="start_dim", family="shape"
         return first, last
 
 
-class Pad(Op, name="pad", family="shape"):
+class Pad(Costless, name="pad", family="shape"):
     """A constant around the last axes, as torch.nn.ZeroPad2d or ConstantPad2d, of as many axes as are given.
 
     The list is torch's: before and after the last axis, then before and after the one before it. Six numbers reach the
@@ -113,12 +113,6 @@ class Pad(Op, name="pad", family="shape"):
             raise RuleError(f"{len(self._around())} axes are padded, and {x} has {x.rank}", at="padding", code="NS302")
         sizes = [size + sum(self._of(x, axis)) for axis, size in enumerate(x.shape)]
         return Tensor(tuple(sizes), x.dtype)
-
-    def weights(self, x: Tensor) -> tuple[Weight, ...]:
-        return ()
-
-    def macs(self, y: Tensor, x: Tensor) -> int:
-        return 0
 
     def window(self, x: Tensor) -> Window | Reach:
         around = [self._of(x, axis) for axis in range(2, x.rank)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import ClassVar
 
 from netspec.dims import always_equal
-from netspec.ops.base import Op, RuleError, example, is_float, need_floats, need_rank
+from netspec.ops.base import Costless, RuleError, example, is_float, need_floats, need_rank
 from netspec.ops.fields import PaddingPair, Pair
 from netspec.ops.pooling import MaxPool
-from netspec.types import Code, Helper, Layer, Memory, OnnxWriter, Reach, Tensor, Weight
+from netspec.types import Code, Helper, Layer, Memory, OnnxWriter, Reach, Tensor
 
 
 class MaxPool2dWithIndices(MaxPool, name="max_pool2d_with_indices", principal="kernel_size"):
@@ -59,7 +59,7 @@ class MaxPool2dWithIndices(MaxPool, name="max_pool2d_with_indices", principal="k
         return y, g.Mod(indices, area)
 
 
-class Unpool(Op, name="unpool", family="pooling"):
+class Unpool(Costless, name="unpool", family="pooling"):
     """The values of a pooled map at the positions where its maxima were, and 0 elsewhere.
 
     Inputs are a map (N, C, h, w), the `indices` of `max_pool2d_with_indices`, and a map (N, C', H, W) that gives
@@ -91,12 +91,6 @@ class Unpool(Op, name="unpool", family="pooling"):
         if not always_equal(x.batch, like.batch):
             raise RuleError(f"the map for the size has another batch: {like} for {x}", code="NS301")
         return x.with_spatial(*like.spatial)
-
-    def weights(self, *xs: Tensor) -> tuple[Weight, ...]:
-        return ()
-
-    def macs(self, y: Tensor, *xs: Tensor) -> int:
-        return 0
 
     def window(self, *xs: Tensor) -> Reach:
         return Reach.DATA

@@ -12,6 +12,7 @@ from PIL import Image
 
 import netspec
 from netspec.types import Init
+from tests.specs.against import randomize
 from tests.support.lazy import lazy_imports
 
 with lazy_imports():
@@ -30,18 +31,6 @@ def copy_in_order(source: nn.Module, target: nn.Module) -> None:
     theirs, ours = source.state_dict(), target.state_dict()
     assert [v.shape for v in theirs.values()] == [v.shape for v in ours.values()]
     target.load_state_dict(dict(zip(ours, theirs.values(), strict=True)))
-
-
-def randomize(module: nn.Module) -> None:
-    """Weights and running statistics of which none is like another, and under which the input is not forgotten."""
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        for name, value in module.state_dict().items():
-            if value.is_floating_point():
-                noise = torch.randn(value.shape, generator=generator)
-                scale = (2 / max(1, value[0].numel())) ** 0.5 if value.dim() > 1 else 0.1
-                centre = 1 if value.dim() == 1 and name.endswith("weight") else 0
-                value.copy_(noise.abs() + 0.5 if name.endswith("running_var") else centre + noise * scale)
 
 
 @pytest.fixture(scope="module")
