@@ -19,7 +19,7 @@ from netspec.graph.infer import check_sizes
 from netspec.graph.memo import NodeMemo
 from netspec.graph.model import Graph, Mode, Node
 from netspec.graph.walk import live_nodes, outputs_of
-from netspec.ops.base import is_float
+from netspec.ops.base import is_float, known_sizes
 from netspec.types import Memory, Tensor, Weight
 
 DType = Literal["float32", "float16", "bfloat16", "float64"]
@@ -141,7 +141,7 @@ def fixed_batch(graph: Graph) -> int | None:
 
 def size_of(*tensors: Tensor) -> int:
     """The bytes of tensors without symbolic sizes."""
-    return sum([BYTES[tensor.dtype] * prod([int(size) for size in tensor.shape]) for tensor in tensors])
+    return sum([BYTES[tensor.dtype] * prod(known_sizes(tensor)) for tensor in tensors])
 
 
 def _weight_bytes(schedule: _Schedule) -> tuple[int, int]:

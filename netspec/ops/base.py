@@ -279,6 +279,13 @@ def known_int(size: Dim, what: str, *, at: str = "", help: str = "") -> int:
     raise RuleError(f"{what} must be known, and is {size}", at=at, code="NS305", help=help)
 
 
+def known_sizes(x: Tensor) -> tuple[int, ...]:
+    """The sizes of a tensor that has no symbolic ones, as those that the rule `memory` gets."""
+    sizes = tuple([size for size in x.shape if isinstance(size, int)])
+    assert len(sizes) == x.rank
+    return sizes
+
+
 def is_float(x: Tensor) -> bool:
     """Return whether a tensor has floats."""
     return x.dtype.startswith(("float", "bfloat"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 from netspec.dims import Dim
-from netspec.ops.base import AxisOrigins, Op, example, known_int, need_floats, need_rank
+from netspec.ops.base import AxisOrigins, Op, example, known_int, known_sizes, need_floats, need_rank
 from netspec.ops.fields import Flag, Takes
 from netspec.ops.recurrent_memory import Heap
 from netspec.ops.states import LENGTHS, need_lengths, need_states, onnx_lengths, split_inputs
@@ -109,7 +109,7 @@ class Recurrence(Op, name="recurrence", family="recurrent"):
         return True
 
     def memory(self, train: bool, y: Tensor, x: Tensor, *others: Tensor) -> Memory:
-        batch, steps, features = map(int, x.shape)
+        batch, steps, features = known_sizes(x)
         state, given = batch * features, len(others) > self.lengths
         inside = (Tensor((steps, batch), "bool"),) * self.lengths
         if not train:
@@ -140,17 +140,17 @@ class Recurrence(Op, name="recurrence", family="recurrent"):
             is_last = step == steps - 1
             before = given or not is_last  # there is a gradient for the state before
             if self.lengths:
-                heap.pass_through(state, batch)
+                heap.pass_through(state, batch)  # the gradient of the output times the mask, as floats
                 if is_last:
                     heap.free(output)
                     early = heap.begin()
-                heap.hold(state * (1 + before))
+                heap.hold(state * (1 + before))  # inside of the sequences, and behind them
                 heap.free(state)
             elif not step:
-                heap.pass_through(state)
-            heap.hold(state)
+                heap.pass_through(state)  # the gradients of the output and the last state together
+            heap.hold(state)  # through the nonlinearity
             heap.free(state, state * (self.lengths or step > 0))
-            heap.hold(output)  # a step's gradient of the input, with zeros for all others
+            heap.hold(output)  # the step's gradient of the input, with zeros for all others
             heap.free(output * (step > 0))
             heap.hold(state * before, weight, features)
             if self.lengths:

@@ -6,9 +6,9 @@ from math import prod
 from typing import Annotated, Any, ClassVar, Literal
 
 from netspec.dims import Dim
-from netspec.ops.base import AxisOrigins, Op, example, known_int, need_floats, need_rank
+from netspec.ops.base import AxisOrigins, Op, example, known_int, known_sizes, need_floats, need_rank
 from netspec.ops.fields import Flag, Positive, Probability, Takes
-from netspec.ops.recurrent_memory import ELMAN, GRU, LSTM, Cell, Recurring
+from netspec.ops.recurrent_memory import ELMAN, GRU, LSTM, RecurrentMemory, StepMemory
 from netspec.ops.states import LENGTHS, need_lengths, need_states, onnx_lengths, split_inputs
 from netspec.types import Code, Helper, Layer, Memory, OnnxWriter, Reach, Rows, Tensor, Weight, uniform
 
@@ -47,7 +47,8 @@ class Recurrent(Op, family="recurrent"):
     lengths: Flag = False
 
     precision = "half"
-    cell: ClassVar[Cell]
+    cell: ClassVar[StepMemory]
+    """The memory of a step."""
     kind: ClassVar[str]
     """The name of the layer in torch.nn, and of the op in ONNX."""
     gates: ClassVar[tuple[int, ...]] = (0,)
@@ -84,8 +85,8 @@ class Recurrent(Op, family="recurrent"):
 
     def memory(self, train: bool, y: Tensor, x: Tensor, *others: Tensor) -> Memory:
         # That of ATen's own kernels, with sequences that are as long as the batch is. cuDNN and oneDNN have their own.
-        batch, steps, features = map(int, x.shape)
-        run = Recurring(
+        batch, steps, features = known_sizes(x)
+        run = RecurrentMemory(
             cell=self.cell,
             batch=batch,
             steps=steps,

@@ -38,13 +38,13 @@ class Heap:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
-    """The tensors of one step of a cell, as multiples of a state of one layer, (N, hidden).
+class StepMemory:
+    """The memory of one step of a cell, as multiples of a state of one layer, (N, hidden).
 
-    It has `states` states, and its weights have `gates` times the rows of a state. Autograd keeps `kept` of a step, with
-    the states before it or, of an Elman network, the one that it makes; without autograd a step holds `running` at most,
-    with the states that it makes. In the backward pass, the first step and later ones hold `first` and `later` more at
-    most until the gradients of their gates are there, and `product` more beside the gradients of the weights.
+    The cell has `states` states, and its weights have `gates` times the rows of a state. Autograd keeps `kept` of a
+    step, with the states before it or, of an Elman network, the one that it makes; without autograd a step holds
+    `running` at most, with the states that it makes. In the backward pass the first step and later ones hold `first`
+    and `later` more at most until the gradients of their gates are there, and `product` more beside those of weights.
     """
 
     states: int
@@ -56,22 +56,22 @@ class Cell:
     product: int
 
 
-ELMAN = Cell(states=1, gates=1, kept=1, running=2, first=2, later=1, product=0)
+ELMAN = StepMemory(states=1, gates=1, kept=1, running=2, first=2, later=1, product=0)
 """Kept: the state, from which the gradient of tanh or ReLU follows."""
-GRU = Cell(states=1, gates=3, kept=7, running=5, first=4, later=3, product=4)
+GRU = StepMemory(states=1, gates=3, kept=7, running=5, first=4, later=3, product=4)
 """Kept: three gates, what two products in place overwrite, the new gate, and the state before."""
-LSTM = Cell(states=2, gates=4, kept=7, running=7, first=5, later=3, product=0)
+LSTM = StepMemory(states=2, gates=4, kept=7, running=7, first=5, later=3, product=0)
 """Kept: four gates, the hyperbolic tangent of the cell state, and both states before."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recurring:
-    """A recurrent layer with its sizes; `given` if it has states to begin with, `packed` if it has lengths.
+class RecurrentMemory:
+    """The memory of a recurrent layer by its sizes; `given` if it has states to begin with, `packed` if it has lengths.
 
     The other sizes are numbers of elements.
     """
 
-    cell: Cell
+    cell: StepMemory
     batch: int
     steps: int
     features: int
@@ -121,7 +121,7 @@ class Recurring:
 
     @property
     def kept(self) -> int:
-        """What autograd keeps, besides the input and the states to begin with."""
+        """The elements that autograd keeps, besides the input and the states to begin with."""
         of_steps = self.steps * self.cell.kept * self.state - self.before
         copies = self.input * (self.directions * self.copies + self.packed)
         between = (self.layers - 1) * self.output * (1 + self.dropout)
@@ -129,7 +129,7 @@ class Recurring:
 
     @property
     def before(self) -> int:
-        """What the first step of a layer keeps less in one direction: the states before it are those to begin with."""
+        """The states to begin with, of one layer in one direction, if a step keeps the states before it."""
         return 0 if self.cell is ELMAN else self.cell.states * self.state
 
     @property
