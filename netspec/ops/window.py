@@ -16,7 +16,7 @@ def need_map(op: Op, x: Tensor, axes: int) -> None:
     The help names the op for such a map, as `conv3d` in place of `conv2d` for (N, C, D, H, W).
     """
     alike = op.opname.replace(f"{axes}d", f"{x.rank - 2}d")
-    if x.rank > axes + 2 and alike in REGISTRY:
+    if x.rank > axes + 2 and alike != op.opname and alike in REGISTRY:
         message = f"`{op.opname}` takes {_MAPS[axes]}, {axes + 2} axes, and its input is {x}"
         raise RuleError(message, code="NS302", help=f"`{alike}` takes {_MAPS[x.rank - 2]}")
     need_rank(op, x, axes + 2, _MAPS[axes])

@@ -168,6 +168,8 @@ def test_ranks_that_are_taken(name: str) -> None:
         ("max_pool1d", (2, 3, 8, 7), "`max_pool2d` takes (N, C, H, W)"),
         ("adaptive_avg_pool1d", (2, 3, 8, 7, 6), "`adaptive_avg_pool3d` takes (N, C, D, H, W)"),
         ("conv2d", (2, 3, 8, 7, 6, 5), ""),
+        ("pixel_shuffle", (2, 8, 8, 7, 6), ""),
+        ("pixel_unshuffle", (2, 8, 8, 8, 6, 6, 2, 2, 2), ""),
         ("conv3d", (2, 3, 8, 7), "the batch is the first axis of an input, as in `[N, 3, 224, 224]`"),
     ],
 )

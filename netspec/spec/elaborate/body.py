@@ -10,7 +10,7 @@ from netspec.expression import bool_hint, show
 from netspec.spec.elaborate.block import elaborate_block
 from netspec.spec.elaborate.body_argument import elaborate_body_argument
 from netspec.spec.elaborate.elaboration import Elaboration
-from netspec.spec.elaborate.errors import Failed, notes_of
+from netspec.spec.elaborate.errors import AS_MANY, Failed, notes_of
 from netspec.spec.elaborate.frame import ElaboratedStep, Frame, Instance, Values
 from netspec.spec.elaborate.merge import elaborate_merge
 from netspec.spec.elaborate.op import elaborate_op
@@ -131,6 +131,6 @@ def _is_included(run: Elaboration, at: Instance, when: Argument) -> bool:
         return True
     if outputs > len(at.inputs):
         message = f"a step that gives {outputs} values and takes {len(at.inputs)} can't be left out"
-        run.errors.fail("NS215", message, when.span, frame)
+        run.errors.fail("NS215", message, when.span, frame, help=AS_MANY)
     run.decisions.leave_out(when, frame)
     return False

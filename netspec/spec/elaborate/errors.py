@@ -18,6 +18,9 @@ from netspec.types import Tensor
 DECIDE = "fix the size with `--input`, or decide it by a parameter"
 """The hint for a condition or a number of copies that depends on a symbolic size."""
 
+AS_MANY = "put it into a block that gives as many values as it takes"
+"""The hint for a step with other outputs than inputs, where the one stand for the other."""
+
 
 class Failed(Exception):
     """A step can't be elaborated; its diagnostic is already among the findings."""

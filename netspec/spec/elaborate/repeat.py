@@ -8,7 +8,7 @@ from netspec.dims import Symbolic
 from netspec.expression import show
 from netspec.graph.model import Scope
 from netspec.spec.elaborate.elaboration import Elaboration
-from netspec.spec.elaborate.errors import DECIDE
+from netspec.spec.elaborate.errors import AS_MANY, DECIDE
 from netspec.spec.elaborate.frame import Frame, Instance, Values, all_known, inputs_by_name
 from netspec.spec.limits import MAX_REPEAT
 from netspec.spec.read.body import Argument, BlockDefinition, Step
@@ -24,7 +24,8 @@ def elaborate_repeat(
     if len(at.inputs) != len(step.outputs):
         message = "each copy of a repeated step takes what the one before gives"
         counts = f"this step takes {len(at.inputs)} and gives {len(step.outputs)}"
-        run.errors.fail("NS211", f"{message}, and {counts}", step.span, frame)
+        help = AS_MANY if len(at.inputs) < len(step.outputs) else ""
+        run.errors.fail("NS211", f"{message}, and {counts}", step.span, frame, help=help)
     values = at.inputs
     before = len(run.builder.nodes)
     run.claim_scope(path, step, frame)

@@ -13,6 +13,7 @@ from netspec.backends.pytorch.runtime.numeric import relative_difference
 from netspec.backends.pytorch.runtime.state_dicts import StateDict
 from netspec.backends.pytorch.source import to_source
 from netspec.errors import fail
+from netspec.graph.infer import refused_at
 from netspec.graph.model import Graph, Output
 from netspec.graph.rebuild import Editor, rebuild
 from netspec.passes.base import Transformed
@@ -27,9 +28,9 @@ def prove_transform(
     """Run a graph and its transformed graph in float64 on the CPU, compare their outputs, and return a summary.
 
     `outputs` are the outputs of the original graph that correspond to those of the new one, in the same order. Weights
-    that are not passed are random, including the statistics of batch norm. Sizes are the nominal ones. Outputs are
-    compared as flat vectors, since a pass may turn a vector into a map of size 1x1. Raises NetspecError NS402 where
-    outputs differ, which is a fault of netspec.
+    that are not passed are random, including the statistics of batch norm. Sizes are the nominal ones, with one sample
+    where the network takes one. Outputs are compared as flat vectors, since a pass may turn a vector into a map of size
+    1x1. Raises NetspecError NS402 where outputs differ, which is a fault of netspec.
     """
     old = rebuild(replace(graph, outputs=outputs), Editor.keep)
     before = compile(old).double().eval()
@@ -39,7 +40,9 @@ def prove_transform(
     with torch.device("meta"):
         after = load_source(transformed.graph, to_source(transformed.graph)).double().eval()
     after.load_state_dict(transformed.weights(state), assign=True)
-    inputs = random_inputs(graph, {**sizes_for(graph), "N": 1}, generator, torch.float64)
+    sizes = sizes_for(graph)
+    alone = {**sizes, "N": 1}
+    inputs = random_inputs(graph, sizes if refused_at(graph, alone) else alone, generator, torch.float64)
     with torch.inference_mode():
         old_values = _listed(before(*inputs.values()))
         new_values = _listed(after(*[inputs[i.name] for i in transformed.graph.inputs]))
