@@ -324,15 +324,23 @@ def _union(a: Field, b: Field, extent: _Extent) -> Field:
     elif a.stride != b.stride:
         return unknown_field(MISALIGNED, len(a.size))
     else:
-        field = _interval_union(a, b)
+        field = _interval_union(a, b, extent)
     return replace(field, axes=a.axes, border=a.border or b.border)
 
 
-def _interval_union(a: Field, b: Field) -> Field:
-    """The smallest field that contains two fields of equal stride."""
-    size: list[Offset] = []
-    start: list[Offset] = []
-    for axis in range(len(a.size)):
+def _interval_union(a: Field, b: Field, extent: _Extent) -> Field:
+    """The smallest field that contains two fields of equal stride; unknown if open sizes do not tell which it is."""
+    size: list[Any] = []
+    start: list[Offset | None] = []
+    for axis, whole in enumerate(extent):
+        either = [(field.size[axis], field.start[axis]) for field in (a, b)]
+        if any(isinstance(entry, Symbolic) for entry, _ in either):
+            if either[0] != either[1] and (whole, 0) not in either:
+                return unknown_field(MISALIGNED, len(extent))
+            union = either[0] if either[0] == either[1] else (whole, 0)
+            size.append(union[0])
+            start.append(union[1])
+            continue
         (size_a, start_a), (size_b, start_b) = _interval(a, axis), _interval(b, axis)
         first = min(start_a, start_b)
         start.append(_integral(first))

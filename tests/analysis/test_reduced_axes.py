@@ -87,3 +87,24 @@ def test_a_window_over_kept_axes_goes_on_along_the_others() -> None:
     assert plain(field.public()) == {"size": [5, 9], "stride": [4, 0], "start": [-1, 0]}
     averages = built([CONV, ("mean", {"dim": 3, "keepdim": True}), ("avg_pool2d", {"kernel_size": [2, 1]})], SHAPE)
     hold(field_of(averages), SHAPE, *extents(averages, SHAPE))
+
+
+def test_an_open_axis_that_is_seen_whole_stays_so() -> None:
+    """Behind windows, and where branches join."""
+    net = netspec.loads("""
+netspec: 1
+name: net
+inputs: {image: [N, 2, H, W]}
+network:
+  - {softmax: -1, name: s}
+  - {conv2d: {out_channels: 2, kernel_size: 3, padding: 1}, name: a}
+  - {conv2d: {out_channels: 2, kernel_size: 5, padding: 2}, from: s, name: b}
+  - {add, from: [a, b], name: c}
+  - {avg_pool2d: 2, name: d}
+""")
+    fields = propagate_fields(net.graph)
+    seen = [fields[name]["image"] for name in ("a", "c", "d")]
+    assert [field.size for field in seen] == [(rows, symbol("W")) for rows in (3, 5, 6)]
+    assert [field.stride for field in seen] == [(1, 0), (1, 0), (2, 0)]
+    assert [field.start for field in seen] == [(-1, 0), (-2, 0), (-2, 0)]
+    assert "5 x W" in str(net.receptive_fields())
