@@ -186,6 +186,13 @@ class Op(BaseModel):
         """
         return False
 
+    def batch_axes(self, *args: Any, **kwargs: Any) -> tuple[int, ...] | None:
+        """The axis of each output that has the samples, if that is the first of each input; None if samples may mix.
+
+        As `per_sample`, which is enough for an op whose outputs all have the samples first.
+        """
+        return (0,) * len(self.named_outputs) if self.per_sample(*args, **kwargs) else None
+
     def needs_values(self) -> bool:
         """Whether PyTorch needs the elements of an input to run the op: it then can't run on the meta device."""
         return False

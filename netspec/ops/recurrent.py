@@ -83,6 +83,10 @@ class Recurrent(Op, family="recurrent"):
     def mixed(self, x: Tensor, *others: Tensor) -> tuple[int, ...]:
         return 1, 2
 
+    def batch_axes(self, x: Tensor, *others: Tensor) -> tuple[int, ...] | None:
+        # States have the layers first; those that are given have no samples there.
+        return None if len(others) > self.lengths else (0, *[1] * (len(self.output_names) - 1))
+
     def memory(self, train: bool, y: Tensor, x: Tensor, *others: Tensor) -> Memory:
         # That of ATen's own kernels, with sequences that are as long as the batch is. cuDNN and oneDNN have their own.
         batch, steps, features = known_sizes(x)

@@ -109,6 +109,24 @@ def test_an_op_says_whether_samples_meet(cls: type[Op]) -> None:
     assert tried >= len(cls.examples)
 
 
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("lengths", [False, True])
+def test_states_have_the_samples_on_their_second_axis(name: str, lengths: bool) -> None:
+    op, _ = make_op(REGISTRY[name], {"hidden_size": 4, "num_layers": 2, "bidirectional": True, "lengths": lengths})
+    assert op is not None
+    types = (Tensor((BATCH, 5, 2)), *(Tensor((BATCH,), "int64"),) * lengths)
+    values = random(types, dtype=torch.float64)
+    function = written(op, types, dtype=torch.float64)
+    axes = op.batch_axes(*types)
+    assert axes is not None
+    for n in range(BATCH):
+        alone = function(*[value[n : n + 1] for value in values])
+        for whole, part, axis in zip(function(*values), alone, axes, strict=True):
+            assert torch.allclose(whole.narrow(axis, n, 1), part)
+    states = (Tensor((4, BATCH, 4)),) * (2 if name == "lstm" else 1)
+    assert op.batch_axes(types[0], *states, *types[1:]) is None
+
+
 MIXING = {
     "softmax",
     "log_softmax",

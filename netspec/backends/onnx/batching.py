@@ -12,6 +12,7 @@ from netspec.dims import symbols
 from netspec.errors import NetspecError
 from netspec.graph.model import Graph, Node
 from netspec.graph.walk import live_nodes
+from netspec.ops.base import Rearranging
 
 
 class Batching:
@@ -36,28 +37,36 @@ class Batching:
     def samples_are_independent(self) -> bool:
         """Whether the outputs of a sample depend on its own inputs only, so that a batch may be run in chunks.
 
-        This is so if every op is `per_sample`, the batch is the first axis of all values, and no other size depends on
-        the batch or on the data. What depends on no input, such as a parameter or the embeddings of positions, needs no
+        This is so if no op mixes samples, the batch is the first axis of the inputs and outputs, and no other size
+        depends on the batch or on the data. Between them it may be another axis, as in the states of an LSTM, as long
+        as ops only move it. What depends on no input, such as a parameter or the embeddings of positions, needs no
         batch unless it is an output.
         """
         if self.graph is None:
             return False
         inputs, outputs = [i.type for i in self.graph.inputs], {o.value for o in self.graph.outputs}
-        nodes: list[Node] = []
+        batches = {type.shape[:1] for type in inputs}
+        if len(batches) != 1 or () in batches:
+            return False
+        ((batch,),) = batches
+        axes = dict.fromkeys([i.name for i in self.graph.inputs], 0)
+        others = [size for type in inputs for size in type.shape[1:]]
+        known = symbols(others) - symbols([batch])
         constant: set[str] = set()
         for node in live_nodes(self.graph, "inference"):
             values = [value for value, _ in node.values()]
             if constant.issuperset(node.inputs[: node.op.reads]) and outputs.isdisjoint(values):
                 constant.update(values)
-            else:
-                nodes.append(node)
-        types = [*inputs, *[type for node in nodes for type in node.types]]
-        batches = {type.shape[:1] for type in types}
-        if len(batches) != 1 or () in batches:
-            return False
-        of_inputs = symbols([size for type in inputs for size in type.shape[1:]]) - symbols(*batches)
-        of_values = symbols([size for type in types for size in type.shape[1:]])
-        return of_values <= of_inputs and all(node.op.per_sample(*self.graph.input_types(node)) for node in nodes)
+                continue
+            of_outputs = _batch_axes(node, axes, self.graph)
+            if of_outputs is None:
+                return False
+            for (value, type), axis in zip(node.values(), of_outputs, strict=True):
+                if type.shape[axis : axis + 1] != (batch,):
+                    return False
+                axes[value] = axis
+                others += [*type.shape[:axis], *type.shape[axis + 1 :]]
+        return symbols(others) <= known and not any(axes.get(value) for value in outputs)
 
     def chunk_size(self, arrays: Mapping[str, Array]) -> int:
         """The number of samples like those in `arrays` that fit into the budget; at least 1."""
@@ -85,6 +94,18 @@ class Batching:
         except NetspecError:
             return 0
         return usage.peak - usage.parameters - usage.buffers
+
+
+def _batch_axes(node: Node, axes: Mapping[str, int], graph: Graph) -> tuple[int, ...] | None:
+    """The axis of each output of a node that has the samples, from those of values before; None if samples may mix."""
+    types = graph.input_types(node)
+    taken = [axes.get(value, 0) for value in node.inputs]
+    if not any(taken):
+        return node.op.batch_axes(*types)
+    if not isinstance(node.op, Rearranging) or len(taken) > 1 or len(node.types) > 1:
+        return None
+    moved = node.op.axes(*types)
+    return (moved.index(taken[0]),) if moved.count(taken[0]) == 1 else None
 
 
 def _shapes(arrays: Mapping[str, Array]) -> tuple[tuple[int, ...], ...]:

@@ -309,9 +309,8 @@ def test_chunks_give_what_the_whole_batch_gives(resnet18: netspec.Session) -> No
     assert worst([found], torch.from_numpy(resnet18.run(image=images)["logits"])) < 1e-6
 
 
-@pytest.mark.parametrize("name", of_images())
+@pytest.mark.parametrize("name", [*of_images(), "lstm_classifier"])
 def test_samples_of_the_bundled_networks_never_meet(name: str) -> None:
-    # Those of texts are not looked through: the batch is the second axis of the states of an LSTM.
     graph = for_inference(netspec.load(name).graph).graph
     assert Batching({"netspec.spec": netspec.to_yaml(graph)}, 2**30).samples_are_independent
 
@@ -374,12 +373,49 @@ def in_one_and_in_parts(text: str, folder: Path, **inputs: Array) -> None:
         "{concat: 0, from: [x, x]}, {narrow: {dim: 0, start: 1, length: 1}, name: one}, {concat: 0, from: [one, x]}",
         "{select: {dim: 0, index: 2}, name: of_two}, {parameter: {shape: [4]}, from: x, name: p}, {linear: 2}",
         "{batch_center}",
+        "{flatten: 2}, {lstm: 4, name: l}, {transpose: {dim0: 0, dim1: 1}, from: l.h_n}, {softmax: 0}",
+        "{flatten: 2}, {lstm: 4, name: l}, {softmax: 1, from: l.h_n}, {select: {dim: 0, index: 0}}",
+        "{flatten: 2}, {lstm: 4, name: l}, {flatten: {start_dim: 0, end_dim: 1}, from: l.h_n}",
+        "{flatten: 2}, {lstm: 4, name: l}, {select: {dim: 1, index: 1}, from: l.h_n}, {relu, from: l}",
+        "{flatten: 2}, {lstm: 4, name: l}, {relu, from: l.h_n}",
     ],
 )
 def test_samples_that_meet_are_run_together(steps: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(REGISTRY, "batch_center", BatchCenter)
     x = np.random.default_rng(0).standard_normal((5, 3, 4, 4), dtype="float32")
     in_one_and_in_parts(f"inputs: {{x: [N, 3, 4, 4]}}\nnetwork: [{steps}]\n", tmp_path, x=x)
+
+
+@pytest.mark.parametrize("layer", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("read", ["{select: {dim: 0, index: 1}", "{transpose: {dim0: 0, dim1: 1}"])
+def test_networks_that_read_states_are_run_in_parts(layer: str, read: str, tmp_path: Path) -> None:
+    """The first axis of states is that of the layers; the samples are on the second until an op moves them."""
+    attributes = "{hidden_size: 4, bidirectional: true, lengths: true}"
+    text = f"""
+inputs: {{x: [N, T, 3], lengths: {{shape: [N], dtype: int64}}}}
+network:
+  - {{{layer}: {attributes}, from: [x, lengths], name: layer}}
+  - {read}, from: layer.h_n, name: read}}
+  - {{relu, name: last}}
+outputs: {{steps: layer, last: last}}
+"""
+    graph = netspec.loads(f"netspec: 1\nname: met\n{text}").graph
+    assert Batching({"netspec.spec": netspec.to_yaml(graph)}, 1).samples_are_independent
+    x = np.random.default_rng(0).standard_normal((5, 6, 3), dtype="float32")
+    in_one_and_in_parts(text, tmp_path, x=x, lengths=np.array([6, 2, 5, 1, 3]))
+
+
+def test_a_classifier_of_texts_is_run_in_parts(tmp_path: Path) -> None:
+    network = netspec.load("lstm_classifier", params={"vocabulary": 50, "width": 8, "hidden": 16})
+    network.to_onnx(tmp_path / "m.onnx", trained(network))
+    whole = netspec.Session(tmp_path / "m.onnx", "cpu")
+    small = netspec.Session(whole.path, "cpu", memory=1)
+    rows: list[int] = []
+    run = small._run  # pyright: ignore[reportPrivateUsage]
+    small._run = lambda arrays: [rows.append(len(arrays["tokens"])), run(arrays)][1]  # type: ignore
+    texts = {"tokens": np.random.default_rng(0).integers(2, 50, (4, 9)), "lengths": np.array([9, 1, 4, 7])}
+    np.testing.assert_allclose(small.run(texts)["logits"], whole.run(texts)["logits"], rtol=1e-6, atol=1e-6)
+    assert rows == [1, 1, 1, 1]
 
 
 def test_samples_that_meet_in_training_alone_are_run_apart(tmp_path: Path) -> None:
