@@ -19,14 +19,17 @@ class Fire(nn.Module):
         self.squeeze = nn.Conv2d(in_channels, s1x1, 1)
         self.squeezed = nn.ReLU()
         self.expand1x1 = nn.Conv2d(s1x1, e1x1, 1)
+        self.expanded1x1 = nn.ReLU()
         self.expand3x3 = nn.Conv2d(s1x1, e3x3, 3, padding=1)
-        self.relu = nn.ReLU()
+        self.expanded3x3 = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.squeeze(x)
         x = self.squeezed(x)
-        x = torch.cat([self.expand1x1(x), self.expand3x3(x)], dim=1)
-        return self.relu(x)
+        out = self.expand1x1(x)
+        out = self.expanded1x1(out)
+        x = self.expand3x3(x)
+        return torch.cat([out, self.expanded3x3(x)], dim=1)
 
 
 class Squeezenet11(nn.Module):
