@@ -34,13 +34,13 @@ def trained(graph: Graph, dtype: torch.dtype = torch.float64) -> nn.Module:
     for parameter in module.parameters():
         draw(parameter, -0.5, 0.5)
     for inner in module.modules():
-        if isinstance(inner, nn.BatchNorm1d | nn.BatchNorm2d):
+        if isinstance(inner, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
             draw(inner.running_mean, -0.5, 0.5)
             draw(inner.running_var, 0.3, 2.0)
             draw(inner.weight, 0.5, 1.5)
             if inner.num_batches_tracked is not None:
                 inner.num_batches_tracked.zero_()
-        elif isinstance(inner, nn.Conv2d | nn.Linear):
+        elif isinstance(inner, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear):
             nn.init.kaiming_normal_(inner.weight, nonlinearity="relu", generator=generator)
     return module
 
