@@ -58,7 +58,7 @@ def propagate_fields(graph: Graph, origin: str | None = None) -> dict[str, dict[
         rules = rules_of(node)
         values = node.inputs[: node.op.reads]
         reads = [(number, read) for number, value in enumerate(values) if (read := fields.get(value))]
-        if any(rule.broadcasts for rule in rules):
+        if rules and rules[0].broadcasts:
             reads = [(n, _broadcast(read, types[values[n]], node.type, extents)) for n, read in reads]
         seen = fields[node.path] = _merged([(read, rules[number]) for number, read in reads], extents)
         if len(node.types) > 1:

@@ -132,7 +132,9 @@ class Graph(Dag):
     @cached_property
     def symbols(self) -> frozenset[str]:
         """The names of all symbolic sizes of inputs and values."""
-        return frozenset(symbols([size for type in self.types.values() for size in type.shape]))
+        # Few types are different objects.
+        distinct = {id(type): type for type in self.types.values()}
+        return frozenset(symbols([size for type in distinct.values() for size in type.shape]))
 
     def __getitem__(self, path: str) -> Node:
         """The node at a path. Raises KeyError with a hint at a similar path."""

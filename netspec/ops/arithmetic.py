@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import ClassVar
 
 from netspec.expression import python_literal
-from netspec.ops.base import AxisOrigins, Elementwise, Merge, all_axes, example, known_int, need_floats, need_numbers
+from netspec.ops.base import (
+    AxisOrigins,
+    Elementwise,
+    Merge,
+    all_axes,
+    count_elements,
+    example,
+    need_floats,
+    need_numbers,
+)
 from netspec.ops.equal import broadcast
 from netspec.ops.fields import Real
 from netspec.types import Infix, Memory, OnnxWriter, Tensor
@@ -74,8 +82,8 @@ class Divide(_Binary, name="divide"):
 
     def memory(self, train: bool, y: Tensor, x: Tensor, other: Tensor) -> Memory:
         # The second gradient is -g * ((x / other) / other): two quotients, a negative and their product, at full size.
-        elements = 4 * prod(y.shape) - prod(x.shape) - prod(other.shape)
-        return Memory(inputs=(0, 1), backward=(Tensor((known_int(elements, "a size"),), y.dtype),))
+        elements = 4 * count_elements(y) - count_elements(x) - count_elements(other)
+        return Memory(inputs=(0, 1), backward=(Tensor((elements,), y.dtype),))
 
     def torch(self, x: Tensor, other: Tensor) -> Infix:
         return Infix("/")

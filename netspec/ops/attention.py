@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from math import prod
 from typing import ClassVar, TypeVar
 
-from netspec.dims import Dim, Symbolic, always_equal
-from netspec.ops.base import Op, RuleError, Seen, example, known_int, need_floats, need_rank
+from netspec.dims import Dim, always_equal
+from netspec.ops.base import Op, RuleError, Seen, count_elements, example, known_int, need_floats, need_rank
+from netspec.ops.equal import need_equal_sizes
 from netspec.ops.fields import Flag, Positive, PositiveReal, Probability
 from netspec.ops.linear import project
 from netspec.ops.masks import attend, causal, need_mask
@@ -16,11 +17,6 @@ from netspec.ops.writing import KAIMING, weight_and_bias
 from netspec.types import Code, Helper, Init, Layer, Memory, OnnxWriter, Reach, Tensor, Weight
 
 _T = TypeVar("_T")
-
-
-def _count(x: Tensor) -> int:
-    """The number of elements of a tensor whose sizes are numbers."""
-    return known_int(prod(x.shape), "a size")
 
 
 class ScaledDotProductAttention(Op, name="scaled_dot_product_attention", family="attention"):
@@ -57,8 +53,8 @@ class ScaledDotProductAttention(Op, name="scaled_dot_product_attention", family=
         before = zip(query.shape[:-2], key.shape[:-2], value.shape[:-2], strict=True)
         if not all(always_equal(q, k) and always_equal(k, v) for q, k, v in before):
             raise RuleError(f"query, key and value need one batch and number of heads, not {of}", code="NS301")
-        _need_one(query.shape[-1], key.shape[-1], f"query and key need one width, not {of}")
-        _need_one(key.shape[-2], value.shape[-2], f"key and value need one length, not {of}")
+        need_equal_sizes(query.shape[-1], key.shape[-1], f"query and key need one width, not {of}")
+        need_equal_sizes(key.shape[-2], value.shape[-2], f"key and value need one length, not {of}")
         known_int(query.features, "the width of the query of `scaled_dot_product_attention`")
         for mask in masks:
             if self.is_causal:
@@ -118,12 +114,6 @@ class ScaledDotProductAttention(Op, name="scaled_dot_product_attention", family=
 
     def label(self) -> str:
         return "causal attention" if self.is_causal else "attention"
-
-
-def _need_one(a: Dim, b: Dim, message: str) -> None:
-    """Refuse two sizes that are not equal."""
-    if not always_equal(a, b):
-        raise RuleError(message, code="NS305" if isinstance(a, Symbolic) or isinstance(b, Symbolic) else "NS301")
 
 
 class MultiheadAttention(Op, name="multihead_attention", principal="num_heads", family="attention"):
@@ -206,7 +196,7 @@ class MultiheadAttention(Op, name="multihead_attention", principal="num_heads", 
         if not train:
             if len(attended) == 1:
                 return Memory(scratch=(*(y,) * 5, *added, *masks))
-            most = max((kv,) * 3, (kv, kv, y, sums, *added), key=lambda tensors: sum(map(_count, tensors)))
+            most = max((kv,) * 3, (kv, kv, y, sums, *added), key=lambda tensors: sum(map(count_elements, tensors)))
             return Memory(scratch=(*most, *masks))
         three = len(attended) == 3
         projected = (y, kv, kv) if three else (Tensor((*y.shape[:2], 3 * self._width(y)), y.dtype),)
@@ -214,10 +204,10 @@ class MultiheadAttention(Op, name="multihead_attention", principal="num_heads", 
         # With one input, the gradients of query, key and value are held together with that of the output. The gradients
         # of the projections' weights, which the report adds, come later, so they are subtracted here.
         width = self._width(y)
-        more = 2 * _count(y) - 3 * width * (width + self.bias) if not three else 0
+        more = 2 * count_elements(y) - 3 * width * (width + self.bias) if not three else 0
         backward = (Tensor((max(0, more),), y.dtype),)
         # The projections stand side by side and then one after another, before there are sums and an output.
-        both = () if three else (Tensor((max(0, _count(y) - _count(sums)),), y.dtype),)
+        both = () if three else (Tensor((max(0, count_elements(y) - count_elements(sums)),), y.dtype),)
         scratch = (*both, *masks)
         return Memory(inputs, kept=(*copies, *projected, sums, y, *added), scratch=scratch, backward=backward)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any, ClassVar, cast
 
 from pydantic import BaseModel, ConfigDict
@@ -291,6 +292,11 @@ def known_sizes(x: Tensor) -> tuple[int, ...]:
     sizes = tuple([size for size in x.shape if isinstance(size, int)])
     assert len(sizes) == x.rank
     return sizes
+
+
+def count_elements(x: Tensor) -> int:
+    """The number of elements of a tensor that has no symbolic sizes."""
+    return prod(known_sizes(x))
 
 
 def is_float(x: Tensor) -> bool:

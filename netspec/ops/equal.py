@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from netspec.dims import Dim, always_equal, condition
+from netspec.dims import Dim, Symbolic, always_equal, condition
 from netspec.ops.base import Op, RuleError
 from netspec.types import Tensor
 
@@ -34,6 +34,16 @@ def need_equal(op: Op, xs: tuple[Tensor, ...], *, but: int | None = None) -> Non
             if "broadcast" in type(op).model_fields and _is_broadcastable(xs[0], x):
                 help = f"`{{{op.opname}: {{broadcast: true}}}}` lets axes of 1 go with every size"
             raise UnequalShapes(0, number, f"`{op.opname}` needs equal {where}", help)
+
+
+def need_equal_sizes(a: Dim, b: Dim, message: str) -> None:
+    """Refuse two sizes that differ (NS301), or that may (NS305)."""
+    if always_equal(a, b):
+        return
+    if not (isinstance(a, Symbolic) or isinstance(b, Symbolic)):
+        raise RuleError(message, code="NS301")
+    only = condition(a, b)
+    raise RuleError(message, code="NS305", help=f"it holds only if {only}" if only else "")
 
 
 def broadcast(op: Op, xs: tuple[Tensor, ...]) -> Tensor:

@@ -7,6 +7,7 @@ from typing import ClassVar
 from netspec.dims import always_equal
 from netspec.ops.base import Costless, RuleError, example, need_floats, need_rank
 from netspec.ops.fields import Flag
+from netspec.ops.writing import places
 from netspec.types import Code, Helper, Memory, OnnxWriter, Reach, Tensor
 
 
@@ -57,8 +58,7 @@ class KeepChannel(Costless, name="keep_channel", principal="strongest", family="
         return Code("keep_strongest(" if self.strongest else "keep_channel(", ("{0}", "{1}"), helpers=(helper,))
 
     def onnx(self, g: OnnxWriter, x: str, channel: str) -> str:
-        numbers = g.Range(g.constant(0), g.Squeeze(g.Shape(x, start=1, end=2), g.constant([0])), g.constant(1))
-        chosen = g.Equal(numbers, g.Unsqueeze(channel, g.constant([1])))
+        chosen = g.Equal(places(g, x, axis=1), g.Unsqueeze(channel, g.constant([1])))
         zero = g.constant(0.0, "like")
         if not self.strongest:
             return g.Where(g.Unsqueeze(chosen, g.constant([2, 3])), x, zero)

@@ -8,9 +8,10 @@ from itertools import pairwise
 from math import prod
 from typing import ClassVar
 
-from netspec.dims import Dim, Symbolic, always_equal, condition
+from netspec.dims import Dim
 from netspec.expression import python_literal
-from netspec.ops.base import AxisOrigins, Op, RuleError, Seen, example, known_int, need_numbers
+from netspec.ops.base import AxisOrigins, Op, RuleError, Seen, count_elements, example, need_numbers
+from netspec.ops.equal import need_equal_sizes
 from netspec.ops.fields import Equation
 from netspec.ops.window import along
 from netspec.types import Code, Infix, Memory, OnnxWriter, Reach, Tensor, Weight
@@ -54,8 +55,9 @@ class Matmul(_Product, name="matmul"):
         self.need_one_dtype((a, b))
         for axis, sizes in enumerate(zip(a.shape[:-2], b.shape[:-2], strict=True)):
             if 1 not in sizes:
-                _need_equal(*sizes, f"`matmul` needs axes {axis} of {a} and {b} to be equal, or one of them 1")
-        _need_equal(a.shape[-1], b.shape[-2], f"the columns of {a} and the rows of {b} are multiplied, so are as many")
+                need_equal_sizes(*sizes, f"`matmul` needs axes {axis} of {a} and {b} to be equal, or one of them 1")
+        inner = f"the columns of {a} and the rows of {b} are multiplied, so are as many"
+        need_equal_sizes(a.shape[-1], b.shape[-2], inner)
         return Tensor((*_batch(a, b), a.shape[-2], b.shape[-1]), a.dtype)
 
     def macs(self, y: Tensor, a: Tensor, b: Tensor) -> Dim:
@@ -77,8 +79,9 @@ class Matmul(_Product, name="matmul"):
         if not train:
             return Memory(scratch=kept)
         # The gradient of a repeated input is computed in full; that of the output is freed before it is summed.
-        pairs = [(_count(full), _count(x)) for full, x in zip(repeated, (a, b), strict=True) if full != x]
-        sums = [Tensor((max(0, full - min(own, _count(y))),), y.dtype) for full, own in pairs]
+        pairs = [(full, x) for full, x in zip(repeated, (a, b), strict=True) if full != x]
+        most = count_elements(y)
+        sums = [Tensor((count_elements(full) - min(count_elements(x), most),), y.dtype) for full, x in pairs]
         return Memory(tuple([n for n in (0, 1) if not copied[n]]), kept=kept, backward=tuple(sums))
 
     def torch(self, a: Tensor, b: Tensor) -> Infix:
@@ -92,26 +95,11 @@ def _batch(a: Tensor, b: Tensor) -> tuple[Dim, ...]:
     return tuple([d if d != 1 else other for d, other in zip(a.shape[:-2], b.shape[:-2], strict=True)])
 
 
-def _count(x: Tensor) -> int:
-    """The number of elements of a tensor whose sizes are numbers."""
-    return known_int(prod(x.shape), "a size")
-
-
 def _is_copied(x: Tensor, y: Tensor) -> bool:
     """Return whether some axes of an input are repeated and others are not, so that it can be no batch as it is."""
     pairs = [(own, size) for own, size in zip(x.shape[:-2], y.shape[:-2], strict=True) if size != 1]
     repeated = [own for own, size in pairs if own != size]
     return 0 < len(repeated) < len(pairs)
-
-
-def _need_equal(a: Dim, b: Dim, message: str) -> None:
-    """Refuse two sizes that differ (NS301), or that may (NS305)."""
-    if always_equal(a, b):
-        return
-    if not (isinstance(a, Symbolic) or isinstance(b, Symbolic)):
-        raise RuleError(message, code="NS301")
-    only = condition(a, b)
-    raise RuleError(message, code="NS305", help=f"it holds only if {only}" if only else "")
 
 
 class Einsum(_Product, name="einsum", principal="equation"):
@@ -218,7 +206,7 @@ class Einsum(_Product, name="einsum", principal="equation"):
         for letters, x in zip(self.letters[0], xs, strict=True):
             for letter, size in zip(letters, x.shape, strict=True):
                 first = sizes.setdefault(letter, size)
-                _need_equal(first, size, f"the letter `{letter}` of `{self.equation}` is {first} and {size}")
+                need_equal_sizes(first, size, f"the letter `{letter}` of `{self.equation}` is {first} and {size}")
         return sizes
 
 

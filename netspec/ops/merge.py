@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from functools import reduce
-from math import prod
 
 from pydantic import Field
 
 from netspec.dims import Dim
-from netspec.ops.base import AxisOrigins, Merge, RuleError, all_axes, example, is_float, known_int
+from netspec.ops.base import AxisOrigins, Merge, RuleError, all_axes, count_elements, example, is_float
 from netspec.ops.equal import broadcast, need_equal
 from netspec.ops.fields import Axis, Flag
 from netspec.types import Call, Infix, Memory, OnnxWriter, Reach, Tensor, Window
@@ -92,8 +91,8 @@ class Multiply(Merge, name="multiply"):
             return Memory(scratch=_last_between(self, xs))
         # a * b * c computes and keeps a * b. The gradients of broadcast inputs are computed at full size and then
         # summed, one after the other, while the first sum is held.
-        full_size = known_int(prod(y.shape), "a size")
-        sums = [known_int(prod(x.shape), "a size") for x in xs if x.shape != y.shape]
+        full_size = count_elements(y)
+        sums = [count_elements(x) for x in xs if x.shape != y.shape]
         gradients = [Tensor((full_size - (size if n else 0),), y.dtype) for n, size in enumerate(sums)]
         return Memory(tuple(range(len(xs))), kept=_between(self, xs), backward=tuple(gradients))
 

@@ -176,10 +176,11 @@ def _unused(spec: Spec, graph: Graph) -> list[Diagnostic]:
     """Warnings about values that nothing uses: one for each place, at most as many as errors in one run."""
     outputs = {o.value for o in graph.outputs}
     warnings: dict[Span | None, Diagnostic] = {}
-    for value in graph.users:
+    for value, users in graph.users.items():
+        if users or value in outputs or ":" in value:
+            continue
         node = graph.by_path.get(value)
-        values = [value] if node is None else [each for each, _ in node.values()]
-        if ":" in value or any(graph.users[each] or each in outputs for each in values):
+        if node is not None and any(graph.users[each] or each in outputs for each, _ in node.values()):
             continue
         span = node.span if node else spec.inputs[value].span
         message = f"nothing uses `{value}`"
