@@ -275,15 +275,20 @@ class _Schedule:
         needed = set(self.outputs)
         for node in reversed(self.nodes):
             if any(value in needed for value, _ in node.values()):
-                needed.update(node.inputs[: node.op.reads])
+                needed.update(_differentiable_inputs(node))
         trained: set[str] = set()
         for node in self.nodes:
             if all(value not in needed for value, _ in node.values()):
                 continue
             has_parameters = any(w.kind == "parameter" for w in self.weights(node))
-            if has_parameters or any(value in trained for value in node.inputs[: node.op.reads]):
+            if has_parameters or any(value in trained for value in _differentiable_inputs(node)):
                 trained.update(value for value, type in node.values() if is_float(type))
         return trained
+
+
+def _differentiable_inputs(node: Node) -> tuple[str, ...]:
+    """The inputs of a node that get a gradient, if its output has one."""
+    return node.inputs[: node.op.reads if node.op.differentiable is None else node.op.differentiable]
 
 
 # The two halves of a pass.
@@ -337,7 +342,7 @@ def _backward(schedule: _Schedule, ledger: _Ledger) -> None:
         same = {node.inputs[place] for place in passed_on} if of_outputs else set[str]()
         of_inputs = {
             value: of_outputs[0] if value in same else f"{value}:gradient from {node.path}"
-            for value in node.inputs[: node.op.reads]
+            for value in _differentiable_inputs(node)
             if value in schedule.trained
         }
         if memory.late:  # it has gradients of its own, one after another

@@ -23,6 +23,7 @@ from netspec.ops import rearrange as rearrange
 from netspec.ops import recurrence as recurrence
 from netspec.ops import recurrent as recurrent
 from netspec.ops import reduction as reduction
+from netspec.ops import region_pooling as region_pooling
 from netspec.ops import resize as resize
 from netspec.ops import response_norm as response_norm
 from netspec.ops import sampling as sampling

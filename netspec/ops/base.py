@@ -95,6 +95,13 @@ class Op(BaseModel):
     """The smallest and largest number of inputs; None for no upper limit."""
     reads: ClassVar[int | None] = None
     """The number of leading inputs whose elements are read; only the sizes of the others count. None means all."""
+    differentiable: ClassVar[int | None] = None
+    """The number of leading inputs that get a gradient, of those that are read. None means all of these."""
+    regions: ClassVar[int | None] = None
+    """The number of the input with regions, rows of an image's number and two corners: image, x1, y1, x2, y2.
+
+    No image of another number may be asked for, so that a network is tried on regions of the first image.
+    """
     commutes: ClassVar[bool] = False
     """True if the order of the inputs does not matter."""
     precision: ClassVar[Precision] = "float32"

@@ -27,6 +27,7 @@ FAMILIES = {
     "merge": "Merges",
     "arithmetic": "Arithmetic",
     "reduction": "Reductions",
+    "detection": "Detection",
     "shape": "Shapes",
     "parameter": "Learned tensors",
 }

@@ -71,16 +71,45 @@ def _smallest_integers(graph: Graph) -> dict[str, int]:
 def random_inputs(
     graph: Graph, sizes: Mapping[str, int], generator: torch.Generator, dtype: torch.dtype
 ) -> dict[str, Tensor]:
-    """Inputs by name: normal numbers in `dtype` for floats; the smallest possible integers, mostly 0 for an index."""
-    smallest = _smallest_integers(graph)
+    """Inputs by name: normal numbers in `dtype` for floats; the smallest possible integers, mostly 0 for an index.
+
+    Regions, such as those of RoI pooling, are boxes on the first image.
+    """
+    smallest, regions = _smallest_integers(graph), _regions(graph)
     inputs: dict[str, Tensor] = {}
     for i in graph.inputs:
         shape, input_dtype = _ints(i.type.at(sizes).shape), getattr(torch, i.type.dtype)
-        if input_dtype.is_floating_point:
+        if i.name in regions:
+            inputs[i.name] = _random_regions(shape[0], generator, dtype)
+        elif input_dtype.is_floating_point:
             inputs[i.name] = torch.randn(shape, generator=generator, dtype=dtype, device="cpu")
         else:
             inputs[i.name] = torch.full(shape, smallest[i.name], dtype=input_dtype, device="cpu")
     return inputs
+
+
+def _regions(graph: Graph) -> set[str]:
+    """The values with regions for ops, and those of the same type that they are computed from."""
+    regions: set[str] = set()
+    for node in reversed(graph.nodes):
+        if node.op.regions is not None:
+            regions.add(node.inputs[node.op.regions])
+        for value, type in node.values():
+            if value in regions:
+                regions.update(before for before in node.inputs if graph.types[before] == type)
+    return regions
+
+
+def _random_regions(count: int, generator: torch.Generator, dtype: torch.dtype) -> Tensor:
+    """Regions (image, x1, y1, x2, y2) within 100 pixels of the first image's corner."""
+    corners = torch.rand((count, 2, 2), generator=generator, dtype=dtype, device="cpu") * 100
+    return torch.nn.functional.pad(corners.sort(1).values.flatten(1), (1, 0))
+
+
+def name_images(regions: Tensor, images: int) -> bool:
+    """Return whether all regions are of images that are there: kernels of torchvision do not check it."""
+    numbers = regions[:, 0].trunc()
+    return bool(((numbers >= 0) & (numbers < images)).all())
 
 
 def random_state(graph: Graph, generator: torch.Generator) -> dict[str, Tensor]:
