@@ -33,7 +33,7 @@ class Cost:
 
 def costs(graph: Graph, nodes: Iterable[Node] | None = None, at: Mapping[str, int] | None = None) -> dict[str, Cost]:
     """The cost of every node by path, at the nominal sizes of the graph, which `at` can replace."""
-    sizes = {**graph.nominal, **(at or {})}
+    sizes = graph.sizes(at or {})
     batch = _fixed_batch(graph)
     cost_of = NodeMemo(graph, lambda node, inputs: _cost(node, inputs, sizes, batch))
     owners: set[str] = set()

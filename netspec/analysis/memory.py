@@ -7,7 +7,14 @@ from dataclasses import dataclass, field
 
 from netspec.analysis.cost import UNUSED, unused_parameters
 from netspec.analysis.graph_of import HasGraph, graph_of
-from netspec.analysis.memory_model import DType, Optimizer, PassMemory, fixed_batch, simulate_pass
+from netspec.analysis.memory_model import (
+    DType,
+    Optimizer,
+    PassMemory,
+    batch_sizes,
+    fixed_batch,
+    simulate_pass,
+)
 from netspec.analysis.scope_label import scope_label
 from netspec.dims import Dim
 from netspec.graph.model import Graph, Mode, Node
@@ -122,14 +129,14 @@ def memory(
         peak_at=held.peak_at,
         layers=tuple([_layer(node, held) for node in live_nodes(graph, mode)]),
         graph=graph,
-        sizes=_sizes_beside_batch(graph, at or {}),
+        sizes=_sizes_beside_batch(graph, batch, at or {}),
     )
 
 
-def _sizes_beside_batch(graph: Graph, at: Mapping[str, int]) -> dict[str, int]:
-    first = {str(i.type.shape[0]) for i in graph.inputs}
-    sizes = {**graph.nominal, **at}
-    return {symbol: size for symbol, size in sizes.items() if symbol in graph.symbols - first}
+def _sizes_beside_batch(graph: Graph, batch: int, at: Mapping[str, int]) -> dict[str, int]:
+    of_batch = batch_sizes(graph, batch)
+    sizes = graph.sizes({**at, **of_batch})
+    return {symbol: size for symbol, size in sizes.items() if symbol in graph.symbols - of_batch.keys()}
 
 
 def _layer(node: Node, held: PassMemory) -> LayerMemory:

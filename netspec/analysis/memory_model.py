@@ -108,7 +108,7 @@ def simulate_pass(
 
 def _sizes(graph: Graph, batch: int, at: Mapping[str, int]) -> dict[str, int]:
     """The size of every symbol. Raises NetspecError NS305 if one is open, or the error of an op that refuses a size."""
-    sizes = {**graph.nominal, **at, **_batch_sizes(graph, batch)}
+    sizes = graph.sizes({**at, **batch_sizes(graph, batch)})
     of_inputs = symbols([d for i in graph.inputs for d in i.type.shape])
     of_data = graph.symbols - of_inputs - sizes.keys()
     if of_data:
@@ -123,9 +123,13 @@ def _sizes(graph: Graph, batch: int, at: Mapping[str, int]) -> dict[str, int]:
     return sizes
 
 
-def _batch_sizes(graph: Graph, batch: int) -> dict[str, int]:
-    """The sizes of the symbols in the inputs' first axes."""
+def batch_sizes(graph: Graph, batch: int) -> dict[str, int]:
+    """The sizes of the symbols in the inputs' first axes that are the batch.
+
+    A first axis with a nominal size beside another without one is no batch: that of regions, beside that of images.
+    """
     first = symbols([i.type.shape[0] for i in graph.inputs])
+    first = first - {symbol for i in graph.inputs for symbol in i.nominal} or first
     if batch not in (1, fixed_batch(graph)) and not first:
         message = f"the batch of `{graph.name}` is fixed, and can't be {batch}"
         fail("NS305", message, help="write `N` for it in the spec")

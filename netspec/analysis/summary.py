@@ -92,7 +92,7 @@ def summary(network: Graph | HasGraph, mode: Mode = "inference", at: Mapping[str
         raise ValueError(f"`{graph.name}` has no symbolic size {', '.join(sorted(unknown))}")
     with gc_paused():
         if at:
-            check_sizes(graph, {**graph.nominal, **at})
+            check_sizes(graph, graph.sizes(at))
         return _summary(graph, mode, at or {})
 
 
@@ -105,7 +105,7 @@ def _summary(graph: Graph, mode: Mode, at: Mapping[str, int]) -> Summary:
         network=graph.name,
         inputs={i.name: i.type.shape for i in graph.inputs},
         outputs={o.name: graph.types[o.value].shape for o in graph.outputs if o.value in outputs},
-        at={name: size for name, size in {**graph.nominal, **at}.items() if name in graph.symbols},
+        at={name: size for name, size in graph.sizes(at).items() if name in graph.symbols},
         complete=all(cost.macs is not None for cost in live.values()),
         totals=Totals(
             parameters=sum([cost.parameters for cost in live.values()]),

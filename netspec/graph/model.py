@@ -121,12 +121,18 @@ class Graph(Dag):
     @cached_property
     def nominal(self) -> Mapping[str, int]:
         """The sizes of symbols for totals: a batch of 1, and the nominal sizes of the inputs and of the ops."""
+        return self.sizes({})
+
+    def sizes(self, given: Mapping[str, int]) -> dict[str, int]:
+        """The sizes of symbols for totals, where some are given: nominal ones, at those, for all others."""
         sizes = {"N": 1}
         for i in self.inputs:
             sizes.update(i.nominal)
+        sizes.update(given)
         for node in self.nodes:
             if type(node.op).nominal is not Op.nominal:
-                sizes.update(_nominal_sizes(node, self.input_types(node)))
+                of_data = _nominal_sizes(node, self.input_types(node), sizes)
+                sizes.update({name: size for name, size in of_data.items() if name not in given})
         return sizes
 
     @cached_property
@@ -160,7 +166,7 @@ class Graph(Dag):
 
     def at(self, **sizes: int) -> dict[str, Tensor]:
         """The type of every value with numbers for symbols: those in `sizes`, else nominal ones, and 1 for `N`."""
-        values = {**self.nominal, **sizes}
+        values = self.sizes(sizes)
         return {value: type.at(values) for value, type in self.types.items()}
 
     def hash(self) -> str:
@@ -195,11 +201,14 @@ class Graph(Dag):
         return f"Graph({self.name!r}, {len(self):,} nodes)"
 
 
-def _nominal_sizes(node: Node, inputs: tuple[Tensor, ...]) -> dict[str, int]:
-    """The nominal sizes that an op says of its sizes that depend on the data, by the graph's symbols for them."""
+def _nominal_sizes(node: Node, inputs: tuple[Tensor, ...], sizes: Mapping[str, int]) -> dict[str, int]:
+    """The nominal sizes that an op says of its sizes that depend on the data, by the graph's symbols for them.
+
+    `sizes` are those of the symbols in the types of its inputs.
+    """
     inferred = node.op.infer(*inputs)
     rule_types = inferred if isinstance(inferred, tuple) else (inferred,)
-    nominal = {data_size(number): size for number, size in enumerate(node.op.nominal(*inputs))}
+    nominal = {data_size(number): size for number, size in enumerate(node.op.nominal(*[x.at(sizes) for x in inputs]))}
     return {
         str(symbol): nominal[size]
         for rule_type, type in zip(rule_types, node.types, strict=True)

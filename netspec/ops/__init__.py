@@ -6,6 +6,7 @@ from netspec.ops import adaptive_pooling as adaptive_pooling
 from netspec.ops import arithmetic as arithmetic
 from netspec.ops import attention as attention
 from netspec.ops import convolution as convolution
+from netspec.ops import detections as detections
 from netspec.ops import dropout as dropout
 from netspec.ops import embedding as embedding
 from netspec.ops import keep_channel as keep_channel
@@ -19,6 +20,7 @@ from netspec.ops import parameter as parameter
 from netspec.ops import piecewise as piecewise
 from netspec.ops import pooling as pooling
 from netspec.ops import positions as positions
+from netspec.ops import proposals as proposals
 from netspec.ops import rearrange as rearrange
 from netspec.ops import recurrence as recurrence
 from netspec.ops import recurrent as recurrent

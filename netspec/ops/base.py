@@ -212,7 +212,8 @@ class Op(BaseModel):
     def nominal(self, *args: Any, **kwargs: Any) -> tuple[int, ...]:
         """The nominal sizes of `data_size(0)`, `data_size(1)`, ..., the sizes of the outputs that depend on the data.
 
-        Totals and memory are told at these, such as at 300 proposals; without them they are unknown.
+        Totals and memory are told at these, such as at 300 proposals; without them they are unknown. The inputs have
+        their nominal sizes, or those that a report is asked for, such as a larger batch.
         """
         return ()
 

@@ -215,4 +215,13 @@ NonNegativeReal = Annotated[
 Probability = Annotated[
     _Share, BeforeValidator(_number, json_schema_input_type=_Share), Takes("a probability, from 0 to 1")
 ]
+Overlap = Annotated[
+    _Share, BeforeValidator(_number, json_schema_input_type=_Share), Takes("an overlap of boxes, from 0 to 1")
+]
+PositiveReals = Annotated[
+    tuple[_Factor, ...],
+    BeforeValidator(_tuple, json_schema_input_type=list[_Factor]),
+    Field(min_length=1, max_length=16),
+    Takes("a list of 1 to 16 numbers greater than 0"),
+]
 Flag = Annotated[bool, Takes("true or false")]

@@ -25,7 +25,7 @@ def scale_and_shift(shape: tuple[int, ...], bias: bool = True) -> tuple[Weight, 
     return (weight, Weight("bias", shape, start=0.0)) if bias else (weight,)
 
 
-FLOAT32, INT32, INT64 = 1, 6, 7
+FLOAT32, INT32, INT64, BOOL = 1, 6, 7, 9
 """The numbers of dtypes in onnx.proto, for `Cast`."""
 
 
