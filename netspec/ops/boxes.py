@@ -12,9 +12,10 @@ DECODE_BOXES = Helper(
 def decode_boxes(
     boxes: Tensor, deltas: Tensor, image_size: tuple[int, int], offset: int
 ) -> Tensor:
-    """Move and scale boxes (..., 4) by deltas (dx, dy, dw, dh), and clip them to an image.
+    """Move and scale boxes (..., 4) by deltas (dx, dy, dw, dh), clipped to an image.
 
-    A box is x2 - x1 + offset wide: 1 if x2 is its last pixel, 0 if x2 is its edge.
+    A box is x2 - x1 + offset wide: offset is 1 if x2 is its last pixel, and 0 if x2
+    is its edge.
     """
     size = boxes[..., 2:] - boxes[..., :2] + offset
     center = boxes[..., :2] + size / 2 + deltas[..., :2] * size
@@ -35,15 +36,12 @@ def anchor_boxes(
 
     The window has `base_size` pixels a side and begins at 0.
     """
-    widths = [round(math.sqrt(base_size**2 / ratio)) for ratio in ratios]
-    sizes = torch.tensor(
-        [
-            (width * scale, round(width * ratio) * scale)
-            for width, ratio in zip(widths, ratios)
-            for scale in scales
-        ]
-    )
-    center, half = (base_size - offset) / 2, (sizes - offset) / 2
+    sizes = []
+    for ratio in ratios:
+        width = round(math.sqrt(base_size**2 / ratio))
+        height = round(width * ratio)
+        sizes += [(width * scale, height * scale) for scale in scales]
+    center, half = (base_size - offset) / 2, (torch.tensor(sizes) - offset) / 2
     return torch.cat([center - half, center + half], 1)''',
 )
 

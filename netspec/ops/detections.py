@@ -164,7 +164,8 @@ def detections(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """The boxes (D, 4), scores, labels and images of what is found, by image and score.
 
-    Take regions (R, 5), scores (R, classes), deltas (R, 4 classes) and images of a size.
+    Take regions (R, 5), scores (R, classes), deltas (R, 4 classes), and images of a
+    size.
     """
     offset = int(inclusive)
     deltas = deltas.unflatten(1, (-1, 4))

@@ -57,9 +57,10 @@ class Proposals(Costless, name="proposals", family="detection"):
         return len(self.scales) * len(self.ratios)
 
     def infer(self, objectness: Tensor, deltas: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
-        for x, channels in ((objectness, self.anchors), (deltas, 4 * self.anchors)):
+        for x in (objectness, deltas):
             need_rank(self, x, 4, "(N, C, H, W)")
             need_floats(self, x)
+        for x, channels in ((objectness, self.anchors), (deltas, 4 * self.anchors)):
             if known_int(x.channels, "the number of channels of `proposals`") != channels:
                 message = f"with {self.anchors} anchors, objectness has {self.anchors} channels and deltas have"
                 message = f"{message} {4 * self.anchors}: these have {objectness.channels} and {deltas.channels}"
@@ -92,8 +93,7 @@ class Proposals(Costless, name="proposals", family="detection"):
         scores = self._scores_of_large(g, scores, widths(g, low, high, offset))
         most = g.Min(g.constant([self.pre_nms_top_n]), g.Shape(scores, start=1, end=2))
         scores, order = g.TopK(scores, most, outputs=2, axis=1)
-        rows = g.Expand(g.Unsqueeze(order, g.constant([2])), g.constant([1, 1, 4]))
-        boxes = g.GatherElements(g.Concat(low, high, axis=-1), rows, axis=1)
+        boxes = g.GatherND(g.Concat(low, high, axis=2), g.Unsqueeze(order, g.constant([2])), batch_dims=1)
         chosen = g.NonMaxSuppression(
             self._with_edges(g, boxes),
             g.Unsqueeze(scores, g.constant([1])),
@@ -135,7 +135,7 @@ class Proposals(Costless, name="proposals", family="detection"):
 _PROPOSALS = Helper(
     '''\
 class Proposals(nn.Module):
-    """The regions (R, 5) that an RPN proposes, and their scores (R,), by image and score.
+    """The regions (R, 5) that an RPN proposes, and their scores, by image and score.
 
     Anchors are moved and scaled by the RPN's deltas. Of those with the highest
     objectness, the ones that non-maximum suppression leaves are proposed.
@@ -172,16 +172,17 @@ class Proposals(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Take objectness (N, A, h, w), deltas (N, 4 A, h, w) and images of a size."""
         scores = objectness.detach().permute(0, 2, 3, 1).flatten(1)
-        deltas = deltas.detach().permute(0, 2, 3, 1)
-        anchors = self.anchors_of_map(*deltas.shape[1:3])
-        deltas = deltas.reshape(len(deltas), -1, 4)
-        boxes = decode_boxes(anchors, deltas, image.shape[-2:], self.offset)
-        pairs = [self.best(*each) for each in zip(boxes, scores)]
-        rois = [
-            nn.functional.pad(boxes, (1, 0), value=image)
-            for image, (boxes, _) in enumerate(pairs)
-        ]
-        return torch.cat(rois), torch.cat([scores for _, scores in pairs])
+        anchors = self.anchors_of_map(*deltas.shape[-2:])
+        deltas = deltas.detach().unflatten(1, (-1, 4)).permute(0, 3, 4, 1, 2)
+        boxes = decode_boxes(
+            anchors, deltas.flatten(1, 3), image.shape[-2:], self.offset
+        )
+        rois, roi_scores = [], []
+        for number in range(len(boxes)):
+            best, best_scores = self.best(boxes[number], scores[number])
+            rois.append(nn.functional.pad(best, (1, 0), value=number))
+            roi_scores.append(best_scores)
+        return torch.cat(rois), torch.cat(roi_scores)
 
     def anchors_of_map(self, height: int, width: int) -> Tensor:
         """The anchors (height * width * A, 4) of all positions of a map."""
@@ -195,17 +196,16 @@ class Proposals(nn.Module):
 
     def best(self, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         """The boxes of one image that are proposed, and their scores."""
-        pre_nms_top_n, post_nms_top_n = self.top_n_train if self.training else self.top_n
+        pre_nms, post_nms = self.top_n_train if self.training else self.top_n
         size = boxes[:, 2:] - boxes[:, :2] + self.offset
         valid = (size >= self.min_size).all(1) & (scores > -math.inf)  # not of NaN
         boxes, scores = boxes[valid], scores[valid]
         scores, order = scores.sort(descending=True, stable=True)
-        boxes, scores = boxes[order[:pre_nms_top_n]], scores[:pre_nms_top_n]
+        boxes, scores = boxes[order[:pre_nms]], scores[:pre_nms]
         # In float64, where an overlap that equals the limit is not above it.
         edges = boxes.double()
         edges[:, 2:] += self.offset
-        kept = torchvision.ops.nms(edges, scores.double(), self.nms_thresh)
-        kept = kept[:post_nms_top_n]
+        kept = torchvision.ops.nms(edges, scores.double(), self.nms_thresh)[:post_nms]
         return boxes[kept], scores[kept]''',
     imports=("torchvision.ops",),
 )

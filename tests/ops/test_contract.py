@@ -389,6 +389,8 @@ REFUSED: dict[str, list[Any]] = {
         None,
     ),
     "a probability, from 0 to 1": [*NO_REAL, 2, 1.5, -1, -0.1],
+    "an overlap of boxes, from 0 to 1": [*NO_REAL, 2, 1.5, -1, -0.1],
+    "a list of 1 to 16 numbers greater than 0": [1, 2.0, None, [0], [1, -1], [True], [None], ["1"], [1] * 17],
     "a probability, from 0 to 1, or null": [*NO_REAL, 2, 1.5, -1, -0.1],
     "an integer from 2 to 64": [*NO_INT, 1, 0, 65, [2]],
     "a list of 2 to 64 positive integers, the sizes of the parts": [

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -28,11 +30,20 @@ def _helpers() -> dict[str, Helper]:
 HELPERS = _helpers()
 
 
+def _with_those_it_calls(helper: Helper) -> Iterator[Helper]:
+    """A helper, after the others that its source names."""
+    for name in HELPERS.keys() & {*re.findall(r"\w+", helper.source)} - {helper.name}:
+        yield from _with_those_it_calls(HELPERS[name])
+    yield helper
+
+
 @pytest.mark.parametrize("name", HELPERS)
 def test_ruff_has_nothing_to_say(name: str) -> None:
     helper = HELPERS[name]
-    imports = "".join(f"import {module}\n" for module in sorted({*helper.imports, "math", "torch"}))
-    source = f"{imports}from torch import Tensor, nn\n\n\n{helper.source.strip()}\n"
+    definitions = list(dict.fromkeys(_with_those_it_calls(helper)))
+    modules = sorted({"math", "torch", *(module for each in definitions for module in each.imports)})
+    imports = "".join(f"import {module}\n" for module in modules)
+    source = "\n\n\n".join([f"{imports}from torch import Tensor, nn", *(d.source.strip() for d in definitions)]) + "\n"
     rules = "--select=E,F,B,SIM,UP,RET,ANN,D1"
     ignored = "--ignore=F401,D100,D102,D105,D107,ANN401"  # the file's imports are not all this helper's
     for command in (

@@ -62,7 +62,8 @@ RECURRENT: dict[str, list[Any]] = {
 Rank = int | str
 """A rank of one input; or `like`: a map and a smaller one, `map, map`: two maps, `same`: several of one shape, `gates`:
 several that have axes of 1; `part`: a value, and one without its axis 1; `matrices`: two that can be multiplied;
-`theta`: affine maps; `map, grid`: a map and positions in it; `attention`: queries, keys and values."""
+`theta`: affine maps; `map, grid`: a map and positions in it; `attention`: queries, keys and values;
+`objectness, deltas`: maps for four anchors; `regions, scores, deltas`: of three classes. Both have an image."""
 
 CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "conv2d": (
@@ -303,6 +304,32 @@ CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "channel_shuffle": ([3, 4, 5], {"groups": [1, 2, 4]}),
     "pixel_shuffle": ([4], {"upscale_factor": [1, 2]}),
     "pixel_unshuffle": ([4], {"downscale_factor": [1, 2, 3]}),
+    "proposals": (
+        ["objectness, deltas"],
+        {
+            "scales": [[1, 2], [0.5, 4], [8, 2.5]],
+            "ratios": [[1, 2], [0.5, 1.5], [3, 0.3]],
+            "base_size": [4, 8, 7, 16],
+            "stride": [1, 4, 8],
+            "pre_nms_top_n": [1, 5, 20, 6000],
+            "post_nms_top_n": [1, 3, 300],
+            "pre_nms_top_n_train": [12000],
+            "post_nms_top_n_train": [2000],
+            "nms_thresh": [0.0, 0.3, 0.7, 1.0],
+            "min_size": [0, 1, 6.5, 1000],
+            "inclusive": YES_OR_NO,
+        },
+    ),
+    "detections": (
+        ["regions, scores, deltas"],
+        {
+            "score_thresh": [-1, 0.0, 0.05, 0.5, 2],
+            "nms_thresh": [0.0, 0.3, 0.7, 1.0],
+            "detections_per_image": [1, 3, 100],
+            "background": YES_OR_NO,
+            "inclusive": YES_OR_NO,
+        },
+    ),
     "roll": (
         [1, 2, 3, 4],
         {"shifts": [0, 1, -1, 5, -13, [1, -2], [3, 0, 2]], "dims": [0, 1, -1, 2, [1, 2], [-1, -2], [2, 0, -1]]},
@@ -352,6 +379,11 @@ def shapes(rank: Rank, rng: Random) -> list[tuple[int, ...]]:
     if rank == "attention":
         query, key = (first[0], 2, rng.choice(SIZES), 4), (first[0], 2, rng.choice(SIZES), 4)
         return [query, key, (*key[:3], rng.choice(SIZES))]
+    if rank == "objectness, deltas":
+        return [first[:4], (first[0], 16, *first[2:4]), (first[0], 3, rng.randint(8, 80), rng.randint(8, 80))]
+    if rank == "regions, scores, deltas":
+        count = rng.choice([0, 1, *SIZES])
+        return [(count, 5), (count, 3), (count, 12), (first[0], 3, rng.randint(8, 80), rng.randint(8, 80))]
     if rank == "part":
         whole = first[: rng.choice([2, 3, 4])]
         return [whole, (*whole[:1], *whole[2:])]
