@@ -5,13 +5,22 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from netspec.ops.base import Costless, RuleError, example, known_int, need_floats, need_rank
+from netspec.ops.base import (
+    Costless,
+    RuleError,
+    count_elements,
+    example,
+    known_int,
+    known_sizes,
+    need_floats,
+    need_rank,
+)
 from netspec.ops.boxes import DECODE_BOXES, decoded, edges
 from netspec.ops.equal import need_equal_sizes
 from netspec.ops.fields import MAX_INT, Flag, Overlap, Positive, Real
 from netspec.ops.regions import need_regions
 from netspec.ops.writing import BOOL, INT32, INT64, places
-from netspec.types import DATA, Code, Helper, OnnxWriter, Reach, Tensor
+from netspec.types import DATA, Code, Helper, Memory, OnnxWriter, Reach, Tensor
 
 
 class Detections(Costless, name="detections", family="detection"):
@@ -21,8 +30,8 @@ class Detections(Costless, name="detections", family="detection"):
     deltas of each class move and scale its regions. Of the boxes with a score above `score_thresh`, non-maximum
     suppression by class keeps the best, and of these `detections_per_image`. Class 0 is the background and is never
     found, unless `background` is false. With `inclusive`, x2 and y2 are a box's last pixels, and it is x2 - x1 + 1
-    wide, as in the authors' code; without, they are its edges. Girshick 2015, "Fast R-CNN", arXiv:1504.08083,
-    section 3.
+    wide, as in the authors' code; without, they are its edges. No gradient flows through it. Girshick 2015,
+    "Fast R-CNN", arXiv:1504.08083, section 3.
     """
 
     score_thresh: Real = 0.05
@@ -33,6 +42,7 @@ class Detections(Costless, name="detections", family="detection"):
 
     inputs: ClassVar[tuple[int, int | None]] = (4, 4)
     reads: ClassVar[int | None] = 3
+    differentiable: ClassVar[int | None] = 0
     regions: ClassVar[int | None] = 0
     precision = "float32"
     output_names = ("boxes", "scores", "labels", "images")
@@ -66,6 +76,12 @@ class Detections(Costless, name="detections", family="detection"):
 
     def nominal(self, rois: Tensor, scores: Tensor, deltas: Tensor, image: Tensor) -> tuple[int, ...]:
         return (self.detections_per_image * (image.batch if isinstance(image.batch, int) else 1),)
+
+    def memory(self, train: bool, y: Tensor, rois: Tensor, scores: Tensor, deltas: Tensor, image: Tensor) -> Memory:
+        # Most is held when the boxes of all classes have been moved and are clipped; there are no outputs then.
+        decoding = 4 * count_elements(deltas) + 2 * known_sizes(rois)[0]
+        outputs = count_elements(y) + known_sizes(y)[0] * (1 + 2 * 2)
+        return Memory(scratch=(Tensor((max(decoding - outputs, 0),)),))
 
     def torch(self, *xs: Tensor) -> Code:
         options = [f"{name}={getattr(self, name)!r}" for name in type(self).model_fields if self._is_set(name)]
@@ -151,6 +167,7 @@ def _are_boxes(g: OnnxWriter, low: str, high: str) -> str:
 
 _DETECTIONS = Helper(
     '''\
+@torch.no_grad()
 def detections(
     rois: Tensor,
     scores: Tensor,

@@ -5,12 +5,21 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from netspec.ops.base import Costless, RuleError, example, known_int, need_floats, need_rank
+from netspec.ops.base import (
+    Costless,
+    RuleError,
+    count_elements,
+    example,
+    known_int,
+    known_sizes,
+    need_floats,
+    need_rank,
+)
 from netspec.ops.boxes import ANCHOR_BOXES, DECODE_BOXES, anchor_boxes, decoded, widths
 from netspec.ops.equal import need_equal_sizes
 from netspec.ops.fields import Flag, NonNegativeReal, Overlap, Positive, PositiveReals
 from netspec.ops.writing import FLOAT32, places
-from netspec.types import DATA, Helper, Layer, OnnxWriter, Reach, Tensor
+from netspec.types import DATA, Helper, Layer, Memory, OnnxWriter, Reach, Tensor
 
 LOWEST = -3.4e38
 """A score below that of all boxes but those that are left out, which have minus infinity."""
@@ -43,6 +52,7 @@ class Proposals(Costless, name="proposals", family="detection"):
 
     inputs: ClassVar[tuple[int, int | None]] = (3, 3)
     reads: ClassVar[int | None] = 2
+    differentiable: ClassVar[int | None] = 0
     precision = "float32"
     output_names = ("rois", "scores")
     examples = (
@@ -80,6 +90,13 @@ class Proposals(Costless, name="proposals", family="detection"):
 
     def nominal(self, objectness: Tensor, *xs: Tensor) -> tuple[int, ...]:
         return (self.post_nms_top_n * (objectness.batch if isinstance(objectness.batch, int) else 1),)
+
+    def memory(self, train: bool, y: Tensor, objectness: Tensor, deltas: Tensor, image: Tensor) -> Memory:
+        # Most is held when all anchors have been moved and are clipped; there are no outputs then.
+        images, *map_sizes = known_sizes(objectness)
+        decoding = (21 * images + 6) * math.prod(map_sizes)
+        outputs = count_elements(y) + known_sizes(y)[0]
+        return Memory(scratch=(Tensor((max(decoding - outputs, 0),)),))
 
     def torch(self, *xs: Tensor) -> Layer:
         helpers = (DECODE_BOXES, ANCHOR_BOXES, _PROPOSALS)
@@ -167,13 +184,14 @@ class Proposals(nn.Module):
         anchors = anchor_boxes(base_size, ratios, scales, self.offset)
         self.register_buffer("anchors", anchors, persistent=False)
 
+    @torch.no_grad()
     def forward(
         self, objectness: Tensor, deltas: Tensor, image: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Take objectness (N, A, h, w), deltas (N, 4 A, h, w) and images of a size."""
-        scores = objectness.detach().permute(0, 2, 3, 1).flatten(1)
+        scores = objectness.permute(0, 2, 3, 1).flatten(1)
         anchors = self.anchors_of_map(*deltas.shape[-2:])
-        deltas = deltas.detach().unflatten(1, (-1, 4)).permute(0, 3, 4, 1, 2)
+        deltas = deltas.unflatten(1, (-1, 4)).permute(0, 3, 4, 1, 2)
         boxes = decode_boxes(
             anchors, deltas.flatten(1, 3), image.shape[-2:], self.offset
         )
