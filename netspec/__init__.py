@@ -61,6 +61,9 @@ _HOMES = {
 }
 """The module of each public name, which is imported when the name is first used."""
 
+_SUBPACKAGES = {"detection": "netspec.detection"}
+"""Packages with public names of their own, which are imported when they are first used: `netspec.detection.box_iou`."""
+
 __all__ = [
     "Builder",
     "Comparison",
@@ -111,6 +114,7 @@ TYPE_CHECKING = False  # as typing has it, without the time that importing that 
 if TYPE_CHECKING:
     from typing import Any
 
+    from netspec import detection as detection
     from netspec.analysis.compare import Comparison, compare
     from netspec.analysis.diff import Diff, diff
     from netspec.analysis.memory import MemoryReport, memory
@@ -140,6 +144,8 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         # Modules that need the version don't import this one, which imports them all.
         return import_module("netspec.version").VERSION
+    if name in _SUBPACKAGES:
+        return import_module(_SUBPACKAGES[name])
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'netspec' has no attribute {name!r}")
@@ -149,4 +155,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), "__version__", *__all__])
+    return sorted({*globals(), "__version__", *_SUBPACKAGES, *__all__})

@@ -76,6 +76,8 @@ LAYERS = {
     "backends": f"{GRAPH} {SPEC} analysis passes tables report weights lazy __init__ {FILES_OF_WEIGHTS} "
     "backends.collapse backends.pytorch backends.pytorch.runtime",
     "expect": f"{GRAPH} {SPEC} analysis report",
+    # What people import to train detectors: a room of its own, which nothing else imports.
+    "detection": "shape_text errors ops",
     "explanation": f"{GRAPH} {SPEC} analysis tables report",
     "network": f"{GRAPH} {SPEC} analysis expect explanation weights tables report {BACKENDS}",
     "cli": f"{GRAPH} {SPEC} spec.schema analysis passes expect network weights weights_report tables report __init__ "
@@ -89,7 +91,7 @@ MAY_IMPORT = {
     "pydantic": "ops spec.read spec.schema",
     "yaml": "spec.text",
     "click": "cli",
-    "torch": "backends.pytorch.runtime cli network| passes| backends|",
+    "torch": "backends.pytorch.runtime detection cli network| passes| backends|",
     "safetensors": "backends.marks backends.pytorch.runtime",
     "graphviz": "backends",
     "rich": "cli",
@@ -266,6 +268,17 @@ def test_every_pass_and_every_analysis_has_a_public_name() -> None:
     assert sorted(reports - {*homes}) == [], "reports without a line in _HOMES of netspec/__init__.py"
 
 
+def test_packages_that_are_attributes_load_when_they_are_used(tmp_path: Path) -> None:
+    packages: dict[str, str] = netspec._SUBPACKAGES  # pyright: ignore[reportPrivateUsage]
+    assert {*packages} <= {*dir(netspec)}
+    assert {*packages}.isdisjoint(netspec.__all__)
+    code = "import sys, netspec; packages = netspec._SUBPACKAGES; "
+    code += "print(any(name in sys.modules for name in ['torch', *packages.values()])); "
+    code += "[print(getattr(netspec, name).__name__) for name in packages]"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert done.stdout.splitlines() == ["False", *packages.values()]
+
+
 def test_no_public_name_is_that_of_a_module() -> None:
     """Importing `netspec.NAME` puts the module in the place of what has the name."""
     modules = {module_of(path).partition(".")[0] for path in FILES}
@@ -311,6 +324,8 @@ OTHER_WORDS = {
     "sigmoid": "spec.read.initializers",
     # What others call the attribute `padding`.
     "pad": "spec.read.arguments",
+    # How a loss is reduced.
+    "sum": "detection.losses",
     # A parameter of bundled networks.
     "batch_norm": "spec.sources.aliases",
     # An attribute of attention.
