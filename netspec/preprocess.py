@@ -16,11 +16,13 @@ class Preprocess:
     """The steps from an image to an input, in this order: resize, crop at the centre, convert to numbers, normalise.
 
     `resize` is the new length of the shorter side, or height and width; without it, the image just covers `crop`.
+    `max_size` is the most that the longer side may become: if it would be longer, it gets this length.
     Numbers are from 0 to 1, or with `rescale=False` from 0 to 255. `mean` is subtracted from each channel, and the
     difference divided by `std`: one number for all channels, or one for each, in the order of `channels`.
     """
 
     resize: int | ImageSize | None = None
+    max_size: int | None = None
     crop: ImageSize | None = None
     interpolation: Interpolation = "bilinear"
     channels: Channels = "rgb"
@@ -29,7 +31,12 @@ class Preprocess:
     std: float | tuple[float, ...] = 1.0
 
     def for_size(self, new: ImageSize, old: ImageSize) -> Preprocess:
-        """The settings for an input of another size: `crop` becomes that size, and `resize` is scaled with it."""
+        """The settings for an input of another size: `crop` becomes that size, and `resize` is scaled with it.
+
+        Images with a `max_size` are never cropped: they are stretched to that size.
+        """
+        if self.max_size is not None:
+            return replace(self, resize=new, max_size=None, crop=new)
         ratios = [after / before for after, before in zip(new, old, strict=True)]
         resize = self.resize
         if isinstance(resize, int):

@@ -100,8 +100,11 @@ def _resized(picture: Image.Image, preprocess: Preprocess, name: str) -> Image.I
     elif preprocess.resize is not None:
         short, long = sorted((width, height))
         # The longer side is rounded down, as torchvision does.
-        longer = int(preprocess.resize * long / short)
-        new = (preprocess.resize, longer) if height < width else (longer, preprocess.resize)
+        shorter, longer = preprocess.resize, int(preprocess.resize * long / short)
+        if preprocess.max_size is not None and longer > preprocess.max_size:
+            # A long and thin image keeps one row of pixels.
+            shorter, longer = max(1, int(preprocess.max_size * shorter / longer)), preprocess.max_size
+        new = (shorter, longer) if height < width else (longer, shorter)
     elif preprocess.crop is not None:
         scale = max(preprocess.crop[0] / height, preprocess.crop[1] / width)
         new = (max(round(height * scale), preprocess.crop[0]), max(round(width * scale), preprocess.crop[1]))

@@ -61,7 +61,8 @@ class Input:
 class Output:
     """A graph output: its name, its value, and whether it exists in training only (`mode="train"`).
 
-    `labels` are the names of the classes along its axis 1, () without any.
+    `labels` are the names of the classes along its axis 1, or of the classes whose numbers are its values if these
+    are integers; () without any.
     """
 
     name: str

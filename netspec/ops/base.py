@@ -201,6 +201,15 @@ class Op(BaseModel):
         """
         return (0,) * len(self.named_outputs) if self.per_sample(*args, **kwargs) else None
 
+    def detects(self, *args: Any, **kwargs: Any) -> Dim | None:
+        """The number of classes, the background among them, of an op that detects objects in images; None otherwise.
+
+        The outputs of such an op have a row for each detection: its corners `boxes` (x1, y1, x2, y2) in pixels of the
+        input, `scores`, `labels` (the numbers of the classes) and `images` (the numbers of the samples). A model with
+        these outputs is a detector, and a Session converts them to detections.
+        """
+        return None
+
     def needs_values(self) -> bool:
         """Whether PyTorch needs the elements of an input to run the op: it then can't run on the meta device."""
         return False

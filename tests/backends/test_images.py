@@ -88,6 +88,23 @@ def test_every_way_is_torchvisions(how: Preprocess, steps: tuple[Any, ...], imag
     np.testing.assert_allclose(prepare_image(images()[image], how), expected.numpy(), atol=1e-6)
 
 
+SIDES = (1, 2, 3, 16, 40, 59, 60, 61, 99, 100, 101, 160, 299)
+
+
+@pytest.mark.parametrize("height", SIDES)
+def test_the_longer_side_is_bounded_as_torchvision_does(height: int) -> None:
+    how = Preprocess(resize=60, max_size=100)
+    resize = torchvisions([v2.Resize(60, max_size=100)])
+    for width in SIDES:
+        pixels = np.resize(photographs()[0], (height, width, 3))
+        # Of an image that is longer than max_size times as wide, torchvision leaves no pixel.
+        if max(height, width) < 100 * min(height, width):
+            expected = resize(Image.fromarray(pixels))
+            np.testing.assert_allclose(prepare_image(pixels, how), expected.numpy(), atol=1e-6)
+        else:
+            assert sorted(prepare_image(pixels, how).shape) == [1, 3, 100]
+
+
 def test_numbers() -> None:
     pixels = np.array([[[0, 51, 255], [255, 102, 0]]], "uint8")
     plain = prepare_image(pixels, Preprocess())

@@ -154,12 +154,18 @@ class _Network:
         if definition is None:
             return ()
         try:
-            check_labels(name, self.builder.types[value], definition)
+            check_labels(name, self.builder.types[value], definition, self.detected_classes(value))
         except NetspecError as error:
             if not (definition.inherited or self.overridden):
                 self.findings.extend(error)
             return ()
         return definition.value
+
+    def detected_classes(self, value: str) -> Dim | None:
+        """The number of classes of the op that detects objects and has this value; None for any other op."""
+        path = value.partition(":")[0]
+        node = next((node for node in self.builder.nodes if node.path == path), None)
+        return node.op.detects(*[self.builder.types[each] for each in node.inputs]) if node is not None else None
 
     def size(self, name: str, dim: int | str | Expression, span: Span) -> int | str:
         """A size of an input: a number, a symbol's name, or the value of an expression over parameters."""

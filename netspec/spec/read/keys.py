@@ -38,6 +38,7 @@ class PreprocessOutline(_Strict):
     """The preprocessing of an image."""
 
     resize: Any = None
+    max_size: Any = None
     crop: Any = None
     interpolation: Interpolation = "bilinear"
     channels: Channels = "rgb"

@@ -1,4 +1,4 @@
-"""`labels`: reads the names of the classes that an output scores."""
+"""`labels`: reads the names of the classes that an output scores, or numbers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import get_args
 
+from netspec.dims import Dim
 from netspec.errors import Findings, choices, closest, fail
 from netspec.labels import KNOWN, KnownLabels, Labels
 from netspec.source import Span
@@ -28,18 +29,28 @@ class LabelsDefinition:
 def read_labels(
     entries: Mapping[str, Entry], outputs: Collection[str], inherited: bool, findings: Findings
 ) -> dict[str, LabelsDefinition]:
-    """Read `{logits: [cat, dog]}` or `{logits: imagenet}`: labels by the names of outputs."""
+    """Read `{logits: [cat, dog]}` or `{labels: voc}`: labels by the names of outputs."""
     return read_by_name(entries, "output", outputs, lambda name, entry: _definition(name, entry, inherited), findings)
 
 
-def check_labels(name: str, type: Tensor, definition: LabelsDefinition) -> None:
-    """Refuse labels whose number differs from the output's number of classes."""
-    labels = definition.value
-    number = KNOWN[labels] if isinstance(labels, str) else len(labels)
-    if type.rank < 2 or not isinstance(type.channels, int):
+def check_labels(name: str, type: Tensor, definition: LabelsDefinition, detected: Dim | None = None) -> None:
+    """Refuse labels whose number differs from the output's number of classes.
+
+    An output of floats scores its classes along axis 1. One of integers has the numbers of classes as its values:
+    `detected` says how many there are, with the background, and is None where that is unknown.
+    """
+    number = KNOWN[definition.value] if isinstance(definition.value, str) else len(definition.value)
+    of_integers = type.dtype.startswith(("int", "uint"))
+    if detected is not None and not of_integers:
+        help = "the output of the classes' numbers, `labels`, has them"
+        fail("NS206", f"`{name}` is of detections, and names no classes", definition.span, help=help)
+    classes = detected if of_integers else type.channels if type.rank >= 2 else None
+    if isinstance(classes, int):
+        if number != classes:
+            help = "the first is that of the background" if of_integers and number == classes - 1 else ""
+            fail("NS206", f"`{name}` has {classes:,} classes, and {number:,} labels", definition.span, help=help)
+    elif not of_integers:
         fail("NS206", f"`labels` are for a number of classes, N x classes, and `{name}` is {type}", definition.span)
-    if number != type.channels:
-        fail("NS206", f"`{name}` has {type.channels:,} classes, and {number:,} labels", definition.span)
 
 
 def _definition(name: str, entry: Entry, inherited: bool) -> LabelsDefinition:

@@ -61,6 +61,10 @@ def fit_preprocess(name: str, type: Tensor, declared: ImageSize | None, definiti
         message = f"`preprocess` needs height and width that are both fixed or both open, and `{name}` is {type}"
         fail("NS206", message, definition.key_span)
     if isinstance(height, int) and isinstance(width, int):
+        if value.max_size is not None and declared is not None:
+            what = f"`max_size` is for images of any height and width, and `{name}` is {type}"
+            help = f"such as `resize: {list(declared)}`"
+            fail("NS206", what, place_of_keys(definition.data, ("max_size",)), help=help)
         value = value.for_size((height, width), value.crop or declared or (height, width))
         if not value.covers:
             what = f"images are resized to {_shown(value.resize)}, and `{name}` is {type}"
@@ -87,6 +91,10 @@ def _preprocess(name: str, entry: Entry, inherited: bool) -> PreprocessDefinitio
             value = data.entries[key].value
             message = f"`{key}` is an int from 1 to {MAX_IMAGE_SIDE:,}, or [height, width], not {data_kind(value)}"
             wrong.add(Diagnostic("NS206", message, value.span))
+    if "max_size" in data.entries and not _is_side(outline.max_size):
+        value = data.entries["max_size"].value
+        message = f"`max_size` is an int from 1 to {MAX_IMAGE_SIDE:,}, not {data_kind(value)}"
+        wrong.add(Diagnostic("NS206", message, value.span))
     for key in ("mean", "std"):
         if key in data.entries and not _is_numbers(getattr(outline, key), positive=key == "std"):
             value = data.entries[key].value
@@ -95,10 +103,26 @@ def _preprocess(name: str, entry: Entry, inherited: bool) -> PreprocessDefinitio
             wrong.add(Diagnostic("NS206", message, value.span))
     wrong.check()
     preprocess = Preprocess.from_dict(plain_data(data))
+    _check_max_size(preprocess, data)
     if not preprocess.covers:
         what = f"images are resized to {_shown(preprocess.resize)}, and {_shown(preprocess.crop)} are cropped from them"
         fail("NS206", what, data.entries["resize"].value.span)
     return PreprocessDefinition(preprocess, entry.key_span, data, inherited)
+
+
+def _check_max_size(preprocess: Preprocess, data: Map) -> None:
+    """Refuse a `max_size` that does not bound the longer side of images whose shorter side is resized."""
+    if preprocess.max_size is None:
+        return
+    span = data.entries["max_size"].value.span
+    if not isinstance(preprocess.resize, int):
+        help = "such as `resize: 600, max_size: 1000`"
+        fail("NS206", "`max_size` needs a `resize` that is one number, the shorter side", span, help=help)
+    if preprocess.max_size <= preprocess.resize:
+        what = f"`max_size` is {preprocess.max_size:,}, and the shorter side becomes {preprocess.resize:,}"
+        fail("NS206", what, span, help="it bounds the longer side: take a larger number")
+    if preprocess.crop is not None:
+        fail("NS206", "nothing can be cropped from images with a `max_size`", data.entries["crop"].key_span)
 
 
 def _is_size(value: Any) -> bool:

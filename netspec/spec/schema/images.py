@@ -68,6 +68,10 @@ def image_definitions() -> Schema:
     positive = {**numbers, "exclusiveMinimum": 0, "items": {"type": "number", "exclusiveMinimum": 0}}
     properties = {
         "resize": described("What the shorter side becomes, or [height, width].", side),
+        "max_size": described(
+            "What the longer side becomes at most, where `resize` is the shorter side.",
+            {"type": "integer", "minimum": 2, "maximum": MAX_IMAGE_SIDE},
+        ),
         "crop": described("The part at the centre that is taken: a size, or [height, width].", side),
         "interpolation": described(
             "How pixels are resized.",
@@ -89,7 +93,7 @@ def image_definitions() -> Schema:
             "additionalProperties": closed_mapping(properties, "What is done to an image, from `resize` to `std`."),
         },
         "labels": {
-            "description": "The names of the classes of an output: {logits: [cat, dog]}.",
+            "description": "The names of the classes of an output, {logits: [cat, dog]}; of integers, of its values.",
             "type": "object",
             "propertyNames": ref("output-name"),
             "additionalProperties": {

@@ -13,6 +13,7 @@ from netspec.labels import names_of
 from netspec.passes import fold_batch_norm, fully_convolutional, replace_head, truncate
 from netspec.preprocess import Preprocess
 from tests.support.networks import of_images
+from tests.support.paths import HALVES
 
 SPEC = """
 netspec: 1
@@ -28,6 +29,17 @@ network:
 outputs: {logits: fc}
 preprocess: {image: {resize: 40, crop: 32, mean: [0.5, 0.4, 0.3], std: 2, channels: bgr}}
 labels: {logits: [cat, 7]}
+"""
+
+
+DETECTOR = """
+netspec: 1
+name: detector
+inputs: {image: [N, 3, H, W]}
+network: [{halves, name: halves}]
+outputs: {boxes: halves.boxes, labels: halves.labels}
+preprocess: {image: {resize: 600, max_size: 1000}}
+labels: {labels: [background, left, upper]}
 """
 
 
@@ -250,6 +262,50 @@ def test_imagenets_names_are_those_of_torchvision() -> None:
     from torchvision.models import ResNet50_Weights
 
     assert names_of("imagenet") == tuple(ResNet50_Weights.DEFAULT.meta["categories"])
+
+
+def test_vocs_names_have_the_background_first() -> None:
+    names = names_of("voc")
+    assert names is not None
+    assert (len(names), names[0], list(names[1:])) == (21, "background", sorted(names[1:]))
+
+
+@pytest.fixture
+def halves(own_ops_forgotten: None) -> None:
+    netspec.load_ops(HALVES)
+
+
+@pytest.mark.usefixtures("halves")
+def test_labels_of_integers_are_names_of_values() -> None:
+    graph = netspec.loads(DETECTOR).graph
+    assert [o.labels for o in graph.outputs] == [(), ("background", "left", "upper")]
+    written = netspec.loads(netspec.to_yaml(graph)).graph
+    assert [o.labels for o in written.outputs] == [o.labels for o in graph.outputs]
+    without = DETECTOR[: DETECTOR.index("labels: {")]
+    voc = "labels: {labels: voc}"
+    with pytest.raises(netspec.NetspecError, match="`labels` has 3 classes, and 21 labels"):
+        netspec.loads(without + voc)
+    with pytest.raises(netspec.NetspecError, match=r"(?s)`labels` has 3 classes, and 2 labels.*that of the background"):
+        netspec.loads(without + "labels: {labels: [left, upper]}")
+    with pytest.raises(netspec.NetspecError, match=r"(?s)`boxes` is of detections, and names no classes.*`labels`"):
+        netspec.loads(without + "labels: {boxes: [a, b, c, d]}")
+
+
+def test_integers_of_any_origin_have_labels() -> None:
+    text = "netspec: 1\nname: a\ninputs: {x: {shape: [N, T], dtype: int64}}\nnetwork: [{arange, name: p}]\n"
+    graph = netspec.loads(text + "outputs: {y: p}\nlabels: {y: [a, b]}\n").graph
+    assert graph.outputs[0].labels == ("a", "b")
+
+
+@pytest.mark.usefixtures("halves")
+def test_a_detector_of_one_size_stretches_images() -> None:
+    def preprocess(shape: list[int | str]) -> Preprocess | None:
+        return netspec.loads(DETECTOR, inputs={"image": shape}).graph.inputs[0].preprocess
+
+    assert preprocess(["N", 3, "H", "W"]) == Preprocess(resize=600, max_size=1000)
+    assert preprocess([1, 3, 600, 800]) == Preprocess(resize=(600, 800), crop=(600, 800))
+    graph = netspec.loads(DETECTOR, inputs={"image": [1, 3, 600, 800]}).graph
+    assert of(netspec.loads(netspec.to_yaml(graph)).graph) == of(graph)
 
 
 def test_without_torchvision_there_are_no_names(monkeypatch: pytest.MonkeyPatch) -> None:
