@@ -35,6 +35,7 @@ from netspec.ops import shuffling as shuffling
 from netspec.ops import splitting as splitting
 from netspec.ops import transposed_convolution as transposed_convolution
 from netspec.ops import unpooling as unpooling
+from netspec.ops import warp_regions as warp_regions
 from netspec.ops.base import REGISTRY, Op, RuleError
 
 __all__ = ["REGISTRY", "Op", "RuleError"]

@@ -153,10 +153,20 @@ def random(xs: tuple[Tensor, ...]) -> list[torch.Tensor]:
     return values
 
 
-def taken(xs: tuple[Tensor, ...]) -> list[torch.Tensor]:
-    """Values that every op takes: floats of both signs, integers from 1 to 3, which are indices, labels or lengths."""
+def taken(op: Any, xs: tuple[Tensor, ...]) -> list[torch.Tensor]:
+    """Values that an op takes: floats of both signs, integers from 1 to 3, which are indices, labels or lengths.
+
+    Regions are of any of the images, and some of them reach beyond it.
+    """
     counts = positive(xs)
-    return [value if x.dtype.startswith("float") else n for x, value, n in zip(xs, random(xs), counts, strict=True)]
+    values = [value if x.dtype.startswith("float") else n for x, value, n in zip(xs, random(xs), counts, strict=True)]
+    if op.regions is not None:
+        count = len(values[op.regions])
+        images, _, height, width = next(value.shape for value in values if value.ndim == 4)
+        numbers = torch.randint(images, (count, 1))
+        corners = (torch.rand(count, 2, 2) * 2 - 0.5) * torch.tensor([width, height])
+        values[op.regions] = torch.cat([numbers, corners.sort(1).values.flatten(1)], 1).to(values[op.regions].dtype)
+    return values
 
 
 def opened(x: Tensor) -> Tensor:

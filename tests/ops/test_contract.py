@@ -139,11 +139,16 @@ def seen(case: Case) -> tuple[list[Table], tuple[torch.Tensor, ...]]:
                         strict=True,
                     )
                 ]
-                for position in itertools.product(*(range(size) for size in value.shape[2:]))
+                for position in positions(case.op, number, value)
             }
             for number, value in enumerate(values)
         ]
     return tables, before
+
+
+def positions(op: Any, number: int, value: torch.Tensor) -> Iterator[tuple[int, ...]]:
+    """The spatial positions of an input; none of regions: a changed one would be of an image that is not there."""
+    return iter(()) if number == op.regions else itertools.product(*(range(size) for size in value.shape[2:]))
 
 
 def difference(y: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
@@ -393,6 +398,7 @@ REFUSED: dict[str, list[Any]] = {
     "a list of 1 to 16 numbers greater than 0": [1, 2.0, None, [0], [1, -1], [True], [None], ["1"], [1] * 17],
     "a probability, from 0 to 1, or null": [*NO_REAL, 2, 1.5, -1, -0.1],
     "an integer from 2 to 64": [*NO_INT, 1, 0, 65, [2]],
+    "an integer from -1 to 64": [*NO_INT, -2, 65, [2]],
     "a list of 2 to 64 positive integers, the sizes of the parts": [
         1,
         [0, 1],

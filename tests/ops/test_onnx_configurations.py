@@ -62,8 +62,9 @@ RECURRENT: dict[str, list[Any]] = {
 Rank = int | str
 """A rank of one input; or `like`: a map and a smaller one, `map, map`: two maps, `same`: several of one shape, `gates`:
 several that have axes of 1; `part`: a value, and one without its axis 1; `matrices`: two that can be multiplied;
-`theta`: affine maps; `map, grid`: a map and positions in it; `attention`: queries, keys and values;
-`objectness, deltas`: maps for four anchors; `regions, scores, deltas`: of three classes. Both have an image."""
+`theta`: affine maps; `map, grid`: a map and positions in it; `map, rois`: a map and regions of it; `attention`:
+queries, keys and values; `objectness, deltas`: maps for four anchors; `regions, scores, deltas`: of three classes. Both
+have an image."""
 
 CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
     "conv2d": (
@@ -121,6 +122,17 @@ CONFIGURATIONS: dict[str, tuple[list[Rank], dict[str, list[Any]]]] = {
             "align_corners": YES_OR_NO,
         },
     ),
+    "roi_pool": (["map, rois"], {"output_size": [1, 2, 3, [7, 1], [2, 5]], "spatial_scale": [0.0625, 0.5, 1.0, 0.3]}),
+    "roi_align": (
+        ["map, rois"],
+        {
+            "output_size": [1, 2, 3, [7, 1], [2, 5]],
+            "spatial_scale": [0.0625, 0.5, 1.0, 0.3],
+            "sampling_ratio": [-1, 0, 1, 2, 5],
+            "aligned": YES_OR_NO,
+        },
+    ),
+    "warp_regions": (["map, rois"], {"size": [1, 3, 8, [7, 4], [3, 9]], "context": [0, 0, 1, 2]}),
     "avg_pool2d": (
         [4],
         {
@@ -393,6 +405,8 @@ def shapes(rank: Rank, rng: Random) -> list[tuple[int, ...]]:
         return [(first[0], 2, 3)]
     if rank == "map, grid":
         return [first[:4], (first[0], rng.choice(SIZES), rng.choice(SIZES), 2)]
+    if rank == "map, rois":
+        return [first[:4], (rng.choice([0, 1, 2, 7]), 5)]
     if rank == "map, map":
         return [first[:4], (*first[:2], rng.choice(SIZES), rng.choice(SIZES))]
     return [first[:4], (first[0], 3, *(rng.randint(1, size) for size in first[2:4]))]
@@ -416,7 +430,7 @@ def configurations(name: str) -> Iterator[tuple[Any, tuple[Tensor, ...]]]:
 
 def holds(op: Any, xs: tuple[Tensor, ...], opset: int, folder: Path) -> bool:
     """Whether ONNX can say it; then it is what torch does, also where the model does not know the sizes."""
-    graph, right, values = graph_of(op, xs), by_torch(op, xs), taken(xs)
+    graph, right, values = graph_of(op, xs), by_torch(op, xs), taken(op, xs)
     if not expressible(graph):
         return False
     try:

@@ -77,7 +77,7 @@ def test_every_op_says_its_precision(cls: type[Op]) -> None:
 def test_an_op_is_right_in_half_precision(case: Case, tmp_path: Path) -> None:
     torch.manual_seed(0)
     graph, right = graph_of(case.op, case.inputs), by_torch(case.op, case.inputs)
-    values = taken(case.inputs)
+    values = taken(case.op, case.inputs)
     found = runtime(half_model(graph, right.weights, tmp_path))(values)
     for y, wanted in zip(found, right(*values), strict=True):
         assert y.dtype == wanted.dtype

@@ -58,7 +58,7 @@ def meet(op: Op, xs: tuple[Tensor, ...]) -> bool:
     """Whether torch gives the samples other values together than one by one."""
     torch.manual_seed(0)
     function = written(op, xs, dtype=torch.float64)
-    values = of_both_signs(xs)
+    values = of_both_signs(op, xs)
     try:
         together = function(*values)
     except IndexError:
@@ -82,14 +82,17 @@ def meet(op: Op, xs: tuple[Tensor, ...]) -> bool:
 
 def does_nothing(op: Op, xs: tuple[Tensor, ...]) -> bool:
     """Whether an op leaves its input as it is: an axis made one, all of an axis taken."""
-    values = of_both_signs(xs)
+    values = of_both_signs(op, xs)
     return torch.equal(written(op, xs, dtype=torch.float64)(*values)[0], values[0])
 
 
-def of_both_signs(xs: tuple[Tensor, ...]) -> list[torch.Tensor]:
-    """Random inputs whose floats are positive and negative."""
+def of_both_signs(op: Op, xs: tuple[Tensor, ...]) -> list[torch.Tensor]:
+    """Random inputs whose floats are positive and negative; regions are of the first image."""
     values = random(xs, dtype=torch.float64)
-    return [torch.randn_like(value) if value.is_floating_point() else value for value in values]
+    values = [torch.randn_like(value) if value.is_floating_point() else value for value in values]
+    if op.regions is not None:
+        values[op.regions] = torch.tensor([[0.0, 0.0, 1.0, 5.0, 6.0]], dtype=torch.float64).repeat(BATCH, 1)
+    return values
 
 
 @pytest.mark.parametrize("cls", [pytest.param(cls, id=name) for name, cls in REGISTRY.items()])
@@ -150,6 +153,7 @@ MIXING = {
     "sum",
     "amax",
     "amin",
+    *("roi_pool", "roi_align", "warp_regions"),  # whose samples are regions, of any image
     *("rnn", "lstm", "gru"),  # whose states have the layers first
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from netspec.dims import symbols
 from netspec.graph.infer import check_sizes, refused_at
 from netspec.graph.model import Graph
-from netspec.ops.base import is_float
+from netspec.ops.base import Op, is_float
 
 _SAMPLES_AND_SIZES = ((2, 256), (2, 1024), (32, 256), (256, 4096))
 """Pairs to try in turn: the batch size, and the size of every symbol that has no nominal size."""
@@ -106,9 +106,11 @@ def _random_regions(count: int, generator: torch.Generator, dtype: torch.dtype) 
     return torch.nn.functional.pad(corners.sort(1).values.flatten(1), (1, 0))
 
 
-def name_images(regions: Tensor, images: int) -> bool:
-    """Return whether all regions are of images that are there: kernels of torchvision do not check it."""
-    numbers = regions[:, 0].trunc()
+def have_images(op: Op, values: Sequence[Tensor]) -> bool:
+    """Return whether the regions among an op's inputs are of images that are there: torchvision does not check it."""
+    if op.regions is None:
+        return True
+    images, numbers = next(len(x) for x in values if x.ndim == 4), values[op.regions][:, 0].trunc()
     return bool(((numbers >= 0) & (numbers < images)).all())
 
 

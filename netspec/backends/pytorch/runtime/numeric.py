@@ -10,7 +10,7 @@ from torch import Tensor
 
 from netspec.analysis.cost import costs
 from netspec.backends.pytorch.runtime.alone import call_alone, layer_alone
-from netspec.backends.pytorch.runtime.examples import name_images, random_inputs, random_state
+from netspec.backends.pytorch.runtime.examples import have_images, random_inputs, random_state
 from netspec.backends.pytorch.runtime.load import load_source
 from netspec.errors import fail
 from netspec.graph.model import Graph
@@ -87,7 +87,7 @@ def _evaluated(graph: Graph, inputs: Mapping[str, Tensor], state: Mapping[str, T
     last = {value: node.path for node in nodes for value in node.inputs}
     for node in nodes:
         layer, given = layer_alone(graph, node, state), [values[value] for value in node.inputs]
-        if node.op.regions is not None and not name_images(given[node.op.regions], len(given[0])):
+        if not have_images(node.op, given):
             raise RuntimeError(f"`{node.path}` gets regions of images that are not there")
         results = call_alone(graph, node, layer, given)
         values.update({value: tensor for (value, _), tensor in zip(node.values(), results, strict=True)})
