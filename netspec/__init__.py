@@ -58,6 +58,7 @@ _HOMES = {
     "to_source": "netspec.backends.pytorch.source",
     "to_yaml": "netspec.backends.yaml",
     "truncate": "netspec.passes",
+    "truncate_svd": "netspec.passes",
 }
 """The module of each public name, which is imported when the name is first used."""
 
@@ -108,6 +109,7 @@ __all__ = [
     "to_source",
     "to_yaml",
     "truncate",
+    "truncate_svd",
 ]
 
 TYPE_CHECKING = False  # as typing has it, without the time that importing that takes
@@ -134,7 +136,15 @@ if TYPE_CHECKING:
     from netspec.network import Network, bundled, load, loads, names
     from netspec.ops.base import Op
     from netspec.ops.own import load_ops
-    from netspec.passes import Transformed, fold_batch_norm, fully_convolutional, replace_head, strip_dropout, truncate
+    from netspec.passes import (
+        Transformed,
+        fold_batch_norm,
+        fully_convolutional,
+        replace_head,
+        strip_dropout,
+        truncate,
+        truncate_svd,
+    )
     from netspec.report import Report
     from netspec.types import Tensor
 

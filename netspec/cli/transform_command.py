@@ -46,6 +46,18 @@ def _classes(text: str) -> int:
     return int(number)
 
 
+def _ranks(text: str) -> dict[str, int]:
+    ranks: dict[str, int] = {}
+    for part in text.split(","):
+        name, equals, number = (word.strip() for word in part.partition("="))
+        if not name or not equals or not number.isdecimal() or len(number) > 9:
+            raise click.UsageError(f"--truncate-svd takes LAYER=RANK, such as fc6=1024,fc7=256, not `{part.strip()}`")
+        if name in ranks:
+            raise click.UsageError(f"--truncate-svd has `{name}` twice")
+        ranks[name] = int(number)
+    return ranks
+
+
 @dataclass(frozen=True, slots=True)
 class _PassOption:
     """The option of a pass. With a `metavar` it takes text, which `parse` turns into the pass's argument."""
@@ -78,6 +90,13 @@ _PASS_OPTIONS = (
     ),
     _PassOption("--strip-dropout", "strip_dropout", "Leave dropout out."),
     _PassOption("--fold-batch-norm", "fold_batch_norm", "Fold batch norms into the layers before them."),
+    _PassOption(
+        "--truncate-svd",
+        "truncate_svd",
+        "Split linear layers in two, at a rank for each.",
+        "LAYER=RANK,...",
+        _ranks,
+    ),
     _PassOption(
         "--fully-convolutional",
         "fully_convolutional",
@@ -116,6 +135,7 @@ def command(
       netspec transform resnet50 --until layer3 --weights resnet50.safetensors -o features.py
       netspec transform resnet18 --head classes=10 --weights resnet18.safetensors -o mine.yaml
       netspec transform vgg_d --fully-convolutional -o dense.py
+      netspec transform vgg_d --truncate-svd fc6=1024,fc7=256 --weights vgg16.pth -o light.yaml
     """
     suffix = ".yaml" if output.is_stdout else output.suffix
     if suffix not in _SUFFIXES:
@@ -131,12 +151,13 @@ def command(
     _tell(transformed)
     text = _text(transformed, suffix, network.name)
     state = _weights(opened, weights) if weights is not None else None
+    new_state = _new_weights(transformed, state) if state is not None else None
     if not no_proof and transformed.before is not None:
-        echo(_proof(opened.graph, transformed, kept, state), err=True)
+        echo(_proof(opened.graph, transformed, kept, state, new_state), err=True)
     if target is None:
         echo(text, nl=False)
     else:
-        beside = _save(transformed, state, target, text)
+        beside = _save(transformed, new_state, target, text)
         echo(f"wrote {target.path}: {_difference(opened.graph, transformed.graph)}{beside}", err=True)
 
 
@@ -200,28 +221,53 @@ def _weights(network: Network, weights: WeightsOptions) -> StateDict:
     return renamed(state, fit)
 
 
-def _proof(graph: Graph, transformed: Transformed, outputs: tuple[Output, ...], state: StateDict | None) -> str:
+def _new_weights(transformed: Transformed, state: StateDict) -> StateDict:
+    """The weights of the new graph; prints what is lost of those that it approximates."""
+    from netspec.backends.pytorch.runtime.load import transformed_weights
+
+    with working("making the new weights"):
+        new_state, errors = transformed_weights(transformed, state)
+    for key, error in errors.items():
+        echo(f"`{key}` has a relative error of {error:.2g} (Frobenius norm)", err=True)
+    return new_state
+
+
+def _proof(
+    graph: Graph,
+    transformed: Transformed,
+    outputs: tuple[Output, ...],
+    state: StateDict | None,
+    new_state: StateDict | None,
+) -> str:
     """Run both graphs, compare their outputs, and return a one-line summary."""
     if transformed.fresh:
         return "no proof: weights that are fresh give other outputs"
-    if not transformed.equal:
+    if not transformed.equal and not _is_approximation(transformed):
         return "no proof: the new network computes something else"
+    if not transformed.equal and new_state is None:
+        return "no proof: the new network approximates the old one; with --weights the error is measured"
     require("torch")
-    from netspec.backends.pytorch.runtime.prove_transform import prove_transform
+    from netspec.backends.pytorch.runtime.prove_transform import measure_transform, prove_transform
 
     with working("running both networks"):
-        return prove_transform(graph, transformed, outputs, state)
+        if transformed.equal or state is None or new_state is None:
+            return prove_transform(graph, transformed, outputs, state)
+        return measure_transform(graph, transformed, outputs, state, new_state)
 
 
-def _save(transformed: Transformed, state: StateDict | None, target: OutputFile, text: str) -> str:
+def _is_approximation(transformed: Transformed | None) -> bool:
+    """Return whether a pass of the chain approximates weights."""
+    return transformed is not None and (bool(transformed.approximated) or _is_approximation(transformed.before))
+
+
+def _save(transformed: Transformed, new_state: StateDict | None, target: OutputFile, text: str) -> str:
     """Write the new graph and its weights, and return a clause about the file of weights."""
-    if state is None:
+    if new_state is None:
         target.write(text)
         return ""
-    from netspec.backends.pytorch.runtime.load import transformed_weights
     from netspec.backends.pytorch.runtime.weights import save_weights
 
-    new_state, params, name = transformed_weights(transformed, state), transformed.graph.params, target.path.name
+    params, name = transformed.graph.params, target.path.name
     with working(f"writing {target.path}"):
         beside = target.write_with_weights(text, lambda file: save_weights(new_state, file, params, name))
     fresh = f", of which {', '.join(sorted(transformed.fresh))} are fresh" if transformed.fresh else ""

@@ -6,6 +6,7 @@ from netspec.passes.fully_convolutional import fully_convolutional
 from netspec.passes.head import replace_head
 from netspec.passes.strip_dropout import strip_dropout
 from netspec.passes.truncate import truncate
+from netspec.passes.truncate_svd import truncate_svd
 
 __all__ = [
     "Derived",
@@ -15,4 +16,5 @@ __all__ = [
     "replace_head",
     "strip_dropout",
     "truncate",
+    "truncate_svd",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import ModuleType
 from typing import Any
 
 
@@ -22,3 +24,21 @@ def scaled(value: Any, by: Any) -> Any:
     # NumPy converts to float64 in small buffers here, without a copy of the array.
     numpy = value.__array_namespace__()
     return numpy.multiply(value, by, out=numpy.empty_like(value, subok=False), casting="same_kind")
+
+
+def in_rows(value: Any) -> Any:
+    """A tensor or array that lies row by row in memory."""
+    return value.contiguous() if hasattr(value, "contiguous") else value.copy(order="C")
+
+
+def library_of(value: Any) -> ModuleType:
+    """The module `torch` of a tensor, `numpy` of an array: what both have by the same names is called on it."""
+    return sys.modules["torch" if hasattr(value, "double") else "numpy"]
+
+
+def relative_error(value: Any, exact: Any) -> float:
+    """The norm of the difference of two tensors or arrays, relative to that of the exact one; 0 where both are 0."""
+    exact = in_double(exact)
+    difference = in_double(value) - exact
+    norm = library_of(exact).linalg.norm
+    return norm(difference).item() / (norm(exact).item() or 1.0)

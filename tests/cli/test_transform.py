@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,6 +130,44 @@ def test_any_image(run: Run, folder: Path, state: dict[str, torch.Tensor]) -> No
     assert scores(folder / "dense.yaml", image=torch.randn(1, 3, 24, 32)).shape == (1, 6, 3, 5)
 
 
+def test_truncated_matrices(run: Run, folder: Path, state: dict[str, torch.Tensor]) -> None:
+    arguments = ("--truncate-svd", "fc1=6, fc2=4", "--weights", "w.safetensors", "-o", "light.yaml")
+    result = run("transform", "small.yaml", *arguments)
+    assert (result.status, result.out) == (0, "")
+    told = result.err.splitlines()
+    assert told[:2] == [
+        "`fc1` split at rank 6 of 20: 3,840 -> 1,272 weights",
+        "`fc2` split at rank 4 of 6: 120 -> 104 weights",
+    ]
+    for line, key, rank in zip(told[2:4], ("fc1.weight", "fc2.weight"), (6, 4), strict=True):
+        values = torch.linalg.svdvals(state[key].double()) ** 2
+        error = (values[rank:].sum() / values.sum()).sqrt()
+        assert line == f"`{key}` has a relative error of {error:.2g} (Frobenius norm)"
+    difference = re.fullmatch(
+        r"measured with these weights: outputs differ by up to (\de-0\d) of the largest value, on random inputs",
+        told[4],
+    )
+    assert difference
+    assert 1e-3 < float(difference[1]) < 1
+    assert told[5].endswith("6,426 -> 3,842 parameters, 197,496 -> 194,912 MACs; and its weights, light.safetensors")
+    exact = scores(folder / "small.yaml", folder / "w.safetensors")
+    assert 1e-3 < float((scores(folder / "light.yaml") - exact).abs().max() / exact.abs().max()) < 1
+
+
+def test_matrices_of_full_rank_are_proved(run: Run, folder: Path, state: dict[str, torch.Tensor]) -> None:
+    result = run(
+        "transform", "small.yaml", "--truncate-svd", "fc1=20,fc2=6", "--weights", "w.safetensors", "-o", "x.py"
+    )
+    assert result.status == 0
+    told = result.err.splitlines()
+    assert [line for line in told if "relative error" in line] == []
+    assert told[2].startswith("proved with these weights: outputs equal to ")
+    without = run("transform", "small.yaml", "--truncate-svd", "fc1=6", "--strip-dropout")
+    assert without.err.splitlines()[2] == (
+        "no proof: the new network approximates the old one; with --weights the error is measured"
+    )
+
+
 def test_on_stdout(run: Run, folder: Path, state: dict[str, torch.Tensor]) -> None:
     result = run("transform", "small.yaml", "--outputs", "conv1, conv2.0", "--no-proof")
     assert result.status == 0
@@ -198,6 +237,11 @@ def test_keeps_the_file_of_weights(run: Run, folder: Path, state: dict[str, torc
         (("--until", "conv1", "--outputs", "conv1"), "--until NAME is short for --outputs NAME"),
         (("--head", "10"), "--head takes classes=N, such as classes=10, not `10`"),
         (("--head", "classes=x"), "--head takes classes=N, such as classes=10, not `classes=x`"),
+        (("--truncate-svd", "fc"), "--truncate-svd takes LAYER=RANK, such as fc6=1024,fc7=256, not `fc`"),
+        (("--truncate-svd", "fc=1.5"), "not `fc=1.5`"),
+        (("--truncate-svd", "=3"), "not `=3`"),
+        (("--truncate-svd", "fc=3,"), "not ``"),
+        (("--truncate-svd", "fc=3,fc=4"), "--truncate-svd has `fc` twice"),
         (("-o", "x.onnx"), "-o takes a file that ends in .yaml or .py, not `x.onnx`"),
         (("--weights", "w.safetensors"), "--weights goes with a file"),
     ],
@@ -215,6 +259,11 @@ def test_usage(run: Run, folder: Path, arguments: tuple[str, ...], said: str) ->
         (("--outputs", "layer1,layer1"), "`layer1` is named twice"),
         (("--until", "image"), "`image` is an input"),
         (("--head", "classes=0"), "classes"),
+        (("--truncate-svd", "fd=3"), "`resnet18` has no linear layer `fd`"),
+        (
+            ("--truncate-svd", "fc=513"),
+            "the rank of `fc`, a matrix of 1,000 x 512, is an integer from 1 to 512, not 513",
+        ),
         (("--weights", "nothing.pt", "-o", "x.py"), "there is no file nothing.pt"),
     ],
 )

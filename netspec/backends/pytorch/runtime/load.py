@@ -15,7 +15,7 @@ from netspec.backends.pytorch.classes import network_class_name
 from netspec.backends.pytorch.runtime.weights import StateDict, renamed
 from netspec.backends.pytorch.source import to_source
 from netspec.graph.model import Graph
-from netspec.passes.base import Transformed
+from netspec.passes.base import Transformed, derive_with_errors
 from netspec.weights import Fit
 
 PACKAGE = "netspec_compiled"
@@ -76,14 +76,15 @@ def with_weights(source: str, state: StateDict, fit: Fit, *, own: bool) -> nn.Mo
     return module
 
 
-def transformed_weights(transformed: Transformed, state: StateDict) -> dict[str, Tensor]:
-    """The complete state dict of a transformed graph, from the state dict of the original graph.
+def transformed_weights(transformed: Transformed, state: StateDict) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """The complete state dict of a transformed graph, and the errors of the old weights that it approximates.
 
     Weights that a pass added, such as those of a new head, are initialised as the spec says.
     """
-    weights = transformed.weights(state)
+    derived, errors = derive_with_errors(transformed, state)
+    weights = dict(derived)
     keys = transformed.graph.state().keys()
     if keys <= weights.keys():
-        return weights
+        return weights, errors
     initial = compile(transformed.graph).state_dict()
-    return {key: weights[key] if key in weights else initial[key] for key in keys}
+    return {key: weights[key] if key in weights else initial[key] for key in keys}, errors

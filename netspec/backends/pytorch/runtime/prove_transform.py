@@ -1,4 +1,4 @@
-"""Proves that a transformed graph equals the original one: both have equal outputs on equal inputs and weights."""
+"""Runs a graph and its transformed graph on equal inputs: proves that outputs are equal, or measures how near."""
 
 from __future__ import annotations
 
@@ -32,29 +32,52 @@ def prove_transform(
     where the network takes one. Outputs are compared as flat vectors, since a pass may turn a vector into a map of size
     1x1. Raises NetspecError NS402 where outputs differ, which is a fault of netspec.
     """
+    differences = _differences(graph, transformed, outputs, weights)
+    for name, difference in differences.items():
+        if not difference <= _TOLERANCE:
+            message = f"output `{name}` of the new graph differs from that of the old by {difference:.1e}"
+            fail("NS402", message, help=_HELP)
+    kind = "these weights" if weights is not None else "random weights"
+    return f"proved with {kind}: outputs equal to {max(differences.values(), default=0.0):.0e} of the largest value"
+
+
+def measure_transform(
+    graph: Graph, transformed: Transformed, outputs: tuple[Output, ...], weights: StateDict, new_weights: StateDict
+) -> str:
+    """Run both graphs like `prove_transform`, each with its weights, and return how much their outputs differ."""
+    worst = max(_differences(graph, transformed, outputs, weights, new_weights).values(), default=0.0)
+    return f"measured with these weights: outputs differ by up to {worst:.0e} of the largest value, on random inputs"
+
+
+def _differences(
+    graph: Graph,
+    transformed: Transformed,
+    outputs: tuple[Output, ...],
+    weights: StateDict | None,
+    new_weights: StateDict | None = None,
+) -> dict[str, float]:
+    """The relative difference of each inference output; new weights are derived from the old ones if not passed."""
     old = rebuild(replace(graph, outputs=outputs), Editor.keep)
     before = compile(old).double().eval()
     generator = torch.Generator().manual_seed(0)
     before.load_state_dict(random_state(old, generator) if weights is None else weights, strict=False)
-    state = {key: value for key, value in before.state_dict().items() if key in old.state()}
+    if new_weights is None:
+        state = {key: value for key, value in before.state_dict().items() if key in old.state()}
+        new_weights = transformed.weights(state)
     with torch.device("meta"):
-        after = load_source(transformed.graph, to_source(transformed.graph)).double().eval()
-    after.load_state_dict(transformed.weights(state), assign=True)
+        after = load_source(transformed.graph, to_source(transformed.graph)).eval()
+    after.load_state_dict(new_weights, assign=True)
+    after.double()
     sizes = sizes_for(graph)
     alone = {**sizes, "N": 1}
     inputs = random_inputs(graph, sizes if refused_at(graph, alone) else alone, generator, torch.float64)
     with torch.inference_mode():
         old_values = _listed(before(*inputs.values()))
         new_values = _listed(after(*[inputs[i.name] for i in transformed.graph.inputs]))
-    worst = 0.0
-    for o, a, b in zip([o for o in outputs if o.mode == "inference"], old_values, new_values, strict=True):
-        difference = relative_difference(b.flatten(), a.flatten())
-        if not difference <= _TOLERANCE:
-            message = f"output `{o.name}` of the new graph differs from that of the old by {difference:.1e}"
-            fail("NS402", message, help=_HELP)
-        worst = max(worst, difference)
-    kind = "these weights" if weights is not None else "random weights"
-    return f"proved with {kind}: outputs equal to {worst:.0e} of the largest value"
+    return {
+        o.name: relative_difference(b.flatten(), a.flatten())
+        for o, a, b in zip([o for o in outputs if o.mode == "inference"], old_values, new_values, strict=True)
+    }
 
 
 def _listed(result: Any) -> list[torch.Tensor]:
