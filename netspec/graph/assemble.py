@@ -174,7 +174,7 @@ class Assembler:
         if weights_of and weights_of != path:
             weights_of = self._owner(weights_of, path, op, input_types, span)
         if not _DATA_SIZES.isdisjoint([size for type in types for size in type.shape]):
-            types = self._sized_by_data(path, types)
+            types = self._sized_by_data(path, op.data_symbols, types)
         node = Node(path, op, inputs, types, weights_of or path, scope, span, written, when, init)
         self.nodes.append(node)
         if len(types) == 1:
@@ -299,13 +299,19 @@ class Assembler:
             check_borrowed(path, op, input_types, owner, types, span)
         return owner.path
 
-    def _sized_by_data(self, path: str, types: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The types with new symbols for the sizes that depend on the data, which are named after the node's path."""
+    def _sized_by_data(self, path: str, wanted: tuple[str, ...], types: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The types with new symbols for the sizes that depend on the data.
+
+        They are the `wanted` ones of the op, and named after the node's path where these are taken or there are none.
+        """
         base = class_name(path.replace(".", "_"))
         taken = symbols([size for type in self.types.values() for size in type.shape])
+        wanted_for = dict(zip(map(data_size, range(len(wanted))), wanted, strict=True))
         names: dict[str, Dim] = {}
         for size in sorted(_DATA_SIZES.intersection([size for type in types for size in type.shape]), key=str):
-            name, number = base, 1
+            name, number = wanted_for.get(size, base), 1
+            if name in taken:
+                name = base
             while name in taken or not is_symbol(name):
                 number += 1
                 name = f"{base if is_symbol(base) else 'Size'}_{number}"

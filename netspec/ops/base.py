@@ -117,6 +117,8 @@ class Op(BaseModel):
     """The sign that a diagram has in place of its box, such as + for a sum; "" for a box."""
     output_names: ClassVar[tuple[str, ...]] = ("output",)
     """The names of the outputs; `names_for` says those of an op whose attributes decide how many there are."""
+    data_symbols: ClassVar[tuple[str, ...]] = ()
+    """The symbols for `data_size(0)`, ..., such as `R` for regions, where a graph has no other size of that name."""
     examples: ClassVar[tuple[Example, ...]] = ()
 
     def __init_subclass__(

@@ -46,6 +46,7 @@ class Detections(Costless, name="detections", family="detection"):
     regions: ClassVar[int | None] = 0
     precision = "float32"
     output_names = ("boxes", "scores", "labels", "images")
+    data_symbols = ("D",)
     examples = (
         example((6, 5), (6, 4), (6, 16), (1, 3, 64, 80)),
         example((9, 5), (9, 3), (9, 12), (2, 3, 40, 30), score_thresh=0.2, nms_thresh=0.5, detections_per_image=3),

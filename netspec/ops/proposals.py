@@ -55,6 +55,7 @@ class Proposals(Costless, name="proposals", family="detection"):
     differentiable: ClassVar[int | None] = 0
     precision = "float32"
     output_names = ("rois", "scores")
+    data_symbols = ("R",)
     examples = (
         example((1, 9, 4, 5), (1, 36, 4, 5), (1, 3, 64, 80), pre_nms_top_n=60, post_nms_top_n=12),
         example((2, 6, 5, 7), (2, 24, 5, 7), (2, 3, 39, 55), scales=[1, 2], base_size=8, stride=8, min_size=3),

@@ -33,6 +33,23 @@ def test_nominal_sizes_stand_in_reports() -> None:
     assert "proved Chosen" in prove_module(graph, netspec.to_source(graph))
 
 
+class ChooseNamed(Choose):
+    """An op that names its sizes."""
+
+    data_symbols = ("K", "L")
+
+
+def test_an_op_names_its_sizes() -> None:
+    """Where a graph has another size of that name, or the op was there before, the node's path stands for it."""
+    b = netspec.Builder("named")
+    image, labels = b.input("image", ["N", 3, "L"]), b.input("labels", ["N"], dtype="int64")
+    b.output("first", b.add(ChooseNamed(), image, labels, name="first"))
+    b.output("second", b.add(ChooseNamed(), image, labels, name="second"))
+    graph = b.build()
+    assert [str(type) for type in graph["first"].types] == ["K x 3 x L", "K", "First"]
+    assert [str(type) for type in graph["second"].types] == ["Second x 3 x L", "Second", "Second_2"]
+
+
 def test_a_first_axis_that_is_no_batch_is_shown() -> None:
     rows = {row[0]: row[2] for row in netspec.summary(chosen()).table().rows}
     assert (rows["image"], rows["choose"], rows["linear"]) == ("3 x 4", "Choose x 3 x 4", "Choose x 3 x 5")

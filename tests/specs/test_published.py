@@ -30,10 +30,11 @@ with lazy_imports():
     import torchvision
     from torch.utils.flop_counter import FlopCounterMode
 
-# Parameters: BVLC's bvlc_alexnet, Zeiler & Fergus' Figure 3, torchvision. MACs of the ResNets: with the stride
-# in the first 1x1 of a bottleneck, as the paper has it.
+# Parameters: BVLC's bvlc_alexnet and bvlc_reference_caffenet, Zeiler & Fergus' Figure 3, torchvision. MACs of the
+# ResNets: with the stride in the first 1x1 of a bottleneck, as the paper has it.
 TOTALS = {
     "alexnet": (60_965_224, 724_406_816),
+    "caffenet": (60_965_224, 724_406_816),
     "zfnet": (62_357_608, 1_168_032_896),
     "vgg_a": (132_863_336, 7_609_090_048),
     "vgg_a_lrn": (132_863_336, 7_609_090_048),
@@ -61,6 +62,7 @@ TRAINING = {"googlenet": 13_378_280, "googlenet_bn": 13_004_888, "inception_v3":
 # what it counts; others count 48 (MathWorks' `inceptionv3`).
 DEPTHS = {
     "alexnet": 8,
+    "caffenet": 8,
     "zfnet": 8,
     "vgg_a": 11,
     "vgg_a_lrn": 11,
@@ -273,6 +275,7 @@ def test_depth(name: str, depth: int) -> None:
         # Araujo, Norris & Sim, Distill 2019 (AlexNet's 195 is also R-CNN's, section 3.1). Its padding 239, 511, 751
         # of the ResNets is the unpadded max pool's.
         ("alexnet", "pool5", 195, 32, -64),
+        ("caffenet", "pool5", 195, 32, -64),
         ("vgg_a", "pool5", 150, 32, -59),
         ("vgg_d", "pool5", 212, 32, -90),
         ("resnet50", "layer4.2.relu", 483, 32, -241),
@@ -348,7 +351,9 @@ def test_alexnet_streams_and_initialisation() -> None:
     assert [node.init["bias"] for node in nodes] == [0, 1, 0, 1, 1, 1, 1, 0]
 
 
-@pytest.mark.parametrize("name", [n for n in TOTALS if n not in ("alexnet_owt", "googlenet_bn", "inception_v3")])
+@pytest.mark.parametrize(
+    "name", [n for n in TOTALS if n not in ("alexnet_owt", "caffenet", "googlenet_bn", "inception_v3")]
+)
 def test_initialisation(name: str) -> None:
     """Section 5 of AlexNet's paper, 3.1 of ZF Net's; Glorot & Bengio's for VGG (section 3.1); He et al. for ResNets."""
     fillings = {
@@ -369,9 +374,9 @@ def test_initialisation(name: str) -> None:
         assert all(node.init["bias"] == (0.2 if node.op.opname == "conv2d" else 0) for node in nodes)
 
 
-@pytest.mark.parametrize("name", ["alexnet", "zfnet"])
+@pytest.mark.parametrize("name", ["alexnet", "caffenet", "zfnet"])
 def test_first_stages(name: str) -> None:
-    """AlexNet normalises before it pools, ZF Net after."""
+    """AlexNet normalises before it pools, CaffeNet and ZF Net after."""
     ops = [node.op.opname for node in bundled(name).graph]
     last = ["local_response_norm", "max_pool2d"]
     stage = ["conv2d", "relu", *(last if name == "alexnet" else reversed(last))]
@@ -379,7 +384,9 @@ def test_first_stages(name: str) -> None:
     assert ops.count("local_response_norm") == 2
 
 
-@pytest.mark.parametrize("name", [n for n in TOTALS if n.startswith(("alexnet", "zf", "vgg")) and n != "alexnet_owt"])
+@pytest.mark.parametrize(
+    "name", [n for n in TOTALS if n.startswith(("alexnet", "caffenet", "zf", "vgg")) and n != "alexnet_owt"]
+)
 def test_dropout_is_on_the_hidden_layers(name: str) -> None:
     tail = list(bundled(name).graph)[-8:]
     assert [node.op.opname for node in tail] == [

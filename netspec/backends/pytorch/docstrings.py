@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 
-from netspec.backends.pytorch.classes import ClassUse
+from netspec.backends.pytorch.classes import Class, ClassUse
 from netspec.backends.pytorch.expressions import python_text
 from netspec.backends.pytorch.layout import LINE_LENGTH
 from netspec.backends.pytorch.state import WrittenClass
@@ -13,6 +14,11 @@ from netspec.dims import Dim, Symbolic
 from netspec.expression import Expression, Literal, Name, names_in
 from netspec.graph.model import Graph
 from netspec.types import Tensor
+
+_SHAPE = re.compile(r"\([^() ]+, [^()]{1,40}\)")
+"""A shape such as `(N, 64, H, W)`, which stays on one line."""
+_NO_BREAK = "\0"
+"""A character that no text has, for a space at which a line is not wrapped."""
 
 
 def docstring(text: str, indent: int) -> list[str]:
@@ -25,7 +31,9 @@ def docstring(text: str, indent: int) -> list[str]:
     for paragraph in clean.split("\n\n"):
         lines = [paragraph] if paragraph.strip() else []
         if len(paragraph) > room or "\n" in paragraph:
-            lines = textwrap.wrap(paragraph, room, break_long_words=False, break_on_hyphens=False)
+            unbroken = _SHAPE.sub(lambda shape: shape.group().replace(" ", _NO_BREAK), paragraph)
+            lines = textwrap.wrap(unbroken, room, break_long_words=False, break_on_hyphens=False)
+            lines = [line.replace(_NO_BREAK, " ") for line in lines]
         if lines:
             wrapped += [*([""] if wrapped else []), *(line.strip() for line in lines)]
     wrapped = wrapped or ["?"]
@@ -94,7 +102,25 @@ def describe_class(graph: Graph, written: WrittenClass) -> str:
             # A sequence like the first input, whose features do not follow from the arguments.
             last = {type.features for type in of_uses}
             outputs[number] = f"({_first_axis(of_uses[0])}, L, {last.pop() if len(last) == 1 else 'F'})"
+    names = _names_of_network(cls, len(inputs), len(outputs))
+    if names is not None:
+        return f"Maps {_enumerated(names[0], inputs)} to {_enumerated(names[1], outputs)}."
     return f"Maps {' and '.join(inputs)} to {' and '.join(outputs)}."
+
+
+def _names_of_network(cls: Class, inputs: int, outputs: int) -> tuple[Sequence[str], Sequence[str]] | None:
+    """The names of the inputs and outputs of a network, where it has several; None for a block."""
+    scope = cls.template.body.scope
+    if scope is None or scope.block is None or scope.kind != "network" or inputs + outputs == 2:
+        return None
+    names = scope.block.inputs, scope.block.outputs
+    return names if (len(names[0]), len(names[1])) == (inputs, outputs) else None
+
+
+def _enumerated(names: Sequence[str], shapes: Sequence[str]) -> str:
+    """Names with their shapes: `scores (N, 10), logits (N, 10) and deltas (N, 40)`."""
+    texts = [f"{name} {shape}" for name, shape in zip(names, shapes, strict=True)]
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def _input_letters(graph: Graph, written: WrittenClass, number: int) -> list[str] | None:

@@ -70,7 +70,7 @@ def _apply_in_network(
         for inner, part in zip(inner_rules, parts, strict=True)
         for node, target, weights in part
         for weight in weights & node.init.keys()
-        if _frozen(inner.get((target, weight), 0)) == _frozen(node.init[weight])
+        if (target, weight) in inner and _frozen(inner[target, weight]) == _frozen(node.init[weight])
     }
 
 

@@ -6,6 +6,7 @@ import ast
 
 import pytest
 
+import netspec
 from netspec.backends.pytorch.docstrings import describe_class, describe_network, docstring
 from tests.backends.pytorch.printing import CONV_BN, graph_of, written_class
 
@@ -80,3 +81,31 @@ def test_the_network_tells_its_inputs_and_outputs() -> None:
     assert describe_network(graph, written_class(graph, "Net")) == "net.\n\nimage (N, 3, 8, 8) -> output (N, 4, 8, 8)"
     free = describe_network(graph, written_class(graph, "Net", ("width",)))
     assert free == "net.\n\nimage (N, 3, 8, 8) -> output (N, width, 8, 8)"
+
+
+def test_a_shape_stays_on_one_line() -> None:
+    lines = docstring(f"Maps {'and more ' * 8}(N, 3, H, W) to (N, 8 * width, H / stride, W / stride).", 4)
+    assert [line.count("(") for line in lines] == [line.count(")") for line in lines]
+    assert all(len(line) <= 88 for line in lines)
+
+
+def test_a_network_of_several_values_has_their_names() -> None:
+    text = """
+netspec: 1
+name: net
+networks:
+  head:
+    inputs: {features: [N, 6], rest: [N, 6]}
+    body:
+      - {add, from: [features, rest], name: sum}
+      - {linear: 2, name: scores}
+      - {linear: 8, from: sum, name: deltas}
+    outputs: {scores: scores, deltas: deltas}
+inputs: {x: [N, 6]}
+network:
+  - {head, from: [x, x], name: head}
+  - {multiply, from: [head.scores, head.scores]}
+"""
+    graph = netspec.loads(text).graph
+    described = describe_class(graph, written_class(graph, "Head"))
+    assert described == "Maps features (N, 6) and rest (N, 6) to scores (N, 2) and deltas (N, 8)."

@@ -88,3 +88,21 @@ def test_copies_are_told_by_their_place() -> None:
     assert places == {"stack.0": 0, "stack.1": 1}
     assert submodule(places, "stack.1") == "self.stack[1]"
     assert submodule({"a.b.2": 1}, "a.b.2.conv", "a") == "self.b[1].conv"
+
+
+def test_an_exception_of_an_inner_network_that_is_filled_with_0_has_a_statement() -> None:
+    """Its class has a rule for linear layers, of which the outer network has none; that for biases is the latter's."""
+    conv = "conv2d: {out_channels: 3, kernel_size: 1}, init: {bias:"
+    blocks = f"""
+  inner:
+    body:
+      - {{{conv} 0}}, name: a}}
+      - {{{conv} 1}}, name: b}}
+      - {{{conv} 1}}, name: c}}
+      - {{linear: 8, name: d, init: {{bias: 2}}}}
+      - {{linear: 8, name: e, init: {{bias: 2}}}}
+"""
+    graph = graph_of("[{inner: {}, name: inner}, {linear: 8, name: f}]", blocks)
+    code = initializer_code(graph, [["inner"]])
+    assert code.statements["inner"] == ["        self.apply(init_weights_2)"]
+    assert code.statements[""] == ["        self.apply(init_weights)", "        nn.init.zeros_(self.inner.a.bias)"]

@@ -23,8 +23,8 @@ class NormRelu(nn.Module):
 
 
 class GeneralizedLayer(nn.Module):
-    """Maps (N, r_channels, H, W) and (N, t_channels, H, W) to (N, width, H / stride,
-    W / stride) and (N, width, H / stride, W / stride).
+    """Maps (N, r_channels, H, W) and (N, t_channels, H, W) to
+    (N, width, H / stride, W / stride) and (N, width, H / stride, W / stride).
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class GeneralizedLayer(nn.Module):
 
 
 class RirBlock(nn.Module):
-    """Maps (N, r_channels, H, W) and (N, t_channels, H, W) to (N, width, H / stride,
-    W / stride) and (N, width, H / stride, W / stride).
+    """Maps (N, r_channels, H, W) and (N, t_channels, H, W) to
+    (N, width, H / stride, W / stride) and (N, width, H / stride, W / stride).
     """
 
     def __init__(

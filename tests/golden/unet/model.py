@@ -32,8 +32,8 @@ class DoubleConv(nn.Module):
 
 
 class Up(nn.Module):
-    """Maps (N, below_channels, H, W) and (N, left_channels, H2, W2) to (N, width,
-    H_out, W_out).
+    """Maps (N, below_channels, H, W) and (N, left_channels, H2, W2) to
+    (N, width, H_out, W_out).
     """
 
     def __init__(self, below_channels: int, left_channels: int, width: int) -> None:

@@ -76,6 +76,8 @@ class Trace(TorchFunctionMode):
             return self.read(func, args)
         taken: list[Tensor] = []
         constants = (_frozen(args, taken), _frozen(options, taken))
+        if taken and all(tensor.dtype.is_floating_point for tensor in taken):
+            constants = _whole_as_ints(constants)
         numbers = tuple([self.number_of(tensor) for tensor in taken])
         changes = name == "__setitem__" or (name.endswith("_") and not name.endswith("__")) or options.get("inplace")
         if changes or not all(tensor.is_meta for tensor in taken):
@@ -177,3 +179,14 @@ def _frozen(value: Any, taken: list[Tensor]) -> Any:
     if isinstance(value, bool | float):
         return type(value).__name__, repr(value)
     return value if value is None or isinstance(value, int | str | torch.dtype | torch.device) else repr(value)
+
+
+def _whole_as_ints(constant: Any) -> Any:
+    """A constant of `_frozen` with 2 for 2.0, which are one among floats: an attribute may be written as either."""
+    if not isinstance(constant, tuple):
+        return constant
+    parts = cast("tuple[Any, ...]", constant)
+    if len(parts) == 2 and parts[0] == "float":
+        number = float(parts[1])
+        return int(number) if number.is_integer() else parts
+    return tuple([_whole_as_ints(part) for part in parts])

@@ -194,7 +194,7 @@ def test_calls_are_told_apart_by_all_that_they_are_given() -> None:
             tensor.flip(1),
             tensor.flip(2),
             tensor + 1,
-            tensor + 1.0,
+            tensor + 1.5,
             tensor[:, :2].repeat(1, 2, 1),
             tensor[:, 2:].repeat(1, 2, 1),
             tensor.chunk(2, 1)[0].repeat(1, 2, 1),
@@ -209,6 +209,17 @@ def test_calls_are_told_apart_by_all_that_they_are_given() -> None:
     found = [trace.number_of(way) for way in ways]
     assert len({*found, trace.number_of(tensor)}) == len(ways) + 1
     assert [trace.number_of(way) for way in again] == found[:2]
+
+
+def test_an_integer_may_stand_for_a_float() -> None:
+    """A parameter that is an int is written where an op takes a float; among floats it is the same constant."""
+    text = "netspec: 1\nname: net\nparams: {slope: 1}\ninputs: {image: [N, 3]}\nnetwork: [leaky_relu: slope]\n"
+    graph = netspec.loads(text).graph
+    source = netspec.to_source(graph)
+    assert "nn.LeakyReLU(slope)" in source
+    assert "proved Net" in prove_module(graph, source)
+    with pytest.raises(netspec.NetspecError, match="does not compute `leaky_relu`"):
+        prove_module(graph, source.replace("LeakyReLU(slope)", "LeakyReLU(slope + 1)"))
 
 
 def test_what_is_changed_in_place_is_another_value() -> None:
