@@ -67,13 +67,19 @@ def box_iou(boxes: Tensor, others: Tensor, *, inclusive: bool = True) -> Tensor:
     """
     for name, value in (("boxes", boxes), ("others", others)):
         need_last_axis(name, value, 4, rank=2)
+    boxes, others = in_float32(boxes), in_float32(others)
     lows = torch.maximum(boxes[:, None, :2], others[:, :2])
     highs = torch.minimum(boxes[:, None, 2:], others[:, 2:])
-    intersections = (highs - lows + inclusive).clamp(min=0).prod(-1)
-    areas, other_areas = (_sizes(b, inclusive).prod(-1) for b in (boxes, others))
+    intersections = (highs - lows + int(inclusive)).clamp(min=0).prod(-1)
+    areas, other_areas = _sizes(boxes, inclusive).prod(-1), _sizes(others, inclusive).prod(-1)
     unions = areas[:, None] + other_areas - intersections
     # Boxes without an area, which only continuous coordinates have, overlap nothing.
-    return torch.where(unions > 0, intersections / unions, 0)
+    return torch.where(unions == 0, 0, intersections / unions)
+
+
+def in_float32(values: Tensor) -> Tensor:
+    """The values as float32, or float64 if they are: float16 has no areas of images, and integers have no halves."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def _sizes(boxes: Tensor, inclusive: bool) -> Tensor:

@@ -49,3 +49,9 @@ def need_images(rois: Tensor, count: int) -> None:
     images = rois[:, 0]
     if bool(((images < 0) | (images >= count) | (images != images.round())).any().item()):
         fail("NS503", f"`rois` begin with the number of an image, and there are {count} images, from 0")
+
+
+def need_sample(count: int, fraction: float) -> None:
+    """Raise NetspecError NS503 unless a part of a sample can be this fraction of it."""
+    if count < 1 or not 0 <= fraction <= 1:
+        fail("NS503", f"a sample is at least 1, and its part from 0 to 1: these are {count} and {fraction}")

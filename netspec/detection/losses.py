@@ -67,6 +67,8 @@ def head_losses(logits: Tensor, deltas: Tensor, targets: RoiTargets, *, sigma: f
         given = f"{shape_text(tuple(logits.shape))} and {shape_text(tuple(deltas.shape))}"
         message = f"for {count} regions, `logits` are ({count}, classes) and `deltas` ({count}, 4 * classes)"
         fail("NS503", f"{message}, and were given as {given}")
+    if bool((targets.labels >= logits.shape[1]).any().item()):
+        fail("NS503", f"label {int(targets.labels.max())} is not one of {logits.shape[1]} classes, from 0")
     objects = (targets.labels > 0).nonzero().squeeze(1)
     moves = deltas.reshape(count, logits.shape[1], 4)[objects, targets.labels[objects]].to(targets.deltas)
     classification = cross_entropy(logits.to(targets.deltas), targets.labels, reduction="sum")

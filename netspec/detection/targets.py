@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from netspec.detection.boxes import box_iou, encode_boxes
-from netspec.detection.checks import need_images, need_labels, need_last_axis, need_objects
+from netspec.detection.boxes import box_iou, encode_boxes, in_float32
+from netspec.detection.checks import need_images, need_labels, need_last_axis, need_objects, need_sample
 
 
 class AnchorTargets(NamedTuple):
@@ -63,6 +63,8 @@ def anchor_targets(
     """
     need_last_axis("anchors", anchors, 4, rank=2)
     need_objects(boxes, inclusive)
+    need_sample(per_image, positive_fraction)
+    anchors = in_float32(anchors)
     inside = _inside(anchors, image_size, inclusive)
     labels = torch.full((len(boxes), len(anchors)), -1, device=anchors.device)
     deltas = anchors.new_zeros(len(boxes), len(anchors), 4)
@@ -130,18 +132,20 @@ def roi_targets(
     need_images(rois, len(boxes))
     need_objects(boxes, inclusive)
     need_labels(boxes, labels)
+    need_sample(per_image, foreground_fraction)
+    rois = in_float32(rois)
     deviations = rois.new_tensor(stds)
     chosen_rois, chosen_labels, chosen_deltas = [rois[:0]], [rois[:0, 0].long()], [rois[:0, 1:]]
     for index, (objects, classes) in enumerate(zip(boxes, labels, strict=True)):
         objects, classes = objects.to(rois), classes.to(rois.device, torch.int64)
-        regions = rois[rois[:, 0] == index, 1:]
+        regions = rois[(rois[:, 0] == index) & rois.isfinite().all(1), 1:]
         if add_ground_truth:
             regions = torch.cat([regions, objects])
         overlap, nearest = _greatest(box_iou(regions, objects, inclusive=inclusive))
-        lowest = background[0] if len(objects) else 0
-        positives = _drawn(overlap >= foreground, round(foreground_fraction * per_image), generator)
-        others = (overlap >= lowest) & (overlap < background[1])
-        negatives = _drawn(others, per_image - len(positives), generator)
+        is_object = (overlap >= foreground) & (overlap > 0)
+        is_background = (overlap >= background[0]) & (overlap < background[1]) if len(objects) else ~is_object
+        positives = _drawn(is_object, round(foreground_fraction * per_image), generator)
+        negatives = _drawn(is_background & ~is_object, per_image - len(positives), generator)
         targets = encode_boxes(regions[positives], objects[nearest[positives]], inclusive=inclusive) / deviations
         chosen_rois.append(pad(regions[torch.cat([positives, negatives])], (1, 0), value=index))
         chosen_labels.append(pad(classes[nearest[positives]], (0, len(negatives))))

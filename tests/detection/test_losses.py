@@ -151,3 +151,10 @@ def test_rows_of_other_sizes_are_told(missing: int, classes: int, columns: int) 
     rows = leaves((count - missing, classes), (count - missing, columns))
     with pytest.raises(NetspecError, match=f"for {count} regions, `logits` are"):
         head_losses(*rows, targets)
+
+
+def test_a_label_beyond_the_classes_is_told() -> None:
+    targets = targets_of_regions([3, 1])
+    count, greatest = len(targets.labels), int(targets.labels.max())
+    with pytest.raises(NetspecError, match=f"label {greatest} is not one of {greatest} classes, from 0"):
+        head_losses(*leaves((count, greatest), (count, 4 * greatest)), targets)
