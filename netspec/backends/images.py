@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,7 +13,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from netspec.backends.onnx.narrow import Array
 from netspec.errors import NetspecError, choices, fail
 from netspec.files import no_file, reason_of
-from netspec.preprocess import Preprocess
+from netspec.preprocess import ImageSize, Preprocess
 from netspec.shape_text import shape_text
 
 ImageLike = str | os.PathLike[str] | Image.Image | Array
@@ -29,18 +30,44 @@ _RESAMPLING = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class PreparedImage:
+    """An image as an input, without the batch: channels x height x width; and the sizes that lead back to the image.
+
+    `size` is that of the image, upright, `resized` its size before the crop, and `corner` the crop's first row and
+    column.
+    """
+
+    pixels: Array
+    size: ImageSize
+    resized: ImageSize
+    corner: ImageSize
+
+    def boxes_in_image(self, boxes: Array) -> Array:
+        """Boxes (D, 4) of the input, as x1, y1, x2, y2, in pixels of the image, and cut off at its border."""
+        (height, width), (top, left) = self.size, self.corner
+        ratio = np.array([width / self.resized[1], height / self.resized[0]] * 2)
+        return np.clip((boxes + np.array([left, top] * 2)) * ratio, 0, np.array([width, height] * 2))
+
+
 def prepare_image(image: ImageLike, preprocess: Preprocess, channels: int = 3, dtype: str = "float32") -> Array:
     """Convert an image to an array of channels x height x width, which is an input without the batch.
+
+    Raises NetspecError NS503 as `prepare` does.
+    """
+    return prepare(image, preprocess, channels, dtype).pixels
+
+
+def prepare(image: ImageLike, preprocess: Preprocess, channels: int = 3, dtype: str = "float32") -> PreparedImage:
+    """Convert an image to an input, with the sizes that lead back to the image.
 
     Photographs are turned upright by their EXIF data. Raises NetspecError NS503 for anything that is no image, and for
     an image that is smaller than the crop once resized.
     """
-    if not isinstance(image, str | os.PathLike | Image.Image | np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
-        what = f"an image is a file, one of Pillow's, or an array of pixels, not {type(image).__name__}"
-        fail("NS503", what)
-    name = "the image" if isinstance(image, Image.Image | np.ndarray) else os.fspath(image)
-    picture = _read(image, "RGB" if channels == 3 else "L", name)
-    picture = _cropped(_resized(picture, preprocess, name), preprocess, name)
+    original = read_image(image, "RGB" if channels == 3 else "L")
+    name = _name_of(image)
+    resized = _resized(original, preprocess, name)
+    picture, corner = _cropped(resized, preprocess, name)
     pixels = np.asarray(picture, dtype="float32")
     pixels = pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
     if preprocess.channels == "bgr":
@@ -48,11 +75,16 @@ def prepare_image(image: ImageLike, preprocess: Preprocess, channels: int = 3, d
     if preprocess.rescale:
         pixels = pixels / np.float32(255)
     mean, std = (np.asarray(each, dtype="float32").reshape(-1, 1, 1) for each in (preprocess.mean, preprocess.std))
-    return np.ascontiguousarray((pixels - mean) / std, dtype=dtype)
+    pixels = np.ascontiguousarray((pixels - mean) / std, dtype=dtype)
+    return PreparedImage(pixels, (original.height, original.width), (resized.height, resized.width), corner)
 
 
-def _read(image: ImageLike, mode: str, name: str) -> Image.Image:
+def read_image(image: ImageLike, mode: str = "RGB") -> Image.Image:
     """Read an image, turn it upright by its EXIF data, and convert it to a mode of Pillow."""
+    if not isinstance(image, str | os.PathLike | Image.Image | np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]
+        what = f"an image is a file, one of Pillow's, or an array of pixels, not {type(image).__name__}"
+        fail("NS503", what)
+    name = _name_of(image)
     if isinstance(image, np.ndarray):
         _check_pixels(image)
         return Image.fromarray(image).convert(mode)
@@ -74,6 +106,11 @@ def _read(image: ImageLike, mode: str, name: str) -> Image.Image:
         if isinstance(error, OSError) and error.errno is not None:
             _refuse(name, reason_of(error))
         _refuse(name, "it is cut off, or damaged", error)
+
+
+def _name_of(image: ImageLike) -> str:
+    """The name of an image in errors."""
+    return "the image" if isinstance(image, Image.Image | np.ndarray) else os.fspath(image)
 
 
 def _as_bytes(picture: Image.Image, name: str) -> Image.Image:
@@ -117,15 +154,16 @@ def _resized(picture: Image.Image, preprocess: Preprocess, name: str) -> Image.I
     )
 
 
-def _cropped(picture: Image.Image, preprocess: Preprocess, name: str) -> Image.Image:
+def _cropped(picture: Image.Image, preprocess: Preprocess, name: str) -> tuple[Image.Image, ImageSize]:
+    """The centre of a picture, and its first row and column there."""
     if preprocess.crop is None:
-        return picture
+        return picture, (0, 0)
     (height, width), (has_width, has_height) = preprocess.crop, picture.size
     if has_height < height or has_width < width:
         message = f"{name} is {has_height} x {has_width} once resized, and {height} x {width} are cropped from it"
         fail("NS503", message, help="without `resize` in `preprocess`, an image is resized to cover the crop")
     top, left = round((has_height - height) / 2), round((has_width - width) / 2)
-    return picture.crop((left, top, left + width, top + height))
+    return picture.crop((left, top, left + width, top + height)), (top, left)
 
 
 def _refuse(name: str, why: str, note: Exception | str = "") -> NoReturn:

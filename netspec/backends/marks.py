@@ -1,6 +1,6 @@
-"""Marks files of weights as netspec's, and reads the mark, without torch.
+"""Marks files of weights and pictures as netspec's, and reads the mark of weights, without torch.
 
-The mark is JSON under the key `netspec` of the metadata: `{"params": {"classes": 10}, "beside": "resnet18.py"}`.
+That mark is JSON under the key `netspec` of the metadata: `{"params": {"classes": 10}, "beside": "resnet18.py"}`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from netspec.backends.stored import SafetensorsFile
 from netspec.errors import NetspecError
 from netspec.version import PRODUCER
 
+PICTURE_MARK = "detections by netspec"
+"""Stands in the EXIF data of a picture of detections."""
 NOTE = "netspec.txt"
 """The name of the file in a .pt2 archive that marks it as netspec's."""
 

@@ -12,6 +12,7 @@ import click
 from netspec.cli.completion import complete_network
 from netspec.cli.networks import open_network
 from netspec.cli.output import FileOptions, ReportOptions
+from netspec.cli.pictures import RunOptions
 from netspec.cli.provenance import REPORT_FORMATS
 from netspec.files import note_input
 
@@ -161,9 +162,21 @@ def weights_options(help: str) -> Callable[[Command], Command]:
 
 def report_options(command: Command) -> Command:
     """`--format`, `-o` and `--force` of a report. The command gets `output`, ReportOptions."""
-    gathered = _gathered(command, "output", ReportOptions.of, ("format_", "output", "force"))
+    return _report_options(command, ReportOptions.of, "Write to a file: .json, .csv, .md, or .txt for the table.")
+
+
+def run_options(command: Command) -> Command:
+    """`--format`, `-o` and `--force` of a report or of pictures. The command gets `output`, RunOptions."""
+    help = (
+        "Write to a file: .json, .csv, .md, or .txt for the table; or .png, .jpg, .webp to draw what a detector found."
+    )
+    return _report_options(command, RunOptions.of, help)
+
+
+def _report_options(command: Command, make: Callable[..., Any], help: str) -> Command:
+    gathered = _gathered(command, "output", make, ("format_", "output", "force"))
     form = format_option("How to print it.  [default: by the suffix of -o, else table]")
-    return form(_file_option("Write to a file: .json, .csv, .md, or .txt for the table.")(force_option(gathered)))
+    return form(_file_option(help)(force_option(gathered)))
 
 
 def _file_option(help: str, **more: Any) -> Callable[[Command], Command]:

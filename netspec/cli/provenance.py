@@ -25,8 +25,8 @@ _MORE_TITLE_LINES = 2
 """How many more title lines a report may have than another of its kind, such as the source of a spec."""
 _MODEL_HEAD = 256
 """The number of bytes within which an ONNX model names its producer."""
-_DIAGRAM_ENDS = 4096
-"""The number of bytes at the beginning and end of a diagram's file that are searched for the mark."""
+_ENDS = 4096
+"""The number of bytes at the beginning and end of a picture's file that are searched for the mark."""
 
 
 def is_our_source(path: Path) -> bool:
@@ -86,11 +86,22 @@ def is_our_diagram(path: Path) -> bool:
     """Whether netspec drew a file: it has the mark at its beginning, or in DOT and PDF at its end."""
     from netspec.backends.diagram.mark import DIAGRAM_MARK
 
+    return _has_at_its_ends(path, DIAGRAM_MARK)
+
+
+def is_our_picture(path: Path) -> bool:
+    """Whether a file is a picture of detections that netspec drew: its EXIF data, at one of its ends, have the mark."""
+    from netspec.backends.marks import PICTURE_MARK
+
+    return _has_at_its_ends(path, PICTURE_MARK.encode())
+
+
+def _has_at_its_ends(path: Path, mark: bytes) -> bool:
     with path.open("rb") as file:
-        if DIAGRAM_MARK in file.read(_DIAGRAM_ENDS):
+        if mark in file.read(_ENDS):
             return True
-        file.seek(max(0, path.stat().st_size - _DIAGRAM_ENDS))
-        return DIAGRAM_MARK in file.read()
+        file.seek(max(0, path.stat().st_size - _ENDS))
+        return mark in file.read()
 
 
 def is_our_report(path: Path, report: Report) -> bool:

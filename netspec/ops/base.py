@@ -204,7 +204,7 @@ class Op(BaseModel):
         return (0,) * len(self.named_outputs) if self.per_sample(*args, **kwargs) else None
 
     def detects(self, *args: Any, **kwargs: Any) -> Dim | None:
-        """The number of classes, the background among them, of an op that detects objects in images; None otherwise.
+        """The number of classes of an op that detects objects in images, with the background; None for other ops.
 
         The outputs of such an op have a row for each detection: its corners `boxes` (x1, y1, x2, y2) in pixels of the
         input, `scores`, `labels` (the numbers of the classes) and `images` (the numbers of the samples). A model with

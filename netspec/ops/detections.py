@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
+from netspec.dims import Dim
 from netspec.ops.base import (
     Costless,
     RuleError,
@@ -68,6 +69,9 @@ class Detections(Costless, name="detections", family="detection"):
             raise RuleError("the only class is the background", at="background", code="NS301", help=help)
         integers = Tensor((DATA,), "int64")
         return Tensor((DATA, 4), rois.dtype), Tensor((DATA,), scores.dtype), integers, integers
+
+    def detects(self, rois: Tensor, scores: Tensor, deltas: Tensor, image: Tensor) -> Dim:
+        return scores.shape[1]
 
     def window(self, *xs: Tensor) -> Reach:
         return Reach.DATA

@@ -1,4 +1,4 @@
-"""Reports on runs of a model: the classes it predicts for images, and its outputs."""
+"""Reports on runs of a model: the classes it predicts for images, the objects it detects in them, and its outputs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
+from netspec.backends.onnx.detections import Detection
 from netspec.backends.onnx.narrow import Array
 from netspec.backends.onnx.session import Prediction, Session
 from netspec.report import Report
@@ -13,6 +14,7 @@ from netspec.shape_text import shape_text
 from netspec.tables import Cell, Table
 
 _RANGE = ("min", "mean", "max")
+_CORNERS = ("x1", "y1", "x2", "y2")
 
 
 def predictions_report(session: Session, images: Sequence[str], predictions: Sequence[Sequence[Prediction]]) -> Report:
@@ -35,6 +37,33 @@ def _predictions_table(pairs: Sequence[tuple[str, Sequence[Prediction]]]) -> Tab
             label = [each.label] if named else []
             rows.append([image, each.index, *label, round(100 * each.probability, 4)])
     return Table(["image", "class", *(["label"] if named else []), "%"], rows)
+
+
+def detections_report(session: Session, images: Sequence[str], detections: Sequence[Sequence[Detection]]) -> Report:
+    """A report on the objects that a model detects in images; an image without any is told with dashes."""
+    pairs = list(zip(images, detections, strict=True))
+    rows = [{"image": name, "detections": [_detection_to_dict(each) for each in objects]} for name, objects in pairs]
+    return Report({**_run(session), "images": rows}, lambda: _detections_table(pairs))
+
+
+def _detection_to_dict(detection: Detection) -> dict[str, Any]:
+    label = {"label": detection.label} if detection.label else {}
+    box = [round(number, 2) for number in detection.box]
+    return {"class": detection.index, **label, "score": round(detection.score, 6), "box": box}
+
+
+def _detections_table(pairs: Sequence[tuple[str, Sequence[Detection]]]) -> Table:
+    named = any(each.label for _, objects in pairs for each in objects)
+    headings = ["image", "class", *(["label"] if named else []), "score", *_CORNERS]
+    rows: list[Sequence[Cell]] = []
+    for image, objects in pairs:
+        for each in objects:
+            label = [each.label] if named else []
+            box = [round(number, 2) for number in each.box]
+            rows.append([image, each.index, *label, f"{each.score:.3f}", *box])
+        if not objects:
+            rows.append([image, *[None] * (len(headings) - 1)])
+    return Table(headings, rows)
 
 
 def outputs_report(session: Session, outputs: Sequence[Mapping[str, Array]]) -> Report:

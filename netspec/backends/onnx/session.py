@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,8 +13,9 @@ import numpy as np
 
 from netspec.backends.onnx.batching import Batching
 from netspec.backends.onnx.cuda import CudaRunner, batch_of
+from netspec.backends.onnx.detections import ROLES, Detection, read_detections
 from netspec.backends.onnx.device import CUDA, Device, choose_device, providers
-from netspec.backends.onnx.metadata import labels_in, preprocess_in
+from netspec.backends.onnx.metadata import detections_in, labels_in, preprocess_in
 from netspec.backends.onnx.narrow import Array
 from netspec.backends.onnx.packages import onnx_runtime
 from netspec.backends.onnx.read import check_files_beside, metadata_in, read_model, refuse_model
@@ -24,7 +25,7 @@ from netspec.errors import Diagnostic, MissingPart, NetspecError, choices, fail
 from netspec.preprocess import Preprocess
 
 if TYPE_CHECKING:
-    from netspec.backends.images import ImageLike
+    from netspec.backends.images import ImageLike, PreparedImage
 
 _BUDGET: Mapping[Device, int] = {"cpu": 2**30, "cuda": 2**32}
 """The bytes that values between layers may take by default; larger batches are run in chunks."""
@@ -77,6 +78,7 @@ class Session:
         del model
         self.preprocess = preprocess_in(self.metadata, self.path, self.inputs)
         self.labels = labels_in(self.metadata, self.path, self.outputs)
+        self.detections = detections_in(self.metadata, self.path, self.outputs)
         self.runtime = f"ONNX Runtime {runtime.__version__}"
         self.device: Device
         self.device, self.why = choose_device(runtime, device)
@@ -168,23 +170,27 @@ class Session:
 
         Raises NetspecError NS503 for anything else, and for a model without preprocessing in its metadata.
         """
+        return self._batch(self._prepared(_listed(images)))
+
+    def _prepared(self, images: Sequence[ImageLike]) -> list[PreparedImage]:
         try:
-            from netspec.backends.images import prepare_image
+            from netspec.backends.images import prepare
         except ModuleNotFoundError:
             raise MissingPart("images are read by Pillow, which is not installed", "pip install pillow") from None
         name, preprocess = self._image_input()
-        listed = cast("Sequence[ImageLike]", images if isinstance(images, list | tuple) else [images])
         value = self.inputs[name]
         channels = value.shape[1]
-        prepared = [
-            prepare_image(image, preprocess, channels if isinstance(channels, int) else 3, value.dtype)
-            for image in listed
+        return [
+            prepare(image, preprocess, channels if isinstance(channels, int) else 3, value.dtype) for image in images
         ]
-        if not prepared:
+
+    def _batch(self, images: Sequence[PreparedImage]) -> dict[str, Array]:
+        """Images of one size as the model's input."""
+        if not images:
             fail("NS503", "there is no image")
-        if len({each.shape for each in prepared}) > 1:
+        if len({each.pixels.shape for each in images}) > 1:
             fail("NS503", "these images have several sizes, and a batch has one", help="run them one by one")
-        return {name: np.stack(prepared)}
+        return {self._image_input()[0]: np.stack([each.pixels for each in images])}
 
     def classify(self, images: ImageLike | Sequence[ImageLike], top: int = 5) -> list[list[Prediction]]:
         """The `top` most probable classes of each image, in descending order."""
@@ -193,8 +199,9 @@ class Session:
     @property
     def scores(self) -> str:
         """The output that scores classes: the one with labels, or an only output of samples x classes; else ""."""
-        if self.labels:
-            return next(iter(self.labels)) if len(self.labels) == 1 else ""
+        labelled = [name for name in self.labels if self.outputs[name].dtype.startswith("float")]
+        if labelled:
+            return labelled[0] if len(labelled) == 1 else ""
         matrices = [name for name, value in self.outputs.items() if len(value.shape) == 2 and value.shape[1] != 1]
         return matrices[0] if len(matrices) == len(self.outputs) == 1 else ""
 
@@ -203,7 +210,8 @@ class Session:
         name = self.scores
         if not name:
             message = f"{self.path} has no output that scores classes: {choices(self.outputs)}"
-            fail("NS503", message, help="`labels` in the spec say which one does")
+            help = "it is a detector: `detect` tells its detections" if self.detections else ""
+            fail("NS503", message, help=help or "`labels` in the spec say which one does")
         if not np.all(outputs[name] < np.inf):
             fail("NS503", f"`{name}` is not finite, and scores no classes")
         labels = self.labels.get(name)
@@ -212,6 +220,34 @@ class Session:
             best = np.argsort(-row, kind="stable")[:top]
             predictions.append([Prediction(labels[i] if labels else "", i, float(row[i])) for i in map(int, best)])
         return predictions
+
+    def detect(self, images: ImageLike | Sequence[ImageLike], score: float = 0.0) -> list[list[Detection]]:
+        """The objects in each image that have at least this score, in descending order of the scores.
+
+        Images may have several sizes. Boxes are in pixels of the image as it is shown: upright, before it is resized.
+        Raises NetspecError NS503 for a model that is no detector, and for what is no image.
+        """
+        runs = [detections for _, detections in self.detection_runs(_listed(images))]
+        return [[each for each in of_image if each.score >= score] for run in runs for of_image in run]
+
+    def detection_runs(self, images: Sequence[ImageLike]) -> Iterator[tuple[dict[str, Array], list[list[Detection]]]]:
+        """Run a detector on images in turn; yield the outputs of each run, and the detections in each of its images.
+
+        A run is of one image, unless the model has a fixed batch: images may have several sizes, and the memory that a
+        detector needs is known for none. The outputs count images from the first of all on.
+        """
+        if not self.detections:
+            message = f"{self.path} is no detector: it has no outputs for {choices(ROLES)} of detections"
+            fail("NS503", message, help=f"its outputs are {choices(self.outputs)}" if self.outputs else "")
+        batch = self.inputs[self._image_input()[0]].shape[0]
+        step = batch if isinstance(batch, int) and batch > 0 else 1
+        labels = self.labels.get(self.detections["labels"], ())
+        for start in range(0, len(images), step):
+            prepared = self._prepared(images[start : start + step])
+            outputs = self.run(self._batch(prepared))
+            detections = read_detections(outputs, self.detections, prepared, labels)
+            outputs[self.detections["images"]] += start
+            yield outputs, detections
 
     def _image_input(self) -> tuple[str, Preprocess]:
         """The name of the input that takes images, and its preprocessing."""
@@ -225,6 +261,10 @@ class Session:
 
     def __repr__(self) -> str:
         return f"Session({str(self.path)!r}, {self.device!r})"
+
+
+def _listed(images: ImageLike | Sequence[ImageLike]) -> Sequence[ImageLike]:
+    return cast("Sequence[ImageLike]", images if isinstance(images, list | tuple) else [images])
 
 
 def _attempts(device: Device, graphs: bool) -> list[tuple[Device, bool]]:
