@@ -86,10 +86,10 @@ class ByHand(nn.Module):
 
     def __init__(self, model: Any) -> None:
         super().__init__()
-        self.backbone, self.rpn, self.head = model.backbone, model.rpn, model.head
+        self.trunk, self.rpn, self.head = model.trunk, model.rpn, model.head
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        features = self.backbone(image)
+        features = self.trunk(image)
         hidden = self.rpn.conv(features).relu()
         deltas, logits = self.rpn.deltas(hidden), self.rpn.logits(hidden)
         objectness = logits.unflatten(1, (2, -1)).softmax(1)[:, 1]
@@ -102,7 +102,8 @@ class ByHand(nn.Module):
         boxes, scores = boxes[large], scores[large]
         scores, order = scores.topk(min(6000, len(scores)))
         boxes = boxes[order]
-        boxes = boxes[nms(boxes, scores, 0.7)[:300]]
+        pixel = boxes.new_tensor([0, 0, 1, 1])
+        boxes = boxes[nms(boxes + pixel, scores, 0.7)[:300]]
         pooled = roi_pool(features, [boxes], 7, 1 / 16).flatten(1)
         hidden = self.head.fc7(self.head.fc6(pooled))
         scores, deltas = self.head.logits(hidden).softmax(1), self.head.deltas(hidden)
@@ -111,7 +112,7 @@ class ByHand(nn.Module):
         for label in range(1, scores.shape[1]):
             chosen = scores[:, label] > 0.05
             own, own_scores = boxes[chosen, label], scores[chosen, label]
-            kept = nms(own, own_scores, 0.3)
+            kept = nms(own + pixel, own_scores, 0.3)
             results.append((own[kept], own_scores[kept], torch.full((len(kept),), label)))
         found, found_scores, labels = map(torch.cat, zip(*results, strict=True))
         best = found_scores.argsort(descending=True)[:100]
@@ -129,13 +130,18 @@ def decode(boxes: Tensor, deltas: Tensor, image: Tensor) -> Tensor:
 def detector(rounds: int) -> None:
     net = netspec.load("faster_rcnn")
     torch.manual_seed(0)
-    ours = net.compile().eval()
+    ours: Any = net.compile().eval()
+    for layer in (ours.rpn.logits, ours.rpn.deltas, ours.head.logits):
+        nn.init.normal_(layer.weight, std=0.1)  # so that scores differ, and some are above the threshold
     by_hand = ByHand(ours).eval()
     image = 40 * torch.randn(1, 3, HEIGHT, WIDTH)
     with torch.no_grad(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "faster_rcnn.onnx"
         netspec.to_onnx(net, path, weights=ours.state_dict())
         session = netspec.Session(path, "cpu")
+        found, theirs = ours(image), by_hand(image)
+        equal = len(found.labels) > 0 and torch.equal(found.labels, theirs[2])
+        print(f"{len(found.labels)} detections, {'the same' if equal else 'NOT the same'} by hand")
         times = interleaved(
             rounds,
             netspec=lambda: ours(image),
