@@ -18,7 +18,7 @@ from netspec.errors import fail
 from netspec.graph.infer import check_sizes
 from netspec.graph.memo import NodeMemo
 from netspec.graph.model import Graph, Mode, Node
-from netspec.graph.walk import live_nodes, outputs_of
+from netspec.graph.walk import differentiable_inputs, live_nodes, outputs_of
 from netspec.ops.base import is_float, known_sizes
 from netspec.types import Memory, Tensor, Weight
 
@@ -279,20 +279,15 @@ class _Schedule:
         needed = set(self.outputs)
         for node in reversed(self.nodes):
             if any(value in needed for value, _ in node.values()):
-                needed.update(_differentiable_inputs(node))
+                needed.update(differentiable_inputs(node))
         trained: set[str] = set()
         for node in self.nodes:
             if all(value not in needed for value, _ in node.values()):
                 continue
             has_parameters = any(w.kind == "parameter" for w in self.weights(node))
-            if has_parameters or any(value in trained for value in _differentiable_inputs(node)):
+            if has_parameters or any(value in trained for value in differentiable_inputs(node)):
                 trained.update(value for value, type in node.values() if is_float(type))
         return trained
-
-
-def _differentiable_inputs(node: Node) -> tuple[str, ...]:
-    """The inputs of a node that get a gradient, if its output has one."""
-    return node.inputs[: node.op.reads if node.op.differentiable is None else node.op.differentiable]
 
 
 # The two halves of a pass.
@@ -346,7 +341,7 @@ def _backward(schedule: _Schedule, ledger: _Ledger) -> None:
         same = {node.inputs[place] for place in passed_on} if of_outputs else set[str]()
         of_inputs = {
             value: of_outputs[0] if value in same else f"{value}:gradient from {node.path}"
-            for value in _differentiable_inputs(node)
+            for value in differentiable_inputs(node)
             if value in schedule.trained
         }
         if memory.late:  # it has gradients of its own, one after another

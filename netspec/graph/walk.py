@@ -30,6 +30,12 @@ def live_nodes(graph: Dag, mode: Mode) -> list[Node]:
     return [node for node in graph.nodes if node.path in needed]
 
 
+def differentiable_inputs(node: Node) -> tuple[str, ...]:
+    """The inputs of a node that get a gradient where its output has one."""
+    op = node.op
+    return node.inputs[: op.reads if op.differentiable is None else op.differentiable]
+
+
 COUNTER = "num_batches_tracked"
 """A buffer that old state dicts lack, and that only a batch norm without momentum reads."""
 

@@ -1,4 +1,4 @@
-"""What a detector finds in images: boxes, scores and labels."""
+"""The objects that a detector finds in images: boxes, scores and labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from netspec.types import DATA, Code, Helper, Memory, OnnxWriter, Reach, Tensor
 
 
 class Detections(Costless, name="detections", family="detection"):
-    """What is found in images, the best of each first: `boxes` (D, 4), `scores`, `labels` and `images` (D,).
+    """The objects found in images, the best of each first: `boxes` (D, 4), `scores`, `labels` and `images` (D,).
 
     From regions (R, 5), scores (R, classes), deltas (R, 4 classes) and an image of which only the size counts. The
     deltas of each class move and scale its regions. Of the boxes with a score above `score_thresh`, non-maximum

@@ -55,11 +55,10 @@ class RegionPool(OfRegions):
 class RoiPool(RegionPool, name="roi_pool", principal="output_size"):
     """The largest value of each part of a region, as torchvision.ops.roi_pool: (R, C, height, width).
 
-    Inputs are a map (N, C, H, W) and regions (R, 5). Corners times `spatial_scale` are rounded to units, half away from
-    zero, and the unit of (x2, y2) is the last of a region, which has at least one. A part beyond the map is 0.
-
-    torchvision does not check regions: one of an image that is not there reads other memory. Girshick 2015, "Fast
-    R-CNN", arXiv:1504.08083, section 2.1.
+    Inputs are a map (N, C, H, W) and regions (R, 5). The corners of a region, times `spatial_scale`, are rounded to
+    units of the map, halves away from zero. The last unit counts, so that a region has one at least. A part that lies
+    beyond the map is 0. A region must be of an image that is there: torchvision does not check it, and reads other
+    memory. Girshick 2015, "Fast R-CNN", arXiv:1504.08083, section 2.1.
     """
 
     examples = (
@@ -75,6 +74,9 @@ class RoiPool(RegionPool, name="roi_pool", principal="output_size"):
         return self.layer("torchvision.ops.RoIPool", output_size=self.output_size, spatial_scale=self.spatial_scale)
 
     def onnx(self, g: OnnxWriter, x: str, rois: str) -> str:
+        dtype = g.type(x).dtype
+        if dtype != "float32":
+            raise RuleError(f"ONNX Runtime pools regions of float32 alone, and the map is {dtype}", code="NS401")
         return g.MaxRoiPool(x, rois, pooled_shape=self.output_size, spatial_scale=self.spatial_scale)
 
     def label(self) -> str:
@@ -84,12 +86,11 @@ class RoiPool(RegionPool, name="roi_pool", principal="output_size"):
 class RoiAlign(RegionPool, name="roi_align", principal="output_size"):
     """The mean of bilinear samples of each part of a region, as torchvision.ops.roi_align: (R, C, height, width).
 
-    Inputs are a map (N, C, H, W) and regions (R, 5). With a `sampling_ratio` of -1 (or 0) a part has as many samples
-    along each axis as it has units. With `aligned`, coordinates are those of the edges of pixels, so that the first
-    pixel reaches from 0 to 1; else they are half a pixel off, and a region is at least one unit large.
-
-    torchvision does not check regions: one that is not finite, or of an image that is not there, crashes it. He et al.
-    2017, "Mask R-CNN", arXiv:1703.06870, section 3.
+    Inputs are a map (N, C, H, W) and regions (R, 5). A part has `sampling_ratio` samples along each axis; with -1 or 0,
+    as many as it has units. With `aligned`, the first pixel of an image reaches from 0 to 1; without, from -0.5 to 0.5,
+    and a region is at least one unit large. A region must be finite, and of an image that is there: torchvision does
+    not check it, and crashes. With `aligned` and a `sampling_ratio` of -1 it must not be inverted. He et al. 2017,
+    "Mask R-CNN", arXiv:1703.06870, section 3.
     """
 
     sampling_ratio: Annotated[int, Field(ge=-1, le=64), Takes("an integer from -1 to 64")] = -1

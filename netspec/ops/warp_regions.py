@@ -12,16 +12,16 @@ from netspec.types import Code, Helper, Memory, OnnxWriter, Tensor
 class WarpRegions(OfRegions, name="warp_regions", principal="size"):
     """Each region of an image stretched to one `size`, with `context` pixels of what is around: (R, C, height, width).
 
-    Inputs are images (N, C, H, W) and regions (R, 5), rows (image, x1, y1, x2, y2) of whose pixels (x2, y2) is the
-    last. With context, a region is made larger, so that the box itself fills all but so many pixels on each side, and
-    its corners become whole pixels. Each pixel of the result is then one bilinear sample. Beyond the image there are
-    zeros, which is the mean where the mean is subtracted before; so they are of a region that is empty, not finite, or
-    of an image that is not there.
+    Inputs are images (N, C, H, W) and regions (R, 5). A region is a row (image, x1, y1, x2, y2), whose last pixel is
+    (x2, y2). With `context`, it is first made larger, so that the region itself fills `size` but for that many pixels
+    on each side, and its corners are rounded to whole pixels. Then each pixel of the output is one bilinear sample.
+    What lies beyond the image is 0, which is the mean of images that have it subtracted. All of a region is 0 if it is
+    empty or not finite, or if there is no image of its number.
 
     Girshick et al. 2014, "Rich feature hierarchies for accurate object detection and semantic segmentation",
-    arXiv:1311.2524, appendix A. The boxes are those of its code, which cuts them off at the image and resizes what is
-    left to whole pixels of the result: there the image ends up to a pixel of the result away from where it does here,
-    and samples at the border of a box repeat its last pixel, where they are between that and its neighbour here.
+    arXiv:1311.2524, appendix A. Boxes are those of its code, rcnn_im_crop. That code resizes the part of a box within
+    the image to a whole number of pixels, so that the image may end one pixel of the output further in or out than
+    here; and it repeats the last pixels of a box where a sample here also reads the pixels beside them.
     """
 
     size: Pair

@@ -127,6 +127,12 @@ def test_onnx_runtime_refuses_an_image_that_is_not_there(name: str, number: floa
         run([maps(2, 1, 4, 4), torch.tensor([[number, 0, 0, 3, 3]])])
 
 
+def test_no_onnx_of_a_dtype_that_the_runtime_lacks() -> None:
+    types = Tensor((1, 1, 4, 4), "float64"), Tensor((2, 5), "float64")
+    with pytest.raises(netspec.NetspecError, match=r"NS401.*pools regions of float32 alone, and the map is float64"):
+        lower(graph_of(named_op("roi_pool", output_size=2), types))
+
+
 COMPUTED = """
 netspec: 1
 name: computed

@@ -153,7 +153,8 @@ MIXING = {
     "sum",
     "amax",
     "amin",
-    *("roi_pool", "roi_align", "warp_regions"),  # whose samples are regions, of any image
+    *("roi_pool", "roi_align", "warp_regions", "detections"),  # whose samples are regions, of any image
+    "proposals",  # which gives as many of an image as it finds
     *("rnn", "lstm", "gru"),  # whose states have the layers first
 }
 
