@@ -106,6 +106,17 @@ def test_only_deltas_of_objects_get_a_gradient(counts: list[int]) -> None:
     assert (regression == 0) == (sum(counts) == 0)
 
 
+def test_losses_of_one_sample_are_its_own() -> None:
+    anchors = AnchorTargets(torch.tensor([[-1, 1, -1, -1]]), torch.ones(1, 4, 4))
+    logits, deltas = leaves((1, 2, 2, 2), (1, 4, 2, 2))
+    expected = (-logits.log_softmax(1)[0, 1, 0, 1], smooth_l1(deltas[0, :, 0, 1], torch.ones(4), sigma=3).sum())
+    torch.testing.assert_close(rpn_losses(logits, deltas, anchors), expected)
+    regions = RoiTargets(torch.zeros(1, 5), torch.tensor([2]), torch.ones(1, 4), torch.ones(4))
+    logits, deltas = leaves((1, 3), (1, 12))
+    expected = (-logits.log_softmax(1)[0, 2], smooth_l1(deltas[0, 8:], torch.ones(4)).sum())
+    torch.testing.assert_close(head_losses(logits, deltas, regions), expected)
+
+
 def test_losses_without_samples_are_zero_and_have_gradients() -> None:
     nothing = anchor_targets(anchors_of_map(2, 2), [torch.zeros(0, 4)], (32, 32))
     assert (nothing.labels == -1).all(), "every anchor crosses the border of so small an image"
@@ -135,6 +146,7 @@ def test_half_precision_is_computed_in_the_floats_of_the_targets() -> None:
         ([(1, 18, 6, 9), (1, 36, 6, 9)], "`logits` are (2, 2 * A, h, w), where A * h * w is 486"),
         ([(2, 9, 6, 9), (2, 36, 6, 9)], "and were given as 2 x 9 x 6 x 9"),
         ([(2, 972), (2, 36, 6, 9)], "and were given as 2 x 972"),
+        ([(2, 27, 4, 9), (2, 36, 6, 9)], "and were given as 2 x 27 x 4 x 9"),
         ([(2, 18, 9, 6), (2, 36, 6, 9)], "`logits` and `deltas` are maps of one size"),
     ],
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+import netspec
 from netspec.errors import NetspecError
 from tests.detection.scenes import random_scenes, regions_around
 from tests.support.lazy import lazy_imports
@@ -17,7 +19,13 @@ with lazy_imports():
     from torchvision.models.detection.roi_heads import RoIHeads
     from torchvision.models.detection.rpn import RegionProposalNetwork
 
-    from netspec.detection import anchor_targets, anchors_of_map, box_iou, encode_boxes, roi_targets
+    from netspec.detection import (
+        anchor_targets,
+        anchors_of_map,
+        box_iou,
+        encode_boxes,
+        roi_targets,
+    )
 
 SIZE = (96, 144)
 EVERYTHING = 100000
@@ -92,6 +100,29 @@ def test_samples_of_regions_keep_to_their_limits() -> None:
     assert ((overlaps[0][6:].amax(1) >= 0.1) & (overlaps[0][6:].amax(1) < 0.5)).all()
     assert len(labels[1]) == 5, "all of them, if there are not as many"
     assert (labels[1] == 0).all(), "an image without objects is background"
+
+
+def test_anchors_may_touch_the_border() -> None:
+    """With the original's widths an anchor ends before the size of the image, and continuous ones end at it."""
+    ends = torch.tensor([[63.0, 47], [63.5, 47.5], [64, 47], [63, 48], [65, 49]])
+    anchors = torch.cat([torch.zeros(5, 2), ends], 1)
+    for inclusive, inside in ((True, [0, 1]), (False, [0, 1, 2, 3])):
+        labels, _ = anchor_targets(anchors, [torch.zeros(0, 4)], (48, 64), inclusive=inclusive)
+        assert (labels[0] == 0).nonzero().flatten().tolist() == inside
+    labels, _ = anchor_targets(anchors - torch.tensor([1, 0, 0, 0]), [torch.zeros(0, 4)], (48, 64))
+    assert (labels == -1).all()
+
+
+def test_defaults_are_those_of_the_original() -> None:
+    """`lib/fast_rcnn/config.py`."""
+    names = ("anchor_targets", "roi_targets", "rpn_losses", "head_losses")
+    anchors, regions, rpn, head = (inspect.signature(getattr(netspec.detection, name)).parameters for name in names)
+    published = {"positive": 0.7, "negative": 0.3, "per_image": 256, "positive_fraction": 0.5, "inclusive": True}
+    assert {name: anchors[name].default for name in published} == published
+    published = {"per_image": 128, "foreground_fraction": 0.25, "foreground": 0.5, "background": (0.1, 0.5)}
+    published |= {"add_ground_truth": True, "stds": (0.1, 0.1, 0.2, 0.2), "inclusive": True}
+    assert {name: regions[name].default for name in published} == published
+    assert (rpn["sigma"].default, head["sigma"].default) == (3, 1), "of the layers rpn_loss_bbox and loss_bbox"
 
 
 def test_a_generator_makes_a_sample_again() -> None:
