@@ -246,8 +246,8 @@ class Session:
             prepared = self._prepared(images[start : start + step])
             outputs = self.run(self._batch(prepared))
             detections = read_detections(outputs, self.detections, prepared, labels)
-            outputs[self.detections["images"]] += start
-            yield outputs, detections
+            name = self.detections["images"]
+            yield {**outputs, name: outputs[name] + start}, detections
 
     def _image_input(self) -> tuple[str, Preprocess]:
         """The name of the input that takes images, and its preprocessing."""
