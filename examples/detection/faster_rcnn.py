@@ -80,17 +80,26 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line's options."""
     parser = argparse.ArgumentParser(description="Train Faster R-CNN on digits over photographs.")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=int, default=4000, help="of joint training (%(default)s)")
+    length.add_argument("--steps", type=positive, default=5000, help="of joint training (%(default)s)")
     length.add_argument("--minutes", type=float, default=0, help="to train, instead of a number of steps")
     length.add_argument("--quick", action="store_true", help="a few steps and scenes, to see that it runs")
-    parser.add_argument("--batch", type=int, default=4, help="scenes in a step of each process (%(default)s)")
-    parser.add_argument("--scenes", type=int, default=300, help="held-out scenes to evaluate on (%(default)s)")
+    parser.add_argument("--batch", type=positive, default=4, help="scenes in a step of each process (%(default)s)")
+    parser.add_argument("--scenes", type=positive, default=300, help="held-out scenes to evaluate on (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, scenes and samples (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("detector"), metavar="DIR", help="(%(default)s)")
     options = parser.parse_args(arguments)
     if options.quick:
         options.steps, options.batch, options.scenes = 4, 2, 8
+    if options.minutes > 0:
+        options.steps = 0
     return options
+
+
+def positive(text: str) -> int:
+    """A number from 1 on."""
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
 
 
 def learn(
@@ -98,7 +107,7 @@ def learn(
 ) -> list[dict[str, float]]:
     """Train a detector in place, as a classifier first; the losses of each step of joint training."""
     began = time.monotonic()
-    first = Budget(me, options.steps // 4, options.minutes / 8)
+    first = Budget(me, -(-options.steps // 4), options.minutes / 8)
     side = network.params["stride"] * network.params["pooled"]
     hidden = (detector.head.fc6, detector.head.fc7)
     accuracy = pretrain(detector.trunk, *hidden, side=side, budget=first, me=me, seed=options.seed + 1)

@@ -101,6 +101,8 @@ def train(
         optimizer.step()
         history.append({name: loss.item() for name, loss in losses.items()})
         show_progress(history, spent, me)
+    if shows_progress(me):
+        print("\r\033[K", end="", file=sys.stderr, flush=True)
     return history
 
 
@@ -110,9 +112,14 @@ def collate(scenes: Sequence[Scene], device: torch.device) -> tuple[Tensor, list
     return images, [scene.boxes.to(device) for scene in scenes], [scene.labels.to(device) for scene in scenes]
 
 
+def shows_progress(me: Worker) -> bool:
+    """Whether someone may be looking."""
+    return me.reports and sys.stderr.isatty()
+
+
 def show_progress(history: Sequence[dict[str, float]], spent: float, me: Worker) -> None:
-    """A line that is written again and again, where someone may be looking."""
-    if not me.reports or not sys.stderr.isatty() or len(history) % 10:
+    """Write how far it is, and the losses of late, over what stands in the line."""
+    if not shows_progress(me) or len(history) % 10:
         return
     last = history[-50:]
     means = ", ".join(f"{name} {sum(step[name] for step in last) / len(last):.3f}" for name in last[0])

@@ -107,9 +107,11 @@ class Proposals(nn.Module):
         pre_nms, post_nms = self.top_n_train if self.training else self.top_n
         size = boxes[:, 2:] - boxes[:, :2] + self.offset
         valid = (size >= self.min_size).all(1) & (scores > -math.inf)  # not of NaN
-        boxes, scores = boxes[valid], scores[valid]
+        scores = scores.where(valid, -math.inf)
         scores, order = scores.sort(descending=True, stable=True)
-        boxes, scores = boxes[order[:pre_nms]], scores[:pre_nms]
+        scores, order = scores[:pre_nms], order[:pre_nms]
+        left = scores > -math.inf
+        boxes, scores = boxes[order[left]], scores[left]
         # In float64, where an overlap that equals the limit is not above it.
         edges = boxes.double()
         edges[:, 2:] += self.offset
