@@ -6,18 +6,21 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import Dataset
 
-from scenes import Scene, Scenes
+from scenes import Scene
 
 Losses = dict[str, Tensor]
+Join = Callable[[Sequence[Any], torch.device], tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
@@ -73,20 +76,24 @@ class Budget:
 
 def train(
     model: nn.Module,
-    scenes: Scenes,
+    scenes: Sequence[Any] | Dataset[Any],
     budget: Budget,
     me: Worker,
     *,
     batch: int,
+    join: Join | None = None,
     rate: float = 1e-3,
     warm_up: float = 0.04,
 ) -> list[dict[str, float]]:
     """Minimise the sum of the losses that a model returns for images, boxes and labels; the losses of each step.
 
+    `join` makes the model's arguments of a batch, where they are others than those of `collate`.
+
     Adam's learning rate rises to `rate` in the first part of the budget, `warm_up`, and falls as a cosine. Every
     process takes `batch` scenes of its own for a step, and gradients are averaged.
     """
     optimizer = torch.optim.Adam(model.parameters(), rate)
+    join = join or collate
     shared = DistributedDataParallel(model) if me.count > 1 else model
     model.train()
     history: list[dict[str, float]] = []
@@ -94,7 +101,8 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = rate * min(1, spent / warm_up + 0.01) * (1 + math.cos(math.pi * spent)) / 2
         first = (step * me.count + me.rank) * batch
-        losses: Losses = shared(*collate([scenes[index] for index in range(first, first + batch)], me.device))
+        samples = [scenes[index % len(scenes)] for index in range(first, first + batch)]
+        losses: Losses = shared(*join(samples, me.device))
         optimizer.zero_grad()
         torch.stack(tuple(losses.values())).sum().backward()
         nn.utils.clip_grad_norm_(model.parameters(), 10)
