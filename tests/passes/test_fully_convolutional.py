@@ -15,7 +15,7 @@ from netspec.passes import (
     fully_convolutional,
 )
 from tests.support.lazy import lazy_imports
-from tests.support.networks import of_images
+from tests.support.networks import classifiers
 from tests.support.sliding import CANNOT_SLIDE
 
 with lazy_imports():
@@ -87,7 +87,7 @@ def test_equal_at_the_old_size(name: str) -> None:
     assert made.graph.inputs[0].nominal == {"H": height, "W": width}
 
 
-@pytest.mark.parametrize("name", of_images())
+@pytest.mark.parametrize("name", classifiers())
 def test_every_bundled_classifier(name: str) -> None:
     graph = netspec.load(name).graph
     if name in CANNOT_SLIDE:

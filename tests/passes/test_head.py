@@ -13,7 +13,7 @@ from netspec.graph import Builder, Graph, Scope
 from netspec.network import Network, names
 from netspec.passes import Transformed, replace_head, truncate
 from tests.support.lazy import lazy_imports
-from tests.support.networks import TIED
+from tests.support.networks import BOXES, TIED
 
 with lazy_imports():
     import torch
@@ -29,7 +29,7 @@ def plain(scope: Scope) -> tuple[Any, ...]:
     return *flow, dict(scope.params), dict(scope.written), scope.when, scope.count
 
 
-@pytest.mark.parametrize("name", [name for name in names() if name not in TIED])
+@pytest.mark.parametrize("name", [name for name in names() if name not in TIED | BOXES])
 def test_what_the_specs_own_parameter_gives(name: str) -> None:
     """The same graph, parameters and source as `--set classes=7`."""
     wanted = netspec.load(name, params={"classes": CLASSES})

@@ -397,6 +397,23 @@ def test_dropout_is_on_the_hidden_layers(name: str) -> None:
     assert [node.path for node in tail if node.op.opname == "linear"] == ["fc6", "fc7", "fc8"]
 
 
+@pytest.mark.parametrize(("per_class", "boxes"), [(True, 1000), (False, 1)])
+def test_vgg_localization(per_class: bool, boxes: int) -> None:
+    """Configuration D with 4000 numbers, or 4, in place of 1000 (appendix A): all else is the classifier's."""
+    network, classifier = netspec.load("vgg_localization", params={"per_class": per_class}), bundled("vgg_d")
+    totals, (parameters, macs) = network.summary()["totals"], TOTALS["vgg_d"]
+    assert totals["parameters"] == parameters + (4 * boxes - 1000) * 4097
+    assert totals["macs"] == macs + (4 * boxes - 1000) * 4096
+    assert [(o.name, str(network.graph.types[o.value])) for o in network.graph.outputs] == [
+        ("boxes", f"N x {boxes} x 4")
+    ]
+    *same, last = classifier.graph
+    assert [(n.path, n.op, n.inputs, n.init) for n in same] == [
+        (n.path, n.op, n.inputs, n.init) for n in network.graph if n.path not in ("fc8", "boxes")
+    ]
+    assert (last.path, last.inputs) == ("fc8", network.graph["fc8"].inputs)
+
+
 # The columns of the VGG paper's Table 1 against each other.
 
 

@@ -12,7 +12,7 @@ from netspec.graph.model import Graph
 from netspec.labels import names_of
 from netspec.passes import fold_batch_norm, fully_convolutional, replace_head, truncate
 from netspec.preprocess import Preprocess
-from tests.support.networks import of_images
+from tests.support.networks import classifiers
 from tests.support.paths import HALVES
 
 SPEC = """
@@ -313,7 +313,7 @@ def test_without_torchvision_there_are_no_names(monkeypatch: pytest.MonkeyPatch)
     assert names_of("imagenet") is None
 
 
-@pytest.mark.parametrize("name", of_images())
+@pytest.mark.parametrize("name", classifiers())
 def test_bundled_networks_name_their_classes(name: str) -> None:
     graph = netspec.load(name).graph
     assert any(names_of(o.labels) for o in graph.outputs)
