@@ -318,6 +318,8 @@ OTHER_WORDS = {
     "leaky_relu": "backends.onnx.fillings spec.read.initializers",
     "relu": "backends.onnx.fillings spec.read.initializers",
     "tanh": "backends.onnx.fillings spec.read.initializers",
+    # A key of a report on what a detector finds.
+    "detections": "backends.onnx.reports",
     # Parameters of initialisers, figures of a range, and what is taken from images.
     "mean": "backends.onnx.reports spec.read.initializers spec.read.preprocess spec.schema.images",
     "selu": "backends.onnx.fillings spec.read.initializers",
