@@ -27,6 +27,21 @@ def decode_boxes(
     imports=("torchvision.ops",),
 )
 
+SUPPRESS = Helper(
+    '''\
+def suppress(boxes: Tensor, scores: Tensor, nms_thresh: float) -> Tensor:
+    """The indices of the boxes that non-maximum suppression keeps, by score.
+
+    Boxes are in float64, where an overlap that equals the limit is not above it.
+    """
+    # Compiled code takes it that two boxes or more are kept: two empty ones are.
+    padded = nn.functional.pad(boxes, (0, 0, 0, 2))
+    order = nn.functional.pad(scores.double(), (0, 2), value=-math.inf)
+    kept = torchvision.ops.nms(padded, order, nms_thresh)
+    return kept[kept < len(boxes)]''',
+    imports=("torchvision.ops",),
+)
+
 ANCHOR_BOXES = Helper(
     '''\
 def anchor_boxes(

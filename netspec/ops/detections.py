@@ -16,7 +16,7 @@ from netspec.ops.base import (
     need_floats,
     need_rank,
 )
-from netspec.ops.boxes import DECODE_BOXES, decoded, edges
+from netspec.ops.boxes import DECODE_BOXES, SUPPRESS, decoded, edges
 from netspec.ops.equal import need_equal_sizes
 from netspec.ops.fields import MAX_INT, Flag, Overlap, Positive, Real
 from netspec.ops.regions import need_regions
@@ -90,7 +90,9 @@ class Detections(Costless, name="detections", family="detection"):
 
     def torch(self, *xs: Tensor) -> Code:
         options = [f"{name}={getattr(self, name)!r}" for name in type(self).model_fields if self._is_set(name)]
-        return Code("detections(", ("{0}", "{1}", "{2}", "{3}", *options), helpers=(DECODE_BOXES, _DETECTIONS))
+        return Code(
+            "detections(", ("{0}", "{1}", "{2}", "{3}", *options), helpers=(DECODE_BOXES, SUPPRESS, _DETECTIONS)
+        )
 
     def _is_set(self, name: str) -> bool:
         return getattr(self, name) != self.default(name)
@@ -204,9 +206,8 @@ def detections(
     group = images * valid.shape[1] + labels
     apart = boxes.double() + group[:, None] * (max(image.shape[-2:]) + 1)
     apart[:, 2:] += offset
-    kept = torchvision.ops.nms(apart, scores.double(), nms_thresh)
+    kept = suppress(apart, scores, nms_thresh)
     by_image = [kept[images[kept] == number] for number in range(len(image))]
     kept = torch.cat([each[:detections_per_image] for each in by_image])
     return boxes[kept], scores[kept], labels[kept], images[kept]''',
-    imports=("torchvision.ops",),
 )

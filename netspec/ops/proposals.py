@@ -15,7 +15,7 @@ from netspec.ops.base import (
     need_floats,
     need_rank,
 )
-from netspec.ops.boxes import ANCHOR_BOXES, DECODE_BOXES, anchor_boxes, decoded, widths
+from netspec.ops.boxes import ANCHOR_BOXES, DECODE_BOXES, SUPPRESS, anchor_boxes, decoded, widths
 from netspec.ops.equal import need_equal_sizes
 from netspec.ops.fields import Flag, NonNegativeReal, Overlap, Positive, PositiveReals
 from netspec.ops.writing import FLOAT32, places
@@ -100,7 +100,7 @@ class Proposals(Costless, name="proposals", family="detection"):
         return Memory(scratch=(Tensor((max(decoding - outputs, 0),)),))
 
     def torch(self, *xs: Tensor) -> Layer:
-        helpers = (DECODE_BOXES, ANCHOR_BOXES, _PROPOSALS)
+        helpers = (DECODE_BOXES, ANCHOR_BOXES, SUPPRESS, _PROPOSALS)
         return self.layer("Proposals", lists=("scales", "ratios"), helpers=helpers)
 
     def onnx(self, g: OnnxWriter, objectness: str, deltas: str, image: str) -> tuple[str, str]:
@@ -223,10 +223,8 @@ class Proposals(nn.Module):
         scores, order = scores[:pre_nms], order[:pre_nms]
         left = scores > -math.inf
         boxes, scores = boxes[order[left]], scores[left]
-        # In float64, where an overlap that equals the limit is not above it.
         edges = boxes.double()
         edges[:, 2:] += self.offset
-        kept = torchvision.ops.nms(edges, scores.double(), self.nms_thresh)[:post_nms]
+        kept = suppress(edges, scores, self.nms_thresh)[:post_nms]
         return boxes[kept], scores[kept]''',
-    imports=("torchvision.ops",),
 )

@@ -108,7 +108,7 @@ def reshape(dims: list[int]) -> Op:
     The original joins them again, and its proposal layer reads the second half of the channels.
     """
     if dims == [0, 2, -1, 0]:
-        return own("unflatten", dim=1, unflattened_size=[2, -1])
+        return own("unflatten", dim=1, unflattened_size=[2, 9])
     assert dims == [0, 18, -1, 0]
     return own("select", dim=1, index=1)
 

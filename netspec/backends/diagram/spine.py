@@ -22,12 +22,14 @@ def has_order(box: Box) -> bool:
 def spine(picture: Picture) -> dict[str, str | None]:
     """The path from the deepest box back: each box on it, with the box before it (None for the first).
 
-    Shortcuts, that is, branches from a box that is also before another branch, are ignored. At a sum, the path follows
-    the first remaining branch; at any other box with several branches it continues where all of them begin.
+    Shortcuts, that is, branches from a box that is also before another branch, are ignored, and so are edges on which
+    only a size is read. At a sum, the path follows the first remaining branch; at any other box with several branches
+    it continues where all of them begin.
     """
     tails: dict[str, list[str]] = {}
     for edge in picture.edges:
-        tails.setdefault(edge.head, []).append(edge.tail)
+        if not edge.size_only:
+            tails.setdefault(edge.head, []).append(edge.tail)
     order = {key: number for number, key in enumerate(picture.boxes)}
     depth: dict[str, int] = {}
     before: dict[str, int] = {}

@@ -1,5 +1,6 @@
 """Fast R-CNN (VGG-16) in PyTorch, compiled by netspec from `fast_rcnn`."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -22,6 +23,18 @@ def decode_boxes(
     return torchvision.ops.clip_boxes_to_image(
         torch.cat([center - half, center + half], -1), (height - offset, width - offset)
     )
+
+
+def suppress(boxes: Tensor, scores: Tensor, nms_thresh: float) -> Tensor:
+    """The indices of the boxes that non-maximum suppression keeps, by score.
+
+    Boxes are in float64, where an overlap that equals the limit is not above it.
+    """
+    # Compiled code takes it that two boxes or more are kept: two empty ones are.
+    padded = nn.functional.pad(boxes, (0, 0, 0, 2))
+    order = nn.functional.pad(scores.double(), (0, 2), value=-math.inf)
+    kept = torchvision.ops.nms(padded, order, nms_thresh)
+    return kept[kept < len(boxes)]
 
 
 @torch.no_grad()
@@ -56,7 +69,7 @@ def detections(
     group = images * valid.shape[1] + labels
     apart = boxes.double() + group[:, None] * (max(image.shape[-2:]) + 1)
     apart[:, 2:] += offset
-    kept = torchvision.ops.nms(apart, scores.double(), nms_thresh)
+    kept = suppress(apart, scores, nms_thresh)
     by_image = [kept[images[kept] == number] for number in range(len(image))]
     kept = torch.cat([each[:detections_per_image] for each in by_image])
     return boxes[kept], scores[kept], labels[kept], images[kept]

@@ -41,6 +41,18 @@ def anchor_boxes(
     return torch.cat([center - half, center + half], 1)
 
 
+def suppress(boxes: Tensor, scores: Tensor, nms_thresh: float) -> Tensor:
+    """The indices of the boxes that non-maximum suppression keeps, by score.
+
+    Boxes are in float64, where an overlap that equals the limit is not above it.
+    """
+    # Compiled code takes it that two boxes or more are kept: two empty ones are.
+    padded = nn.functional.pad(boxes, (0, 0, 0, 2))
+    order = nn.functional.pad(scores.double(), (0, 2), value=-math.inf)
+    kept = torchvision.ops.nms(padded, order, nms_thresh)
+    return kept[kept < len(boxes)]
+
+
 class Proposals(nn.Module):
     """The regions (R, 5) that an RPN proposes, and their scores, by image and score.
 
@@ -112,10 +124,9 @@ class Proposals(nn.Module):
         scores, order = scores[:pre_nms], order[:pre_nms]
         left = scores > -math.inf
         boxes, scores = boxes[order[left]], scores[left]
-        # In float64, where an overlap that equals the limit is not above it.
         edges = boxes.double()
         edges[:, 2:] += self.offset
-        kept = torchvision.ops.nms(edges, scores.double(), self.nms_thresh)[:post_nms]
+        kept = suppress(edges, scores, self.nms_thresh)[:post_nms]
         return boxes[kept], scores[kept]
 
 
@@ -151,7 +162,7 @@ def detections(
     group = images * valid.shape[1] + labels
     apart = boxes.double() + group[:, None] * (max(image.shape[-2:]) + 1)
     apart[:, 2:] += offset
-    kept = torchvision.ops.nms(apart, scores.double(), nms_thresh)
+    kept = suppress(apart, scores, nms_thresh)
     by_image = [kept[images[kept] == number] for number in range(len(image))]
     kept = torch.cat([each[:detections_per_image] for each in by_image])
     return boxes[kept], scores[kept], labels[kept], images[kept]
@@ -228,7 +239,7 @@ class Rpn(nn.Module):
         self.hidden = nn.ReLU()
         self.logits = nn.Conv2d(512, 18, 1)
         self.deltas = nn.Conv2d(512, 36, 1)
-        self.unflatten = nn.Unflatten(1, (2, -1))
+        self.unflatten = nn.Unflatten(1, (2, 9))
         self.softmax = nn.Softmax(1)
         self.proposals = Proposals()
 

@@ -1,5 +1,6 @@
 """R-CNN (CaffeNet) in PyTorch, compiled by netspec from `rcnn`."""
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -10,18 +11,36 @@ from torch import Tensor, nn
 def warp_regions(
     image: Tensor, rois: Tensor, size: tuple[int, int], context: int
 ) -> Tensor:
-    """Each region (image, x1, y1, x2, y2) at one size, with `context` pixels around."""
+    """Each region (image, x1, y1, x2, y2) at one size, with `context` pixels around.
+
+    What lies beyond the image is zero.
+    """
+    height, width = size
+    rois = rois.detach()
     number, low, high = rois[:, :1], rois[:, 1:3], rois[:, 3:] + 1
     if context > 0:
-        pixels = rois.new_tensor([size[1], size[0]])
+        pixels = rois.new_tensor([width, height])
         radius = (high - low) / 2
         center, radius = low + radius, radius * (pixels / (pixels - 2 * context))
         low = (center - radius + 0.5).floor()
         high = (center + radius + 0.5).floor() + 1
+    length = high - low
+    # Regions that are empty, not finite, or of no image become points at a corner.
+    is_image = (number >= 0) & (number < len(image))
+    is_region = is_image & (length > 0) & (length < math.inf)
     boxes = torch.cat([number, low, high], 1)
-    return torchvision.ops.roi_align(
+    boxes = boxes.masked_fill(~is_region.all(1, keepdim=True), 0)
+    warped = torchvision.ops.roi_align(
         image, boxes, size, sampling_ratio=1, aligned=True
     )
+    # RoIAlign repeats the border of the image.
+    x1, y1, x2, y2 = boxes[:, 1:].split(1, 1)
+    x = x1 + (x2 - x1) * (torch.arange(width, device=x1.device) + 0.5) / width
+    y = y1 + (y2 - y1) * (torch.arange(height, device=y1.device) + 0.5) / height
+    columns = (x > 0) & (x < image.shape[3])
+    rows = (y > 0) & (y < image.shape[2])
+    inside = rows[:, None, :, None] & columns[:, None, None, :]
+    return warped.masked_fill_(~inside, 0)
 
 
 def decode_boxes(
@@ -39,6 +58,18 @@ def decode_boxes(
     return torchvision.ops.clip_boxes_to_image(
         torch.cat([center - half, center + half], -1), (height - offset, width - offset)
     )
+
+
+def suppress(boxes: Tensor, scores: Tensor, nms_thresh: float) -> Tensor:
+    """The indices of the boxes that non-maximum suppression keeps, by score.
+
+    Boxes are in float64, where an overlap that equals the limit is not above it.
+    """
+    # Compiled code takes it that two boxes or more are kept: two empty ones are.
+    padded = nn.functional.pad(boxes, (0, 0, 0, 2))
+    order = nn.functional.pad(scores.double(), (0, 2), value=-math.inf)
+    kept = torchvision.ops.nms(padded, order, nms_thresh)
+    return kept[kept < len(boxes)]
 
 
 @torch.no_grad()
@@ -73,7 +104,7 @@ def detections(
     group = images * valid.shape[1] + labels
     apart = boxes.double() + group[:, None] * (max(image.shape[-2:]) + 1)
     apart[:, 2:] += offset
-    kept = torchvision.ops.nms(apart, scores.double(), nms_thresh)
+    kept = suppress(apart, scores, nms_thresh)
     by_image = [kept[images[kept] == number] for number in range(len(image))]
     kept = torch.cat([each[:detections_per_image] for each in by_image])
     return boxes[kept], scores[kept], labels[kept], images[kept]
