@@ -39,13 +39,14 @@ def decompose() -> None:
     left = torch.linalg.qr(torch.randn(4096, 4096, generator=generator))[0]
     right = torch.randn(4096, 25088, generator=generator) / 25088**0.5
     matrix = (left * torch.arange(1, 4097) ** -0.5) @ right
-    start = time.perf_counter()
+    start = time.process_time()
     first, second = truncated_svd(matrix, 1024)
-    seconds = time.perf_counter() - start
+    seconds = time.process_time() - start
     exact = matrix.double()
     error = (exact - second.double() @ first.double()).norm() / exact.norm()
     values = torch.linalg.eigvalsh(exact @ exact.T)[:-1024].sum().sqrt() / exact.norm()
-    print(f"fc6 at rank 1,024: {seconds:.0f} s; relative error {error:.9f}, {values:.9f} by the dropped eigenvalues")
+    print(f"fc6 at rank 1,024: {seconds:.0f} s of processor time")
+    print(f"relative error: {error:.9f}; by the dropped eigenvalues: {values:.9f}")
 
 
 def main() -> None:
