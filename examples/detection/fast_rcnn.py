@@ -20,7 +20,6 @@ from torch import Tensor, nn
 import netspec
 from classifier import pretrain
 from draw import draw_curves
-from evaluate import average_precisions
 from netspec.detection import head_losses, roi_targets
 from regions import Searched, as_rois, describe, detect_in_regions, search_scenes
 from reports import check_onnx, draw_detections, print_precisions
@@ -61,13 +60,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     held_out = search_scenes(list(Scenes(options.scenes, held_out=True)))
     print(f"held out: {describe(held_out)}")
     results, seconds = detect_in_regions(detector, held_out)
-    print_precisions(average_precisions(results, [scene for scene, _ in held_out]), len(held_out), seconds)
+    scenes = [scene for scene, _ in held_out]
+    print_precisions(results, scenes, seconds, " after the search")
 
     options.out.mkdir(parents=True, exist_ok=True)
     torch.save(detector.state_dict(), options.out / "fast_rcnn.pt")
-    check_onnx(network, detector, held_out[:50], options.out / "fast_rcnn.onnx")
+    inputs = [{"image": scene.image[None], "rois": as_rois(regions)} for scene, regions in held_out[:50]]
+    check_onnx(network, detector, inputs, options.out / "fast_rcnn.onnx")
     draw_curves(losses).savefig(options.out / "fast_rcnn_losses.png")
-    draw_detections(held_out, results, options.out / "fast_rcnn_detections.png")
+    draw_detections(scenes, results, options.out / "fast_rcnn_detections.png")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

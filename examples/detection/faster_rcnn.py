@@ -22,9 +22,9 @@ from torch import Tensor, nn
 import netspec
 from classifier import pretrain
 from draw import draw_boxes, draw_curves, tile
-from evaluate import Detections, average_precisions, detect
-from netspec.backends.onnx.session import Session
+from evaluate import Detections, detect
 from netspec.detection import anchor_targets, anchors_of_map, box_iou, head_losses, roi_targets, rpn_losses
+from reports import check_onnx, draw_detections, print_precisions
 from scenes import Scene, Scenes
 from training import Budget, Losses, Worker, train, worker
 
@@ -70,10 +70,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if me.reports:
             options.out.mkdir(parents=True, exist_ok=True)
             held_out = list(Scenes(options.scenes, held_out=True))
-            found = evaluate(detector, held_out, me)
-            save(network, detector, held_out, found, options.out)
-            draw_curves(losses).savefig(options.out / "losses.png")
-            draw(detector, held_out, found, options.out, me)
+            results = evaluate(detector, held_out, me)
+            draw_curves(losses).savefig(options.out / "faster_rcnn_losses.png")
+            draw_detections(held_out, results, options.out / "faster_rcnn_detections.png")
+            draw_proposals(detector, held_out[0], options.out / "faster_rcnn_proposals.png", me)
+            torch.save(detector.state_dict(), options.out / "faster_rcnn.pt")
+            inputs = [{"image": scene.image[None]} for scene in held_out[:50]]
+            check_onnx(network, detector, inputs, options.out / "faster_rcnn.onnx")
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -123,16 +126,14 @@ def learn(
 
 def evaluate(detector: nn.Module, scenes: Sequence[Scene], me: Worker) -> list[Detections]:
     """Print the measures of the paper for held-out scenes; the detections in each."""
-    found, seconds = detect(detector, scenes, me.device)
-    precisions = average_precisions(found, scenes)
-    print(f"mAP@0.5 on {len(scenes)} held-out scenes: {precisions.pop('mean'):.3f}; {seconds:.3f} s per image")
-    print(", ".join(f"{name}: {value:.2f}" for name, value in precisions.items()))
+    results, seconds = detect(detector, scenes, me.device)
+    print_precisions(results, scenes, seconds)
     regions = [propose(detector, scene.image.to(me.device)).cpu() for scene in scenes]
     overlaps = [box_iou(scene.boxes, rois[:, 1:]).amax(1) for scene, rois in zip(scenes, regions, strict=True)]
     recall = (torch.cat(overlaps) >= 0.5).float().mean().item()
     count = sum(map(len, regions)) / len(regions)
     print(f"{count:.0f} proposals per image, which overlap {recall:.1%} of the digits by half or more")
-    return found
+    return results
 
 
 @torch.inference_mode()
@@ -142,34 +143,11 @@ def propose(detector: nn.Module, image: Tensor) -> Tensor:
     return rois
 
 
-def save(
-    network: netspec.Network, detector: nn.Module, scenes: Sequence[Scene], found: Sequence[Detections], out: Path
-) -> None:
-    """Write the weights and a model for ONNX Runtime, and print whether that finds the same in the first scenes."""
-    weights, model = out / "faster_rcnn.pt", out / "faster_rcnn.onnx"
-    torch.save(detector.state_dict(), weights)
-    network.to_onnx(model, detector)
-    session = Session(model, "cpu")
-    first, equal = scenes[:50], 0
-    for scene, expected in zip(first, found, strict=False):
-        outputs = session.run(image=scene.image[None].numpy())
-        labels, boxes = (torch.from_numpy(outputs[name]) for name in ("labels", "boxes"))
-        equal += torch.equal(labels, expected["labels"]) and torch.allclose(boxes, expected["boxes"], rtol=0, atol=1e-2)
-    print(f"ONNX Runtime finds the same labels and boxes, to 0.01 pixels, in {equal} of {len(first)} scenes")
-    print(f"wrote {weights} and {model}")
-
-
-def draw(detector: nn.Module, scenes: Sequence[Scene], found: Sequence[Detections], out: Path, me: Worker) -> None:
-    """Write pictures of detections, and of the proposals of one scene."""
-    pictures = []
-    for scene, each in zip(scenes[:12], found, strict=False):
-        sure = each["scores"] > 0.5
-        pictures.append(draw_boxes(scene.image, each["boxes"][sure], each["labels"][sure], each["scores"][sure]))
-    tile(pictures, 4).save(out / "detections.png")
-    regions = propose(detector, scenes[0].image.to(me.device)).cpu()
-    best = [draw_boxes(scenes[0].image, regions[:count, 1:].flip(0)) for count in (10, 50, len(regions))]
-    tile(best, 3).save(out / "proposals.png")
-    print(f"wrote {out / 'losses.png'}, {out / 'detections.png'} and {out / 'proposals.png'}")
+def draw_proposals(detector: nn.Module, scene: Scene, picture: Path, me: Worker) -> None:
+    """Draw the first 10 and 50 proposals of a scene, and all."""
+    boxes = propose(detector, scene.image.to(me.device)).cpu()[:, 1:]
+    tile([draw_boxes(scene.image, boxes[:count].flip(0)) for count in (10, 50, len(boxes))], 3).save(picture)
+    print(f"wrote {picture}")
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ from torch.utils.data import Dataset
 import netspec
 from classifier import pretrain
 from draw import draw_curves
-from evaluate import average_precisions
 from netspec.detection import box_iou, encode_boxes
 from regions import Searched, as_rois, describe, detect_in_regions, search_scenes
 from reports import check_onnx, draw_detections, print_precisions
@@ -90,13 +89,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     held_out = search_scenes(list(Scenes(options.scenes, held_out=True)))
     print(f"held out: {describe(held_out)}")
     results, seconds = detect_in_regions(detector, held_out, first_label=1)
-    print_precisions(average_precisions(results, [scene for scene, _ in held_out]), len(held_out), seconds)
+    scenes = [scene for scene, _ in held_out]
+    print_precisions(results, scenes, seconds, " after the search")
 
     options.out.mkdir(parents=True, exist_ok=True)
     torch.save(detector.state_dict(), options.out / "rcnn.pt")
-    check_onnx(network, detector, held_out[:20], options.out / "rcnn.onnx")
+    inputs = [{"image": scene.image[None], "rois": as_rois(regions)} for scene, regions in held_out[:20]]
+    check_onnx(network, detector, inputs, options.out / "rcnn.onnx")
     draw_curves(losses).savefig(options.out / "rcnn_losses.png")
-    draw_detections(held_out, results, options.out / "rcnn_detections.png", least=0)
+    draw_detections(scenes, results, options.out / "rcnn_detections.png", least=0)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

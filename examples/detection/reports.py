@@ -1,48 +1,49 @@
-"""What the detectors on regions print and write: precisions, a model that is checked, and pictures."""
+"""What the three detectors print and write alike: precisions, a model that is checked, and pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import netspec
 from draw import draw_boxes, tile
-from evaluate import Detections
+from evaluate import Detections, average_precisions
 from netspec.backends.onnx.session import Session
-from regions import Searched, as_rois
+from scenes import Scene
 
 
-def print_precisions(precisions: dict[str, float], scenes: int, seconds: float) -> None:
-    """Print the mean average precision, the time for an image, and the precision of each class."""
-    print(f"mAP@0.5 on {scenes} held-out scenes: {precisions['mean']:.3f}; {seconds:.3f} s per image after the search")
+def print_precisions(results: Sequence[Detections], scenes: Sequence[Scene], seconds: float, note: str = "") -> None:
+    """Print the mean average precision, the seconds for an image, and the precision of each class."""
+    precisions = average_precisions(results, scenes)
+    print(f"mAP@0.5 on {len(scenes)} held-out scenes: {precisions['mean']:.3f}; {seconds:.3f} s per image{note}")
     print(", ".join(f"{name}: {value:.2f}" for name, value in precisions.items() if name != "mean"))
 
 
 @torch.inference_mode()
-def check_onnx(network: netspec.Network, detector: nn.Module, searched: Sequence[Searched], model: Path) -> None:
-    """Write a model for ONNX Runtime; print whether it finds the same in some scenes."""
+def check_onnx(
+    network: netspec.Network, detector: nn.Module, inputs: Sequence[Mapping[str, Tensor]], model: Path
+) -> None:
+    """Write a model for ONNX Runtime, and print for how many inputs it finds what the detector does."""
     network.to_onnx(model, detector)
     session = Session(model, "cpu")
+    detector = detector.cpu().eval()
     same = 0
-    for scene, regions in searched:
-        image, rois = scene.image[None], as_rois(regions)
-        boxes, _, labels, _ = session.run(image=image.numpy(), rois=rois.numpy()).values()
-        expected = detector.eval()(image, rois)
-        found = torch.equal(torch.from_numpy(labels), expected.labels)
-        same += found and torch.allclose(torch.from_numpy(boxes), expected.boxes, rtol=0, atol=0.01)
-    print(f"ONNX Runtime finds the same in {same} of {len(searched)} scenes: labels, order, and boxes to 0.01 pixels")
+    for tensors in inputs:
+        expected = detector(**tensors)
+        outputs = session.run({name: tensor.numpy() for name, tensor in tensors.items()})
+        labels, boxes = (torch.from_numpy(outputs[name]) for name in ("labels", "boxes"))
+        same += torch.equal(labels, expected.labels) and torch.allclose(boxes, expected.boxes, rtol=0, atol=0.01)
+    print(f"ONNX Runtime finds the same in {same} of {len(inputs)} scenes: labels, order, and boxes to 0.01 pixels")
     print(f"wrote {model}")
 
 
-def draw_detections(
-    searched: Sequence[Searched], results: Sequence[Detections], picture: Path, least: float = 0.5
-) -> None:
+def draw_detections(scenes: Sequence[Scene], results: Sequence[Detections], picture: Path, least: float = 0.5) -> None:
     """Draw what is found in the first twelve scenes, with a score of at least `least`."""
     pictures = []
-    for (scene, _), each in zip(searched[:12], results, strict=False):
+    for scene, each in zip(scenes[:12], results, strict=False):
         sure = each["scores"] >= least
         pictures.append(draw_boxes(scene.image, each["boxes"][sure], each["labels"][sure], each["scores"][sure]))
     tile(pictures, 4).save(picture)
