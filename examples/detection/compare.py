@@ -30,8 +30,8 @@ from evaluate import Detections, average_precisions
 from regions import Searched, as_rois, recall, search_scenes, selective_search
 from scenes import Scene, Scenes
 
-RANKS = {"fc6": 64, "fc7": 16}
-"""The part of the layers' width that 1024 and 256 are of VGG-16's 4096."""
+RANKS = ({"fc6": 64, "fc7": 64}, {"fc6": 64, "fc7": 16})
+"""Of 256; 64 and 16 are the parts that 1024 and 256 are of VGG-16's 4096."""
 
 
 class Row(NamedTuple):
@@ -155,26 +155,27 @@ def print_table(rows: Sequence[Row]) -> None:
 
 @torch.inference_mode()
 def truncate(detector: nn.Module, searched: Sequence[Searched], timed: int) -> None:
-    """Print the precision of Fast R-CNN and the time of its head, before and after its layers are split."""
-    split = netspec.truncate_svd(netspec.load(fast_rcnn.SPEC).graph, RANKS)
-    print(*split.done, sep="\n")
-    smaller = netspec.compile(split.graph).eval()
-    smaller.load_state_dict(split.weights(detector.state_dict()))
-    heads = {"before": detector, "after": smaller}
+    """Print the precision of Fast R-CNN and the time of its head, whole and with its layers split."""
+    modules = {"whole": detector}
+    graph = netspec.load(fast_rcnn.SPEC).graph
+    for ranks in RANKS:
+        split = netspec.truncate_svd(graph, ranks)
+        module = netspec.compile(split.graph).eval()
+        module.load_state_dict(split.weights(detector.state_dict()))
+        modules[", ".join(f"{name} {rank}" for name, rank in ranks.items())] = module
     features = {id(scene): detector.trunk(scene.image[None]) for scene, _ in searched[:timed]}
-    seconds = measure(
-        {
-            name: lambda scene, regions, module=module: module.head(features[id(scene)], as_rois(regions))
-            for name, module in heads.items()
-        },
-        searched[:timed],
-    )
+    heads = {
+        name: lambda scene, regions, head=module.head: head(features[id(scene)], as_rois(regions))
+        for name, module in modules.items()
+    }
+    seconds = measure(heads, searched[:timed])
     scenes = [scene for scene, _ in searched]
-    for name, module in heads.items():
+    print(f"{'Fast R-CNN':16}{'mAP@0.5':>9}{'head, ms':>10}{'weights in it':>15}")
+    for name, module in modules.items():
         outputs = [module(scene.image[None], as_rois(regions)) for scene, regions in searched]
         precision = average_precisions([as_detections(output, "fast_rcnn") for output in outputs], scenes)["mean"]
         weights = sum(weight.numel() for weight in module.head.parameters())
-        print(f"{name:7} mAP@0.5 {precision:.3f}, head {1000 * seconds[name]:.1f} ms, {weights:,} weights in it")
+        print(f"{name:16}{precision:9.3f}{1000 * seconds[name]:10.1f}{weights:15,}")
 
 
 if __name__ == "__main__":
