@@ -26,7 +26,7 @@ def warp_regions(
         high = (center + radius + 0.5).floor() + 1
     length = high - low
     # Regions that are empty, not finite, or of no image become points at a corner.
-    is_image = (number >= 0) & (number < len(image))
+    is_image = (number >= 0) & (number < image.shape[0])
     is_region = is_image & (length > 0) & (length < math.inf)
     boxes = torch.cat([number, low, high], 1)
     boxes = boxes.masked_fill(~is_region.all(1, keepdim=True), 0)
