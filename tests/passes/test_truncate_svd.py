@@ -121,6 +121,15 @@ def test_parameters_and_macs_are_t_times_u_plus_v() -> None:
     assert before["macs"] - after["macs"] == saved
 
 
+def test_the_papers_own_network() -> None:
+    """Fast R-CNN's layers stand in blocks of its head, and are named as the paper names them."""
+    made = truncate_svd(netspec.load("fast_rcnn").graph, {"fc6": 1024, "fc7": 256})
+    assert [key for key in made.derived if key.endswith("_v.weight")] == [
+        "head.fc6.linear_v.weight",
+        "head.fc7.linear_v.weight",
+    ]
+
+
 def test_names_blocks_and_sharing_stay(heads: Graph) -> None:
     made = truncate_svd(heads, {"fc6": 7, "again": 3})
     assert made.graph.scopes.keys() == heads.scopes.keys()
