@@ -65,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         began = time.monotonic()
         boxes = selective_search(np.asarray(photograph))
         searched = time.monotonic()
+        if not len(boxes):
+            sys.exit(f"{path}: selective search finds no region of {SMALLEST} pixels or more on each side")
         if options.quick:
             boxes = boxes[:: max(1, len(boxes) // 24)]
         regions = classify(network, photograph, boxes)
@@ -92,6 +94,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if bool(options.image) != bool(options.classes):
         parser.error("--image FILE and --class NAME=LABEL,LABEL go together")
+    if options.image and not options.image.is_file():
+        parser.error(f"there is no file {options.image}")
     options.classes = dict(named_class(parser, text) for text in options.classes)
     return options
 

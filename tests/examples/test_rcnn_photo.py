@@ -97,7 +97,23 @@ def test_onnx_runtime_classifies_the_same(example: ModuleType, tmp_path: Path) -
     torch.testing.assert_close(torch.from_numpy(scores), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_a_class_that_imagenet_has_not_is_named(example: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--image", "x.jpg", "--class", "pet=tabby,hobbit"], "there is no file x.jpg"),
+        (["--image", __file__, "--class", "pet=tabby,hobbit"], "ImageNet has no class `hobbit`"),
+        (["--image", __file__], "--image FILE and --class NAME=LABEL,LABEL go together"),
+    ],
+)
+def test_what_can_not_be_is_said(
+    example: ModuleType, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit, match="2"):
-        example.main(["--image", "x.jpg", "--class", "pet=tabby,hobbit"])
-    assert "ImageNet has no class `hobbit`" in capsys.readouterr().err
+        example.main(arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_a_photograph_without_regions_is_named(example: ModuleType, tmp_path: Path) -> None:
+    Image.new("RGB", (30, 30), "red").save(tmp_path / "small.png")
+    with pytest.raises(SystemExit, match=r"small\.png: selective search finds no region of 40 pixels"):
+        example.main(["--image", str(tmp_path / "small.png"), "--class", "tabby"])
