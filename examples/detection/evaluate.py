@@ -8,8 +8,10 @@ from statistics import median
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from torchmetrics.detection import MeanAveragePrecision
 
+from netspec.detection import box_iou
 from scenes import CLASSES, Scene
 
 Detections = dict[str, Tensor]
@@ -33,6 +35,13 @@ def average_precisions(detections: Iterable[Detections], scenes: Iterable[Scene]
     # A class of which there are detections, and no object, has -1.
     each = {CLASSES[label]: value for label, value in zip(classes, precisions, strict=True) if value >= 0}
     return {"mean": values["map"].item(), **each}
+
+
+def object_recall(regions: Iterable[Tensor], scenes: Iterable[Scene]) -> float:
+    """The part of all objects that a region (R, 4) of their scene overlaps by half or more: no other can be found."""
+    # A scene may have no regions, and then the greatest overlap is 0.
+    overlaps = [pad(box_iou(scene.boxes, each), (1, 0)).amax(1) for each, scene in zip(regions, scenes, strict=True)]
+    return (torch.cat(overlaps) >= 0.5).float().mean().item()
 
 
 @torch.inference_mode()

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 import netspec
 from classifier import pretrain
 from draw import draw_boxes, draw_curves, tile
-from evaluate import Detections, detect
-from netspec.detection import anchor_targets, anchors_of_map, box_iou, head_losses, roi_targets, rpn_losses
+from evaluate import Detections, detect, object_recall
+from netspec.detection import anchor_targets, anchors_of_map, head_losses, roi_targets, rpn_losses
 from reports import check_onnx, draw_detections, print_precisions
 from scenes import Scene, Scenes
 from training import Budget, Losses, Worker, train, worker
@@ -128,10 +128,8 @@ def evaluate(detector: nn.Module, scenes: Sequence[Scene], me: Worker) -> list[D
     """Print the measures of the paper for held-out scenes; the detections in each."""
     results, seconds = detect(detector, scenes, me.device)
     print_precisions(results, scenes, seconds)
-    regions = [propose(detector, scene.image.to(me.device)).cpu() for scene in scenes]
-    overlaps = [box_iou(scene.boxes, rois[:, 1:]).amax(1) for scene, rois in zip(scenes, regions, strict=True)]
-    recall = (torch.cat(overlaps) >= 0.5).float().mean().item()
-    count = sum(map(len, regions)) / len(regions)
+    regions = [propose(detector, scene.image.to(me.device)).cpu()[:, 1:] for scene in scenes]
+    count, recall = sum(map(len, regions)) / len(regions), object_recall(regions, scenes)
     print(f"{count:.0f} proposals per image, which overlap {recall:.1%} of the digits by half or more")
     return results
 

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from evaluate import Detections
-from netspec.detection import box_iou
+from evaluate import Detections, object_recall
 from scenes import Scene
 
 SMALLEST = 6
@@ -59,9 +58,8 @@ def describe(searched: Sequence[Searched]) -> str:
 
 
 def recall(searched: Sequence[Searched]) -> float:
-    """The part of the objects that a region overlaps by half or more: no detector on these regions finds others."""
-    best = [box_iou(scene.boxes, regions).amax(1) for scene, regions in searched]
-    return (torch.cat(best) >= 0.5).float().mean().item()
+    """The part of the objects that a region overlaps by half or more."""
+    return object_recall((regions for _, regions in searched), (scene for scene, _ in searched))
 
 
 def as_rois(regions: Tensor, image: int = 0) -> Tensor:

@@ -166,6 +166,15 @@ def test_precision_is_of_classes_and_overlaps(example: Any, scenes: ModuleType) 
     assert measure([detections(decoded, torch.tensor([4, 4]), [0.9, 0.8])], [scene])["mean"] == 0
 
 
+def test_recall_counts_objects_that_a_region_overlaps_by_half(example: Any, scenes: ModuleType) -> None:
+    truth = torch.tensor([[10.0, 10, 29, 29], [50, 50, 69, 89]])
+    scene = scenes.Scene(torch.zeros(3, 100, 100), truth, torch.tensor([3, 3]))
+    # 10 of 20 columns are half of the first object, and 9 are less.
+    half, less = torch.tensor([[10.0, 10, 19, 29]]), torch.tensor([[10.0, 10, 18, 29]])
+    recall = example("evaluate").object_recall
+    assert recall([half, less, truth, truth[:0]], [scene] * 4) == pytest.approx(3 / 8)
+
+
 # Training.
 
 
