@@ -61,6 +61,6 @@ def test_batches_have_as_many_regions_for_each_image() -> None:
     rois = b.add("proposals", *maps, b.input("image", ["N", 3, 96, 128]), name="rpn", post_nms_top_n=20)
     b.output("y", b.add("linear", rois, out_features=2))
     graph = b.build()
-    assert netspec.memory(graph, batch=4).sizes == {"Rpn": 80}
-    assert netspec.summary(graph).at == {"N": 1, "Rpn": 20}
+    assert netspec.memory(graph, batch=4).sizes == {"R": 80}
+    assert netspec.summary(graph).at == {"N": 1, "R": 20}
     assert graph.at(N=3)["rpn"] == Tensor((60, 5))

@@ -34,7 +34,7 @@ def suppress(boxes: Tensor, scores: Tensor, nms_thresh: float) -> Tensor:
     padded = nn.functional.pad(boxes, (0, 0, 0, 2))
     order = nn.functional.pad(scores.double(), (0, 2), value=-math.inf)
     kept = torchvision.ops.nms(padded, order, nms_thresh)
-    return kept[kept < len(boxes)]
+    return kept[kept < boxes.shape[0]]
 
 
 @torch.no_grad()
@@ -124,6 +124,17 @@ class VggD(nn.Module):
         return self.conv5(x)
 
 
+class Trunk(nn.Module):
+    """Maps (N, 3, H, W) to (N, 512, H_out, W_out)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vgg = VggD(ceil_mode=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.vgg(x)
+
+
 class FullyConnected(nn.Module):
     """Maps (R, in_channels) to (R, width)."""
 
@@ -185,13 +196,13 @@ class FastRcnn(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.vgg = VggD(ceil_mode=True)
+        self.trunk = Trunk()
         self.head = Head()
         self.apply(init_weights)
         nn.init.normal_(self.head.deltas.weight, std=0.001)
 
     def forward(self, image: Tensor, rois: Tensor) -> FastRcnnOutput:
-        x = self.vgg(image)
+        x = self.trunk(image)
         scores, _, deltas = self.head(x, rois)
         boxes, scores, labels, images = detections(rois, scores, deltas, image)
         return FastRcnnOutput(boxes, scores, labels, images)

@@ -50,7 +50,7 @@ def suppress(boxes: Tensor, scores: Tensor, nms_thresh: float) -> Tensor:
     padded = nn.functional.pad(boxes, (0, 0, 0, 2))
     order = nn.functional.pad(scores.double(), (0, 2), value=-math.inf)
     kept = torchvision.ops.nms(padded, order, nms_thresh)
-    return kept[kept < len(boxes)]
+    return kept[kept < boxes.shape[0]]
 
 
 class Proposals(nn.Module):

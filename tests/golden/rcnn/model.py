@@ -69,7 +69,7 @@ def suppress(boxes: Tensor, scores: Tensor, nms_thresh: float) -> Tensor:
     padded = nn.functional.pad(boxes, (0, 0, 0, 2))
     order = nn.functional.pad(scores.double(), (0, 2), value=-math.inf)
     kept = torchvision.ops.nms(padded, order, nms_thresh)
-    return kept[kept < len(boxes)]
+    return kept[kept < boxes.shape[0]]
 
 
 @torch.no_grad()
@@ -177,6 +177,18 @@ class Caffenet(nn.Module):
         return flat5, relu7
 
 
+class Cnn(nn.Module):
+    """Maps (R, 3, H, W) to (R, 9216) and (R, 4096)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.caffenet = Caffenet()
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        flat5, relu7 = self.caffenet(x)
+        return flat5, relu7
+
+
 class RcnnOutput(NamedTuple):
     """The outputs of R-CNN (CaffeNet)."""
 
@@ -197,20 +209,20 @@ class Rcnn(nn.Module):
 
     def __init__(self, classes: int = 20) -> None:
         super().__init__()
-        self.cnn = Caffenet()
+        self.cnn = Cnn()
         self.svm = nn.Linear(4096, classes)
         self.deltas = nn.Linear(9216, 4 * classes)
         self.apply(init_weights)
-        for layer in (self.cnn.conv1, self.cnn.conv3):
+        for layer in (self.cnn.caffenet.conv1, self.cnn.caffenet.conv3):
             nn.init.zeros_(layer.bias)
 
     def forward(self, image: Tensor, rois: Tensor) -> RcnnOutput:
         x = warp_regions(image, rois, (227, 227), 16)
-        flat5, relu7 = self.cnn(x)
+        pool5, fc7 = self.cnn(x)
         boxes, scores, labels, images = detections(
             rois,
-            self.svm(relu7),
-            self.deltas(flat5),
+            self.svm(fc7),
+            self.deltas(pool5),
             image,
             score_thresh=-1.0,
             background=False,
