@@ -324,8 +324,6 @@ OTHER_WORDS = {
     "mean": "backends.onnx.reports spec.read.initializers spec.read.preprocess spec.schema.images",
     "selu": "backends.onnx.fillings spec.read.initializers",
     "sigmoid": "spec.read.initializers",
-    # What is told of an image, too.
-    "detections": "backends.onnx.reports",
     # What others call the attribute `padding`.
     "pad": "spec.read.arguments",
     # How a loss is reduced.
