@@ -16,11 +16,15 @@ SCALE = 2
 """Pixels of a picture for one of a scene."""
 
 
+def as_picture(image: Tensor) -> Image.Image:
+    """An image (3, H, W) of numbers from 0 to 1 as a picture."""
+    return Image.fromarray((255 * image).round().byte().permute(1, 2, 0).numpy())
+
+
 def draw_boxes(image: Tensor, boxes: Tensor, labels: Tensor | None = None, scores: Tensor | None = None) -> Image.Image:
     """A scene (3, H, W) with boxes (n, 4), in the colours of their labels and named by them."""
     height, width = image.shape[1:]
-    pixels = (255 * image).round().byte().permute(1, 2, 0).numpy()
-    picture = Image.fromarray(pixels).resize((SCALE * width, SCALE * height), Image.Resampling.LANCZOS)
+    picture = as_picture(image).resize((SCALE * width, SCALE * height), Image.Resampling.LANCZOS)
     pen, font = ImageDraw.Draw(picture), ImageFont.load_default(13)
     for index, (x1, y1, x2, y2) in enumerate((SCALE * boxes).tolist()):
         label = 0 if labels is None else int(labels[index])

@@ -6,7 +6,7 @@ and hidden layers learn to classify single digits first, and then all of it to d
 
     python examples/detection/faster_rcnn.py --out detector
     torchrun --nproc-per-node 2 examples/detection/faster_rcnn.py      # in two processes, each with its own scenes
-    netspec run detector/faster_rcnn.onnx --image scene.png            # what was trained, by ONNX Runtime
+    netspec run detector/faster_rcnn.onnx --image detector/scene.png   # what was trained, by ONNX Runtime
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 import netspec
 from classifier import pretrain
-from draw import draw_boxes, draw_curves, tile
+from draw import as_picture, draw_boxes, draw_curves, tile
 from evaluate import Detections, detect, object_recall
 from netspec.detection import anchor_targets, anchors_of_map, head_losses, roi_targets, rpn_losses
 from reports import check_onnx, draw_detections, print_precisions
@@ -75,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             draw_detections(held_out, results, options.out / "faster_rcnn_detections.png")
             draw_proposals(detector, held_out[0], options.out / "faster_rcnn_proposals.png", me)
             torch.save(detector.state_dict(), options.out / "faster_rcnn.pt")
+            as_picture(held_out[0].image).save(options.out / "scene.png")
             inputs = [{"image": scene.image[None]} for scene in held_out[:50]]
             check_onnx(network, detector, inputs, options.out / "faster_rcnn.onnx")
 

@@ -23,6 +23,8 @@ with lazy_imports():
     import torch
     from torch import Tensor
 
+    from netspec.backends.onnx.session import Session
+
 FOLDER = REPOSITORY / "examples" / "detection"
 
 DRIVER = f"""
@@ -209,6 +211,13 @@ def test_faster_rcnn_runs(example: Any, tmp_path: Path, capsys: pytest.CaptureFi
     for name in ("losses", "detections", "proposals"):
         with Image.open(tmp_path / f"faster_rcnn_{name}.png") as picture:
             assert min(picture.size) > 300
+    # The model says itself how a picture becomes its input, and what its labels are.
+    session = Session(tmp_path / "faster_rcnn.onnx", "cpu")
+    prepared = session.images(tmp_path / "scene.png")["image"]
+    scene = example("scenes").Scenes(1, held_out=True)[0]
+    assert np.abs(prepared - scene.image[None].numpy()).max() <= 0.5 / 255 + 1e-6
+    assert session.labels["labels"] == example("scenes").CLASSES
+
     network = netspec.load(str(FOLDER / "digits.yaml"))
     with torch.random.fork_rng():
         torch.manual_seed(0)
