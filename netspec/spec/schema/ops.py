@@ -202,7 +202,7 @@ def _properties(cls: type[Op], values: dict[str, list[Schema]]) -> Schema:
         default = compact(cls.default(row.name))
         if (
             default is None
-            or isinstance(default, bool | int | str)
+            or isinstance(default, bool | int | str | list)
             or (isinstance(default, float) and isfinite(default))
         ):
             properties[row.name]["default"] = default
