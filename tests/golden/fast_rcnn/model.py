@@ -183,6 +183,8 @@ class FastRcnnOutput(NamedTuple):
     scores: Tensor
     labels: Tensor
     images: Tensor
+    logits: Tensor | None = None
+    deltas: Tensor | None = None
 
 
 class FastRcnn(nn.Module):
@@ -191,7 +193,7 @@ class FastRcnn(nn.Module):
     Girshick 2015, arXiv:1504.08083; rbgirshick/fast-rcnn, VGG16
 
     image (N, 3, H, W), rois (R, 5) -> boxes (D, 4), scores (D), labels (D),
-    images (D)
+    images (D), logits (R, 21) in training, deltas (R, 84) in training
     """
 
     def __init__(self) -> None:
@@ -203,6 +205,8 @@ class FastRcnn(nn.Module):
 
     def forward(self, image: Tensor, rois: Tensor) -> FastRcnnOutput:
         x = self.trunk(image)
-        scores, _, deltas = self.head(x, rois)
+        scores, logits, deltas = self.head(x, rois)
         boxes, scores, labels, images = detections(rois, scores, deltas, image)
+        if self.training:
+            return FastRcnnOutput(boxes, scores, labels, images, logits, deltas)
         return FastRcnnOutput(boxes, scores, labels, images)

@@ -300,6 +300,11 @@ class FasterRcnnOutput(NamedTuple):
     scores: Tensor
     labels: Tensor
     images: Tensor
+    rois: Tensor | None = None
+    rpn_logits: Tensor | None = None
+    rpn_deltas: Tensor | None = None
+    logits: Tensor | None = None
+    deltas: Tensor | None = None
 
 
 class FasterRcnn(nn.Module):
@@ -308,7 +313,10 @@ class FasterRcnn(nn.Module):
     Ren, He, Girshick & Sun 2015, arXiv:1506.01497; rbgirshick/py-faster-rcnn,
     pascal_voc/VGG16/faster_rcnn_end2end
 
-    image (N, 3, H, W) -> boxes (D, 4), scores (D), labels (D), images (D)
+    image (N, 3, H, W) -> boxes (D, 4), scores (D), labels (D), images (D), rois
+    (R, 5) in training, rpn_logits (N, 18, (H + 15)//16, (W + 15)//16) in
+    training, rpn_deltas (N, 36, (H + 15)//16, (W + 15)//16) in training, logits
+    (R, 21) in training, deltas (R, 84) in training
     """
 
     def __init__(self) -> None:
@@ -323,7 +331,11 @@ class FasterRcnn(nn.Module):
 
     def forward(self, image: Tensor) -> FasterRcnnOutput:
         trunk = self.trunk(image)
-        rois, _, _ = self.rpn(trunk, image)
-        scores, _, deltas = self.head(trunk, rois)
-        boxes, scores, labels, images = detections(rois, scores, deltas, image)
+        rois, logits, deltas = self.rpn(trunk, image)
+        scores, logits_2, deltas_2 = self.head(trunk, rois)
+        boxes, scores, labels, images = detections(rois, scores, deltas_2, image)
+        if self.training:
+            return FasterRcnnOutput(
+                boxes, scores, labels, images, rois, logits, deltas, logits_2, deltas_2
+            )
         return FasterRcnnOutput(boxes, scores, labels, images)

@@ -302,6 +302,11 @@ class FasterRcnnZfOutput(NamedTuple):
     scores: Tensor
     labels: Tensor
     images: Tensor
+    rois: Tensor | None = None
+    rpn_logits: Tensor | None = None
+    rpn_deltas: Tensor | None = None
+    logits: Tensor | None = None
+    deltas: Tensor | None = None
 
 
 class FasterRcnnZf(nn.Module):
@@ -310,7 +315,10 @@ class FasterRcnnZf(nn.Module):
     Ren, He, Girshick & Sun 2015, arXiv:1506.01497; rbgirshick/py-faster-rcnn,
     pascal_voc/ZF/faster_rcnn_end2end
 
-    image (N, 3, H, W) -> boxes (D, 4), scores (D), labels (D), images (D)
+    image (N, 3, H, W) -> boxes (D, 4), scores (D), labels (D), images (D), rois
+    (R, 5) in training, rpn_logits (N, 18, (H + 25)//16, (W + 25)//16) in
+    training, rpn_deltas (N, 36, (H + 25)//16, (W + 25)//16) in training, logits
+    (R, 21) in training, deltas (R, 84) in training
     """
 
     def __init__(self) -> None:
@@ -323,7 +331,11 @@ class FasterRcnnZf(nn.Module):
 
     def forward(self, image: Tensor) -> FasterRcnnZfOutput:
         trunk = self.trunk(image)
-        rois, _, _ = self.rpn(trunk, image)
-        scores, _, deltas = self.head(trunk, rois)
-        boxes, scores, labels, images = detections(rois, scores, deltas, image)
+        rois, logits, deltas = self.rpn(trunk, image)
+        scores, logits_2, deltas_2 = self.head(trunk, rois)
+        boxes, scores, labels, images = detections(rois, scores, deltas_2, image)
+        if self.training:
+            return FasterRcnnZfOutput(
+                boxes, scores, labels, images, rois, logits, deltas, logits_2, deltas_2
+            )
         return FasterRcnnZfOutput(boxes, scores, labels, images)
