@@ -37,7 +37,7 @@ def pretrain(trunk: nn.Module, *hidden: nn.Module, side: int, budget: Budget, me
     model = Classifier(trunk, *hidden).to(me.device)
     held_out = Scenes(500, held_out=True, side=side, digits=(1, 1), sizes=sizes)
     images, _, labels = collate(list(held_out), me.device)
-    model.scores(images[:2])  # gives the last layer its size
+    model.eval().scores(images[:1])  # gives the last layer its size
     train(model, Scenes(10**9, seed=seed, side=side, digits=(1, 1), sizes=sizes), budget, me, batch=32, rate=2e-3)
     model.eval()
     with torch.inference_mode():

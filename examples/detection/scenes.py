@@ -133,13 +133,10 @@ class Scenes(Dataset[Scene]):
         """A box of a shape that overlaps none that is taken, or None if fifty places at random all do."""
         height, width = shape
         for _ in range(50):
-            x1, y1 = (
-                random.integers(self.side - width, endpoint=True),
-                random.integers(self.side - height, endpoint=True),
-            )
+            x1, y1 = (int(random.integers(self.side - size, endpoint=True)) for size in (width, height))
             x2, y2 = x1 + width - 1, y1 + height - 1
             if all(x2 < left or right < x1 or y2 < top or bottom < y1 for left, top, right, bottom in taken):
-                return int(x1), int(y1), int(x2), int(y2)
+                return x1, y1, x2, y2
         return None
 
 
