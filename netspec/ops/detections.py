@@ -104,19 +104,20 @@ class Detections(Costless, name="detections", family="detection"):
         corners = decoded(g, g.Unsqueeze(regions, g.constant([1])), moves, image, int(self.inclusive))
         low, high = (g.Transpose(_real(g, corner, background, classes), perm=[1, 0, 2]) for corner in corners)
         scores = g.Transpose(_real(g, scores, background, classes), perm=[1, 0])
-        images = g.Squeeze(g.Cast(number, to=INT64), g.constant([1]))
+        numbers, images = places(g, image, 0), g.Squeeze(g.Cast(number, to=INT64), g.constant([1]))
         chosen = self._suppressed(
             g,
             edges(g, low, high, int(self.inclusive)),
             g.Where(_are_boxes(g, low, high), scores, g.constant(-math.inf, "float32")),
-            g.Equal(g.Unsqueeze(places(g, image, 0), g.constant([1, 2])), images),
+            g.Equal(g.Unsqueeze(numbers, g.constant([1, 2])), images),
         )
         # Non-maximum suppression has one group for each class of each image.
         group, region = (g.Gather(chosen, g.constant(column), axis=1) for column in (0, 2))
         count = g.constant(classes - background)
         images, label = g.Div(group, count), g.Mod(group, count)
         rows = g.Concat(*[g.Unsqueeze(index, g.constant([1])) for index in (label, region)], axis=1)
-        order = self._order(g, g.GatherND(scores, rows), images, image)
+        left = g.GatherND(scores, rows)
+        order = self._best(g, left) if g.type(image).batch == 1 else self._best_of_each(g, left, images, numbers)
         rows = g.Gather(rows, order)
         return (
             g.GatherND(g.Concat(low, high, axis=2), rows),
@@ -143,17 +144,24 @@ class Detections(Costless, name="detections", family="detection"):
             g.constant([self.score_thresh], "float32"),
         )
 
-    def _order(self, g: OnnxWriter, scores: str, images: str, image: str) -> str:
-        """The numbers of the detections that are kept, by image and then by score."""
-        count, limit = g.Shape(scores), g.constant([self.detections_per_image])
-        if g.type(image).batch == 1:
-            return g.TopK(scores, g.Min(count, limit), outputs=2, axis=0)[1]
+    def _best(self, g: OnnxWriter, scores: str) -> str:
+        """The detections of a single image that are kept, by score."""
+        count = g.Min(g.Shape(scores), g.constant([self.detections_per_image]))
+        return g.TopK(scores, count, outputs=2, axis=0)[1]
+
+    def _best_of_each(self, g: OnnxWriter, scores: str, images: str, numbers: str) -> str:
+        """The detections that are kept, by image and then by score.
+
+        From the scores and images (K,) of those that non-maximum suppression left, and the numbers (N,) of all images.
+        """
+        count = g.Shape(scores)
         # A TopK of all sorts, and leaves equal elements in their order.
         _, by_score = g.TopK(scores, count, outputs=2, axis=0)
         images, by_image = g.TopK(g.Gather(images, by_score), count, outputs=2, axis=0, largest=0)
-        same = g.Equal(g.Unsqueeze(places(g, image, 0), g.constant([1])), images)
+        same = g.Equal(g.Unsqueeze(numbers, g.constant([1])), images)
         counts = g.ReduceSum(g.Cast(same, to=INT64), g.constant([1]), keepdims=0)
         starts = g.CumSum(counts, g.constant(0), exclusive=1)
+        limit = g.constant([self.detections_per_image])
         rank = g.Sub(g.Range(g.constant(0), g.Squeeze(count), g.constant(1)), g.Gather(starts, images))
         return g.Compress(g.Gather(by_score, by_image), g.Less(rank, limit), axis=0)
 
