@@ -246,7 +246,8 @@ SMALL: dict[str, dict[str, Any]] = {
 """Networks with attention, so small that they run on a CPU, where it is one kernel."""
 
 
-@pytest.mark.parametrize("name", netspec.names())
+# What detectors choose depends on the data: test_memory_of_boxes.py has their ops.
+@pytest.mark.parametrize("name", [name for name in netspec.names() if "rcnn" not in name])
 def test_bundled_networks_to_the_byte(name: str) -> None:
     hold_to_the_byte(netspec.load(name, **SMALL.get(name, {})))
 

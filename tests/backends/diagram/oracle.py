@@ -245,9 +245,6 @@ class Oracle:
                 nodes = self.followed(nodes)
             inside = {n.path for n in nodes}
             read = [value for n in nodes for value, _ in n.values() if self.read_outside(value, inside)]
-            if box.kind == "block" and path in self.graph.scopes:  # in the order of the block's outputs
-                outputs = self.graph.scopes[path].outputs
-                read.sort(key=lambda value: outputs.index(value) if value in outputs else len(outputs))
             texts = dict.fromkeys(text_of(self.graph, value) for value in read or [nodes[-1].path])
             text = "; ".join([*texts][:2] + ["…"] * (len(texts) > 2))
             if box.kind != "block" and len(read) == 1 and ":" in read[0]:  # a further output, by its name

@@ -32,7 +32,7 @@ def test_a_folded_network_fits_a_page(name: str) -> None:
 
 LONG_BLOCKS = {
     *("densenet121", "mobilenet_v3_large", "ror3_56_cifar", "ror3_110_cifar", "ror3_164_cifar"),
-    *("fast_rcnn", "faster_rcnn"),
+    *("fast_rcnn", "faster_rcnn", "rcnn"),
 }
 """Networks with blocks or networks that are strips by themselves when all copies are drawn: no cut divides a block."""
 
