@@ -74,9 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line's options."""
     parser = argparse.ArgumentParser(description="Train Fast R-CNN on digits over photographs.")
-    parser.add_argument("--training-scenes", type=int, default=1200, help="with regions (%(default)s)")
+    parser.add_argument("--training-scenes", type=int, default=1000, help="with regions (%(default)s)")
     parser.add_argument("--pretraining", type=int, default=1000, help="steps as a classifier (%(default)s)")
-    parser.add_argument("--steps", type=int, default=4000, help="as a detector (%(default)s)")
+    parser.add_argument("--steps", type=int, default=3000, help="as a detector (%(default)s)")
     parser.add_argument("--scenes", type=int, default=300, help="held-out scenes to evaluate on (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of weights, scenes and samples (%(default)s)")
     parser.add_argument("--out", type=Path, default=Path("detector"), metavar="DIR", help="(%(default)s)")
