@@ -64,7 +64,8 @@ def check_names(graph: Graph, code: str, modules: Collection[str], helpers: Coll
     taken |= {node.arg for node in nodes if isinstance(node, ast.arg)}
     for module in sorted(modules):
         if module.partition(".")[0] in taken:
-            fail("NS401", f"`{module.partition('.')[0]}` is a name in `{graph.name}`, and the module that an op needs")
+            message = f"`{module.partition('.')[0]}` is a name in `{graph.name}`, and the module that an op needs"
+            fail("NS401", message, help="rename it")
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     for name in sorted(taken.union(defined).intersection(helpers)):
         what = "a class" if name in defined else "a name"

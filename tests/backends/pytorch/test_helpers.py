@@ -12,6 +12,7 @@ import pytest
 import netspec
 from netspec.ops.base import REGISTRY, Elementwise, Op
 from netspec.ops.fields import Positive
+from netspec.passes import strip_dropout
 from netspec.types import Code, Helper, Layer, Reach, Tensor
 from tests.support.lazy import lazy_imports
 from tests.support.own_gru import OwnGru
@@ -21,6 +22,7 @@ with lazy_imports():
     import torch
 
     from netspec.backends.pytorch.runtime.prove import prove_module
+    from netspec.backends.pytorch.runtime.prove_transform import prove_transform
     from netspec.backends.pytorch.source import to_source
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -68,6 +70,13 @@ class Pool(Op, name="own_pool", principal="pieces"):
         return self.layer("Pooled", helpers=(POOLED,), in_channels=x.channels, pieces=self.pieces)
 
 
+class SortedPool(Pool, name="own_sorted_pool", principal="pieces"):
+    """A layer of which the elements of an input must be known, so that it is proved with numbers."""
+
+    def needs_values(self) -> bool:
+        return True
+
+
 class Halve(Elementwise, name="own_halve"):
     def torch(self, x: Tensor) -> Code:
         return Code("halved(", ("{0}",), helpers=(HALVED,))
@@ -88,7 +97,7 @@ class Reduce(Elementwise, name="own_reduce"):
         return Code("reduced(", ("{0}",), helpers=(REDUCED,))
 
 
-OPS = (Pool, Halve, Quarter, Box, Reduce)
+OPS = (Pool, SortedPool, Halve, Quarter, Box, Reduce)
 for op in OPS:
     del REGISTRY[op.opname]
 
@@ -151,6 +160,7 @@ def test_a_name_that_an_op_needs_is_refused(net: Any, message: str) -> None:
     with pytest.raises(netspec.NetspecError, match=message) as error:
         to_source(net().graph)
     assert error.value.diagnostics[0].code == "NS401"
+    assert error.value.diagnostics[0].help == "rename it"
 
 
 def test_a_helper_of_two_ops_is_printed_once_before_what_calls_it() -> None:
@@ -184,6 +194,21 @@ def test_buffers_that_are_no_weights_are_computed_where_weights_are_loaded(tmp_p
     torch.save(original.state_dict(), tmp_path / "net.pt")
     x = torch.randn(2, 12)
     assert torch.equal(net.compile(tmp_path / "net.pt")(x), original(x))
+
+
+def test_buffers_that_are_no_weights_are_computed_where_a_transform_is_proved() -> None:
+    net = network("[{linear: 6}, {own_pool: 2}, dropout]")
+    proof = prove_transform(net.graph, strip_dropout(net.graph), net.graph.outputs)
+    assert proof == "proved with random weights: outputs equal to 0e+00 of the largest value"
+
+
+def test_each_use_of_shared_weights_has_buffers_of_its_own() -> None:
+    steps = "[{reduce: 2, name: a}, {reduce: 2, from: x, name: b, share: a}, {add: {}, from: [a, b]}]"
+    blocks = """
+  reduce:
+    params: {groups: int}
+    body: [{linear: 24}, {own_sorted_pool: groups}]"""
+    proved(network(steps, blocks=blocks))
 
 
 def test_a_class_is_exported_and_compiled_by_torch() -> None:

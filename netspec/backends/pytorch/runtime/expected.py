@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from netspec.backends.pytorch.runtime.alone import call_alone, layer_alone, module_alone
-from netspec.backends.pytorch.runtime.trace import Numbers, Trace, ValueNumber, mark
+from netspec.backends.pytorch.runtime.trace import Numbers, Trace, ValueNumber, mark, mark_weights
 from netspec.graph.borrow import borrowed_form
 from netspec.graph.memo import op_key
 from netspec.graph.model import Graph, Node
@@ -106,12 +106,10 @@ def _mark_layer(layer: Any, numbers: Numbers, path: str) -> list[str]:
     """Number the weights of a module or parameter by their keys below a path, and return their names in the module."""
     if layer is None:
         return []
-    named = (
-        {"": layer} if isinstance(layer, nn.Parameter) else dict([*layer.named_parameters(), *layer.named_buffers()])
-    )
-    for name, tensor in named.items():
-        mark(tensor, numbers("weight", ".".join(part for part in (path, name) if part)))
-    return list(named)
+    if isinstance(layer, nn.Parameter):
+        mark(layer, numbers("weight", path))
+        return [""]
+    return mark_weights(layer, numbers, path)
 
 
 def _empty(shape: Sequence[Any], dtype: str) -> Tensor:

@@ -65,14 +65,20 @@ def with_weights(source: str, state: StateDict, fit: Fit, *, own: bool) -> nn.Mo
     """
     weights = renamed(state, fit)
     if own and len(weights) == len(fit.graph.state()):
-        with torch.device("meta"):
-            module = load_source(fit.graph, source)
-        module.load_state_dict(weights, assign=True)
-        # Buffers that are no weights, such as anchors, are not in a state dict: only a real module computes them.
-        if not any(buffer.is_meta for buffer in module.buffers()):
-            return module
+        return with_tensors(fit.graph, source, weights)
     module = load_source(fit.graph, source)
     module.load_state_dict(weights, strict=False)
+    return module
+
+
+def with_tensors(graph: Graph, source: str, weights: StateDict) -> nn.Module:
+    """The module of a graph's source with these tensors as its parameters, without a copy. They are all it has."""
+    with torch.device("meta"):
+        module = load_source(graph, source)
+    # Buffers that are no weights, such as anchors, are not in a state dict: only a real module computes them.
+    if any(key not in weights for key, _ in module.named_buffers()):
+        module = load_source(graph, source)
+    module.load_state_dict(weights, assign=True)
     return module
 
 

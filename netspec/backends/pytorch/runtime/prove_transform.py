@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from netspec.backends.pytorch.runtime.examples import random_inputs, random_state, sizes_for
-from netspec.backends.pytorch.runtime.load import compile, load_source
+from netspec.backends.pytorch.runtime.load import compile, with_tensors
 from netspec.backends.pytorch.runtime.numeric import relative_difference
 from netspec.backends.pytorch.runtime.state_dicts import StateDict
 from netspec.backends.pytorch.source import to_source
@@ -64,10 +64,7 @@ def _differences(
     if new_weights is None:
         state = {key: value for key, value in before.state_dict().items() if key in old.state()}
         new_weights = transformed.weights(state)
-    with torch.device("meta"):
-        after = load_source(transformed.graph, to_source(transformed.graph)).eval()
-    after.load_state_dict(new_weights, assign=True)
-    after.double()
+    after = with_tensors(transformed.graph, to_source(transformed.graph), new_weights).double().eval()
     sizes = sizes_for(graph)
     alone = {**sizes, "N": 1}
     inputs = random_inputs(graph, sizes if refused_at(graph, alone) else alone, generator, torch.float64)

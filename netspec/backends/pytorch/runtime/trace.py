@@ -146,10 +146,21 @@ def mark(tensor: Tensor, number: int) -> None:
     setattr(tensor, _NUMBER, number)
 
 
-def mark_weights(module: torch.nn.Module, numbers: Numbers) -> None:
-    """Give the parameters and buffers of a module the numbers of their keys in the state dict."""
-    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-        mark(tensor, numbers("weight", name))
+def mark_weights(module: torch.nn.Module, numbers: Numbers, path: str = "") -> list[str]:
+    """Number the parameters and buffers of a module by their keys below a path, and return their names in the module.
+
+    A constant, which is a buffer that no state dict has, is numbered by its elements where it has any: modules that
+    share weights may have one each.
+    """
+    weights = module.state_dict(keep_vars=True).keys()
+    named = dict([*module.named_parameters(), *module.named_buffers()])
+    for name, tensor in named.items():
+        if name in weights or tensor.is_meta:
+            mark(tensor, numbers("weight", ".".join(part for part in (path, name) if part)))
+        else:
+            elements = tuple(map(float, tensor.flatten()))
+            mark(tensor, numbers("constant", tensor.dtype, tuple(tensor.shape), elements))
+    return list(named)
 
 
 def _tensors(result: Any) -> list[Tensor]:
