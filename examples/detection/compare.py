@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import mean, median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -121,10 +121,9 @@ def propose(detector: nn.Module, scene: Scene) -> Tensor:
     return detector.rpn(detector.trunk(image), image)[0]
 
 
-def as_detections(output: tuple[Tensor, Tensor, Tensor, Tensor], name: str) -> Detections:
-    """A detector's output with the labels of scenes: R-CNN's classes have no background."""
-    boxes, scores, labels, _ = output
-    return {"boxes": boxes, "scores": scores, "labels": labels + (name == "rcnn")}
+def as_detections(outputs: Any, name: str) -> Detections:
+    """A detector's outputs with the labels of scenes: R-CNN's classes have no background."""
+    return {"boxes": outputs.boxes, "scores": outputs.scores, "labels": outputs.labels + (name == "rcnn")}
 
 
 def measure(calls: dict[str, Callable[[Scene, Tensor], object]], searched: Sequence[Searched]) -> dict[str, float]:

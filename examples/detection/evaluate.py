@@ -53,7 +53,7 @@ def detect(detector: nn.Module, scenes: Sequence[Scene], device: torch.device) -
     for scene in scenes:
         image = scene.image[None].to(device)
         began = time.perf_counter()
-        boxes, scores, labels, _ = (value.cpu() for value in detector(image))
+        outputs = detector(image)
+        results.append({name: getattr(outputs, name).cpu() for name in ("boxes", "scores", "labels")})
         seconds.append(time.perf_counter() - began)
-        results.append({"boxes": boxes, "scores": scores, "labels": labels})
     return results, median(seconds)
