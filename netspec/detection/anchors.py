@@ -32,7 +32,8 @@ def anchors_of_map(
     tensor([[-56., -56.,  71.,  71.],
             [-40., -56.,  87.,  71.]])
     """
-    if min(height, width) < 0 or min(stride, base_size, *ratios, *scales) <= 0:
+    positive = all(value > 0 for value in (stride, base_size, *ratios, *scales))
+    if min(height, width) < 0 or not positive or not len(ratios) or not len(scales):
         fail("NS503", "anchors need a map of a size, and a stride, base size, ratios and scales above 0")
     boxes = torch.tensor(anchor_boxes(base_size, ratios, scales, int(inclusive)), device=device)
     rows, columns = (stride * torch.arange(size, device=device) for size in (height, width))

@@ -55,3 +55,10 @@ def need_sample(count: int, fraction: float) -> None:
     """Raise NetspecError NS503 unless a part of a sample can be this fraction of it."""
     if count < 1 or not 0 <= fraction <= 1:
         fail("NS503", f"a sample is at least 1, and its part from 0 to 1: these are {count} and {fraction}")
+
+
+def need_positive(name: str, *values: float, count: int = 1) -> None:
+    """Raise NetspecError NS503 unless there are this many values, and all are above 0."""
+    if len(values) != count or not all(value > 0 for value in values):
+        numbers = "a number" if count == 1 else f"{count} numbers"
+        fail("NS503", f"`{name}` takes {numbers} above 0, not {', '.join(map(str, values)) or 'none'}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import cross_entropy, smooth_l1_loss
 
+from netspec.detection.checks import need_positive
 from netspec.detection.targets import AnchorTargets, RoiTargets
 from netspec.errors import fail
 from netspec.shape_text import shape_text
@@ -17,8 +18,9 @@ from netspec.shape_text import shape_text
 def smooth_l1(predicted: Tensor, target: Tensor, *, sigma: float = 1.0) -> Tensor:
     """The smooth L1 loss of each element: (sigma * d)**2 / 2 where |d| < 1 / sigma**2, else |d| - 1 / (2 * sigma**2).
 
-    It is torch's with beta = 1 / sigma**2, without a reduction.
+    It is torch's with beta = 1 / sigma**2, without a reduction. Raises NetspecError NS503 if sigma is not above 0.
     """
+    need_positive("sigma", sigma)
     return smooth_l1_loss(predicted, target, reduction="none", beta=1 / sigma**2)
 
 

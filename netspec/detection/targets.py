@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from netspec.detection.boxes import box_iou, encode_boxes, in_float32
-from netspec.detection.checks import need_images, need_labels, need_last_axis, need_objects, need_sample
+from netspec.detection.checks import need_images, need_labels, need_last_axis, need_objects, need_positive, need_sample
 
 
 class AnchorTargets(NamedTuple):
@@ -133,6 +133,7 @@ def roi_targets(
     need_objects(boxes, inclusive)
     need_labels(boxes, labels)
     need_sample(per_image, foreground_fraction)
+    need_positive("stds", *stds, count=4)
     rois = in_float32(rois)
     deviations = rois.new_tensor(stds)
     chosen_rois, chosen_labels, chosen_deltas = [rois[:0]], [rois[:0, 0].long()], [rois[:0, 1:]]

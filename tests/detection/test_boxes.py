@@ -118,6 +118,8 @@ def test_anchors_are_in_the_order_of_a_map() -> None:
         (lambda: clip_boxes(torch.zeros(3), (5, 5)), "`boxes` are (..., 4), and were given as 3"),
         (lambda: box_iou(torch.zeros(4), torch.zeros(1, 4)), "`boxes` are (count, 4), and were given as 4"),
         (lambda: anchors_of_map(2, 2, ratios=[0]), "ratios and scales above 0"),
+        (lambda: anchors_of_map(2, 2, ratios=[]), "ratios and scales above 0"),
+        (lambda: anchors_of_map(2, 2, scales=[float("nan")]), "ratios and scales above 0"),
         (lambda: anchors_of_map(-1, 2), "anchors need a map of a size"),
     ],
 )

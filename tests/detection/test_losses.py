@@ -66,6 +66,12 @@ def test_smooth_l1_is_that_of_torch(sigma: float) -> None:
     assert torch.equal(losses.sum(), theirs)
 
 
+def test_a_sigma_of_zero_is_told() -> None:
+    with pytest.raises(NetspecError, match="`sigma` takes a number above 0, not 0") as error:
+        smooth_l1(torch.ones(2), torch.zeros(2), sigma=0)
+    assert error.value.diagnostics[0].code == "NS503"
+
+
 @pytest.mark.parametrize("counts", OBJECTS)
 def test_losses_of_proposals_are_those_of_torchvision(counts: list[int]) -> None:
     """Its logit of an object is the difference of two of ours, and it counts all sampled anchors, too."""

@@ -221,6 +221,8 @@ ROI, BOX = [0.0, 0, 0, 9, 9], [[0.0, 0, 9, 9]]
         (regions_for([ROI[1:]], [BOX], [[1]]), "`rois` are (count, 5), and were given as 1 x 4"),
         (regions_for([[1.0, *ROI[1:]]], [BOX], [[1]]), "there are 1 images, from 0"),
         (regions_for([[0.5, *ROI[1:]]], [BOX], [[1]]), "`rois` begin with the number of an image"),
+        (regions_for([ROI], [BOX], [[1]], stds=(0.1, 0.1)), "`stds` takes 4 numbers above 0, not 0.1, 0.1"),
+        (regions_for([ROI], [BOX], [[1]], stds=(0, 1, 1, 1)), "`stds` takes 4 numbers above 0, not 0, 1, 1, 1"),
         (regions_for([ROI], [BOX], [[0]]), "`labels[0]` has a label below 1"),
         (regions_for([ROI], [BOX], [[1, 2]]), "`labels[0]` are whole numbers (1,), and were given as torch.int64 2"),
         (regions_for([ROI], [BOX], [[1.0]]), "were given as torch.float32 1"),
