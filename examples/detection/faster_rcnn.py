@@ -84,7 +84,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """The command line's options."""
     parser = argparse.ArgumentParser(description="Train Faster R-CNN on digits over photographs.")
     length = parser.add_mutually_exclusive_group()
-    length.add_argument("--steps", type=positive, default=5000, help="of joint training (%(default)s)")
+    length.add_argument("--steps", type=positive, default=4000, help="of joint training (%(default)s)")
     length.add_argument("--minutes", type=float, default=0, help="to train, instead of a number of steps")
     length.add_argument("--quick", action="store_true", help="a few steps and scenes, to see that it runs")
     parser.add_argument("--batch", type=positive, default=4, help="scenes in a step of each process (%(default)s)")
