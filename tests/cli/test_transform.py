@@ -144,7 +144,7 @@ def test_truncated_matrices(run: Run, folder: Path, state: dict[str, torch.Tenso
         error = (values[rank:].sum() / values.sum()).sqrt()
         assert line == f"`{key}` has a relative error of {error:.2g} (Frobenius norm)"
     difference = re.fullmatch(
-        r"measured with these weights: outputs differ by up to (\de-0\d) of the largest value, on random inputs",
+        r"measured with these weights, on random inputs: outputs differ by up to (\de-0\d) of the largest value",
         told[4],
     )
     assert difference

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +20,7 @@ with lazy_imports():
     import torch
     from torch import Tensor
 
+    from netspec.backends.pytorch.runtime.prove_transform import measure_transform
     from tests.passes.modules import assert_same, assert_whole, images, made_of, run, trained
 
 HEADS = """
@@ -298,3 +300,25 @@ def test_other_graphs(build: Callable[[Builder], str], name: str, said: str) -> 
     with pytest.raises(NetspecError) as caught:
         truncate_svd(builder.build(), {name: 2})
     assert said in str(caught.value)
+
+
+DETECTOR = """
+netspec: 1
+name: detector
+inputs: {x: {shape: [R, 12], nominal: {R: 30}}, rois: [R, 5], image: [1, 3, 40, 60]}
+network:
+  - {linear: 4, from: x, name: logits}
+  - {linear: 16, from: x, name: deltas}
+  - {detections: {score_thresh: 0, nms_thresh: 1}, from: [rois, logits, deltas, image], name: found}
+outputs: {logits: logits, labels: found.labels}
+"""
+
+
+def test_another_number_of_detections_is_told() -> None:
+    graph = netspec.loads(DETECTOR).graph
+    transformed = truncate_svd(graph, {"logits": 1})
+    state = trained(graph).state_dict()
+    told = measure_transform(graph, transformed, graph.outputs, state, transformed.weights(state))
+    numbers = re.search(r"inputs: outputs differ by up to \de-\d+ of .*; `labels` is (\d+), and was (\d+)$", told)
+    assert numbers
+    assert numbers[1] != numbers[2]

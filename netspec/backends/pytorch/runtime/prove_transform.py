@@ -17,6 +17,7 @@ from netspec.graph.infer import refused_at
 from netspec.graph.model import Graph, Output
 from netspec.graph.rebuild import Editor, rebuild
 from netspec.passes.base import Transformed
+from netspec.shape_text import shape_text
 
 _TOLERANCE = 1e-9
 """The largest error of an output relative to its largest value, in float64."""
@@ -32,7 +33,8 @@ def prove_transform(
     where the network takes one. Outputs are compared as flat vectors, since a pass may turn a vector into a map of size
     1x1. Raises NetspecError NS402 where outputs differ, which is a fault of netspec.
     """
-    differences = _differences(graph, transformed, outputs, weights)
+    values = _values(graph, transformed, outputs, weights)
+    differences = {name: relative_difference(new.flatten(), old.flatten()) for name, (old, new) in values.items()}
     for name, difference in differences.items():
         if not difference <= _TOLERANCE:
             message = f"output `{name}` of the new graph differs from that of the old by {difference:.1e}"
@@ -44,25 +46,37 @@ def prove_transform(
 def measure_transform(
     graph: Graph, transformed: Transformed, outputs: tuple[Output, ...], weights: StateDict, new_weights: StateDict
 ) -> str:
-    """Run both graphs like `prove_transform`, each with its weights, and return how much their outputs differ."""
-    worst = max(_differences(graph, transformed, outputs, weights, new_weights).values(), default=0.0)
-    return f"measured with these weights: outputs differ by up to {worst:.0e} of the largest value, on random inputs"
+    """Run both graphs like `prove_transform`, each with its weights, and return how much their outputs differ.
+
+    Of outputs whose sizes depend on the data, such as detections, there may be other numbers: those are told.
+    """
+    values = _values(graph, transformed, outputs, weights, new_weights)
+    equal = [(new, old) for old, new in values.values() if new.numel() == old.numel()]
+    others = [
+        f"`{name}` is {shape_text(tuple(new.shape))}, and was {shape_text(tuple(old.shape))}"
+        for name, (old, new) in values.items()
+        if new.numel() != old.numel()
+    ]
+    if equal:
+        worst = max(relative_difference(new.flatten(), old.flatten()) for new, old in equal)
+        others.insert(0, f"outputs differ by up to {worst:.0e} of the largest value")
+    return f"measured with these weights, on random inputs: {'; '.join(others)}"
 
 
-def _differences(
+def _values(
     graph: Graph,
     transformed: Transformed,
     outputs: tuple[Output, ...],
     weights: StateDict | None,
     new_weights: StateDict | None = None,
-) -> dict[str, float]:
-    """The relative difference of each inference output; new weights are derived from the old ones if not passed."""
-    old = rebuild(replace(graph, outputs=outputs), Editor.keep)
-    before = compile(old).double().eval()
+) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Each inference output of the old graph and of the new; new weights are derived from the old if not passed."""
+    kept = rebuild(replace(graph, outputs=outputs), Editor.keep)
+    before = compile(kept).double().eval()
     generator = torch.Generator().manual_seed(0)
-    before.load_state_dict(random_state(old, generator) if weights is None else weights, strict=False)
+    before.load_state_dict(random_state(kept, generator) if weights is None else weights, strict=False)
     if new_weights is None:
-        state = {key: value for key, value in before.state_dict().items() if key in old.state()}
+        state = {key: value for key, value in before.state_dict().items() if key in kept.state()}
         new_weights = transformed.weights(state)
     after = with_tensors(transformed.graph, to_source(transformed.graph), new_weights).double().eval()
     sizes = sizes_for(graph)
@@ -72,8 +86,8 @@ def _differences(
         old_values = _listed(before(*inputs.values()))
         new_values = _listed(after(*[inputs[i.name] for i in transformed.graph.inputs]))
     return {
-        o.name: relative_difference(b.flatten(), a.flatten())
-        for o, a, b in zip([o for o in outputs if o.mode == "inference"], old_values, new_values, strict=True)
+        o.name: (old, new)
+        for o, old, new in zip([o for o in outputs if o.mode == "inference"], old_values, new_values, strict=True)
     }
 
 
