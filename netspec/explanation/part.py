@@ -119,8 +119,16 @@ class _Explainer:
         graph = self.graph
         names = {*graph.by_path, *graph.scopes, *self.spec.parameters, *(i.name for i in graph.inputs)}
         names |= {absent.path for absent in self.places.left_out(self._innermost_scope(path))}
-        hint = closest(path, names) or "`netspec explain` without a part lists what stands at the top"
+        hint = self._owner_hint(path) or closest(path, names)
+        hint = hint or "`netspec explain` without a part lists what stands at the top"
         fail("NS209", f"`{graph.name}` has no part `{path}`", help=uses_hint(graph, path) or hint)
+
+    def _owner_hint(self, path: str) -> str:
+        """A hint at the part of which a path names an output, such as `rpn` for `rpn.rois`; "" for other paths."""
+        owner, _, name = path.rpartition(".")
+        node, scope = self.graph.by_path.get(owner), self.graph.scopes.get(owner)
+        outputs = node.op.named_outputs if node is not None else scope.block.outputs if scope and scope.block else ()
+        return f"`{name}` is an output of `{owner}`, which is a part" if name in outputs else ""
 
     def network(self) -> dict[str, Any]:
         """The report of the network."""

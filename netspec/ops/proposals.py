@@ -73,8 +73,8 @@ class Proposals(Costless, name="proposals", family="detection"):
             need_floats(self, x)
         for x, channels in ((objectness, self.anchors), (deltas, 4 * self.anchors)):
             if known_int(x.channels, "the number of channels of `proposals`") != channels:
-                message = f"with {self.anchors} anchors, objectness has {self.anchors} channels and deltas have"
-                message = f"{message} {4 * self.anchors}: these have {objectness.channels} and {deltas.channels}"
+                needed = f"{self.anchors} channels, one for each anchor, and deltas {4 * self.anchors}"
+                message = f"objectness has {needed}: these have {objectness.channels} and {deltas.channels}"
                 raise RuleError(message, at="scales", code="NS301")
         need_rank(self, image, 4, "an image (N, C, H, W)")
         for a, b in zip(objectness.shape, deltas.shape, strict=True):
