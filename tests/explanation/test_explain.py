@@ -220,7 +220,7 @@ def test_no_such_part(net: netspec.Network) -> None:
 @pytest.mark.parametrize(("path", "owner"), [("rpn.rois", "rpn"), ("detections.labels", "detections")])
 def test_an_output_is_told_by_its_part(path: str, owner: str) -> None:
     with pytest.raises(netspec.NetspecError, match=rf"no part `{path}`\n.* is an output of `{owner}`, which is a part"):
-        netspec.explain("faster_rcnn", path)
+        netspec.load("faster_rcnn").explain(path)
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -239,7 +239,7 @@ def test_detections_are_those_of_batched_nms() -> None:
 @pytest.mark.parametrize(
     ("name", "shapes", "message"),
     [
-        ("proposals", [(1, 8, 4, 5), (1, 36, 4, 5), (1, 3, 64, 80)], "objectness has 9 channels, one for each anchor, and deltas 36"),
+        ("proposals", [(1, 8, 4, 5), (1, 36, 4, 5), (1, 3, 64, 80)], "one for each anchor, and deltas 36"),
         ("proposals", [(1, 9, 4, 5), (1, 9, 4, 5), (1, 3, 64, 80)], "these have 9 and 9"),
         ("proposals", [(1, 9, 4, 5), (1, 36, 5, 4), (1, 3, 64, 80)], "one batch and size"),
         ("proposals", [(1, 9, 4, 5), (1, 36, 4, 5), (2, 3, 64, 80)], "map and image need one batch"),
