@@ -111,7 +111,7 @@ def test_works_from_another_folder(kind: str, checkout: Path, request: pytest.Fi
     assert not package.is_relative_to(CHECKOUT)
 
     listed = json.loads(installed.run("netspec", "list", "--format", "json"))
-    assert [row["name"] for row in listed["networks"]] == bundled_names()
+    assert [row["name"] for row in listed["networks"] if ":" not in row["name"]] == bundled_names()
     summary = json.loads(installed.run("netspec", "summary", "vgg_e", "--format", "json"))
     assert summary["totals"]["parameters"] == 143667240
     assert installed.run("python", "-m", "netspec", "--version") == installed.run("netspec", "--version")

@@ -18,11 +18,16 @@ RESNETS = [
     "resnet34_plain",
 ]
 
+PARTS = {f"{detector}:{part}" for detector in ("faster_rcnn", "faster_rcnn_zf") for part in ("rpn", "head")}
+"""The networks beside the main one of a file."""
+
 
 def test_list_in_the_order_people_expect(run: Run) -> None:
     lines = run("list").out.splitlines()
-    names = [line.split()[0] for line in lines[2:]]
+    listed = [line.split()[0] for line in lines[2:]]
+    names = [name for name in listed if ":" not in name]
     assert sorted(names) == sorted(netspec.names())
+    assert set(listed) - set(names) == PARTS
     assert [name for name in names if name.startswith("resnet")] == RESNETS
     assert "arXiv:1409.1556, Table 1, column E" in next(line for line in lines if line.startswith("vgg_e "))
 
@@ -74,7 +79,7 @@ def test_validate(run: Run, folder: Path) -> None:
 def test_validate_all_that_is_bundled(run: Run) -> None:
     result = run("validate", *netspec.names())
     assert (result.status, result.err) == (0, "")
-    assert len(result.out.splitlines()) == len(netspec.names())
+    assert len(result.out.splitlines()) == len(netspec.names()) + len(PARTS)
 
 
 def test_validate_goes_on_after_a_wrong_one(run: Run, folder: Path) -> None:

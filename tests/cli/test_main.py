@@ -18,6 +18,7 @@ from PIL import Image
 import netspec
 from netspec.cli import group
 from netspec.cli.main import COMMANDS, LazyGroup, cli
+from tests.support.paths import OTHER
 
 from .conftest import TINY, Run
 
@@ -92,7 +93,8 @@ def test_examples_in_help_work(line: str, run: Run, folder: Path) -> None:
     (folder / "my_ops.py").write_text(MY_OPS)
     if line.startswith(("netspec import", "netspec run")):
         assert run("export", "resnet20_cifar", "-o", "resnet50.onnx").status == 0
-        for name in ("cat.jpg", "dog.jpg"):
+        assert run("export", str(OTHER / "digit_detector.yaml"), "-o", "faster_rcnn.onnx").status == 0
+        for name in ("cat.jpg", "dog.jpg", "street.jpg", "a.jpg", "b.jpg"):
             Image.new("RGB", (40, 50)).save(folder / name)
     result = run(*shlex.split(line)[1:])
     # The examples of diff have something to tell, and its status says so.

@@ -107,7 +107,7 @@ def missing_argument_of_block(data: dict[str, Any], chance: random.Random) -> Mi
 
 @spoiler
 def unknown_attribute(data: dict[str, Any], chance: random.Random) -> Mistake | None:
-    step = pick(data, chance, lambda s: s.given and "branches" not in s.given)
+    step = pick(data, chance, lambda s: s.given and not {"branches", "spec"} & s.given.keys())
     if step is None:
         return None
     wrong = chance.choice(("kernel_sizes", "strid", "nosuch", "in_channels", "Bias", "name"))

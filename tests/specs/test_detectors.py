@@ -202,7 +202,7 @@ def test_onnx_runtime_finds_the_same(name: str, tmp_path: Path, no_grad: None) -
             results = session.run(None, {n: v.numpy() for n, v in zip(names, values, strict=True)})
             wanted = weights(*values)
             assert len(wanted.boxes) or path == "nothing" or not regions
-            for result, value in zip(results, wanted, strict=True):
+            for result, value in zip(results, wanted[:4], strict=True):
                 torch.testing.assert_close(torch.from_numpy(result), value, rtol=1e-4, atol=1e-3)
 
 
@@ -214,7 +214,7 @@ def test_without_proposals_there_are_no_detections(tmp_path: Path, no_grad: None
     network.to_onnx(tmp_path / "m.onnx", module)
     session = onnxruntime.InferenceSession(tmp_path / "m.onnx", providers=["CPUExecutionProvider"])
     shapes = [(0, 4), (0,), (0,), (0,)]
-    assert [tuple(result.shape) for result in module(*values)] == shapes
-    assert [tuple(result.shape) for result in compiled(*values)] == shapes
+    assert [tuple(result.shape) for result in module(*values)[:4]] == shapes
+    assert [tuple(result.shape) for result in compiled(*values)[:4]] == shapes
     assert [result.shape for result in session.run(None, {"image": values[0].numpy()})] == shapes
     torch.compiler.reset()

@@ -213,7 +213,7 @@ class Pair:
         return session_of(model.SerializeToString())
 
     def by_torch(self, image: Tensor) -> Found:
-        return Found(*self.module(image))
+        return Found(*self.module(image)[:4])
 
     def by_runtime(self, image: Tensor) -> Found:
         return Found(*map(torch.from_numpy, self.session.run(None, {"image": image.numpy()})))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +23,7 @@ with lazy_imports():
 
 NORMS_FIRST = {"rir", "densenet121"}
 """Networks with batch norms before convolutions, which cannot be folded into any."""
-OTHERS = sorted(path for path in OTHER.glob("*.yaml") if "rcnn" not in path.stem)
+OTHERS = sorted(path for path in OTHER.glob("*.yaml") if not re.search("rcnn|detector", path.stem))
 Bundled = Callable[[str], Network]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,7 +24,7 @@ with lazy_imports():
     from netspec.backends.onnx.imported import import_model
     from tests.backends.onnx.files import inputs_for, session, trained, worst
 
-OTHERS = sorted(path for path in OTHER.glob("*.yaml") if "rcnn" not in path.stem)
+OTHERS = sorted(path for path in OTHER.glob("*.yaml") if not re.search("rcnn|detector", path.stem))
 
 
 def run(*arguments: str) -> int:
