@@ -23,6 +23,9 @@ from netspec.ops.regions import need_regions
 from netspec.ops.writing import BOOL, INT32, INT64, places
 from netspec.types import DATA, Code, Helper, Memory, OnnxWriter, Reach, Tensor
 
+_BYTES_OF_A_BOX, _BYTES_OF_PADDING, _BYTES_OF_OUTPUTS = 158, 98, 36
+"""What is held while boxes are suppressed: of each, and besides; and what the outputs take of each."""
+
 
 class Detections(Costless, name="detections", family="detection"):
     """The objects found in images, the best of each first: `boxes` (D, 4), `scores`, `labels` and `images` (D,).
@@ -83,10 +86,12 @@ class Detections(Costless, name="detections", family="detection"):
         return (self.detections_per_image * (image.batch if isinstance(image.batch, int) else 1),)
 
     def memory(self, train: bool, y: Tensor, rois: Tensor, scores: Tensor, deltas: Tensor, image: Tensor) -> Memory:
-        # Most is held when the boxes of all classes have been moved and are clipped; there are no outputs then.
-        decoding = 4 * count_elements(deltas) + 2 * known_sizes(rois)[0]
-        outputs = count_elements(y) + known_sizes(y)[0] * (1 + 2 * 2)
-        return Memory(scratch=(Tensor((max(decoding - outputs, 0),)),))
+        # Most is held while boxes are suppressed; there are no outputs then. As many are taken as are kept, since how
+        # many are suppressed only the data tell. Of each box there are its deltas, itself, its numbers, and itself and
+        # its score once more in float64, padded by two.
+        count = known_sizes(y)[0]
+        suppressing = count_elements(scores) + _BYTES_OF_A_BOX * count + _BYTES_OF_PADDING
+        return Memory(scratch=(Tensor((max(suppressing - _BYTES_OF_OUTPUTS * count, 0),), "bool"),))
 
     def torch(self, *xs: Tensor) -> Code:
         options = [f"{name}={getattr(self, name)!r}" for name in type(self).model_fields if self._is_set(name)]
@@ -200,18 +205,18 @@ def detections(
     size.
     """
     offset = int(inclusive)
-    deltas = deltas.unflatten(1, (-1, 4))
-    boxes = decode_boxes(rois[:, None, 1:], deltas, image.shape[-2:], offset)
-    valid = scores > score_thresh
-    valid &= (boxes[..., 2:] >= boxes[..., :2]).all(-1)  # not of NaN
+    above = scores > score_thresh
     if background:
-        valid[:, 0] = False
-    labels, regions = valid.T.nonzero(as_tuple=True)
-    boxes, scores = boxes[regions, labels], scores[regions, labels]
-    images = rois[regions, 0].long()
+        above[:, 0] = False
+    labels, regions = above.T.nonzero(as_tuple=True)
+    deltas = deltas.unflatten(1, (-1, 4))[regions, labels]
+    boxes = decode_boxes(rois[regions, 1:], deltas, image.shape[-2:], offset)
+    valid = (boxes[:, 2:] >= boxes[:, :2]).all(1)  # not of NaN
+    boxes, labels, regions = boxes[valid], labels[valid], regions[valid]
+    scores, images = scores[regions, labels], rois[regions, 0].long()
     # The classes of all images are moved apart, so that boxes of one alone overlap;
     # in float64, where that costs no digits.
-    group = images * valid.shape[1] + labels
+    group = images * above.shape[1] + labels
     apart = boxes.double() + group[:, None] * (max(image.shape[-2:]) + 1)
     apart[:, 2:] += offset
     kept = suppress(apart, scores, nms_thresh)

@@ -1,6 +1,6 @@
 """The memory of ops that choose among boxes, against every tensor that PyTorch makes on the CPU.
 
-The most is held while all boxes are decoded, unless most of them are chosen.
+The most is held while all anchors are decoded, unless most of them are chosen; and while detections are suppressed.
 """
 
 from __future__ import annotations
@@ -22,8 +22,12 @@ with lazy_imports():
 CASES: list[tuple[str, dict[str, Any], list[tuple[int, ...]]]] = [
     ("proposals", {"min_size": 40}, [(1, 9, 8, 9), (1, 36, 8, 9), (1, 3, 64, 72)]),
     ("proposals", {"scales": [1, 2], "ratios": [1], "min_size": 30}, [(3, 2, 5, 4), (3, 8, 5, 4), (3, 3, 64, 64)]),
-    ("detections", {"score_thresh": 0.9}, [(30, 5), (30, 21), (30, 84), (1, 3, 64, 64)]),
-    ("detections", {"score_thresh": 0.9, "inclusive": False}, [(11, 5), (11, 4), (11, 16), (3, 3, 64, 64)]),
+    ("detections", {"score_thresh": 0.9, "nms_thresh": 1.0}, [(30, 5), (30, 21), (30, 84), (1, 3, 64, 64)]),
+    (
+        "detections",
+        {"score_thresh": 0.9, "nms_thresh": 1.0, "inclusive": False},
+        [(11, 5), (11, 4), (11, 16), (3, 3, 64, 64)],
+    ),
 ]
 
 

@@ -127,9 +127,9 @@ class Proposals(nn.Module):
         edges = boxes.double()
         edges[:, 2:] += self.offset
         # The best boxes decide: where a few of them leave enough, more change nothing.
-        few = len(scores) if torch.compiler.is_compiling() else 4 * post_nms
+        few = pre_nms if torch.compiler.is_compiling() else 4 * post_nms
         kept = suppress(edges[:few], scores[:few], self.nms_thresh)
-        if few < len(scores) and len(kept) < post_nms:
+        if few < pre_nms and len(kept) < post_nms:
             kept = suppress(edges, scores, self.nms_thresh)
         kept = kept[:post_nms]
         return boxes[kept], scores[kept]
@@ -153,18 +153,18 @@ def detections(
     size.
     """
     offset = int(inclusive)
-    deltas = deltas.unflatten(1, (-1, 4))
-    boxes = decode_boxes(rois[:, None, 1:], deltas, image.shape[-2:], offset)
-    valid = scores > score_thresh
-    valid &= (boxes[..., 2:] >= boxes[..., :2]).all(-1)  # not of NaN
+    above = scores > score_thresh
     if background:
-        valid[:, 0] = False
-    labels, regions = valid.T.nonzero(as_tuple=True)
-    boxes, scores = boxes[regions, labels], scores[regions, labels]
-    images = rois[regions, 0].long()
+        above[:, 0] = False
+    labels, regions = above.T.nonzero(as_tuple=True)
+    deltas = deltas.unflatten(1, (-1, 4))[regions, labels]
+    boxes = decode_boxes(rois[regions, 1:], deltas, image.shape[-2:], offset)
+    valid = (boxes[:, 2:] >= boxes[:, :2]).all(1)  # not of NaN
+    boxes, labels, regions = boxes[valid], labels[valid], regions[valid]
+    scores, images = scores[regions, labels], rois[regions, 0].long()
     # The classes of all images are moved apart, so that boxes of one alone overlap;
     # in float64, where that costs no digits.
-    group = images * valid.shape[1] + labels
+    group = images * above.shape[1] + labels
     apart = boxes.double() + group[:, None] * (max(image.shape[-2:]) + 1)
     apart[:, 2:] += offset
     kept = suppress(apart, scores, nms_thresh)
