@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from netspec.ops.writing import FLOAT32
 from netspec.types import Helper, OnnxWriter
 
 DECODE_BOXES = Helper(
@@ -98,14 +99,13 @@ def widths(g: OnnxWriter, low: str, high: str, offset: int) -> str:
     return g.Add(size, g.constant(float(offset), "float32")) if offset else size
 
 
-def edges(g: OnnxWriter, low: str, high: str, offset: int) -> str:
+def with_edges(g: OnnxWriter, boxes: str, offset: int) -> str:
     """Boxes (..., 4) whose second corner is an edge, as NonMaxSuppression takes them, as ONNX nodes."""
-    edge = g.Add(high, g.constant(float(offset), "float32")) if offset else high
-    return g.Concat(low, edge, axis=-1)
+    return g.Add(boxes, g.constant([0.0, 0.0, float(offset), float(offset)], "float32")) if offset else boxes
 
 
 def _limit(g: OnnxWriter, image: str, offset: int) -> str:
     """The largest x and y of a box in an image (N, C, H, W), as ONNX nodes."""
     width_and_height = g.Gather(g.Shape(image), g.constant([3, 2]))
     limit = g.Sub(width_and_height, g.constant(offset)) if offset else width_and_height
-    return g.Cast(limit, to=1)
+    return g.Cast(limit, to=FLOAT32)

@@ -16,7 +16,7 @@ from netspec.ops.base import (
     need_floats,
     need_rank,
 )
-from netspec.ops.boxes import DECODE_BOXES, SUPPRESS, decoded, edges
+from netspec.ops.boxes import DECODE_BOXES, SUPPRESS, decoded, with_edges
 from netspec.ops.equal import need_equal_sizes
 from netspec.ops.fields import MAX_INT, Flag, Overlap, Positive, Real
 from netspec.ops.regions import need_regions
@@ -109,10 +109,11 @@ class Detections(Costless, name="detections", family="detection"):
         corners = decoded(g, g.Unsqueeze(regions, g.constant([1])), moves, image, int(self.inclusive))
         low, high = (g.Transpose(_real(g, corner, background, classes), perm=[1, 0, 2]) for corner in corners)
         scores = g.Transpose(_real(g, scores, background, classes), perm=[1, 0])
+        boxes = g.Concat(low, high, axis=2)
         numbers, images = places(g, image, 0), g.Squeeze(g.Cast(number, to=INT64), g.constant([1]))
         chosen = self._suppressed(
             g,
-            edges(g, low, high, int(self.inclusive)),
+            with_edges(g, boxes, int(self.inclusive)),
             g.Where(_are_boxes(g, low, high), scores, g.constant(-math.inf, "float32")),
             g.Equal(g.Unsqueeze(numbers, g.constant([1, 2])), images),
         )
@@ -125,7 +126,7 @@ class Detections(Costless, name="detections", family="detection"):
         order = self._best(g, left) if g.type(image).batch == 1 else self._best_of_each(g, left, images, numbers)
         rows = g.Gather(rows, order)
         return (
-            g.GatherND(g.Concat(low, high, axis=2), rows),
+            g.GatherND(boxes, rows),
             g.GatherND(scores, rows),
             g.Add(g.Gather(label, order), g.constant(background)),
             g.Gather(images, order),

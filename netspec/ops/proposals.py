@@ -15,13 +15,13 @@ from netspec.ops.base import (
     need_floats,
     need_rank,
 )
-from netspec.ops.boxes import ANCHOR_BOXES, DECODE_BOXES, SUPPRESS, anchor_boxes, decoded, widths
+from netspec.ops.boxes import ANCHOR_BOXES, DECODE_BOXES, SUPPRESS, anchor_boxes, decoded, widths, with_edges
 from netspec.ops.equal import need_equal_sizes
 from netspec.ops.fields import Flag, NonNegativeReal, Overlap, Positive, PositiveReals
 from netspec.ops.writing import FLOAT32, places
 from netspec.types import DATA, Helper, Layer, Memory, OnnxWriter, Reach, Tensor
 
-LOWEST = -3.4e38
+_LOWEST = -3.4e38
 """A score below that of all boxes but those that are left out, which have minus infinity."""
 
 
@@ -113,11 +113,11 @@ class Proposals(Costless, name="proposals", family="detection"):
         scores, order = g.TopK(scores, most, outputs=2, axis=1)
         boxes = g.GatherND(g.Concat(low, high, axis=2), g.Unsqueeze(order, g.constant([2])), batch_dims=1)
         chosen = g.NonMaxSuppression(
-            self._with_edges(g, boxes),
+            with_edges(g, boxes, offset),
             g.Unsqueeze(scores, g.constant([1])),
             g.constant([self.post_nms_top_n]),
             g.constant([self.nms_thresh], "float32"),
-            g.constant([LOWEST], "float32"),
+            g.constant([_LOWEST], "float32"),
         )
         rows = g.Gather(chosen, g.constant([0, 2]), axis=1)
         number = g.Cast(g.Slice(chosen, g.constant([0]), g.constant([1]), g.constant([1])), to=FLOAT32)
@@ -141,10 +141,6 @@ class Proposals(Costless, name="proposals", family="detection"):
         minus_infinity = g.constant(-math.inf, "float32")
         scores = g.Where(g.IsNaN(scores), minus_infinity, scores)
         return g.Where(g.Squeeze(large, g.constant([2])), scores, minus_infinity)
-
-    def _with_edges(self, g: OnnxWriter, boxes: str) -> str:
-        """Boxes whose second corner is an edge, as NonMaxSuppression takes them."""
-        return g.Add(boxes, g.constant([0.0, 0.0, 1.0, 1.0], "float32")) if self.inclusive else boxes
 
     def label(self) -> str:
         return f"proposals, {self.anchors} anchors, {self.post_nms_top_n} at most"
@@ -228,7 +224,7 @@ class Proposals(nn.Module):
         # The best boxes decide: where a few of them leave enough, more change nothing.
         few = pre_nms if torch.compiler.is_compiling() else 4 * post_nms
         kept = suppress(edges[:few], scores[:few], self.nms_thresh)
-        if few < pre_nms and len(kept) < post_nms:
+        if few < pre_nms and few < len(edges) and len(kept) < post_nms:
             kept = suppress(edges, scores, self.nms_thresh)
         kept = kept[:post_nms]
         return boxes[kept], scores[kept]''',

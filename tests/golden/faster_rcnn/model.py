@@ -129,7 +129,7 @@ class Proposals(nn.Module):
         # The best boxes decide: where a few of them leave enough, more change nothing.
         few = pre_nms if torch.compiler.is_compiling() else 4 * post_nms
         kept = suppress(edges[:few], scores[:few], self.nms_thresh)
-        if few < pre_nms and len(kept) < post_nms:
+        if few < pre_nms and few < len(edges) and len(kept) < post_nms:
             kept = suppress(edges, scores, self.nms_thresh)
         kept = kept[:post_nms]
         return boxes[kept], scores[kept]
